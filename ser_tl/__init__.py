@@ -1,0 +1,1 @@
+"""Transfer learning for speech emotion recognition, on pretrained audio encoders."""

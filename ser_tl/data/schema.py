@@ -1,0 +1,97 @@
+"""The columns of a corpus: one row per utterance, in a plain `datasets.Dataset`.
+
+    a reader's rows --build()--> Dataset with the columns below, checked
+
+No class of ours wraps it: filtering, mapping, concatenating, saving and pushing are the library's own. Audio is kept as
+a path (or the bytes of a file), never decoded here: `data.audio` does that.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import Audio, Dataset, Features, List, Value
+
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.errors import CorpusError, listing
+
+REQUIRED = {
+    "id": Value("string"),  # unique within the corpus
+    "audio": Audio(decode=False),  # {"path": ..., "bytes": None}
+    "emotion": Value("string"),  # canonical name, see data.emotions
+    "speaker": Value("string"),  # unique within the corpus
+    "corpus": Value("string"),
+    "language": Value("string"),  # ISO 639-1 code
+    "start": Value("float64"),  # seconds into the file; 0 for whole files
+    "end": Value("float64"),  # seconds into the file; None for its end
+}
+OPTIONAL = {
+    "session": Value("string"),  # recording session, where speakers talk to each other
+    "votes": List(Value("string")),  # each annotator's category, canonical names
+    "arousal": Value("float64"),  # on the corpus' own scale
+    "valence": Value("float64"),
+    "dominance": Value("float64"),
+}
+COLUMNS = REQUIRED | OPTIONAL
+
+
+def build(rows: Iterable[Mapping[str, Any]], *, source: str, emotions: EmotionMap | None = None) -> Dataset:
+    """The corpus made of a reader's rows.
+
+    Args:
+        rows: one mapping per utterance. `audio` is a path; `start` and `end` may be missing; an optional column may be
+            missing everywhere, or None in single rows
+        source: what the rows came from (a folder, a manifest), for messages
+        emotions: the mapping of emotions to classes; the identity if None
+
+    Raises:
+        CorpusError: no rows, a required value missing, an id twice, an audio file that isn't there, an impossible
+            interval
+        ConfigError: the mapping names emotions that no utterance has
+    """
+    emotions = emotions or EmotionMap()
+    table = [{"start": 0.0, "end": None} | dict(row) for row in rows]
+    if not table:
+        raise CorpusError(f"{source}: no utterances found")
+    _check(table, source)
+    emotions.check(sorted({row["emotion"] for row in table}))
+    for row in table:
+        row["emotion"] = emotions.target(row["emotion"])
+        row["audio"] = str(row["audio"])
+    table = [row for row in table if row["emotion"] is not None]
+    if not table:
+        raise CorpusError(f"{source}: the option emotions.drop leaves no utterances")
+    used = [name for name in COLUMNS if any(row.get(name) is not None for row in table)]
+    used = [name for name in COLUMNS if name in REQUIRED or name in used]
+    features = Features({name: COLUMNS[name] for name in used})
+    plain = Features(features | {"audio": Value("string")})  # encoding an Audio column would need torchcodec
+    columns = {name: [row.get(name) for row in table] for name in used}
+    return Dataset.from_dict(columns, features=plain).cast_column("audio", Audio(decode=False))
+
+
+def _check(table: list[dict[str, Any]], source: str) -> None:
+    needed = [name for name in REQUIRED if name not in ("start", "end")]
+    gaps = [f"row {number}: no {name}" for number, row in enumerate(table, 1) for name in needed if not row.get(name)]
+    if gaps:
+        raise CorpusError(f"{source}: each utterance needs {', '.join(needed)}\n{listing(gaps)}")
+    twice = [name for name, count in Counter(row["id"] for row in table).items() if count > 1]
+    if twice:
+        raise CorpusError(f"{source}: {len(twice)} ids stand on several utterances; make them unique\n{listing(twice)}")
+    missing = [path for path in dict.fromkeys(str(row["audio"]) for row in table) if not Path(path).is_file()]
+    if missing:
+        raise CorpusError(
+            f"{source}: {len(missing)} audio files aren't there; restore them or take their rows out\n{listing(missing)}"
+        )
+    wrong = [
+        f"{row['id']}: {row['start']} to {row['end']}"
+        for row in table
+        if row["start"] < 0 or (row["end"] is not None and row["end"] <= row["start"])
+    ]
+    if wrong:
+        raise CorpusError(f"{source}: start and end are seconds, 0 <= start < end\n{listing(wrong)}")
+
+
+def labels(corpus: Dataset) -> list[str]:
+    """The emotions that occur, sorted: the classes of a model trained on this corpus."""
+    return sorted(set(corpus["emotion"]))
