@@ -1,0 +1,8 @@
+"""Transfer strategies: which weights move during fine-tuning, and how fast."""
+
+from ser_tl.transfer.frozen import Frozen as Frozen
+from ser_tl.transfer.full import Full as Full
+from ser_tl.transfer.partial import Partial as Partial
+from ser_tl.transfer.strategy import STRATEGIES as STRATEGIES
+from ser_tl.transfer.strategy import Rates as Rates
+from ser_tl.transfer.strategy import Strategy as Strategy

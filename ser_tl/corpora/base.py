@@ -1,0 +1,189 @@
+"""Corpora by name: what a reader is, and how its folder is looked through.
+
+    load_corpus("ravdess", root) -> CORPORA["ravdess"].read(root, emotions) -> Dataset with the columns of data.schema
+
+A reader takes names, labels and speakers from a folder or a manifest and hands rows to `schema.build`. It never opens
+the audio, never divides it into parts, and never passes over a file in silence: what it can't place is an error.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from datasets import Dataset
+
+from ser_tl.assets import asset
+from ser_tl.data.emotions import EMOTIONS, EmotionMap
+from ser_tl.errors import CorpusError, listing
+from ser_tl.registry import Registry
+
+Read = Callable[[Path, EmotionMap], Dataset]
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+
+
+@dataclass(frozen=True)
+class CorpusReader:
+    """How to read one corpus, and what a user wants to know before.
+
+    Args:
+        name: what `load_corpus` calls it
+        read: makes the Dataset from the root and the mapping of emotions
+        title: the corpus' full name
+        languages: ISO 639-1 codes; empty where the data says
+        licence: what its authors allow
+        layout: what the reader expects at the root, in one line
+        asset: the folder of ser_tl.assets that holds it; empty where the user has to bring it
+    """
+
+    name: str
+    read: Read
+    title: str
+    languages: tuple[str, ...]
+    licence: str
+    layout: str
+    asset: str = ""
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it comes with ser_tl, so that no root is needed."""
+        return bool(self.asset)
+
+
+CORPORA: Registry[CorpusReader] = Registry("corpus")
+
+
+def register_corpus(
+    name: str, *, title: str, languages: tuple[str, ...], licence: str, layout: str, asset: str = ""
+) -> Callable[[Read], Read]:
+    """A decorator that enters a `read_x` function into CORPORA, with the facts of `CorpusReader`."""
+
+    def enter(read: Read) -> Read:
+        CORPORA.register(name)(CorpusReader(name, read, title, languages, licence, layout, asset))
+        return read
+
+    return enter
+
+
+def load_corpus(name: str, root: Path | str | None = None, *, emotions: EmotionMap | None = None) -> Dataset:
+    """The corpus called `name`: one row per utterance, with the columns of `ser_tl.data.schema`.
+
+    Args:
+        name: a name in CORPORA
+        root: the corpus' folder, or the manifest; None for a corpus that comes with ser_tl
+        emotions: how the corpus' emotions become classes; as they are if None
+
+    Raises:
+        UnknownNameError: no reader has this name
+        CorpusError: the root is missing, or holds something else than the reader expects
+        ConfigError: the mapping names emotions that no utterance has
+    """
+    reader = CORPORA[name]
+    if reader.bundled:
+        if root is not None:
+            raise CorpusError(f"the corpus {name} comes with ser_tl, yet the root is {root}: leave --root out")
+        place = asset(reader.asset)
+    elif root is None:
+        raise CorpusError(f"the corpus {name} doesn't come with ser_tl: say with --root where it is ({reader.layout})")
+    else:
+        place = Path(root).expanduser().absolute()
+    if not place.exists():
+        raise wrong_root(place, reader.layout)
+    return reader.read(place, emotions or EmotionMap())
+
+
+def wrong_root(root: Path, layout: str) -> CorpusError:
+    """The error for a root that isn't what a reader expects, with what is there instead."""
+    if not root.exists():
+        near = next(parent for parent in root.parents if parent.exists())
+        problem, found = f"there is no {root}", _entries(near)
+        return CorpusError(f"{problem}; --root has to be {layout}. Found in {near} are\n{found}")
+    problem = "a folder that doesn't fit" if root.is_dir() else "a file that doesn't fit"
+    found = f"Found there are\n{_entries(root)}" if root.is_dir() else f"Found beside it are\n{_entries(root.parent)}"
+    return CorpusError(f"{root} is {problem}; --root has to be {layout}. {found}")
+
+
+def _entries(folder: Path) -> str:
+    names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    return listing(names) or "  nothing"
+
+
+def audio_files(root: Path, layout: str) -> list[Path]:
+    """All audio files under a corpus' folder, sorted by their names, so that the order doesn't hang on the folders.
+
+    Hidden files aren't looked at: some systems leave `._03a01Fa.wav` and the like behind.
+
+    Raises:
+        CorpusError: the root isn't a folder, holds no audio, holds two files of one name, or can't be read
+    """
+    if not root.is_dir():
+        raise wrong_root(root, layout)
+    walk = os.walk(root, onerror=_unreadable, followlinks=True)
+    found = [Path(folder) / name for folder, _, names in walk for name in names]
+    found = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")]
+    if not found:
+        raise wrong_root(root, f"{layout}, as {', '.join(AUDIO_SUFFIXES)}")
+    files = sorted(found, key=lambda path: (path.stem, path))
+    copies = [list(same) for _, same in groupby(files, key=lambda path: path.stem)]
+    twice = [" and ".join(str(path.relative_to(root)) for path in same) for same in copies if len(same) > 1]
+    if twice:
+        raise CorpusError(
+            f"{root}: {len(twice)} recordings are there more than once; point --root at one copy of the corpus, or "
+            f"take the others out\n{listing(twice)}"
+        )
+    return files
+
+
+def _unreadable(error: OSError) -> None:
+    raise CorpusError(f"{error.filename}: can't look into this folder ({error.strerror}); make it readable") from error
+
+
+def named_files(root: Path, pattern: re.Pattern[str], *, layout: str, rule: str) -> list[tuple[Path, re.Match[str]]]:
+    """All audio files of a corpus that writes its labels into the names, each with the match of its stem.
+
+    Args:
+        root: the corpus' folder
+        pattern: what a whole stem has to match
+        layout: what the root has to be, for messages
+        rule: how names are built, for messages
+
+    Raises:
+        CorpusError: as `audio_files`, or names that don't match, all of them counted
+    """
+    pairs = [(path, pattern.fullmatch(path.stem)) for path in audio_files(root, layout)]
+    odd = [str(path.relative_to(root)) for path, match in pairs if match is None]
+    if odd:
+        raise CorpusError(
+            f"{root}: {len(odd)} of {len(pairs)} audio files aren't named by the corpus' rule, {rule}; move them "
+            f"elsewhere or point --root at {layout}\n{listing(odd)}"
+        )
+    return [(path, match) for path, match in pairs if match is not None]
+
+
+def read_emotions(labels: Iterable[tuple[str, str]], emotions: EmotionMap, *, source: Path) -> list[str]:
+    """The names of many labels; all that have none go into one error.
+
+    Args:
+        labels: pairs of where a label stands, for the message ("line 3"), and the label
+        emotions: the user's mapping, whose renaming comes first
+        source: the file or folder
+
+    Raises:
+        CorpusError: labels that are neither renamed nor known
+    """
+    names, unknown = [], []
+    for where, label in labels:
+        try:
+            names.append(emotions.read(label, where=where))
+        except CorpusError:
+            unknown.append((where, label))
+    if unknown:
+        raise CorpusError(
+            f"{source}: {len(unknown)} unknown emotions. Known are {', '.join(EMOTIONS)} and their usual spellings; "
+            f"give others a meaning, for example --emotions.rename '{{\"{unknown[0][1]}\": neutral}}'\n"
+            + listing(f"{where}: {label!r}" for where, label in unknown)
+        )
+    return names

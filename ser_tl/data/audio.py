@@ -1,0 +1,164 @@
+"""From an audio file to mono 16 kHz samples.
+
+    path or bytes --decode()--> waveform (N,) float32 in [-1, 1] at 16 kHz --normalise()--> waveform
+
+Reads what libsndfile reads: WAV, FLAC, Ogg (Vorbis and Opus), MP3, AIFF, at any rate, channel count and bit depth. A file
+that is missing, cut short, empty, silent or not finite raises `AudioError`: broken audio never becomes zeros.
+Knows nothing of emotions, batches or models.
+"""
+
+import io
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+import soxr
+
+from ser_tl.errors import AudioError, ConfigError
+
+SAMPLE_RATE = 16_000
+"""Samples per second of every waveform after `decode`."""
+
+SILENCE = 1e-4
+"""Peaks up to this (-80 dBFS, three steps of 16 bits) are silence."""
+
+FORMATS = "WAV, FLAC, Ogg Vorbis, Ogg Opus, MP3 or AIFF"
+
+# libsndfile reads what is left of a cut file and tells it only here: "data : 64000 (should be 31978)".
+_SIZE_NOTE = re.compile(r"(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)")
+_STREAMED = 0x7FFF0000  # a size from here up is the placeholder of a WAV written to a pipe, no promise
+
+Source = str | Path | bytes
+"""Where encoded audio comes from: a path, or the bytes of a file."""
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """What happens to a clip before the encoder.
+
+    Args:
+        normalise: scale each clip to a peak of 1, or to an RMS of 0.1 (about -20 dBFS), or leave it as it is. Encoders
+            that want zero mean and unit variance do that themselves, whatever is chosen here
+        max_seconds: clips are at most this long. Longer ones are cropped at a random place in training
+        evaluation: what becomes of longer clips in evaluation: `windows` covers the whole clip and averages the
+            probabilities, `centre` takes the middle
+    """
+
+    normalise: Literal["none", "peak", "rms"] = "none"
+    max_seconds: float = 12.0
+    evaluation: Literal["windows", "centre"] = "windows"
+
+    def __post_init__(self) -> None:
+        if not self.max_seconds >= 0.1:
+            raise ConfigError(f"audio.max_seconds is {self.max_seconds}: clips need at least 0.1 s")
+
+
+def decode(source: Source, start: float = 0.0, end: float | None = None) -> np.ndarray:
+    """The samples of a file, or of a part of it.
+
+    Args:
+        source: path or bytes of an encoded file
+        start: seconds into the file
+        end: seconds into the file; its end if None
+
+    Returns:
+        Waveform (N,), float32 in [-1, 1], mono (mean of the channels), 16 kHz.
+
+    Raises:
+        AudioError: the file is missing, not audio, cut short, empty, silent, not finite, or shorter than the part
+    """
+    name = _name(source)
+    with _open(source) as file:
+        rate = file.samplerate
+        first = round(start * rate)
+        last = file.frames if end is None else round(end * rate)
+        if first >= file.frames or last > file.frames + rate // 10:  # annotations may overshoot by a rounding
+            raise AudioError(
+                f"{name}: the part from {start:g} s to {'its end' if end is None else f'{end:g} s'} lies outside the "
+                f"file, which has {file.frames / rate:g} s: correct start and end"
+            )
+        last = min(last, file.frames)
+        try:
+            file.seek(first)
+            channels = file.read(last - first, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"{name}: damaged, decoding stops with «{error.error_string}»: restore the file") from None
+    if len(channels) < last - first:
+        raise AudioError(
+            f"{name}: cut short, {len(channels)} of {last - first} samples could be decoded: restore the file"
+        )
+    waveform = channels.mean(axis=1)
+    if not np.isfinite(waveform).all():
+        raise AudioError(f"{name}: has samples that are NaN or infinite: export it again or leave it out")
+    if np.abs(waveform).max() <= SILENCE:
+        raise AudioError(f"{name}: silent, no sample above {SILENCE:g} (-80 dBFS): export it again or leave it out")
+    if rate != SAMPLE_RATE:
+        waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
+    return np.clip(waveform, -1.0, 1.0).astype(np.float32, copy=False)
+
+
+def duration(source: Source) -> float:
+    """Seconds in a file, read from its header.
+
+    Raises:
+        AudioError: the file is missing, not audio, cut short or empty
+    """
+    with _open(source) as file:
+        return file.frames / file.samplerate
+
+
+def normalise(waveform: np.ndarray, how: Literal["none", "peak", "rms"]) -> np.ndarray:
+    """Waveform (N,) at a peak of 1, at an RMS of 0.1, or unchanged."""
+    if how == "peak":
+        return waveform / np.abs(waveform).max()
+    if how == "rms":
+        return waveform * (0.1 / np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))).astype(np.float32)
+    return waveform
+
+
+def windows(seconds: float, longest: float) -> list[tuple[float, float]]:
+    """Equal windows that cover a clip: as few as it takes, overlapping where the lengths don't divide.
+
+    Args:
+        seconds: the clip's length
+        longest: the longest window, seconds
+
+    Returns:
+        (start, end) of each window in seconds, in order. One window, the whole clip, if it is short enough.
+    """
+    if seconds <= longest:
+        return [(0.0, seconds)]
+    count = math.ceil(seconds / longest)
+    step = (seconds - longest) / (count - 1)
+    return [(number * step, number * step + longest) for number in range(count)]
+
+
+def _open(source: Source) -> soundfile.SoundFile:
+    name = _name(source)
+    if not isinstance(source, bytes) and not Path(source).is_file():
+        raise AudioError(f"{name}: no such file")
+    if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
+        raise AudioError(f"{name}: empty, 0 bytes: restore the file or leave it out")
+    try:
+        file = soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{name}: not audio that can be read ({error.error_string}): expected {FORMATS}") from None
+    size = _SIZE_NOTE.search(file.extra_info)
+    claimed, there = (int(size[1]), int(size[2])) if size else (0, 0)
+    problem = None
+    if there < claimed < _STREAMED:
+        problem = f"cut short, {there} of {claimed} bytes are there: restore the file"
+    elif file.frames == 0:
+        problem = "empty, it has no samples: restore the file or leave it out"
+    if problem:
+        file.close()
+        raise AudioError(f"{name}: {problem}")
+    return file
+
+
+def _name(source: Source) -> str:
+    return f"audio of {len(source)} bytes" if isinstance(source, bytes) else str(source)

@@ -1,0 +1,203 @@
+"""From corpus rows to padded batches.
+
+    corpus -> Utterances (clips) -> plan_batches() (which clips go together) -> loader() -> Batch
+
+Clips of like length share a batch, and a batch has a budget in seconds of audio rather than a number of clips: memory
+stays level and little is spent on padding. Everything random follows from (seed, epoch), so a run that was killed goes
+on exactly where it stood.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from ser_tl.data import audio
+from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
+from ser_tl.data.checks import durations, source
+
+Plan = list[list[list[int]]]
+"""Clip indices by step, process and place in the batch. A process without work in a last step has an empty list."""
+
+
+class Clip(NamedTuple):
+    """One stretch of an utterance, decoded."""
+
+    waveform: Tensor  # (N,) float32 at 16 kHz
+    label: int
+    id: str
+
+
+@dataclass
+class Batch:
+    """Clips padded to one length.
+
+    Args:
+        waveform: (B, N) float32 at 16 kHz, zeros after each clip's end
+        lengths: (B,) samples in each clip
+        labels: (B,) class indices; -1 where the class isn't known
+        ids: B utterance ids; a long utterance's windows share one
+    """
+
+    waveform: Tensor
+    lengths: Tensor
+    labels: Tensor
+    ids: list[str]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on a device."""
+        return Batch(self.waveform.to(device), self.lengths.to(device), self.labels.to(device), self.ids)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio, padding not counted."""
+        return self.lengths.sum().item() / SAMPLE_RATE
+
+
+def collate(clips: Sequence[Clip]) -> Batch:
+    """Clips padded with zeros to the longest of them."""
+    return Batch(
+        waveform=torch.nn.utils.rnn.pad_sequence([clip.waveform for clip in clips], batch_first=True),
+        lengths=torch.tensor([len(clip.waveform) for clip in clips]),
+        labels=torch.tensor([clip.label for clip in clips]),
+        ids=[clip.id for clip in clips],
+    )
+
+
+class Utterances(TorchDataset[Clip]):
+    """The clips of a corpus, decoded when asked for.
+
+    In training each utterance is one clip; one that is too long is cropped anew in each epoch. In evaluation a long
+    utterance is one clip a window (`AudioConfig.evaluation`).
+
+    Args:
+        corpus: rows with the columns of `data.schema`
+        labels: the classes; a row's label is its emotion's place among them
+        config: normalisation and lengths
+        training: random crops instead of windows
+        seed: chooses the crops, together with the epoch
+    """
+
+    def __init__(
+        self, corpus: Dataset, labels: Sequence[str], config: AudioConfig, *, training: bool, seed: int = 0
+    ) -> None:
+        self.corpus = corpus
+        self.config = config
+        self.training = training
+        self.seed = seed
+        self.epoch = 0
+        index = {label: number for number, label in enumerate(labels)}
+        self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
+        self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
+        for row, seconds in enumerate(durations(corpus)):
+            self.parts += [(row, *part) for part in self._parts(seconds)]
+
+    def _parts(self, seconds: float) -> list[tuple[float, float]]:
+        longest = self.config.max_seconds
+        if self.training:
+            return [(0.0, seconds)]
+        if self.config.evaluation == "centre" and seconds > longest:
+            return [((seconds - longest) / 2, (seconds + longest) / 2)]
+        return audio.windows(seconds, longest)
+
+    @property
+    def seconds(self) -> list[float]:
+        """The length of each clip."""
+        return [min(end - start, self.config.max_seconds) for _, start, end in self.parts]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, number: int) -> Clip:
+        number_of_row, start, end = self.parts[number]
+        row = self.corpus[number_of_row]
+        longest = self.config.max_seconds
+        if self.training and end > longest:
+            generator = np.random.default_rng((self.seed, self.epoch, number))
+            start = generator.uniform(0.0, end - longest)
+            end = start + longest
+        whole = (start, end) == (0.0, self.parts[number][2])
+        first = row["start"] + start
+        waveform = audio.decode(source(row), first, row["end"] if whole else first + (end - start))
+        waveform = audio.normalise(waveform, self.config.normalise)
+        return Clip(torch.from_numpy(waveform), self.classes[number_of_row], row["id"])
+
+
+def plan_batches(
+    seconds: Sequence[float], budget: float, *, shuffle: tuple[int, int] | None = None, processes: int = 1
+) -> Plan:
+    """Which clips go into which batch, of which process.
+
+    Args:
+        seconds: the length of each clip
+        budget: the most seconds of audio in a batch, padding counted; a longer clip has a batch of its own
+        shuffle: (seed, epoch) for training; None keeps one order for evaluation
+        processes: batches are dealt out to so many processes
+
+    Returns:
+        Steps of one batch a process. In training every process has a batch in every step (batches are halved until the
+        count is right: no clip is dropped or seen twice); only when there are fewer clips than processes, and in
+        evaluation's last step, batches may be empty.
+    """
+    lengths = np.asarray(seconds)
+    generator = np.random.default_rng(shuffle)
+    # Lengths within a tenth of each other count as equal, so that a new epoch makes new batches.
+    keys = np.log(np.maximum(lengths, 1e-3)) + (generator.uniform(0.0, 0.1, len(lengths)) if shuffle else 0.0)
+    batches: list[list[int]] = [[]]
+    longest = 0.0
+    for clip in np.argsort(-keys, kind="stable").tolist():
+        longest = max(longest, lengths[clip])
+        if batches[-1] and longest * (len(batches[-1]) + 1) > budget:
+            batches.append([])
+            longest = lengths[clip]
+        batches[-1].append(clip)
+    if shuffle:
+        while len(batches) % processes and any(len(batch) > 1 for batch in batches):
+            largest = max(range(len(batches)), key=lambda number: len(batches[number]))
+            whole = batches.pop(largest)
+            batches += [whole[::2], whole[1::2]]
+        batches = [batches[number] for number in generator.permutation(len(batches))]
+    batches += [[]] * (-len(batches) % processes)
+    return [batches[step : step + processes] for step in range(0, len(batches), processes)]
+
+
+def loader(clips: Utterances, plan: Plan, *, process: int = 0, workers: int = 0) -> Iterator[Batch]:
+    """The batches of one process, in the plan's order.
+
+    Args:
+        clips: what the plan's indices mean
+        plan: from `plan_batches`
+        process: whose batches
+        workers: processes that decode beside this one
+    """
+    own = [step[process] for step in plan if step[process]]
+    # With a generator of its own the loader draws nothing from torch's, which a resumed run could not make up for.
+    generator = torch.Generator()
+    return iter(
+        DataLoader(clips, batch_sampler=own, collate_fn=collate, num_workers=workers, generator=generator)
+    )
+
+
+def padding_share(seconds: Sequence[float], plan: Plan) -> float:
+    """The share of padding among all samples of a plan's batches."""
+    batches = [[seconds[clip] for clip in batch] for step in plan for batch in step if batch]
+    padded = sum(max(batch) * len(batch) for batch in batches)
+    return 1.0 - sum(map(sum, batches)) / padded
+
+
+def by_utterance(ids: Sequence[str], probabilities: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Windows joined: the mean of the probabilities (windows, C) of each id, in the order of first appearance."""
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    first = {name: number for number, name in reversed(list(enumerate(ids)))}
+    joined = {
+        name: probabilities[list(rows)].mean(axis=0) for name, rows in groupby(order, key=ids.__getitem__)
+    }
+    names = sorted(joined, key=first.__getitem__)
+    return names, np.stack([joined[name] for name in names])

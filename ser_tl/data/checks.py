@@ -1,0 +1,99 @@
+"""Reading a corpus through before anything is trained on it.
+
+    corpus --check_audio()--> corpus, or one AudioError that lists every file that can't be used
+
+Every file is decoded once: what is broken is known in the first seconds and not in the third hour. `content_keys` tells
+which utterances are the very same audio, for `data.splits`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from ser_tl.data import audio
+from ser_tl.errors import AudioError, listing
+
+
+def source(row: dict[str, Any]) -> audio.Source:
+    """Where the audio of a corpus row is: its bytes if the corpus carries them, else its path."""
+    held = row["audio"]["bytes"]
+    return row["audio"]["path"] if held is None else held
+
+
+def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Dataset, list[str]]:
+    """Decodes every utterance once.
+
+    Args:
+        corpus: rows with the columns of `data.schema`
+        skip_unreadable: leave broken utterances out instead of raising
+
+    Returns:
+        The corpus without broken utterances, and a line for each that was left out (for the report).
+
+    Raises:
+        AudioError: some files can't be used; all of them are listed, with their count
+    """
+    with ThreadPoolExecutor() as pool:  # libsndfile and soxr work outside the interpreter's lock
+        problems = list(pool.map(_problem, corpus.select_columns(["audio", "start", "end"])))
+    broken = [problem for problem in problems if problem is not None]
+    if broken and (not skip_unreadable or len(broken) == len(corpus)):
+        raise AudioError(
+            f"{len(broken)} of {len(corpus)} utterances can't be used. Restore the files or take them out of the "
+            f"corpus; --skip-unreadable leaves them out and says so in the report\n{listing(broken, most=50)}"
+        )
+    if broken:
+        corpus = corpus.select([row for row, problem in enumerate(problems) if problem is None])
+    return corpus, broken
+
+
+def _problem(row: dict[str, Any]) -> str | None:
+    try:
+        audio.decode(source(row), row["start"], row["end"])
+    except AudioError as error:
+        return str(error)
+    return None
+
+
+def content_keys(corpus: Dataset) -> list[str]:
+    """A key per utterance, equal where the file's bytes and the part of it are: a copy under another name shows."""
+    return [
+        f"{_digest(held) if isinstance(held := source(row), bytes) else _file_digest(held, _stamp(held))}"
+        f"@{row['start']}-{row['end']}"
+        for row in corpus.select_columns(["audio", "start", "end"])
+    ]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _stamp(path: str | Path) -> tuple[int, int]:
+    status = Path(path).stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=1_000_000)  # folds ask for the same files again and again
+def _file_digest(path: str, stamp: tuple[int, int]) -> str:  # noqa: ARG001 - the stamp renews the entry of a changed file
+    return _digest(Path(path).read_bytes())
+
+
+def durations(corpus: Dataset) -> Sequence[float]:
+    """Seconds of each utterance, from the files' headers (nothing is decoded)."""
+    known: dict[str, float] = {}
+
+    def seconds(row: dict[str, Any]) -> float:
+        held = source(row)
+        if row["end"] is not None:
+            return row["end"] - row["start"]
+        if isinstance(held, bytes):
+            return audio.duration(held) - row["start"]
+        if held not in known:
+            known[held] = audio.duration(held)
+        return known[held] - row["start"]
+
+    return [seconds(row) for row in corpus.select_columns(["audio", "start", "end"])]

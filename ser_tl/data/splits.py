@@ -1,0 +1,242 @@
+"""Who is trained on and who is tested on: always different speakers.
+
+    corpus --protocol--> [Split(train, dev, test), ...]
+
+`Split` refuses a speaker, or the very same audio, in two parts, so no protocol and no user can build a leaking one. Dev
+speakers always come out of the training speakers: the test part is never looked at to choose anything.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from datasets import Dataset
+
+from ser_tl.data.checks import content_keys
+from ser_tl.data.folds import Fold, read_folds
+from ser_tl.errors import ConfigError, SplitError, listing
+
+ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "folds"]
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How many speakers go where.
+
+    Args:
+        dev: share of the training speakers that choose the epoch; at least one speaker
+        test: share of all speakers that are tested on (holdout only); at least one speaker
+        k: number of folds (kfold only)
+        partial: accept published folds that name utterances the corpus doesn't have (folds only)
+    """
+
+    dev: float = 0.2
+    test: float = 0.2
+    k: int = 5
+    partial: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("dev", "test"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"split.{name} is {getattr(self, name)}: expected a share between 0 and 1")
+        if self.k < 2:
+            raise ConfigError(f"split.k is {self.k}: expected at least 2 folds")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three parts of a corpus that share neither a speaker nor audio.
+
+    Args:
+        train: what is learned from
+        dev: what the epoch is chosen on
+        test: what is reported
+        name: the fold's name
+
+    Raises:
+        SplitError: a part is empty, two parts share a speaker or the very same audio, or dev or test has an emotion
+            that no training utterance has
+    """
+
+    train: Dataset
+    dev: Dataset
+    test: Dataset
+    name: str = "holdout"
+
+    def __post_init__(self) -> None:
+        parts = {"train": self.train, "dev": self.dev, "test": self.test}
+        for part, corpus in parts.items():
+            if not len(corpus):
+                raise SplitError(f"split {self.name}: the {part} part is empty")
+        keys = {part: content_keys(corpus) for part, corpus in parts.items()}
+        for one, other in combinations(parts, 2):
+            speakers = sorted(set(parts[one]["speaker"]) & set(parts[other]["speaker"]))
+            if speakers:
+                raise SplitError(
+                    f"split {self.name}: {len(speakers)} speakers are in both {one} and {other}, so its scores would "
+                    f"not be speaker-independent; choose a protocol that divides by speaker (holdout, loso, kfold)\n"
+                    f"{listing(speakers)}"
+                )
+            where = dict(zip(keys[one], parts[one]["id"], strict=True))
+            copies = [
+                f"{where[key]} ({one}) = {name} ({other})"
+                for key, name in zip(keys[other], parts[other]["id"], strict=True)
+                if key in where
+            ]
+            if copies:
+                raise SplitError(
+                    f"split {self.name}: {len(copies)} utterances of {one} and {other} are the very same audio under "
+                    f"different speakers; remove the copies\n{listing(copies)}"
+                )
+        missing = sorted((set(self.dev["emotion"]) | set(self.test["emotion"])) - set(self.train["emotion"]))
+        if missing:
+            raise SplitError(
+                f"split {self.name}: no training utterance is labelled {', '.join(missing)}, so it can't be learned: "
+                f"drop it (--emotions.drop '[{', '.join(missing)}]'), merge it, or choose another --seed"
+            )
+
+    @property
+    def ids(self) -> dict[str, list[str]]:
+        """The utterance ids of each part."""
+        return {"train": list(self.train["id"]), "dev": list(self.dev["id"]), "test": list(self.test["id"])}
+
+
+def make_splits(
+    corpus: Dataset,
+    protocol: ProtocolName = "holdout",
+    config: SplitConfig | None = None,
+    *,
+    folds: Path | None = None,
+    seed: int = 0,
+) -> list[Split]:
+    """The splits of a protocol.
+
+    Args:
+        corpus: rows with the columns of `data.schema`
+        protocol: `holdout` one split; `loso` each speaker tested once; `kfold` each of k groups of speakers tested once;
+            `sessions` each recording session tested once; `folds` a published list of folds
+        config: shares and number of folds
+        folds: where the published folds are (folds only), see `data.folds.read_folds`
+        seed: chooses the speakers of every random part
+
+    Raises:
+        SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers
+        ConfigError: `folds` is missing, or given with another protocol
+    """
+    config = config or SplitConfig()
+    if (folds is not None) != (protocol == "folds"):
+        raise ConfigError(
+            "--protocol folds needs --folds PATH, a folder of EmoBox's folds or a CSV file with the columns id and fold"
+            if folds is None
+            else f"--folds is for --protocol folds, but the protocol is {protocol}: leave one of the two out"
+        )
+    if protocol == "folds":
+        return [_published(corpus, fold, config, seed) for fold in read_folds(Path(str(folds)))]
+    groups = _test_groups(corpus, protocol, config, seed)
+    return [_by_speaker(corpus, name, test, config, seed) for name, test in groups.items()]
+
+
+def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int) -> dict[str, set[str]]:
+    """The test speakers of each fold."""
+    speakers = sorted(set(corpus["speaker"]))
+    if protocol == "holdout":
+        _need(speakers, 3, "a hold-out split (train, dev and test)")
+        return {"holdout": _draw(corpus, speakers, config.test, seed, f"split.test={config.test}", spare=2)}
+    if protocol == "loso":
+        _need(speakers, 3, "leave-one-speaker-out (each fold needs train, dev and test)")
+        return {speaker: {speaker} for speaker in speakers}
+    if protocol == "kfold":
+        _need(speakers, max(config.k, 3), f"{config.k} folds by speaker", "lower --split.k or use --protocol loso")
+        shuffled = np.random.default_rng(seed).permutation(speakers).tolist()
+        return {f"fold_{number + 1}": set(shuffled[number :: config.k]) for number in range(config.k)}
+    if "session" not in corpus.column_names:
+        raise SplitError("--protocol sessions: the corpus has no column session; use loso or kfold instead")
+    sessions = sorted({session for session in corpus["session"] if session is not None})
+    if len(sessions) < 2 or None in corpus["session"]:
+        raise SplitError(f"--protocol sessions: every utterance needs a session, of two or more; found {sessions}")
+    by_session = zip(corpus["session"], corpus["speaker"], strict=True)
+    groups: dict[str, set[str]] = {session: set() for session in sessions}
+    for session, speaker in by_session:
+        groups[session].add(speaker)
+    return groups
+
+
+def _need(speakers: Sequence[str], least: int, what: str, way_out: str = "add speakers") -> None:
+    if len(speakers) < least:
+        raise SplitError(
+            f"{what} needs at least {least} speakers, the corpus has {len(speakers)} ({', '.join(speakers)}): {way_out}"
+        )
+
+
+def _by_speaker(corpus: Dataset, name: str, test: set[str], config: SplitConfig, seed: int) -> Split:
+    rest = sorted(set(corpus["speaker"]) - test)
+    pool = _rows(corpus, "speaker", rest.__contains__)
+    _need(rest, 2, f"the training side of split {name} (train and dev)")
+    dev = _draw(pool, rest, config.dev, seed, f"split.dev={config.dev}", spare=1)
+    return Split(
+        train=_rows(pool, "speaker", lambda speaker: speaker not in dev),
+        dev=_rows(pool, "speaker", dev.__contains__),
+        test=_rows(corpus, "speaker", test.__contains__),
+        name=name,
+    )
+
+
+def _published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> Split:
+    known = set(corpus["id"])
+    strangers = sorted((fold.train | fold.dev | fold.test) - known)
+    if len(strangers) == len(fold.train | fold.dev | fold.test):
+        raise SplitError(
+            f"{fold.name}: none of its ids is in the corpus, so these folds are another corpus'. The fold has for "
+            f"example {strangers[0]!r}, the corpus {min(known)!r}"
+        )
+    if strangers and not config.partial:
+        raise SplitError(
+            f"{fold.name}: {len(strangers)} ids of the published fold aren't in the corpus; restore the missing files, "
+            f"or, where they were left out on purpose (emotions.drop, --skip-unreadable), add --split.partial true\n"
+            f"{listing(strangers)}"
+        )
+    unused = sorted(known - fold.train - fold.dev - fold.test)
+    if unused:
+        raise SplitError(
+            f"{fold.name}: {len(unused)} utterances of the corpus are in no part of the published fold; take them out "
+            f"of the corpus or complete the fold\n{listing(unused)}"
+        )
+    test = _rows(corpus, "id", fold.test.__contains__)
+    pool = _rows(corpus, "id", fold.train.__contains__)
+    if fold.dev:
+        return Split(pool, _rows(corpus, "id", fold.dev.__contains__), test, fold.name)
+    speakers = sorted(set(pool["speaker"]))
+    _need(speakers, 2, f"the training side of {fold.name} (train and dev)")
+    dev = _draw(pool, speakers, config.dev, seed, f"split.dev={config.dev}", spare=1)
+    train = _rows(pool, "speaker", lambda speaker: speaker not in dev)
+    return Split(train, _rows(pool, "speaker", dev.__contains__), test, fold.name)
+
+
+def _draw(corpus: Dataset, speakers: list[str], share: float, seed: int, what: str, *, spare: int) -> set[str]:
+    """A share of the speakers, such that they and the others each have every emotion where that can be had.
+
+    Small corpora have speakers who lack an emotion: of 200 seeded draws, the first whose both sides are complete.
+    """
+    size = max(1, round(share * len(speakers)))
+    if len(speakers) - size < spare:
+        raise SplitError(f"{what} takes {size} of {len(speakers)} speakers and leaves too few to train on: lower it")
+    emotions: dict[str, set[str]] = {speaker: set() for speaker in speakers}
+    for speaker, emotion in zip(corpus["speaker"], corpus["emotion"], strict=True):
+        if speaker in emotions:
+            emotions[speaker].add(emotion)
+    everything = set().union(*emotions.values())
+    generator = np.random.default_rng(seed)
+    draws = [generator.permutation(speakers).tolist() for _ in range(200)]
+
+    def missing(draw: list[str]) -> int:
+        drawn, left = (set().union(*(emotions[speaker] for speaker in side)) for side in (draw[:size], draw[size:]))
+        return len(everything - drawn) + 100 * len(everything - left)  # the side that is trained on comes first
+
+    return set(min(draws, key=missing)[:size])
+
+
+def _rows(corpus: Dataset, column: str, wanted: Callable[[str], bool]) -> Dataset:
+    return corpus.select([row for row, value in enumerate(corpus[column]) if wanted(value)])

@@ -1,0 +1,143 @@
+"""wav2vec 2.0, HuBERT, WavLM and data2vec-audio, through transformers.
+
+    waveform -> zero mean, unit variance of each clip -> convolutions -> projection -> transformer layers
+
+One class serves the four families: they share their parts' names. Each clip is normalised over its own samples, and
+attention is masked, so that for checkpoints whose convolutions use layer norm (`feat_extract_norm="layer"`: wav2vec 2.0
+large and XLSR, HuBERT large, WavLM large, wav2vec2-mini) a clip has the same states alone and padded.
+
+Known limit: checkpoints with group norm in the first convolution (`feat_extract_norm="group"`: wav2vec2-base,
+HuBERT-base, WavLM-base) take that norm's statistics over the padding too, and data2vec's stacked positional convolutions
+leak; for these a clip's states depend on the clips beside it. `exact_padding` tells which kind one has.
+"""
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.pretrained import load_pretrained
+
+# Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
+_PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False}
+
+
+@FAMILIES.register("wav2vec2")
+@FAMILIES.register("hubert")
+@FAMILIES.register("wavlm")
+@FAMILIES.register("data2vec-audio")
+class SpeechSSL(Encoder):
+    """A self-supervised speech encoder (Baevski et al. 2020; Hsu et al. 2021; Chen et al. 2022; Baevski et al. 2022).
+
+    Args:
+        model: the transformers model
+        normalise: scale each clip to zero mean and unit variance, as the checkpoint's feature extractor says
+
+    Shape:
+        waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T about 50 a second
+    """
+
+    def __init__(self, model: PreTrainedModel, *, normalise: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.normalise = normalise
+        config = model.config
+        self.family = config.model_type
+        self.dim = config.hidden_size
+        self.num_states = config.num_hidden_layers + 1
+        stride, self.min_samples = 1, 1
+        for kernel, step in zip(config.conv_kernel, config.conv_stride, strict=True):
+            self.min_samples += (kernel - 1) * stride  # the receptive field of one frame
+            stride *= step
+        self.frame_rate = SAMPLE_RATE / stride
+
+    @classmethod
+    def from_pretrained(cls, source: str) -> Self:
+        """The encoder of a local folder or hub id."""
+        model = load_pretrained(AutoModel, source, **_PLAIN)
+        extractor = load_pretrained(AutoFeatureExtractor, source)
+        return cls(model, normalise=extractor.do_normalize)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The same architecture with random weights."""
+        architecture = AutoConfig.for_model(**(config["architecture"] | _PLAIN))
+        return cls(AutoModel.from_config(architecture, dtype=torch.float32), normalise=config["normalise"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Architecture and normalisation."""
+        return {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
+
+    @property
+    def exact_padding(self) -> bool:
+        """Whether padding never changes a clip's states (see the module's known limit)."""
+        config = self.model.config
+        return config.model_type != "data2vec-audio" and config.feat_extract_norm == "layer"
+
+    def blocks(self) -> list[Block]:
+        """Front end, positional convolution, then one block a transformer layer."""
+        layers: list[list[nn.Module]] = [[layer] for layer in self.model.encoder.layers]
+        positions: list[nn.Module] = [self.model.encoder.pos_conv_embed]
+        # The encoder's layer norm comes first in the post-norm layout and last in the stable (pre-norm) one.
+        (layers[-1] if self._stable else positions).append(self.model.encoder.layer_norm)
+        return [
+            Block("front end", nn.ModuleList([self.model.feature_extractor, self.model.feature_projection])),
+            Block("positions", nn.ModuleList(positions)),
+            *(Block(f"layer {number}", nn.ModuleList(layer)) for number, layer in enumerate(layers, 1)),
+        ]
+
+    @property
+    def _stable(self) -> bool:
+        return getattr(self.model.config, "do_stable_layer_norm", False)
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
+        """Encodes padded clips; clips shorter than one frame (25 ms) are read as if silence followed."""
+        if self.normalise:
+            waveform = unit_variance(waveform, lengths)
+        else:
+            waveform = silence_after(waveform, lengths)
+        waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
+        frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            features = self.model.feature_extractor(waveform).transpose(1, 2)
+            projected = self.model.feature_projection(features)
+        frames = projected[0] if isinstance(projected, tuple) else projected  # HuBERT returns the frames alone
+        counts = self.model._get_feat_extract_output_lengths(lengths.clamp_min(self.min_samples))
+        mask = frames_mask(counts, frames.shape[1])
+        return Hidden(self._states(frames, mask), mask)
+
+    def _states(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """What goes into the first layer and what comes out of each; the last after the final norm."""
+        states: list[Tensor] = []
+        first, *_ = layers = list(self.model.encoder.layers)
+        hooks = [first.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))]
+        hooks += [
+            layer.register_forward_hook(lambda _, __, out: states.append(out[0] if isinstance(out, tuple) else out))
+            for layer in layers
+        ]
+        try:
+            output: BaseModelOutput = self.model.encoder(frames, attention_mask=mask)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        states[-1] = output.last_hidden_state
+        return torch.stack(states)
+
+
+def unit_variance(waveform: Tensor, lengths: Tensor) -> Tensor:
+    """Each clip of (B, N) with zero mean and unit variance over its own samples, zeros behind its length.
+
+    Equals `Wav2Vec2FeatureExtractor`'s normalisation of the clip alone.
+    """
+    mask = frames_mask(lengths, waveform.shape[1])
+    count = lengths[:, None]
+    mean = (waveform * mask).sum(dim=1, keepdim=True) / count
+    centred = (waveform - mean) * mask
+    variance = centred.square().sum(dim=1, keepdim=True) / count
+    return centred / (variance + 1e-7).sqrt()

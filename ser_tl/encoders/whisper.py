@@ -1,0 +1,123 @@
+"""Whisper's encoder at the clip's true length.
+
+    waveform -> log-mel (10 ms) -> two convolutions (20 ms) + positions -> transformer layers
+
+transformers pads every clip to 30 s before this encoder; a 3 s clip then costs ten times what it needs. Here the
+position embeddings are cut to the clip and attention is masked. Behind each clip Whisper hears the same silence, whether
+the clip stands alone or is padded, so both give the same states. The decoder is not loaded.
+"""
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchaudio.functional import melscale_fbanks
+from transformers import AutoModel, WhisperConfig
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.pretrained import load_pretrained
+from ser_tl.errors import EncoderError
+
+WINDOW = 400  # samples of an STFT window, 25 ms
+HOP = 160  # samples between mel frames, 10 ms
+
+
+@FAMILIES.register("whisper")
+class Whisper(Encoder):
+    """Whisper's encoder (Radford et al. 2022).
+
+    Args:
+        model: transformers' encoder; its fixed position embeddings become a buffer, which no strategy can unfreeze
+
+    Shape:
+        waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T = ceil(N / 320)
+    """
+
+    family = "whisper"
+    frame_rate = SAMPLE_RATE / HOP / 2
+    positions: Tensor
+    mel_filters: Tensor
+
+    def __init__(self, model: WhisperEncoder) -> None:
+        super().__init__()
+        self.register_buffer("positions", model.embed_positions.weight.detach().clone())
+        del model.embed_positions
+        self.model = model
+        self.dim = model.config.d_model
+        self.num_states = model.config.encoder_layers + 1
+        self.max_seconds = model.config.max_source_positions / self.frame_rate
+        filters = melscale_fbanks(
+            WINDOW // 2 + 1, 0.0, 8000.0, model.config.num_mel_bins, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+        )
+        self.register_buffer("mel_filters", filters, persistent=False)  # (201, bands)
+
+    @classmethod
+    def from_pretrained(cls, source: str) -> Self:
+        """The encoder of a local folder or hub id."""
+        return cls(load_pretrained(AutoModel, source).get_encoder())
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The same architecture with random weights."""
+        return cls(WhisperEncoder(WhisperConfig(**config["architecture"])))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Architecture."""
+        return {"architecture": self.model.config.to_diff_dict()}
+
+    def blocks(self) -> list[Block]:
+        """Front end, then one block a transformer layer; the final layer norm goes with the last."""
+        layers: list[list[nn.Module]] = [[layer] for layer in self.model.layers]
+        layers[-1].append(self.model.layer_norm)
+        return [
+            Block("front end", nn.ModuleList([self.model.conv1, self.model.conv2])),
+            *(Block(f"layer {number}", nn.ModuleList(layer)) for number, layer in enumerate(layers, 1)),
+        ]
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
+        """Encodes padded clips.
+
+        Raises:
+            EncoderError: a clip is longer than Whisper's positions reach (30 s)
+        """
+        if waveform.shape[1] > self.max_seconds * SAMPLE_RATE:
+            raise EncoderError(
+                f"a clip of {waveform.shape[1] / SAMPLE_RATE:.1f} s is longer than Whisper's {self.max_seconds:g} s: "
+                f"lower audio.max_seconds, which crops clips in training and cuts them into windows in evaluation"
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(self.blocks()[0].modules)):
+            mel = self.log_mel(silence_after(waveform, lengths))
+            frames = functional.gelu(self.model.conv1(mel))
+            frames = functional.gelu(self.model.conv2(frames)).transpose(1, 2)
+        counts = -(-lengths // (2 * HOP))
+        longest = int(-(-waveform.shape[1] // (2 * HOP)))
+        mask = frames_mask(counts, longest)
+        frames = frames[:, :longest] + self.positions[:longest]
+        attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=frames, attention_mask=mask)
+        states = [frames]
+        for layer in self.model.layers:
+            frames = layer(frames, attend)
+            states.append(frames)
+        states[-1] = self.model.layer_norm(frames)
+        return Hidden(torch.stack(states), mask)
+
+    def log_mel(self, waveform: Tensor) -> Tensor:
+        """Whisper's log-mel spectrogram of clips followed by silence.
+
+        Shape:
+            waveform (B, N) -> (B, bands, F); F is the clip's frames, two or three of silence, and even
+        """
+        with torch.autocast(waveform.device.type, enabled=False):  # logarithms of small powers need float32
+            frames = 2 * (-(-waveform.shape[1] // (2 * HOP)) + 1)
+            padded = functional.pad(waveform.float(), (0, frames * HOP + WINDOW - waveform.shape[1]))
+            window = torch.hann_window(WINDOW, device=waveform.device)
+            spectrum = torch.stft(padded, WINDOW, HOP, window=window, return_complex=True)[..., :frames]
+            mel = self.mel_filters.T @ spectrum.abs().square()
+            power = mel.clamp_min(1e-10).log10()
+            power = power.maximum(power.amax(dim=(1, 2), keepdim=True) - 8.0)
+            return (power + 4.0) / 4.0

@@ -1,0 +1,96 @@
+"""Pooling the folds of a cross-validation: their utterances, their figures, their facts.
+
+    {fold: Predictions} --pool_predictions--> Predictions      {fold: Fold} --folds_mean--> mean and deviation
+    {fold: facts} --pool_facts--> facts
+
+Pooled figures weigh each utterance alike, the mean over folds each fold; both are in use, so a report gives both. It
+doesn't know what a report is, and trains nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, stdev
+from typing import TypeAlias
+
+import numpy as np
+
+from ser_tl.errors import ConfigError, SplitError, listing
+from ser_tl.evaluation.predictions import Predictions
+from ser_tl.evaluation.scores import Scores
+
+JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
+"""What a fact may be: anything that JSON can say, without NaN and infinity."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold's part in a pooled report.
+
+    Args:
+        scores: its own figures
+        support: how many utterances it tested
+    """
+
+    scores: Scores
+    support: int
+
+
+def pool_predictions(parts: Mapping[str, Predictions]) -> Predictions:
+    """The folds' predictions, one after the other.
+
+    Raises:
+        ConfigError: no folds, or folds with different classes
+        SplitError: an utterance or a speaker is tested in two folds
+    """
+    if not parts:
+        raise ConfigError("no folds to pool: give the report of at least one fold")
+    labels = next(iter(parts.values())).labels
+    if any(part.labels != labels for part in parts.values()):
+        found = listing(f"{name}: {', '.join(part.labels)}" for name, part in parts.items())
+        raise ConfigError(f"folds of different classes can't be pooled: train each fold on the same ones\n{found}")
+    _check_disjoint({name: set(part.ids) for name, part in parts.items()}, "utterance ids")
+    _check_disjoint({name: set(part.speakers) for name, part in parts.items()}, "speakers")
+    return Predictions(
+        ids=[name for part in parts.values() for name in part.ids],
+        speakers=[name for part in parts.values() for name in part.speakers],
+        references=[name for part in parts.values() for name in part.references],
+        probabilities=np.concatenate([part.probabilities for part in parts.values()]),
+        labels=labels,
+    )
+
+
+def _check_disjoint(parts: Mapping[str, set[str]], kind: str) -> None:
+    """Refuses a name that stands in two folds' test sets: the folds weren't apart, or two things share a name."""
+    homes: dict[str, list[str]] = {}
+    for fold, names in parts.items():
+        for name in names:
+            homes.setdefault(name, []).append(fold)
+    shared = sorted(name for name, folds in homes.items() if len(folds) > 1)
+    if shared:
+        raise SplitError(
+            f"{len(shared)} {kind} are in the test sets of several folds, expected was each in one: deal the folds by "
+            f"speaker, and give speakers and utterances of different corpora different names\n"
+            f"{listing(f'{name}: in ' + ', '.join(homes[name]) for name in shared)}"
+        )
+
+
+def folds_mean(folds: Mapping[str, Fold]) -> dict[str, dict[str, float | None]]:
+    """Mean and sample deviation (n - 1) of each figure; the deviation of a single fold is None, no folds give {}."""
+    columns: dict[str, list[float]] = {}
+    for fold in folds.values():
+        for figure, value in asdict(fold.scores).items():
+            columns.setdefault(figure, []).append(value)
+    return {
+        figure: {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None}
+        for figure, values in columns.items()
+    }
+
+
+def pool_facts(facts: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
+    """The facts that all folds share, and under "folds" what each has of its own."""
+    first = next(iter(facts.values()))
+    shared = {
+        key: value for key, value in first.items() if all(key in own and own[key] == value for own in facts.values())
+    }
+    own = {name: {key: value for key, value in part.items() if key not in shared} for name, part in facts.items()}
+    return {**shared, "folds": own} if any(own.values()) else shared

@@ -1,0 +1,129 @@
+"""What a model said about a test set, one row an utterance, and the table it is kept in.
+
+    Predictions(ids, speakers, references, probabilities (U, C), labels)  <-->  predictions.csv
+
+The table has the columns id, speaker, reference and prediction, then one probability column a class, `p_anger` and so
+on, in the order of the labels. It knows nothing of where the probabilities come from, and computes no figure.
+"""
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ser_tl.errors import CheckpointError, ConfigError, listing
+
+_COLUMNS = ["id", "speaker", "reference", "prediction"]
+_PREFIX = "p_"
+_SUM_TOLERANCE = 0.02  # a softmax in bfloat16 misses 1 by almost a hundredth
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model said about a test set of U utterances and C classes.
+
+    Args:
+        ids: the utterances' ids, each once
+        speakers: who speaks, one name an utterance; names have to be unique across the corpora of a test set
+        references: the true classes
+        probabilities: (U, C), each row between 0 and 1 and summing to 1
+        labels: the C classes, in the order of the columns
+
+    Raises:
+        ConfigError: the parts don't fit together, an id twice, a reference the model has no class for, or
+            probabilities that are none
+    """
+
+    ids: list[str]
+    speakers: list[str]
+    references: list[str]
+    probabilities: np.ndarray
+    labels: list[str]
+
+    def __post_init__(self) -> None:
+        for name in ("ids", "speakers", "references", "labels"):  # a dataset's column is a lazy view: hold what it says
+            object.__setattr__(self, name, list(getattr(self, name)))
+        object.__setattr__(self, "probabilities", np.asarray(self.probabilities))
+        self._check_sizes()
+        self._check_names()
+        self._check_probabilities()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def predictions(self) -> list[str]:
+        """The most probable class of each utterance; of equals, the first in the order of the labels."""
+        return [self.labels[index] for index in self.probabilities.argmax(axis=1)]
+
+    def _check_sizes(self) -> None:
+        utterances, classes = len(self.ids), len(self.labels)
+        if not utterances or not classes:
+            raise ConfigError(f"found {utterances} utterances and {classes} classes, expected at least one of each")
+        sizes = (len(self.speakers), len(self.references), *self.probabilities.shape)
+        if sizes != (utterances, utterances, utterances, classes):
+            raise ConfigError(
+                f"found {utterances} ids, {len(self.speakers)} speakers, {len(self.references)} references and "
+                f"probabilities of shape {self.probabilities.shape}; give one of each for each utterance, and "
+                f"probabilities of shape (utterances, {classes}), one column a class"
+            )
+
+    def _check_names(self) -> None:
+        for kind, names in (("ids", self.ids), ("classes", self.labels)):
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            if twice:
+                raise ConfigError(f"{len(twice)} {kind} stand there several times, name each once\n{listing(twice)}")
+        unknown = Counter(reference for reference in self.references if reference not in self.labels)
+        if unknown:
+            raise ConfigError(
+                f"the test set has classes that the model doesn't ({', '.join(self.labels)}): leave their utterances "
+                f"out with the option emotions.drop, or map them with emotions.merge\n"
+                f"{listing(f'{name}: {count} utterances' for name, count in unknown.items())}"
+            )
+
+    def _check_probabilities(self) -> None:
+        fine = (self.probabilities >= 0) & (self.probabilities <= 1)  # False for NaN as well
+        fine = fine.all(axis=1) & (abs(self.probabilities.sum(axis=1, dtype=np.float64) - 1) < _SUM_TOLERANCE)
+        if not fine.all():
+            wrong = [f"{self.ids[row]}: {self.probabilities[row].tolist()}" for row in np.flatnonzero(~fine)]
+            raise ConfigError(
+                f"{len(wrong)} utterances have probabilities outside 0 to 1, not finite, or not summing to 1; give the "
+                f"softmax of the logits\n{listing(wrong)}"
+            )
+
+    def save(self, path: Path) -> None:
+        """Writes the table, probabilities with all their digits."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*_COLUMNS, *(f"{_PREFIX}{label}" for label in self.labels)])
+            names = zip(self.ids, self.speakers, self.references, self.predictions, strict=True)
+            for name, row in zip(names, self.probabilities, strict=True):
+                writer.writerow([*name, *map(str, row)])
+
+    @classmethod
+    def load(cls, path: Path) -> "Predictions":
+        """Reads a table that `save` wrote.
+
+        Raises:
+            CheckpointError: the file is missing, or isn't such a table
+            ConfigError: what it says doesn't fit together
+        """
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                header, *rows = csv.reader(file)
+            ids, speakers, references, _, *columns = zip(*rows, strict=True)
+            probabilities = np.array(columns, dtype=np.float64).T
+        except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+            raise CheckpointError(
+                f"{path} can't be read as a table of predictions ({error}): expected are the columns "
+                f"{', '.join(_COLUMNS)} and one {_PREFIX}CLASS a class. Make the report anew"
+            ) from error
+        labels = [name.removeprefix(_PREFIX) for name in header[len(_COLUMNS) :]]
+        if header != [*_COLUMNS, *(f"{_PREFIX}{label}" for label in labels)]:
+            raise CheckpointError(
+                f"{path} has the columns {', '.join(header)}; expected are {', '.join(_COLUMNS)} and one "
+                f"{_PREFIX}CLASS a class. Make the report anew"
+            )
+        return cls(list(ids), list(speakers), list(references), probabilities, labels)

@@ -1,0 +1,235 @@
+"""What there is to say about a model on a test set, and the folder it is kept in.
+
+    Predictions --Report.of--> Report --Report.over_folds--> Report --save--> folder --load--> Report
+
+The folder holds report.json, report.md, confusion.png and predictions.csv. The keys of report.json, fractions between 0
+and 1 and null where a figure is undefined (the recall of a class without test examples), never NaN:
+
+    title                                 what was evaluated
+    uar, war, macro_f1, weighted_f1       over all utterances; what each averages over: see `scores`
+    interval                              {level, low, high, over, resamples} of the UAR, null with one speaker only
+    labels, confusion                     the classes, and counts: a row a reference, a column a prediction
+    per_class                             {class: {recall, precision, f1, support}}
+    per_speaker                           {speaker: {uar, war, support}}
+    folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
+    folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
+    support, speakers                     how many utterances, how many speakers
+    notes, facts                          what the reader must know; encoder, strategy, seed, seconds and the like
+
+It runs no model and holds no opinion on which figure counts: the UAR stands first because test sets are unbalanced.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.evaluation.bootstrap import Interval, speaker_interval
+from ser_tl.evaluation.folds import JSON as JSON
+from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_predictions
+from ser_tl.evaluation.plots import confusion_picture
+from ser_tl.evaluation.predictions import Predictions
+from ser_tl.evaluation.scores import Scores, confusion_by_group
+from ser_tl.evaluation.text import markdown, terminal
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The figures of a test set; make one with `of`, `over_folds` or `load`.
+
+    Args:
+        predictions: what the figures are computed from
+        title: what was evaluated
+        scores: the headline figures, over all utterances
+        confusion: counts (C, C), row: reference, column: prediction
+        interval: of the UAR, over speakers; None with one speaker only
+        per_speaker: each speaker's figures
+        folds: each fold's figures; empty without folds
+        notes: what a reader of the figures must know, files left out for example
+        facts: how the figures came about: encoder, strategy, parameters, seconds, machine, seed
+    """
+
+    predictions: Predictions
+    title: str
+    scores: Scores
+    confusion: np.ndarray
+    interval: Interval | None
+    per_speaker: Mapping[str, Mapping[str, float]]
+    folds: Mapping[str, Fold] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        predictions: Predictions,
+        *,
+        title: str = "",
+        notes: Sequence[str] = (),
+        facts: Mapping[str, JSON] | None = None,
+        folds: Mapping[str, Fold] | None = None,
+    ) -> "Report":
+        """The report on a test set.
+
+        Args:
+            predictions: what the model said
+            title: what was evaluated, for headings
+            notes: what a reader of the figures must know
+            facts: how the figures came about, as JSON can say it
+            folds: each fold's figures, where the test set is pooled; `over_folds` gives them
+
+        Raises:
+            ConfigError: a fact that JSON can't say
+        """
+        names, counts = confusion_by_group(
+            predictions.speakers, predictions.references, predictions.predictions, predictions.labels
+        )
+        pooled = counts.sum(axis=0)
+        each = {name: Scores.of(own) for name, own in zip(names, counts, strict=True)}
+        return cls(
+            predictions=predictions,
+            title=title,
+            scores=Scores.of(pooled),
+            confusion=pooled,
+            interval=speaker_interval(counts),
+            per_speaker={
+                name: {"uar": each[name].uar, "war": each[name].war, "support": int(own.sum())}
+                for name, own in zip(names, counts, strict=True)
+            },
+            folds=dict(folds or {}),
+            notes=list(notes),
+            facts=_plain(facts or {}),
+        )
+
+    @classmethod
+    def over_folds(cls, reports: Mapping[str, "Report"], *, title: str | None = None) -> "Report":
+        """One report on the pooled utterances of all folds, each fold's own figures beside it.
+
+        The headline figures are those of the pooled utterances; `folds_mean` has the mean over folds. Facts that all
+        folds share stay facts, the others stand under the fact "folds" by fold.
+
+        Args:
+            reports: fold name to its report
+            title: what was evaluated; the folds' title if None and they share one
+
+        Raises:
+            ConfigError: no folds, or folds with different classes
+            SplitError: an utterance or a speaker is tested in two folds
+        """
+        pooled = pool_predictions({name: report.predictions for name, report in reports.items()})
+        titles = {report.title for report in reports.values()}
+        shared = titles.pop() if len(titles) == 1 else ""
+        return cls.of(
+            pooled,
+            title=shared if title is None else title,
+            notes=[f"{name}: {note}" for name, report in reports.items() for note in report.notes],
+            facts=pool_facts({name: report.facts for name, report in reports.items()}),
+            folds={name: Fold(report.scores, len(report.predictions)) for name, report in reports.items()},
+        )
+
+    @property
+    def uar(self) -> float:
+        """Unweighted average recall, a fraction."""
+        return self.scores.uar
+
+    @property
+    def war(self) -> float:
+        """Weighted average recall (accuracy), a fraction."""
+        return self.scores.war
+
+    @property
+    def per_class(self) -> dict[str, dict[str, float | None]]:
+        """Recall, precision, F1 and support of each class; None where a figure is 0 / 0."""
+        hits, support, predicted = np.diagonal(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
+        return {
+            label: {
+                "recall": _ratio(hits[c], support[c]),
+                "precision": _ratio(hits[c], predicted[c]),
+                "f1": _ratio(2 * hits[c], support[c] + predicted[c]),
+                "support": int(support[c]),
+            }
+            for c, label in enumerate(self.predictions.labels)
+        }
+
+    @property
+    def folds_mean(self) -> dict[str, dict[str, float | None]]:
+        """Mean and sample deviation of each figure over the folds; a deviation of one fold is None."""
+        return folds_mean(self.folds)
+
+    def as_json(self) -> dict[str, JSON]:
+        """What report.json holds; the module lists the keys."""
+        return {
+            "title": self.title,
+            **asdict(self.scores),
+            "interval": asdict(self.interval) if self.interval else None,
+            "labels": self.predictions.labels,
+            "confusion": self.confusion.tolist(),
+            "per_class": self.per_class,
+            "per_speaker": self.per_speaker,
+            "folds": {name: asdict(fold.scores) | {"support": fold.support} for name, fold in self.folds.items()},
+            "folds_mean": self.folds_mean,
+            "support": len(self.predictions),
+            "speakers": len(self.per_speaker),
+            "notes": self.notes,
+            "facts": self.facts,
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Writes report.json, report.md, confusion.png and predictions.csv, over older ones."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "report.md").write_text(markdown(self), encoding="utf-8")
+        self.predictions.save(folder / "predictions.csv")
+        confusion_picture(self, folder / "confusion.png")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Report":
+        """The report that `save` wrote, its figures computed again from the predictions.
+
+        Raises:
+            CheckpointError: a file is missing or damaged, or report.json isn't about these predictions
+        """
+        folder = Path(folder)
+        try:
+            said = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+            folds = {
+                name: Fold(Scores(**{key: value for key, value in own.items() if key != "support"}), own["support"])
+                for name, own in said["folds"].items()
+            }
+            predictions = Predictions.load(folder / "predictions.csv")
+            report = cls.of(predictions, title=said["title"], notes=said["notes"], facts=said["facts"], folds=folds)
+            fits = said["confusion"] == report.confusion.tolist()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+            raise CheckpointError(
+                f"{folder} holds no readable report ({type(error).__name__}: {error}); expected are the report.json "
+                f"and predictions.csv of Report.save. Evaluate again to make them anew"
+            ) from error
+        if not fits:
+            raise CheckpointError(
+                f"{folder}: report.json has another confusion matrix than predictions.csv gives; the two aren't of the "
+                f"same evaluation. Evaluate again to make them anew"
+            )
+        return report
+
+    def __str__(self) -> str:
+        return terminal(self)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def _plain(facts: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A copy of the facts as JSON gives them back."""
+    try:
+        return json.loads(json.dumps(facts, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"a fact can't be written as JSON ({error}): give text, finite numbers, true, false, None, and lists and "
+            f"mappings of them"
+        ) from error

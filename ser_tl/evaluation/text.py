@@ -1,0 +1,149 @@
+"""A report as text: for the terminal, and as Markdown for a folder or a model card.
+
+    Report --terminal()--> a few lines        Report --markdown()--> report.md
+
+Fractions become percent with one decimal, undefined figures a dash. It computes nothing: the figures are the report's.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ser_tl.evaluation.report import Report
+
+UNDEFINED = "\N{EN DASH}"
+_FIGURES = {"uar": "UAR", "war": "WAR", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
+_MOST_SPEAKERS = 20  # rows of the speakers' table; report.json has them all
+
+
+def percent(fraction: float | None) -> str:
+    """Percent with one decimal and no sign; a dash where the figure is undefined."""
+    return UNDEFINED if fraction is None else f"{100 * fraction:.1f}"
+
+
+def interval_text(report: "Report") -> str:
+    """The interval of the UAR in words, or why there is none."""
+    if report.interval is None:
+        return "no interval: it would be over speakers, and the test set has one only"
+    found = report.interval
+    return (
+        f"{100 * found.level:.0f} % interval {percent(found.low)} to {percent(found.high)}, "
+        f"{found.resamples} bootstrap draws of the {len(report.per_speaker)} {found.over}"
+    )
+
+
+def terminal(report: "Report") -> str:
+    """Headline, interval, folds and the classes' table, to be printed."""
+    rows = [[label, *figures] for label, *figures in _class_rows(report)]
+    header = ["class", "recall", "precision", "F1", "utterances"]
+    first = max(len(row[0]) for row in [header, *rows])
+    lines = [report.title] if report.title else []
+    lines += [
+        f"UAR {percent(report.uar)} %{_pooled(report)} ({interval_text(report)})",
+        f"{_others(report)}; {_size(report)}",
+        *_folds_sentence(report),
+        "",
+        *("  ".join([row[0].ljust(first), *(cell.rjust(10) for cell in row[1:])]) for row in [header, *rows]),
+    ]
+    if report.notes:
+        lines += ["", *(f"note: {note}" for note in report.notes)]
+    return "\n".join(lines)
+
+
+def markdown(report: "Report") -> str:
+    """The whole report, with a link to the picture beside it."""
+    labels = report.predictions.labels
+    counts = [[f"**{label}**", *map(str, row)] for label, row in zip(labels, report.confusion.tolist(), strict=True)]
+    parts = [
+        f"# {report.title or 'Evaluation'}",
+        f"**UAR {percent(report.uar)} %**{_pooled(report)} ({interval_text(report)}).",
+        f"{_others(report)}; {_size(report)}.",
+    ]
+    if report.notes:
+        parts += ["## Notes", "\n".join(f"- {note}" for note in report.notes)]
+    if report.folds:
+        parts += ["## Folds", *(f"{line}." for line in _folds_sentence(report)), _fold_table(report)]
+    parts += [
+        "## Classes",
+        _table(["class", "recall %", "precision %", "F1 %", "utterances"], _class_rows(report)),
+        "## Confusion",
+        "Rows are references, columns predictions.",
+        "![Confusion matrix](confusion.png)",
+        _table(["", *labels], counts),
+        "## Speakers",
+        *_speakers(report.per_speaker),
+    ]
+    if report.facts:
+        facts = [[name, _fact(value)] for name, value in report.facts.items()]
+        parts += ["## Facts", _table(["fact", "value"], facts, rest="---")]
+    return "\n\n".join(parts) + "\n"
+
+
+def _pooled(report: "Report") -> str:
+    return f" pooled over {_count(len(report.folds), 'fold')}" if report.folds else ""
+
+
+def _others(report: "Report") -> str:
+    scores = report.scores
+    return (
+        f"WAR {percent(scores.war)} %, macro F1 {percent(scores.macro_f1)} %, "
+        f"weighted F1 {percent(scores.weighted_f1)} %"
+    )
+
+
+def _size(report: "Report") -> str:
+    return f"{_count(len(report.predictions), 'utterance')}, {_count(len(report.per_speaker), 'speaker')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _folds_sentence(report: "Report") -> list[str]:
+    if not report.folds:
+        return []
+    figures = (
+        f"{name} {percent(mean['mean'])} \N{PLUS-MINUS SIGN} {percent(mean['std'])} %"
+        for name, mean in ((_FIGURES[key], mean) for key, mean in report.folds_mean.items())
+    )
+    return [f"Mean and standard deviation over {_count(len(report.folds), 'fold')}: {', '.join(figures)}"]
+
+
+def _fold_table(report: "Report") -> str:
+    rows = [
+        [name, *(percent(getattr(fold.scores, figure)) for figure in _FIGURES), str(fold.support)]
+        for name, fold in report.folds.items()
+    ]
+    return _table(["fold", *(f"{name} %" for name in _FIGURES.values()), "utterances"], rows)
+
+
+def _class_rows(report: "Report") -> list[list[str]]:
+    return [
+        [label, *(percent(own[figure]) for figure in ("recall", "precision", "f1")), str(own["support"])]
+        for label, own in report.per_class.items()
+    ]
+
+
+def _speakers(per_speaker: Mapping[str, Mapping[str, float]]) -> list[str]:
+    hardest = sorted(per_speaker.items(), key=lambda item: (item[1]["uar"], item[0]))[:_MOST_SPEAKERS]
+    rows = [[name, percent(own["uar"]), percent(own["war"]), str(own["support"])] for name, own in hardest]
+    said = "Hardest first; a speaker's UAR is over the classes that the speaker has."
+    if len(per_speaker) > len(rows):
+        said += f" The {len(rows)} hardest of {len(per_speaker)}; report.json has them all."
+    return [said, _table(["speaker", "UAR %", "WAR %", "utterances"], rows)]
+
+
+def _fact(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, rest: str = "---:") -> str:
+    aligned = ["---", *(rest for _ in header[1:])]  # numbers stand to the right
+    lines = [[_cell(text) for text in row] for row in [header, *rows]]
+    lines.insert(1, aligned)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

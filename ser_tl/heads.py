@@ -1,0 +1,37 @@
+"""From an utterance's embedding to one logit per emotion.
+
+    embedding (B, E) --norm--dropout--[hidden layer]--linear--> logits (B, C)
+
+Knows nothing of frames, padding or names of emotions.
+"""
+
+from torch import Tensor, nn
+
+from ser_tl.errors import ConfigError
+
+
+class Head(nn.Module):
+    """LayerNorm, dropout, and a linear classifier behind an optional hidden layer.
+
+    Args:
+        dim: channels of an embedding, E
+        classes: number of emotions, C
+        hidden: width of the hidden layer; 0 leaves it out
+        dropout: share of channels dropped before each linear layer in training
+
+    Shape:
+        embedding (B, E) -> logits (B, C)
+    """
+
+    def __init__(self, dim: int, classes: int, hidden: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        if hidden < 0 or not 0.0 <= dropout < 1.0:
+            raise ConfigError(f"a head needs hidden >= 0 and 0 <= dropout < 1, got hidden={hidden}, dropout={dropout}")
+        layers: list[nn.Module] = [nn.LayerNorm(dim), nn.Dropout(dropout)]
+        if hidden:
+            layers += [nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden or dim, classes))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """The logits."""
+        return self.layers(embedding)

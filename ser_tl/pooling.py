@@ -1,0 +1,261 @@
+"""From frame states to one vector per utterance.
+
+    states (L, B, T, D) --Standardise--LayerMix--> frames (B, T, W) --pooling--> embedding (B, E)
+
+`mask` is (B, T), True on speech and False on padding. Padding never moves an embedding: tests/test_pooling.py holds every
+registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ser_tl.errors import ConfigError
+from ser_tl.registry import Registry
+
+
+class Pooling(Protocol):
+    """What a pooling is built from and what it tells: `POOLINGS[name](dim)`, then `.out_dim`."""
+
+    out_dim: int
+
+    def __init__(self, dim: int) -> None: ...
+
+    def __call__(self, frames: Tensor, mask: Tensor) -> Tensor: ...
+
+
+POOLINGS: Registry[type[nn.Module]] = Registry("pooling")
+
+
+class Standardise(nn.Module):
+    """Each channel of each layer with zero mean and unit variance over the training speech.
+
+    The statistics are measured once, before training, by `fit`; they are buffers and no gradient moves them. Layers of an
+    encoder differ in scale by orders of magnitude, and a few channels of one layer can drown all others: without this, a
+    trained head loses to logistic regression on the same states. Until `fit`, it passes states on unchanged.
+
+    Args:
+        num_states: layers, L
+        dim: channels, D
+
+    Shape:
+        states (L, B, T, D) -> (L, B, T, D)
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, num_states: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_states, 1, 1, dim))
+        self.register_buffer("deviation", torch.ones(num_states, 1, 1, dim))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """States with the training statistics taken out."""
+        return (states - self.mean) / self.deviation
+
+    def fit(self, count: Tensor, total: Tensor, squares: Tensor) -> None:
+        """Takes over statistics from sums over frames.
+
+        Args:
+            count: number of frames, a scalar
+            total: sum of the states (L, D), float64
+            squares: sum of their squares (L, D), float64
+        """
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp_min(0.0)
+        self.mean.copy_(mean[:, None, None])
+        self.deviation.copy_((variance + 1e-6).sqrt()[:, None, None])
+
+
+class LayerMix(nn.Module):
+    """Layers joined into one sequence of frames, by learned weights (Peters et al. 2018, eq. 1).
+
+    `sum` is their weighted mean; `concat` sets them side by side, each scaled by its weight, so that later layers of the
+    model see them apart. A module rather than a bare parameter, so that no adapter library leaves it out of a checkpoint.
+
+    Args:
+        num_states: layers that come in, L
+        dim: channels of each, D
+        layers: which of them are used, negative from the end; all if None
+        join: `sum` or `concat`
+
+    Shape:
+        states (L, B, T, D) -> (B, T, W); W = D for `sum`, D times the layers used for `concat`
+
+    Raises:
+        ConfigError: a layer that the encoder doesn't have, or one named twice
+    """
+
+    def __init__(
+        self, num_states: int, dim: int, layers: Sequence[int] | None = None, join: Literal["sum", "concat"] = "sum"
+    ) -> None:
+        super().__init__()
+        wanted = list(range(num_states)) if layers is None else list(layers)
+        if not wanted or any(not -num_states <= layer < num_states for layer in wanted):
+            raise ConfigError(
+                f"model.layers is {wanted}: the encoder has {num_states} layers of states, numbered 0 to "
+                f"{num_states - 1} (or -{num_states} to -1); name at least one of them"
+            )
+        self.layers = [layer % num_states for layer in wanted]
+        if len(set(self.layers)) < len(self.layers):
+            raise ConfigError(f"model.layers is {wanted}: it names a layer twice")
+        self.join = join
+        self.scores = nn.Parameter(torch.zeros(len(self.layers)))
+        self.out_dim = dim * (len(self.layers) if join == "concat" else 1)
+
+    @property
+    def weights(self) -> Tensor:
+        """The share of each used layer; they add up to 1."""
+        return self.scores.softmax(dim=0)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """One sequence of frames."""
+        used = states[self.layers]
+        if self.join == "sum":
+            return torch.einsum("l,lbtd->btd", self.weights.to(used.dtype), used)
+        scaled = used * (self.weights * len(self.layers))[:, None, None, None].to(used.dtype)
+        return scaled.permute(1, 2, 0, 3).flatten(2)
+
+
+def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
+    """Mean over speech frames, (B, T, D) -> (B, D)."""
+    weight = mask[..., None].to(frames.dtype)
+    return (frames * weight).sum(dim=1) / weight.sum(dim=1)
+
+
+def deviation(frames: Tensor, weight: Tensor, mean: Tensor) -> Tensor:
+    """Standard deviation under frame weights (B, T, 1) that add up to 1, (B, T, D) -> (B, D)."""
+    variance = (weight * (frames - mean[:, None]).square()).sum(dim=1)
+    return variance.clamp_min(1e-6).sqrt()
+
+
+class FrameScore(nn.Module):
+    """A learned weight for each frame: tanh layer, score, softmax over speech.
+
+    Args:
+        dim: channels per frame, D
+        hidden: width of the tanh layer
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> (B, T, 1), zero on padding, adding up to 1
+    """
+
+    def __init__(self, dim: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(dim, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The weights."""
+        scores = self.score(frames).masked_fill(~mask[..., None], -torch.inf)
+        return scores.float().softmax(dim=1).to(frames.dtype)
+
+
+@POOLINGS.register("mean")
+class Mean(nn.Module):
+    """Mean over speech frames.
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> (B, D)
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.out_dim = dim
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The embedding."""
+        return masked_mean(frames, mask)
+
+
+@POOLINGS.register("max")
+class Max(nn.Module):
+    """Maximum of each channel over speech frames.
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> (B, D)
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.out_dim = dim
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The embedding."""
+        return frames.masked_fill(~mask[..., None], -torch.inf).amax(dim=1)
+
+
+@POOLINGS.register("last")
+class Last(nn.Module):
+    """The last speech frame.
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> (B, D)
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.out_dim = dim
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The embedding."""
+        return frames[torch.arange(len(frames), device=frames.device), mask.sum(dim=1) - 1]
+
+
+@POOLINGS.register("stats")
+class Stats(nn.Module):
+    """Mean and standard deviation over speech frames (Snyder et al. 2018).
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> (B, 2D)
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.out_dim = 2 * dim
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The embedding."""
+        mean = masked_mean(frames, mask)
+        weight = mask[..., None].to(frames.dtype)
+        return torch.cat([mean, deviation(frames, weight / weight.sum(dim=1, keepdim=True), mean)], dim=-1)
+
+
+@POOLINGS.register("attention")
+class Attention(nn.Module):
+    """Mean under learned frame weights (Mirsamadi et al. 2017).
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> (B, D)
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.attend = FrameScore(dim)
+        self.out_dim = dim
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The embedding."""
+        return (self.attend(frames, mask) * frames).sum(dim=1)
+
+
+@POOLINGS.register("attentive-stats")
+class AttentiveStats(nn.Module):
+    """Mean and standard deviation under learned frame weights (Okabe et al. 2018).
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> (B, 2D)
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.attend = FrameScore(dim)
+        self.out_dim = 2 * dim
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The embedding."""
+        weight = self.attend(frames, mask)
+        mean = (weight * frames).sum(dim=1)
+        return torch.cat([mean, deviation(frames, weight, mean)], dim=-1)

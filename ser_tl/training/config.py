@@ -1,0 +1,66 @@
+"""The options of training, checked where they enter."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ser_tl.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained.
+
+    Args:
+        epochs: passes over the training speech, at most
+        learning_rate: of everything above the encoder, at the schedule's peak
+        encoder_learning_rate: of the encoder's moving blocks, at the schedule's peak
+        optimizer: `adamw` (Loshchilov and Hutter 2019) or `radam` (Liu et al. 2020)
+        weight_decay: for matrices; biases, norms and layer weights have none
+        schedule: after warm-up, fall to zero by a `cosine` or in a line (`linear`), stay `constant`, or be multiplied by
+            0.5 whenever dev UAR has not improved for `plateau_patience` epochs (`plateau`)
+        warmup: share of the training over which the rates rise from zero
+        plateau_patience: epochs without a better dev UAR before the `plateau` schedule acts
+        batch_seconds: seconds of audio in a batch, padding counted, for each process
+        accumulate: batches whose gradients are added up before a step
+        clip: largest norm of the gradient; 0 switches clipping off
+        precision: `no` is float32; `bf16` and `fp16` (GPU only) are Accelerate's mixed precision
+        class_weights: give each emotion the same say, whatever its number of utterances
+        label_smoothing: share of the target spread over all classes
+        patience: epochs without a better dev UAR before training stops; 0 never stops early
+        save_every: steps between training states on disk, beside the one after each epoch; 0 for none
+        workers: processes that decode audio beside each training process
+        tracker: where curves go: `tensorboard`, or another of Accelerate's trackers if it is installed; `none`
+    """
+
+    epochs: int = 15
+    learning_rate: float = 1e-3
+    encoder_learning_rate: float = 1e-4
+    optimizer: Literal["adamw", "radam"] = "adamw"
+    weight_decay: float = 0.01
+    schedule: Literal["cosine", "linear", "constant", "plateau"] = "cosine"
+    warmup: float = 0.1
+    plateau_patience: int = 2
+    batch_seconds: float = 60.0
+    accumulate: int = 1
+    clip: float = 1.0
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    class_weights: bool = True
+    label_smoothing: float = 0.1
+    patience: int = 6
+    save_every: int = 0
+    workers: int = 0
+    tracker: str = "tensorboard"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "accumulate", "plateau_patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"train.{name} is {getattr(self, name)}: expected 1 or more")
+        for name in ("weight_decay", "clip", "patience", "save_every", "workers"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"train.{name} is {getattr(self, name)}: expected 0 or more")
+        for name in ("learning_rate", "encoder_learning_rate", "batch_seconds"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"train.{name} is {getattr(self, name)}: expected more than 0")
+        for name in ("warmup", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"train.{name} is {getattr(self, name)}: expected a share from 0 to below 1")

@@ -1,0 +1,103 @@
+"""Where a training stands: all that decides how it goes on, apart from weights, optimizer and random states.
+
+Plain JSON, so that a person can read it in a killed run's folder.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from ser_tl.training.config import TrainConfig
+
+
+@dataclass
+class Progress:
+    """The position in a training, and what it has seen so far.
+
+    Args:
+        epoch: the running epoch, from 0
+        step: steps done in it
+        loss_sum: sum of the training loss over the utterances of the running epoch
+        utterances: how many these are
+        seconds: wall-clock time spent in the running epoch's steps
+        audio_seconds: speech seen in them, over all processes
+        best: (dev UAR, minus dev loss) of the best epoch so far; ties in UAR go to the lower loss
+        best_epoch: which it was; -1 before the first
+        stale: epochs since then
+        scale: what the plateau schedule has come down to
+        history: one record per finished epoch
+        finished: whether training has ended
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    utterances: int = 0
+    seconds: float = 0.0
+    audio_seconds: float = 0.0
+    best: tuple[float, float] = (-math.inf, -math.inf)
+    best_epoch: int = -1
+    stale: int = 0
+    scale: float = 1.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
+
+    def end_epoch(self, record: dict[str, Any], config: TrainConfig) -> bool:
+        """Closes the running epoch.
+
+        Args:
+            record: what is known of it, `dev_uar` and `dev_loss` among it
+            config: says when to stop and when the plateau schedule acts
+
+        Returns:
+            Whether it was the best so far.
+        """
+        score = (record["dev_uar"], -record["dev_loss"])
+        improved = score > self.best
+        if improved:
+            self.best, self.best_epoch, self.stale = score, self.epoch, 0
+        else:
+            self.stale += 1
+            if config.schedule == "plateau" and self.stale % config.plateau_patience == 0:
+                self.scale *= 0.5
+        self.history.append(record | {"epoch": self.epoch})
+        for number, past in enumerate(self.history):
+            past["best"] = number == self.best_epoch
+        self.epoch += 1
+        self.step, self.utterances = 0, 0
+        self.loss_sum = self.seconds = self.audio_seconds = 0.0
+        self.finished = self.epoch >= config.epochs or bool(config.patience and self.stale >= config.patience)
+        return improved
+
+    def save(self, path: Path) -> None:
+        """Writes JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads what `save` wrote."""
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**(held | {"best": tuple(held["best"])}))
+
+
+def rate_factor(config: TrainConfig, done: float, scale: float = 1.0) -> float:
+    """What the peak learning rates are multiplied by.
+
+    A function of the share of the training that is done, so that it has no state to lose and doesn't mind that epochs
+    differ in their number of batches.
+
+    Args:
+        config: schedule and warm-up
+        done: share of the training, 0 to 1
+        scale: what the plateau schedule has come down to
+    """
+    if done < config.warmup:
+        return done / config.warmup
+    rest = (done - config.warmup) / (1.0 - config.warmup)
+    if config.schedule == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * rest))
+    if config.schedule == "linear":
+        return 1.0 - rest
+    return scale

@@ -1,0 +1,361 @@
+"""One training, on one CPU, one GPU or many processes, through Accelerate.
+
+    Trainer(model, strategy, config, folder).fit(train, dev) -> history, and the model has the weights of the best epoch
+    trainer.evaluate(test) -> Report
+
+`fit` never sees a test set: the epoch is chosen on dev UAR. The strategy decides what moves; the trainer knows only
+batches, steps and epochs. Each step's loss is the mean over the utterances of all its micro-batches and processes, so
+uneven batches weigh no one twice.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import gather_object, set_seed
+from datasets import Dataset
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ser_tl.data import schema
+from ser_tl.data.batching import Batch, Plan, Utterances, by_utterance, loader, plan_batches
+from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.evaluation import Predictions, Report, confusion, scores
+from ser_tl.losses import class_weights, cross_entropy
+from ser_tl.model import EmotionModel
+from ser_tl.pooling import Standardise
+from ser_tl.training.checkpoint import TrainingStates
+from ser_tl.training.config import TrainConfig
+from ser_tl.training.progress import Progress, rate_factor
+from ser_tl.transfer import Rates, Strategy
+
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "radam": torch.optim.RAdam}
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, NumPy and torch."""
+    set_seed(seed)
+
+
+class Trainer:
+    """Trains and evaluates one model.
+
+    Args:
+        model: what is trained, in place
+        strategy: which of its weights move, and how fast
+        config: the rest
+        folder: where training states and curves go; None keeps nothing on disk
+        seed: chooses batches and crops
+
+    Raises:
+        ConfigError: a precision or tracker that can't be had here
+    """
+
+    def __init__(
+        self,
+        model: EmotionModel,
+        strategy: Strategy,
+        config: TrainConfig | None = None,
+        folder: str | Path | None = None,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.strategy = strategy
+        self.config = config or TrainConfig()
+        self.folder = None if folder is None else Path(folder)
+        self.seed = seed
+        self.history: list[dict[str, Any]] = []
+        self.seconds = 0.0
+        tracker = None if self.folder is None or self.config.tracker == "none" else self.config.tracker
+        # A partly frozen model has parameters that a step doesn't reach; DDP has to look for them.
+        options = [DistributedDataParallelKwargs(find_unused_parameters=True)]
+        try:
+            self.accelerator = Accelerator(
+                mixed_precision=self.config.precision,
+                log_with=tracker,
+                project_dir=None if self.folder is None else str(self.folder),
+                kwargs_handlers=options,
+            )
+        except (ValueError, ImportError) as error:
+            raise ConfigError(
+                f"train.precision {self.config.precision} or train.tracker {self.config.tracker} can't be had here "
+                f"({error}): fp16 needs a GPU, a tracker its package; --train.precision no and --train.tracker none "
+                f"always work"
+            ) from error
+        self.tracked = tracker is not None
+
+    @property
+    def moving_parameters(self) -> int:
+        """How many parameters the strategy lets move now."""
+        return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+
+    def fit(self, train: Dataset, dev: Dataset, *, resume: bool = False) -> list[dict[str, Any]]:
+        """Trains until the last epoch or until dev UAR stalls, then puts the best epoch's weights back.
+
+        Args:
+            train: what is learned from
+            dev: what the epoch is chosen on; other speakers than train's
+            resume: go on from the newest training state in the folder, if there is one
+
+        Returns:
+            One record per epoch: epoch, best, train_loss, dev_loss, dev_uar, dev_war, learning_rates,
+            trainable_parameters, steps, seconds, audio_seconds_per_second.
+
+        Raises:
+            ConfigError: the corpus' emotions and the model's labels don't meet
+            CheckpointError: the training state can't be used
+        """
+        self._check_labels(train, dev)
+        clips = Utterances(train, self.model.labels, self.model.audio, training=True, seed=self.seed)
+        if len(clips) < self.accelerator.num_processes:
+            raise ConfigError(f"{len(clips)} training utterances can't feed {self.accelerator.num_processes} processes")
+        self.strategy.prepare(self.model)
+        groups = self.strategy.param_groups(
+            self.model, Rates(self.config.learning_rate, self.config.encoder_learning_rate)
+        )
+        peaks = [group["lr"] for group in groups]
+        optimizer = OPTIMIZERS[self.config.optimizer](groups, weight_decay=self.config.weight_decay)
+        # Frozen parts need no gradient exchange, but DDP refuses a model none of whose parameters moves.
+        wrapped, optimizer = self.accelerator.prepare(self.model, optimizer)
+        states = None if self.folder is None else TrainingStates(self.folder / "states", self.accelerator)
+        progress, best = Progress(), None
+        loaded = states.load() if resume and states is not None else None
+        if loaded is not None:
+            progress, best = loaded
+        else:
+            self._fit_statistics(train)
+        if self.tracked:
+            self.accelerator.init_trackers("curves")
+        weights = class_weights(train["emotion"], self.model.labels) if self.config.class_weights else None
+        weights = None if weights is None else weights.to(self.accelerator.device)
+        while not progress.finished:
+            self.strategy.on_epoch_start(self.model, progress.epoch)
+            self._epoch(wrapped, optimizer, peaks, clips, weights, progress, best, states)
+            record = self._record(progress, optimizer) | self._score(dev)
+            if progress.end_epoch(record, self.config):
+                best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+            self._track(progress)
+            if states is not None:
+                states.save(progress, best)
+        if best is None:
+            raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
+        self.model.load_state_dict(best)
+        if self.tracked:
+            self.accelerator.end_training()
+        self.history = progress.history
+        return progress.history
+
+    def _epoch(
+        self,
+        wrapped: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        peaks: list[float],
+        clips: Utterances,
+        weights: Tensor | None,
+        progress: Progress,
+        best: dict[str, Tensor] | None,
+        states: TrainingStates | None,
+    ) -> None:
+        """The steps of one epoch, from `progress.step` on."""
+        config, accelerator = self.config, self.accelerator
+        clips.epoch = progress.epoch
+        plan = plan_batches(
+            clips.seconds,
+            config.batch_seconds,
+            shuffle=(self.seed, progress.epoch),
+            processes=accelerator.num_processes,
+        )
+        steps = [plan[first : first + config.accumulate] for first in range(0, len(plan), config.accumulate)]
+        batches = self._batches(clips, [micro for step in steps[progress.step :] for micro in step])
+        wrapped.train()
+        bar = tqdm(
+            total=len(steps),
+            initial=progress.step,
+            desc=f"epoch {progress.epoch + 1}/{config.epochs}",
+            disable=not accelerator.is_local_main_process,
+            unit="step",
+        )
+        for number in range(progress.step, len(steps)):
+            begin = time.perf_counter()
+            step = steps[number]
+            factor = rate_factor(config, (progress.epoch + number / len(steps)) / config.epochs, progress.scale)
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * factor
+            members = [clip for micro in step for batch in micro for clip in batch]
+            loss_sum = torch.zeros((), device=accelerator.device)
+            for micro in range(len(step)):
+                last = micro == len(step) - 1
+                with nullcontext() if last else accelerator.no_sync(wrapped):
+                    batch = next(batches)
+                    output = wrapped(batch)
+                    losses = cross_entropy(output.logits, batch.labels, weights, config.label_smoothing)
+                    # DDP averages over processes; this undoes it and divides by the step's utterances instead.
+                    loss = losses.sum() * accelerator.num_processes / len(members)
+                    penalty = self.strategy.penalty(output, batch)
+                    accelerator.backward(loss if penalty is None else loss + penalty / len(step))
+                    loss_sum += losses.detach().sum()
+            if config.clip:
+                accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
+            optimizer.step()
+            optimizer.zero_grad()
+            progress.step += 1
+            progress.loss_sum += float(accelerator.reduce(loss_sum, "sum"))
+            progress.utterances += len(members)
+            progress.audio_seconds += sum(clips.seconds[clip] for clip in members)
+            progress.seconds += time.perf_counter() - begin
+            bar.update()
+            bar.set_postfix(self._postfix(progress))
+            if states is not None and config.save_every and progress.step % config.save_every == 0:
+                states.save(progress, best)
+        bar.close()
+
+    @staticmethod
+    def _postfix(progress: Progress) -> dict[str, str]:
+        shown = {
+            "loss": f"{progress.loss_sum / progress.utterances:.3f}",
+            "audio_s/s": f"{progress.audio_seconds / progress.seconds:.0f}",
+        }
+        return shown | ({"dev_UAR": f"{100 * progress.history[-1]['dev_uar']:.1f}"} if progress.history else {})
+
+    def _record(self, progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        return {
+            "train_loss": progress.loss_sum / progress.utterances,
+            "learning_rates": {group["name"]: group["lr"] for group in optimizer.param_groups},
+            "trainable_parameters": self.moving_parameters,
+            "steps": progress.step,
+            "seconds": progress.seconds,
+            "audio_seconds_per_second": progress.audio_seconds / progress.seconds,
+        }
+
+    def _score(self, dev: Dataset) -> dict[str, float]:
+        predictions, loss = self._predict(dev)
+        found = scores(confusion(predictions.references, predictions.predictions, predictions.labels))
+        return {"dev_loss": loss, "dev_uar": found.uar, "dev_war": found.war}
+
+    def _track(self, progress: Progress) -> None:
+        record = progress.history[-1]
+        if self.tracked:
+            numbers = {name: value for name, value in record.items() if isinstance(value, float)}
+            rates = {f"learning_rate/{name}": value for name, value in record["learning_rates"].items()}
+            self.accelerator.log(numbers | rates, step=record["epoch"])
+        if self.accelerator.is_main_process:
+            tqdm.write(
+                f"epoch {record['epoch'] + 1:>3}  train loss {record['train_loss']:.3f}  dev loss "
+                f"{record['dev_loss']:.3f}  dev UAR {100 * record['dev_uar']:.1f}{' best' if record['best'] else ''}  "
+                f"{record['audio_seconds_per_second']:.0f} audio s/s"
+            )
+
+    def evaluate(self, test: Dataset, **about: Any) -> Report:
+        """The report on speakers that training never saw. Every process calls it and gets the whole report.
+
+        Args:
+            test: rows with the columns of `data.schema`
+            about: title, notes and facts for the report, see `Report.of`
+
+        Raises:
+            ConfigError: the test set has an emotion that the model doesn't know
+        """
+        check_known(test, self.model.labels)
+        predictions, _ = self._predict(test)
+        return Report.of(predictions, **about)
+
+    @torch.inference_mode()
+    def _predict(self, corpus: Dataset) -> tuple[Predictions, float]:
+        """Probabilities of each utterance, its windows averaged, and the mean loss over the windows."""
+        clips = Utterances(corpus, self.model.labels, self.model.audio, training=False)
+        plan = plan_batches(clips.seconds, self.config.batch_seconds, processes=self.accelerator.num_processes)
+        self.model.to(self.accelerator.device).eval()
+        found: list[tuple[str, list[float], float]] = []
+        for batch in self._batches(clips, plan):
+            with self.accelerator.autocast():
+                logits = self.model(batch).logits.float()
+            losses = cross_entropy(logits, batch.labels)
+            found += zip(batch.ids, logits.softmax(dim=-1).tolist(), losses.tolist(), strict=True)
+        # Objects rather than tensors: processes have different numbers of clips, the last perhaps none.
+        found = gather_object(found)
+        names, probabilities = by_utterance([name for name, _, _ in found], np.array([row for _, row, _ in found]))
+        place = {name: row for row, name in enumerate(names)}
+        order = [place[name] for name in corpus["id"]]
+        predictions = Predictions(
+            ids=list(corpus["id"]),
+            speakers=list(corpus["speaker"]),
+            references=list(corpus["emotion"]),
+            probabilities=probabilities[order],
+            labels=self.model.labels,
+        )
+        return predictions, sum(loss for _, _, loss in found) / len(found)
+
+    @torch.no_grad()
+    def _fit_statistics(self, train: Dataset) -> None:
+        """Measures the mean and deviation of the encoder's states over the training speech."""
+        standardise = self.model.standardise
+        if not isinstance(standardise, Standardise):
+            return
+        clips = Utterances(train, self.model.labels, self.model.audio, training=False)
+        plan = plan_batches(clips.seconds, self.config.batch_seconds, processes=self.accelerator.num_processes)
+        shape = (2, self.model.encoder.num_states, self.model.encoder.dim)
+        sums = torch.zeros(shape, dtype=torch.float64, device=self.accelerator.device)
+        count = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
+        self.model.eval()
+        for batch in self._batches(clips, plan):
+            hidden = self.model.encoder(batch.waveform, batch.lengths)
+            speech = hidden.states[:, hidden.mask].double()  # (L, frames, D)
+            sums += torch.stack([speech.sum(dim=1), speech.square().sum(dim=1)])
+            count += speech.shape[1]
+        total, squares = self.accelerator.reduce(sums, "sum")
+        standardise.fit(self.accelerator.reduce(count, "sum"), total, squares)
+
+    def _batches(self, clips: Utterances, plan: Plan) -> Iterator[Batch]:
+        """This process' batches, on its device: the one place where data moves there."""
+        for batch in loader(clips, plan, process=self.accelerator.process_index, workers=self.config.workers):
+            yield batch.to(self.accelerator.device)
+
+    def _check_labels(self, train: Dataset, dev: Dataset) -> None:
+        for corpus in (train, dev):
+            check_known(corpus, self.model.labels)
+        unseen = sorted(set(self.model.labels) - set(schema.labels(train)))
+        if unseen:
+            raise ConfigError(
+                f"the model has the labels {', '.join(unseen)}, of which there is no training utterance: build it with "
+                f"the training part's emotions, or drop them with --emotions.drop"
+            )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a report should tell of the training: parameters, epochs, time, configuration."""
+        model = self.model
+        return {
+            "encoder": model.encoder_name,
+            "pooling": model.pooling_name,
+            "strategy": type(self.strategy).__name__.lower(),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "trainable_parameters": self.moving_parameters,
+            "epochs": len(self.history),
+            "best_epoch": next((record["epoch"] + 1 for record in self.history if record["best"]), None),
+            "training_seconds": round(sum(record["seconds"] for record in self.history), 1),
+            "processes": self.accelerator.num_processes,
+            "device": str(self.accelerator.device),
+            "seed": self.seed,
+            "train": asdict(self.config),
+        }
+
+
+def check_known(corpus: Dataset, labels: list[str]) -> None:
+    """Refuses a corpus with emotions that a model has no label for.
+
+    Raises:
+        ConfigError: some emotions are unknown to the model
+    """
+    strangers = sorted(set(schema.labels(corpus)) - set(labels))
+    if strangers:
+        raise ConfigError(
+            f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them (--emotions.drop "
+            f"'[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
+        )

@@ -1,0 +1,14 @@
+"""Only the head learns: the encoder is a fixed feature extractor, run without a graph."""
+
+from ser_tl.model import EmotionModel
+from ser_tl.transfer.strategy import STRATEGIES, Strategy
+
+
+@STRATEGIES.register("frozen")
+class Frozen(Strategy):
+    """Everything above the encoder moves, the encoder does not."""
+
+    def prepare(self, model: EmotionModel) -> None:
+        """Freezes the encoder."""
+        model.requires_grad_(True)
+        model.encoder.requires_grad_(False)

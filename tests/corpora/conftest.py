@@ -1,0 +1,47 @@
+"""Small trees of real audio files, and the real corpora where they are."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+SHARED = Path(__file__).parents[3] / "shared"
+FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Callable[[Iterable[str]], Path]:
+    """Makes a folder with a tenth of a second of tone in each of the files, and gives the folder."""
+
+    def make(names: Iterable[str]) -> Path:
+        root = tmp_path / "corpus"
+        tone = 0.1 * np.sin(np.arange(1600) / 10)
+        for name in names:
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kind, subtype = FORMATS[path.suffix.lower()]
+            soundfile.write(path, tone, 16000, format=kind, subtype=subtype)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def shared() -> Callable[[str], Path]:
+    """A path in ../shared; skips the test where it isn't there."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"needs ../shared/{name}, which isn't beside this checkout")
+        return path
+
+    return find

@@ -1,0 +1,92 @@
+"""EMO-DB, and the copy of it that comes with ser_tl."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_tl.assets import asset
+from ser_tl.corpora import CORPORA, load_corpus
+from ser_tl.errors import CorpusError, UnknownNameError
+
+COUNTS = {"anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "neutral": 79, "sadness": 62}
+SPEAKERS = {f"emodb_{number:02d}" for number in (3, *range(8, 17))}
+
+
+def test_letters_are_the_german_names(tree):
+    names = [f"03a01{letter}a" for letter in "AEFLNTW"]
+    corpus = load_corpus("emodb", tree(f"wav/{name}.wav" for name in names))
+    assert corpus["id"] == names
+    assert corpus["emotion"] == ["fear", "disgust", "happiness", "boredom", "neutral", "sadness", "anger"]
+    assert set(corpus["speaker"]) == {"emodb_03"}
+    assert set(corpus["language"]) == {"de"}
+
+
+@pytest.mark.parametrize("name", ["03a01Xa", "3a01Fa", "03a01F", "03c01Fa"])
+def test_names_of_another_form_are_listed(tree, name):
+    with pytest.raises(
+        CorpusError, match=r"1 of 2 audio files aren't named by the corpus' rule.*point --root at"
+    ) as error:
+        load_corpus("emodb", tree(["03a01Fa.wav", f"{name}.wav"]))
+    assert f"{name}.wav" in str(error.value)
+
+
+def test_hidden_files_and_notes_are_no_clips(tree):
+    root = tree(["03a01Fa.wav", "._03a01Fb.wav"])
+    (root / "erkennung.txt").write_text("Nr.")
+    assert load_corpus("emodb", root)["id"] == ["03a01Fa"]
+
+
+def test_the_bundled_corpus_is_whole():
+    corpus = load_corpus("emodb-mini")
+    assert Counter(corpus["emotion"]) == COUNTS
+    assert set(corpus["speaker"]) == SPEAKERS
+    assert set(corpus["corpus"]) == {"emodb"}
+    assert len(set(corpus["id"])) == 535
+
+
+def test_the_bundled_corpus_is_small_and_decodes_unclipped():
+    corpus = load_corpus("emodb-mini")
+    paths = [Path(row["path"]) for row in corpus["audio"]]
+    assert sum(path.stat().st_size for path in paths) < 6.5e6
+    for path in paths[::30]:
+        waveform, rate = soundfile.read(path)
+        assert rate == 16000
+        assert 16000 < len(waveform) < 16000 * 10
+        assert 0.4 < np.abs(waveform).max() < 0.99
+
+
+def test_the_bundled_corpus_takes_no_root(tmp_path):
+    assert CORPORA["emodb-mini"].bundled
+    with pytest.raises(CorpusError, match=r"comes with ser_tl.*leave --root out"):
+        load_corpus("emodb-mini", tmp_path)
+
+
+def test_bundled_clips_are_aligned_with_the_originals(shared):
+    originals = shared("corpora/emodb")
+    for path in sorted(asset("emodb_mini").iterdir())[::30]:
+        waveform, _ = soundfile.read(path)
+        original, _ = soundfile.read(originals / f"{path.stem}.flac")
+        assert len(waveform) == len(original)
+        size = 2 * len(original)
+        spectrum = np.fft.rfft(original, size) * np.conj(np.fft.rfft(waveform, size))
+        assert np.fft.irfft(spectrum, size).argmax() == 0
+
+
+def test_the_real_corpus_has_its_published_counts(shared):
+    corpus = load_corpus("emodb", shared("corpora/emodb"))
+    assert Counter(corpus["emotion"]) == COUNTS
+    assert set(corpus["speaker"]) == SPEAKERS
+    assert corpus["id"] == load_corpus("emodb-mini")["id"]
+
+
+def test_assets_are_there_with_their_notice():
+    assert {path.name for path in asset("wav2vec2_mini").iterdir()} == {
+        "config.json", "model.safetensors", "preprocessor_config.json"
+    }  # fmt: skip
+    notice = (asset("emodb_mini").parent / "NOTICE.md").read_text("utf-8")
+    assert all(f"## {name}:" in notice for name in ("emodb_mini", "wav2vec2_mini"))
+    with pytest.raises(UnknownNameError, match="known are emodb_mini, wav2vec2_mini"):
+        asset("emodb")

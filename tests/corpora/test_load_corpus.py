@@ -1,0 +1,104 @@
+"""Readers by name, and roots that are wrong."""
+
+import os
+
+import pytest
+
+from ser_tl.corpora import CORPORA, load_corpus
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.schema import REQUIRED
+from ser_tl.errors import ConfigError, CorpusError, UnknownNameError
+
+FOLDERS = ["ravdess", "emodb"]
+BROUGHT = [name for name, reader in CORPORA.items() if not reader.bundled]
+
+
+def test_the_readers_are_registered_with_their_facts():
+    assert set(CORPORA) == {"ravdess", "emodb", "emodb-mini", "csv", "jsonl", "emobox"}
+    for name, reader in CORPORA.items():
+        assert reader.name == name
+        assert all((reader.title, reader.licence, reader.layout))
+        assert "\n" not in reader.layout
+    assert [name for name, reader in CORPORA.items() if reader.bundled] == ["emodb-mini"]
+
+
+def test_an_unknown_name_lists_near_ones():
+    with pytest.raises(UnknownNameError, match="did you mean 'ravdess'"):
+        load_corpus("ravdes")
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_without_a_root_the_layout_is_told(name):
+    with pytest.raises(CorpusError, match="say with --root where it is") as error:
+        load_corpus(name)
+    assert CORPORA[name].layout in str(error.value)
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_a_root_that_is_not_there_shows_its_surroundings(name, tmp_path):
+    (tmp_path / "Audio_Speech").mkdir()
+    with pytest.raises(CorpusError, match=r"there is no .*lost.*--root has to be") as error:
+        load_corpus(name, tmp_path / "lost" / "corpus")
+    assert CORPORA[name].layout in str(error.value)
+    assert "Audio_Speech/" in str(error.value)
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_a_folder_of_something_else_shows_what_is_there(name, tmp_path):
+    for number in range(30):
+        (tmp_path / f"image_{number:02d}.png").touch()
+    with pytest.raises(CorpusError, match="a folder that doesn't fit; --root has to be") as error:
+        load_corpus(name, tmp_path)
+    assert CORPORA[name].layout in str(error.value)
+    assert "image_00.png" in str(error.value)
+    assert "and 20 more" in str(error.value)
+
+
+def test_an_empty_folder_says_so(tmp_path):
+    with pytest.raises(CorpusError, match="nothing"):
+        load_corpus("ravdess", tmp_path)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_is_no_folder(name, tmp_path):
+    (tmp_path / "corpus.zip").touch()
+    with pytest.raises(CorpusError, match="a file that doesn't fit; --root has to be"):
+        load_corpus(name, tmp_path / "corpus.zip")
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tree, monkeypatch):
+    root = tree(["03a01Fa.wav", "more/03a02Fa.wav"])
+    scandir = os.scandir
+
+    def locked(path):
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(CorpusError, match=r"more: can't look into this folder .* make it readable"):
+        load_corpus("emodb", root)
+
+
+def test_linked_folders_are_followed(tree, tmp_path):
+    root = tree(["speakers/03a01Fa.wav"])
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "wav").symlink_to(root / "speakers", target_is_directory=True)
+    assert load_corpus("emodb", tmp_path / "links")["id"] == ["03a01Fa"]
+
+
+def test_rows_hold_absolute_paths_whatever_the_root(tree, monkeypatch):
+    root = tree(["03a01Fa.wav"])
+    monkeypatch.chdir(root.parent)
+    monkeypatch.setenv("HOME", str(root.parent))
+    for given in ("corpus", "~/corpus", root):
+        assert load_corpus("emodb", given)[0]["audio"]["path"] == str(root / "03a01Fa.wav")
+
+
+def test_the_mapping_of_emotions_is_applied(tree):
+    root = tree(["03a01Fa.wav", "03a01Wa.wav", "03a01Na.wav"])
+    corpus = load_corpus("emodb", root, emotions=EmotionMap(merge={"active": ["anger", "happiness"]}, drop=["neutral"]))
+    assert corpus["emotion"] == ["active", "active"]
+    assert set(REQUIRED) <= set(corpus.column_names)
+    with pytest.raises(ConfigError, match="surprise, which no utterance has"):
+        load_corpus("emodb", root, emotions=EmotionMap(drop=["surprise"]))
