@@ -1,1 +1,61 @@
-"""Transfer learning for speech emotion recognition, on pretrained audio encoders."""
+"""Transfer learning for speech emotion recognition, on pretrained audio encoders.
+
+    import ser_tl as ser
+
+    model = ser.EmotionModel.from_pretrained("runs/mine/model")
+    model.predict("clip.wav").label
+
+The names below are the toolkit; recipes/finetune_wav2vec2.py shows how they go together. They load when they are first
+used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ser_tl.corpora import load_corpus as load_corpus
+    from ser_tl.data.checks import check_audio as check_audio
+    from ser_tl.data.schema import labels as emotions
+    from ser_tl.data.splits import Split as Split
+    from ser_tl.data.splits import make_splits as make_splits
+    from ser_tl.encoders import load_encoder as load_encoder
+    from ser_tl.errors import SerTlError as SerTlError
+    from ser_tl.evaluation import Report as Report
+    from ser_tl.model import EmotionModel as EmotionModel
+    from ser_tl.options import Options as Options
+    from ser_tl.options import run_main as run_main
+    from ser_tl.run import finish as finish
+    from ser_tl.run import run_splits as run_splits
+    from ser_tl.run import start_run as start_run
+    from ser_tl.training import Trainer as Trainer
+    from ser_tl.training import seed_everything as seed_everything
+    from ser_tl.transfer import STRATEGIES as STRATEGIES
+
+_HOMES = {
+    "EmotionModel": "ser_tl.model",
+    "Options": "ser_tl.options",
+    "Report": "ser_tl.evaluation",
+    "STRATEGIES": "ser_tl.transfer",
+    "SerTlError": "ser_tl.errors",
+    "Split": "ser_tl.data.splits",
+    "Trainer": "ser_tl.training",
+    "check_audio": "ser_tl.data.checks",
+    "emotions": "ser_tl.data.schema",
+    "finish": "ser_tl.run",
+    "load_corpus": "ser_tl.corpora",
+    "load_encoder": "ser_tl.encoders",
+    "make_splits": "ser_tl.data.splits",
+    "run_main": "ser_tl.options",
+    "run_splits": "ser_tl.run",
+    "seed_everything": "ser_tl.training",
+    "start_run": "ser_tl.run",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ser_tl' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), "labels" if name == "emotions" else name)

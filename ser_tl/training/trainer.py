@@ -8,10 +8,12 @@ batches, steps and epochs. Each step's loss is the mean over the utterances of a
 uneven batches weigh no one twice.
 """
 
+import os
+import platform
+import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from tqdm.auto import tqdm
 from ser_tl.data import schema
 from ser_tl.data.batching import Batch, Plan, Utterances, by_utterance, loader, plan_batches
 from ser_tl.errors import CheckpointError, ConfigError
-from ser_tl.evaluation import Predictions, Report, confusion, scores
+from ser_tl.evaluation import Predictions, Report, Scores, confusion
 from ser_tl.losses import class_weights, cross_entropy
 from ser_tl.model import EmotionModel
 from ser_tl.pooling import Standardise
@@ -72,7 +74,6 @@ class Trainer:
         self.folder = None if folder is None else Path(folder)
         self.seed = seed
         self.history: list[dict[str, Any]] = []
-        self.seconds = 0.0
         tracker = None if self.folder is None or self.config.tracker == "none" else self.config.tracker
         # A partly frozen model has parameters that a step doesn't reach; DDP has to look for them.
         options = [DistributedDataParallelKwargs(find_unused_parameters=True)]
@@ -236,7 +237,7 @@ class Trainer:
 
     def _score(self, dev: Dataset) -> dict[str, float]:
         predictions, loss = self._predict(dev)
-        found = scores(confusion(predictions.references, predictions.predictions, predictions.labels))
+        found = Scores.of(confusion(predictions.references, predictions.predictions, predictions.labels))
         return {"dev_loss": loss, "dev_uar": found.uar, "dev_war": found.war}
 
     def _track(self, progress: Progress) -> None:
@@ -252,19 +253,20 @@ class Trainer:
                 f"{record['audio_seconds_per_second']:.0f} audio s/s"
             )
 
-    def evaluate(self, test: Dataset, **about: Any) -> Report:
+    def evaluate(self, test: Dataset, *, title: str = "", notes: Sequence[str] = ()) -> Report:
         """The report on speakers that training never saw. Every process calls it and gets the whole report.
 
         Args:
             test: rows with the columns of `data.schema`
-            about: title, notes and facts for the report, see `Report.of`
+            title: what is evaluated, for headings
+            notes: what a reader of the figures must know
 
         Raises:
             ConfigError: the test set has an emotion that the model doesn't know
         """
         check_known(test, self.model.labels)
         predictions, _ = self._predict(test)
-        return Report.of(predictions, **about)
+        return Report.of(predictions, title=title, notes=notes, facts=self.facts)
 
     @torch.inference_mode()
     def _predict(self, corpus: Dataset) -> tuple[Predictions, float]:
@@ -342,9 +344,15 @@ class Trainer:
             "training_seconds": round(sum(record["seconds"] for record in self.history), 1),
             "processes": self.accelerator.num_processes,
             "device": str(self.accelerator.device),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             "seed": self.seed,
-            "train": asdict(self.config),
         }
+
+    def clear_states(self) -> None:
+        """Deletes the training states, once the results they were kept for are on disk."""
+        if self.folder is not None:
+            TrainingStates(self.folder / "states", self.accelerator).clear()
 
 
 def check_known(corpus: Dataset, labels: list[str]) -> None:

@@ -1,0 +1,42 @@
+"""Fine-tunes a pretrained speech encoder for emotion recognition, and reports on speakers it never heard.
+
+    accelerate launch recipes/finetune_wav2vec2.py
+    accelerate launch recipes/finetune_wav2vec2.py --encoder facebook/wav2vec2-base --corpus ravdess --root /data/RAVDESS \
+        --strategy partial --unfreeze 2
+
+Without arguments: the bundled wav2vec 2.0 on the bundled EMO-DB, offline. `--help` lists all options.
+"""
+
+from pathlib import Path
+
+import ser_tl as ser
+
+
+def main(options: ser.Options) -> ser.Report:
+    """Trains and evaluates every split of the protocol."""
+    corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions)
+    corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
+
+    def run_one(split: ser.Split, folder: Path) -> ser.Report:
+        ser.seed_everything(options.seed)
+        model = ser.EmotionModel.build(
+            options.encoder,
+            ser.emotions(corpus),
+            pooling=options.pooling,
+            config=options.model,
+            audio=options.audio,
+            pretrained=options.pretrained,
+        )
+        strategy = ser.STRATEGIES[options.strategy](options.unfreeze)
+        trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed)
+        trainer.fit(split.train, split.dev, resume=options.resume)
+        title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
+        report = trainer.evaluate(split.test, title=title, notes=skipped)
+        return ser.finish(trainer, report, folder)
+
+    return ser.run_splits(splits, run_one, ser.start_run(options))
+
+
+if __name__ == "__main__":
+    ser.run_main(main, ser.Options, __doc__)

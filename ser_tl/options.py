@@ -1,0 +1,120 @@
+"""The options of the recipes: one dataclass, filled from a YAML file and from flags.
+
+    --config FILE, then --encoder ... --train.epochs 5  --parse()--> Options, frozen and checked
+
+jsonargparse does the work; an unknown option is an error and `--help` lists all. Dashes and underscores are alike
+(`--skip-unreadable`), and a switch needs no value.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from ser_tl.data.audio import AudioConfig
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.splits import ProtocolName, SplitConfig
+from ser_tl.errors import SerTlError
+from ser_tl.model import ModelConfig
+from ser_tl.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every fine-tuning recipe can be told; the defaults need neither data nor network.
+
+    Args:
+        encoder: pretrained encoder: a name (`ser-tl encoders` lists them), a folder or a hub id
+        corpus: a name (`ser-tl corpora` lists them), or csv, jsonl or emobox for a manifest
+        root: the corpus' folder, or the manifest; not needed for a bundled corpus
+        strategy: what moves: frozen, partial or full
+        unfreeze: how many of the encoder's top blocks move, with --strategy partial
+        pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
+        protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, or published
+            folds
+        folds: the published folds, with --protocol folds: EmoBox's folder, or a CSV with the columns id and fold
+        seed: of everything random
+        output: the run's folder; a new one under runs/ if not given
+        resume: go on with the interrupted run in --output
+        pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
+        skip_unreadable: leave broken audio out, and say so in the report, instead of stopping
+        emotions: how the corpus' emotions become classes
+        audio: what happens to a clip before the encoder
+        split: how many speakers go where
+        model: what stands between encoder and logits
+        train: how training goes
+    """
+
+    encoder: str = "wav2vec2-mini"
+    corpus: str = "emodb-mini"
+    root: Path | None = None
+    strategy: str = "full"
+    unfreeze: int | None = None
+    pooling: str = "attentive-stats"
+    protocol: ProtocolName = "holdout"
+    folds: Path | None = None
+    seed: int = 0
+    output: Path | None = None
+    resume: bool = False
+    pretrained: bool = True
+    skip_unreadable: bool = False
+    emotions: EmotionMap = field(default_factory=EmotionMap)
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def as_yaml(self) -> str:
+        """The options as a file for `--config`."""
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
+
+
+def parse(kind: type[AnyOptions], description: str, arguments: Sequence[str] | None = None) -> AnyOptions:
+    """The options of a command line. Ends the program with status 2 and a message if they are wrong.
+
+    Args:
+        kind: the recipe's options
+        description: what the recipe does, for `--help`
+        arguments: what to parse; the program's own arguments if None
+    """
+    parser = ArgumentParser(description=description)
+    parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
+    parser.add_class_arguments(kind)
+    try:
+        values = parser.instantiate(parser.parse_args(spell(kind, sys.argv[1:] if arguments is None else arguments)))
+        return kind(**{item.name: values[item.name] for item in fields(kind)})
+    except SerTlError as error:
+        parser.error(str(error))
+
+
+def spell(kind: type[Options], arguments: Sequence[str]) -> list[str]:
+    """Arguments as jsonargparse spells them: underscores in names, and `true` after a bare switch."""
+    switches = {f"--{item.name}" for item in fields(kind) if item.type is bool}
+    spelt: list[str] = []
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if not name.startswith("--"):
+            spelt.append(argument)
+            continue
+        name = "--" + name[2:].replace("-", "_")
+        spelt.append(name + equals + value)
+        following = arguments[place + 1] if place + 1 < len(arguments) else "--"
+        if name in switches and not equals and following.startswith("--"):
+            spelt.append("true")
+    return spelt
+
+
+def run_main(main: Any, kind: type[Options], description: str) -> None:  # noqa: ANN401
+    """What stands under `if __name__ == "__main__"` in a recipe: parse, run, and turn ser_tl's errors into messages."""
+    try:
+        main(parse(kind, description))
+    except SerTlError as error:
+        sys.exit(f"error: {error}")

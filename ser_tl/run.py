@@ -1,0 +1,131 @@
+"""The folder of a run, and running all folds of a protocol in it.
+
+    runs/NAME/config.yaml        enough to run it again: --config FILE
+              split.json         the utterance ids of train, dev and test
+              model/             what `EmotionModel.from_pretrained` loads
+              report.json, report.md, confusion.png, training_curves.png, history.json
+              FOLD/...           the same for each fold, when the protocol has several
+
+A run that was killed goes on with `--config runs/NAME/config.yaml --resume`: finished folds are kept, the interrupted
+one continues from its newest training state.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+from ser_tl.data.splits import Split
+from ser_tl.errors import ConfigError
+from ser_tl.evaluation import Report, training_curves
+from ser_tl.options import Options
+from ser_tl.training.trainer import Trainer, seed_everything
+
+CONFIG_FILE = "config.yaml"
+SPLIT_FILE = "split.json"
+HISTORY_FILE = "history.json"
+
+
+def start_run(options: Options) -> Path:
+    """Makes the run's folder with its config.yaml, or finds the one to resume. Every process calls it.
+
+    Returns:
+        The folder, the same for all processes.
+
+    Raises:
+        ConfigError: the folder holds a run already, there is none to resume, or it was run with other options
+    """
+    state = PartialState()
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    names = [str(options.output or Path("runs") / f"{stamp}_{Path(options.encoder).name}_{options.corpus}")]
+    folder = Path(broadcast_object_list(names)[0]) if state.num_processes > 1 else Path(names[0])
+    config = folder / CONFIG_FILE
+    text = yaml.safe_dump(yaml.safe_load(options.as_yaml()) | {"output": str(folder), "resume": False}, sort_keys=False)
+    if options.resume:
+        if options.output is None or not config.is_file():
+            raise ConfigError(
+                f"--resume: no {CONFIG_FILE} in {options.output or 'any --output'}: name the interrupted run, for "
+                f"example --config runs/NAME/{CONFIG_FILE} --resume"
+            )
+        _check_same(config, yaml.safe_load(text))
+    elif config.exists():
+        raise ConfigError(
+            f"{folder} holds a run already: add --resume to go on with it, or choose another --output"
+        )
+    state.wait_for_everyone()
+    if state.is_main_process and not options.resume:
+        folder.mkdir(parents=True, exist_ok=True)
+        config.write_text(text, encoding="utf-8")
+    state.wait_for_everyone()
+    return folder
+
+
+def _check_same(config: Path, now: dict[str, Any]) -> None:
+    before = yaml.safe_load(config.read_text(encoding="utf-8"))
+    other = sorted(key for key in {*before, *now} - {"resume", "output"} if before.get(key) != now.get(key))
+    if other:
+        raise ConfigError(
+            f"--resume: {config} was run with other values of {', '.join(other)}: go on with --config {config} "
+            f"--resume and no other options, or start a new run"
+        )
+
+
+def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report], folder: Path) -> Report:
+    """Runs each split, and reports over all of them.
+
+    Args:
+        splits: of one protocol
+        run_one: trains and evaluates one split in a folder
+        folder: the run's folder; several splits have a folder each in it, a single one has the run's own
+
+    Returns:
+        The report, saved in `folder`. A split whose report is there already is not run again.
+    """
+    reports: dict[str, Report] = {}
+    for split in splits:
+        own = folder if len(splits) == 1 else folder / split.name
+        if (own / "report.json").is_file():
+            reports[split.name] = Report.load(own)
+        else:
+            _keep_ids(split, own)
+            reports[split.name] = run_one(split, own)
+    report = next(iter(reports.values())) if len(splits) == 1 else Report.over_folds(reports)
+    state = PartialState()
+    if state.is_main_process:
+        if len(splits) > 1:
+            report.save(folder)
+        state.print(f"\n{report}\n{folder}")
+    state.wait_for_everyone()
+    return report
+
+
+def _keep_ids(split: Split, folder: Path) -> None:
+    state, path = PartialState(), folder / SPLIT_FILE
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != split.ids:
+        raise ConfigError(f"--resume: the utterances of {path} are other ones now: has the corpus changed? Start anew")
+    state.wait_for_everyone()
+    if state.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(split.ids, indent=1) + "\n", encoding="utf-8")
+    state.wait_for_everyone()
+
+
+def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
+    """Writes model, report, history and curves of one split, then deletes its training states.
+
+    The report comes last: where it is, everything is.
+    """
+    if trainer.accelerator.is_main_process:
+        trainer.model.save_pretrained(folder / "model")
+        history = json.dumps(trainer.history, indent=1) + "\n"
+        (folder / HISTORY_FILE).write_text(history, encoding="utf-8")
+        training_curves(trainer.history, folder / "training_curves.png")
+        report.save(folder)
+    trainer.accelerator.wait_for_everyone()
+    trainer.clear_states()
+    return report
