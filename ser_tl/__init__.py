@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ser_tl.corpora import load_corpus as load_corpus
     from ser_tl.data.checks import check_audio as check_audio
-    from ser_tl.data.schema import labels as emotions
+    from ser_tl.data.schema import emotions as emotions
     from ser_tl.data.splits import Split as Split
     from ser_tl.data.splits import make_splits as make_splits
     from ser_tl.encoders import load_encoder as load_encoder
@@ -58,4 +58,4 @@ __all__ = list(_HOMES)
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'ser_tl' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), "labels" if name == "emotions" else name)
+    return getattr(import_module(_HOMES[name]), name)

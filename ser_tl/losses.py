@@ -28,8 +28,8 @@ def class_weights(emotions: Sequence[str], labels: Sequence[str]) -> Tensor:
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy of each utterance, label smoothing and class weight applied.
 
-    The target is `1 - smoothing` on the label plus `smoothing / C` on every class (Szegedy et al. 2016, section 7), and the
-    whole is multiplied by the weight of the label's class.
+    The target is `1 - smoothing` on the label plus `smoothing / C` on every class (Szegedy et al. 2016, section 7), and
+    the whole is multiplied by the weight of the label's class.
 
     Shape:
         logits (B, C), labels (B,), weights (C,) -> (B,)

@@ -39,7 +39,8 @@ class ModelConfig:
     """What stands between the encoder and the logits.
 
     Args:
-        layers: which of the encoder's states are used: 0 is what the first layer takes in, -1 the last layer; all if None
+        layers: which of the encoder's states are used: 0 is what the first layer takes in, -1 the last layer; all if
+            None
         join: the layers' learned weighted mean (`sum`), or each scaled by its weight and set side by side (`concat`)
         standardise: take the training speech's mean and deviation out of each channel of each layer
         projection: width of a linear layer before the pooling; 0 leaves it out
@@ -306,7 +307,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if missing:
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) if folder.is_dir() else "no such folder"
         run = (folder / "model" / CONFIG_FILE).is_file()
-        hint = f"this is a run's folder, its model is {folder / 'model'}" if run else "pass a folder that a recipe saved"
+        hint = (
+            f"this is a run's folder, its model is {folder / 'model'}" if run else "pass a folder that a recipe saved"
+        )
         raise CheckpointError(f"{folder}: no model here, {' and '.join(missing)} missing (found: {found}): {hint}")
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))

@@ -34,8 +34,8 @@ class Options:
         strategy: what moves: frozen, partial or full
         unfreeze: how many of the encoder's top blocks move, with --strategy partial
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
-        protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, or published
-            folds
+        protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, or
+            published folds
         folds: the published folds, with --protocol folds: EmoBox's folder, or a CSV with the columns id and fold
         seed: of everything random
         output: the run's folder; a new one under runs/ if not given

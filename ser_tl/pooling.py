@@ -2,12 +2,12 @@
 
     states (L, B, T, D) --Standardise--LayerMix--> frames (B, T, W) --pooling--> embedding (B, E)
 
-`mask` is (B, T), True on speech and False on padding. Padding never moves an embedding: tests/test_pooling.py holds every
-registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
+`mask` is (B, T), True on speech and False on padding. Padding never moves an embedding: tests/test_pooling.py holds
+every registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,25 +16,31 @@ from ser_tl.errors import ConfigError
 from ser_tl.registry import Registry
 
 
-class Pooling(Protocol):
-    """What a pooling is built from and what it tells: `POOLINGS[name](dim)`, then `.out_dim`."""
+class Pooling(nn.Module):
+    """From frames to one vector; built as `POOLINGS[name](dim)` with the channels per frame.
+
+    Attributes:
+        out_dim: channels of the embedding, E
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> (B, E)
+    """
 
     out_dim: int
 
-    def __init__(self, dim: int) -> None: ...
+    def __init__(self, dim: int) -> None:  # noqa: ARG002 - what every pooling is built from
+        super().__init__()
 
-    def __call__(self, frames: Tensor, mask: Tensor) -> Tensor: ...
 
-
-POOLINGS: Registry[type[nn.Module]] = Registry("pooling")
+POOLINGS: Registry[type[Pooling]] = Registry("pooling")
 
 
 class Standardise(nn.Module):
     """Each channel of each layer with zero mean and unit variance over the training speech.
 
-    The statistics are measured once, before training, by `fit`; they are buffers and no gradient moves them. Layers of an
-    encoder differ in scale by orders of magnitude, and a few channels of one layer can drown all others: without this, a
-    trained head loses to logistic regression on the same states. Until `fit`, it passes states on unchanged.
+    The statistics are measured once, before training, by `fit`; they are buffers and no gradient moves them. Layers of
+    an encoder differ in scale by orders of magnitude, and a few channels of one layer can drown all others: without
+    this, a trained head loses to logistic regression on the same states. Until `fit`, it passes states on unchanged.
 
     Args:
         num_states: layers, L
@@ -73,8 +79,9 @@ class Standardise(nn.Module):
 class LayerMix(nn.Module):
     """Layers joined into one sequence of frames, by learned weights (Peters et al. 2018, eq. 1).
 
-    `sum` is their weighted mean; `concat` sets them side by side, each scaled by its weight, so that later layers of the
-    model see them apart. A module rather than a bare parameter, so that no adapter library leaves it out of a checkpoint.
+    `sum` is their weighted mean; `concat` sets them side by side, each scaled by its weight, so that later layers of
+    the model see them apart. A module rather than a bare parameter, so that no adapter library leaves it out of a
+    checkpoint.
 
     Args:
         num_states: layers that come in, L
@@ -154,7 +161,7 @@ class FrameScore(nn.Module):
 
 
 @POOLINGS.register("mean")
-class Mean(nn.Module):
+class Mean(Pooling):
     """Mean over speech frames.
 
     Shape:
@@ -162,7 +169,7 @@ class Mean(nn.Module):
     """
 
     def __init__(self, dim: int) -> None:
-        super().__init__()
+        super().__init__(dim)
         self.out_dim = dim
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
@@ -171,7 +178,7 @@ class Mean(nn.Module):
 
 
 @POOLINGS.register("max")
-class Max(nn.Module):
+class Max(Pooling):
     """Maximum of each channel over speech frames.
 
     Shape:
@@ -179,7 +186,7 @@ class Max(nn.Module):
     """
 
     def __init__(self, dim: int) -> None:
-        super().__init__()
+        super().__init__(dim)
         self.out_dim = dim
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
@@ -188,7 +195,7 @@ class Max(nn.Module):
 
 
 @POOLINGS.register("last")
-class Last(nn.Module):
+class Last(Pooling):
     """The last speech frame.
 
     Shape:
@@ -196,7 +203,7 @@ class Last(nn.Module):
     """
 
     def __init__(self, dim: int) -> None:
-        super().__init__()
+        super().__init__(dim)
         self.out_dim = dim
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
@@ -205,7 +212,7 @@ class Last(nn.Module):
 
 
 @POOLINGS.register("stats")
-class Stats(nn.Module):
+class Stats(Pooling):
     """Mean and standard deviation over speech frames (Snyder et al. 2018).
 
     Shape:
@@ -213,7 +220,7 @@ class Stats(nn.Module):
     """
 
     def __init__(self, dim: int) -> None:
-        super().__init__()
+        super().__init__(dim)
         self.out_dim = 2 * dim
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
@@ -224,7 +231,7 @@ class Stats(nn.Module):
 
 
 @POOLINGS.register("attention")
-class Attention(nn.Module):
+class Attention(Pooling):
     """Mean under learned frame weights (Mirsamadi et al. 2017).
 
     Shape:
@@ -232,7 +239,7 @@ class Attention(nn.Module):
     """
 
     def __init__(self, dim: int) -> None:
-        super().__init__()
+        super().__init__(dim)
         self.attend = FrameScore(dim)
         self.out_dim = dim
 
@@ -242,7 +249,7 @@ class Attention(nn.Module):
 
 
 @POOLINGS.register("attentive-stats")
-class AttentiveStats(nn.Module):
+class AttentiveStats(Pooling):
     """Mean and standard deviation under learned frame weights (Okabe et al. 2018).
 
     Shape:
@@ -250,7 +257,7 @@ class AttentiveStats(nn.Module):
     """
 
     def __init__(self, dim: int) -> None:
-        super().__init__()
+        super().__init__(dim)
         self.attend = FrameScore(dim)
         self.out_dim = 2 * dim
 

@@ -24,7 +24,7 @@ from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report, training_curves
 from ser_tl.options import Options
-from ser_tl.training.trainer import Trainer, seed_everything
+from ser_tl.training.trainer import Trainer
 
 CONFIG_FILE = "config.yaml"
 SPLIT_FILE = "split.json"
@@ -54,9 +54,7 @@ def start_run(options: Options) -> Path:
             )
         _check_same(config, yaml.safe_load(text))
     elif config.exists():
-        raise ConfigError(
-            f"{folder} holds a run already: add --resume to go on with it, or choose another --output"
-        )
+        raise ConfigError(f"{folder} holds a run already: add --resume to go on with it, or choose another --output")
     state.wait_for_everyone()
     if state.is_main_process and not options.resume:
         folder.mkdir(parents=True, exist_ok=True)

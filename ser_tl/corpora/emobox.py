@@ -78,7 +78,7 @@ def read_emobox(root: Path, emotions: EmotionMap) -> Dataset:
     home = _home(root, [row["audio"] for row in table])
     for row, name in zip(table, read_emotions(meant, emotions, source=root), strict=True):
         row |= {"emotion": name, "audio": home / row["audio"]}
-    return build(table, source=str(root), emotions=emotions)
+    return build(table, source=str(root), mapping=emotions)
 
 
 def speaker_in(audio: str, corpus: str) -> str | None:

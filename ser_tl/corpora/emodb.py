@@ -65,4 +65,4 @@ def read_emodb(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]
-    return build(rows, source=str(root), emotions=emotions)
+    return build(rows, source=str(root), mapping=emotions)

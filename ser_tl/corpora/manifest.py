@@ -85,7 +85,7 @@ def _corpus(path: Path, emotions: EmotionMap, read: Callable[[Path], Records], l
     for row, name in zip(rows, names, strict=True):
         row["emotion"] = name
         row["votes"] = [next(voted) for _ in row["votes"]] if row["votes"] else None
-    return build(rows, source=str(path), emotions=emotions)
+    return build(rows, source=str(path), mapping=emotions)
 
 
 def _refuse_slips(path: Path, columns: list[str]) -> None:

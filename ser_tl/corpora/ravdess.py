@@ -71,4 +71,4 @@ def read_ravdess(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for path, name in pairs
     ]
-    return build(rows, source=str(root), emotions=emotions)
+    return build(rows, source=str(root), mapping=emotions)

@@ -1,0 +1,1 @@
+"""Utterances: their columns, audio, splits and batches. Knows nothing of encoders or models."""

@@ -2,8 +2,8 @@
 
     path or bytes --decode()--> waveform (N,) float32 in [-1, 1] at 16 kHz --normalise()--> waveform
 
-Reads what libsndfile reads: WAV, FLAC, Ogg (Vorbis and Opus), MP3, AIFF, at any rate, channel count and bit depth. A file
-that is missing, cut short, empty, silent or not finite raises `AudioError`: broken audio never becomes zeros.
+Reads what libsndfile reads: WAV, FLAC, Ogg (Vorbis and Opus), MP3, AIFF, at any rate, channel count and bit depth. A
+file that is missing, cut short, empty, silent or not finite raises `AudioError`: broken audio never becomes zeros.
 Knows nothing of emotions, batches or models.
 """
 

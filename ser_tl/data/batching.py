@@ -115,19 +115,19 @@ class Utterances(TorchDataset[Clip]):
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, number: int) -> Clip:
-        number_of_row, start, end = self.parts[number]
-        row = self.corpus[number_of_row]
+    def __getitem__(self, index: int) -> Clip:
+        row_number, start, end = self.parts[index]
+        row = self.corpus[row_number]
         longest = self.config.max_seconds
         if self.training and end > longest:
-            generator = np.random.default_rng((self.seed, self.epoch, number))
+            generator = np.random.default_rng((self.seed, self.epoch, index))
             start = generator.uniform(0.0, end - longest)
             end = start + longest
-        whole = (start, end) == (0.0, self.parts[number][2])
+        whole = (start, end) == (0.0, self.parts[index][2])
         first = row["start"] + start
         waveform = audio.decode(source(row), first, row["end"] if whole else first + (end - start))
         waveform = audio.normalise(waveform, self.config.normalise)
-        return Clip(torch.from_numpy(waveform), self.classes[number_of_row], row["id"])
+        return Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
 
 
 def plan_batches(
@@ -180,9 +180,7 @@ def loader(clips: Utterances, plan: Plan, *, process: int = 0, workers: int = 0)
     own = [step[process] for step in plan if step[process]]
     # With a generator of its own the loader draws nothing from torch's, which a resumed run could not make up for.
     generator = torch.Generator()
-    return iter(
-        DataLoader(clips, batch_sampler=own, collate_fn=collate, num_workers=workers, generator=generator)
-    )
+    return iter(DataLoader(clips, batch_sampler=own, collate_fn=collate, num_workers=workers, generator=generator))
 
 
 def padding_share(seconds: Sequence[float], plan: Plan) -> float:
@@ -196,8 +194,6 @@ def by_utterance(ids: Sequence[str], probabilities: np.ndarray) -> tuple[list[st
     """Windows joined: the mean of the probabilities (windows, C) of each id, in the order of first appearance."""
     order = sorted(range(len(ids)), key=ids.__getitem__)
     first = {name: number for number, name in reversed(list(enumerate(ids)))}
-    joined = {
-        name: probabilities[list(rows)].mean(axis=0) for name, rows in groupby(order, key=ids.__getitem__)
-    }
+    joined = {name: probabilities[list(rows)].mean(axis=0) for name, rows in groupby(order, key=ids.__getitem__)}
     names = sorted(joined, key=first.__getitem__)
     return names, np.stack([joined[name] for name in names])

@@ -84,7 +84,7 @@ def _file_digest(path: str, stamp: tuple[int, int]) -> str:  # noqa: ARG001 - th
 
 def durations(corpus: Dataset) -> Sequence[float]:
     """Seconds of each utterance, from the files' headers (nothing is decoded)."""
-    known: dict[str, float] = {}
+    known: dict[str | Path, float] = {}
 
     def seconds(row: dict[str, Any]) -> float:
         held = source(row)

@@ -36,28 +36,28 @@ OPTIONAL = {
 COLUMNS = REQUIRED | OPTIONAL
 
 
-def build(rows: Iterable[Mapping[str, Any]], *, source: str, emotions: EmotionMap | None = None) -> Dataset:
+def build(rows: Iterable[Mapping[str, Any]], *, source: str, mapping: EmotionMap | None = None) -> Dataset:
     """The corpus made of a reader's rows.
 
     Args:
         rows: one mapping per utterance. `audio` is a path; `start` and `end` may be missing; an optional column may be
             missing everywhere, or None in single rows
         source: what the rows came from (a folder, a manifest), for messages
-        emotions: the mapping of emotions to classes; the identity if None
+        mapping: of emotions to classes; the identity if None
 
     Raises:
         CorpusError: no rows, a required value missing, an id twice, an audio file that isn't there, an impossible
             interval
         ConfigError: the mapping names emotions that no utterance has
     """
-    emotions = emotions or EmotionMap()
-    table = [{"start": 0.0, "end": None} | dict(row) for row in rows]
+    mapping = mapping or EmotionMap()
+    table: list[dict[str, Any]] = [{"start": 0.0, "end": None} | dict(row) for row in rows]
     if not table:
         raise CorpusError(f"{source}: no utterances found")
     _check(table, source)
-    emotions.check(sorted({row["emotion"] for row in table}))
+    mapping.check(sorted({row["emotion"] for row in table}))
     for row in table:
-        row["emotion"] = emotions.target(row["emotion"])
+        row["emotion"] = mapping.target(row["emotion"])
         row["audio"] = str(row["audio"])
     table = [row for row in table if row["emotion"] is not None]
     if not table:
@@ -81,7 +81,8 @@ def _check(table: list[dict[str, Any]], source: str) -> None:
     missing = [path for path in dict.fromkeys(str(row["audio"]) for row in table) if not Path(path).is_file()]
     if missing:
         raise CorpusError(
-            f"{source}: {len(missing)} audio files aren't there; restore them or take their rows out\n{listing(missing)}"
+            f"{source}: {len(missing)} audio files aren't there; restore them or take their rows out\n"
+            f"{listing(missing)}"
         )
     wrong = [
         f"{row['id']}: {row['start']} to {row['end']}"
@@ -92,6 +93,6 @@ def _check(table: list[dict[str, Any]], source: str) -> None:
         raise CorpusError(f"{source}: start and end are seconds, 0 <= start < end\n{listing(wrong)}")
 
 
-def labels(corpus: Dataset) -> list[str]:
+def emotions(corpus: Dataset) -> list[str]:
     """The emotions that occur, sorted: the classes of a model trained on this corpus."""
     return sorted(set(corpus["emotion"]))

@@ -116,8 +116,8 @@ def make_splits(
 
     Args:
         corpus: rows with the columns of `data.schema`
-        protocol: `holdout` one split; `loso` each speaker tested once; `kfold` each of k groups of speakers tested once;
-            `sessions` each recording session tested once; `folds` a published list of folds
+        protocol: `holdout` one split; `loso` each speaker tested once; `kfold` each of k groups of speakers tested
+            once; `sessions` each recording session tested once; `folds` a published list of folds
         config: shares and number of folds
         folds: where the published folds are (folds only), see `data.folds.read_folds`
         seed: chooses the speakers of every random part

@@ -2,9 +2,9 @@
 
     waveform (B, N), lengths (B,) --Encoder--> Hidden(states (L, B, T, D), mask (B, T))
 
-An encoder owns its front end (normalisation, log-mel, resampling): callers only ever hold 16 kHz audio. It knows nothing
-of emotions, pooling or training. What is frozen is told by `requires_grad` alone: a block none of whose parameters
-requires a gradient is frozen, stays in evaluation mode and keeps no graph.
+An encoder owns its front end (normalisation, log-mel, resampling): callers only ever hold 16 kHz audio. It knows
+nothing of emotions, pooling or training. What is frozen is told by `requires_grad` alone: a block none of whose
+parameters requires a gradient is frozen, stays in evaluation mode and keeps no graph.
 """
 
 from abc import ABC, abstractmethod

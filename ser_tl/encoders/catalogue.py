@@ -1,6 +1,6 @@
 """Encoders by name: the bundled one, short names for well-known hub ids, any folder, any hub id.
 
-    load_encoder("wav2vec2-mini" | "hubert-base" | "org/name" | "/a/folder") -> Encoder
+load_encoder("wav2vec2-mini" | "hubert-base" | "org/name" | "/a/folder") -> Encoder
 """
 
 from dataclasses import dataclass

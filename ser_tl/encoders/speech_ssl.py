@@ -7,8 +7,8 @@ attention is masked, so that for checkpoints whose convolutions use layer norm (
 large and XLSR, HuBERT large, WavLM large, wav2vec2-mini) a clip has the same states alone and padded.
 
 Known limit: checkpoints with group norm in the first convolution (`feat_extract_norm="group"`: wav2vec2-base,
-HuBERT-base, WavLM-base) take that norm's statistics over the padding too, and data2vec's stacked positional convolutions
-leak; for these a clip's states depend on the clips beside it. `exact_padding` tells which kind one has.
+HuBERT-base, WavLM-base) take that norm's statistics over the padding too, and data2vec's stacked positional
+convolutions leak; for these a clip's states depend on the clips beside it. `exact_padding` tells which kind one has.
 """
 
 from typing import Any, Self
@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
@@ -44,7 +43,7 @@ class SpeechSSL(Encoder):
 
     def __init__(self, model: PreTrainedModel, *, normalise: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model  # the four families share names of parts, but no type that has them
         self.normalise = normalise
         config = model.config
         self.family = config.model_type
@@ -98,10 +97,7 @@ class SpeechSSL(Encoder):
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
         """Encodes padded clips; clips shorter than one frame (25 ms) are read as if silence followed."""
-        if self.normalise:
-            waveform = unit_variance(waveform, lengths)
-        else:
-            waveform = silence_after(waveform, lengths)
+        waveform = unit_variance(waveform, lengths) if self.normalise else silence_after(waveform, lengths)
         waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
@@ -122,11 +118,11 @@ class SpeechSSL(Encoder):
             for layer in layers
         ]
         try:
-            output: BaseModelOutput = self.model.encoder(frames, attention_mask=mask)
+            final: Tensor = self.model.encoder(frames, attention_mask=mask).last_hidden_state
         finally:
             for hook in hooks:
                 hook.remove()
-        states[-1] = output.last_hidden_state
+        states[-1] = final
         return torch.stack(states)
 
 

@@ -3,8 +3,8 @@
     waveform -> log-mel (10 ms) -> two convolutions (20 ms) + positions -> transformer layers
 
 transformers pads every clip to 30 s before this encoder; a 3 s clip then costs ten times what it needs. Here the
-position embeddings are cut to the clip and attention is masked. Behind each clip Whisper hears the same silence, whether
-the clip stands alone or is padded, so both give the same states. The decoder is not loaded.
+position embeddings are cut to the clip and attention is masked. Behind each clip Whisper hears the same silence,
+whether the clip stands alone or is padded, so both give the same states. The decoder is not loaded.
 """
 
 from typing import Any, Self
@@ -46,10 +46,11 @@ class Whisper(Encoder):
         super().__init__()
         self.register_buffer("positions", model.embed_positions.weight.detach().clone())
         del model.embed_positions
-        self.model = model
+        self.model: Any = model
         self.dim = model.config.d_model
         self.num_states = model.config.encoder_layers + 1
-        self.max_seconds = model.config.max_source_positions / self.frame_rate
+        self.longest = model.config.max_source_positions  # frames
+        self.max_seconds = self.longest / self.frame_rate
         filters = melscale_fbanks(
             WINDOW // 2 + 1, 0.0, 8000.0, model.config.num_mel_bins, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
         )
@@ -85,7 +86,8 @@ class Whisper(Encoder):
         Raises:
             EncoderError: a clip is longer than Whisper's positions reach (30 s)
         """
-        if waveform.shape[1] > self.max_seconds * SAMPLE_RATE:
+        longest = -(-waveform.shape[1] // (2 * HOP))
+        if longest > self.longest:
             raise EncoderError(
                 f"a clip of {waveform.shape[1] / SAMPLE_RATE:.1f} s is longer than Whisper's {self.max_seconds:g} s: "
                 f"lower audio.max_seconds, which crops clips in training and cuts them into windows in evaluation"
@@ -95,7 +97,6 @@ class Whisper(Encoder):
             frames = functional.gelu(self.model.conv1(mel))
             frames = functional.gelu(self.model.conv2(frames)).transpose(1, 2)
         counts = -(-lengths // (2 * HOP))
-        longest = int(-(-waveform.shape[1] // (2 * HOP)))
         mask = frames_mask(counts, longest)
         frames = frames[:, :longest] + self.positions[:longest]
         attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=frames, attention_mask=mask)

@@ -16,8 +16,8 @@ class TrainConfig:
         encoder_learning_rate: of the encoder's moving blocks, at the schedule's peak
         optimizer: `adamw` (Loshchilov and Hutter 2019) or `radam` (Liu et al. 2020)
         weight_decay: for matrices; biases, norms and layer weights have none
-        schedule: after warm-up, fall to zero by a `cosine` or in a line (`linear`), stay `constant`, or be multiplied by
-            0.5 whenever dev UAR has not improved for `plateau_patience` epochs (`plateau`)
+        schedule: after warm-up, fall to zero by a `cosine` or in a line (`linear`), stay `constant`, or be multiplied
+            by 0.5 whenever dev UAR has not improved for `plateau_patience` epochs (`plateau`)
         warmup: share of the training over which the rates rise from zero
         plateau_patience: epochs without a better dev UAR before the `plateau` schedule acts
         batch_seconds: seconds of audio in a batch, padding counted, for each process

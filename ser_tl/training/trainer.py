@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import gather_object, set_seed
+from accelerate.utils import KwargsHandler, gather_object, set_seed
 from datasets import Dataset
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -76,7 +76,7 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         tracker = None if self.folder is None or self.config.tracker == "none" else self.config.tracker
         # A partly frozen model has parameters that a step doesn't reach; DDP has to look for them.
-        options = [DistributedDataParallelKwargs(find_unused_parameters=True)]
+        options: list[KwargsHandler] = [DistributedDataParallelKwargs(find_unused_parameters=True)]
         try:
             self.accelerator = Accelerator(
                 mixed_precision=self.config.precision,
@@ -322,7 +322,7 @@ class Trainer:
     def _check_labels(self, train: Dataset, dev: Dataset) -> None:
         for corpus in (train, dev):
             check_known(corpus, self.model.labels)
-        unseen = sorted(set(self.model.labels) - set(schema.labels(train)))
+        unseen = sorted(set(self.model.labels) - set(schema.emotions(train)))
         if unseen:
             raise ConfigError(
                 f"the model has the labels {', '.join(unseen)}, of which there is no training utterance: build it with "
@@ -361,9 +361,9 @@ def check_known(corpus: Dataset, labels: list[str]) -> None:
     Raises:
         ConfigError: some emotions are unknown to the model
     """
-    strangers = sorted(set(schema.labels(corpus)) - set(labels))
+    strangers = sorted(set(schema.emotions(corpus)) - set(labels))
     if strangers:
         raise ConfigError(
-            f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them (--emotions.drop "
-            f"'[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
+            f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them "
+            f"(--emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
         )

@@ -67,7 +67,7 @@ class Strategy(ABC):
         """What is added to the classification loss, a scalar; None for nothing."""
         return None
 
-    def on_epoch_start(self, model: EmotionModel, epoch: int) -> None:  # noqa: ARG002, B027 - most strategies stay as they are
+    def on_epoch_start(self, model: EmotionModel, epoch: int) -> None:  # noqa: B027 - most strategies stay as they are
         """A chance to change what moves, before epoch `epoch` (from 0)."""
 
 
