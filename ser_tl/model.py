@@ -122,6 +122,7 @@ class EmotionModel(nn.Module):
         self.audio = audio or AudioConfig()
         self.encoder_name = encoder_name
         self.pooling_name = pooling
+        self.known_speakers: list[str] = []  # of training and dev; an evaluation on them would be worth nothing
         if encoder.max_seconds is not None and self.audio.max_seconds > encoder.max_seconds:
             raise ConfigError(
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
@@ -268,6 +269,7 @@ class EmotionModel(nn.Module):
             "encoder": {"name": self.encoder_name, "family": self.encoder.family, "config": self.encoder.config},
             "pooling": self.pooling_name,
             "model": asdict(self.config),
+            "known_speakers": self.known_speakers,
         }
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         save_file(weights, folder / f"{WEIGHTS_FILE}.part", metadata={"format": "pt"})
@@ -294,6 +296,7 @@ class EmotionModel(nn.Module):
                 audio=AudioConfig(**config["audio"]),
                 encoder_name=config["encoder"]["name"],
             )
+            model.known_speakers = config["known_speakers"]
         except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{folder / CONFIG_FILE}: not the config of a ser_tl model ({error}); save the model again"

@@ -6,6 +6,7 @@
 speakers always come out of the training speakers: the test part is never looked at to choose anything.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -240,3 +241,26 @@ def _draw(corpus: Dataset, speakers: list[str], share: float, seed: int, what: s
 
 def _rows(corpus: Dataset, column: str, wanted: Callable[[str], bool]) -> Dataset:
     return corpus.select([row for row, value in enumerate(corpus[column]) if wanted(value)])
+
+
+def test_part(corpus: Dataset, path: Path) -> Dataset:
+    """The utterances that a run tested on.
+
+    Args:
+        corpus: the corpus of the run
+        path: the run's split.json
+
+    Raises:
+        SplitError: the file isn't there or isn't a split, or the corpus lacks some of its utterances
+    """
+    try:
+        wanted = set(json.loads(path.read_text(encoding="utf-8"))["test"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SplitError(f"{path}: no split of a run ({error}): expected the split.json of a run's folder") from error
+    missing = sorted(wanted - set(corpus["id"]))
+    if missing:
+        raise SplitError(
+            f"{path}: {len(missing)} of its test utterances aren't in the corpus: is it the run's corpus, with the "
+            f"same emotion options?\n{listing(missing)}"
+        )
+    return _rows(corpus, "id", wanted.__contains__)

@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from ser_tl.data import schema
 from ser_tl.data.batching import Batch, Plan, Utterances, by_utterance, loader, plan_batches
-from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Predictions, Report, Scores, confusion
 from ser_tl.losses import class_weights, cross_entropy
 from ser_tl.model import EmotionModel
@@ -148,6 +148,7 @@ class Trainer:
         if best is None:
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
         self.model.load_state_dict(best)
+        self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
         if self.tracked:
             self.accelerator.end_training()
         self.history = progress.history
@@ -263,8 +264,16 @@ class Trainer:
 
         Raises:
             ConfigError: the test set has an emotion that the model doesn't know
+            SplitError: the model was trained on, or its epoch chosen on, some of the speakers
         """
         check_known(test, self.model.labels)
+        known = sorted(set(test["speaker"]) & set(self.model.known_speakers))
+        if known:
+            raise SplitError(
+                f"the model knows {len(known)} of the {len(set(test['speaker']))} speakers from its training, so the "
+                f"score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
+                f"runs/NAME/split.json), or on another corpus\n{listing(known)}"
+            )
         predictions, _ = self._predict(test)
         return Report.of(predictions, title=title, notes=notes, facts=self.facts)
 

@@ -1,0 +1,164 @@
+"""The command line: `ser-tl predict`, `evaluate`, `corpora` and `encoders`.
+
+    ser-tl predict MODEL clip.wav other.flac          JSON lines, or a table with --format table
+    ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
+
+Training is the recipes' job. Heavy imports stand in the commands that need them, so that `--help` is quick.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser, Namespace
+
+from ser_tl.errors import SerTlError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: what to parse; the program's own if None
+
+    Returns:
+        The exit status: 0, or 1 with a message on standard error. A wrong command line ends the program with 2.
+    """
+    parser = _parser()
+    chosen = parser.parse_args(_dashes(sys.argv[1:] if arguments is None else arguments))
+    try:
+        return COMMANDS[chosen.command](chosen[chosen.command])
+    except SerTlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _dashes(arguments: Sequence[str]) -> list[str]:
+    return ["--skip_unreadable" if argument == "--skip-unreadable" else argument for argument in arguments]
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
+    commands = parser.add_subcommands(required=True, dest="command")
+
+    predict = ArgumentParser(description="Tells the emotion in each recording.")
+    predict.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
+    predict.add_argument("files", type=Path, nargs="+", help="recordings: WAV, FLAC, Ogg, MP3 or AIFF")
+    predict.add_argument("--format", type=Literal["json", "table"], default="json", help="JSON lines or a table")
+    predict.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
+    commands.add_subcommand("predict", predict, help="tell the emotion in recordings")
+
+    evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
+    evaluate.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
+    evaluate.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
+    evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, or the manifest")
+    evaluate.add_argument("--ids", type=Path, default=None, help="a run's split.json: evaluate its test part only")
+    evaluate.add_argument("--output", type=Path, default=None, help="folder for report.json and its companions")
+    evaluate.add_argument("--emotions.rename", type=dict[str, str], default={}, help="label to name")
+    evaluate.add_argument("--emotions.merge", type=dict[str, list[str]], default={}, help="class to its emotions")
+    evaluate.add_argument("--emotions.drop", type=list[str], default=[], help="emotions to leave out")
+    evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
+    commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
+
+    corpora = ArgumentParser(description="Lists the corpora that can be read.")
+    commands.add_subcommand("corpora", corpora, help="list the corpora that can be read")
+    encoders = ArgumentParser(description="Lists the encoders that have a name; folders and hub ids work too.")
+    commands.add_subcommand("encoders", encoders, help="list the encoders that have a name")
+    return parser
+
+
+def predict(options: Namespace) -> int:
+    """Predicts every file that can be used; status 1 if some can't, each named on standard error."""
+    from ser_tl.errors import AudioError
+    from ser_tl.model import EmotionModel
+
+    model = EmotionModel.from_pretrained(options.model)
+    rows, failed = [], 0
+    for path in options.files:
+        try:
+            found = model.predict(path, attention=options.attention)
+        except AudioError as error:
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        row = {"file": str(path), "label": found.label, "probabilities": found.probabilities}
+        if found.attention is not None and found.frame_seconds is not None:
+            row["attention"] = [weights.tolist() for weights in found.attention]
+            row["frame_seconds"] = [begins.tolist() for begins in found.frame_seconds]
+        if options.format == "json":
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+        rows.append(row)
+    if options.format == "table" and rows:
+        cells = [[row["file"], row["label"], *(f"{p:.3f}" for p in row["probabilities"].values())] for row in rows]
+        _print_table(["file", "label", *model.labels], cells)
+    return 1 if failed else 0
+
+
+def evaluate(options: Namespace) -> int:
+    """Prints the report, and saves it where asked."""
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.checks import check_audio
+    from ser_tl.data.emotions import EmotionMap
+    from ser_tl.data.splits import test_part
+    from ser_tl.model import EmotionModel
+    from ser_tl.training import Trainer
+    from ser_tl.transfer import STRATEGIES
+
+    model = EmotionModel.from_pretrained(options.model)
+    corpus = load_corpus(options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)))
+    if options.ids is not None:
+        corpus = test_part(corpus, options.ids)
+    corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    trainer = Trainer(model, STRATEGIES["frozen"]())
+    report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=notes)
+    if trainer.accelerator.is_main_process:
+        print(report)
+        if options.output is not None:
+            report.save(options.output)
+    return 0
+
+
+def corpora(options: Namespace) -> int:  # noqa: ARG001
+    """Prints the table of corpora."""
+    from ser_tl.corpora import CORPORA
+
+    rows = [
+        [
+            name,
+            reader.title,
+            ", ".join(reader.languages),
+            reader.licence,
+            "bundled" if reader.bundled else reader.layout,
+        ]
+        for name, reader in CORPORA.items()
+    ]
+    _print_table(["name", "corpus", "languages", "licence", "what --root holds"], rows)
+    return 0
+
+
+def encoders(options: Namespace) -> int:  # noqa: ARG001
+    """Prints the table of encoders."""
+    from ser_tl.encoders import ENCODERS, FAMILIES
+
+    rows = []
+    for name, card in ENCODERS.items():
+        values = dataclasses.asdict(card)
+        where = "bundled" if card.bundled else card.source
+        rows.append([name, *(str(values[key]) for key in ("family", "dim", "layers", "parameters", "licence")), where])
+    _print_table(["name", "family", "channels", "layers", "million parameters", "licence", "weights"], rows)
+    print(
+        f"\nAny folder or hub id whose config.json has one of these model types works as well: {', '.join(sorted(FAMILIES))}"
+    )
+    return 0
+
+
+COMMANDS = {"predict": predict, "evaluate": evaluate, "corpora": corpora, "encoders": encoders}
+
+
+def _print_table(header: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    for row in [header, ["-" * width for width in widths], *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
