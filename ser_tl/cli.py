@@ -126,16 +126,14 @@ def corpora(options: Namespace) -> int:  # noqa: ARG001
     from ser_tl.corpora import CORPORA
 
     rows = [
-        [
-            name,
-            reader.title,
-            ", ".join(reader.languages),
-            reader.licence,
-            "bundled" if reader.bundled else reader.layout,
-        ]
-        for name, reader in CORPORA.items()
+        [name, reader.title, ", ".join(reader.languages) or "any", reader.licence, "yes" if reader.bundled else ""]
+        for name, reader in sorted(CORPORA.items())
     ]
-    _print_table(["name", "corpus", "languages", "licence", "what --root holds"], rows)
+    _print_table(["name", "corpus", "language", "licence", "bundled"], rows)
+    print("\nWhat --root is, where nothing is bundled:")
+    for name, reader in sorted(CORPORA.items()):
+        if not reader.bundled:
+            print(textwrap.fill(reader.layout, 100, initial_indent=f"  {name:10}", subsequent_indent=" " * 12))
     return 0
 
 
