@@ -9,6 +9,7 @@ Training is the recipes' job. Heavy imports stand in the commands that need them
 import dataclasses
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -147,9 +148,8 @@ def encoders(options: Namespace) -> int:  # noqa: ARG001
         where = "bundled" if card.bundled else card.source
         rows.append([name, *(str(values[key]) for key in ("family", "dim", "layers", "parameters", "licence")), where])
     _print_table(["name", "family", "channels", "layers", "million parameters", "licence", "weights"], rows)
-    print(
-        f"\nAny folder or hub id whose config.json has one of these model types works as well: {', '.join(sorted(FAMILIES))}"
-    )
+    families = ", ".join(sorted(FAMILIES))
+    print(f"\nAny folder or hub id whose config.json has one of these model types works as well: {families}")
     return 0
 
 
