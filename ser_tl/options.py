@@ -8,7 +8,7 @@ jsonargparse does the work; an unknown option is an error and `--help` lists all
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from jsonargparse import ArgumentParser
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, SplitConfig
-from ser_tl.errors import SerTlError
+from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.model import ModelConfig
 from ser_tl.training.config import TrainConfig
 
@@ -68,6 +68,10 @@ class Options:
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1 << 32:
+            raise ConfigError(f"seed is {self.seed}: expected a whole number from 0 to {(1 << 32) - 1}")
+
     def as_yaml(self) -> str:
         """The options as a file for `--config`."""
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
@@ -97,7 +101,7 @@ def parse(kind: type[AnyOptions], description: str, arguments: Sequence[str] | N
 
 def spell(kind: type[Options], arguments: Sequence[str]) -> list[str]:
     """Arguments as jsonargparse spells them: underscores in names, and `true` after a bare switch."""
-    switches = {f"--{item.name}" for item in fields(kind) if item.type is bool}
+    switches = _switches(kind, "--")
     spelt: list[str] = []
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
@@ -110,6 +114,12 @@ def spell(kind: type[Options], arguments: Sequence[str]) -> list[str]:
         if name in switches and not equals and following.startswith("--"):
             spelt.append("true")
     return spelt
+
+
+def _switches(kind: Any, prefix: str) -> set[str]:  # noqa: ANN401 - any dataclass
+    """The flags that need no value, those of nested options too."""
+    nested = [_switches(item.type, f"{prefix}{item.name}.") for item in fields(kind) if is_dataclass(item.type)]
+    return {f"{prefix}{item.name}" for item in fields(kind) if item.type is bool}.union(*nested)
 
 
 def run_main(main: Any, kind: type[Options], description: str) -> None:  # noqa: ANN401

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report, training_curves
 from ser_tl.options import Options
+from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
 
 CONFIG_FILE = "config.yaml"
@@ -40,7 +40,7 @@ def start_run(options: Options) -> Path:
     Raises:
         ConfigError: the folder holds a run already, there is none to resume, or it was run with other options
     """
-    state = PartialState()
+    state = processes()
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     names = [str(options.output or Path("runs") / f"{stamp}_{Path(options.encoder).name}_{options.corpus}")]
     folder = Path(broadcast_object_list(names)[0]) if state.num_processes > 1 else Path(names[0])
@@ -93,7 +93,7 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
             _keep_ids(split, own)
             reports[split.name] = run_one(split, own)
     report = next(iter(reports.values())) if len(splits) == 1 else Report.over_folds(reports)
-    state = PartialState()
+    state = processes()
     if state.is_main_process:
         if len(splits) > 1:
             report.save(folder)
@@ -103,7 +103,7 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
 
 
 def _keep_ids(split: Split, folder: Path) -> None:
-    state, path = PartialState(), folder / SPLIT_FILE
+    state, path = processes(), folder / SPLIT_FILE
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != split.ids:
         raise ConfigError(f"--resume: the utterances of {path} are other ones now: has the corpus changed? Start anew")
     state.wait_for_everyone()

@@ -31,6 +31,10 @@ FORMATS = "WAV, FLAC, Ogg Vorbis, Ogg Opus, MP3 or AIFF"
 # libsndfile reads what is left of a cut file and tells it only here: "data : 64000 (should be 31978)".
 _SIZE_NOTE = re.compile(r"(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)")
 _STREAMED = 0x7FFF0000  # a size from here up is the placeholder of a WAV written to a pipe, no promise
+_OGG_PAGE = 65_307  # bytes of the longest page of an Ogg file
+_UNKNOWN = 1 << 62  # samples: libsndfile's number for a FLAC that doesn't tell its length is beyond
+_OVERSHOOT = 0.1  # seconds: annotations may end beyond the file by a rounding
+_MP3_SLACK = 0.1  # seconds: where an MP3 doesn't tell its length, libsndfile takes it from file size and bit rate
 
 Source = str | Path | bytes
 """Where encoded audio comes from: a path, or the bytes of a file."""
@@ -57,13 +61,14 @@ class AudioConfig:
             raise ConfigError(f"audio.max_seconds is {self.max_seconds}: clips need at least 0.1 s")
 
 
-def decode(source: Source, start: float = 0.0, end: float | None = None) -> np.ndarray:
+def decode(source: Source, start: float = 0.0, end: float | None = None, *, silence: bool = False) -> np.ndarray:
     """The samples of a file, or of a part of it.
 
     Args:
         source: path or bytes of an encoded file
         start: seconds into the file
         end: seconds into the file; its end if None
+        silence: accept silence, as between the words of a longer recording
 
     Returns:
         Waveform (N,), float32 in [-1, 1], mono (mean of the channels), 16 kHz.
@@ -74,30 +79,34 @@ def decode(source: Source, start: float = 0.0, end: float | None = None) -> np.n
     name = _name(source)
     with _open(source) as file:
         rate = file.samplerate
-        first = round(start * rate)
-        last = file.frames if end is None else round(end * rate)
-        if first >= file.frames or last > file.frames + rate // 10:  # annotations may overshoot by a rounding
+        seconds = file.frames / rate
+        stop = seconds if end is None else end
+        inside = 0 <= start < stop <= seconds + _OVERSHOOT  # False if one isn't a number, too
+        first, last = (round(start * rate), min(round(stop * rate), file.frames)) if inside else (0, 0)
+        if first >= last:
             raise AudioError(
-                f"{name}: the part from {start:g} s to {'its end' if end is None else f'{end:g} s'} lies outside the "
-                f"file, which has {file.frames / rate:g} s: correct start and end"
+                f"{name}: no audio from {start:g} s to {'its end' if end is None else f'{end:g} s'}, the file has "
+                f"{seconds:g} s: correct start and end"
             )
-        last = min(last, file.frames)
         try:
             file.seek(first)
             channels = file.read(last - first, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise AudioError(f"{name}: damaged, decoding stops with «{error.error_string}»: restore the file") from None
-    if len(channels) < last - first:
+    slack = round(_MP3_SLACK * rate) if file.format == "MP3" else 0
+    if len(channels) < max(1, last - first - slack):
         raise AudioError(
             f"{name}: cut short, {len(channels)} of {last - first} samples could be decoded: restore the file"
         )
     waveform = channels.mean(axis=1)
     if not np.isfinite(waveform).all():
         raise AudioError(f"{name}: has samples that are NaN or infinite: export it again or leave it out")
-    if np.abs(waveform).max() <= SILENCE:
+    if not silence and np.abs(waveform).max() <= SILENCE:
         raise AudioError(f"{name}: silent, no sample above {SILENCE:g} (-80 dBFS): export it again or leave it out")
     if rate != SAMPLE_RATE:
         waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
+    if not len(waveform):
+        raise AudioError(f"{name}: too short, {last - first} samples at {rate} Hz: leave it out")
     return np.clip(waveform, -1.0, 1.0).astype(np.float32, copy=False)
 
 
@@ -112,12 +121,12 @@ def duration(source: Source) -> float:
 
 
 def normalise(waveform: np.ndarray, how: Literal["none", "peak", "rms"]) -> np.ndarray:
-    """Waveform (N,) at a peak of 1, at an RMS of 0.1, or unchanged."""
+    """Waveform (N,) at a peak of 1, at an RMS of 0.1, or unchanged. Silence stays silence."""
+    if how == "none" or np.abs(waveform).max() <= SILENCE:
+        return waveform
     if how == "peak":
         return waveform / np.abs(waveform).max()
-    if how == "rms":
-        return waveform * (0.1 / np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))).astype(np.float32)
-    return waveform
+    return waveform * (0.1 / np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))).astype(np.float32)
 
 
 def windows(seconds: float, longest: float) -> list[tuple[float, float]]:
@@ -152,12 +161,36 @@ def _open(source: Source) -> soundfile.SoundFile:
     problem = None
     if there < claimed < _STREAMED:
         problem = f"cut short, {there} of {claimed} bytes are there: restore the file"
+    elif file.format == "OGG" and not _ogg_is_whole(source):
+        problem = "cut short, it ends in the middle of an Ogg page: restore the file"
+    elif file.frames > _UNKNOWN:
+        problem = "doesn't tell its length, as if written to a pipe: encode it again, to a file"
     elif file.frames == 0:
         problem = "empty, it has no samples: restore the file or leave it out"
     if problem:
         file.close()
         raise AudioError(f"{name}: {problem}")
     return file
+
+
+def _ogg_is_whole(source: Source) -> bool:
+    """Whether an Ogg file ends with a page: libsndfile reads a cut one up to the last whole page and says nothing.
+
+    A last page without the mark of the stream's end is accepted: recorders that are stopped leave such files.
+    """
+    if isinstance(source, bytes):
+        tail = source[-2 * _OGG_PAGE :]
+    else:
+        with Path(source).open("rb") as stream:
+            stream.seek(max(0, Path(source).stat().st_size - 2 * _OGG_PAGE))
+            tail = stream.read()
+    page = tail[max(0, tail.rfind(b"OggS\0")) :]  # capture pattern and version
+    if len(page) < 27:
+        return False
+    lengths = page[27 : 27 + page[26]]  # of the page's segments
+    size = 27 + page[26] + sum(lengths)
+    ends_the_stream = bool(page[5] & 4)
+    return len(page) >= size if ends_the_stream else len(page) == size
 
 
 def _name(source: Source) -> str:

@@ -95,8 +95,9 @@ class Utterances(TorchDataset[Clip]):
         self.epoch = 0
         index = {label: number for number, label in enumerate(labels)}
         self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
+        self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
-        for row, seconds in enumerate(durations(corpus)):
+        for row, seconds in enumerate(self.durations):
             self.parts += [(row, *part) for part in self._parts(seconds)]
 
     def _parts(self, seconds: float) -> list[tuple[float, float]]:
@@ -123,9 +124,9 @@ class Utterances(TorchDataset[Clip]):
             generator = np.random.default_rng((self.seed, self.epoch, index))
             start = generator.uniform(0.0, end - longest)
             end = start + longest
-        whole = (start, end) == (0.0, self.parts[index][2])
-        first = row["start"] + start
-        waveform = audio.decode(source(row), first, row["end"] if whole else first + (end - start))
+        # A pause may fill a part of an utterance; an utterance that is silent as a whole is broken.
+        silence = end - start < self.durations[row_number]
+        waveform = audio.decode(source(row), row["start"] + start, row["start"] + end, silence=silence)
         waveform = audio.normalise(waveform, self.config.normalise)
         return Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
 
@@ -137,7 +138,8 @@ def plan_batches(
 
     Args:
         seconds: the length of each clip
-        budget: the most seconds of audio in a batch, padding counted; a longer clip has a batch of its own
+        budget: the most seconds of audio in a batch, padding counted; a longer clip has a batch of its own. Where all
+            clips are alone and processes would be left without one, the shortest are paired beyond the budget
         shuffle: (seed, epoch) for training; None keeps one order for evaluation
         processes: batches are dealt out to so many processes
 
@@ -163,6 +165,11 @@ def plan_batches(
             largest = max(range(len(batches)), key=lambda number: len(batches[number]))
             whole = batches.pop(largest)
             batches += [whole[::2], whole[1::2]]
+        spare = len(batches) % processes
+        if spare and len(batches) > processes:  # single clips all of them, and one process would run dry
+            singles = sorted((clip for batch in batches for clip in batch), key=lambda clip: -lengths[clip])
+            alone, paired = singles[: -2 * spare], singles[-2 * spare :]
+            batches = [[clip] for clip in alone] + [paired[place : place + 2] for place in range(0, 2 * spare, 2)]
         batches = [batches[number] for number in generator.permutation(len(batches))]
     batches += [[]] * (-len(batches) % processes)
     return [batches[step : step + processes] for step in range(0, len(batches), processes)]

@@ -6,6 +6,7 @@ No class of ours wraps it: filtering, mapping, concatenating, saving and pushing
 a path (or the bytes of a file), never decoded here: `data.audio` does that.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,8 +41,8 @@ def build(rows: Iterable[Mapping[str, Any]], *, source: str, mapping: EmotionMap
     """The corpus made of a reader's rows.
 
     Args:
-        rows: one mapping per utterance. `audio` is a path; `start` and `end` may be missing; an optional column may be
-            missing everywhere, or None in single rows
+        rows: one mapping per utterance. `audio` is a path; `start`, `end` and the optional columns may be missing, or
+            None in single rows
         source: what the rows came from (a folder, a manifest), for messages
         mapping: of emotions to classes; the identity if None
 
@@ -51,7 +52,9 @@ def build(rows: Iterable[Mapping[str, Any]], *, source: str, mapping: EmotionMap
         ConfigError: the mapping names emotions that no utterance has
     """
     mapping = mapping or EmotionMap()
-    table: list[dict[str, Any]] = [{"start": 0.0, "end": None} | dict(row) for row in rows]
+    table: list[dict[str, Any]] = [
+        {"start": 0.0, "end": None} | {name: value for name, value in row.items() if value is not None} for row in rows
+    ]
     if not table:
         raise CorpusError(f"{source}: no utterances found")
     _check(table, source)
@@ -87,7 +90,7 @@ def _check(table: list[dict[str, Any]], source: str) -> None:
     wrong = [
         f"{row['id']}: {row['start']} to {row['end']}"
         for row in table
-        if row["start"] < 0 or (row["end"] is not None and row["end"] <= row["start"])
+        if not (0 <= row["start"] < math.inf and (row["end"] is None or row["start"] < row["end"] < math.inf))
     ]
     if wrong:
         raise CorpusError(f"{source}: start and end are seconds, 0 <= start < end\n{listing(wrong)}")

@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import KwargsHandler, gather_object, set_seed
+from accelerate.utils import gather_object, set_seed
 from datasets import Dataset
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -34,6 +33,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.pooling import Standardise
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import Progress, rate_factor
 from ser_tl.transfer import Rates, Strategy
 
@@ -74,23 +74,8 @@ class Trainer:
         self.folder = None if folder is None else Path(folder)
         self.seed = seed
         self.history: list[dict[str, Any]] = []
-        tracker = None if self.folder is None or self.config.tracker == "none" else self.config.tracker
-        # A partly frozen model has parameters that a step doesn't reach; DDP has to look for them.
-        options: list[KwargsHandler] = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-        try:
-            self.accelerator = Accelerator(
-                mixed_precision=self.config.precision,
-                log_with=tracker,
-                project_dir=None if self.folder is None else str(self.folder),
-                kwargs_handlers=options,
-            )
-        except (ValueError, ImportError) as error:
-            raise ConfigError(
-                f"train.precision {self.config.precision} or train.tracker {self.config.tracker} can't be had here "
-                f"({error}): fp16 needs a GPU, a tracker its package; --train.precision no and --train.tracker none "
-                f"always work"
-            ) from error
-        self.tracked = tracker is not None
+        self.accelerator = accelerator(self.config, self.folder)
+        self.tracked = self.folder is not None and self.config.tracker != "none"
 
     @property
     def moving_parameters(self) -> int:
@@ -166,13 +151,13 @@ class Trainer:
         states: TrainingStates | None,
     ) -> None:
         """The steps of one epoch, from `progress.step` on."""
-        config, accelerator = self.config, self.accelerator
+        config, processes = self.config, self.accelerator
         clips.epoch = progress.epoch
         plan = plan_batches(
             clips.seconds,
             config.batch_seconds,
             shuffle=(self.seed, progress.epoch),
-            processes=accelerator.num_processes,
+            processes=processes.num_processes,
         )
         steps = [plan[first : first + config.accumulate] for first in range(0, len(plan), config.accumulate)]
         batches = self._batches(clips, [micro for step in steps[progress.step :] for micro in step])
@@ -181,7 +166,7 @@ class Trainer:
             total=len(steps),
             initial=progress.step,
             desc=f"epoch {progress.epoch + 1}/{config.epochs}",
-            disable=not accelerator.is_local_main_process,
+            disable=not processes.is_local_main_process,
             unit="step",
         )
         for number in range(progress.step, len(steps)):
@@ -191,24 +176,24 @@ class Trainer:
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             members = [clip for micro in step for batch in micro for clip in batch]
-            loss_sum = torch.zeros((), device=accelerator.device)
+            loss_sum = torch.zeros((), device=processes.device)
             for micro in range(len(step)):
                 last = micro == len(step) - 1
-                with nullcontext() if last else accelerator.no_sync(wrapped):
+                with nullcontext() if last else processes.no_sync(wrapped):
                     batch = next(batches)
                     output = wrapped(batch)
                     losses = cross_entropy(output.logits, batch.labels, weights, config.label_smoothing)
                     # DDP averages over processes; this undoes it and divides by the step's utterances instead.
-                    loss = losses.sum() * accelerator.num_processes / len(members)
+                    loss = losses.sum() * processes.num_processes / len(members)
                     penalty = self.strategy.penalty(output, batch)
-                    accelerator.backward(loss if penalty is None else loss + penalty / len(step))
+                    processes.backward(loss if penalty is None else loss + penalty / len(step))
                     loss_sum += losses.detach().sum()
             if config.clip:
-                accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
+                processes.clip_grad_norm_(self.model.parameters(), config.clip)
             optimizer.step()
             optimizer.zero_grad()
             progress.step += 1
-            progress.loss_sum += float(accelerator.reduce(loss_sum, "sum"))
+            progress.loss_sum += float(processes.reduce(loss_sum, "sum"))
             progress.utterances += len(members)
             progress.audio_seconds += sum(clips.seconds[clip] for clip in members)
             progress.seconds += time.perf_counter() - begin
@@ -277,7 +262,7 @@ class Trainer:
         predictions, _ = self._predict(test)
         return Report.of(predictions, title=title, notes=notes, facts=self.facts)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _predict(self, corpus: Dataset) -> tuple[Predictions, float]:
         """Probabilities of each utterance, its windows averaged, and the mean loss over the windows."""
         clips = Utterances(corpus, self.model.labels, self.model.audio, training=False)

@@ -1,0 +1,50 @@
+"""The processes of a run, and Accelerate's view of them: the one place that chooses devices.
+
+    processes() -> PartialState: who am I, who else is there      accelerator(config, folder) -> Accelerator
+
+On CPU Accelerate takes several processes for one each unless it is told that there is no GPU; then `torchrun
+--nproc_per_node 2` works as it does with GPUs.
+"""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate.state import AcceleratorState
+
+from ser_tl.errors import ConfigError
+from ser_tl.training.config import TrainConfig
+
+
+def processes() -> PartialState:
+    """This process' place among the run's processes."""
+    return PartialState(cpu=not torch.accelerator.is_available())
+
+
+def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
+    """An Accelerator with the config's precision and tracker.
+
+    Args:
+        config: precision and tracker
+        folder: where curves go; None keeps no curves
+
+    Raises:
+        ConfigError: the precision or the tracker can't be had here
+    """
+    processes()
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != config.precision:
+        AcceleratorState._reset_state()  # else a notebook's second training would be stuck with the first's precision
+    try:
+        return Accelerator(
+            cpu=not torch.accelerator.is_available(),
+            mixed_precision=config.precision,
+            log_with=None if folder is None or config.tracker == "none" else config.tracker,
+            project_dir=None if folder is None else str(folder),
+            # A partly frozen model has parameters that no step reaches; DDP has to look for them.
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+    except (ValueError, ImportError) as error:
+        raise ConfigError(
+            f"train.precision {config.precision} or train.tracker {config.tracker} can't be had here ({error}): fp16 "
+            f"needs a GPU, a tracker its package; --train.precision no and --train.tracker none always work"
+        ) from error

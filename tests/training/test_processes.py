@@ -1,0 +1,37 @@
+"""Two processes on CPU: torchrun starts both, and their evaluation is that of one process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_tl.model import EmotionModel
+from ser_tl.training import Trainer
+from ser_tl.transfer import Frozen
+from tests.training.samples import tone_split, train_config
+
+HERE = Path(__file__).parents[2]
+
+
+def test_two_processes_train_together_and_score_like_one(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["-m", "tests.training.samples", str(tmp_path / "tones"), str(tmp_path / "run")]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    two = json.loads((tmp_path / "run" / "result.json").read_text())
+
+    split = tone_split(tmp_path / "tones")
+    model = EmotionModel.from_pretrained(tmp_path / "run" / "model")
+    trainer = Trainer(model, Frozen(), train_config())
+    one = trainer.evaluate(split.test)
+
+    assert two["report"]["support"] == len(split.test)
+    assert np.allclose(one.predictions.probabilities, two["probabilities"], atol=1e-6)
+    assert one.as_json()["confusion"] == two["report"]["confusion"]
+    dev = trainer._score(split.dev)
+    best = next(record for record in two["history"] if record["best"])
+    assert dev["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-5)
+    assert dev["dev_uar"] == pytest.approx(best["dev_uar"])
