@@ -1,6 +1,7 @@
 """The whole model: encoder, standardised and mixed layers, pooling, head.
 
-    Batch -> Encoder -> Hidden -> Standardise -> LayerMix -> pooling -> embedding (B, E) -> Head -> logits (B, C)
+    Batch -> Encoder -> Hidden -> Standardise -> LayerMix -> pooling -> Standardise -> embedding (B, E)
+    embedding -> Head -> logits (B, C)
     path or samples -> predict() -> label, probabilities, attention over time
 
 On disk a model is a folder of config.json (architecture, labels, preprocessing) and model.safetensors (all weights, the
@@ -42,7 +43,8 @@ class ModelConfig:
         layers: which of the encoder's states are used: 0 is what the first layer takes in, -1 the last layer; all if
             None
         join: the layers' learned weighted mean (`sum`), or each scaled by its weight and set side by side (`concat`)
-        standardise: take the training speech's mean and deviation out of each channel of each layer
+        standardise: take the training speech's mean and deviation out of each channel of each layer, and of the
+            embedding
         projection: width of a linear layer before the pooling; 0 leaves it out
         hidden: width of the head's hidden layer; 0 leaves it out
         dropout: share of channels dropped before each linear layer of the head
@@ -52,7 +54,7 @@ class ModelConfig:
     join: Literal["sum", "concat"] = "concat"
     standardise: bool = True
     projection: int = 0
-    hidden: int = 0
+    hidden: int = 512
     dropout: float = 0.5
 
 
@@ -128,12 +130,15 @@ class EmotionModel(nn.Module):
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
             )
         self.encoder = encoder
-        self.standardise = Standardise(encoder.num_states, encoder.dim) if self.config.standardise else nn.Identity()
+        states = (encoder.num_states, 1, 1, encoder.dim)
+        self.standardise_states = Standardise(*states) if self.config.standardise else nn.Identity()
         self.mix = LayerMix(encoder.num_states, encoder.dim, self.config.layers, self.config.join)
         width = self.config.projection or self.mix.out_dim
         self.project = nn.Linear(self.mix.out_dim, width) if self.config.projection else nn.Identity()
         self.pooling = POOLINGS[pooling](width)
-        self.head = Head(self.pooling.out_dim, len(self.labels), self.config.hidden, self.config.dropout)
+        embedding = self.pooling.out_dim
+        self.standardise_embedding = Standardise(embedding) if self.config.standardise else nn.Identity()
+        self.head = Head(embedding, len(self.labels), self.config.hidden, self.config.dropout)
 
     @classmethod
     def build(
@@ -165,14 +170,17 @@ class EmotionModel(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         """Embedding and logits of a batch."""
-        frames, mask = self.frames(batch)
-        embedding = self.pooling(frames, mask)
+        embedding = self.embed(*self.frames(batch))
         return Output(embedding, self.head(embedding))
 
     def frames(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the pooling sees: frames (B, T, W) and mask (B, T)."""
         hidden = self.encoder(batch.waveform, batch.lengths)
-        return self.project(self.mix(self.standardise(hidden.states))), hidden.mask
+        return self.project(self.mix(self.standardise_states(hidden.states))), hidden.mask
+
+    def embed(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """What the head sees: the pooled frames, standardised, (B, E)."""
+        return self.standardise_embedding(self.pooling(frames, mask))
 
     def trainable_blocks(self) -> list[Block]:
         """The encoder's blocks that can reach the logits, input side first: none above the highest layer in the mix."""
@@ -228,7 +236,7 @@ class EmotionModel(nn.Module):
         batch = collate([Clip(torch.from_numpy(audio.normalise(cut, self.audio.normalise)), -1, "") for cut in cuts])
         batch = batch.to(self.device)
         frames, mask = self.frames(batch)
-        logits = self.head(self.pooling(frames, mask)).float()
+        logits = self.head(self.embed(frames, mask)).float()
         probabilities = logits.softmax(dim=-1).mean(dim=0).cpu()
         weights, begins = None, None
         if score is not None:

@@ -1,6 +1,6 @@
 """From frame states to one vector per utterance.
 
-    states (L, B, T, D) --Standardise--LayerMix--> frames (B, T, W) --pooling--> embedding (B, E)
+    states (L, B, T, D) --Standardise--LayerMix--> frames (B, T, W) --pooling--Standardise--> embedding (B, E)
 
 `mask` is (B, T), True on speech and False on padding. Padding never moves an embedding: tests/test_pooling.py holds
 every registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
@@ -36,44 +36,44 @@ POOLINGS: Registry[type[Pooling]] = Registry("pooling")
 
 
 class Standardise(nn.Module):
-    """Each channel of each layer with zero mean and unit variance over the training speech.
+    """Values with zero mean and unit variance over the training speech.
 
-    The statistics are measured once, before training, by `fit`; they are buffers and no gradient moves them. Layers of
-    an encoder differ in scale by orders of magnitude, and a few channels of one layer can drown all others: without
-    this, a trained head loses to logistic regression on the same states. Until `fit`, it passes states on unchanged.
+    The statistics are measured once, before training, and set by `fit`; they are buffers and no gradient moves them.
+    The layers of an encoder and the parts of an embedding differ in scale by orders of magnitude, and a few loud
+    channels drown all others: without this, a trained head loses to logistic regression on the same states
+    (docs/head.md has the figures). Until `fit`, values pass unchanged.
 
     Args:
-        num_states: layers, L
-        dim: channels, D
+        shape: of the statistics; broadcasts with what comes in
 
     Shape:
-        states (L, B, T, D) -> (L, B, T, D)
+        values (..., *shape) -> the same
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, num_states: int, dim: int) -> None:
+    def __init__(self, *shape: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(num_states, 1, 1, dim))
-        self.register_buffer("deviation", torch.ones(num_states, 1, 1, dim))
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("deviation", torch.ones(shape))
 
-    def forward(self, states: Tensor) -> Tensor:
-        """States with the training statistics taken out."""
-        return (states - self.mean) / self.deviation
+    def forward(self, values: Tensor) -> Tensor:
+        """The values with the training statistics taken out."""
+        return (values - self.mean) / self.deviation
 
     def fit(self, count: Tensor, total: Tensor, squares: Tensor) -> None:
-        """Takes over statistics from sums over frames.
+        """Takes over statistics from sums.
 
         Args:
-            count: number of frames, a scalar
-            total: sum of the states (L, D), float64
-            squares: sum of their squares (L, D), float64
+            count: number of values summed, a scalar
+            total: their sum, of the statistics' shape, float64
+            squares: the sum of their squares, likewise
         """
         mean = total / count
         variance = (squares / count - mean.square()).clamp_min(0.0)
-        self.mean.copy_(mean[:, None, None])
-        self.deviation.copy_((variance + 1e-6).sqrt()[:, None, None])
+        self.mean.copy_(mean)
+        self.deviation.copy_((variance + 1e-6).sqrt())
 
 
 class LayerMix(nn.Module):
@@ -152,7 +152,9 @@ class FrameScore(nn.Module):
 
     def __init__(self, dim: int, hidden: int = 128) -> None:
         super().__init__()
-        self.score = nn.Sequential(nn.Linear(dim, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+        last = nn.Linear(hidden, 1)
+        self.score = nn.Sequential(nn.Linear(dim, hidden), nn.Tanh(), last)
+        nn.init.zeros_(last.weight)  # begins as the plain mean, and attends where that lowers the loss
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The weights."""

@@ -39,7 +39,7 @@ def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Data
         AudioError: some files can't be used; all of them are listed, with their count
     """
     with ThreadPoolExecutor() as pool:  # libsndfile and soxr work outside the interpreter's lock
-        problems = list(pool.map(_problem, corpus.select_columns(["audio", "start", "end"])))
+        problems = list(pool.map(_problem, corpus.select_columns(["id", "audio", "start", "end"])))
     broken = [problem for problem in problems if problem is not None]
     if broken and (not skip_unreadable or len(broken) == len(corpus)):
         raise AudioError(
@@ -52,10 +52,11 @@ def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Data
 
 
 def _problem(row: dict[str, Any]) -> str | None:
+    held = source(row)
     try:
-        audio.decode(source(row), row["start"], row["end"])
+        audio.decode(held, row["start"], row["end"])
     except AudioError as error:
-        return str(error)
+        return f"{row['id']}: {error}" if isinstance(held, bytes) else str(error)  # bytes have no name of their own
     return None
 
 

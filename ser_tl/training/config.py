@@ -33,7 +33,7 @@ class TrainConfig:
     """
 
     epochs: int = 15
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     encoder_learning_rate: float = 1e-4
     optimizer: Literal["adamw", "radam"] = "adamw"
     weight_decay: float = 0.01

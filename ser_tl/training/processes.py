@@ -6,12 +6,14 @@ On CPU Accelerate takes several processes for one each unless it is told that th
 --nproc_per_node 2` works as it does with GPUs.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.state import AcceleratorState
 
+from ser_tl.data.batching import Batch, Plan, Utterances, loader
 from ser_tl.errors import ConfigError
 from ser_tl.training.config import TrainConfig
 
@@ -31,12 +33,15 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
     Raises:
         ConfigError: the precision or the tracker can't be had here
     """
+    on_cpu = not torch.accelerator.is_available()
+    if config.precision == "fp16" and on_cpu:  # Accelerate would silently train in float32
+        raise ConfigError("train.precision is fp16, which needs a GPU, and there is none here: choose bf16 or no")
     processes()
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != config.precision:
         AcceleratorState._reset_state()  # else a notebook's second training would be stuck with the first's precision
     try:
         return Accelerator(
-            cpu=not torch.accelerator.is_available(),
+            cpu=on_cpu,
             mixed_precision=config.precision,
             log_with=None if folder is None or config.tracker == "none" else config.tracker,
             project_dir=None if folder is None else str(folder),
@@ -45,6 +50,12 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
         )
     except (ValueError, ImportError) as error:
         raise ConfigError(
-            f"train.precision {config.precision} or train.tracker {config.tracker} can't be had here ({error}): fp16 "
-            f"needs a GPU, a tracker its package; --train.precision no and --train.tracker none always work"
+            f"train.precision {config.precision} or train.tracker {config.tracker} can't be had here ({error}): a "
+            f"tracker needs its package; --train.precision no and --train.tracker none always work"
         ) from error
+
+
+def own_batches(clips: Utterances, plan: Plan, accelerator: Accelerator, workers: int = 0) -> Iterator[Batch]:
+    """This process' batches of a plan, on its device."""
+    for batch in loader(clips, plan, process=accelerator.process_index, workers=workers):
+        yield batch.to(accelerator.device)

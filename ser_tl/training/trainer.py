@@ -12,29 +12,29 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from accelerate.utils import gather_object, set_seed
+from accelerate.utils import set_seed
 from datasets import Dataset
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from ser_tl.data import schema
-from ser_tl.data.batching import Batch, Plan, Utterances, by_utterance, loader, plan_batches
+from ser_tl.data.batching import Utterances, plan_batches
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
-from ser_tl.evaluation import Predictions, Report, Scores, confusion
+from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.losses import class_weights, cross_entropy
 from ser_tl.model import EmotionModel
-from ser_tl.pooling import Standardise
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.processes import accelerator
+from ser_tl.training.inference import predict_corpus
+from ser_tl.training.processes import accelerator, own_batches
 from ser_tl.training.progress import Progress, rate_factor
+from ser_tl.training.statistics import fit_statistics
 from ser_tl.transfer import Rates, Strategy
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "radam": torch.optim.RAdam}
@@ -116,7 +116,7 @@ class Trainer:
         if loaded is not None:
             progress, best = loaded
         else:
-            self._fit_statistics(train)
+            fit_statistics(self.model, train, self.accelerator, self.config, seed=self.seed)
         if self.tracked:
             self.accelerator.init_trackers("curves")
         weights = class_weights(train["emotion"], self.model.labels) if self.config.class_weights else None
@@ -160,7 +160,8 @@ class Trainer:
             processes=processes.num_processes,
         )
         steps = [plan[first : first + config.accumulate] for first in range(0, len(plan), config.accumulate)]
-        batches = self._batches(clips, [micro for step in steps[progress.step :] for micro in step])
+        left = [micro for step in steps[progress.step :] for micro in step]
+        batches = own_batches(clips, left, processes, config.workers)
         wrapped.train()
         bar = tqdm(
             total=len(steps),
@@ -222,7 +223,7 @@ class Trainer:
         }
 
     def _score(self, dev: Dataset) -> dict[str, float]:
-        predictions, loss = self._predict(dev)
+        predictions, loss = predict_corpus(self.model, dev, self.accelerator, self.config)
         found = Scores.of(confusion(predictions.references, predictions.predictions, predictions.labels))
         return {"dev_loss": loss, "dev_uar": found.uar, "dev_war": found.war}
 
@@ -259,59 +260,8 @@ class Trainer:
                 f"score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
                 f"runs/NAME/split.json), or on another corpus\n{listing(known)}"
             )
-        predictions, _ = self._predict(test)
+        predictions, _ = predict_corpus(self.model, test, self.accelerator, self.config)
         return Report.of(predictions, title=title, notes=notes, facts=self.facts)
-
-    @torch.no_grad()
-    def _predict(self, corpus: Dataset) -> tuple[Predictions, float]:
-        """Probabilities of each utterance, its windows averaged, and the mean loss over the windows."""
-        clips = Utterances(corpus, self.model.labels, self.model.audio, training=False)
-        plan = plan_batches(clips.seconds, self.config.batch_seconds, processes=self.accelerator.num_processes)
-        self.model.to(self.accelerator.device).eval()
-        found: list[tuple[str, list[float], float]] = []
-        for batch in self._batches(clips, plan):
-            with self.accelerator.autocast():
-                logits = self.model(batch).logits.float()
-            losses = cross_entropy(logits, batch.labels)
-            found += zip(batch.ids, logits.softmax(dim=-1).tolist(), losses.tolist(), strict=True)
-        # Objects rather than tensors: processes have different numbers of clips, the last perhaps none.
-        found = gather_object(found)
-        names, probabilities = by_utterance([name for name, _, _ in found], np.array([row for _, row, _ in found]))
-        place = {name: row for row, name in enumerate(names)}
-        order = [place[name] for name in corpus["id"]]
-        predictions = Predictions(
-            ids=list(corpus["id"]),
-            speakers=list(corpus["speaker"]),
-            references=list(corpus["emotion"]),
-            probabilities=probabilities[order],
-            labels=self.model.labels,
-        )
-        return predictions, sum(loss for _, _, loss in found) / len(found)
-
-    @torch.no_grad()
-    def _fit_statistics(self, train: Dataset) -> None:
-        """Measures the mean and deviation of the encoder's states over the training speech."""
-        standardise = self.model.standardise
-        if not isinstance(standardise, Standardise):
-            return
-        clips = Utterances(train, self.model.labels, self.model.audio, training=False)
-        plan = plan_batches(clips.seconds, self.config.batch_seconds, processes=self.accelerator.num_processes)
-        shape = (2, self.model.encoder.num_states, self.model.encoder.dim)
-        sums = torch.zeros(shape, dtype=torch.float64, device=self.accelerator.device)
-        count = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
-        self.model.eval()
-        for batch in self._batches(clips, plan):
-            hidden = self.model.encoder(batch.waveform, batch.lengths)
-            speech = hidden.states[:, hidden.mask].double()  # (L, frames, D)
-            sums += torch.stack([speech.sum(dim=1), speech.square().sum(dim=1)])
-            count += speech.shape[1]
-        total, squares = self.accelerator.reduce(sums, "sum")
-        standardise.fit(self.accelerator.reduce(count, "sum"), total, squares)
-
-    def _batches(self, clips: Utterances, plan: Plan) -> Iterator[Batch]:
-        """This process' batches, on its device: the one place where data moves there."""
-        for batch in loader(clips, plan, process=self.accelerator.process_index, workers=self.config.workers):
-            yield batch.to(self.accelerator.device)
 
     def _check_labels(self, train: Dataset, dev: Dataset) -> None:
         for corpus in (train, dev):

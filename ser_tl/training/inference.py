@@ -1,0 +1,59 @@
+"""What a model says about a corpus, computed by all processes together.
+
+    corpus -> windows -> batches dealt to the processes -> probabilities -> mean of each utterance's windows ->
+    Predictions
+
+Every clip goes through exactly one process and nothing is repeated to fill a last batch, so any number of processes
+gives the same figures.
+"""
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from datasets import Dataset
+
+from ser_tl.data.batching import Utterances, by_utterance, plan_batches
+from ser_tl.evaluation import Predictions
+from ser_tl.losses import cross_entropy
+from ser_tl.model import EmotionModel
+from ser_tl.training.config import TrainConfig
+from ser_tl.training.processes import own_batches
+
+
+@torch.no_grad()
+def predict_corpus(
+    model: EmotionModel, corpus: Dataset, accelerator: Accelerator, config: TrainConfig
+) -> tuple[Predictions, float]:
+    """Every process calls it and gets the whole.
+
+    Args:
+        model: moved to the accelerator's device and put into evaluation mode
+        corpus: rows with the columns of `data.schema`
+        accelerator: whose processes share the work, in its precision
+        config: batch size and workers
+
+    Returns:
+        The predictions in the corpus' order, and the mean cross-entropy over the windows.
+    """
+    clips = Utterances(corpus, model.labels, model.audio, training=False)
+    plan = plan_batches(clips.seconds, config.batch_seconds, processes=accelerator.num_processes)
+    model.to(accelerator.device).eval()
+    found: list[tuple[str, list[float], float]] = []
+    for batch in own_batches(clips, plan, accelerator, config.workers):
+        with accelerator.autocast():
+            logits = model(batch).logits.float()
+        losses = cross_entropy(logits, batch.labels)
+        found += zip(batch.ids, logits.softmax(dim=-1).tolist(), losses.tolist(), strict=True)
+    # Objects rather than tensors: processes have different numbers of clips, perhaps none.
+    found = gather_object(found)
+    names, probabilities = by_utterance([name for name, _, _ in found], np.array([row for _, row, _ in found]))
+    place = {name: row for row, name in enumerate(names)}
+    predictions = Predictions(
+        ids=list(corpus["id"]),
+        speakers=list(corpus["speaker"]),
+        references=list(corpus["emotion"]),
+        probabilities=probabilities[[place[name] for name in corpus["id"]]],
+        labels=model.labels,
+    )
+    return predictions, sum(loss for _, _, loss in found) / len(found)

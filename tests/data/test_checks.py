@@ -1,0 +1,147 @@
+"""Reading a corpus through: every broken file at once, and keys that tell copies."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from datasets import Audio, Dataset
+
+from ser_tl.data.checks import check_audio, content_keys, durations, source
+from ser_tl.data.schema import build
+from ser_tl.errors import AudioError
+
+
+def corpus(paths, **columns):
+    rows = [
+        {"id": f"u{place}", "audio": path, "emotion": "fear", "speaker": "s", "corpus": "c", "language": "en"}
+        | {name: values[place] for name, values in columns.items()}
+        for place, path in enumerate(paths)
+    ]
+    return build(rows, source="test")
+
+
+def embedded(paths):
+    """The corpus with the files' bytes in it, as `push_to_hub` makes it."""
+    held = [{"bytes": Path(path).read_bytes(), "path": None} for path in paths]
+    return corpus(paths).remove_columns("audio").add_column("audio", held).cast_column("audio", Audio(decode=False))
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Sixty files that aren't audio."""
+    paths = [tmp_path / f"broken_{number:02d}.wav" for number in range(60)]
+    for path in paths:
+        path.write_text("not audio")
+    return paths
+
+
+def test_all_broken_files_are_in_one_error(record, broken):
+    with pytest.raises(AudioError, match=r"^60 of 62 utterances can't be used.*--skip-unreadable leaves them") as error:
+        check_audio(corpus([record(), *broken, record()]))
+    for path in broken:
+        assert f"{path}: not audio that can be read" in str(error.value)
+
+
+def test_broken_files_are_left_out_when_asked_for_and_told(record, broken):
+    whole = corpus([record(), broken[0], record(), broken[1], record()])
+    checked, notes = check_audio(whole, skip_unreadable=True)
+    assert checked["id"] == ["u0", "u2", "u4"]
+    assert [note.split(":")[0] for note in notes] == [str(broken[0]), str(broken[1])]
+    assert checked.features == whole.features
+
+
+def test_a_corpus_of_broken_files_is_refused_even_then(broken):
+    with pytest.raises(AudioError, match="60 of 60"):
+        check_audio(corpus(broken), skip_unreadable=True)
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_a_whole_corpus_comes_back_as_it_is(record, skip):
+    whole = corpus([record() for _ in range(3)])
+    checked, notes = check_audio(whole, skip_unreadable=skip)
+    assert checked.to_list() == whole.to_list()
+    assert notes == []
+
+
+def test_damage_behind_the_header_and_parts_beyond_the_end_are_found(record, tmp_path):
+    wave, _ = soundfile.read(record(1.0))
+    soundfile.write(tmp_path / "cut.flac", wave, 16000)
+    whole = (tmp_path / "cut.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    clips = corpus([tmp_path / "cut.flac", record(1.0), record(1.0)], start=[0.0, 0.5, 0.5], end=[None, 0.9, 3.0])
+    checked, notes = check_audio(clips, skip_unreadable=True)
+    assert checked["id"] == ["u1"]
+    assert "damaged" in notes[0]
+    assert "correct start and end" in notes[1]
+
+
+def test_one_part_of_a_file_may_be_broken_and_another_not(tmp_path):
+    path = tmp_path / "session.wav"
+    soundfile.write(path, np.concatenate([np.full(8000, 0.1), np.zeros(8000)]), 16000)
+    checked, notes = check_audio(corpus([path, path], start=[0.0, 0.6], end=[0.5, None]), skip_unreadable=True)
+    assert checked["id"] == ["u0"]
+    assert "silent" in notes[0]
+
+
+def test_embedded_audio_is_checked_too(record, broken):
+    _, notes = check_audio(embedded([record(), broken[0]]), skip_unreadable=True)
+    assert [note.split(" that ")[0] for note in notes] == ["u1: audio of 9 bytes: not audio"]
+
+
+def test_the_source_is_the_bytes_where_there_are_any(record):
+    path = record()
+    assert source(corpus([path])[0]) == str(path)
+    assert source(embedded([path])[0]) == path.read_bytes()
+
+
+def test_copies_under_other_names_have_the_same_key(record, tmp_path):
+    path, copy = record(), tmp_path / "copy.wav"
+    shutil.copy(path, copy)
+    first, second, other = content_keys(corpus([path, copy, record()]))
+    assert first == second != other
+    assert content_keys(embedded([path])) == [first]
+
+
+def test_parts_of_one_file_have_keys_of_their_own(record):
+    path = record(1.0)
+    keys = content_keys(corpus([path] * 4, start=[0.0, 0.5, 0.0, 0.5], end=[0.5, 1.0, 1.0, 1.0]))
+    assert keys[1] == keys[3]
+    assert len(set(keys)) == 3
+
+
+def test_a_changed_file_gets_a_new_key(record, tmp_path):
+    path = tmp_path / "clip.wav"
+    shutil.copy(record(), path)
+    one = corpus([path])
+    before = content_keys(one)
+    assert content_keys(one) == before
+    stamp = path.stat()
+    shutil.copy(record(), path)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1_000_000))
+    assert path.stat().st_size == stamp.st_size
+    assert content_keys(one) != before
+
+
+def test_durations_are_those_of_the_parts(record):
+    paths = [record(1.0), record(1.0), record(2.0), record(2.0)]
+    clips = corpus(paths, start=[0.0, 0.25, 0.5, 0.5], end=[None, None, 1.75, None])
+    assert list(durations(clips)) == [1.0, 0.75, 1.25, 1.5]
+    assert list(durations(embedded([record(0.5)]))) == [0.5]
+
+
+def test_durations_open_no_file_whose_part_is_known_and_no_file_twice(record, monkeypatch):
+    opened = []
+    monkeypatch.setattr("ser_tl.data.audio.duration", lambda held: opened.append(held) or 9.0)
+    path, other = record(), record()
+    clips = corpus([path, path, other], start=[0.0, 1.0, 2.0], end=[None, None, 5.0])
+    assert list(durations(clips)) == [9.0, 8.0, 3.0]
+    assert opened == [str(path)]
+
+
+def test_checking_and_keying_leave_the_corpus_a_plain_dataset(record):
+    checked, _ = check_audio(corpus([record(), record()]))
+    assert type(checked) is Dataset
+    assert checked.column_names == corpus([record()]).column_names

@@ -1,0 +1,85 @@
+"""Names of emotions, and the user's mapping to classes."""
+
+from collections import Counter
+
+import pytest
+
+from ser_tl.data.emotions import ALIASES, EMOTIONS, EmotionMap, canonical
+from ser_tl.errors import ConfigError, CorpusError
+
+
+@pytest.mark.parametrize("name", EMOTIONS)
+def test_every_spelling_means_its_emotion_in_any_case(name):
+    assert name in ALIASES[name]
+    for alias in ALIASES[name]:
+        for spelling in (alias, alias.upper(), alias.title(), f"  {alias}\n"):
+            assert canonical(spelling, where="here") == name
+
+
+def test_no_spelling_means_two_emotions():
+    counts = Counter(alias for aliases in ALIASES.values() for alias in aliases)
+    assert [alias for alias, count in counts.items() if count > 1] == []
+    assert all(alias == alias.strip().lower() for alias in counts)
+
+
+@pytest.mark.parametrize("label", ["meh", "", "happ", "anger disgust"])
+def test_an_unknown_label_tells_where_it_stands_and_how_to_rename_it(label):
+    with pytest.raises(CorpusError) as error:
+        canonical(label, where="list.csv, line 3")
+    assert str(error.value).startswith(f"list.csv, line 3: unknown emotion {label!r}")
+    assert all(name in str(error.value) for name in EMOTIONS)
+    assert f"--emotions.rename '{{\"{label}\": neutral}}'" in str(error.value)
+
+
+def test_renaming_comes_before_the_canonical_names_and_only_for_its_own_spelling():
+    mapping = EmotionMap(rename={"Neutral": "calm", "E4": "bliss"})
+    assert mapping.read("Neutral", where="here") == "calm"
+    assert mapping.read("neutral", where="here") == "neutral"
+    assert mapping.read("E4", where="here") == "bliss"
+    with pytest.raises(CorpusError, match="unknown emotion 'e4'"):
+        mapping.read("e4", where="here")
+
+
+def test_without_a_mapping_every_emotion_is_its_own_class():
+    assert [EmotionMap().target(name) for name in EMOTIONS] == list(EMOTIONS)
+
+
+def test_merging_takes_one_step_and_comes_before_dropping():
+    mapping = EmotionMap(merge={"positive": ["happiness", "surprise"], "fear": ["positive"]}, drop=["positive", "calm"])
+    assert mapping.target("happiness") is None
+    assert mapping.target("positive") == "fear"
+    assert mapping.target("calm") is None
+    assert mapping.target("anger") == "anger"
+
+
+def test_an_emotion_may_be_merged_into_one_of_the_corpus_own():
+    mapping = EmotionMap(merge={"happiness": ["excitement"]})
+    mapping.check(["excitement", "happiness"])
+    assert {mapping.target(name) for name in ("excitement", "happiness")} == {"happiness"}
+
+
+def test_an_emotion_goes_into_one_class_only():
+    with pytest.raises(ConfigError, match="puts calm into two classes: name each emotion once"):
+        EmotionMap(merge={"low": ["calm", "sadness"], "neutral": ["calm"]})
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        EmotionMap(drop=["suprise"]),
+        EmotionMap(merge={"low": ["suprise"]}),
+        EmotionMap(merge={"a": ["fear", "suprise"]}),
+    ],
+)
+def test_a_slip_of_the_pen_shows_what_the_corpus_has(mapping):
+    with pytest.raises(ConfigError, match="name suprise, which no utterance has: the corpus has fear, surprise"):
+        mapping.check(["surprise", "fear"])
+
+
+def test_a_merged_class_may_be_dropped():
+    EmotionMap(merge={"low": ["calm"]}, drop=["low"]).check(["calm", "fear"])
+
+
+def test_mappings_share_no_lists():
+    EmotionMap().drop.append("fear")
+    assert EmotionMap().drop == []
