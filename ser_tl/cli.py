@@ -103,7 +103,7 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.corpora import load_corpus
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
-    from ser_tl.data.splits import test_part
+    from ser_tl.data.splits import tested_part
     from ser_tl.model import EmotionModel
     from ser_tl.training import Trainer
     from ser_tl.transfer import STRATEGIES
@@ -111,7 +111,7 @@ def evaluate(options: Namespace) -> int:
     model = EmotionModel.from_pretrained(options.model)
     corpus = load_corpus(options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)))
     if options.ids is not None:
-        corpus = test_part(corpus, options.ids)
+        corpus = tested_part(corpus, options.ids)
     corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     trainer = Trainer(model, STRATEGIES["frozen"]())
     report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=notes)

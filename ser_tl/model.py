@@ -231,8 +231,9 @@ class EmotionModel(nn.Module):
     @torch.inference_mode()
     def _predict(self, recording: Recording, score: Callable[[Tensor, Tensor], Tensor] | None) -> Prediction:
         waveform = self._waveform(recording)
-        parts = audio.windows(len(waveform) / SAMPLE_RATE, self.audio.max_seconds)
-        cuts = [waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in parts]
+        spans = audio.windows(len(waveform) / SAMPLE_RATE, self.audio.max_seconds)
+        parts = [(start, waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]) for start, end in spans]
+        starts, cuts = zip(*((start, cut) for start, cut in parts if cut.any()), strict=True)  # zeros can't be scaled
         batch = collate([Clip(torch.from_numpy(audio.normalise(cut, self.audio.normalise)), -1, "") for cut in cuts])
         batch = batch.to(self.device)
         frames, mask = self.frames(batch)
@@ -244,7 +245,7 @@ class EmotionModel(nn.Module):
             weights = [row[speech].numpy() for row, speech in zip(weight, mask.cpu(), strict=True)]
             begins = [
                 start + np.arange(len(row)) / self.encoder.frame_rate
-                for (start, _), row in zip(parts, weights, strict=True)
+                for start, row in zip(starts, weights, strict=True)
             ]
         return Prediction(
             label=self.labels[int(probabilities.argmax())],
@@ -255,15 +256,25 @@ class EmotionModel(nn.Module):
 
     @staticmethod
     def _waveform(recording: Recording) -> np.ndarray:
-        if not isinstance(recording, np.ndarray):
+        if isinstance(recording, str | Path):
             return audio.decode(recording)
+        if not isinstance(recording, np.ndarray):
+            raise AudioError(
+                f"a recording of type {type(recording).__name__}: expected a path or a numpy array of mono samples "
+                f"(N,) as floats in [-1, 1] at 16 kHz; a tensor's .numpy() is one"
+            )
         if recording.ndim != 1 or not np.issubdtype(recording.dtype, np.floating) or not len(recording):
             raise AudioError(
                 f"samples of shape {recording.shape} and type {recording.dtype}: expected mono samples (N,) as floats "
                 f"in [-1, 1] at 16 kHz; integers divide by their largest value, channels average"
             )
         if not np.isfinite(recording).all():
-            raise AudioError("the samples have values that are NaN or infinite")
+            raise AudioError("the samples have values that are NaN or infinite: record or compute them again")
+        if np.abs(recording).max() <= audio.SILENCE:
+            raise AudioError(
+                f"the samples are silent, none above {audio.SILENCE:g} (-80 dBFS): expected floats in [-1, 1]; leave "
+                f"silent recordings out"
+            )
         return recording.astype(np.float32)
 
     def save_pretrained(self, folder: str | Path) -> None:

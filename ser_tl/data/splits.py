@@ -243,7 +243,7 @@ def _rows(corpus: Dataset, column: str, wanted: Callable[[str], bool]) -> Datase
     return corpus.select([row for row, value in enumerate(corpus[column]) if wanted(value)])
 
 
-def test_part(corpus: Dataset, path: Path) -> Dataset:
+def tested_part(corpus: Dataset, path: Path) -> Dataset:
     """The utterances that a run tested on.
 
     Args:

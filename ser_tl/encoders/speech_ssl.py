@@ -23,7 +23,7 @@ from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, 
 from ser_tl.encoders.pretrained import load_pretrained
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
-_PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False}
+_PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all four families
 
 
 @FAMILIES.register("wav2vec2")
@@ -82,7 +82,7 @@ class SpeechSSL(Encoder):
     def blocks(self) -> list[Block]:
         """Front end, positional convolution, then one block a transformer layer."""
         layers: list[list[nn.Module]] = [[layer] for layer in self.model.encoder.layers]
-        positions: list[nn.Module] = [self.model.encoder.pos_conv_embed]
+        positions: list[nn.Module] = [self.model.encoder.pos_conv_embed, self.model.encoder.dropout]
         # The encoder's layer norm comes first in the post-norm layout and last in the stable (pre-norm) one.
         (layers[-1] if self._stable else positions).append(self.model.encoder.layer_norm)
         return [

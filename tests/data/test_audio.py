@@ -154,6 +154,7 @@ def test_the_header_tells_the_duration():
         ("inf.wav", encode(np.where(np.arange(900) == 7, np.inf, 0.1), ("WAV", "FLOAT")), "infinite", "leave it out"),
         ("short.wav", encode(np.full(1, 0.3), rate=48000), "too short, 1 samples at 48000 Hz", "leave it out"),
     ],
+    ids=lambda value: "bytes" if isinstance(value, bytes) else value.split(",")[0],
 )
 def test_broken_files_are_named_with_the_way_out(tmp_path, name, content, found, remedy):
     path = tmp_path / name

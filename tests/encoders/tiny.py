@@ -1,0 +1,102 @@
+"""Tiny random encoders of every kind: thin, but with every part, kernel and stride of the real ones."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    Data2VecAudioConfig,
+    Data2VecAudioModel,
+    HubertConfig,
+    HubertModel,
+    PreTrainedModel,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2Model,
+    WavLMConfig,
+    WavLMModel,
+    WhisperConfig,
+    WhisperModel,
+)
+
+from ser_tl.encoders import Encoder, SpeechSSL, Whisper
+
+DIM, LAYERS = 16, 3
+
+_STABLE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
+_SSL: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
+    "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model, _STABLE),
+    "wav2vec2-post-norm": (Wav2Vec2Config, Wav2Vec2Model, {"feat_extract_norm": "layer"}),
+    "wav2vec2-group": (Wav2Vec2Config, Wav2Vec2Model, {"feat_extract_norm": "group"}),
+    "hubert": (HubertConfig, HubertModel, _STABLE),
+    "wavlm": (WavLMConfig, WavLMModel, _STABLE | {"num_buckets": 16, "max_bucket_distance": 40}),
+    "data2vec-audio": (
+        Data2VecAudioConfig,
+        Data2VecAudioModel,
+        {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 7},
+    ),
+}
+NAMES = [*_SSL, "whisper"]
+SPEECH_SSL = list(_SSL)
+EXACT = ["wav2vec2", "wav2vec2-post-norm", "hubert", "wavlm", "whisper"]
+"""Those whose states don't depend on the clips beside them."""
+
+_SHARED = Path(__file__).parents[3] / "shared"
+WHISPER_TINY = _SHARED / "weights" / "whisper-tiny.en"
+"""The real Whisper tiny.en, where it lies beside this checkout."""
+
+
+def checkpoint(name: str, *, seed: int = 0, **overrides: Any) -> PreTrainedModel:
+    """A transformers model as it would lie on the hub, its norms and biases no longer the identity."""
+    torch.manual_seed(seed)
+    if name == "whisper":
+        sizes = {"d_model": DIM, "encoder_layers": LAYERS, "decoder_layers": 1, "vocab_size": 8}
+        sizes |= {f"{side}_{part}": 2 for side in ("encoder", "decoder") for part in ("attention_heads",)}
+        sizes |= {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_target_positions": 8}
+        tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
+        model: Any = WhisperModel(WhisperConfig(**(sizes | tokens | overrides)))
+    else:
+        config, kind, special = _SSL[name]
+        sizes = {"hidden_size": DIM, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": 32}
+        sizes |= {"conv_dim": (8,) * 7, "num_conv_pos_embeddings": 15, "num_conv_pos_embedding_groups": 4}
+        model = kind(config(**(sizes | special | overrides)))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:  # not Whisper's sinusoids
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def wrap(name: str, model: Any) -> Encoder:
+    """The encoder of such a checkpoint; wavlm is one that doesn't normalise its clips, as WavLM base."""
+    encoder = Whisper(model.get_encoder()) if name == "whisper" else SpeechSSL(model, normalise=name != "wavlm")
+    return encoder.eval()
+
+
+def tiny(name: str, *, seed: int = 0, **overrides: Any) -> Encoder:
+    """A tiny encoder, as `load_encoder` would make it."""
+    plain = {} if name == "whisper" else {"layerdrop": 0.0, "mask_time_prob": 0.0}
+    return wrap(name, checkpoint(name, seed=seed, **(plain | overrides)))
+
+
+def save(name: str, folder: Path, **overrides: Any) -> Path:
+    """The folder, with a checkpoint in transformers' layout."""
+    checkpoint(name, **overrides).save_pretrained(folder)
+    if name != "whisper":
+        Wav2Vec2FeatureExtractor(do_normalize=name != "wavlm", return_attention_mask=True).save_pretrained(folder)
+    return folder
+
+
+def clip(samples: int, seed: int = 0) -> Tensor:
+    """Noise (N,) that swells and fades, of a loudness that depends on the seed."""
+    noise = torch.randn(samples, generator=torch.Generator().manual_seed(seed))
+    return 0.05 * (1 + seed % 5) * noise * (1.1 + torch.sin(torch.arange(samples) / 1500))
+
+
+def padded(clips: list[Tensor], behind: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Waveform (B, N) and lengths (B,), with noise of some loudness behind the shorter clips."""
+    waveform = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    lengths = torch.tensor([len(one) for one in clips])
+    padding = torch.arange(waveform.shape[1]) >= lengths[:, None]
+    return waveform + behind * padding * torch.randn(waveform.shape), lengths

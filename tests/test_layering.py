@@ -1,0 +1,170 @@
+"""The layers of the package, its recipes and its manners, read from the source."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ser_tl
+
+HOME = Path(ser_tl.__file__).parent
+MODULES = sorted(HOME.rglob("*.py"))
+RECIPES = sorted(path for path in (HOME.parent / "recipes").glob("*.py") if path.name != "build_emodb_mini.py")
+
+# Rooms by rank, and the packages that each rank adds. A room is a module or a folder at the package's top.
+LAYERS: list[tuple[str, str]] = [
+    ("errors", ""),
+    ("registry assets", ""),
+    ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
+    ("corpora encoders pooling heads losses evaluation", "transformers sklearn evaluate matplotlib"),
+    ("model", "safetensors"),
+    ("transfer", "peft"),
+    ("training", "accelerate tqdm"),
+    ("options", "jsonargparse yaml"),
+    ("run", ""),
+    ("cli", ""),
+]
+RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
+PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOME)))
+each_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+
+
+def room_of(path):
+    """The room of a module; empty for the package itself."""
+    first = path.relative_to(HOME).parts[0]
+    return "" if first == "__init__.py" else first.removesuffix(".py")
+
+
+def only_for_types(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def imports(path, *, types=True):
+    """Dotted names of what a module imports, wherever in it; without the blocks for type checkers if not `types`."""
+    found, nodes = [], [ast.parse(path.read_text("utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if only_for_types(node) and not types:
+            nodes.extend(node.orelse)
+            continue
+        nodes.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative; write the whole name"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def calls(tree, *names):
+    """Lines that call one of the builtins."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+    ]
+
+
+def test_there_is_something_to_read():
+    assert len(MODULES) > 30
+    assert RECIPES
+
+
+@each_module
+def test_every_module_has_a_rank(path):
+    assert room_of(path) in {"", *RANK}, "give the new room a rank, here and in the architecture"
+
+
+@each_module
+def test_modules_import_from_lower_ranks_or_their_own_room(path):
+    room = room_of(path)
+    own = [name.split(".") for name in imports(path, types=room != "") if name.split(".")[0] == "ser_tl"]
+    inner = {parts[1] if len(parts) > 1 else "" for parts in own}
+    assert {other for other in inner - {room} if RANK.get(other, 99) >= RANK.get(room, -1)} == set()
+
+
+@each_module
+def test_third_party_packages_come_in_at_their_rank(path):
+    room = room_of(path)
+    allowed = {name for _, names in LAYERS[: RANK.get(room, -1) + 1] for name in names.split()}
+    outside = {name.split(".")[0] for name in imports(path, types=room != "")} - sys.stdlib_module_names - {"ser_tl"}
+    assert outside - allowed == set()
+
+
+def test_the_reading_finds_imports_wherever_they_hide(tmp_path):
+    path = tmp_path / "hidden.py"
+    path.write_text(
+        "import l\nfrom typing import TYPE_CHECKING\nimport a.b, c as d\n"
+        "if TYPE_CHECKING:\n    import e\nelse:\n    import f\n"
+        "def late():\n    from g.h import i as j\nclass K:\n    try:\n        import m\n    except E:\n        pass\n"
+    )
+    everything = {"typing.TYPE_CHECKING", "a.b", "c", "e", "f", "g.h.i", "l", "m"}
+    assert set(imports(path)) == everything
+    assert set(imports(path, types=False)) == everything - {"e"}
+
+
+@each_module
+def test_input_is_refused_by_errors_and_not_by_assert(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == []
+
+
+@each_module
+def test_no_error_is_swallowed_whole(path):
+    handlers = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ExceptHandler)]
+    bare = [node.lineno for node in handlers if node.type is None or ast.unparse(node.type) == "BaseException"]
+    assert bare == []
+
+
+@each_module
+def test_only_the_command_line_prints(path):
+    assert room_of(path) == "cli" or calls(ast.parse(path.read_text("utf-8")), "print") == []
+
+
+@each_module
+def test_nothing_is_evaluated_or_unpickled(path):
+    assert calls(ast.parse(path.read_text("utf-8")), "eval", "exec", "compile", "__import__") == []
+    assert {name.split(".")[0] for name in imports(path)} & PICKLERS == set()
+
+
+@each_recipe
+def test_recipes_are_short_and_know_one_name(path):
+    own = [
+        line for line in path.read_text("utf-8").splitlines() if line.lstrip().startswith(("import ser_", "from ser_"))
+    ]
+    assert own == ["import ser_tl as ser"]
+    assert len(path.read_text("utf-8").splitlines()) < 80
+
+
+@each_recipe
+def test_recipes_use_public_names_only(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ser"
+    }
+    assert used - set(ser_tl.__all__) == set()
+
+
+def test_the_public_names_are_those_that_type_checkers_see():
+    tree = ast.parse((HOME / "__init__.py").read_text("utf-8"))
+    block = next(node for node in tree.body if only_for_types(node))
+    aliases = [(node.module, alias) for node in block.body for alias in node.names]
+    assert all(alias.name == alias.asname for _, alias in aliases)
+    assert {alias.name: module for module, alias in aliases} == ser_tl._HOMES
+    assert all(getattr(ser_tl, name) is not None for name in ser_tl.__all__)
+    with pytest.raises(AttributeError, match="module 'ser_tl' has no attribute 'nothing'"):
+        _ = ser_tl.nothing
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    program = "import sys, ser_tl; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=HOME.parent)
+    assert set(done.stdout.split()) & {"torch", "transformers", "datasets", "numpy", "accelerate", "sklearn"} == set()
+    assert "ser_tl" in done.stdout.split()
+    assert done.stderr == ""

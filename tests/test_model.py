@@ -1,0 +1,424 @@
+"""The whole model: what comes out of it, what it refuses, and its way to the disk and back."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+
+from ser_tl import model as model_module
+from ser_tl.data.audio import AudioConfig, decode
+from ser_tl.data.batching import Batch
+from ser_tl.errors import AudioError, CheckpointError, ConfigError, UnknownNameError
+from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig
+from ser_tl.pooling import POOLINGS
+from tests.encoders.tiny import DIM, LAYERS, NAMES, clip, padded, save, tiny
+
+LABELS = ["anger", "neutral", "sadness"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """With several, tiny tensors spend their time waiting for cores that other processes use."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def build(name="wav2vec2", **options) -> EmotionModel:
+    """A tiny model, no statistic or weight of which is left as it begins."""
+    audio, pooling = options.pop("audio", None), options.pop("pooling", "attentive-stats")
+    torch.manual_seed(1)
+    config = ModelConfig(**({"hidden": 8} | options))
+    model = EmotionModel(tiny(name), LABELS, pooling=pooling, config=config, audio=audio)
+    with torch.no_grad():
+        for key, tensor in model.state_dict().items():
+            if not key.startswith("encoder."):
+                tensor.add_(0.3 * torch.rand_like(tensor))
+    return model.eval()
+
+
+def batch_of(clips) -> Batch:
+    waveform, lengths = padded(clips)
+    return Batch(waveform, lengths, torch.zeros_like(lengths), [""] * len(clips))
+
+
+@torch.no_grad()
+def probabilities(model, clips):
+    return model(batch_of(clips)).logits.softmax(dim=-1)
+
+
+def in_order(prediction):
+    assert list(prediction.probabilities) == LABELS
+    return torch.tensor(list(prediction.probabilities.values()))
+
+
+@pytest.mark.parametrize("join", ["sum", "concat"])
+@pytest.mark.parametrize("pooling", list(POOLINGS))
+@torch.no_grad()
+def test_forward_gives_embedding_and_logits(pooling, join):
+    model = build(pooling=pooling, join=join)
+    embedding, logits = model(batch_of([clip(4000), clip(8000, seed=1)]))
+    assert embedding.shape == (2, model.pooling.out_dim)
+    assert embedding.shape[1] % (DIM * (1 if join == "sum" else LAYERS + 1)) == 0
+    assert logits.shape == (2, len(LABELS))
+    assert torch.equal(model.head(embedding), logits)
+
+
+@torch.no_grad()
+def test_a_projection_sets_the_width_that_is_pooled():
+    model = build(projection=5, pooling="mean")
+    assert model.frames(batch_of([clip(4000)]))[0].shape[-1] == 5
+    assert model(batch_of([clip(4000)])).embedding.shape == (1, 5)
+
+
+@torch.no_grad()
+def test_without_standardisation_states_come_as_they_are():
+    model = build(standardise=False, join="sum", layers=[-1])
+    batch = batch_of([clip(4000)])
+    torch.testing.assert_close(model.frames(batch)[0], model.encoder(batch.waveform, batch.lengths).states[-1])
+    assert not [key for key in model.state_dict() if "standardise" in key]
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "hubert", "wavlm", "whisper"])
+@pytest.mark.parametrize("pooling", list(POOLINGS))
+def test_a_clip_has_the_same_probabilities_alone_and_padded(name, pooling):
+    model = build(name, pooling=pooling)
+    clips = [clip(1, seed=3), clip(2000), clip(7777, seed=1), clip(16_000, seed=2)]
+    together = probabilities(model, clips)
+    alone = torch.cat([probabilities(model, [one]) for one in clips])
+    assert together.std(dim=0).max() > 1e-3
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("labels", [["anger"], [], ["anger", "sadness", "anger"]])
+def test_labels_have_to_be_several_and_different(labels):
+    with pytest.raises(ConfigError, match="at least two different labels, got"):
+        EmotionModel(tiny("wav2vec2"), labels)
+
+
+def test_clips_longer_than_the_encoder_takes_are_refused_before_training():
+    whisper = tiny("whisper", max_source_positions=50)
+    with pytest.raises(ConfigError, match=r"audio.max_seconds is 12, the encoder takes at most 1 s"):
+        EmotionModel(whisper, LABELS)
+    EmotionModel(whisper, LABELS, audio=AudioConfig(max_seconds=1.0))
+
+
+def test_options_that_do_not_fit_the_encoder_name_what_would():
+    with pytest.raises(ConfigError, match=r"model.layers is \[7\]: the encoder has 4 layers of states"):
+        build(layers=[7])
+    with pytest.raises(UnknownNameError, match="no pooling called 'means': did you mean 'mean'"):
+        build(pooling="means")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_block_above_the_highest_layer_of_the_mix_is_trainable(name):
+    every = tiny(name).blocks()
+    below = len(every) - LAYERS
+    for layers, count in (([0], below), ([1], below + 1), ([2, 0], below + 2), ([-1], len(every)), (None, len(every))):
+        model = build(name, layers=layers)
+        blocks = model.trainable_blocks()
+        assert [block.name for block in blocks] == [block.name for block in every[:count]]
+        model(batch_of([clip(4000)])).logits.square().sum().backward()
+        for number, block in enumerate(model.encoder.blocks()):
+            moved = any(one.grad is not None and one.grad.any() for one in block.modules.parameters())
+            assert moved == (number < count), f"{block.name}, {layers}"
+
+
+def test_prediction_is_the_same_from_path_array_and_list(tmp_path):
+    model, path = build(), tmp_path / "clip.wav"
+    soundfile.write(path, clip(8000).numpy(), 16_000, subtype="FLOAT")
+    samples = decode(path)
+    expected = probabilities(model, [torch.from_numpy(samples)])[0]
+    recordings = [path, str(path), samples, samples.astype(np.float64)]
+    several = model.predict(recordings)
+    assert len(several) == 4
+    for prediction in (*several, *map(model.predict, recordings)):
+        torch.testing.assert_close(in_order(prediction), expected, atol=1e-6, rtol=0)
+        assert prediction.label == LABELS[expected.argmax()]
+        assert (prediction.attention, prediction.frame_seconds) == (None, None)
+    assert sum(several[0].probabilities.values()) == pytest.approx(1.0)
+    assert model.predict([]) == []
+
+
+def test_recordings_in_a_list_do_not_touch_each_other():
+    model = build("wav2vec2-group")  # whose padding would
+    clips = [clip(3000), clip(9000, seed=1)]
+    together = model.predict([one.numpy() for one in clips])
+    for prediction, one in zip(together, clips, strict=True):
+        torch.testing.assert_close(in_order(prediction), probabilities(model, [one])[0], atol=1e-6, rtol=0)
+
+
+def test_a_long_recording_is_cut_into_windows_whose_probabilities_are_averaged():
+    model, long = build(audio=AudioConfig(max_seconds=0.5)), clip(20_000)  # 1.25 s: three windows, 0.375 s apart
+    windows = [long[start : start + 8000] for start in (0, 6000, 12_000)]
+    expected = probabilities(model, windows)
+    assert expected.std(dim=0).max() > 1e-3
+    torch.testing.assert_close(in_order(model.predict(long.numpy())), expected.mean(dim=0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("normalise", ["none", "peak", "rms"])
+def test_a_silent_window_of_a_long_recording_does_not_spoil_it(normalise):
+    model = build("whisper", audio=AudioConfig(normalise=normalise, max_seconds=0.5))
+    long = torch.cat([clip(8000), torch.zeros(8000)])
+    prediction = model.predict(long.numpy(), attention=True)
+    first = model.predict(long[:8000].numpy())
+    assert prediction.probabilities == pytest.approx(first.probabilities, abs=1e-6)
+    assert [seconds[0] for seconds in prediction.frame_seconds] == [0.0]
+
+
+def test_clips_are_normalised_as_the_model_was_told():
+    one = clip(8000)
+    peak, rms = (build("whisper", audio=AudioConfig(normalise=how)) for how in ("peak", "rms"))
+    expected = probabilities(peak, [one / one.abs().max()])[0]
+    torch.testing.assert_close(in_order(peak.predict(one.numpy())), expected, atol=1e-6, rtol=0)
+    expected = probabilities(rms, [0.1 * one / one.square().mean().sqrt()])[0]
+    torch.testing.assert_close(in_order(rms.predict(one.numpy())), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("pooling", ["attention", "attentive-stats"])
+@pytest.mark.parametrize("name", ["wav2vec2", "whisper"])
+def test_attention_adds_up_in_each_window_and_its_frames_have_times(name, pooling):
+    model = build(name, pooling=pooling, audio=AudioConfig(max_seconds=0.5))
+    prediction = model.predict(clip(20_000).numpy(), attention=True)
+    assert len(prediction.attention) == len(prediction.frame_seconds) == 3
+    for number, (weights, seconds) in enumerate(zip(prediction.attention, prediction.frame_seconds, strict=True)):
+        assert weights.shape == seconds.shape
+        assert weights.sum() == pytest.approx(1.0, abs=1e-5)
+        assert (weights > 0).all()
+        assert np.ptp(weights) > 1e-6
+        assert seconds[0] == pytest.approx(number * 0.375)
+        assert np.diff(seconds) == pytest.approx(0.02)
+        assert seconds[-1] < number * 0.375 + 0.5
+    assert prediction.probabilities == model.predict(clip(20_000).numpy()).probabilities
+
+
+@pytest.mark.parametrize("pooling", ["mean", "stats", "max", "last"])
+def test_attention_of_a_pooling_without_any_names_those_that_have_it(pooling):
+    with pytest.raises(ConfigError, match=rf"{pooling}', has no attention: train one with attention or attentive-stats"):
+        build(pooling=pooling).predict(clip(4000).numpy(), attention=True)
+
+
+@pytest.mark.parametrize(
+    ("samples", "found"),
+    [
+        (np.ones(800, np.int16), "shape .800,. and type int16: .*integers divide by their largest value"),
+        (np.ones((2, 800), np.float32), "shape .2, 800. .*expected mono samples .*channels average"),
+        (np.zeros(0, np.float32), "shape .0,. .*expected mono samples"),
+        (np.array([0.1, np.nan], np.float32), "NaN or infinite: record or compute them again"),
+        (np.array([0.1, np.inf], np.float32), "NaN or infinite: record or compute them again"),
+        (np.zeros(800, np.float32), "silent, none above 0.0001 .*leave silent recordings out"),
+        (torch.ones(800), "type Tensor: expected a path or a numpy array .*numpy"),
+        ([0.1, 0.2], "type float: expected a path or a numpy array"),
+        ("nowhere.wav", "nowhere.wav: no such file"),
+    ],
+)
+def test_what_is_no_recording_is_refused_with_the_way_out(samples, found):
+    with pytest.raises(AudioError, match=found):
+        build().predict(samples)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_prediction_leaves_the_mode_and_the_weights_as_they_were(training):
+    model = build(dropout=0.5)
+    model.encoder.requires_grad_(False)
+    model.train(training)
+    modes = [module.training for module in model.modules()]
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    once, twice = model.predict([clip(4000).numpy()] * 2)
+    assert once.probabilities == twice.probabilities  # no dropout
+    with pytest.raises(AudioError):
+        model.predict("nowhere.wav")
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_a_saved_model_comes_back_with_the_same_logits(name, tmp_path):
+    model = build(name, pooling="attention", layers=[-1, 1], projection=6, audio=AudioConfig("rms", 7.0, "centre"))
+    model.train().save_pretrained(tmp_path / "model")
+    assert model.training
+    again = EmotionModel.from_pretrained(str(tmp_path / "model"))
+    batch = batch_of([clip(4000), clip(8000, seed=1)])
+    assert not again.training
+    assert torch.equal(again(batch).logits, model.eval()(batch).logits)
+    assert (again.labels, again.config, again.audio) == (model.labels, model.config, model.audio)
+    assert again.state_dict().keys() == model.state_dict().keys()
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {CONFIG_FILE, WEIGHTS_FILE}
+
+
+def test_a_saved_model_needs_no_folder_of_its_encoder(tmp_path):
+    folder = save("wav2vec2", tmp_path / "encoder")
+    model = EmotionModel.build(str(folder), LABELS, config=ModelConfig(hidden=8)).eval()
+    model.save_pretrained(tmp_path / "model")
+    shutil.rmtree(folder)
+    again = EmotionModel.from_pretrained(tmp_path / "model")
+    assert again.predict(clip(4000).numpy()) == model.predict(clip(4000).numpy())
+    assert again.encoder_name == str(folder)
+
+
+def test_the_config_on_disk_tells_what_the_model_is(tmp_path):
+    build(layers=[1, 2], audio=AudioConfig(max_seconds=5.0)).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / CONFIG_FILE).read_text())
+    assert config["labels"] == LABELS
+    assert config["audio"] == {"normalise": "none", "max_seconds": 5.0, "evaluation": "windows"}
+    assert config["encoder"]["family"] == "wav2vec2"
+    assert config["encoder"]["config"]["architecture"]["hidden_size"] == DIM
+    assert config["pooling"] == "attentive-stats"
+    assert config["model"]["layers"] == [1, 2]
+    assert config["format"] == model_module.FORMAT
+
+
+def test_a_build_without_pretraining_has_other_weights(tmp_path):
+    folder = str(save("wav2vec2", tmp_path))
+    first, second = (EmotionModel.build(folder, LABELS, pretrained=pretrained) for pretrained in (True, False))
+    weights = first.encoder.state_dict()
+    assert any(not torch.equal(tensor, weights[key]) for key, tensor in second.encoder.state_dict().items())
+
+
+@pytest.fixture
+def saved(tmp_path) -> Path:
+    build().save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+class Killed(BaseException):
+    pass
+
+
+def half_weights(weights, path, metadata):
+    Path(path).write_bytes(b"half")
+    raise Killed
+
+
+def half_config(path, text, encoding):
+    path.write_bytes(text[:20].encode(encoding))
+    raise Killed
+
+
+@pytest.mark.parametrize("part", [WEIGHTS_FILE, CONFIG_FILE])
+def test_half_a_file_never_stands_under_its_final_name(part, tmp_path, monkeypatch):
+    if part == WEIGHTS_FILE:
+        monkeypatch.setattr(model_module, "save_file", half_weights)
+    else:
+        monkeypatch.setattr(Path, "write_text", half_config)
+    with pytest.raises(Killed):
+        build().save_pretrained(tmp_path)
+    assert (tmp_path / f"{part}.part").exists()
+    assert not (tmp_path / part).exists()
+    with pytest.raises(CheckpointError, match=rf"no model here, .*{part} missing"):
+        EmotionModel.from_pretrained(tmp_path)
+
+
+def test_an_earlier_model_survives_weights_that_were_cut_off(saved, monkeypatch):
+    before = EmotionModel.from_pretrained(saved)
+    monkeypatch.setattr(model_module, "save_file", half_weights)
+    with pytest.raises(Killed):
+        build().save_pretrained(saved)
+    after = EmotionModel.from_pretrained(saved)
+    assert all(torch.equal(tensor, after.state_dict()[key]) for key, tensor in before.state_dict().items())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_weights_that_are_cut_short_are_refused(saved, share):
+    path = saved / WEIGHTS_FILE
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(CheckpointError, match=rf"{WEIGHTS_FILE}: damaged or cut short .*copy or save the model again"):
+        EmotionModel.from_pretrained(saved)
+
+
+def test_weights_that_are_no_safetensors_are_refused(saved):
+    torch.save({"a": torch.zeros(3)}, saved / WEIGHTS_FILE)  # a pickle, which never gets loaded
+    with pytest.raises(CheckpointError, match="damaged or cut short"):
+        EmotionModel.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("gone", [CONFIG_FILE, WEIGHTS_FILE])
+def test_a_missing_file_is_named_with_those_there(saved, gone):
+    (saved / gone).unlink()
+    other = ({CONFIG_FILE, WEIGHTS_FILE} - {gone}).pop()
+    with pytest.raises(CheckpointError, match=rf"{gone} missing \(found: {other}\): pass a folder that a recipe saved"):
+        EmotionModel.from_pretrained(saved)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(CheckpointError, match="no such folder.*pass a folder that a recipe saved"):
+        EmotionModel.from_pretrained(tmp_path / "gone")
+
+
+def test_the_folder_of_a_run_is_told_from_the_model_in_it(saved):
+    with pytest.raises(CheckpointError, match=rf"this is a run's folder, its model is {saved}"):
+        EmotionModel.from_pretrained(saved.parent)
+
+
+@pytest.mark.parametrize("text", ["", "{", "not json", '{"format": 1'])
+def test_a_config_that_is_no_json_is_refused(saved, text):
+    (saved / CONFIG_FILE).write_text(text)
+    with pytest.raises(CheckpointError, match=rf"{CONFIG_FILE}: damaged, not JSON .*save the model again"):
+        EmotionModel.from_pretrained(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"format": 99}, "format 99, this version of ser_tl reads .*: update ser_tl"),
+        ({"format": None}, "this is not a model of ser_tl"),
+        ({"model": {"layerz": [1]}}, "not the config of a ser_tl model .*layerz.*save the model again"),
+        ({"audio": 3}, "not the config of a ser_tl model .*save the model again"),
+        ({"pooling": "means"}, "not the config of a ser_tl model .*no pooling called 'means'"),
+        ({"encoder": {"family": "wav2vec9", "config": {}, "name": ""}}, "no encoder family called 'wav2vec9'"),
+        ({"encoder": {"family": "wav2vec2", "name": ""}}, "not the config of a ser_tl model .*'config'"),
+    ],
+    ids=str,
+)
+def test_a_config_of_something_else_is_refused(saved, change, found):
+    config = json.loads((saved / CONFIG_FILE).read_text())
+    (saved / CONFIG_FILE).write_text(json.dumps(config | change))
+    with pytest.raises(CheckpointError, match=found):
+        EmotionModel.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("key", ["labels", "audio", "encoder", "pooling", "model"])
+def test_a_config_without_one_of_its_parts_names_it(saved, key):
+    config = json.loads((saved / CONFIG_FILE).read_text())
+    del config[key]
+    (saved / CONFIG_FILE).write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=f"not the config of a ser_tl model .'{key}'.; save the model again"):
+        EmotionModel.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{}"])
+def test_json_of_another_kind_is_no_model(saved, text):
+    (saved / CONFIG_FILE).write_text(text)
+    with pytest.raises(CheckpointError, match="this is not a model of ser_tl"):
+        EmotionModel.from_pretrained(saved)
+
+
+def test_the_folder_of_an_encoder_is_no_model(tmp_path):
+    with pytest.raises(CheckpointError, match="this is not a model of ser_tl"):
+        EmotionModel.from_pretrained(save("wav2vec2", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda weights: weights.pop("mix.scores"), "mix.scores: missing"),
+        (lambda weights: weights.update(more=torch.zeros(2)), "more: not part of this model"),
+        (lambda weights: weights.update({"mix.scores": torch.zeros(9)}), r"mix.scores: \(9,\), expected \(4,\)"),
+    ],
+    ids=["missing", "extra", "shape"],
+)
+def test_weights_that_do_not_fit_the_config_are_listed(saved, change, found):
+    weights = load_file(saved / WEIGHTS_FILE)
+    change(weights)
+    save_file(weights, saved / WEIGHTS_FILE)
+    with pytest.raises(CheckpointError, match=rf"don't fit config.json; copy both files again\n  {found}"):
+        EmotionModel.from_pretrained(saved)

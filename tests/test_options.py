@@ -1,0 +1,221 @@
+"""Options from a file and from flags, and what is said when they are wrong."""
+
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ser_tl.data.audio import AudioConfig
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.splits import SplitConfig
+from ser_tl.errors import ConfigError, CorpusError
+from ser_tl.model import ModelConfig
+from ser_tl.options import Options, parse, run_main, spell
+from ser_tl.training.config import TrainConfig
+
+
+def options(*arguments, kind=Options):
+    return parse(kind, "Tries options.", arguments)
+
+
+@pytest.fixture
+def told(capsys):
+    """The message that wrong arguments end the program with."""
+
+    def tell(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            options(*arguments)
+        assert ended.value.code == 2
+        return capsys.readouterr().err.split("error: ")[-1]
+
+    return tell
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(content):
+        path = tmp_path / "config.yaml"
+        path.write_text(content, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_without_arguments_the_defaults_need_neither_data_nor_network():
+    assert options() == Options()
+    assert (options().corpus, options().root, options().encoder) == ("emodb-mini", None, "wav2vec2-mini")
+
+
+def test_flags_reach_every_depth():
+    found = options(
+        *("--encoder", "hubert", "--root", "/data/my corpus", "--seed=7", "--unfreeze", "2", "--protocol", "loso"),
+        *("--train.epochs", "3", "--train.learning_rate", "2e-4", "--train.precision", "bf16"),
+        *("--audio.normalise", "rms", "--split.k", "4", "--model.layers", "[1, -1]", "--model.join", "sum"),
+        *("--emotions.merge", "{happiness: [excitement]}", "--emotions.drop", "[calm]", "--emotions.rename", '{"N":a}'),
+    )
+    assert (found.encoder, found.root, found.seed, found.unfreeze) == ("hubert", Path("/data/my corpus"), 7, 2)
+    assert (found.train.epochs, found.train.learning_rate, found.train.precision) == (3, 2e-4, "bf16")
+    assert (found.audio.normalise, found.split.k, found.model.layers, found.model.join) == ("rms", 4, [1, -1], "sum")
+    assert found.emotions.merge == {"happiness": ["excitement"]}
+    assert (found.emotions.drop, found.emotions.rename) == (["calm"], {"N": "a"})
+    assert found.train.batch_seconds == Options().train.batch_seconds
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_defaults(config):
+    path = config("encoder: wavlm\ntrain:\n  epochs: 3\n  clip: 0.5\nemotions:\n  drop: [calm]\n")
+    found = options("--config", path, "--train.epochs", "9")
+    assert (found.encoder, found.train.epochs, found.train.clip) == ("wavlm", 9, 0.5)
+    assert found.emotions.drop == ["calm"]
+    assert found.train.patience == Options().train.patience
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spelt"),
+    [
+        (["--skip-unreadable"], ["--skip_unreadable", "true"]),
+        (["--skip_unreadable", "--seed", "3"], ["--skip_unreadable", "true", "--seed", "3"]),
+        (["--skip-unreadable", "false"], ["--skip_unreadable", "false"]),
+        (["--skip-unreadable=false"], ["--skip_unreadable=false"]),
+        (["--train.batch-seconds", "20"], ["--train.batch_seconds", "20"]),
+        (["--train.class-weights", "--resume"], ["--train.class_weights", "true", "--resume", "true"]),
+        (["--split.partial"], ["--split.partial", "true"]),
+        (["--corpus", "emodb-mini", "--encoder=a-b/c-d"], ["--corpus", "emodb-mini", "--encoder=a-b/c-d"]),
+        (["--root", "a-b", "-h"], ["--root", "a-b", "-h"]),
+    ],
+)
+def test_dashes_are_underscores_in_names_only_and_switches_need_no_value(arguments, spelt):
+    assert spell(Options, arguments) == spelt
+
+
+def test_switches_are_switched():
+    found = options("--skip-unreadable", "--split.partial", "--pretrained", "false", "--train.class-weights=false")
+    assert (found.skip_unreadable, found.split.partial, found.resume) == (True, True, False)
+    assert (found.pretrained, found.train.class_weights) == (False, False)
+
+
+def test_an_unknown_option_is_named(told, config):
+    assert "--no_such 1" in told("--no-such", "1")
+    assert "--train.epoch_s" in told("--train.epoch_s", "1")
+    assert "unrecognized arguments: stray" in told("stray")
+    assert "epoch" in told("--config", config("train:\n  epoch: 3\n"))
+    assert "nowhere.yaml" in told("--config", "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("protocol", "losso", "'holdout', 'loso', 'kfold', 'sessions', 'folds'"),
+        ("train.epochs", "many", "many"),
+        ("train.epochs", "1.5", "1.5"),
+        ("train.epochs", "0", "train.epochs is 0: expected 1 or more"),
+        ("train.learning_rate", "0", "train.learning_rate is 0.0: expected more than 0"),
+        ("train.warmup", "1", "train.warmup is 1.0: expected a share from 0 to below 1"),
+        ("split.k", "1", "split.k is 1: expected at least 2 folds"),
+        ("split.test", "1.2", "split.test is 1.2: expected a share between 0 and 1"),
+        ("audio.max_seconds", "0.01", "audio.max_seconds is 0.01: clips need at least 0.1 s"),
+        ("emotions.merge", "{a: [calm], b: [calm]}", "puts calm into two classes: name each emotion once"),
+        ("seed", "-1", "seed is -1: expected a whole number from 0 to 4294967295"),
+        ("seed", "4294967296", "seed is 4294967296: expected a whole number"),
+        ("skip_unreadable", "maybe", "maybe"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_was_expected(told, config, name, value, message):
+    assert message in told(f"--{name}", value)
+    first, *rest = reversed(name.split("."))
+    assert message in told("--config", config(f"{rest[0]}:\n  {first}: {value}\n" if rest else f"{first}: {value}\n"))
+
+
+CHANGED = Options(
+    encoder="facebook/wav2vec2-base",
+    corpus="csv",
+    root=Path("/data/my corpus"),
+    strategy="partial",
+    unfreeze=3,
+    pooling="mean",
+    protocol="folds",
+    folds=Path("folds.csv"),
+    seed=5,
+    output=Path("runs/zweiter Lauf, größer"),
+    resume=True,
+    pretrained=False,
+    skip_unreadable=True,
+    emotions=EmotionMap({"Ärger": "anger", "no": "calm", "1": "fear"}, {"low": ["calm", "no"]}, ["fear"]),
+    audio=AudioConfig("rms", 5.5, "centre"),
+    split=SplitConfig(0.1, 0.3, 4, True),
+    model=ModelConfig(layers=[0, -1], join="sum", dropout=0.1),
+    train=TrainConfig(learning_rate=1e-5, schedule="plateau", class_weights=False, tracker="none"),
+)
+"""Nothing here is as the defaults have it."""
+
+
+@pytest.mark.parametrize("given", [Options(), CHANGED])
+def test_what_is_written_is_read_back_equal(config, given):
+    found = options("--config", config(given.as_yaml()))
+    assert found == given
+    assert found.as_yaml() == given.as_yaml()
+
+
+def test_the_changed_options_are_changed_throughout():
+    names = [item.name for item in fields(Options)]
+    assert [name for name in names if getattr(CHANGED, name) == getattr(Options(), name)] == []
+
+
+def test_the_yaml_is_plain_and_has_every_option():
+    content = yaml.safe_load(Options(root=Path("/data")).as_yaml())
+    assert list(content) == [item.name for item in fields(Options)]
+    assert content["root"] == "/data"
+    assert content["train"]["precision"] == "no"
+
+
+@dataclass(frozen=True)
+class Wider(Options):
+    """Options of a recipe with one more.
+
+    Args:
+        twice: a switch
+    """
+
+    twice: bool = False
+
+
+def test_a_recipe_may_add_options():
+    found = options("--twice", "--seed", "2", kind=Wider)
+    assert type(found) is Wider
+    assert (found.twice, found.seed) == (True, 2)
+
+
+def test_help_lists_every_option(capsys):
+    with pytest.raises(SystemExit) as ended:
+        options("--help")
+    assert ended.value.code == 0
+    page = capsys.readouterr().out
+    nested = [item for item in fields(Options) if is_dataclass(item.type)]
+    names = [item.name for item in fields(Options)] + [
+        f"{one.name}.{two.name}" for one in nested for two in fields(one.type)
+    ]
+    assert [name for name in names if f"--{name} " not in page] == []
+    assert "of everything random" in page
+
+
+def test_errors_of_ours_become_messages_and_others_keep_their_trace(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["recipe", "--seed", "3"])
+    seen = []
+    run_main(seen.append, Options, "A recipe.")
+    assert seen == [Options(seed=3)]
+
+    def fails(error):
+        def main(_):
+            raise error
+
+        run_main(main, Options, "A recipe.")
+
+    with pytest.raises(SystemExit, match=r"^error: no corpus there$"):
+        fails(CorpusError("no corpus there"))
+    with pytest.raises(ZeroDivisionError):
+        fails(ZeroDivisionError())
+
+
+def test_options_made_in_python_are_checked_too():
+    with pytest.raises(ConfigError, match="seed is -5"):
+        Options(seed=-5)
