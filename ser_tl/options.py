@@ -52,7 +52,7 @@ class Options:
     encoder: str = "wav2vec2-mini"
     corpus: str = "emodb-mini"
     root: Path | None = None
-    strategy: str = "full"
+    strategy: str = "partial"
     unfreeze: int | None = None
     pooling: str = "attentive-stats"
     protocol: ProtocolName = "holdout"

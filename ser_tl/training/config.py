@@ -32,7 +32,7 @@ class TrainConfig:
         tracker: where curves go: `tensorboard`, or another of Accelerate's trackers if it is installed; `none`
     """
 
-    epochs: int = 15
+    epochs: int = 10
     learning_rate: float = 3e-4
     encoder_learning_rate: float = 1e-4
     optimizer: Literal["adamw", "radam"] = "adamw"
@@ -40,7 +40,7 @@ class TrainConfig:
     schedule: Literal["cosine", "linear", "constant", "plateau"] = "cosine"
     warmup: float = 0.1
     plateau_patience: int = 2
-    batch_seconds: float = 60.0
+    batch_seconds: float = 30.0
     accumulate: int = 1
     clip: float = 1.0
     precision: Literal["no", "bf16", "fp16"] = "no"

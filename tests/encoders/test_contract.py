@@ -106,19 +106,20 @@ def test_blocks_hold_every_parameter_once_the_input_side_first(name):
 
 
 @torch.no_grad()
-def test_a_block_moves_its_own_state_and_those_above_and_none_below(name):
+def test_each_part_of_a_block_moves_the_block_s_state_and_those_above_and_none_below(name):
     encoder, batch = tiny(name), padded([clip(4000)])
     states = encoder(*batch).states
     below = len(encoder.blocks()) - LAYERS
     for number, block in enumerate(encoder.blocks()):
-        kept = {key: value.clone() for key, value in encoder.state_dict().items()}
-        for parameter in block.modules.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-        gaps = (encoder(*batch).states - states).abs().amax(dim=(1, 2, 3))
-        own = max(0, number - below + 1)
-        assert (gaps[:own] == 0).all(), block.name
-        assert (gaps[own:] > 1e-3).all(), block.name
-        encoder.load_state_dict(kept)
+        for part in block.modules:
+            kept = {key: value.clone() for key, value in encoder.state_dict().items()}
+            for parameter in part.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+            gaps = (encoder(*batch).states - states).abs().amax(dim=(1, 2, 3))
+            own = max(0, number - below + 1)
+            assert (gaps[:own] == 0).all(), block.name
+            assert (gaps[own:] > 1e-3).all() == bool(list(part.parameters())), block.name
+            encoder.load_state_dict(kept)
 
 
 @torch.no_grad()

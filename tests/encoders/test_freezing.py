@@ -44,6 +44,19 @@ def test_a_frozen_encoder_keeps_nothing_for_the_backward_pass(name):
     assert not encoder(*BATCH).states.requires_grad
 
 
+def test_an_encoder_frozen_in_the_midst_of_training_keeps_nothing_either(name):
+    encoder = tiny(name).train()
+    encoder.requires_grad_(False)  # without another train()
+    assert kept_for_backward(encoder) == 0
+
+
+def test_a_moving_encoder_keeps_nothing_where_gradients_are_off(name):
+    encoder = move(tiny(name), range(len(tiny(name).blocks())))
+    with torch.no_grad():
+        assert kept_for_backward(encoder) == 0
+        assert not encoder(*BATCH).states.requires_grad
+
+
 def test_a_moving_top_block_keeps_a_fraction_of_what_a_moving_encoder_does(name):
     encoder = tiny(name)
     every = range(len(encoder.blocks()))

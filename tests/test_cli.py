@@ -1,0 +1,121 @@
+"""The command line, called as a user calls it, on a small trained model."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_tl import cli
+from ser_tl.training import Trainer
+from ser_tl.transfer import Full
+from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run's folder with a model and its split, beside the audio and a manifest of it."""
+    folder = tmp_path_factory.mktemp("run")
+    split = tone_split(folder / "tones")
+    trainer = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=6))
+    trainer.fit(split.train, split.dev)
+    trainer.model.save_pretrained(folder / "model")
+    (folder / "split.json").write_text(json.dumps(split.ids))
+    lines = ["path,emotion,speaker,id"]
+    for row in tone_corpus(folder / "tones"):
+        lines.append(f"{row['audio']['path']},{row['emotion']},{row['speaker']},{row['id']}")
+    (folder / "tones.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_predict_writes_a_json_line_for_each_file(run, capsys):
+    files = sorted((run / "tones").glob("anger_0_*.wav"))
+    assert cli.main(["predict", str(run / "model"), *map(str, files)]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["file"] for row in rows] == [str(path) for path in files]
+    for row in rows:
+        assert set(row["probabilities"]) == {"anger", "neutral", "sadness"}
+        assert sum(row["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+        assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
+
+
+def test_predict_tells_attention_over_time(run, capsys):
+    file = run / "tones" / "anger_0_0.wav"
+    assert cli.main(["predict", str(run / "model"), str(file), "--attention"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert [sum(weights) for weights in row["attention"]] == pytest.approx([1.0], abs=1e-5)
+    assert len(row["attention"][0]) == len(row["frame_seconds"][0])
+
+
+def test_predict_prints_a_table(run, capsys):
+    file = run / "tones" / "anger_0_0.wav"
+    assert cli.main(["predict", str(run / "model"), str(file), "--format", "table"]) == 0
+    header, line, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["file", "label", "anger", "neutral", "sadness"]
+    assert set(line) == {"-", " "}
+    assert row.startswith(str(file))
+
+
+def test_predict_goes_on_after_a_broken_file_names_it_and_fails(run, tmp_path, capsys):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    good = run / "tones" / "anger_0_0.wav"
+    assert cli.main(["predict", str(run / "model"), str(tmp_path / "silent.wav"), str(good)]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["file"] == str(good)
+    assert "silent.wav" in err
+    assert "leave it out" in err
+
+
+def test_evaluate_on_the_runs_test_part_saves_a_report(run, tmp_path, capsys):
+    options = ["--corpus", "csv", "--root", str(run / "tones.csv"), "--ids", str(run / "split.json")]
+    assert cli.main(["evaluate", str(run / "model"), *options, "--output", str(tmp_path / "report")]) == 0
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["support"] == len(json.loads((run / "split.json").read_text())["test"])
+    assert f"UAR {100 * report['uar']:.1f}" in capsys.readouterr().out
+
+
+def test_evaluate_refuses_speakers_of_the_training_and_tells_the_way_out(run, capsys):
+    assert cli.main(["evaluate", str(run / "model"), "--corpus", "csv", "--root", str(run / "tones.csv")]) == 1
+    error = capsys.readouterr().err
+    assert "the model knows 5 of the 6 speakers" in error
+    assert "--ids" in error
+
+
+def test_evaluate_with_labels_that_do_not_meet_tells_the_way_out(run, capsys):
+    options = ["--corpus", "csv", "--root", str(run / "tones.csv"), "--emotions.merge", '{"fear": ["anger"]}']
+    assert cli.main(["evaluate", str(run / "model"), *options]) == 1
+    assert "emotions.drop" in capsys.readouterr().err
+
+
+def test_a_missing_model_is_an_error_with_the_way_out(tmp_path, capsys):
+    assert cli.main(["predict", str(tmp_path / "nothing"), "clip.wav"]) == 1
+    assert "pass a folder that a recipe saved" in capsys.readouterr().err
+
+
+def test_tables_list_every_corpus_and_encoder(capsys):
+    from ser_tl.corpora import CORPORA
+    from ser_tl.encoders import ENCODERS
+
+    assert cli.main(["corpora"]) == 0
+    corpora = capsys.readouterr().out
+    assert all(name in corpora for name in CORPORA)
+    assert cli.main(["encoders"]) == 0
+    encoders = capsys.readouterr().out
+    assert all(name in encoders for name in ENCODERS)
+    assert "bundled" in encoders
+
+
+def test_an_unknown_option_ends_with_status_2(run):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["predict", str(run / "model"), "clip.wav", "--colour", "red"])
+    assert ended.value.code == 2
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; sys.argv = ['ser-tl', '--help']; from ser_tl.cli import main\ntry: main()\nexcept SystemExit: pass"
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint('torch' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.splitlines()[-1] == "False"

@@ -1,0 +1,123 @@
+"""The main recipe from options to run folder: what it leaves, what it refuses, how it goes on."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+import ser_tl as ser
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.splits import SplitConfig
+from ser_tl.errors import AudioError, ConfigError, SplitError
+from ser_tl.options import parse
+from tests.training.samples import tiny_model, tone_corpus, train_config
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "finetune_wav2vec2.py"
+LEFT = {"config.yaml", "split.json", "model", "report.json", "report.md", "confusion.png", "predictions.csv"}
+
+
+@pytest.fixture
+def recipe():
+    spec = importlib.util.spec_from_file_location("finetune_wav2vec2", RECIPE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    """Options of a quick run on tones; the encoder is a tiny one."""
+    rows = [
+        f"{row['audio']['path']},{row['emotion']},{row['speaker']}" for row in tone_corpus(tmp_path / "tones", takes=2)
+    ]
+    (tmp_path / "tones.csv").write_text("path,emotion,speaker\n" + "\n".join(rows))
+    monkeypatch.setattr("ser_tl.model.load_encoder", lambda name, pretrained: tiny_model().encoder)
+
+    def make(**changes):
+        usual = {"corpus": "csv", "root": tmp_path / "tones.csv", "output": tmp_path / "run", "strategy": "full"}
+        return ser.Options(**(usual | {"train": train_config(epochs=1)} | changes))
+
+    return make
+
+
+def test_a_run_leaves_all_it_takes_to_trust_and_repeat_it(recipe, options, tmp_path):
+    report = recipe.main(options())
+    folder = tmp_path / "run"
+    assert {path.name for path in folder.iterdir()} >= LEFT | {"history.json", "training_curves.png"}
+    assert not (folder / "states").exists()
+    assert json.loads((folder / "report.json").read_text())["uar"] == report.uar
+    assert ser.EmotionModel.from_pretrained(folder / "model").labels == ["anger", "neutral", "sadness"]
+
+    again = parse(ser.Options, "", ["--config", str(folder / "config.yaml"), "--output", str(tmp_path / "again")])
+    assert recipe.main(again).as_json()["per_speaker"] == report.as_json()["per_speaker"]
+    ids = [json.loads((tmp_path / name / "split.json").read_text()) for name in ("run", "again")]
+    assert ids[0] == ids[1]
+
+
+def test_folds_have_a_folder_each_and_a_report_over_all(recipe, options, tmp_path):
+    report = recipe.main(options(protocol="kfold", split=SplitConfig(k=3)))
+    folder = tmp_path / "run"
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["fold_1", "fold_2", "fold_3"]
+    assert all({path.name for path in (folder / f"fold_{k}").iterdir()} >= LEFT - {"config.yaml"} for k in (1, 2, 3))
+    assert set(report.folds) == {"fold_1", "fold_2", "fold_3"}
+    assert len(report.predictions) == 36
+    saved = json.loads((folder / "report.json").read_text())
+    assert saved["folds_mean"]["uar"]["std"] is not None
+
+
+def test_a_resumed_run_keeps_finished_folds(recipe, options, tmp_path, monkeypatch):
+    chosen = options(protocol="kfold", split=SplitConfig(k=3))
+    first = recipe.main(chosen)
+    (tmp_path / "run" / "fold_2" / "report.json").unlink()  # as if killed before the second fold's end
+    fitted = []
+    fit = ser.Trainer.fit
+    monkeypatch.setattr(ser.Trainer, "fit", lambda self, *a, **k: fitted.append(self.folder.name) or fit(self, *a, **k))
+    resumed = parse(ser.Options, "", ["--config", str(tmp_path / "run" / "config.yaml"), "--resume"])
+    second = recipe.main(resumed)
+    assert fitted == ["fold_2"]
+    assert second.as_json()["confusion"] == first.as_json()["confusion"]
+
+
+def test_a_finished_run_is_not_overwritten(recipe, options):
+    recipe.main(options())
+    with pytest.raises(ConfigError, match=r"holds a run already: add --resume .* or choose another --output"):
+        recipe.main(options())
+
+
+def test_resume_refuses_other_options_and_a_folder_without_a_run(recipe, options, tmp_path):
+    with pytest.raises(ConfigError, match="name the interrupted run"):
+        recipe.main(options(resume=True, output=tmp_path / "nowhere"))
+    recipe.main(options())
+    with pytest.raises(ConfigError, match=r"other values of seed: go on with --config"):
+        recipe.main(options(resume=True, seed=5))
+
+
+def test_without_output_a_run_gets_a_folder_of_its_own(recipe, options, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe.main(options(output=None))
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert "wav2vec2-mini_csv" in folder.name
+    assert yaml.safe_load((folder / "config.yaml").read_text())["output"] == str(Path("runs") / folder.name)
+
+
+def test_broken_audio_stops_the_run_before_it_begins(recipe, options, tmp_path):
+    broken = tmp_path / "tones" / "anger_0_0.wav"
+    broken.write_bytes(b"")
+    with pytest.raises(AudioError, match=r"1 of 36 utterances can't be used(.|\n)*--skip-unreadable(.|\n)*anger_0_0"):
+        recipe.main(options())
+    assert not (tmp_path / "run").exists()
+    recipe.main(options(skip_unreadable=True))
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert any("anger_0_0.wav" in note for note in report["notes"])
+
+
+def test_emotions_are_merged_and_dropped_as_the_config_says(recipe, options, tmp_path):
+    recipe.main(options(emotions=EmotionMap(merge={"low": ["neutral", "sadness"]})))
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["labels"] == ["anger", "low"]
+
+
+def test_too_many_folds_for_the_speakers_are_refused(recipe, options):
+    with pytest.raises(SplitError, match=r"lower --split.k or use --protocol loso"):
+        recipe.main(options(protocol="kfold", split=SplitConfig(k=9)))
