@@ -63,6 +63,11 @@ class Encoder(nn.Module, ABC):
     def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
         """Encodes padded clips; what stands behind a clip's length never changes its states."""
 
+    @property
+    def exact_padding(self) -> bool:
+        """Whether padding never changes a clip's states beyond rounding (1e-4)."""
+        return True
+
     @abstractmethod
     def blocks(self) -> list[Block]:
         """All parameters, each in one block, input side first."""

@@ -93,9 +93,9 @@ def test_a_frozen_encoder_stays_as_it_was(split):
 @pytest.mark.parametrize("optimizer", ["adamw", "radam"])
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant", "plateau"])
 def test_every_optimizer_and_schedule_trains(split, optimizer, schedule):
-    config = train_config(epochs=2, optimizer=optimizer, schedule=schedule)
+    config = train_config(epochs=3, optimizer=optimizer, schedule=schedule)
     history = Trainer(tiny_model(), Full(), config).fit(split.train, split.dev)
-    assert history[1]["train_loss"] < history[0]["train_loss"]
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 
 def test_bf16_trains_and_agrees_with_float32_to_its_precision(split):
