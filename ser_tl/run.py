@@ -53,14 +53,21 @@ def start_run(options: Options) -> Path:
                 f"example --config runs/NAME/{CONFIG_FILE} --resume"
             )
         _check_same(config, yaml.safe_load(text))
-    elif config.exists():
-        raise ConfigError(f"{folder} holds a run already: add --resume to go on with it, or choose another --output")
+    elif _begun(folder):
+        raise ConfigError(
+            f"{folder} isn't empty: add --resume to go on with the run it holds, or choose another --output"
+        )
     state.wait_for_everyone()
     if state.is_main_process and not options.resume:
         folder.mkdir(parents=True, exist_ok=True)
         config.write_text(text, encoding="utf-8")
     state.wait_for_everyone()
     return folder
+
+
+def _begun(folder: Path) -> bool:
+    """Whether anything was trained in a folder: a run that stopped at a wrong option leaves only these three."""
+    return folder.is_dir() and bool({path.name for path in folder.iterdir()} - {CONFIG_FILE, SPLIT_FILE, "curves"})
 
 
 def _check_same(config: Path, now: dict[str, Any]) -> None:

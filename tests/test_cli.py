@@ -114,7 +114,9 @@ def test_an_unknown_option_ends_with_status_2(run):
 
 
 def test_help_does_not_wait_for_torch():
-    code = "import sys; sys.argv = ['ser-tl', '--help']; from ser_tl.cli import main\ntry: main()\nexcept SystemExit: pass"
+    code = (
+        "import sys; sys.argv = ['ser-tl', '--help']; from ser_tl.cli import main\ntry: main()\nexcept SystemExit: pass"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", f"{code}\nprint('torch' in sys.modules)"], capture_output=True, text=True, check=True
     )

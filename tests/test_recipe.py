@@ -82,7 +82,7 @@ def test_a_resumed_run_keeps_finished_folds(recipe, options, tmp_path, monkeypat
 
 def test_a_finished_run_is_not_overwritten(recipe, options):
     recipe.main(options())
-    with pytest.raises(ConfigError, match=r"holds a run already: add --resume .* or choose another --output"):
+    with pytest.raises(ConfigError, match=r"isn't empty: add --resume .* or choose another --output"):
         recipe.main(options())
 
 
@@ -121,3 +121,9 @@ def test_emotions_are_merged_and_dropped_as_the_config_says(recipe, options, tmp
 def test_too_many_folds_for_the_speakers_are_refused(recipe, options):
     with pytest.raises(SplitError, match=r"lower --split.k or use --protocol loso"):
         recipe.main(options(protocol="kfold", split=SplitConfig(k=9)))
+
+
+def test_a_run_that_stopped_at_a_wrong_option_leaves_its_folder_free(recipe, options):
+    with pytest.raises(ConfigError, match="3 blocks that reach the head"):
+        recipe.main(options(strategy="partial", unfreeze=9))
+    recipe.main(options(strategy="partial", unfreeze=1))

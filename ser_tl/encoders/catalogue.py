@@ -11,7 +11,7 @@ from transformers import AutoConfig
 from ser_tl.assets import asset
 from ser_tl.encoders.base import FAMILIES, Encoder
 from ser_tl.encoders.pretrained import load_pretrained
-from ser_tl.errors import EncoderError
+from ser_tl.errors import EncoderError, UnknownNameError
 from ser_tl.registry import Registry
 
 
@@ -73,7 +73,10 @@ def load_encoder(name: str, *, pretrained: bool = True) -> Encoder:
         card = ENCODERS[name]
         source = str(asset(card.source)) if card.bundled else card.source
     elif "/" not in name and not Path(name).is_dir():
-        ENCODERS[name]  # a bare word is no folder here and no hub id: tell the near names
+        try:
+            ENCODERS[name]  # a bare word is no folder here and no hub id: tell the near names
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{error}. A folder (./{name}) or a hub id (org/{name}) works as well") from None
     family = load_pretrained(AutoConfig, source).model_type
     if family not in FAMILIES:
         raise EncoderError(f"--encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")

@@ -27,7 +27,7 @@ class Progress:
         best_epoch: which it was; -1 before the first
         stale: epochs since then
         scale: what the plateau schedule has come down to
-        history: one record per finished epoch
+        history: one record per finished epoch, which counts from 1 there
         finished: whether training has ended
     """
 
@@ -62,7 +62,7 @@ class Progress:
             self.stale += 1
             if config.schedule == "plateau" and self.stale % config.plateau_patience == 0:
                 self.scale *= 0.5
-        self.history.append(record | {"epoch": self.epoch})
+        self.history.append(record | {"epoch": self.epoch + 1})
         for number, past in enumerate(self.history):
             past["best"] = number == self.best_epoch
         self.epoch += 1

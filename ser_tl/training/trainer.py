@@ -91,7 +91,7 @@ class Trainer:
             resume: go on from the newest training state in the folder, if there is one
 
         Returns:
-            One record per epoch: epoch, best, train_loss, dev_loss, dev_uar, dev_war, learning_rates,
+            One record per epoch: epoch (from 1), best, train_loss, dev_loss, dev_uar, dev_war, learning_rates,
             trainable_parameters, steps, seconds, audio_seconds_per_second.
 
         Raises:
@@ -215,7 +215,7 @@ class Trainer:
     def _record(self, progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         return {
             "train_loss": progress.loss_sum / progress.utterances,
-            "learning_rates": {group["name"]: group["lr"] for group in optimizer.param_groups},
+            "learning_rates": {group["name"].split(",")[0]: group["lr"] for group in optimizer.param_groups},
             "trainable_parameters": self.moving_parameters,
             "steps": progress.step,
             "seconds": progress.seconds,
@@ -235,7 +235,7 @@ class Trainer:
             self.accelerator.log(numbers | rates, step=record["epoch"])
         if self.accelerator.is_main_process:
             tqdm.write(
-                f"epoch {record['epoch'] + 1:>3}  train loss {record['train_loss']:.3f}  dev loss "
+                f"epoch {record['epoch']:>3}  train loss {record['train_loss']:.3f}  dev loss "
                 f"{record['dev_loss']:.3f}  dev UAR {100 * record['dev_uar']:.1f}{' best' if record['best'] else ''}  "
                 f"{record['audio_seconds_per_second']:.0f} audio s/s"
             )
@@ -284,7 +284,7 @@ class Trainer:
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "trainable_parameters": self.moving_parameters,
             "epochs": len(self.history),
-            "best_epoch": next((record["epoch"] + 1 for record in self.history if record["best"]), None),
+            "best_epoch": next((record["epoch"] for record in self.history if record["best"]), None),
             "training_seconds": round(sum(record["seconds"] for record in self.history), 1),
             "processes": self.accelerator.num_processes,
             "device": str(self.accelerator.device),

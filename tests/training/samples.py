@@ -56,7 +56,9 @@ def tiny_model(*, dropout: float = 0.1, seed: int = 0, **options) -> EmotionMode
     seed_everything(seed)
     shape = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
     encoder = Whisper(WhisperEncoder(WhisperConfig(**shape, num_mel_bins=20, dropout=dropout)))
-    return EmotionModel(encoder, list(TONES), config=ModelConfig(hidden=16, dropout=0.1), audio=AudioConfig(), **options)
+    return EmotionModel(
+        encoder, list(TONES), config=ModelConfig(hidden=16, dropout=0.1), audio=AudioConfig(), **options
+    )
 
 
 def train_config(**changes) -> TrainConfig:
