@@ -40,8 +40,8 @@ class Standardise(nn.Module):
 
     The statistics are measured once, before training, and set by `fit`; they are buffers and no gradient moves them.
     The layers of an encoder and the parts of an embedding differ in scale by orders of magnitude, and a few loud
-    channels drown all others: without this, a trained head loses to logistic regression on the same states
-    (docs/measurements.md). Until `fit`, values pass unchanged.
+    channels drown all others: without this, a trained head loses to logistic regression on the same states. Until
+    `fit`, values pass unchanged.
 
     Args:
         shape: of the statistics; broadcasts with what comes in

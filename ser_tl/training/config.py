@@ -28,6 +28,8 @@ class TrainConfig:
         label_smoothing: share of the target spread over all classes
         patience: epochs without a better dev UAR before training stops; 0 never stops early
         save_every: steps between training states on disk, beside the one after each epoch; 0 for none
+        threads: CPU threads of each process; 0 leaves it to OMP_NUM_THREADS, or shares out all cores where `accelerate
+            launch` has set that to its own default of 1
         workers: processes that decode audio beside each training process
         tracker: where curves go: `tensorboard`, or another of Accelerate's trackers if it is installed; `none`
     """
@@ -48,6 +50,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     patience: int = 6
     save_every: int = 0
+    threads: int = 0
     workers: int = 0
     tracker: str = "tensorboard"
 
@@ -55,7 +58,7 @@ class TrainConfig:
         for name in ("epochs", "accumulate", "plateau_patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}: expected 1 or more")
-        for name in ("weight_decay", "clip", "patience", "save_every", "workers"):
+        for name in ("weight_decay", "clip", "patience", "save_every", "threads", "workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}: expected 0 or more")
         for name in ("learning_rate", "encoder_learning_rate", "batch_seconds"):

@@ -6,6 +6,7 @@ On CPU Accelerate takes several processes for one each unless it is told that th
 --nproc_per_node 2` works as it does with GPUs.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,22 @@ def processes() -> PartialState:
     return PartialState(cpu=not torch.accelerator.is_available())
 
 
+def share_cores(threads: int = 0) -> None:
+    """Sets the CPU threads of this process.
+
+    `accelerate launch` gives a process one thread unless it is told otherwise, which on a machine without a GPU leaves
+    all cores but one idle.
+
+    Args:
+        threads: how many; 0 shares out all cores if `accelerate launch` chose its one, and else changes nothing
+    """
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ  # what it sets for every program that it starts
+    if not threads and launched and os.environ.get("OMP_NUM_THREADS") == "1" and not torch.accelerator.is_available():
+        threads = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    if threads:
+        torch.set_num_threads(threads)
+
+
 def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
     """An Accelerator with the config's precision and tracker.
 
@@ -37,6 +54,7 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
     if config.precision == "fp16" and on_cpu:  # Accelerate would silently train in float32
         raise ConfigError("train.precision is fp16, which needs a GPU, and there is none here: choose bf16 or no")
     processes()
+    share_cores(config.threads)
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != config.precision:
         AcceleratorState._reset_state()  # else a notebook's second training would be stuck with the first's precision
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from ser_tl.model import EmotionModel
 from ser_tl.training import Trainer
+from ser_tl.training.processes import share_cores
 from ser_tl.transfer import Frozen
 from tests.training.samples import tone_split, train_config
 
@@ -35,3 +36,26 @@ def test_two_processes_train_together_and_score_like_one(tmp_path):
     best = next(record for record in two["history"] if record["best"])
     assert dev["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-5)
     assert dev["dev_uar"] == pytest.approx(best["dev_uar"])
+
+
+@pytest.mark.parametrize(
+    ("environment", "asked", "threads"),
+    [
+        ({"ACCELERATE_MIXED_PRECISION": "no", "OMP_NUM_THREADS": "1"}, 0, 6),  # accelerate launch, left alone
+        ({"ACCELERATE_MIXED_PRECISION": "no", "OMP_NUM_THREADS": "1", "LOCAL_WORLD_SIZE": "4"}, 0, 1),
+        ({"ACCELERATE_MIXED_PRECISION": "no", "OMP_NUM_THREADS": "3"}, 0, None),  # accelerate launch, told otherwise
+        ({"OMP_NUM_THREADS": "1"}, 0, None),  # torchrun, or a user's own choice
+        ({"ACCELERATE_MIXED_PRECISION": "no", "OMP_NUM_THREADS": "1"}, 2, 2),
+    ],
+)
+def test_cores_are_shared_out_where_accelerate_launch_would_use_one(monkeypatch, environment, asked, threads):
+    for name in ("ACCELERATE_MIXED_PRECISION", "OMP_NUM_THREADS", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    chosen = []
+    monkeypatch.setattr("torch.set_num_threads", chosen.append)
+    share_cores(asked)
+    assert chosen == ([] if threads is None else [threads])
