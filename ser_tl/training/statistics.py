@@ -40,8 +40,9 @@ def fit_statistics(
     if not model.config.standardise:
         return
     clips = Utterances(train, model.labels, model.audio, training=False)
-    sample = _sample(clips.seconds, seed)
-    within = [clips.seconds[clip] for clip in sample]
+    seconds = clips.seconds
+    sample = _sample(seconds, seed)
+    within = [seconds[clip] for clip in sample]
     plan = plan_batches(within, config.batch_seconds, processes=accelerator.num_processes)
     plan = [[[sample[place] for place in batch] for batch in step] for step in plan]
     model.eval()

@@ -108,7 +108,6 @@ class Trainer:
         )
         peaks = [group["lr"] for group in groups]
         optimizer = OPTIMIZERS[self.config.optimizer](groups, weight_decay=self.config.weight_decay)
-        # Frozen parts need no gradient exchange, but DDP refuses a model none of whose parameters moves.
         wrapped, optimizer = self.accelerator.prepare(self.model, optimizer)
         states = None if self.folder is None else TrainingStates(self.folder / "states", self.accelerator)
         progress, best = Progress(), None
@@ -153,8 +152,9 @@ class Trainer:
         """The steps of one epoch, from `progress.step` on."""
         config, processes = self.config, self.accelerator
         clips.epoch = progress.epoch
+        seconds = clips.seconds
         plan = plan_batches(
-            clips.seconds,
+            seconds,
             config.batch_seconds,
             shuffle=(self.seed, progress.epoch),
             processes=processes.num_processes,
@@ -196,7 +196,7 @@ class Trainer:
             progress.step += 1
             progress.loss_sum += float(processes.reduce(loss_sum, "sum"))
             progress.utterances += len(members)
-            progress.audio_seconds += sum(clips.seconds[clip] for clip in members)
+            progress.audio_seconds += sum(seconds[clip] for clip in members)
             progress.seconds += time.perf_counter() - begin
             bar.update()
             bar.set_postfix(self._postfix(progress))
