@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 
 from ser_tl.data.batching import Batch, Plan, Utterances, loader
@@ -63,8 +63,6 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
             mixed_precision=config.precision,
             log_with=None if folder is None or config.tracker == "none" else config.tracker,
             project_dir=None if folder is None else str(folder),
-            # A partly frozen model has parameters that no step reaches; DDP has to look for them.
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
     except (ValueError, ImportError) as error:
         raise ConfigError(

@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--accumulate", type=int, default=1)
     options = parser.parse_args()
     split = tone_split(options.root)
-    config = train_config(accumulate=options.accumulate)
+    config = train_config(accumulate=options.accumulate, tracker="tensorboard")
     trainer = Trainer(tiny_model(), KilledAt(options.kill_at), config, options.output)
     history = trainer.fit(split.train, split.dev, resume=options.resume)
     report = trainer.evaluate(split.test)
