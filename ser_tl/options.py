@@ -89,7 +89,7 @@ def parse(kind: type[AnyOptions], description: str, arguments: Sequence[str] | N
         description: what the recipe does, for `--help`
         arguments: what to parse; the program's own arguments if None
     """
-    parser = ArgumentParser(description=description)
+    parser = ArgumentParser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
     parser.add_class_arguments(kind)
     try:
