@@ -134,9 +134,7 @@ class Trainer:
         self.model.load_state_dict(best)
         self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
         if self.tracked:
-            for (
-                tracker
-            ) in self.accelerator.trackers:  # not end_training: it ends the process group too
+            for tracker in self.accelerator.trackers:  # not end_training: it ends the process group too
                 tracker.finish()
         self.history = progress.history
         return progress.history
