@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +19,6 @@ from ser_tl.pooling import POOLINGS
 from tests.encoders.tiny import DIM, LAYERS, NAMES, clip, padded, save, tiny
 
 LABELS = ["anger", "neutral", "sadness"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """With several, tiny tensors spend their time waiting for cores that other processes use."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def build(name="wav2vec2", **options) -> EmotionModel:
