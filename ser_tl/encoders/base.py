@@ -1,4 +1,4 @@
-"""What an encoder is: 16 kHz audio in, the states of all its layers out.
+"""What an encoder is: 16 kHz audio in, the states of its layers out.
 
     waveform (B, N), lengths (B,) --Encoder--> Hidden(states (L, B, T, D), mask (B, T))
 
@@ -24,7 +24,8 @@ class Hidden(NamedTuple):
     """The states of an encoder's layers.
 
     Attributes:
-        states: (L, B, T, D); the first are what the first layer takes in, the last are after the final layer norm
+        states: (L, B, T, D), input side first. Of a transformer the first are what the first layer takes in and the
+            last are after the final layer norm; an encoder without layers of one width has a single state
         mask: (B, T), True on speech and False on padding; at least one True per clip
     """
 
@@ -40,12 +41,13 @@ class Block(NamedTuple):
 
 
 class Encoder(nn.Module, ABC):
-    """A pretrained network from 16 kHz audio to layers of frame states.
+    """From 16 kHz audio to layers of frame states: a pretrained network, or features computed without weights.
 
     Attributes:
         family: its name in `FAMILIES`
         dim: channels of a state, D
-        num_states: number of states a frame, L: one a layer and one for what the first layer takes in
+        num_states: number of states a frame, L: each of the top L - 1 blocks makes one of them, those below make the
+            first
         frame_rate: frames a second
         max_seconds: the longest clip it takes; None where there is no limit
 
@@ -63,14 +65,9 @@ class Encoder(nn.Module, ABC):
     def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
         """Encodes padded clips; what stands behind a clip's length never changes its states."""
 
-    @property
-    def exact_padding(self) -> bool:
-        """Whether padding never changes a clip's states beyond rounding (1e-4)."""
-        return True
-
     @abstractmethod
     def blocks(self) -> list[Block]:
-        """All parameters, each in one block, input side first."""
+        """All parameters, each in one block, input side first; none where features are computed without weights."""
 
     @property
     @abstractmethod
@@ -85,7 +82,7 @@ class Encoder(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def from_pretrained(cls, source: str) -> Self:
-        """The encoder of a local folder or hub id.
+        """The encoder of a local folder or hub id. Families may take options of their own, as keyword arguments.
 
         Raises:
             EncoderError: the checkpoint lacks weights of the encoder

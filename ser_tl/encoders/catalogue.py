@@ -1,16 +1,17 @@
-"""Encoders by name: the bundled one, short names for well-known hub ids, any folder, any hub id.
+"""Encoders by name: bundled ones, computed features, short names for well-known hub ids, any folder, any hub id.
 
-load_encoder("wav2vec2-mini" | "hubert-base" | "org/name" | "/a/folder") -> Encoder
+    load_encoder("wav2vec2-mini" | "mfcc" | "hubert-base" | "org/name" | "/a/folder", hop=0.01) -> Encoder
 """
 
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from transformers import AutoConfig
+from typing import Any
 
 from ser_tl.assets import asset
 from ser_tl.encoders.base import FAMILIES, Encoder
-from ser_tl.encoders.pretrained import load_pretrained
+from ser_tl.encoders.pretrained import model_type
 from ser_tl.errors import EncoderError, UnknownNameError
 from ser_tl.registry import Registry
 
@@ -20,13 +21,14 @@ class EncoderCard:
     """What is known of a named encoder before it is loaded.
 
     Args:
-        source: a hub id, or the folder among the bundled assets
+        source: a hub id, or the folder among the bundled assets; empty where nothing is loaded
         family: the `model_type` of its checkpoint
         dim: channels of a state, D
-        layers: transformer layers
+        layers: layers above what makes the first state
         parameters: of the encoder, in millions
         licence: of the weights
         bundled: whether the weights are part of ser_tl
+        options: of `FAMILIES[family].from_pretrained`, where they differ from its defaults
     """
 
     source: str
@@ -36,6 +38,7 @@ class EncoderCard:
     parameters: float
     licence: str
     bundled: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 ENCODERS: Registry[EncoderCard] = Registry("encoder")
@@ -58,27 +61,40 @@ for _name, _card in {
     ENCODERS.register(_name)(_card)
 
 
-def load_encoder(name: str, *, pretrained: bool = True) -> Encoder:
+def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encoder:  # noqa: ANN401
     """The encoder of a short name, a local folder or a hub id.
 
     Args:
         name: see `ENCODERS`, or a folder or hub id whose config.json has a `model_type` of `FAMILIES`
         pretrained: False keeps the architecture and starts from random weights, the control of what pretraining gives
+        options: of the family's `from_pretrained`
 
     Raises:
-        EncoderError: the encoder can't be found, loaded, or has another architecture
+        EncoderError: the encoder can't be found, loaded, has another architecture, or has no such option
     """
     source = name
     if name in ENCODERS:
         card = ENCODERS[name]
         source = str(asset(card.source)) if card.bundled else card.source
+        options = card.options | options
     elif "/" not in name and not Path(name).is_dir():
         try:
             ENCODERS[name]  # a bare word is no folder here and no hub id: tell the near names
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}. A folder (./{name}) or a hub id (org/{name}) works as well") from None
-    family = load_pretrained(AutoConfig, source).model_type
+    family = ENCODERS[name].family if name in ENCODERS else model_type(source)
     if family not in FAMILIES:
         raise EncoderError(f"--encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
-    encoder = FAMILIES[family].from_pretrained(source)
+    _check_options(name, FAMILIES[family].from_pretrained, options)
+    encoder = FAMILIES[family].from_pretrained(source, **options)
     return encoder if pretrained else FAMILIES[family].from_config(encoder.config)
+
+
+def _check_options(name: str, build: Callable[..., Encoder], options: dict[str, Any]) -> None:
+    known = [item.name for item in inspect.signature(build).parameters.values() if item.kind is item.KEYWORD_ONLY]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise EncoderError(
+            f"--encoder {name} has no option {', '.join(unknown)}: "
+            f"{'it has ' + ', '.join(known) if known else 'it has none'}"
+        )

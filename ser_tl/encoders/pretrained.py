@@ -3,11 +3,12 @@
 Knows where checkpoints come from, and nothing of what an encoder is.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoFeatureExtractor
+from transformers import AutoFeatureExtractor, PretrainedConfig
 
 from ser_tl.errors import EncoderError, listing
 
@@ -16,19 +17,17 @@ def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: A
     """`kind.from_pretrained(source)` in float32, checked for completeness.
 
     Args:
-        kind: AutoConfig, AutoFeatureExtractor or AutoModel
+        kind: AutoFeatureExtractor or AutoModel
         source: a local folder or a hub id
         overrides: values that replace those of the checkpoint's config
 
     Raises:
         EncoderError: no such folder, not to be had offline, damaged, or without some of the model's weights
     """
-    if source.startswith((".", "/", "~")) and not Path(source).expanduser().is_dir():
-        raise EncoderError(f"--encoder {source}: no such folder")
-    where = str(Path(source).expanduser()) if Path(source).expanduser().is_dir() else source
-    if kind is AutoFeatureExtractor or kind is AutoConfig:
-        return _attempt(kind, where, **overrides)
-    model, info = _attempt(kind, where, dtype=torch.float32, output_loading_info=True, **overrides)
+    where = _where(source)
+    if kind is AutoFeatureExtractor:
+        return _attempt(kind.from_pretrained, where, **overrides)
+    model, info = _attempt(kind.from_pretrained, where, dtype=torch.float32, output_loading_info=True, **overrides)
     missing = sorted(info["missing_keys"])
     if missing:
         raise EncoderError(
@@ -38,9 +37,32 @@ def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: A
     return model
 
 
-def _attempt(kind: Any, where: str, **options: Any) -> Any:  # noqa: ANN401
+def model_type(source: str) -> str:
+    """The architecture that a checkpoint's config.json names, transformers' own or one of ours.
+
+    Raises:
+        EncoderError: no such folder, not to be had offline, or no model_type in its config
+    """
+
+    def read(where: str) -> str:
+        config, _ = PretrainedConfig.get_config_dict(where)
+        if not config:  # what a hub's folder without the file gives
+            raise OSError("no config.json")
+        return config["model_type"]
+
+    return _attempt(read, _where(source))
+
+
+def _where(source: str) -> str:
+    folder = Path(source).expanduser()
+    if source.startswith((".", "/", "~")) and not folder.is_dir():
+        raise EncoderError(f"--encoder {source}: no such folder")
+    return str(folder) if folder.is_dir() else source
+
+
+def _attempt(load: Callable[..., Any], where: str, **options: Any) -> Any:  # noqa: ANN401
     try:
-        return kind.from_pretrained(where, **options)
+        return load(where, **options)
     except Exception as error:  # transformers lets errors of many libraries through
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if Path(where).is_dir():

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from .tiny import NAMES, clip, padded, tiny
+from ser_tl.encoders import FAMILIES
+
+from .tiny import NAMES, checkpoint, clip, padded, tiny
 
 BATCH = padded([clip(5000), clip(8000, seed=1)])
 DROPOUT = {"hidden_dropout": 0.5, "attention_dropout": 0.5, "activation_dropout": 0.5, "feat_proj_dropout": 0.5}
@@ -122,3 +124,14 @@ def test_every_parameter_gets_a_finite_gradient(name):
 
 def test_no_batch_statistics_lie_hidden_in_an_encoder(name):
     assert not [module for module in tiny(name).modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def test_an_encoder_from_config_drops_no_layers_and_masks_no_time_in_training(name):
+    drops = {"encoder_layerdrop": 0.9} if name == "whisper" else {"layerdrop": 0.9, "mask_time_prob": 0.9}
+    architecture = checkpoint(name, **drops).config.to_diff_dict()
+    quiet = ("dropout", "attention_dropout", "activation_dropout", "hidden_dropout", "feat_proj_dropout")
+    architecture |= dict.fromkeys(quiet, 0.0)
+    encoder = FAMILIES[architecture["model_type"]].from_config({"architecture": architecture, "normalise": True})
+    batch = padded([clip(4000)])  # 12 frames, about as short as transformers' time masks
+    learning = encoder.train()(*batch).states
+    assert torch.equal(learning, encoder.eval()(*batch).states)

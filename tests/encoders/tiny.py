@@ -1,5 +1,10 @@
-"""Tiny random encoders of every kind: thin, but with every part, kernel and stride of the real ones."""
+"""Tiny random encoders of every kind: thin, but with every part, kernel and stride of the real ones.
 
+`KINDS` is what test_contract.py runs over: whoever adds an encoder family adds its kinds here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +47,31 @@ SPEECH_SSL = list(_SSL)
 EXACT = ["wav2vec2", "wav2vec2-post-norm", "hubert", "wavlm", "whisper"]
 """Those whose states don't depend on the clips beside them."""
 
+@dataclass(frozen=True)
+class Kind:
+    """A kind of encoder and what is known of it without asking it."""
+
+    make: Callable[[int], Encoder]  # from a seed, in evaluation mode
+    dim: int
+    num_states: int
+    frame_rate: float
+    frames: Callable[[int], int]  # of a clip of so many samples
+
+
+def _ssl_frames(samples: int) -> int:
+    for kernel, step in zip((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2), strict=True):
+        samples = (samples - kernel) // step + 1
+    return max(1, samples)
+
+
+KINDS: dict[str, Kind] = {
+    name: Kind(lambda seed, name=name: tiny(name, seed=seed), DIM, LAYERS + 1, 50.0, _ssl_frames) for name in _SSL
+}
+KINDS["whisper"] = Kind(
+    lambda seed: tiny("whisper", seed=seed), DIM, LAYERS + 1, 50.0, lambda samples: -(-samples // 320)
+)
+
+
 _SHARED = Path(__file__).parents[3] / "shared"
 WHISPER_TINY = _SHARED / "weights" / "whisper-tiny.en"
 """The real Whisper tiny.en, where it lies beside this checkout."""
@@ -75,8 +105,9 @@ def wrap(name: str, model: Any) -> Encoder:
 
 
 def tiny(name: str, *, seed: int = 0, **overrides: Any) -> Encoder:
-    """A tiny encoder, as `load_encoder` would make it."""
-    plain = {} if name == "whisper" else {"layerdrop": 0.0, "mask_time_prob": 0.0}
+    """A tiny encoder, as `load_encoder` would make it, but without dropout."""
+    quiet = ("dropout", "attention_dropout", "activation_dropout", "hidden_dropout", "feat_proj_dropout")
+    plain = dict.fromkeys(quiet, 0.0) | ({} if name == "whisper" else {"layerdrop": 0.0, "mask_time_prob": 0.0})
     return wrap(name, checkpoint(name, seed=seed, **(plain | overrides)))
 
 
