@@ -14,20 +14,13 @@ import ser_tl as ser
 
 def main(options: ser.Options) -> ser.Report:
     """Trains and evaluates every split of the protocol."""
-    corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions)
+    corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
     corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
     splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
-        model = ser.EmotionModel.build(
-            options.encoder,
-            ser.emotions(corpus),
-            pooling=options.pooling,
-            config=options.model,
-            audio=options.audio,
-            pretrained=options.pretrained,
-        )
+        model = ser.build_model(options, ser.emotions(corpus))
         strategy = ser.STRATEGIES[options.strategy](options.unfreeze)
         trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed)
         trainer.fit(split.train, split.dev, resume=options.resume)

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from ser_tl.data.splits import make_splits as make_splits
     from ser_tl.encoders import load_encoder as load_encoder
     from ser_tl.errors import SerTlError as SerTlError
+    from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
     from ser_tl.model import EmotionModel as EmotionModel
     from ser_tl.options import Options as Options
     from ser_tl.options import run_main as run_main
+    from ser_tl.run import build_model as build_model
     from ser_tl.run import finish as finish
+    from ser_tl.run import finish_comparison as finish_comparison
     from ser_tl.run import run_splits as run_splits
     from ser_tl.run import start_run as start_run
     from ser_tl.training import Trainer as Trainer
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from ser_tl.transfer import STRATEGIES as STRATEGIES
 
 _HOMES = {
+    "Comparison": "ser_tl.evaluation",
     "EmotionModel": "ser_tl.model",
     "Options": "ser_tl.options",
     "Report": "ser_tl.evaluation",
@@ -41,9 +45,11 @@ _HOMES = {
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
     "Trainer": "ser_tl.training",
+    "build_model": "ser_tl.run",
     "check_audio": "ser_tl.data.checks",
     "emotions": "ser_tl.data.schema",
     "finish": "ser_tl.run",
+    "finish_comparison": "ser_tl.run",
     "load_corpus": "ser_tl.corpora",
     "load_encoder": "ser_tl.encoders",
     "make_splits": "ser_tl.data.splits",

@@ -1,4 +1,4 @@
-"""The command line: `ser-tl predict`, `evaluate`, `corpora` and `encoders`.
+"""The command line: `ser-tl predict`, `evaluate`, `corpora`, `encoders` and `cache`.
 
     ser-tl predict MODEL clip.wav other.flac          JSON lines, or a table with --format table
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
@@ -11,6 +11,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +56,8 @@ def _parser() -> ArgumentParser:
     evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
     evaluate.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
-    evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, or the manifest")
+    evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    evaluate.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     evaluate.add_argument("--ids", type=Path, default=None, help="a run's split.json: evaluate its test part only")
     evaluate.add_argument("--output", type=Path, default=None, help="folder for report.json and its companions")
     evaluate.add_argument("--emotions.rename", type=dict[str, str], default={}, help="label to name")
@@ -68,6 +70,10 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand("corpora", corpora, help="list the corpora that can be read")
     encoders = ArgumentParser(description="Lists the encoders that have a name; folders and hub ids work too.")
     commands.add_subcommand("encoders", encoders, help="list the encoders that have a name")
+    cache = ArgumentParser(description="Shows, verifies or clears what frozen encoders made of clips.")
+    cache.add_argument("action", type=Literal["show", "verify", "clear"], default="show", nargs="?", help="what to do")
+    cache.add_argument("--delete", action="store_true", help="verify only: delete damaged entries")
+    commands.add_subcommand("cache", cache, help="show, verify or clear the feature cache")
     return parser
 
 
@@ -105,15 +111,18 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.splits import tested_part
     from ser_tl.model import EmotionModel
-    from ser_tl.training import Trainer
+    from ser_tl.training import TrainConfig, Trainer
     from ser_tl.transfer import STRATEGIES
 
     model = EmotionModel.from_pretrained(options.model)
-    corpus = load_corpus(options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)))
+    corpus = load_corpus(
+        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
+    )
     if options.ids is not None:
         corpus = tested_part(corpus, options.ids)
     corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
-    trainer = Trainer(model, STRATEGIES["frozen"]())
+    # no cache: a fine-tuned encoder's states serve once
+    trainer = Trainer(model, STRATEGIES["frozen"](), TrainConfig(cache=False))
     report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=notes)
     if trainer.accelerator.is_main_process:
         print(report)
@@ -153,7 +162,40 @@ def encoders(options: Namespace) -> int:  # noqa: ARG001
     return 0
 
 
-COMMANDS = {"predict": predict, "evaluate": evaluate, "corpora": corpora, "encoders": encoders}
+def cache(options: Namespace) -> int:
+    """Prints what lies in the cache; status 1 if some of it is damaged."""
+    from ser_tl.training.cache import FeatureCache
+
+    found = FeatureCache()
+    if options.action == "clear":
+        size = sum(encoder.size for encoder in found.encoders())
+        found.clear()
+        print(f"{found.folder}: {size / 2**20:.1f} MiB deleted")
+        return 0
+    if options.action == "verify":
+        damaged = found.verify(delete=options.delete)
+        for path in damaged:
+            print(f"{path}: damaged{', deleted' if options.delete else ''}")
+        print(f"{found.folder}: {len(damaged)} of {sum(one.entries for one in found.encoders())} entries damaged")
+        return 1 if damaged and not options.delete else 0
+    rows = [
+        [
+            str(encoder.facts["encoder"]),
+            " ".join(map(str, encoder.facts["layers"])),
+            str(encoder.facts["precision"]),
+            str(encoder.entries),
+            f"{encoder.size / 2**20:.1f}",
+            f"{datetime.fromtimestamp(encoder.used):%Y-%m-%d %H:%M}",
+            encoder.folder.name,
+        ]
+        for encoder in found.encoders()
+    ]
+    _print_table(["encoder", "layers", "precision", "clips", "MiB", "last used", "folder"], rows)
+    print(f"\n{found.folder}, {sum(one.size for one in found.encoders()) / 2**20:.1f} MiB ($SER_TL_CACHE moves it)")
+    return 0
+
+
+COMMANDS = {"predict": predict, "evaluate": evaluate, "corpora": corpora, "encoders": encoders, "cache": cache}
 
 
 def _print_table(header: list[str], rows: list[list[str]]) -> None:

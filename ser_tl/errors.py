@@ -31,6 +31,10 @@ class CheckpointError(SerTlError):
     """A saved model or training state is missing, damaged or doesn't fit."""
 
 
+class CacheError(SerTlError):
+    """An entry of the feature cache can't be read."""
+
+
 class ConfigError(SerTlError):
     """Options contradict each other or the data."""
 

@@ -7,13 +7,14 @@ jsonargparse does the work; an unknown option is an error and `--help` lists all
 """
 
 import sys
-from collections.abc import Sequence
+from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
@@ -28,9 +29,12 @@ class Options:
     """What every fine-tuning recipe can be told; the defaults need neither data nor network.
 
     Args:
-        encoder: pretrained encoder: a name (`ser-tl encoders` lists them), a folder or a hub id
-        corpus: a name (`ser-tl corpora` lists them), or csv, jsonl or emobox for a manifest
-        root: the corpus' folder, or the manifest; not needed for a bundled corpus
+        encoder: pretrained encoder: a name (`ser-tl encoders` lists them), a folder or a hub id; several joined by +
+        encoder_options: what the encoder takes of its own: {taps: [conv4]} of soundnet, {layers: [[1, 2, 3], null]} of
+            several encoders
+        corpus: a name (`ser-tl corpora` lists them); csv, jsonl, folder and huggingface among others are for data of
+            one's own
+        root: the corpus' folder, the manifest or a hub id; not needed for a bundled corpus
         strategy: what moves: frozen, partial or full
         unfreeze: how many of the encoder's top blocks move, with --strategy partial
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
@@ -42,6 +46,7 @@ class Options:
         resume: go on with the interrupted run in --output
         pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
         skip_unreadable: leave broken audio out, and say so in the report, instead of stopping
+        columns: which column of a manifest or dataset holds what, where the names don't say it: {emotion: label}
         emotions: how the corpus' emotions become classes
         audio: what happens to a clip before the encoder
         split: how many speakers go where
@@ -50,6 +55,7 @@ class Options:
     """
 
     encoder: str = "wav2vec2-mini"
+    encoder_options: dict[str, Any] = field(default_factory=dict)
     corpus: str = "emodb-mini"
     root: Path | None = None
     strategy: str = "partial"
@@ -62,6 +68,7 @@ class Options:
     resume: bool = False
     pretrained: bool = True
     skip_unreadable: bool = False
+    columns: dict[str, str] = field(default_factory=dict)
     emotions: EmotionMap = field(default_factory=EmotionMap)
     audio: AudioConfig = field(default_factory=AudioConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -77,6 +84,31 @@ class Options:
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """The same options but for some.
+
+        Args:
+            changes: name to value; nested ones with dots, as on the command line ("train.epochs")
+
+        Raises:
+            ConfigError: no such option, or a value of another kind
+        """
+        values = yaml.safe_load(self.as_yaml())
+        for name, value in changes.items():
+            *path, last = name.split(".")
+            place = values
+            for part in path:
+                place = place.get(part) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or (last not in place and place is not values.get("encoder_options")):
+                raise ConfigError(f"there is no option {name!r}: `--help` lists them")
+            place[last] = value
+        parser = _parser(type(self), "")
+        parser.exit_on_error = False
+        try:
+            return _filled(type(self), parser, parser.parse_object(values))
+        except ArgumentError as error:
+            raise ConfigError(f"{', '.join(changes)}: {error}") from error
+
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -89,14 +121,23 @@ def parse(kind: type[AnyOptions], description: str, arguments: Sequence[str] | N
         description: what the recipe does, for `--help`
         arguments: what to parse; the program's own arguments if None
     """
+    parser = _parser(kind, description)
+    try:
+        return _filled(kind, parser, parser.parse_args(spell(kind, sys.argv[1:] if arguments is None else arguments)))
+    except SerTlError as error:
+        parser.error(str(error))
+
+
+def _parser(kind: type[Options], description: str) -> ArgumentParser:
     parser = ArgumentParser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
     parser.add_class_arguments(kind)
-    try:
-        values = parser.instantiate(parser.parse_args(spell(kind, sys.argv[1:] if arguments is None else arguments)))
-        return kind(**{item.name: values[item.name] for item in fields(kind)})
-    except SerTlError as error:
-        parser.error(str(error))
+    return parser
+
+
+def _filled(kind: type[AnyOptions], parser: ArgumentParser, parsed: Namespace) -> AnyOptions:
+    values = parser.instantiate(parsed)
+    return kind(**{item.name: values[item.name] for item in fields(kind)})
 
 
 def spell(kind: type[Options], arguments: Sequence[str]) -> list[str]:

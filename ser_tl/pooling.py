@@ -86,44 +86,29 @@ class LayerMix(nn.Module):
     Args:
         num_states: layers that come in, L
         dim: channels of each, D
-        layers: which of them are used, negative from the end; all if None
         join: `sum` or `concat`
 
     Shape:
-        states (L, B, T, D) -> (B, T, W); W = D for `sum`, D times the layers used for `concat`
-
-    Raises:
-        ConfigError: a layer that the encoder doesn't have, or one named twice
+        states (L, B, T, D) -> (B, T, W); W = D for `sum`, L * D for `concat`
     """
 
-    def __init__(
-        self, num_states: int, dim: int, layers: Sequence[int] | None = None, join: Literal["sum", "concat"] = "sum"
-    ) -> None:
+    def __init__(self, num_states: int, dim: int, join: Literal["sum", "concat"] = "sum") -> None:
         super().__init__()
-        wanted = list(range(num_states)) if layers is None else list(layers)
-        if not wanted or any(not -num_states <= layer < num_states for layer in wanted):
-            raise ConfigError(
-                f"model.layers is {wanted}: the encoder has {num_states} layers of states, numbered 0 to "
-                f"{num_states - 1} (or -{num_states} to -1); name at least one of them"
-            )
-        self.layers = [layer % num_states for layer in wanted]
-        if len(set(self.layers)) < len(self.layers):
-            raise ConfigError(f"model.layers is {wanted}: it names a layer twice")
         self.join = join
-        self.scores = nn.Parameter(torch.zeros(len(self.layers)))
-        self.out_dim = dim * (len(self.layers) if join == "concat" else 1)
+        self.scores = nn.Parameter(torch.zeros(num_states))
+        self.out_dim = dim * (num_states if join == "concat" else 1)
 
     @property
     def weights(self) -> Tensor:
-        """The share of each used layer; they add up to 1."""
+        """The share of each layer; they add up to 1."""
         return self.scores.softmax(dim=0)
 
     def forward(self, states: Tensor) -> Tensor:
         """One sequence of frames."""
-        used = states[self.layers]
+        weights = self.weights.to(states.dtype)
         if self.join == "sum":
-            return torch.einsum("l,lbtd->btd", self.weights.to(used.dtype), used)
-        scaled = used * (self.weights * len(self.layers))[:, None, None, None].to(used.dtype)
+            return torch.einsum("l,lbtd->btd", weights, states)
+        scaled = states * (weights * len(states))[:, None, None, None]
         return scaled.permute(1, 2, 0, 3).flatten(2)
 
 

@@ -21,7 +21,8 @@ from accelerate.utils import broadcast_object_list
 
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation import Report, training_curves
+from ser_tl.evaluation import Comparison, Report, training_curves
+from ser_tl.model import EmotionModel
 from ser_tl.options import Options
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
@@ -29,6 +30,28 @@ from ser_tl.training.trainer import Trainer
 CONFIG_FILE = "config.yaml"
 SPLIT_FILE = "split.json"
 HISTORY_FILE = "history.json"
+
+
+def build_model(options: Options, labels: Sequence[str]) -> EmotionModel:
+    """The model that the options describe, its head random.
+
+    Args:
+        options: encoder, pooling and what stands between
+        labels: the emotions
+
+    Raises:
+        EncoderError: the encoder can't be had
+        ConfigError: options that don't fit the encoder
+    """
+    return EmotionModel.build(
+        options.encoder,
+        labels,
+        pooling=options.pooling,
+        config=options.model,
+        audio=options.audio,
+        pretrained=options.pretrained,
+        encoder_options=options.encoder_options,
+    )
 
 
 def start_run(options: Options) -> Path:
@@ -134,3 +157,13 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
     trainer.accelerator.wait_for_everyone()
     trainer.clear_states()
     return report
+
+
+def finish_comparison(comparison: Comparison, folder: Path) -> Comparison:
+    """Writes and prints a comparison. Every process calls it."""
+    state = processes()
+    if state.is_main_process:
+        comparison.save(folder)
+        state.print(f"\n{comparison}\n{folder}")
+    state.wait_for_everyone()
+    return comparison

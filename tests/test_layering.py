@@ -18,8 +18,11 @@ LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
     ("registry assets", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
-    ("corpora encoders pooling heads losses evaluation", "transformers sklearn evaluate matplotlib"),
-    ("model", "safetensors"),
+    (
+        "corpora encoders pooling heads losses evaluation",
+        "transformers safetensors sklearn evaluate matplotlib opensmile audformat iso639",
+    ),
+    ("model", ""),
     ("transfer", "peft"),
     ("training", "accelerate tqdm"),
     ("options", "jsonargparse yaml"),
@@ -28,6 +31,8 @@ LAYERS: list[tuple[str, str]] = [
 ]
 RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+# SoundNet's weights were published as a pickle: one module, which holds an unpickler that knows nothing but arrays.
+UNPICKLERS = {"encoders/numpy_pickle.py": {"pickle.Unpickler", "pickle.UnpicklingError"}}
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOME)))
 each_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
@@ -128,7 +133,8 @@ def test_only_the_command_line_prints(path):
 @each_module
 def test_nothing_is_evaluated_or_unpickled(path):
     assert calls(ast.parse(path.read_text("utf-8")), "eval", "exec", "compile", "__import__") == []
-    assert {name.split(".")[0] for name in imports(path)} & PICKLERS == set()
+    picklers = {name for name in imports(path) if name.split(".")[0] in PICKLERS}
+    assert picklers == UNPICKLERS.get(path.relative_to(HOME).as_posix(), set())
 
 
 @each_recipe

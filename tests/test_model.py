@@ -10,7 +10,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from ser_tl import model as model_module
+from ser_tl.model import folder as folder_module
 from ser_tl.data.audio import AudioConfig, decode
 from ser_tl.data.batching import Batch
 from ser_tl.errors import AudioError, CheckpointError, ConfigError, UnknownNameError
@@ -264,7 +264,7 @@ def test_the_config_on_disk_tells_what_the_model_is(tmp_path):
     assert config["encoder"]["config"]["architecture"]["hidden_size"] == DIM
     assert config["pooling"] == "attentive-stats"
     assert config["model"]["layers"] == [1, 2]
-    assert config["format"] == model_module.FORMAT
+    assert config["format"] == folder_module.FORMAT
 
 
 def test_a_build_without_pretraining_has_other_weights(tmp_path):
@@ -297,7 +297,7 @@ def half_config(path, text, encoding):
 @pytest.mark.parametrize("part", [WEIGHTS_FILE, CONFIG_FILE])
 def test_half_a_file_never_stands_under_its_final_name(part, tmp_path, monkeypatch):
     if part == WEIGHTS_FILE:
-        monkeypatch.setattr(model_module, "save_file", half_weights)
+        monkeypatch.setattr(folder_module, "save_file", half_weights)
     else:
         monkeypatch.setattr(Path, "write_text", half_config)
     with pytest.raises(Killed):
@@ -310,7 +310,7 @@ def test_half_a_file_never_stands_under_its_final_name(part, tmp_path, monkeypat
 
 def test_an_earlier_model_survives_weights_that_were_cut_off(saved, monkeypatch):
     before = EmotionModel.from_pretrained(saved)
-    monkeypatch.setattr(model_module, "save_file", half_weights)
+    monkeypatch.setattr(folder_module, "save_file", half_weights)
     with pytest.raises(Killed):
         build().save_pretrained(saved)
     after = EmotionModel.from_pretrained(saved)

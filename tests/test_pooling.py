@@ -166,30 +166,6 @@ def test_layers_side_by_side_keep_their_order_and_scale():
     torch.testing.assert_close(mix(states), expected)
 
 
-@pytest.mark.parametrize("join", ["sum", "concat"])
-def test_chosen_layers_come_in_the_order_named_and_negative_ones_count_from_the_end(join):
-    states = torch.randn(4, 2, 5, DIM)
-    mix = LayerMix(4, DIM, [-1, 1], join)
-    assert mix.layers == [3, 1]
-    torch.testing.assert_close(mix(states), LayerMix(2, DIM, join=join)(states[[3, 1]]))
-    assert len(mix.weights) == 2
-
-
-@pytest.mark.parametrize(
-    ("layers", "found"),
-    [
-        ([4], r"model.layers is \[4\]: the encoder has 4 layers of states, numbered 0 to 3 \(or -4 to -1\)"),
-        ([0, -5], "numbered 0 to 3"),
-        ([], "name at least one"),
-        ([1, 2, 1], "names a layer twice"),
-        ([3, -1], "names a layer twice"),
-    ],
-)
-def test_layers_that_the_encoder_does_not_have_are_refused(layers, found):
-    with pytest.raises(ConfigError, match=found):
-        LayerMix(4, DIM, layers)
-
-
 def test_the_scores_of_layers_are_saved_and_learn():
     mix = LayerMix(4, DIM, join="concat")
     assert list(mix.state_dict()) == ["scores"]

@@ -8,7 +8,7 @@ the audio, never divides it into parts, and never passes over a file in silence:
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,12 +17,15 @@ from datasets import Dataset
 
 from ser_tl.assets import asset
 from ser_tl.data.emotions import EMOTIONS, EmotionMap
-from ser_tl.errors import CorpusError, listing
+from ser_tl.errors import ConfigError, CorpusError, listing
 from ser_tl.registry import Registry
 
-Read = Callable[[Path, EmotionMap], Dataset]
+Read = Callable[..., Dataset]
+"""read(root, emotions), with the columns as a third where the reader takes them."""
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class CorpusReader:
         licence: what its authors allow
         layout: what the reader expects at the root, in one line
         asset: the folder of ser_tl.assets that holds it; empty where the user has to bring it
+        takes_columns: whether the user may say which column holds what
+        takes_ids: whether the root may also be a hub id, which `read` then gets as text
     """
 
     name: str
@@ -46,6 +51,8 @@ class CorpusReader:
     licence: str
     layout: str
     asset: str = ""
+    takes_columns: bool = False
+    takes_ids: bool = False
 
     @property
     def bundled(self) -> bool:
@@ -57,42 +64,73 @@ CORPORA: Registry[CorpusReader] = Registry("corpus")
 
 
 def register_corpus(
-    name: str, *, title: str, languages: tuple[str, ...], licence: str, layout: str, asset: str = ""
+    name: str,
+    *,
+    title: str,
+    languages: tuple[str, ...],
+    licence: str,
+    layout: str,
+    asset: str = "",
+    takes_columns: bool = False,
+    takes_ids: bool = False,
 ) -> Callable[[Read], Read]:
     """A decorator that enters a `read_x` function into CORPORA, with the facts of `CorpusReader`."""
 
     def enter(read: Read) -> Read:
-        CORPORA.register(name)(CorpusReader(name, read, title, languages, licence, layout, asset))
+        facts = CorpusReader(name, read, title, languages, licence, layout, asset, takes_columns, takes_ids)
+        CORPORA.register(name)(facts)
         return read
 
     return enter
 
 
-def load_corpus(name: str, root: Path | str | None = None, *, emotions: EmotionMap | None = None) -> Dataset:
+def load_corpus(
+    name: str,
+    root: Path | str | None = None,
+    *,
+    emotions: EmotionMap | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
     """The corpus called `name`: one row per utterance, with the columns of `ser_tl.data.schema`.
 
     Args:
         name: a name in CORPORA
-        root: the corpus' folder, or the manifest; None for a corpus that comes with ser_tl
+        root: the corpus' folder, the manifest or (for huggingface) a hub id; None for a corpus that comes with ser_tl
         emotions: how the corpus' emotions become classes; as they are if None
+        columns: what a manifest's or dataset's columns hold where their names don't say it, {"emotion": "label"}; only
+            for readers that take it
 
     Raises:
         UnknownNameError: no reader has this name
         CorpusError: the root is missing, or holds something else than the reader expects
-        ConfigError: the mapping names emotions that no utterance has
+        ConfigError: the mapping names emotions that no utterance has, or columns are given to a reader that has none
     """
     reader = CORPORA[name]
+    if columns and not reader.takes_columns:
+        takers = ", ".join(name for name, other in CORPORA.items() if other.takes_columns)
+        raise ConfigError(f"the corpus {name} has no columns to name: leave --columns out, it is for {takers}")
+    place = _place(reader, root)
+    given = (dict(columns or {}),) if reader.takes_columns else ()
+    return reader.read(place, emotions or EmotionMap(), *given)
+
+
+def _place(reader: CorpusReader, root: Path | str | None) -> Path | str:
+    """The root as `read` gets it: an absolute path that is there, or a hub id."""
     if reader.bundled:
         if root is not None:
-            raise CorpusError(f"the corpus {name} comes with ser_tl, yet the root is {root}: leave --root out")
-        place = asset(reader.asset)
-    elif root is None:
-        raise CorpusError(f"the corpus {name} doesn't come with ser_tl: say with --root where it is ({reader.layout})")
-    else:
-        place = Path(root).expanduser().absolute()
+            raise CorpusError(f"the corpus {reader.name} comes with ser_tl, yet the root is {root}: leave --root out")
+        return asset(reader.asset)
+    if root is None:
+        raise CorpusError(
+            f"the corpus {reader.name} doesn't come with ser_tl: say with --root where it is ({reader.layout})"
+        )
+    place = Path(root).expanduser().absolute()
+    name = root if isinstance(root, str) else root.as_posix()
+    if reader.takes_ids and not place.exists() and _HUB_ID.fullmatch(name):
+        return name
     if not place.exists():
         raise wrong_root(place, reader.layout)
-    return reader.read(place, emotions or EmotionMap())
+    return place
 
 
 def wrong_root(root: Path, layout: str) -> CorpusError:
@@ -111,10 +149,15 @@ def _entries(folder: Path) -> str:
     return listing(names) or "  nothing"
 
 
-def audio_files(root: Path, layout: str) -> list[Path]:
+def audio_files(root: Path, layout: str, *, same_names: bool = False) -> list[Path]:
     """All audio files under a corpus' folder, sorted by their names, so that the order doesn't hang on the folders.
 
     Hidden files aren't looked at: some systems leave `._03a01Fa.wav` and the like behind.
+
+    Args:
+        root: the corpus' folder
+        layout: what the root has to be, for messages
+        same_names: files of one name are different recordings, told apart by their folders
 
     Raises:
         CorpusError: the root isn't a folder, holds no audio, holds two files of one name, or can't be read
@@ -127,33 +170,49 @@ def audio_files(root: Path, layout: str) -> list[Path]:
     if not found:
         raise wrong_root(root, f"{layout}, as {', '.join(AUDIO_SUFFIXES)}")
     files = sorted(found, key=lambda path: (path.stem, path))
-    copies = [list(same) for _, same in groupby(files, key=lambda path: path.stem)]
+    if not same_names:
+        _refuse_copies(root, files, parts=1)
+    return files
+
+
+def _refuse_copies(root: Path, files: list[Path], parts: int) -> None:
+    """Refuses files, sorted by the names that this many parts of their paths make, of which two have one name."""
+    copies = [list(same) for _, same in groupby(files, key=lambda path: _name(path, parts))]
     twice = [" and ".join(str(path.relative_to(root)) for path in same) for same in copies if len(same) > 1]
     if twice:
         raise CorpusError(
             f"{root}: {len(twice)} recordings are there more than once; point --root at one copy of the corpus, or "
             f"take the others out\n{listing(twice)}"
         )
-    return files
+
+
+def _name(path: Path, parts: int) -> str:
+    return "/".join(path.with_suffix("").parts[-parts:])
 
 
 def _unreadable(error: OSError) -> None:
     raise CorpusError(f"{error.filename}: can't look into this folder ({error.strerror}); make it readable") from error
 
 
-def named_files(root: Path, pattern: re.Pattern[str], *, layout: str, rule: str) -> list[tuple[Path, re.Match[str]]]:
-    """All audio files of a corpus that writes its labels into the names, each with the match of its stem.
+def named_files(
+    root: Path, pattern: re.Pattern[str], *, layout: str, rule: str, parts: int = 1
+) -> list[tuple[Path, re.Match[str]]]:
+    """All audio files of a corpus that writes its labels into the names, each with the match of its name.
 
     Args:
         root: the corpus' folder
-        pattern: what a whole stem has to match
+        pattern: what a whole name has to match
         layout: what the root has to be, for messages
         rule: how names are built, for messages
+        parts: how much of a path is the recording's name, counted from its end: 1 where the stem is (03a01Fa), more
+            where folders say who spoke and how (liuchanhg/angry/201 is 3)
 
     Raises:
         CorpusError: as `audio_files`, or names that don't match, all of them counted
     """
-    pairs = [(path, pattern.fullmatch(path.stem)) for path in audio_files(root, layout)]
+    files = sorted(audio_files(root, layout, same_names=True), key=lambda path: (_name(path, parts), path))
+    _refuse_copies(root, files, parts)
+    pairs = [(path, pattern.fullmatch(_name(path, parts))) for path in files]
     odd = [str(path.relative_to(root)) for path, match in pairs if match is None]
     if odd:
         raise CorpusError(
@@ -163,7 +222,7 @@ def named_files(root: Path, pattern: re.Pattern[str], *, layout: str, rule: str)
     return [(path, match) for path, match in pairs if match is not None]
 
 
-def read_emotions(labels: Iterable[tuple[str, str]], emotions: EmotionMap, *, source: Path) -> list[str]:
+def read_emotions(labels: Iterable[tuple[str, str]], emotions: EmotionMap, *, source: Path | str) -> list[str]:
     """The names of many labels; all that have none go into one error.
 
     Args:

@@ -13,7 +13,8 @@ Labels are each corpus' own ("boredem", "su"), and label_map.json, which differs
 what they mean (and merges some: IEMOCAP's exc is Happy). Records name neither speaker nor language, so only corpora
 whose file names tell the speaker can be read; for others, add the fields speaker and language to the records.
 
-Which fold a record is from is dropped here: `ser_tl.data.folds.read_folds` reads that, from the same folder.
+Which fold a record is from is dropped here: `ser_tl.data.folds.read_folds` reads that, from the same folder. Not all
+folds keep speakers apart, those of EMO-DB don't: `ser_tl.data.splits` refuses them unless that is asked for.
 """
 
 import json

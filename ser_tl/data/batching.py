@@ -10,12 +10,13 @@ on exactly where it stood.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
@@ -28,11 +29,27 @@ Plan = list[list[list[int]]]
 
 
 class Clip(NamedTuple):
-    """One stretch of an utterance, decoded."""
+    """One stretch of an utterance: decoded, or what an encoder made of it before."""
 
-    waveform: Tensor  # (N,) float32 at 16 kHz
+    waveform: Tensor  # (N,) float32 at 16 kHz; empty where the states are there
     label: int
     id: str
+    states: Tensor | None = None  # (L, T, D), see Batch
+
+
+class Clips(Protocol):
+    """Clips that can be planned, batched and, in training, renewed each epoch: decoded ones or an encoder's states."""
+
+    epoch: int
+
+    @property
+    def seconds(self) -> list[float]:
+        """The length of each clip."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Clip: ...
 
 
 @dataclass
@@ -44,16 +61,24 @@ class Batch:
         lengths: (B,) samples in each clip
         labels: (B,) class indices; -1 where the class isn't known
         ids: B utterance ids; a long utterance's windows share one
+        states: (L, B, T, D) what a frozen encoder made of the clips before, with zeros on padding; the waveform is
+            empty then
+        mask: (B, T) True on speech, with the states
     """
 
     waveform: Tensor
     lengths: Tensor
     labels: Tensor
     ids: list[str]
+    states: Tensor | None = None
+    mask: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on a device."""
-        return Batch(self.waveform.to(device), self.lengths.to(device), self.labels.to(device), self.ids)
+        """The same batch on a device; states become float32 there."""
+        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
+        if self.states is not None:
+            moved["states"] = moved["states"].float()
+        return Batch(**moved)
 
     @property
     def seconds(self) -> float:
@@ -63,12 +88,18 @@ class Batch:
 
 def collate(clips: Sequence[Clip]) -> Batch:
     """Clips padded with zeros to the longest of them."""
-    return Batch(
-        waveform=torch.nn.utils.rnn.pad_sequence([clip.waveform for clip in clips], batch_first=True),
+    batch = Batch(
+        waveform=pad_sequence([clip.waveform for clip in clips], batch_first=True),
         lengths=torch.tensor([len(clip.waveform) for clip in clips]),
         labels=torch.tensor([clip.label for clip in clips]),
         ids=[clip.id for clip in clips],
     )
+    held = [clip.states.transpose(0, 1) for clip in clips if clip.states is not None]  # (T, L, D)
+    if held:
+        frames = torch.tensor([len(states) for states in held])
+        batch.states = pad_sequence(held, batch_first=True).permute(2, 0, 1, 3)
+        batch.mask = torch.arange(int(frames.max())) < frames[:, None]
+    return batch
 
 
 class Utterances(TorchDataset[Clip]):
@@ -95,6 +126,7 @@ class Utterances(TorchDataset[Clip]):
         self.epoch = 0
         index = {label: number for number, label in enumerate(labels)}
         self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
+        self.ids: list[str] = list(corpus["id"])
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
         for row, seconds in enumerate(self.durations):
@@ -175,7 +207,7 @@ def plan_batches(
     return [batches[step : step + processes] for step in range(0, len(batches), processes)]
 
 
-def loader(clips: Utterances, plan: Plan, *, process: int = 0, workers: int = 0) -> Iterator[Batch]:
+def loader(clips: Clips, plan: Plan, *, process: int = 0, workers: int = 0) -> Iterator[Batch]:
     """The batches of one process, in the plan's order.
 
     Args:
@@ -187,7 +219,9 @@ def loader(clips: Utterances, plan: Plan, *, process: int = 0, workers: int = 0)
     own = [step[process] for step in plan if step[process]]
     # With a generator of its own the loader draws nothing from torch's, which a resumed run could not make up for.
     generator = torch.Generator()
-    return iter(DataLoader(clips, batch_sampler=own, collate_fn=collate, num_workers=workers, generator=generator))
+    return iter(
+        DataLoader(cast(Any, clips), batch_sampler=own, collate_fn=collate, num_workers=workers, generator=generator)
+    )
 
 
 def padding_share(seconds: Sequence[float], plan: Plan) -> float:

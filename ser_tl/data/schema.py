@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from datasets import Audio, Dataset, Features, List, Value
+from datasets import Audio, Dataset, Features, List, Value, concatenate_datasets
 
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.errors import CorpusError, listing
@@ -37,14 +37,22 @@ OPTIONAL = {
 COLUMNS = REQUIRED | OPTIONAL
 
 
-def build(rows: Iterable[Mapping[str, Any]], *, source: str, mapping: EmotionMap | None = None) -> Dataset:
+def build(
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    source: str,
+    mapping: EmotionMap | None = None,
+    audio: Dataset | None = None,
+) -> Dataset:
     """The corpus made of a reader's rows.
 
     Args:
         rows: one mapping per utterance. `audio` is a path; `start`, `end` and the optional columns may be missing, or
             None in single rows
         source: what the rows came from (a folder, a manifest), for messages
-        mapping: of emotions to classes; the identity if None
+        mapping: of emotions to classes, applied to the votes as well; the identity if None
+        audio: for corpora that carry the bytes of their files: a dataset with the column audio, not decoded, as many
+            rows as there are and in their order. It is referred to and not copied; the rows then have no audio
 
     Raises:
         CorpusError: no rows, a required value missing, an id twice, an audio file that isn't there, an impossible
@@ -57,31 +65,40 @@ def build(rows: Iterable[Mapping[str, Any]], *, source: str, mapping: EmotionMap
     ]
     if not table:
         raise CorpusError(f"{source}: no utterances found")
-    _check(table, source)
-    mapping.check(sorted({row["emotion"] for row in table}))
+    _check(table, source, carried=audio is not None)
+    mapping.check(sorted({name for row in table for name in (row["emotion"], *row.get("votes", ()))}))
     for row in table:
         row["emotion"] = mapping.target(row["emotion"])
-        row["audio"] = str(row["audio"])
-    table = [row for row in table if row["emotion"] is not None]
-    if not table:
+        votes = [mapping.target(vote) for vote in row.get("votes", ())]
+        row["votes"] = [vote for vote in votes if vote is not None] or None
+    kept = [place for place, row in enumerate(table) if row["emotion"] is not None]
+    if not kept:
         raise CorpusError(f"{source}: the option emotions.drop leaves no utterances")
-    used = [name for name in COLUMNS if any(row.get(name) is not None for row in table)]
-    used = [name for name in COLUMNS if name in REQUIRED or name in used]
+    used = [name for name in COLUMNS if name in REQUIRED or any(table[place].get(name) is not None for place in kept)]
     features = Features({name: COLUMNS[name] for name in used})
-    plain = Features(features | {"audio": Value("string")})  # encoding an Audio column would need torchcodec
-    columns = {name: [row.get(name) for row in table] for name in used}
-    return Dataset.from_dict(columns, features=plain).cast_column("audio", Audio(decode=False))
+    if audio is None:
+        table = [table[place] | {"audio": str(table[place]["audio"])} for place in kept]
+        plain = Features(features | {"audio": Value("string")})  # encoding an Audio column would need torchcodec
+        return _dataset(table, plain).cast_column("audio", Audio(decode=False))
+    labels = _dataset(table, Features({name: feature for name, feature in features.items() if name != "audio"}))
+    carried = audio.select_columns(["audio"]).cast_column("audio", Audio(decode=False))
+    return concatenate_datasets([labels, carried], axis=1).select_columns(used).select(kept)
 
 
-def _check(table: list[dict[str, Any]], source: str) -> None:
-    needed = [name for name in REQUIRED if name not in ("start", "end")]
+def _dataset(table: list[dict[str, Any]], features: Features) -> Dataset:
+    return Dataset.from_dict({name: [row.get(name) for row in table] for name in features}, features=features)
+
+
+def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
+    needed = [name for name in REQUIRED if name not in ("start", "end") and not (carried and name == "audio")]
     gaps = [f"row {number}: no {name}" for number, row in enumerate(table, 1) for name in needed if not row.get(name)]
     if gaps:
         raise CorpusError(f"{source}: each utterance needs {', '.join(needed)}\n{listing(gaps)}")
     twice = [name for name, count in Counter(row["id"] for row in table).items() if count > 1]
     if twice:
         raise CorpusError(f"{source}: {len(twice)} ids stand on several utterances; make them unique\n{listing(twice)}")
-    missing = [path for path in dict.fromkeys(str(row["audio"]) for row in table) if not Path(path).is_file()]
+    paths = [] if carried else dict.fromkeys(str(row["audio"]) for row in table)
+    missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         raise CorpusError(
             f"{source}: {len(missing)} audio files aren't there; restore them or take their rows out\n"

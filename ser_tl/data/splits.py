@@ -1,13 +1,17 @@
-"""Who is trained on and who is tested on: always different speakers.
+"""Who is trained on and who is tested on: different speakers.
 
     corpus --protocol--> [Split(train, dev, test), ...]
 
-`Split` refuses a speaker, or the very same audio, in two parts, so no protocol and no user can build a leaking one. Dev
-speakers always come out of the training speakers: the test part is never looked at to choose anything.
+`Split` refuses a speaker, or the very same audio, in two parts, so no protocol and no user can build a leaking one by
+accident. Dev speakers always come out of the training speakers: the test part is never looked at to choose anything.
+
+There is one exception, by name. Some published folds share speakers between training and test (EmoBox's of EMO-DB), and
+whoever has to reproduce figures on them asks for it with `shared_speakers`. Such a split knows its shared speakers, and
+`shared_note` is what every report on it has to say.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +21,7 @@ import numpy as np
 from datasets import Dataset
 
 from ser_tl.data.checks import content_keys
+from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -32,12 +37,15 @@ class SplitConfig:
         test: share of all speakers that are tested on (holdout only); at least one speaker
         k: number of folds (kfold only)
         partial: accept published folds that name utterances the corpus doesn't have (folds only)
+        shared_speakers: accept published folds that test on speakers they train on, as EmoBox's of EMO-DB do; the
+            scores are then not speaker-independent, and the report says so (folds only)
     """
 
     dev: float = 0.2
     test: float = 0.2
     k: int = 5
     partial: bool = False
+    shared_speakers: bool = False
 
     def __post_init__(self) -> None:
         for name in ("dev", "test"):
@@ -49,23 +57,25 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class Split:
-    """Three parts of a corpus that share neither a speaker nor audio.
+    """Three parts of a corpus that share neither a speaker, unless that is asked for, nor audio.
 
     Args:
         train: what is learned from
         dev: what the epoch is chosen on
         test: what is reported
         name: the fold's name
+        shared_speakers: the same speakers may be in several parts; only to reproduce figures that others published so
 
     Raises:
-        SplitError: a part is empty, two parts share a speaker or the very same audio, or dev or test has an emotion
-            that no training utterance has
+        SplitError: a part is empty, two parts share a speaker without leave, or the very same audio, or dev or test
+            has an emotion that no training utterance has
     """
 
     train: Dataset
     dev: Dataset
     test: Dataset
     name: str = "holdout"
+    shared_speakers: bool = False
 
     def __post_init__(self) -> None:
         parts = {"train": self.train, "dev": self.dev, "test": self.test}
@@ -75,11 +85,12 @@ class Split:
         keys = {part: content_keys(corpus) for part, corpus in parts.items()}
         for one, other in combinations(parts, 2):
             speakers = sorted(set(parts[one]["speaker"]) & set(parts[other]["speaker"]))
-            if speakers:
+            if speakers and not self.shared_speakers:
                 raise SplitError(
                     f"split {self.name}: {len(speakers)} speakers are in both {one} and {other}, so its scores would "
-                    f"not be speaker-independent; choose a protocol that divides by speaker (holdout, loso, kfold)\n"
-                    f"{listing(speakers)}"
+                    f"not be speaker-independent; choose a protocol that divides by speaker (holdout, loso, kfold). "
+                    f"Only to reproduce figures published on these very folds: --split.shared_speakers true, which "
+                    f"the report will say\n{listing(speakers)}"
                 )
             where = dict(zip(keys[one], parts[one]["id"], strict=True))
             copies = [
@@ -100,9 +111,28 @@ class Split:
             )
 
     @property
+    def shared(self) -> list[str]:
+        """The speakers of the test part whom train or dev know as well; empty unless `shared_speakers`."""
+        return sorted(set(self.test["speaker"]) & {*self.train["speaker"], *self.dev["speaker"]})
+
+    @property
     def ids(self) -> dict[str, list[str]]:
         """The utterance ids of each part."""
         return {"train": list(self.train["id"]), "dev": list(self.dev["id"]), "test": list(self.test["id"])}
+
+
+def shared_note(known: Collection[str], tested: Collection[str]) -> str:
+    """What a report has to say when a model is tested on speakers it knows.
+
+    Args:
+        known: the speakers of the test part whom the model knows from training or from choosing the epoch
+        tested: all speakers of the test part
+    """
+    return (
+        f"NOT speaker-independent: {len(set(known))} of the {len(set(tested))} speakers tested on were trained on as "
+        f"well (--split.shared_speakers). Compare these figures only with others on the same folds; they say nothing "
+        f"about speakers the model hasn't heard."
+    )
 
 
 def make_splits(
@@ -125,9 +155,14 @@ def make_splits(
 
     Raises:
         SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers
-        ConfigError: `folds` is missing, or given with another protocol
+        ConfigError: `folds` is missing, or it or `shared_speakers` is given with another protocol
     """
     config = config or SplitConfig()
+    if config.shared_speakers and protocol != "folds":
+        raise ConfigError(
+            f"--split.shared_speakers is for published folds (--protocol folds), but the protocol is {protocol}, which "
+            f"keeps speakers apart: leave it out"
+        )
     if (folds is not None) != (protocol == "folds"):
         raise ConfigError(
             "--protocol folds needs --folds PATH, a folder of EmoBox's folds or a CSV file with the columns id and fold"
@@ -145,7 +180,7 @@ def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int)
     speakers = sorted(set(corpus["speaker"]))
     if protocol == "holdout":
         _need(speakers, 3, "a hold-out split (train, dev and test)")
-        return {"holdout": _draw(corpus, speakers, config.test, seed, f"split.test={config.test}", spare=2)}
+        return {"holdout": draw_speakers(corpus, speakers, config.test, seed, f"split.test={config.test}", spare=2)}
     if protocol == "loso":
         _need(speakers, 3, "leave-one-speaker-out (each fold needs train, dev and test)")
         return {speaker: {speaker} for speaker in speakers}
@@ -176,7 +211,7 @@ def _by_speaker(corpus: Dataset, name: str, test: set[str], config: SplitConfig,
     rest = sorted(set(corpus["speaker"]) - test)
     pool = _rows(corpus, "speaker", rest.__contains__)
     _need(rest, 2, f"the training side of split {name} (train and dev)")
-    dev = _draw(pool, rest, config.dev, seed, f"split.dev={config.dev}", spare=1)
+    dev = draw_speakers(pool, rest, config.dev, seed, f"split.dev={config.dev}", spare=1)
     return Split(
         train=_rows(pool, "speaker", lambda speaker: speaker not in dev),
         dev=_rows(pool, "speaker", dev.__contains__),
@@ -208,35 +243,18 @@ def _published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> S
     test = _rows(corpus, "id", fold.test.__contains__)
     pool = _rows(corpus, "id", fold.train.__contains__)
     if fold.dev:
-        return Split(pool, _rows(corpus, "id", fold.dev.__contains__), test, fold.name)
+        dev = _rows(corpus, "id", fold.dev.__contains__)
+        return Split(pool, dev, test, fold.name, shared_speakers=config.shared_speakers)
+    if config.shared_speakers and set(pool["speaker"]) & set(test["speaker"]):
+        # EmoBox takes a random fifth of the utterances; whole speakers would make another and smaller training part
+        chosen = draw_utterances(pool, config.dev, seed)
+        train, dev = (_rows(pool, "id", lambda name, side=side: (name in chosen) is side) for side in (False, True))
+        return Split(train, dev, test, fold.name, shared_speakers=True)
     speakers = sorted(set(pool["speaker"]))
     _need(speakers, 2, f"the training side of {fold.name} (train and dev)")
-    dev = _draw(pool, speakers, config.dev, seed, f"split.dev={config.dev}", spare=1)
+    dev = draw_speakers(pool, speakers, config.dev, seed, f"split.dev={config.dev}", spare=1)
     train = _rows(pool, "speaker", lambda speaker: speaker not in dev)
     return Split(train, _rows(pool, "speaker", dev.__contains__), test, fold.name)
-
-
-def _draw(corpus: Dataset, speakers: list[str], share: float, seed: int, what: str, *, spare: int) -> set[str]:
-    """A share of the speakers, such that they and the others each have every emotion where that can be had.
-
-    Small corpora have speakers who lack an emotion: of 200 seeded draws, the first whose both sides are complete.
-    """
-    size = max(1, round(share * len(speakers)))
-    if len(speakers) - size < spare:
-        raise SplitError(f"{what} takes {size} of {len(speakers)} speakers and leaves too few to train on: lower it")
-    emotions: dict[str, set[str]] = {speaker: set() for speaker in speakers}
-    for speaker, emotion in zip(corpus["speaker"], corpus["emotion"], strict=True):
-        if speaker in emotions:
-            emotions[speaker].add(emotion)
-    everything = set().union(*emotions.values())
-    generator = np.random.default_rng(seed)
-    draws = [generator.permutation(speakers).tolist() for _ in range(200)]
-
-    def missing(draw: list[str]) -> int:
-        drawn, left = (set().union(*(emotions[speaker] for speaker in side)) for side in (draw[:size], draw[size:]))
-        return len(everything - drawn) + 100 * len(everything - left)  # the side that is trained on comes first
-
-    return set(min(draws, key=missing)[:size])
 
 
 def _rows(corpus: Dataset, column: str, wanted: Callable[[str], bool]) -> Dataset:

@@ -1,13 +1,22 @@
-"""Encoders: pretrained networks from 16 kHz audio to layers of frame states."""
+"""Encoders: from 16 kHz audio to layers of frame states, by pretrained networks or computed features."""
 
 from ser_tl.encoders.base import FAMILIES as FAMILIES
 from ser_tl.encoders.base import Block as Block
 from ser_tl.encoders.base import Encoder as Encoder
 from ser_tl.encoders.base import Hidden as Hidden
+from ser_tl.encoders.base import chosen_layers as chosen_layers
 from ser_tl.encoders.base import is_frozen as is_frozen
 from ser_tl.encoders.base import parameter_count as parameter_count
 from ser_tl.encoders.catalogue import ENCODERS as ENCODERS
 from ser_tl.encoders.catalogue import EncoderCard as EncoderCard
 from ser_tl.encoders.catalogue import load_encoder as load_encoder
+from ser_tl.encoders.egemaps import EGeMAPS as EGeMAPS
+from ser_tl.encoders.fused import Fused as Fused
+from ser_tl.encoders.prosody import Prosody as Prosody
+from ser_tl.encoders.soundnet import SoundNet as SoundNet
+from ser_tl.encoders.soundnet_weights import convert_sound8 as convert_sound8
+from ser_tl.encoders.spectral import MFCC as MFCC
+from ser_tl.encoders.spectral import LogMel as LogMel
 from ser_tl.encoders.speech_ssl import SpeechSSL as SpeechSSL
+from ser_tl.encoders.vggish import VGGish as VGGish
 from ser_tl.encoders.whisper import Whisper as Whisper

@@ -8,12 +8,13 @@ parameters requires a gradient is frozen, stays in evaluation mode and keeps no 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
+from ser_tl.errors import ConfigError
 from ser_tl.registry import Registry
 
 FAMILIES: Registry[type["Encoder"]] = Registry("encoder family")
@@ -61,6 +62,11 @@ class Encoder(nn.Module, ABC):
     frame_rate: float
     max_seconds: float | None = None
 
+    @property
+    def sources(self) -> list[int]:
+        """Channels of each encoder that this one is made of, in the order in which they stand in a state."""
+        return [self.dim]
+
     @abstractmethod
     def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
         """Encodes padded clips; what stands behind a clip's length never changes its states."""
@@ -68,6 +74,15 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def blocks(self) -> list[Block]:
         """All parameters, each in one block, input side first; none where features are computed without weights."""
+
+    def blocks_below(self, layer: int) -> list[Block]:
+        """The blocks that a state depends on, input side first.
+
+        Args:
+            layer: the state's place, from 0
+        """
+        blocks = self.blocks()
+        return blocks[: len(blocks) - (self.num_states - 1) + layer]
 
     @property
     @abstractmethod
@@ -95,6 +110,28 @@ class Encoder(nn.Module, ABC):
             if is_frozen(block.modules):
                 block.modules.eval()
         return self
+
+
+def chosen_layers(num_states: int, layers: Sequence[int] | None) -> list[int]:
+    """Which of an encoder's states are used, counted from the start.
+
+    Args:
+        num_states: states there are, L
+        layers: the wish, negative from the end; all if None
+
+    Raises:
+        ConfigError: a layer that the encoder doesn't have, or one named twice
+    """
+    wanted = list(range(num_states)) if layers is None else list(layers)
+    if not wanted or any(not -num_states <= layer < num_states for layer in wanted):
+        raise ConfigError(
+            f"model.layers is {wanted}: the encoder has {num_states} layers of states, numbered 0 to "
+            f"{num_states - 1} (or -{num_states} to -1); name at least one of them"
+        )
+    chosen = [layer % num_states for layer in wanted]
+    if len(set(chosen)) < len(chosen):
+        raise ConfigError(f"model.layers is {wanted}: it names a layer twice")
+    return chosen
 
 
 def is_frozen(module: nn.Module) -> bool:

@@ -1,6 +1,8 @@
 """Encoders by name: bundled ones, computed features, short names for well-known hub ids, any folder, any hub id.
 
     load_encoder("wav2vec2-mini" | "mfcc" | "hubert-base" | "org/name" | "/a/folder", hop=0.01) -> Encoder
+
+A file of published weights stands for an encoder as well (SoundNet's sound8.npy, VGGish's .pth).
 """
 
 import inspect
@@ -11,6 +13,7 @@ from typing import Any
 
 from ser_tl.assets import asset
 from ser_tl.encoders.base import FAMILIES, Encoder
+from ser_tl.encoders.fused import Fused
 from ser_tl.encoders.pretrained import model_type
 from ser_tl.errors import EncoderError, UnknownNameError
 from ser_tl.registry import Registry
@@ -21,13 +24,13 @@ class EncoderCard:
     """What is known of a named encoder before it is loaded.
 
     Args:
-        source: a hub id, or the folder among the bundled assets; empty where nothing is loaded
+        source: a hub id, or the folder among the bundled assets; empty where nothing is loaded or the user brings it
         family: the `model_type` of its checkpoint
         dim: channels of a state, D
         layers: layers above what makes the first state
         parameters: of the encoder, in millions
-        licence: of the weights
-        bundled: whether the weights are part of ser_tl
+        licence: of the weights, or of what computes the features
+        bundled: whether all it needs is part of ser_tl
         options: of `FAMILIES[family].from_pretrained`, where they differ from its defaults
     """
 
@@ -40,6 +43,8 @@ class EncoderCard:
     bundled: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
+
+_OPENSMILE = "openSMILE's: non-commercial"
 
 ENCODERS: Registry[EncoderCard] = Registry("encoder")
 """The encoders that have a short name."""
@@ -57,32 +62,47 @@ for _name, _card in {
     "whisper-tiny.en": EncoderCard("openai/whisper-tiny.en", "whisper", 384, 4, 7.6, "MIT"),
     "whisper-base": EncoderCard("openai/whisper-base", "whisper", 512, 6, 19.8, "MIT"),
     "whisper-small": EncoderCard("openai/whisper-small", "whisper", 768, 12, 87.0, "MIT"),
+    "soundnet": EncoderCard("soundnet8", "soundnet", 384, 0, 0.2, "MIT", bundled=True),
+    "vggish": EncoderCard("", "vggish", 128, 0, 72.1, "Apache-2.0"),  # weights to be brought: its error tells how
+    "mfcc": EncoderCard("", "mfcc", 39, 0, 0.0, "none needed", bundled=True),
+    "logmel-40": EncoderCard("", "logmel", 40, 0, 0.0, "none needed", bundled=True, options={"bands": 40}),
+    "logmel-64": EncoderCard("", "logmel", 64, 0, 0.0, "none needed", bundled=True, options={"bands": 64}),
+    "prosody": EncoderCard("", "prosody", 10, 0, 0.0, "none needed", bundled=True),
+    "egemaps": EncoderCard("", "egemaps", 88, 0, 0.0, _OPENSMILE, options={"level": "functionals"}),
+    "egemaps-lld": EncoderCard("", "egemaps", 25, 0, 0.0, _OPENSMILE, options={"level": "lld"}),
 }.items():
     ENCODERS.register(_name)(_card)
 
+_FILES = {".npy": "soundnet", ".pth": "vggish", ".pt": "vggish"}  # by suffix: published as one file
+
 
 def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encoder:  # noqa: ANN401
-    """The encoder of a short name, a local folder or a hub id.
+    """The encoder of a short name, a local folder or a hub id; several of them, joined by +, as one.
 
     Args:
-        name: see `ENCODERS`, or a folder or hub id whose config.json has a `model_type` of `FAMILIES`
+        name: see `ENCODERS`, or a folder or hub id whose config.json has a `model_type` of `FAMILIES`, or a file of
+            published weights (SoundNet's .npy, VGGish's .pth)
         pretrained: False keeps the architecture and starts from random weights, the control of what pretraining gives
-        options: of the family's `from_pretrained`
+        options: of the family's `from_pretrained`; of several encoders `layers`, a list of layers for each
 
     Raises:
         EncoderError: the encoder can't be found, loaded, has another architecture, or has no such option
     """
+    if "+" in name and not Path(name).is_dir():
+        layers = options.pop("layers", None)
+        _check_options(name, lambda *, layers: layers, options)
+        return Fused([load_encoder(part, pretrained=pretrained) for part in name.split("+")], layers)
     source = name
     if name in ENCODERS:
         card = ENCODERS[name]
-        source = str(asset(card.source)) if card.bundled else card.source
+        source = str(asset(card.source)) if card.bundled and card.source else card.source
         options = card.options | options
-    elif "/" not in name and not Path(name).is_dir():
+    elif "/" not in name and not Path(name).is_dir() and Path(name).suffix not in _FILES:
         try:
             ENCODERS[name]  # a bare word is no folder here and no hub id: tell the near names
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}. A folder (./{name}) or a hub id (org/{name}) works as well") from None
-    family = ENCODERS[name].family if name in ENCODERS else model_type(source)
+    family = ENCODERS[name].family if name in ENCODERS else _family(source)
     if family not in FAMILIES:
         raise EncoderError(f"--encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
     _check_options(name, FAMILIES[family].from_pretrained, options)
@@ -90,7 +110,12 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
     return encoder if pretrained else FAMILIES[family].from_config(encoder.config)
 
 
-def _check_options(name: str, build: Callable[..., Encoder], options: dict[str, Any]) -> None:
+def _family(source: str) -> str:
+    path = Path(source).expanduser()
+    return _FILES[path.suffix] if path.suffix in _FILES and not path.is_dir() else model_type(source)
+
+
+def _check_options(name: str, build: Callable[..., Any], options: dict[str, Any]) -> None:
     known = [item.name for item in inspect.signature(build).parameters.values() if item.kind is item.KEYWORD_ONLY]
     unknown = sorted(set(options) - set(known))
     if unknown:

@@ -5,10 +5,12 @@ Knows where checkpoints come from, and nothing of what an encoder is.
 
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from transformers import AutoFeatureExtractor, PretrainedConfig
+from transformers.utils import cached_file
 
 from ser_tl.errors import EncoderError, listing
 
@@ -53,6 +55,15 @@ def model_type(source: str) -> str:
     return _attempt(read, _where(source))
 
 
+def weights_file(source: str) -> Path:
+    """The model.safetensors of a local folder or a hub id.
+
+    Raises:
+        EncoderError: no such folder, not to be had offline, or no such file in it
+    """
+    return Path(_attempt(lambda where: cached_file(where, "model.safetensors"), _where(source)))
+
+
 def _where(source: str) -> str:
     folder = Path(source).expanduser()
     if source.startswith((".", "/", "~")) and not folder.is_dir():
@@ -63,12 +74,17 @@ def _where(source: str) -> str:
 def _attempt(load: Callable[..., Any], where: str, **options: Any) -> Any:  # noqa: ANN401
     try:
         return load(where, **options)
+    except UnpicklingError as error:
+        raise EncoderError(
+            f"--encoder {where}: its pytorch_model.bin holds more than tensors, or is damaged. A pickle can hold any "
+            f"code, and none of it was run: get the checkpoint as model.safetensors"
+        ) from error
     except Exception as error:  # transformers lets errors of many libraries through
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if Path(where).is_dir():
             raise EncoderError(
                 f"--encoder {where}: this folder can't be loaded ({reason}). Expected config.json, "
-                f"preprocessor_config.json and model.safetensors in transformers' layout; found "
+                f"model.safetensors and, for transformers' families, preprocessor_config.json; found "
                 f"{', '.join(sorted(entry.name for entry in Path(where).iterdir())) or 'nothing'}"
             ) from error
         raise EncoderError(

@@ -1,14 +1,10 @@
-"""wav2vec 2.0, HuBERT, WavLM and data2vec-audio, through transformers.
+"""wav2vec 2.0, HuBERT, WavLM, UniSpeech-SAT and data2vec-audio, through transformers.
 
     waveform -> zero mean, unit variance of each clip -> convolutions -> projection -> transformer layers
 
-One class serves the four families: they share their parts' names. Each clip is normalised over its own samples, and
-attention is masked, so that for checkpoints whose convolutions use layer norm (`feat_extract_norm="layer"`: wav2vec 2.0
-large and XLSR, HuBERT large, WavLM large, wav2vec2-mini) a clip has the same states alone and padded.
-
-Known limit: checkpoints with group norm in the first convolution (`feat_extract_norm="group"`: wav2vec2-base,
-HuBERT-base, WavLM-base) take that norm's statistics over the padding too, and data2vec's stacked positional
-convolutions leak; for these a clip's states depend on the clips beside it. `exact_padding` tells which kind one has.
+One class serves the families that share their parts' names. Each clip is normalised over its own samples, and whatever
+mixes frames is masked (ser_tl.encoders.masked), so that a clip has the same states alone and padded, whichever norm its
+checkpoint's convolutions use.
 """
 
 from typing import Any, Self
@@ -17,21 +13,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
+from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.pretrained import load_pretrained
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
-_PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all four families
+_PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
 
 
 @FAMILIES.register("wav2vec2")
 @FAMILIES.register("hubert")
 @FAMILIES.register("wavlm")
+@FAMILIES.register("unispeech-sat")
 @FAMILIES.register("data2vec-audio")
 class SpeechSSL(Encoder):
-    """A self-supervised speech encoder (Baevski et al. 2020; Hsu et al. 2021; Chen et al. 2022; Baevski et al. 2022).
+    """A self-supervised speech encoder (Baevski et al. 2020, 2022; Hsu et al. 2021; Chen et al. 2022a, b).
 
     Args:
         model: the transformers model
@@ -43,8 +42,12 @@ class SpeechSSL(Encoder):
 
     def __init__(self, model: PreTrainedModel, *, normalise: bool) -> None:
         super().__init__()
-        self.model: Any = model  # the four families share names of parts, but no type that has them
+        self.model: Any = model  # the families share names of parts, but no type that has them
         self.normalise = normalise
+        self.model.masked_spec_embed = self.model.adapter = None  # never used here: DDP would wait for their gradients
+        for layer in self.model.encoder.layers:
+            if isinstance(layer.attention, WavLMAttention):
+                layer.attention.__class__ = MaskedAttention  # parameters, their names and values stay
         config = model.config
         self.family = config.model_type
         self.dim = config.hidden_size
@@ -73,12 +76,6 @@ class SpeechSSL(Encoder):
         """Architecture and normalisation."""
         return {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
 
-    @property
-    def exact_padding(self) -> bool:
-        """Whether padding never changes a clip's states (see the module's known limit)."""
-        config = self.model.config
-        return config.model_type != "data2vec-audio" and config.feat_extract_norm == "layer"
-
     def blocks(self) -> list[Block]:
         """Front end, positional convolution, then one block a transformer layer."""
         layers: list[list[nn.Module]] = [[layer] for layer in self.model.encoder.layers]
@@ -101,28 +98,32 @@ class SpeechSSL(Encoder):
         waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            features = self.model.feature_extractor(waveform).transpose(1, 2)
-            projected = self.model.feature_projection(features)
+            features, counts = convolve(
+                self.model.feature_extractor.conv_layers, waveform, lengths.clamp_min(self.min_samples)
+            )
+            projected = self.model.feature_projection(features.transpose(1, 2))
         frames = projected[0] if isinstance(projected, tuple) else projected  # HuBERT returns the frames alone
-        counts = self.model._get_feat_extract_output_lengths(lengths.clamp_min(self.min_samples))
         mask = frames_mask(counts, frames.shape[1])
         return Hidden(self._states(frames, mask), mask)
 
     def _states(self, frames: Tensor, mask: Tensor) -> Tensor:
         """What goes into the first layer and what comes out of each; the last after the final norm."""
-        states: list[Tensor] = []
-        first, *_ = layers = list(self.model.encoder.layers)
-        hooks = [first.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))]
-        hooks += [
-            layer.register_forward_hook(lambda _, __, out: states.append(out[0] if isinstance(out, tuple) else out))
-            for layer in layers
-        ]
-        try:
-            final: Tensor = self.model.encoder(frames, attention_mask=mask).last_hidden_state
-        finally:
-            for hook in hooks:
-                hook.remove()
-        states[-1] = final
+        encoder = self.model.encoder
+        frames = frames + positions(encoder.pos_conv_embed, frames, mask)
+        frames = encoder.dropout(frames if self._stable else encoder.layer_norm(frames))
+        states = [frames]
+        if self.family == "wavlm":
+            bias = None  # the first layer makes it, those above share it
+            for layer in encoder.layers:
+                frames, bias = layer(frames, attention_mask=mask, position_bias=bias)
+                states.append(frames)
+        else:
+            attend = create_bidirectional_mask(config=encoder.config, inputs_embeds=frames, attention_mask=mask)
+            for layer in encoder.layers:
+                frames = layer(frames, attention_mask=attend)
+                states.append(frames)
+        if self._stable:
+            states[-1] = encoder.layer_norm(frames)
         return torch.stack(states)
 
 

@@ -55,15 +55,45 @@ def speaker_interval(
     Raises:
         ConfigError: a level or a number of resamples that gives no interval, or a speaker without an utterance
     """
+    return _interval(counts[None], np.ones(1), level, resamples, seed)
+
+
+def paired_interval(
+    counts: np.ndarray, others: np.ndarray, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> Interval | None:
+    """The interval of one system's UAR minus another's, both tested on the same speakers.
+
+    The same speakers are drawn for both, so what makes a speaker hard for either cancels out.
+
+    Args:
+        counts: confusion matrices (S, C, C) of the one, one a speaker
+        others: of the other, the same speakers in the same order
+        level: nominal coverage, between 0 and 1
+        resamples: number of draws, R
+        seed: of the draws
+
+    Returns:
+        the interval, or None where there is one speaker only
+
+    Raises:
+        ConfigError: as for `speaker_interval`, or other speakers or numbers of utterances on the two sides
+    """
+    if counts.shape != others.shape or (counts.sum(axis=2) != others.sum(axis=2)).any():
+        raise ConfigError("two systems can be paired on the same utterances of the same speakers only")
+    return _interval(np.stack([counts, others]), np.array([1.0, -1.0]), level, resamples, seed)
+
+
+def _interval(counts: np.ndarray, signs: np.ndarray, level: float, resamples: int, seed: int) -> Interval | None:
+    """Of the signed sum of some systems' UAR; counts (systems, S, C, C)."""
     if not 0 < level < 1 or resamples < 1:
         raise ConfigError(f"found level={level}, resamples={resamples}; give 0 < level < 1 and at least one resample")
-    speakers, classes = counts.shape[:2]
-    if (counts.sum(axis=(1, 2)) == 0).any():
+    systems, speakers, classes = counts.shape[:3]
+    if (counts.sum(axis=(2, 3)) == 0).any():
         raise ConfigError("a speaker has an empty confusion matrix: leave speakers without utterances out")
     if speakers < 2:
         return None
     # How often each speaker is drawn is multinomial, so R draws are one product of (R, S) and (S, C * C).
     times = np.random.default_rng(seed).multinomial(speakers, np.full(speakers, 1 / speakers), size=resamples)
-    drawn = (times @ counts.reshape(speakers, -1)).reshape(resamples, classes, classes)
-    low, high = np.quantile(mean_recall(drawn), [(1 - level) / 2, (1 + level) / 2])
+    drawn = (times @ counts.reshape(systems, speakers, -1)).reshape(systems, resamples, classes, classes)
+    low, high = np.quantile(signs @ mean_recall(drawn), [(1 - level) / 2, (1 + level) / 2])
     return Interval(level=level, low=float(low), high=float(high), over="speakers", resamples=resamples)

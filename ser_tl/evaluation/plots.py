@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # matplotlib takes half a second to import, and few need it
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ser_tl.evaluation.comparison import Comparison
     from ser_tl.evaluation.report import Report
 
 _DPI = 150
@@ -118,6 +119,33 @@ def training_curves(history: Sequence[Mapping[str, Any]], path: str | Path) -> N
         if best is not None:
             axes.axvline(epochs[best], color=_BEST, linestyle="--", linewidth=1.2, zorder=1.5)
         _legend(axes)
+    _write(figure, path)
+
+
+def comparison_picture(comparison: "Comparison", path: str | Path) -> None:
+    """Draws each system's UAR with its interval, the best at the top.
+
+    Args:
+        comparison: what to draw
+        path: the file to write, .png, .svg or .pdf
+    """
+    rows = list(reversed(comparison.rows))
+    figure = _canvas(7.5, 1.2 + 0.42 * len(rows))  # inches
+    axes = figure.add_subplot()
+    for place, row in enumerate(rows):
+        colour = _BEST if row is comparison.rows[0] else _DEV
+        if row.low is not None and row.high is not None:
+            axes.plot([100 * row.low, 100 * row.high], [place, place], color=colour, linewidth=2, alpha=0.6)
+        axes.plot(100 * row.uar, place, marker="o", color=colour)
+        axes.annotate(
+            percent(row.uar), (100 * row.uar, place), (0, 6), textcoords="offset points", ha="center", fontsize=8
+        )
+    axes.set_yticks(range(len(rows)), [row.system for row in rows], parse_math=False)
+    axes.set(xlabel="UAR in %, 95 % interval over speakers", ylim=(-0.6, len(rows) - 0.2))
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.suptitle("\n".join(textwrap.wrap(comparison.title, 90)), fontsize=10, parse_math=False)
     _write(figure, path)
 
 

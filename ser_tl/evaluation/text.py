@@ -22,6 +22,11 @@ def percent(fraction: float | None) -> str:
     return UNDEFINED if fraction is None else f"{100 * fraction:.1f}"
 
 
+def interval_cell(low: float | None, high: float | None) -> str:
+    """An interval's ends, for a table; a dash where there is none."""
+    return UNDEFINED if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+
 def interval_text(report: "Report") -> str:
     """The interval of the UAR in words, or why there is none."""
     if report.interval is None:
@@ -66,17 +71,17 @@ def markdown(report: "Report") -> str:
         parts += ["## Folds", *(f"{line}." for line in _folds_sentence(report)), _fold_table(report)]
     parts += [
         "## Classes",
-        _table(["class", "recall %", "precision %", "F1 %", "utterances"], _class_rows(report)),
+        table(["class", "recall %", "precision %", "F1 %", "utterances"], _class_rows(report)),
         "## Confusion",
         "Rows are references, columns predictions.",
         "![Confusion matrix](confusion.png)",
-        _table(["", *labels], counts),
+        table(["", *labels], counts),
         "## Speakers",
         *_speakers(report.per_speaker),
     ]
     if report.facts:
         facts = [[name, _fact(value)] for name, value in report.facts.items()]
-        parts += ["## Facts", _table(["fact", "value"], facts, rest="---")]
+        parts += ["## Facts", table(["fact", "value"], facts, rest="---")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -115,7 +120,7 @@ def _fold_table(report: "Report") -> str:
         [name, *(percent(getattr(fold.scores, figure)) for figure in _FIGURES), str(fold.support)]
         for name, fold in report.folds.items()
     ]
-    return _table(["fold", *(f"{name} %" for name in _FIGURES.values()), "utterances"], rows)
+    return table(["fold", *(f"{name} %" for name in _FIGURES.values()), "utterances"], rows)
 
 
 def _class_rows(report: "Report") -> list[list[str]]:
@@ -131,14 +136,15 @@ def _speakers(per_speaker: Mapping[str, Mapping[str, float]]) -> list[str]:
     said = "Hardest first; a speaker's UAR is over the classes that the speaker has."
     if len(per_speaker) > len(rows):
         said += f" The {len(rows)} hardest of {len(per_speaker)}; report.json has them all."
-    return [said, _table(["speaker", "UAR %", "WAR %", "utterances"], rows)]
+    return [said, table(["speaker", "UAR %", "WAR %", "utterances"], rows)]
 
 
 def _fact(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, rest: str = "---:") -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, rest: str = "---:") -> str:
+    """A Markdown table, the first column to the left, the others aligned as `rest` says."""
     aligned = ["---", *(rest for _ in header[1:])]  # numbers stand to the right
     lines = [[_cell(text) for text in row] for row in [header, *rows]]
     lines.insert(1, aligned)

@@ -31,6 +31,9 @@ class TrainConfig:
         threads: CPU threads of each process; 0 leaves it to OMP_NUM_THREADS, or shares out all cores where `accelerate
             launch` has set that to its own default of 1
         workers: processes that decode audio beside each training process
+        cache: keep on disk what a frozen encoder makes of each clip, and read it from then on ($SER_TL_CACHE, or ser_tl
+            in the user's cache folder; `ser-tl cache` shows it)
+        cache_gib: the most that may lie there, in GiB
         tracker: where curves go: `tensorboard`, or another of Accelerate's trackers if it is installed; `none`
     """
 
@@ -52,6 +55,8 @@ class TrainConfig:
     save_every: int = 0
     threads: int = 0
     workers: int = 0
+    cache: bool = True
+    cache_gib: float = 20.0
     tracker: str = "tensorboard"
 
     def __post_init__(self) -> None:
@@ -61,7 +66,7 @@ class TrainConfig:
         for name in ("weight_decay", "clip", "patience", "save_every", "threads", "workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}: expected 0 or more")
-        for name in ("learning_rate", "encoder_learning_rate", "batch_seconds"):
+        for name in ("learning_rate", "encoder_learning_rate", "batch_seconds", "cache_gib"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}: expected more than 0")
         for name in ("warmup", "label_smoothing"):

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from datasets import Dataset
 
-from ser_tl.data.batching import Utterances, by_utterance, plan_batches
+from ser_tl.data.batching import Clips, by_utterance, plan_batches
 from ser_tl.evaluation import Predictions
 from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel
@@ -23,20 +23,20 @@ from ser_tl.training.processes import own_batches
 
 @torch.no_grad()
 def predict_corpus(
-    model: EmotionModel, corpus: Dataset, accelerator: Accelerator, config: TrainConfig
+    model: EmotionModel, corpus: Dataset, clips: Clips, accelerator: Accelerator, config: TrainConfig
 ) -> tuple[Predictions, float]:
     """Every process calls it and gets the whole.
 
     Args:
         model: moved to the accelerator's device and put into evaluation mode
         corpus: rows with the columns of `data.schema`
+        clips: all of the corpus, for evaluation
         accelerator: whose processes share the work, in its precision
         config: batch size and workers
 
     Returns:
         The predictions in the corpus' order, and the mean cross-entropy over the windows.
     """
-    clips = Utterances(corpus, model.labels, model.audio, training=False)
     plan = plan_batches(clips.seconds, config.batch_seconds, processes=accelerator.num_processes)
     model.to(accelerator.device).eval()
     found: list[tuple[str, list[float], float]] = []

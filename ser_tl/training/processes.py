@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 
-from ser_tl.data.batching import Batch, Plan, Utterances, loader
+from ser_tl.data.batching import Batch, Clips, Plan, loader
 from ser_tl.errors import ConfigError
 from ser_tl.training.config import TrainConfig
 
@@ -71,7 +71,7 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
         ) from error
 
 
-def own_batches(clips: Utterances, plan: Plan, accelerator: Accelerator, workers: int = 0) -> Iterator[Batch]:
+def own_batches(clips: Clips, plan: Plan, accelerator: Accelerator, workers: int = 0) -> Iterator[Batch]:
     """This process' batches of a plan, on its device."""
     for batch in loader(clips, plan, process=accelerator.process_index, workers=workers):
         yield batch.to(accelerator.device)

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from accelerate import Accelerator
-from datasets import Dataset
 from torch import Tensor
 
-from ser_tl.data.batching import Batch, Utterances, plan_batches
+from ser_tl.data.batching import Batch, Clips, plan_batches
 from ser_tl.model import EmotionModel
 from ser_tl.pooling import Standardise
 from ser_tl.training.config import TrainConfig
@@ -26,20 +25,19 @@ SAMPLE_SECONDS = 600.0
 
 @torch.no_grad()
 def fit_statistics(
-    model: EmotionModel, train: Dataset, accelerator: Accelerator, config: TrainConfig, *, seed: int
+    model: EmotionModel, clips: Clips, accelerator: Accelerator, config: TrainConfig, *, seed: int
 ) -> None:
     """Sets what the model's `Standardise` modules take out. Every process calls it and gets the same values.
 
     Args:
         model: the model, on the accelerator's device
-        train: the training part
+        clips: the training part, as it is in evaluation
         accelerator: whose processes share the work
         config: batch size and workers
         seed: chooses the sample
     """
     if not model.config.standardise:
         return
-    clips = Utterances(train, model.labels, model.audio, training=False)
     seconds = clips.seconds
     sample = _sample(seconds, seed)
     within = [seconds[clip] for clip in sample]
@@ -48,7 +46,7 @@ def fit_statistics(
     model.eval()
 
     def states(batch: Batch) -> Tensor:
-        hidden = model.encoder(batch.waveform, batch.lengths)
+        hidden = model.states(batch)
         return hidden.states[:, hidden.mask].transpose(0, 1)[:, :, None, None]  # (frames, L, 1, 1, D)
 
     def embeddings(batch: Batch) -> Tensor:

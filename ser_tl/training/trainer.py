@@ -24,11 +24,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ser_tl.data import schema
-from ser_tl.data.batching import Utterances, plan_batches
+from ser_tl.data.batching import Clips, Utterances, plan_batches
+from ser_tl.encoders import parameter_count
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.losses import class_weights, cross_entropy
 from ser_tl.model import EmotionModel
+from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.inference import predict_corpus
@@ -99,9 +101,8 @@ class Trainer:
             CheckpointError: the training state can't be used
         """
         self._check_labels(train, dev)
-        clips = Utterances(train, self.model.labels, self.model.audio, training=True, seed=self.seed)
-        if len(clips) < self.accelerator.num_processes:
-            raise ConfigError(f"{len(clips)} training utterances can't feed {self.accelerator.num_processes} processes")
+        if len(train) < self.accelerator.num_processes:
+            raise ConfigError(f"{len(train)} training utterances can't feed {self.accelerator.num_processes} processes")
         self.strategy.prepare(self.model)
         groups = self.strategy.param_groups(
             self.model, Rates(self.config.learning_rate, self.config.encoder_learning_rate)
@@ -109,13 +110,14 @@ class Trainer:
         peaks = [group["lr"] for group in groups]
         optimizer = OPTIMIZERS[self.config.optimizer](groups, weight_decay=self.config.weight_decay)
         wrapped, optimizer = self.accelerator.prepare(self.model, optimizer)
+        clips, dev_clips = self._clips(train, training=True), self._clips(dev)
         states = None if self.folder is None else TrainingStates(self.folder / "states", self.accelerator)
         progress, best = Progress(), None
         loaded = states.load() if resume and states is not None else None
         if loaded is not None:
             progress, best = loaded
         else:
-            fit_statistics(self.model, train, self.accelerator, self.config, seed=self.seed)
+            fit_statistics(self.model, self._clips(train), self.accelerator, self.config, seed=self.seed)
         if self.tracked:
             self.accelerator.init_trackers("curves")
         weights = class_weights(train["emotion"], self.model.labels) if self.config.class_weights else None
@@ -123,7 +125,7 @@ class Trainer:
         while not progress.finished:
             self.strategy.on_epoch_start(self.model, progress.epoch)
             self._epoch(wrapped, optimizer, peaks, clips, weights, progress, best, states)
-            record = self._record(progress, optimizer) | self._score(dev)
+            record = self._record(progress, optimizer) | self._score(dev, dev_clips)
             if progress.end_epoch(record, self.config):
                 best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
             self._track(progress)
@@ -144,7 +146,7 @@ class Trainer:
         wrapped: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
         peaks: list[float],
-        clips: Utterances,
+        clips: Clips,
         weights: Tensor | None,
         progress: Progress,
         best: dict[str, Tensor] | None,
@@ -223,8 +225,19 @@ class Trainer:
             "audio_seconds_per_second": progress.audio_seconds / progress.seconds,
         }
 
-    def _score(self, dev: Dataset) -> dict[str, float]:
-        predictions, loss = predict_corpus(self.model, dev, self.accelerator, self.config)
+    def _clips(self, corpus: Dataset, *, training: bool = False) -> Clips:
+        """The corpus' clips: what the encoder makes of them if it never moves, else their audio.
+
+        Every process calls it.
+        """
+        clips = Utterances(corpus, self.model.labels, self.model.audio, training=training, seed=self.seed)
+        moving = parameter_count(block.modules for block in self.strategy.may_move(self.model))
+        if moving or not self.config.cache:
+            return clips
+        return FeatureCache(gib=self.config.cache_gib).fill(clips, self.model, self.accelerator, self.config)
+
+    def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
+        predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)
         found = Scores.of(confusion(predictions.references, predictions.predictions, predictions.labels))
         return {"dev_loss": loss, "dev_uar": found.uar, "dev_war": found.war}
 
@@ -261,7 +274,7 @@ class Trainer:
                 f"score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
                 f"runs/NAME/split.json), or on another corpus\n{listing(known)}"
             )
-        predictions, _ = predict_corpus(self.model, test, self.accelerator, self.config)
+        predictions, _ = predict_corpus(self.model, test, self._clips(test), self.accelerator, self.config)
         return Report.of(predictions, title=title, notes=notes, facts=self.facts)
 
     def _check_labels(self, train: Dataset, dev: Dataset) -> None:

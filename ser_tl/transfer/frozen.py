@@ -1,5 +1,6 @@
 """Only the head learns: the encoder is a fixed feature extractor, run without a graph."""
 
+from ser_tl.encoders import Block
 from ser_tl.model import EmotionModel
 from ser_tl.transfer.strategy import STRATEGIES, Strategy
 
@@ -7,6 +8,10 @@ from ser_tl.transfer.strategy import STRATEGIES, Strategy
 @STRATEGIES.register("frozen")
 class Frozen(Strategy):
     """Everything above the encoder moves, the encoder does not."""
+
+    def may_move(self, model: EmotionModel) -> list[Block]:  # noqa: ARG002
+        """No block."""
+        return []
 
     def prepare(self, model: EmotionModel) -> None:
         """Freezes the encoder."""

@@ -1,5 +1,6 @@
 """The encoder's top blocks learn with the head; those below stay as they were pretrained."""
 
+from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.transfer.strategy import STRATEGIES, Strategy, set_moving
@@ -13,7 +14,7 @@ class Partial(Strategy):
         unfreeze: number of blocks, counted from the highest layer that the layer mix uses
 
     Raises:
-        ConfigError: fewer than one block, or (in `prepare`) more than the encoder has
+        ConfigError: fewer than one block, or (later on) more than the encoder has
     """
 
     def __init__(self, unfreeze: int | None = None) -> None:
@@ -21,14 +22,19 @@ class Partial(Strategy):
         if self.unfreeze < 1:
             raise ConfigError(f"--unfreeze {unfreeze}: expected 1 or more; --strategy frozen moves none")
 
-    def prepare(self, model: EmotionModel) -> None:
-        """Freezes all but the top blocks."""
+    def may_move(self, model: EmotionModel) -> list[Block]:
+        """The top blocks."""
         blocks = model.trainable_blocks()
         if self.unfreeze > len(blocks):
             raise ConfigError(
                 f"--unfreeze {self.unfreeze}: the encoder has {len(blocks)} blocks that reach the head "
                 f"({', '.join(block.name for block in blocks)}); --strategy full moves all of them"
             )
+        return blocks[-self.unfreeze :]
+
+    def prepare(self, model: EmotionModel) -> None:
+        """Freezes all but the top blocks."""
+        moving = self.may_move(model)
         model.requires_grad_(True)
         model.encoder.requires_grad_(False)
-        set_moving((block.modules for block in blocks[-self.unfreeze :]), True)
+        set_moving((block.modules for block in moving), True)

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ser_tl.data.batching import Batch
+from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel, Output
 from ser_tl.registry import Registry
@@ -50,6 +51,10 @@ class Strategy(ABC):
     @abstractmethod
     def prepare(self, model: EmotionModel) -> None:
         """Sets `requires_grad` of every parameter, before the optimizer is made."""
+
+    def may_move(self, model: EmotionModel) -> list[Block]:
+        """The encoder's blocks that move at any time in the training: what stays below them can be computed once."""
+        return model.trainable_blocks()
 
     def param_groups(self, model: EmotionModel, rates: Rates) -> list[dict[str, Any]]:
         """The optimizer's groups: `params`, `lr`, and `name` for the records.

@@ -45,3 +45,29 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def stubs(tmp_path: Path) -> Callable[[Iterable[str]], Path]:
+    """Makes a folder with these files, which hold their own names, since readers never open audio; gives the folder."""
+
+    def make(names: Iterable[str]) -> Path:
+        root = tmp_path / "corpus"
+        for name in names:
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def listed(shared: Callable[[str], Path]) -> Callable[[str], list[str]]:
+    """The paths of a corpus that can't be had here, from its listing in ../shared; skips the test without it."""
+
+    def paths(name: str) -> list[str]:
+        lines = shared(f"listings/{name}.tsv").read_text("utf-8").splitlines()
+        return [line.split("\t")[0] for line in lines[1:]]
+
+    return paths

@@ -87,6 +87,6 @@ def test_assets_are_there_with_their_notice():
         "config.json", "model.safetensors", "preprocessor_config.json"
     }  # fmt: skip
     notice = (asset("emodb_mini").parent / "NOTICE.md").read_text("utf-8")
-    assert all(f"## {name}:" in notice for name in ("emodb_mini", "wav2vec2_mini"))
-    with pytest.raises(UnknownNameError, match="known are emodb_mini, wav2vec2_mini"):
+    assert all(f"## {name}:" in notice for name in ("emodb_mini", "soundnet8", "wav2vec2_mini"))
+    with pytest.raises(UnknownNameError, match="known are emodb_mini, soundnet8, wav2vec2_mini"):
         asset("emodb")

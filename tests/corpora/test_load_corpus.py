@@ -14,7 +14,22 @@ BROUGHT = [name for name, reader in CORPORA.items() if not reader.bundled]
 
 
 def test_the_readers_are_registered_with_their_facts():
-    assert set(CORPORA) == {"ravdess", "emodb", "emodb-mini", "csv", "jsonl", "emobox"}
+    assert set(CORPORA) == {
+        *(
+            "casia",
+            "cremad",
+            "emodb",
+            "emodb-mini",
+            "emotale",
+            "emovo",
+            "iemocap",
+            "iemocap-4",
+            "iemocap-5",
+            "iemocap-6",
+        ),
+        *("mesd", "nemo", "ravdess", "savee", "shemo", "tess", "urdu"),
+        *("audformat", "csv", "emobox", "folder", "huggingface", "jsonl"),
+    }
     for name, reader in CORPORA.items():
         assert reader.name == name
         assert all((reader.title, reader.licence, reader.layout))
@@ -102,3 +117,11 @@ def test_the_mapping_of_emotions_is_applied(tree):
     assert set(REQUIRED) <= set(corpus.column_names)
     with pytest.raises(ConfigError, match="surprise, which no utterance has"):
         load_corpus("emodb", root, emotions=EmotionMap(drop=["surprise"]))
+
+
+def test_columns_are_for_readers_that_have_some(tree):
+    takers = [name for name, reader in CORPORA.items() if reader.takes_columns]
+    assert set(takers) == {"audformat", "csv", "huggingface", "jsonl"}
+    with pytest.raises(ConfigError, match=r"the corpus emodb has no columns to name: leave --columns out, .* csv"):
+        load_corpus("emodb", tree(["03a01Fa.wav"]), columns={"emotion": "label"})
+    assert [name for name, reader in CORPORA.items() if reader.takes_ids] == ["huggingface"]

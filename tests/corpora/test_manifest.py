@@ -7,7 +7,7 @@ import pytest
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.errors import CorpusError
+from ser_tl.errors import ConfigError, CorpusError
 
 
 @pytest.fixture
@@ -155,3 +155,29 @@ def test_a_folder_is_no_manifest(folder):
     with pytest.raises(CorpusError, match="--root has to be a manifest, a CSV file") as error:
         load_corpus("csv", folder)
     assert "a.wav" in str(error.value)
+
+
+def test_columns_of_other_names_are_given_their_meaning(folder):
+    path = csv(folder, "file,label,actor,id,valance", "a.wav,sad,anna,s1,3", "b/c.d.wav,angry,ben,s1,1")
+    columns = {"path": "file", "emotion": "label", "speaker": "actor", "session": "id", "valence": "valance"}
+    corpus = load_corpus("csv", path, columns=columns)
+    assert corpus["id"] == ["a", "b/c.d"]
+    assert corpus["emotion"] == ["sadness", "anger"]
+    assert corpus["speaker"] == ["anna", "ben"]
+    assert corpus["session"] == ["s1", "s1"]
+    assert corpus["valence"] == [3.0, 1.0]
+    rows = [{"file": "a.wav", "emotion": "sad", "speaker": "x", "truth": "angry"}]
+    corpus = load_corpus("jsonl", jsonl(folder, *rows), columns={"path": "file", "emotion": "truth"})
+    assert corpus["emotion"] == ["anger"]
+
+
+def test_columns_that_are_not_there_or_mean_nothing_are_refused(folder):
+    path = csv(folder, "path,label,speaker", "a.wav,sad,anna")
+    with pytest.raises(CorpusError, match=r"emotion are missing; found are 'path', 'label'.*--columns '{emotion: COL"):
+        load_corpus("csv", path)
+    with pytest.raises(CorpusError, match=r"names lable .for emotion., which isn't there; found are 'path', 'label'"):
+        load_corpus("csv", path, columns={"emotion": "lable"})
+    with pytest.raises(ConfigError, match=r"names label: a column can hold path, emotion.*'{emotion: label}'"):
+        load_corpus("csv", path, columns={"label": "emotion"})
+    with pytest.raises(CorpusError, match="speaker are missing"):
+        load_corpus("csv", path, columns={"emotion": "speaker"})

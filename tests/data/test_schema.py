@@ -1,7 +1,7 @@
 """A corpus is a plain Dataset with known columns, and rows that don't fit are refused."""
 
 import pytest
-from datasets import Audio, Dataset, concatenate_datasets, load_from_disk
+from datasets import Audio, Dataset, Features, Value, concatenate_datasets, load_from_disk
 
 from ser_tl.data.checks import content_keys, source
 from ser_tl.data.emotions import EmotionMap
@@ -139,3 +139,46 @@ def test_filtering_selecting_mapping_and_joining_are_the_librarys_own(row):
     louder = both.map(lambda one: {"arousal": (one["arousal"] or 0.0) + 1})
     assert louder["arousal"] == [5.0, 1.0]
     assert louder[1]["audio"]["path"] == str(row("c")["audio"])
+
+
+def test_votes_are_mapped_like_emotions(row):
+    rows = [
+        row("a", votes=["calm", "anger", "fear"]),
+        row("b", emotion="calm", votes=["fear"]),
+        row("c", emotion="fear", votes=["anger"]),
+        row("d"),
+    ]
+    corpus = build(rows, source="list", mapping=EmotionMap(merge={"low": ["calm"]}, drop=["fear"]))
+    assert corpus["id"] == ["a", "b", "d"]
+    assert corpus["emotion"] == ["anger", "low", "anger"]
+    assert corpus["votes"] == [["low", "anger"], None, None]
+
+
+def test_an_emotion_that_is_only_voted_for_can_be_mapped(row):
+    rows = [row("a", votes=["excitement"]), row("b")]
+    corpus = build(rows, source="list", mapping=EmotionMap(merge={"happiness": ["excitement"]}))
+    assert corpus["votes"] == [["happiness"], None]
+    assert "votes" not in build(rows, source="list", mapping=EmotionMap(drop=["excitement"])).column_names
+
+
+@pytest.fixture
+def carried():
+    """Three files' bytes, as a dataset carries them."""
+    features = Features({"audio": {"bytes": Value("binary"), "path": Value("string")}})
+    return Dataset.from_dict(
+        {"audio": [{"bytes": text, "path": None} for text in (b"a", b"b", b"c")]}, features=features
+    )
+
+
+def test_a_corpus_may_carry_the_bytes_of_its_files(row, carried, tmp_path):
+    rows = [{name: value for name, value in row(one).items() if name != "audio"} for one in "abc"]
+    rows[1]["emotion"] = "fear"
+    corpus = build(rows, source="set", audio=carried)
+    assert corpus.column_names == list(REQUIRED)
+    assert corpus.features["audio"] == Audio(decode=False)
+    assert [source(one) for one in corpus] == [b"a", b"b", b"c"]
+    part = build(rows, source="set", audio=carried, mapping=EmotionMap(drop=["fear"]))
+    assert part["id"] == ["a", "c"]
+    assert [source(one) for one in part] == [b"a", b"c"]
+    part.save_to_disk(tmp_path / "saved")
+    assert load_from_disk(tmp_path / "saved").to_list() == part.to_list()

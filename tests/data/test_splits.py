@@ -6,11 +6,13 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from datasets import concatenate_datasets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data import splits
+from ser_tl.data.folds import read_folds
 from ser_tl.data.schema import build
 from ser_tl.data.splits import Split, SplitConfig, make_splits
 from ser_tl.errors import ConfigError, SplitError
@@ -301,8 +303,70 @@ def test_folds_and_protocol_belong_together(even, tmp_path):
 
 def test_emobox_folds_of_emodb_are_refused_for_they_share_speakers(shared):
     corpus = load_corpus("emodb", shared("corpora/emodb"))
-    with pytest.raises(SplitError, match=r"split fold_1: \d+ speakers are in both train and test"):
+    with pytest.raises(SplitError, match=r"split fold_1: \d+ speakers are in both .*--split.shared_speakers true"):
         make_splits(corpus, "folds", folds=shared("listings/emobox/emodb"))
+
+
+def test_emobox_folds_of_emodb_are_made_when_asked_for(shared):
+    corpus = load_corpus("emodb", shared("corpora/emodb"))
+    folder = shared("listings/emobox/emodb")
+    found = make_splits(corpus, "folds", SplitConfig(shared_speakers=True), folds=folder)
+    published = read_folds(folder)
+    assert [split.name for split in found] == [fold.name for fold in published]
+    for split, fold in zip(found, published, strict=True):
+        assert set(split.ids["test"]) == fold.test
+        assert {*split.ids["train"], *split.ids["dev"]} == fold.train
+        assert not set(split.ids["train"]) & set(split.ids["dev"])
+        assert 0.17 < len(split.dev) / len(fold.train) < 0.23
+        assert set(split.dev["emotion"]) == set(split.train["emotion"]) == set(corpus["emotion"])
+        assert split.shared == sorted(set(split.test["speaker"]))
+
+
+def test_leave_to_share_speakers_is_leave_for_nothing_else(corpus_of, tmp_path):
+    corpus = corpus_of([(speaker, emotion) for speaker in "ab" for emotion in [*EMOTIONS, *EMOTIONS, *EMOTIONS]])
+    lines = [f"u{place},one,{'test' if place % 9 < 3 else 'train'}" for place in range(18)]
+    path, config = folds_csv(tmp_path, *lines), SplitConfig(shared_speakers=True)
+    (split,) = make_splits(corpus, "folds", config, folds=path)
+    assert split.shared == ["a", "b"]
+    assert {part: len(ids) for part, ids in split.ids.items()} == {"train": 9, "dev": 3, "test": 6}
+    (again,) = make_splits(corpus.select(range(17, -1, -1)), "folds", config, folds=path)
+    assert {part: set(ids) for part, ids in again.ids.items()} == {part: set(ids) for part, ids in split.ids.items()}
+    others = [make_splits(corpus, "folds", config, folds=path, seed=seed)[0].ids["dev"] for seed in range(1, 6)]
+    assert any(ids != split.ids["dev"] for ids in others)
+    first = split.test.select([0])
+    with pytest.raises(SplitError, match="1 utterances of train and test are the very same audio"):
+        Split(split.train, split.dev, concatenate_datasets([split.train.select([0]), first]), shared_speakers=True)
+    with pytest.raises(SplitError, match="the dev part is empty"):
+        Split(split.train, split.dev.select([]), split.test, shared_speakers=True)
+
+
+def test_published_dev_parts_may_share_speakers_with_leave(corpus_of, tmp_path):
+    corpus = corpus_of([(speaker, emotion) for speaker in "abc" for emotion in [*EMOTIONS, *EMOTIONS, *EMOTIONS]])
+    parts = ["train", "dev", "test"]
+    path = folds_csv(tmp_path, *(f"u{place},one,{parts[place % 9 // 3]}" for place in range(27)))
+    with pytest.raises(SplitError, match="in both train and dev"):
+        make_splits(corpus, "folds", folds=path)
+    (split,) = make_splits(corpus, "folds", SplitConfig(shared_speakers=True), folds=path)
+    assert split.shared == [*"abc"]
+    assert len(split.train) == len(split.dev) == len(split.test) == 9
+
+
+def test_folds_that_keep_speakers_apart_stay_apart_with_leave(even, tmp_path):
+    path = folds_csv(tmp_path, *(f"u{n},one,{'test' if who in 'ef' else 'train'}" for n, (who, _) in enumerate(EVEN)))
+    found = [make_splits(even, "folds", SplitConfig(shared_speakers=leave), folds=path)[0] for leave in (False, True)]
+    assert found[0].ids == found[1].ids
+    assert found[1].shared == []
+
+
+def test_leave_to_share_speakers_is_for_folds_only(even):
+    with pytest.raises(ConfigError, match="shared_speakers is for published folds.*the protocol is loso.*leave it out"):
+        make_splits(even, "loso", SplitConfig(shared_speakers=True))
+
+
+def test_the_note_counts_the_speakers_and_says_what_it_means():
+    note = splits.shared_note(["a", "b"], ["a", "b", "c", "c"])
+    assert note.startswith("NOT speaker-independent: 2 of the 3 speakers tested on were trained on as well")
+    assert "--split.shared_speakers" in note
 
 
 def test_emobox_folds_of_ravdess_are_fine(shared):

@@ -30,7 +30,8 @@ def test_states_and_mask_have_the_shapes_that_the_encoder_tells(name):
     assert states.dtype == torch.float32
     assert mask.shape == (3, longest)
     assert mask.dtype == torch.bool
-    assert abs(longest - 5 * encoder.frame_rate) <= 2
+    if longest > 1:  # features of a whole clip have one frame, whatever their rate
+        assert abs(longest - 5 * encoder.frame_rate) <= 2
     assert states.isfinite().all()
 
 

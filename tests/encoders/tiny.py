@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from transformers import (
     HubertConfig,
     HubertModel,
     PreTrainedModel,
+    UniSpeechSatConfig,
+    UniSpeechSatModel,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2Model,
@@ -25,17 +28,22 @@ from transformers import (
     WhisperModel,
 )
 
-from ser_tl.encoders import Encoder, SpeechSSL, Whisper
+from ser_tl.encoders import Encoder, SoundNet, SpeechSSL, VGGish, Whisper, load_encoder
 
 DIM, LAYERS = 16, 3
 
 _STABLE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
+_BUCKETS = {"num_buckets": 16, "max_bucket_distance": 40}
 _SSL: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model, _STABLE),
     "wav2vec2-post-norm": (Wav2Vec2Config, Wav2Vec2Model, {"feat_extract_norm": "layer"}),
     "wav2vec2-group": (Wav2Vec2Config, Wav2Vec2Model, {"feat_extract_norm": "group"}),
     "hubert": (HubertConfig, HubertModel, _STABLE),
-    "wavlm": (WavLMConfig, WavLMModel, _STABLE | {"num_buckets": 16, "max_bucket_distance": 40}),
+    "hubert-group": (HubertConfig, HubertModel, {"feat_extract_norm": "group"}),
+    "hubert-batch": (HubertConfig, HubertModel, {"feat_extract_norm": "group", "conv_pos_batch_norm": True}),
+    "wavlm": (WavLMConfig, WavLMModel, _STABLE | _BUCKETS),
+    "wavlm-group": (WavLMConfig, WavLMModel, {"feat_extract_norm": "group"} | _BUCKETS),
+    "unispeech-sat": (UniSpeechSatConfig, UniSpeechSatModel, {"feat_extract_norm": "group"}),
     "data2vec-audio": (
         Data2VecAudioConfig,
         Data2VecAudioModel,
@@ -44,8 +52,6 @@ _SSL: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
 }
 NAMES = [*_SSL, "whisper"]
 SPEECH_SSL = list(_SSL)
-EXACT = ["wav2vec2", "wav2vec2-post-norm", "hubert", "wavlm", "whisper"]
-"""Those whose states don't depend on the clips beside them."""
 
 @dataclass(frozen=True)
 class Kind:
@@ -72,9 +78,69 @@ KINDS["whisper"] = Kind(
 )
 
 
+def soundnet(taps: list[str], *, seed: int = 0) -> SoundNet:
+    """A SoundNet with random weights, its norms no longer the identity."""
+    torch.manual_seed(seed)
+    encoder = SoundNet.from_config({"taps": taps})
+    for name, tensor in encoder.state_dict().items():
+        if ".norm." in name:
+            tensor += 0.2 * torch.rand_like(tensor) * tensor.abs().clamp_min(1)
+    return encoder.eval()
+
+
+def _soundnet_frames(samples: int, layer: int) -> int:
+    samples = max(-(-samples * 441 // 320), 4574)  # the fewest from which conv5's pool has a frame
+    for pool in (8, 8, 1, 1, 4, 1, 1)[:layer]:
+        samples = (samples // 2 + 1) // pool
+    return samples
+
+
+KINDS["soundnet"] = Kind(
+    lambda seed: soundnet(["conv4", "conv5"], seed=seed), 384, 1, 21.533203125, lambda count: _soundnet_frames(count, 4)
+)
+KINDS["soundnet-conv7"] = Kind(
+    lambda seed: soundnet(["conv2", "conv7"], seed=seed), 1056, 1, 86.1328125, lambda count: _soundnet_frames(count, 2)
+)
+
+
+def vggish(*, seed: int = 0, **options: Any) -> VGGish:
+    """A thin VGGish with random weights and no bias at zero."""
+    torch.manual_seed(seed)
+    encoder = VGGish.from_config({"channels": [4, 6, 8, 8], "hidden": 32, "size": DIM, **options})
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return encoder.eval()
+
+
+def _vggish_examples(samples: int) -> int:
+    mel = max(96, -(-(samples - 400) // 160) + 1)
+    return 1 + -(-(mel - 96) // 48)
+
+
+KINDS["vggish"] = Kind(lambda seed: vggish(seed=seed), DIM, 1, 1 / 0.48, _vggish_examples)
+KINDS["vggish-frames"] = Kind(
+    lambda seed: vggish(seed=seed, output="frames"), 32, 1, 6.25, lambda samples: -(-max(1, samples - 240) // 2560)
+)
+
+
+COMPUTED = {"mfcc": 39, "logmel-64": 64, "prosody": 10}
+"""Features on a common grid of frames, and their dimensions."""
+
+COMPUTED |= {"egemaps-lld": 25} if find_spec("opensmile") else {}
+for _name, _dim in COMPUTED.items():
+    KINDS[_name] = Kind(
+        lambda _, name=_name: load_encoder(name).eval(), _dim, 1, 100.0, lambda samples: -(-samples // 160)
+    )
+if find_spec("opensmile"):
+    KINDS["egemaps"] = Kind(lambda _: load_encoder("egemaps").eval(), 88, 1, 1.0, lambda _: 1)
+
+
 _SHARED = Path(__file__).parents[3] / "shared"
 WHISPER_TINY = _SHARED / "weights" / "whisper-tiny.en"
 """The real Whisper tiny.en, where it lies beside this checkout."""
+SOUND8 = _SHARED / "weights" / "soundnet8" / "sound8.npy"
+"""SoundNet-8's published weights, where they lie beside this checkout."""
 
 
 def checkpoint(name: str, *, seed: int = 0, **overrides: Any) -> PreTrainedModel:
@@ -95,6 +161,9 @@ def checkpoint(name: str, *, seed: int = 0, **overrides: Any) -> PreTrainedModel
         for parameter in model.parameters():
             if parameter.requires_grad:  # not Whisper's sinusoids
                 parameter.add_(0.1 * torch.randn_like(parameter))
+        for label, buffer in model.named_buffers():
+            if "running" in label:
+                buffer.add_(0.5 * torch.rand_like(buffer))  # variances stay positive
     return model.eval()
 
 

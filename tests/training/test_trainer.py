@@ -146,7 +146,8 @@ def test_long_clips_are_cropped_in_training_and_windowed_in_evaluation(tmp_path)
     model = tiny_model()
     model.audio = AudioConfig(max_seconds=0.2)
     assert max(Utterances(corpus, model.labels, model.audio, training=True).seconds) <= 0.2
-    predictions, _ = predict_corpus(model, corpus, accelerator(train_config(), None), train_config())
+    clips = Utterances(corpus, model.labels, model.audio, training=False)
+    predictions, _ = predict_corpus(model, corpus, clips, accelerator(train_config(), None), train_config())
     assert predictions.ids == list(corpus["id"])
     assert len(Utterances(corpus, model.labels, model.audio, training=False)) > len(corpus)
 

@@ -1,0 +1,98 @@
+"""CREMA-D: 91 American actors speak twelve sentences in six emotions, 7442 clips (Cao et al. 2014).
+
+    1001_DFA_ANG_XX.wav  ->  anger, speaker cremad_1001, votes [anger x 6, disgust x 2, neutral]
+
+The Crowd-sourced Emotional Multimodal Actors Dataset is at github.com/CheyneyComputerScience/CREMA-D under the Open
+Database License 1.0 (16 kHz). A name is actor (1001 to 1091), sentence, emotion and level (LO, MD and HI for one of the
+sentences, XX for the others). The emotion is what the actor meant; listeners heard it in four clips out of ten.
+
+Votes are what about ten listeners chose who had the sound alone, from processedResults/tabulatedVotes.csv beside the
+folder of the audio, if it is there. Its rows are numbered by what was shown: those from 100001 on are of the voice,
+from 200001 of the face, from 300001 of both; the latter two are left out.
+
+Quirks: 1076_MTI_SAD_XX is silent, which reading the corpus through before training finds (--skip-unreadable leaves it
+out). Listeners heard MP3 files, of which those of MISHEARD were broken: these clips have no votes. The repository once
+had 1040_ITH_SAD_X.wav, read as 1040_ITH_SAD_XX. Its audio is in Git LFS: a ZIP download holds notes of 130 bytes
+instead. It holds the clips as AudioMP3 too, so of a whole checkout only AudioWAV is read.
+"""
+
+import re
+from pathlib import Path
+
+from datasets import Dataset
+
+from ser_tl.corpora.base import named_files, register_corpus
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.records import need_columns, number, read_csv
+from ser_tl.data.schema import build
+from ser_tl.errors import CorpusError, listing
+
+LAYOUT = "the repository of CREMA-D with the folder AudioWAV, or that folder"
+
+MISHEARD = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_SAD_XX")
+"""Clips whose MP3 was silent or another clip's, as the repository says, so that listeners judged something else."""
+
+LETTERS = {"A": "ANG", "D": "DIS", "F": "FEA", "H": "HAP", "N": "NEU", "S": "SAD"}
+"""The columns of the votes, with what names call the same emotion."""
+
+_NAME = re.compile(
+    r"(?P<actor>10(?:0[1-9]|[1-8]\d|9[01]))_(?P<sentence>DFA|IEO|IOM|ITH|ITS|IWL|IWW|MTI|TAI|TIE|TSI|WSI)"
+    r"_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(?P<level>XX|LO|MD|HI|(?<=1040_ITH_SAD_)X)"
+)
+
+
+@register_corpus(
+    "cremad",
+    title="Crowd-sourced Emotional Multimodal Actors Dataset",
+    languages=("en",),
+    licence="ODbL 1.0, contents DbCL 1.0",
+    layout=LAYOUT,
+)
+def read_cremad(root: Path, emotions: EmotionMap) -> Dataset:
+    """CREMA-D. Ids are the files' stems, speakers cremad_1001 to cremad_1091; the column votes where they are there.
+
+    Raises:
+        CorpusError: no audio, names of another form, recordings that are there twice, or a broken table of votes
+    """
+    rule = "actor (1001 to 1091), sentence, emotion, level (XX, LO, MD or HI): 1001_DFA_ANG_XX"
+    home = root / "AudioWAV" if (root / "AudioWAV").is_dir() else root
+    tables = [folder / "processedResults" / "tabulatedVotes.csv" for folder in (home, home.parent)]
+    votes = next((_votes(table) for table in tables if table.is_file()), {})
+    rows = []
+    for path, name in named_files(home, _NAME, layout=LAYOUT, rule=rule):
+        clip = path.stem.removesuffix(name["level"]) + {"X": "XX"}.get(name["level"], name["level"])
+        heard = votes.get(clip, []) if clip not in MISHEARD else []
+        rows.append(
+            {
+                "id": clip,
+                "audio": path,
+                "emotion": emotions.read(name["emotion"], where=str(path)),
+                "speaker": f"cremad_{name['actor']}",
+                "corpus": "cremad",
+                "language": "en",
+                "votes": [emotions.read(vote, where=f"the votes on {clip}") for vote in heard] or None,
+            }
+        )
+    return build(rows, source=str(root), mapping=emotions)
+
+
+def _votes(table: Path) -> dict[str, list[str]]:
+    """What listeners of the voice alone chose for each clip, as names spell it."""
+    records = read_csv(table)
+    need_columns(table, records[0][1], (*LETTERS, "fileName"))
+    votes: dict[str, list[str]] = {}
+    bad = []
+    for line, row in records:
+        shown = re.fullmatch(r"([123])\d{5}", next(iter(row.values())))  # R writes the row's name into the first column
+        try:
+            counts = {code: int(number(row, letter) or 0) for letter, code in LETTERS.items()}
+        except ValueError as error:
+            bad.append(f"line {line}: {error}")
+            continue
+        if shown is None:
+            bad.append(f"line {line}: {next(iter(row.values()))!r} isn't a row's number, expected such as 100001")
+        elif shown[1] == "1":
+            votes[row["fileName"]] = [code for code, count in counts.items() for _ in range(count)]
+    if bad:
+        raise CorpusError(f"{table}: {len(bad)} lines are wrong; restore the file from the repository\n{listing(bad)}")
+    return votes

@@ -1,0 +1,119 @@
+"""A folder for each emotion: the simplest corpus there is, if the speakers are known.
+
+    ROOT/anna/angry/1.wav      ->  id anna/angry/1, anger, speaker anna
+    ROOT/angry/anna/1.wav      ->  id angry/anna/1, anger, speaker anna
+    ROOT/angry/anna_1.wav      ->  id angry/anna_1, anger, speaker anna
+
+With two levels of folders, one has to be emotions and the other is the speakers; which is which is told by the names:
+emotions are those of data.emotions, their usual spellings, and what the user renames. With one level, the speaker is
+the file's name up to the first underscore.
+
+Quirks: a level called train and test holds no speakers, and a rule that makes every file, or all of them, a speaker
+hasn't found the speakers. Both are refused, for a model tested on voices it knows looks better than it is. The corpus
+is called like the root, and its language isn't known (und).
+"""
+
+from collections import defaultdict
+from pathlib import Path
+
+from datasets import Dataset
+
+from ser_tl.corpora.base import audio_files, read_emotions, register_corpus
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.schema import build
+from ser_tl.errors import CorpusError, listing
+
+LAYOUT = "a folder with SPEAKER/EMOTION/file, EMOTION/SPEAKER/file or EMOTION/SPEAKER_rest.wav in it"
+PARTS = {"train", "training", "dev", "val", "valid", "validation", "test", "testing", "eval"}
+
+_WAY_OUT = "say who speaks in a manifest: a CSV file with the columns path, emotion and speaker, read with --corpus csv"
+
+
+@register_corpus("folder", title="folder for each emotion", languages=(), licence="the data's own", layout=LAYOUT)
+def read_folder(root: Path, emotions: EmotionMap) -> Dataset:
+    """The corpus that folders named after emotions make.
+
+    Raises:
+        CorpusError: no audio, folders of another depth, no level or both levels of emotions, or no speakers to be told
+    """
+    files = audio_files(root, LAYOUT, same_names=True)
+    folders = {path: path.relative_to(root).parent.parts for path in files}
+    by_depth = defaultdict(list)
+    for path, parts in folders.items():
+        by_depth[len(parts)].append(path)
+    if len(by_depth) > 1 or not set(by_depth) <= {1, 2}:
+        counts = [f"{len(paths)} files like {paths[0].relative_to(root)}" for _, paths in sorted(by_depth.items())]
+        raise CorpusError(
+            f"{root}: expected is {LAYOUT}, all files alike. Move them so, or {_WAY_OUT}. Found are\n{listing(counts)}"
+        )
+    deep = 2 in by_depth
+    level = _emotion_level(root, sorted(set(folders.values())), emotions) if deep else 0
+    labels = [(str(path.relative_to(root)), folders[path][level]) for path in files]
+    names = read_emotions(labels, emotions, source=root)
+    speakers = [folders[path][1 - level] for path in files] if deep else _named_speakers(root, files)
+    _check_speakers(root, speakers, "folders" if deep else "names up to the first underscore")
+    rows = [
+        {
+            "id": path.relative_to(root).with_suffix("").as_posix(),
+            "audio": path,
+            "emotion": name,
+            "speaker": speaker,
+            "corpus": root.name,
+            "language": "und",
+        }
+        for path, name, speaker in zip(files, names, speakers, strict=True)
+    ]
+    return build(rows, source=str(root), mapping=emotions)
+
+
+def _emotion_level(root: Path, folders: list[tuple[str, ...]], emotions: EmotionMap) -> int:
+    """Which of two levels of folders are emotions: the one whose names all are."""
+    levels = [sorted({parts[level] for parts in folders}) for level in (0, 1)]
+    unknown = [[name for name in names if not _is_emotion(name, emotions)] for names in levels]
+    if not unknown[0] and not unknown[1]:
+        raise CorpusError(
+            f"{root}: the names of both levels of folders are emotions ({', '.join(levels[0])}; {', '.join(levels[1])})"
+            f", so the speakers can't be told from them; {_WAY_OUT}"
+        )
+    if unknown[0] and unknown[1]:
+        found = [f"{', '.join(names[:5])}{', ...' * (len(names) > 5)}" for names in levels]
+        odd = min(unknown, key=len)[0]
+        raise CorpusError(
+            f"{root}: neither level of folders has names of emotions only. Give the others a meaning, for example "
+            f"--emotions.rename '{{\"{odd}\": neutral}}', or {_WAY_OUT}. Found are\n{listing(found)}"
+        )
+    return 1 if unknown[0] else 0
+
+
+def _is_emotion(name: str, emotions: EmotionMap) -> bool:
+    try:
+        emotions.read(name, where=name)
+    except CorpusError:
+        return False
+    return True
+
+
+def _named_speakers(root: Path, files: list[Path]) -> list[str]:
+    odd = [str(path.relative_to(root)) for path in files if not path.stem.partition("_")[0] or "_" not in path.stem]
+    if odd:
+        raise CorpusError(
+            f"{root}: {len(odd)} of {len(files)} files don't tell the speaker: expected are names that begin with the "
+            f"speaker and an underscore, or folders of speakers. Name them so, or {_WAY_OUT}\n{listing(odd)}"
+        )
+    return [path.stem.partition("_")[0] for path in files]
+
+
+def _check_speakers(root: Path, speakers: list[str], told_by: str) -> None:
+    found = sorted(set(speakers))
+    problem = ""
+    if len(found) == 1:
+        problem = "they give one speaker only"
+    elif len(found) == len(speakers):
+        problem = "they give every file a speaker of its own"
+    elif {speaker.lower() for speaker in found} <= PARTS:
+        problem = "they are parts of a split and not speakers"
+    if problem:
+        raise CorpusError(
+            f"{root}: speakers are told by the {told_by}, but {problem}, so no split could keep speakers apart; "
+            f"{_WAY_OUT}\n{listing(found)}"
+        )

@@ -1,0 +1,148 @@
+"""Tables that say what each utterance is: manifests, hub datasets, audformat databases.
+
+    column names --which_columns--> {our name: column}      records --label_rows--> rows for schema.build, without audio
+
+    column                      meaning
+    emotion, speaker            as text
+    id                          unique name of the utterance
+    start, end                  seconds into the file; its start, its end
+    language                    ISO 639-1 code; und, for undetermined
+    corpus                      what the utterance belongs to
+    session                     where the corpus has sessions
+    votes                       each annotator's emotion: a list, or text separated by ;
+    arousal, valence, dominance numbers, on the corpus' own scale
+
+Where the audio is differs from one kind of table to the other, so that is left to the readers.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from ser_tl.corpora.base import read_emotions
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.records import Records, number, text
+from ser_tl.errors import ConfigError, CorpusError, listing
+
+TEXTS = ("emotion", "speaker", "id", "language", "corpus", "session")
+NUMBERS = ("start", "end", "arousal", "valence", "dominance")
+LABELS = (*TEXTS, *NUMBERS, "votes")
+
+
+def which_columns(
+    found: Collection[str],
+    columns: Mapping[str, str],
+    *,
+    known: Sequence[str],
+    needed: Collection[str],
+    source: Path | str,
+) -> dict[str, str]:
+    """Which column of a table holds what: our name to the table's.
+
+    Args:
+        found: the columns of the table
+        columns: what the user says about them, ours to the table's; the others are taken by their own names
+        known: our names
+        needed: those of them that can't be missing
+        source: the table, for messages
+
+    Raises:
+        ConfigError: `columns` has a name that isn't ours
+        CorpusError: a column that `columns` names, or that is needed, isn't there
+    """
+    strangers = sorted(set(columns) - set(known))
+    if strangers:
+        raise ConfigError(
+            f"the option columns names {', '.join(strangers)}: a column can hold {', '.join(known)}. "
+            f"Write what it holds first, then the data's name: --columns '{{emotion: label}}'"
+        )
+    shown = ", ".join(map(repr, found))
+    lost = [f"{theirs} (for {ours})" for ours, theirs in columns.items() if theirs not in found]
+    if lost:
+        raise CorpusError(
+            f"{source}: the option columns names {', '.join(lost)}, which isn't there; found are {shown}. Correct it"
+        )
+    taken = set(columns.values())  # a column that was given a meaning doesn't have that of its own name as well
+    held = {name: columns.get(name, name) for name in known if name in columns or (name in found and name not in taken)}
+    missing = [name for name in needed if name not in held]
+    if missing:
+        raise CorpusError(
+            f"{source}: the columns {', '.join(missing)} are missing; found are {shown}. Needed are "
+            f"{', '.join(needed)}: rename or add them, or say which column holds them with "
+            f"--columns '{{{missing[0]}: COLUMN}}'"
+        )
+    return held
+
+
+def label_rows(
+    records: Records,
+    emotions: EmotionMap,
+    *,
+    source: Path | str,
+    needed: Sequence[str],
+    corpus: str,
+    unit: str = "line",
+) -> list[dict[str, Any]]:
+    """Rows for `schema.build` from records with our names; id is None where the record has none, audio is not in them.
+
+    Args:
+        records: numbered rows of the table. What is not in LABELS and not needed is left out
+        emotions: the user's mapping
+        source: the table, for messages
+        needed: what no record may lack; all of it text
+        corpus: the corpus of rows that don't name theirs
+        unit: what the number of a record counts, for messages
+
+    Raises:
+        CorpusError: values missing or of the wrong kind, or unknown emotions; all of them are named
+    """
+    rows, bad = [], []
+    for place, record in records:
+        try:
+            rows.append(_row(record, needed, corpus))
+        except ValueError as error:
+            bad.append(f"{unit} {place}: {error}")
+    if bad:
+        raise CorpusError(f"{source}: {len(bad)} {unit}s are wrong; correct them or take them out\n{listing(bad)}")
+    places = [f"{unit} {place}" for place, _ in records]
+    labels = [(place, row["emotion"]) for place, row in zip(places, rows, strict=True)]
+    names = read_emotions(labels, emotions, source=source)
+    votes = [(place, vote) for place, row in zip(places, rows, strict=True) for vote in row["votes"] or ()]
+    voted = iter(read_emotions(votes, emotions, source=source))
+    for row, name in zip(rows, names, strict=True):
+        row["emotion"] = name
+        row["votes"] = [next(voted) for _ in row["votes"]] if row["votes"] else None
+    return rows
+
+
+def part_of_file(row: Mapping[str, Any]) -> str:
+    """What tells utterances of one file apart in an id: @start-end where a start is given, else nothing."""
+    if row["start"] is None:
+        return ""
+    return f"@{row['start']}-{'' if row['end'] is None else row['end']}"
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """The files' names without folder and ending, where no two files share one; else the paths without ending."""
+    files = set(paths)
+    stems = {PurePath(path).stem for path in files}
+    short = len(stems) == len(files)
+    return [PurePath(path).stem if short else PurePath(path).with_suffix("").as_posix() for path in paths]
+
+
+def _row(record: Mapping[str, Any], needed: Sequence[str], corpus: str) -> dict[str, Any]:
+    texts = {name: text(record, name) for name in dict.fromkeys((*TEXTS, *needed))}
+    gaps = [name for name in needed if not texts[name]]
+    if gaps:
+        raise ValueError(f"no {' and no '.join(gaps)}")
+    numbers = {name: number(record, name) for name in NUMBERS}
+    usual = {"language": texts["language"] or "und", "corpus": texts["corpus"] or corpus}
+    return texts | numbers | usual | {"votes": _votes(record)}
+
+
+def _votes(record: Mapping[str, Any]) -> list[str] | None:
+    value = record.get("votes")
+    votes = value.split(";") if isinstance(value, str) else value or []
+    if not isinstance(votes, list) or not all(isinstance(vote, str) for vote in votes):
+        raise ValueError(f"votes is {value!r}, expected a list of emotions")
+    return [vote.strip() for vote in votes if vote.strip()] or None

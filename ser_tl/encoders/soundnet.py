@@ -1,0 +1,238 @@
+"""SoundNet-8's convolutions, which learnt from the sound of two million videos what their pictures show.
+
+    16 kHz -> 22 050 Hz, scaled to +-256 -> conv1 ... conv7 -> the tapped layers side by side on one time grid
+
+The layers have different widths and rates, so the encoder has one state: each tapped layer's nearest frame at the
+frames of the finest. Layers above the highest tap are left out. A clip alone and the same clip padded are the same
+computation: frames behind a clip are set to zero after every layer, where alone the next layer's own padding would be.
+The batch norms' statistics are the published ones and never move, also where a block learns: those of a few padded
+clips would be worse, and only the norms' scale and shift follow the data. Knows nothing of where weights come from.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchaudio.functional import resample
+
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.soundnet_weights import load_soundnet
+from ser_tl.errors import EncoderError
+
+RATE = 22_050  # samples a second that SoundNet hears
+FULL_SCALE = 256.0  # what a sample of 1.0 becomes
+SPEECH = 0.1 * FULL_SCALE  # RMS of speech of a usual loudness, -20 dBFS
+STRIDE = 2  # of every convolution
+EPSILON = 1e-5  # of the published batch norms
+
+
+class Size(NamedTuple):
+    """What sets a layer apart: channels, frames of the kernel (even) and of the max pool (1 where there is none)."""
+
+    channels: int
+    kernel: int
+    pool: int
+
+
+LAYERS = {
+    "conv1": Size(16, 64, 8),
+    "conv2": Size(32, 32, 8),
+    "conv3": Size(64, 16, 1),
+    "conv4": Size(128, 8, 1),
+    "conv5": Size(256, 4, 4),
+    "conv6": Size(512, 4, 1),
+    "conv7": Size(1024, 4, 1),
+}
+BLOCKS = [("conv1", "conv2"), ("conv3", "conv4"), ("conv5",), ("conv6",), ("conv7",)]
+
+
+@FAMILIES.register("soundnet")
+class SoundNet(Encoder):
+    """SoundNet-8 up to its highest tap (Aytar et al. 2016).
+
+    Args:
+        taps: layers whose activations, after ReLU and pooling, make the state: some of conv1 to conv7
+
+    Shape:
+        waveform (B, N) at 16 kHz, lengths (B,) -> states (1, B, T, D), mask (B, T); D is the tapped layers' sum
+
+    Raises:
+        EncoderError: no tap, one named twice, or none of SoundNet's
+    """
+
+    family = "soundnet"
+    num_states = 1
+
+    def __init__(self, taps: Sequence[str] = ("conv4", "conv5")) -> None:
+        super().__init__()
+        if not taps or isinstance(taps, str) or len(set(taps)) < len(taps) or not LAYERS.keys() >= set(taps):
+            raise EncoderError(f"--encoder soundnet: taps is {taps!r}, expected a list of some of {', '.join(LAYERS)}")
+        names = list(LAYERS)
+        self.taps = sorted(taps, key=names.index)
+        self.layers = nn.ModuleDict()
+        channels = 1
+        for name in names[: names.index(self.taps[-1]) + 1]:
+            self.layers[name] = SoundNetLayer(channels, LAYERS[name], loudness=1.0 if self.layers else SPEECH)
+            channels = LAYERS[name].channels
+        self.dim = sum(LAYERS[name].channels for name in self.taps)
+        self.frame_rate = RATE / _grid(self.taps[0])[0]
+        self.shortest = 1  # samples at 22 050 Hz from which every layer has a frame
+        for name in reversed(list(self.layers)):
+            self.shortest = max(1, STRIDE * (self.shortest * LAYERS[name].pool - 1))
+
+    @classmethod
+    def from_pretrained(cls, source: str, *, taps: Sequence[str] = ("conv4", "conv5")) -> Self:
+        """The encoder of a local folder, a hub id, or the published sound8.npy."""
+        encoder = cls(taps)
+        load_soundnet(encoder, source)
+        return encoder
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The same architecture with random weights."""
+        return cls(config["taps"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The tapped layers."""
+        return {"taps": self.taps}
+
+    def blocks(self) -> list[Block]:
+        """Convolutions with their norms: conv1-2, conv3-4, conv5, conv6, conv7, up to the highest tap."""
+        kept = [[name for name in names if name in self.layers] for names in BLOCKS]
+        return [
+            Block("-".join([names[0], *(name[-1:] for name in names[1:])]), nn.ModuleList(map(self._layer, names)))
+            for names in kept
+            if names
+        ]
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
+        """Encodes padded clips; clips shorter than a frame of the highest tap are read as if silence followed."""
+        return self.encode(*at_soundnet_rate(waveform, lengths))
+
+    def encode(self, audio: Tensor, lengths: Tensor) -> Hidden:
+        """Encodes padded clips that are at SoundNet's rate and scale, with zeros behind each.
+
+        Shape:
+            audio (B, N) at 22 050 Hz within +-256, lengths (B,) -> states (1, B, T, D), mask (B, T)
+        """
+        counts = lengths.clamp_min(self.shortest)
+        frames = functional.pad(audio, (0, max(0, self.shortest - audio.shape[1])))[:, None]
+        tapped: list[tuple[Tensor, Tensor]] = []
+        learns = False
+        for name in self.layers:
+            learns = learns or not is_frozen(self._layer(name))
+            with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
+                frames, counts = self._layer(name)(frames, counts)
+            if name in self.taps:
+                tapped.append((frames, counts))
+        (finest, counts), *coarser = tapped
+        rows = [finest]
+        for name, (frames, frame_counts) in zip(self.taps[1:], coarser, strict=True):
+            places = nearest_frames(self.taps[0], name, finest.shape[2], frame_counts)
+            rows.append(frames.gather(2, places[:, None].expand(-1, frames.shape[1], -1)))
+        states = torch.cat(rows, dim=1).transpose(1, 2)[None]
+        return Hidden(states, frames_mask(counts, states.shape[2]))
+
+    def _layer(self, name: str) -> nn.Module:
+        return self.layers[name]
+
+
+class SoundNetLayer(nn.Module):
+    """Convolution, batch norm, ReLU and, in some layers, max pool.
+
+    Args:
+        channels: of what comes in
+        size: of the layer
+        loudness: RMS of what comes in, from which random filters make channels of unit variance
+
+    Shape:
+        frames (B, channels, T), counts (B,) -> frames (B, D, T'), zero behind each clip, counts (B,)
+    """
+
+    def __init__(self, channels: int, size: Size, loudness: float) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels, size.channels, size.kernel, STRIDE, padding=size.kernel // 2)
+        nn.init.kaiming_normal_(self.conv.weight)
+        self.norm = FixedBatchNorm(size.channels, variance=2 * loudness**2)  # what Kaiming's filters make of it
+        self.pool = size.pool
+
+    def forward(self, frames: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """One layer up; a pool's last window is left out where the clip doesn't fill it."""
+        frames = self.norm(self.conv(frames)).relu()
+        if self.pool > 1:
+            frames = functional.max_pool1d(frames, self.pool)
+        counts = (counts // STRIDE + 1) // self.pool
+        return frames * frames_mask(counts, frames.shape[2])[:, None], counts
+
+
+class FixedBatchNorm(nn.Module):
+    """Batch norm by statistics that never move, in training neither; weight and bias may learn.
+
+    Args:
+        channels: of the frames, D
+        variance: of each channel, until published statistics are loaded
+
+    Shape:
+        frames (B, D, T) -> (B, D, T)
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int, variance: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.full((channels,), variance))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Normalises each channel."""
+        return functional.batch_norm(frames, self.mean, self.variance, self.weight, self.bias, eps=EPSILON)
+
+
+def at_soundnet_rate(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Clips as SoundNet wants them, with zeros behind each.
+
+    Shape:
+        waveform (B, N) at 16 kHz, lengths (B,) -> audio (B, N') at 22 050 Hz within +-256, lengths (B,)
+    """
+    with torch.autocast(waveform.device.type, enabled=False):  # half precision would be audible noise
+        # 16 zero crossings: 0.3 % from what soxr makes of speech, where the default 6 are 0.9 % from it
+        audio = resample(silence_after(waveform, lengths).float(), SAMPLE_RATE, RATE, lowpass_filter_width=16)
+        lengths = -(-lengths * RATE // SAMPLE_RATE)
+        return FULL_SCALE * silence_after(audio, lengths), lengths
+
+
+def nearest_frames(fine: str, coarse: str, longest: int, counts: Tensor) -> Tensor:
+    """The coarser layer's frame whose centre is nearest to that of each frame of the finer.
+
+    Args:
+        fine: layer whose frames give the grid
+        coarse: layer above it
+        longest: frames of the finer layer, T
+        counts: the coarser layer's frames of each clip, (B,)
+
+    Shape:
+        counts (B,) -> places (B, T), each below its clip's count
+    """
+    (fine_step, fine_start), (step, start) = _grid(fine), _grid(coarse)
+    centres = torch.arange(longest, device=counts.device) * (fine_step / step) + (fine_start - start) / step
+    return centres.round().long().clamp_min(0).minimum(counts[:, None] - 1)
+
+
+def _grid(tap: str) -> tuple[int, float]:
+    """Samples (at 22 050 Hz) from one frame of a layer to the next, and where the first frame's centre is."""
+    step, start = 1, 0.0
+    for name, size in LAYERS.items():
+        start -= step / 2  # an even kernel, half of it before the clip, is centred between two frames
+        step *= STRIDE
+        start += step * (size.pool - 1) / 2
+        step *= size.pool
+        if name == tap:
+            break
+    return step, start

@@ -1,0 +1,266 @@
+"""The network: encoder, standardised and mixed layers, a context network, pooling, head.
+
+    Batch -> Encoder -> Hidden -> Standardise -> LayerMix -> [SourceAttention] -> [network] -> pooling -> Standardise
+    -> embedding (B, E) -> Head -> logits (B, C)
+
+A batch that carries an encoder's states already (`training.cache`) skips the encoder. Knows nothing of corpora or
+training.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self, overload
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ser_tl.data.audio import AudioConfig
+from ser_tl.data.batching import Batch
+from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
+from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.fusion import SourceAttention
+from ser_tl.heads import Head
+from ser_tl.model.folder import CONFIG_FILE, load_weights, read_config, write_folder
+from ser_tl.model.prediction import Prediction, Recording, frame_score, predict_recording
+from ser_tl.networks import NETWORKS, Network
+from ser_tl.pooling import POOLINGS, LayerMix, Standardise
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What stands between the encoder and the logits.
+
+    Args:
+        layers: which of the encoder's states are used: 0 is what the first layer takes in, -1 the last layer; all if
+            None
+        join: the layers' learned weighted mean (`sum`), or each scaled by its weight and set side by side (`concat`)
+        standardise: take the training speech's mean and deviation out of each channel of each layer, and of the
+            embedding
+        fusion: how the sources of a fused encoder are joined: side by side (`concat`), or by learned weights that
+            differ from frame to frame (`attention`)
+        projection: width of a linear layer before the network and the pooling; 0 leaves it out
+        network: a sequence model before the pooling, trained from scratch: none, bilstm, crnn, transformer, conformer
+        hidden: width of the head's hidden layer; 0 leaves it out
+        dropout: share of channels dropped before each linear layer of the head
+    """
+
+    layers: list[int] | None = None
+    join: Literal["sum", "concat"] = "concat"
+    standardise: bool = True
+    fusion: Literal["concat", "attention"] = "concat"
+    projection: int = 0
+    network: str = "none"
+    hidden: int = 512
+    dropout: float = 0.5
+
+
+class Output(NamedTuple):
+    """What the model makes of a batch.
+
+    Attributes:
+        embedding: (B, E), what the head sees
+        logits: (B, C)
+    """
+
+    embedding: Tensor
+    logits: Tensor
+
+
+class EmotionModel(nn.Module):
+    """An encoder with a classification head.
+
+    Args:
+        encoder: from `load_encoder`
+        labels: the emotions, in the order of the logits
+        pooling: a name of `POOLINGS`
+        config: what stands between encoder and logits
+        audio: what happens to a clip before the encoder
+        encoder_name: what the encoder was loaded as, kept for the record
+
+    Shape:
+        Batch of (B, N) -> Output(embedding (B, E), logits (B, C))
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        labels: Sequence[str],
+        *,
+        pooling: str = "attentive-stats",
+        config: ModelConfig | None = None,
+        audio: AudioConfig | None = None,
+        encoder_name: str = "",
+    ) -> None:
+        super().__init__()
+        if len(labels) < 2 or len(set(labels)) < len(labels):
+            raise ConfigError(f"a classifier needs at least two different labels, got {list(labels)}")
+        self.labels = list(labels)
+        self.config = config or ModelConfig()
+        self.audio = audio or AudioConfig()
+        self.encoder_name = encoder_name
+        self.pooling_name = pooling
+        self.known_speakers: list[str] = []  # of training and dev; an evaluation on them would be worth nothing
+        if encoder.max_seconds is not None and self.audio.max_seconds > encoder.max_seconds:
+            raise ConfigError(
+                f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
+            )
+        self.encoder = encoder
+        self.layers = chosen_layers(encoder.num_states, self.config.layers)
+        states = (len(self.layers), 1, 1, encoder.dim)
+        self.standardise_states = Standardise(*states) if self.config.standardise else nn.Identity()
+        self.mix = LayerMix(len(self.layers), encoder.dim, self.config.join)
+        width = self.mix.out_dim
+        self.fuse: nn.Module = nn.Identity()
+        if self.config.fusion == "attention":
+            if len(encoder.sources) < 2:
+                raise ConfigError(
+                    "model.fusion is attention, but there is one encoder: name several, as in whisper-tiny.en+mfcc"
+                )
+            self.fuse = SourceAttention(encoder.sources)
+            width = self.fuse.out_dim
+        self.project: nn.Module = nn.Identity()
+        if self.config.projection:
+            self.project = nn.Linear(width, self.config.projection)
+            width = self.config.projection
+        self.network: Network | None = None if self.config.network == "none" else NETWORKS[self.config.network](width)
+        self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
+        embedding = self.pooling.out_dim
+        self.standardise_embedding = Standardise(embedding) if self.config.standardise else nn.Identity()
+        self.head = Head(embedding, len(self.labels), self.config.hidden, self.config.dropout)
+
+    @classmethod
+    def build(
+        cls,
+        encoder: str,
+        labels: Sequence[str],
+        *,
+        pooling: str = "attentive-stats",
+        config: ModelConfig | None = None,
+        audio: AudioConfig | None = None,
+        pretrained: bool = True,
+        encoder_options: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """A new model on a named encoder, its head random.
+
+        Args:
+            encoder: a name of `ENCODERS`, a folder or a hub id
+            labels: the emotions
+            pooling: a name of `POOLINGS`
+            config: what stands between encoder and logits
+            audio: what happens to a clip before the encoder
+            pretrained: False starts the encoder from random weights too, as a control
+            encoder_options: of `load_encoder`
+
+        Raises:
+            EncoderError: the encoder can't be had
+            ConfigError: options that don't fit the encoder
+        """
+        loaded = load_encoder(encoder, pretrained=pretrained, **(encoder_options or {}))
+        return cls(loaded, labels, pooling=pooling, config=config, audio=audio, encoder_name=encoder)
+
+    def forward(self, batch: Batch) -> Output:
+        """Embedding and logits of a batch."""
+        embedding = self.embed(*self.frames(batch))
+        return Output(embedding, self.head(embedding))
+
+    def states(self, batch: Batch) -> Hidden:
+        """The encoder's states of the layers that are used, as the batch brings them or as the encoder makes them."""
+        if batch.states is not None and batch.mask is not None:
+            return Hidden(batch.states, batch.mask)
+        hidden = self.encoder(batch.waveform, batch.lengths)
+        return hidden if len(self.layers) == len(hidden.states) else Hidden(hidden.states[self.layers], hidden.mask)
+
+    def frames(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the pooling sees: frames (B, T, W) and mask (B, T)."""
+        states, mask = self.states(batch)
+        frames = self.project(self.fuse(self.mix(self.standardise_states(states))))
+        return (frames, mask) if self.network is None else self.network(frames, mask)
+
+    def embed(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """What the head sees: the pooled frames, standardised, (B, E)."""
+        return self.standardise_embedding(self.pooling(frames, mask))
+
+    def trainable_blocks(self) -> list[Block]:
+        """The encoder's blocks that can reach the logits, input side first: none above the highest layer in the mix."""
+        return self.encoder.blocks_below(max(self.layers))
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second that the pooling sees."""
+        return self.encoder.frame_rate / (1 if self.network is None else self.network.stride)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @overload
+    def predict(self, recordings: Recording, *, attention: bool = False) -> Prediction: ...
+    @overload
+    def predict(self, recordings: Sequence[Recording], *, attention: bool = False) -> list[Prediction]: ...
+
+    def predict(
+        self, recordings: Recording | Sequence[Recording], *, attention: bool = False
+    ) -> Prediction | list[Prediction]:
+        """The emotion of one recording, or of each of several.
+
+        Recordings longer than `audio.max_seconds` are cut into windows whose probabilities are averaged.
+
+        Args:
+            recordings: a path or mono samples (N,) at 16 kHz, or a list of these
+            attention: also tell how much each frame counted
+
+        Raises:
+            AudioError: a recording can't be used
+            ConfigError: attention is asked of a pooling that has none
+        """
+        score = frame_score(self) if attention else None
+        single = isinstance(recordings, str | Path | np.ndarray)
+        training = self.training
+        self.eval()
+        try:
+            found = [predict_recording(self, one, score) for one in ([recordings] if single else recordings)]
+        finally:
+            self.train(training)
+        return found[0] if single else found
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed."""
+        config = {
+            "labels": self.labels,
+            "audio": asdict(self.audio),
+            "encoder": {"name": self.encoder_name, "family": self.encoder.family, "config": self.encoder.config},
+            "pooling": self.pooling_name,
+            "model": asdict(self.config),
+            "known_speakers": self.known_speakers,
+        }
+        write_folder(Path(folder), config, self)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """The model that `save_pretrained` wrote, in evaluation mode.
+
+        Raises:
+            CheckpointError: the folder isn't there, isn't a model, or is damaged
+        """
+        folder = Path(folder)
+        config = read_config(folder)
+        try:
+            encoder = FAMILIES[config["encoder"]["family"]].from_config(config["encoder"]["config"])
+            model = cls(
+                encoder,
+                config["labels"],
+                pooling=config["pooling"],
+                config=ModelConfig(**config["model"]),
+                audio=AudioConfig(**config["audio"]),
+                encoder_name=config["encoder"]["name"],
+            )
+            model.known_speakers = config["known_speakers"]
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{folder / CONFIG_FILE}: not the config of a ser_tl model ({error}); save the model again"
+            ) from error
+        load_weights(model, folder)
+        return model.eval()

@@ -1,0 +1,116 @@
+"""What a model hears in one recording.
+
+    path or samples -> windows -> model -> mean of the windows' probabilities -> Prediction
+
+Recordings longer than `audio.max_seconds` are cut into windows. Knows audio and the model's parts, nothing of training.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ser_tl.data import audio
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.batching import Clip, collate
+from ser_tl.errors import AudioError, ConfigError
+from ser_tl.pooling import FrameScore
+
+if TYPE_CHECKING:
+    from ser_tl.model.emotion import EmotionModel
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model hears in one recording.
+
+    Args:
+        label: the likeliest emotion
+        probabilities: by emotion, adding up to 1
+        attention: (windows, T) weight of each frame, adding up to 1 in each window; only if asked for
+        frame_seconds: (windows, T) when each frame begins, seconds into the recording; only if asked for
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    attention: list[np.ndarray] | None = None
+    frame_seconds: list[np.ndarray] | None = None
+
+
+Recording = str | Path | np.ndarray
+"""A path, or mono samples (N,) at 16 kHz."""
+
+
+def frame_score(model: "EmotionModel") -> Callable[[Tensor, Tensor], Tensor]:
+    """The part of the model's pooling that weighs frames.
+
+    Raises:
+        ConfigError: the pooling weighs all frames alike
+    """
+    score = next((module for module in model.pooling.modules() if isinstance(module, FrameScore)), None)
+    if score is None:
+        names = "attention or attentive-stats"
+        raise ConfigError(f"the model's pooling, {model.pooling_name!r}, has no attention: train one with {names}")
+    return score
+
+
+@torch.inference_mode()
+def predict_recording(
+    model: "EmotionModel", recording: Recording, score: Callable[[Tensor, Tensor], Tensor] | None = None
+) -> Prediction:
+    """What a model in evaluation mode hears.
+
+    Args:
+        model: the model
+        recording: a path, or mono samples (N,) at 16 kHz
+        score: from `frame_score`, to tell how much each frame counted
+
+    Raises:
+        AudioError: the recording can't be used
+    """
+    waveform = _waveform(recording)
+    spans = audio.windows(len(waveform) / SAMPLE_RATE, model.audio.max_seconds)
+    parts = [(start, waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]) for start, end in spans]
+    starts, cuts = zip(*((start, cut) for start, cut in parts if cut.any()), strict=True)  # zeros can't be scaled
+    batch = collate([Clip(torch.from_numpy(audio.normalise(cut, model.audio.normalise)), -1, "") for cut in cuts])
+    frames, mask = model.frames(batch.to(model.device))
+    logits = model.head(model.embed(frames, mask)).float()
+    probabilities = logits.softmax(dim=-1).mean(dim=0).cpu()
+    weights, begins = None, None
+    if score is not None:
+        weight = score(frames, mask)[..., 0].float().cpu()
+        weights = [row[speech].numpy() for row, speech in zip(weight, mask.cpu(), strict=True)]
+        begins = [start + np.arange(len(row)) / model.frame_rate for start, row in zip(starts, weights, strict=True)]
+    return Prediction(
+        label=model.labels[int(probabilities.argmax())],
+        probabilities=dict(zip(model.labels, probabilities.tolist(), strict=True)),
+        attention=weights,
+        frame_seconds=begins,
+    )
+
+
+def _waveform(recording: Recording) -> np.ndarray:
+    if isinstance(recording, str | Path):
+        return audio.decode(recording)
+    if not isinstance(recording, np.ndarray):
+        raise AudioError(
+            f"a recording of type {type(recording).__name__}: expected a path or a numpy array of mono samples "
+            f"(N,) as floats in [-1, 1] at 16 kHz; a tensor's .numpy() is one"
+        )
+    if recording.ndim != 1 or not np.issubdtype(recording.dtype, np.floating) or not len(recording):
+        raise AudioError(
+            f"samples of shape {recording.shape} and type {recording.dtype}: expected mono samples (N,) as floats "
+            f"in [-1, 1] at 16 kHz; integers divide by their largest value, channels average"
+        )
+    if not np.isfinite(recording).all():
+        raise AudioError("the samples have values that are NaN or infinite: record or compute them again")
+    if np.abs(recording).max() <= audio.SILENCE:
+        raise AudioError(
+            f"the samples are silent, none above {audio.SILENCE:g} (-80 dBFS): expected floats in [-1, 1]; leave "
+            f"silent recordings out"
+        )
+    return recording.astype(np.float32)

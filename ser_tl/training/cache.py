@@ -1,0 +1,354 @@
+"""What a frozen encoder makes of a clip: computed once, read from then on.
+
+    FOLDER / key of encoder, layers, normalisation, precision / key of the audio and the window.safetensors
+
+    FeatureCache(folder).fill(clips, model, ...) -> CachedClips, which stand in for `Utterances`
+
+Nothing is keyed by name: an entry is found by the digest of the encoder's weights and config and of the audio's bytes,
+so a stale or foreign one can't be. Entries are written beside their place and moved there whole, so a killed process
+leaves nothing half-valid, and several processes can write at once. Each channel's mean over the clip is kept in float32
+and what is left in float16, mapped into memory: some channels of transformers move by a hundredth of their mean, and
+plain float16 would round that away. Folds and runs share all they have in common.
+"""
+
+import hashlib
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ser_tl.data.batching import Clip, Utterances, loader, plan_batches
+from ser_tl.data.checks import content_keys
+from ser_tl.errors import CacheError
+from ser_tl.model import EmotionModel
+from ser_tl.training.config import TrainConfig
+
+FORMAT = 1
+"""Part of every key: a change of the layout begins a new cache."""
+
+FACTS_FILE = "encoder.json"
+SUFFIX = ".safetensors"
+
+_ABANDONED = 86_400.0  # seconds after which a half-written file is nobody's any more
+
+
+def default_folder() -> Path:
+    """$SER_TL_CACHE, or ser_tl in the user's cache folder."""
+    if given := os.environ.get("SER_TL_CACHE"):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ser_tl"
+
+
+@dataclass(frozen=True)
+class EncoderCache:
+    """The entries of one encoder, as `ser-tl cache` shows them.
+
+    Args:
+        folder: where they are
+        facts: encoder's name, family, layers and so on
+        entries: number of clips
+        size: bytes
+        used: when one was used last, seconds since the epoch
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    entries: int
+    size: int
+    used: float
+
+
+class CachedClips:
+    """Clips that bring an encoder's states instead of their waveform.
+
+    In training, a clip longer than `AudioConfig.max_seconds` is one of its evaluation windows, drawn anew each epoch.
+
+    Args:
+        clips: the clips; their crops, seed and epoch are followed
+        files: of each clip's windows
+    """
+
+    def __init__(self, clips: Utterances, files: list[list[Path]]) -> None:
+        self.clips = clips
+        self.files = files
+
+    @property
+    def seconds(self) -> list[float]:
+        """The length of each clip."""
+        return self.clips.seconds
+
+    @property
+    def epoch(self) -> int:
+        """Chooses windows, together with the seed."""
+        return self.clips.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.clips.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Clip:
+        windows = self.files[index]
+        chosen = 0
+        if len(windows) > 1:
+            chosen = int(np.random.default_rng((self.clips.seed, self.clips.epoch, index)).integers(len(windows)))
+        row, _, _ = self.clips.parts[index]
+        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], read_states(windows[chosen]))
+
+
+class FeatureCache:
+    """A folder of encoders' states.
+
+    Args:
+        folder: `default_folder()` if None
+        gib: the most that may lie there, in GiB; the least recently used entries make room
+    """
+
+    def __init__(self, folder: Path | None = None, gib: float = 20.0) -> None:
+        self.folder = folder or default_folder()
+        self.limit = int(gib * 2**30)
+
+    def fill(
+        self, clips: Utterances, model: EmotionModel, accelerator: Accelerator, config: TrainConfig
+    ) -> CachedClips | Utterances:
+        """Computes what is missing, the processes each their share. Every process calls it.
+
+        Args:
+            clips: the clips
+            model: with a frozen encoder, on the accelerator's device
+            accelerator: whose processes share the work, in its precision
+            config: batch size and workers
+
+        Returns:
+            The cached clips; the clips themselves, with a note on the terminal, where the cache can't hold them.
+        """
+        windows, owner = _windows(clips)
+        rate = 2 * len(model.layers) * model.encoder.dim * model.encoder.frame_rate  # bytes a second
+        need = rate * sum(windows.seconds)
+        if need > self.limit:
+            if accelerator.is_main_process:
+                tqdm.write(
+                    f"the encoder's states of this part would take {need / 2**30:.1f} GiB, the cache may hold "
+                    f"{self.limit / 2**30:.1f} (train.cache_gib): they are computed in every epoch instead"
+                )
+            return clips
+        home = self.folder / _encoder_key(model, config)
+        files = [home / key[:2] / f"{key}{SUFFIX}" for key in _clip_keys(windows)]
+        if accelerator.is_main_process:
+            _write_facts(home, model, config)
+        accelerator.wait_for_everyone()  # a file that is there now is there for all
+        missing = [number for number, path in enumerate(files) if not _touch(path)]
+        accelerator.wait_for_everyone()
+        self._compute(windows, missing, files, model, accelerator, config)
+        accelerator.wait_for_everyone()
+        # Machines without a common disk: each makes up for what the others have written elsewhere.
+        absent = [number for number in missing if not files[number].is_file()]
+        self._compute(windows, absent, files, model, accelerator, config, alone=True)
+        if missing and accelerator.is_local_main_process:
+            self.shrink(keep=set(files))
+        of_clip: list[list[Path]] = [[] for _ in range(len(clips))]
+        for window, clip in enumerate(owner):
+            of_clip[clip].append(files[window])
+        return CachedClips(clips, of_clip)
+
+    @torch.no_grad()
+    def _compute(
+        self,
+        windows: Utterances,
+        missing: list[int],
+        files: list[Path],
+        model: EmotionModel,
+        accelerator: Accelerator,
+        config: TrainConfig,
+        *,
+        alone: bool = False,
+    ) -> None:
+        """Encodes the missing windows: this process' share, or all of them if `alone`."""
+        if not missing:
+            return
+        processes, process = (1, 0) if alone else (accelerator.num_processes, accelerator.process_index)
+        plan = plan_batches([windows.seconds[window] for window in missing], config.batch_seconds, processes=processes)
+        plan = [[[missing[place] for place in batch] for batch in step] for step in plan]
+        own = [step[process] for step in plan if step[process]]
+        training = model.training
+        model.to(accelerator.device).eval()
+        batches = loader(windows, plan, process=process, workers=config.workers)
+        bar = tqdm(
+            batches, total=len(own), desc="encoding", disable=not accelerator.is_local_main_process, unit="batch"
+        )
+        for numbers, batch in zip(own, bar, strict=True):
+            with accelerator.autocast():
+                states, mask = model.states(batch.to(accelerator.device))
+            for row, number in enumerate(numbers):
+                write_states(files[number], states[:, row, mask[row]])
+        model.train(training)
+
+    def encoders(self) -> list[EncoderCache]:
+        """What lies in the cache, the last used first."""
+        found = []
+        for facts in sorted(self.folder.glob(f"*/{FACTS_FILE}")):
+            status = [path.stat() for path in facts.parent.glob(f"*/*{SUFFIX}")]
+            found.append(
+                EncoderCache(
+                    folder=facts.parent,
+                    facts=json.loads(facts.read_text(encoding="utf-8")),
+                    entries=len(status),
+                    size=sum(one.st_size for one in status),
+                    used=max((one.st_mtime for one in status), default=facts.stat().st_mtime),
+                )
+            )
+        return sorted(found, key=lambda encoder: -encoder.used)
+
+    def verify(self, *, delete: bool = False) -> list[Path]:
+        """Reads every entry through, and returns those whose content isn't what was written.
+
+        Args:
+            delete: delete them, so that they are computed anew
+        """
+        damaged = [path for path in sorted(self.folder.glob(f"*/*/*{SUFFIX}")) if not _is_whole(path)]
+        for path in damaged if delete else []:
+            path.unlink(missing_ok=True)
+        return damaged
+
+    def shrink(self, keep: set[Path] | None = None, limit: int | None = None) -> None:
+        """Deletes the least recently used entries until the rest is within the limit, and what killed processes left.
+
+        Args:
+            keep: entries that stay in any case
+            limit: bytes; the cache's own limit if None
+        """
+        limit = self.limit if limit is None else limit
+        begun = time.time() - _ABANDONED
+        for path in self.folder.glob("*/*/*.part"):
+            with suppress(FileNotFoundError):  # another process may be at it, too
+                if path.stat().st_mtime < begun or limit == 0:
+                    path.unlink()
+        entries = []
+        for path in self.folder.glob(f"*/*/*{SUFFIX}"):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                entries.append((status.st_mtime, status.st_size, path))
+        size = sum(one for _, one, _ in entries)
+        for _, one, path in sorted(entries):
+            if size <= limit:
+                break
+            if keep is None or path not in keep:
+                path.unlink(missing_ok=True)
+                size -= one
+
+    def clear(self) -> None:
+        """Deletes all entries. Files that aren't the cache's stay."""
+        self.shrink(limit=0)
+        for facts in self.folder.glob(f"*/{FACTS_FILE}"):
+            facts.unlink(missing_ok=True)
+        for folder in sorted(self.folder.glob("*/*/"), reverse=True) + sorted(self.folder.glob("*/"), reverse=True):
+            with suppress(OSError):  # not empty: somebody's own
+                folder.rmdir()
+
+
+def write_states(path: Path, states: Tensor) -> None:
+    """Writes the states (L, T, D) of one clip; the file is whole or not there."""
+    states = states.detach().float().cpu()
+    mean = states.mean(dim=1, keepdim=True)
+    rest = states - mean
+    half = rest.half()
+    kept = {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    save_file(kept, part, metadata={name: _digest(tensor) for name, tensor in kept.items()})
+    part.replace(path)
+
+
+def read_states(path: Path) -> Tensor:
+    """The states (L, T, D) of one clip, mapped from the disk.
+
+    Raises:
+        CacheError: the file is gone or damaged
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.get_tensor("mean") + file.get_tensor("rest")
+    except (OSError, SafetensorError) as error:
+        raise CacheError(
+            f"{path}: this entry of the feature cache can't be read ({error}). `ser-tl cache verify "
+            f"--delete` deletes damaged entries, which are then computed anew; --train.cache false does without"
+        ) from error
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with safe_open(path, framework="pt") as file:
+            noted = file.metadata() or {}
+            return all(_digest(file.get_tensor(name)) == noted.get(name) for name in ("mean", "rest"))
+    except (OSError, SafetensorError):
+        return False
+
+
+def _touch(path: Path) -> bool:
+    """Whether the entry is there; marks it as used now."""
+    with suppress(FileNotFoundError):
+        os.utime(path)
+        return True
+    return False
+
+
+def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:
+    """What is encoded once: a training clip's windows rather than its random crops; and the clip of each window."""
+    if not clips.training:
+        return clips, list(range(len(clips)))
+    windows = Utterances(clips.corpus, [], clips.config, training=False)
+    return windows, [row for row, _, _ in windows.parts]  # in training each row is one clip
+
+
+def _clip_keys(windows: Utterances) -> list[str]:
+    contents = content_keys(windows.corpus)
+    return [
+        hashlib.blake2b(f"{contents[row]}|{start:.6f}-{end:.6f}".encode(), digest_size=16).hexdigest()
+        for row, start, end in windows.parts
+    ]
+
+
+def _facts(model: EmotionModel, config: TrainConfig) -> dict[str, object]:
+    return {
+        "encoder": model.encoder_name,
+        "family": model.encoder.family,
+        "layers": model.layers,
+        "channels": model.encoder.dim,
+        "normalise": model.audio.normalise,
+        "precision": config.precision,
+    }
+
+
+def _encoder_key(model: EmotionModel, config: TrainConfig) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    known = {name: value for name, value in _facts(model, config).items() if name != "encoder"}
+    digest.update(json.dumps([FORMAT, known, model.encoder.config], sort_keys=True, default=str).encode())
+    for name, tensor in sorted(model.encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(_digest(tensor.detach().cpu()).encode())
+    return digest.hexdigest()
+
+
+def _digest(tensor: Tensor) -> str:
+    content = tensor.contiguous().view(-1).view(torch.uint8).numpy()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _write_facts(home: Path, model: EmotionModel, config: TrainConfig) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    part = home / f"{FACTS_FILE}.{os.getpid()}.part"
+    part.write_text(json.dumps(_facts(model, config), indent=1) + "\n", encoding="utf-8")
+    part.replace(home / FACTS_FILE)
