@@ -50,7 +50,9 @@ def main(options: Options) -> ser.Comparison:
             model = ser.build_model(own, ser.emotions(corpus))
             trainer = ser.Trainer(model, ser.STRATEGIES[own.strategy](own.unfreeze), own.train, folder, seed=own.seed)
             trainer.fit(split.train, split.dev, resume=options.resume)
-            report = trainer.evaluate(split.test, title=f"{name} on {own.corpus}, {split.name}", notes=skipped)
+            report = trainer.evaluate(
+                split.test, title=f"{name} on {own.corpus}, {split.name}", notes=skipped, shared=split.shared
+            )
             return ser.finish(trainer, report, folder)
 
         reports[name] = ser.run_splits(splits, run_one, folder / f"{number:02}")

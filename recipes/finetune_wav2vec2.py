@@ -25,7 +25,7 @@ def main(options: ser.Options) -> ser.Report:
         trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed)
         trainer.fit(split.train, split.dev, resume=options.resume)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=skipped)
+        report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)
         return ser.finish(trainer, report, folder)
 
     return ser.run_splits(splits, run_one, ser.start_run(options))

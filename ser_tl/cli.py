@@ -143,7 +143,7 @@ def corpora(options: Namespace) -> int:  # noqa: ARG001
     print("\nWhat --root is, where nothing is bundled:")
     for name, reader in sorted(CORPORA.items()):
         if not reader.bundled:
-            print(textwrap.fill(reader.layout, 100, initial_indent=f"  {name:10}", subsequent_indent=" " * 12))
+            print(textwrap.fill(reader.layout, 100, initial_indent=f"  {name:13}", subsequent_indent=" " * 15))
     return 0
 
 

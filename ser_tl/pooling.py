@@ -6,13 +6,11 @@
 every registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from ser_tl.errors import ConfigError
 from ser_tl.registry import Registry
 
 

@@ -128,8 +128,10 @@ def test_a_bad_value_is_named_with_what_was_expected(told, config, name, value, 
 
 CHANGED = Options(
     encoder="facebook/wav2vec2-base",
+    encoder_options={"taps": ["conv4"]},
     corpus="csv",
     root=Path("/data/my corpus"),
+    columns={"emotion": "label"},
     strategy="full",
     unfreeze=3,
     pooling="mean",
@@ -219,3 +221,26 @@ def test_errors_of_ours_become_messages_and_others_keep_their_trace(monkeypatch)
 def test_options_made_in_python_are_checked_too():
     with pytest.raises(ConfigError, match="seed is -5"):
         Options(seed=-5)
+
+
+def test_options_can_be_changed_by_dotted_names_and_are_checked_again():
+    changed = Options().changed({"encoder": "mfcc", "model.network": "bilstm", "train.epochs": 3})
+    assert (changed.encoder, changed.model.network, changed.train.epochs) == ("mfcc", "bilstm", 3)
+    assert changed.train.learning_rate == Options().train.learning_rate
+    assert Options().changed({"encoder_options.taps": ["conv4"]}).encoder_options == {"taps": ["conv4"]}
+    assert CHANGED.changed({}) == CHANGED
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"encodr": "mfcc"}, "no option 'encodr'"),
+        ({"train.epoch": 3}, "no option 'train.epoch'"),
+        ({"encoder.name": 3}, "no option 'encoder.name'"),
+        ({"train.epochs": "many"}, "train.epochs: "),
+        ({"train.epochs": 0}, "expected 1 or more"),
+    ],
+)
+def test_changes_that_are_no_options_are_refused(changes, found):
+    with pytest.raises(ConfigError, match=found):
+        Options().changed(changes)

@@ -62,7 +62,7 @@ class Fused(Encoder):
     @classmethod
     def from_pretrained(cls, source: str) -> Self:
         """Refused: the encoders are loaded one by one, by `load_encoder("one+other")`."""
-        raise EncoderError(f"--encoder {source}: name the encoders of a fused one, joined by +, as in whisper-base+mfcc")
+        raise EncoderError(f"--encoder {source}: name the encoders of a fused one, joined by +: soundnet+mfcc")
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

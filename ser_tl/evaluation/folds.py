@@ -35,8 +35,12 @@ class Fold:
     support: int
 
 
-def pool_predictions(parts: Mapping[str, Predictions]) -> Predictions:
+def pool_predictions(parts: Mapping[str, Predictions], *, shared_speakers: bool = False) -> Predictions:
     """The folds' predictions, one after the other.
+
+    Args:
+        parts: fold name to its predictions
+        shared_speakers: whether a speaker may be tested in several folds
 
     Raises:
         ConfigError: no folds, or folds with different classes
@@ -49,7 +53,8 @@ def pool_predictions(parts: Mapping[str, Predictions]) -> Predictions:
         found = listing(f"{name}: {', '.join(part.labels)}" for name, part in parts.items())
         raise ConfigError(f"folds of different classes can't be pooled: train each fold on the same ones\n{found}")
     _check_disjoint({name: set(part.ids) for name, part in parts.items()}, "utterance ids")
-    _check_disjoint({name: set(part.speakers) for name, part in parts.items()}, "speakers")
+    if not shared_speakers:
+        _check_disjoint({name: set(part.speakers) for name, part in parts.items()}, "speakers")
     return Predictions(
         ids=[name for part in parts.values() for name in part.ids],
         speakers=[name for part in parts.values() for name in part.speakers],

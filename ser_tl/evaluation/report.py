@@ -117,14 +117,17 @@ class Report:
 
         Raises:
             ConfigError: no folds, or folds with different classes
-            SplitError: an utterance or a speaker is tested in two folds
+            SplitError: an utterance is tested in two folds, or a speaker, unless the folds say that they aren't
+                speaker-independent
         """
-        pooled = pool_predictions({name: report.predictions for name, report in reports.items()})
+        shared = all(report.facts.get("speaker_independent") is False for report in reports.values())
+        predictions = {name: report.predictions for name, report in reports.items()}
+        pooled = pool_predictions(predictions, shared_speakers=shared)
         titles = {report.title for report in reports.values()}
-        shared = titles.pop() if len(titles) == 1 else ""
+        common = titles.pop() if len(titles) == 1 else ""
         return cls.of(
             pooled,
-            title=shared if title is None else title,
+            title=common if title is None else title,
             notes=[f"{name}: {note}" for name, report in reports.items() for note in report.notes],
             facts=pool_facts({name: report.facts for name, report in reports.items()}),
             folds={name: Fold(report.scores, len(report.predictions)) for name, report in reports.items()},

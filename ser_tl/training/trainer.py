@@ -12,7 +12,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips, Utterances, plan_batches
+from ser_tl.data.splits import shared_note
 from ser_tl.encoders import parameter_count
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Report, Scores, confusion
@@ -254,13 +255,17 @@ class Trainer:
                 f"{record['audio_seconds_per_second']:.0f} audio s/s"
             )
 
-    def evaluate(self, test: Dataset, *, title: str = "", notes: Sequence[str] = ()) -> Report:
+    def evaluate(
+        self, test: Dataset, *, title: str = "", notes: Sequence[str] = (), shared: Collection[str] = ()
+    ) -> Report:
         """The report on speakers that training never saw. Every process calls it and gets the whole report.
 
         Args:
             test: rows with the columns of `data.schema`
             title: what is evaluated, for headings
             notes: what a reader of the figures must know
+            shared: speakers that the test part may share with training (`Split.shared`): only to reproduce figures that
+                were published so; the report's title, notes and facts then say what it is not
 
         Raises:
             ConfigError: the test set has an emotion that the model doesn't know
@@ -268,14 +273,19 @@ class Trainer:
         """
         check_known(test, self.model.labels)
         known = sorted(set(test["speaker"]) & set(self.model.known_speakers))
-        if known:
+        if set(known) - set(shared):
             raise SplitError(
                 f"the model knows {len(known)} of the {len(set(test['speaker']))} speakers from its training, so the "
                 f"score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
                 f"runs/NAME/split.json), or on another corpus\n{listing(known)}"
             )
         predictions, _ = predict_corpus(self.model, test, self._clips(test), self.accelerator, self.config)
-        return Report.of(predictions, title=title, notes=notes, facts=self.facts)
+        facts = self.facts
+        if known:
+            title = f"{title} (NOT speaker-independent)".strip()
+            notes = [shared_note(known, test["speaker"]), *notes]
+            facts |= {"speaker_independent": False}
+        return Report.of(predictions, title=title, notes=notes, facts=facts)
 
     def _check_labels(self, train: Dataset, dev: Dataset) -> None:
         for corpus in (train, dev):

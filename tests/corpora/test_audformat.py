@@ -75,7 +75,7 @@ def test_segments_have_their_times(emodb):
 
 def test_another_table_can_be_chosen(emodb):
     assert load_corpus("audformat", emodb(), columns={"table": "emotion.test"})["id"] == ["08a01Na"]
-    with pytest.raises(CorpusError, match="there is no table files with emotion; found are emotion, emotion.test"):
+    with pytest.raises(CorpusError, match=r"there is no table files with emotion; found are emotion, emotion.test"):
         load_corpus("audformat", emodb(), columns={"table": "files"})
 
 
@@ -108,7 +108,7 @@ def test_columns_that_are_missing_list_those_there(emodb):
         database.drop_tables("files")
         database.schemes.pop("speaker")
 
-    with pytest.raises(CorpusError, match="speaker are missing; found are 'emotion', 'certainty'.*--columns"):
+    with pytest.raises(CorpusError, match=r"speaker are missing; found are 'emotion', 'certainty'.*--columns"):
         load_corpus("audformat", emodb(forget))
 
 

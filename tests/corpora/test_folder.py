@@ -64,7 +64,7 @@ def test_without_speakers_the_way_out_is_a_manifest(tree, names, message):
     "names", [["angry/a_1.wav", "angry/b/1.wav"], ["a/angry/x/1.wav", "b/angry/x/1.wav"], ["a_1.wav", "b_1.wav"]]
 )
 def test_folders_of_another_depth_are_shown(tree, names):
-    with pytest.raises(CorpusError, match="all files alike. Move them so, or say who speaks in a manifest") as error:
+    with pytest.raises(CorpusError, match=r"all files alike. Move them so, or say who speaks in a manifest") as error:
         load_corpus("folder", tree(names))
     assert "files like" in str(error.value)
 

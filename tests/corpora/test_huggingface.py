@@ -146,10 +146,10 @@ def test_an_unlabelled_row_is_named(dataset, tmp_path):
 def test_missing_columns_list_those_there(dataset, tmp_path):
     dataset(speaker=None).save_to_disk(tmp_path / "saved")
     with pytest.raises(
-        CorpusError, match="speaker are missing; found are 'audio', 'emotion'.*--columns '{speaker: COL"
+        CorpusError, match=r"speaker are missing; found are 'audio', 'emotion'.*--columns '{speaker: COL"
     ):
         load_corpus("huggingface", tmp_path / "saved")
-    with pytest.raises(CorpusError, match="columns names who .for speaker., which isn't there; found are 'audio'"):
+    with pytest.raises(CorpusError, match=r"columns names who .for speaker., which isn't there; found are 'audio'"):
         load_corpus("huggingface", tmp_path / "saved", columns={"speaker": "who"})
     with pytest.raises(ConfigError, match="columns names mood: a column can hold audio, emotion, speaker"):
         load_corpus("huggingface", tmp_path / "saved", columns={"mood": "emotion"})
@@ -236,7 +236,7 @@ def test_a_hub_id_is_asked_for_by_its_name(dataset, monkeypatch):
 
 @pytest.mark.parametrize("root", ["./lost/name", "../lost", "a/b/c", "~/lost"])
 def test_paths_are_no_hub_ids(root):
-    with pytest.raises(CorpusError, match="there is no /.*--root has to be a hub id such as user/name, a folder"):
+    with pytest.raises(CorpusError, match=r"there is no /.*--root has to be a hub id such as user/name, a folder"):
         load_corpus("huggingface", root)
 
 

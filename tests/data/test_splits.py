@@ -359,7 +359,9 @@ def test_folds_that_keep_speakers_apart_stay_apart_with_leave(even, tmp_path):
 
 
 def test_leave_to_share_speakers_is_for_folds_only(even):
-    with pytest.raises(ConfigError, match="shared_speakers is for published folds.*the protocol is loso.*leave it out"):
+    with pytest.raises(
+        ConfigError, match=r"shared_speakers is for published folds.*the protocol is loso.*leave it out"
+    ):
         make_splits(even, "loso", SplitConfig(shared_speakers=True))
 
 

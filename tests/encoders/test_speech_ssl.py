@@ -126,6 +126,14 @@ def test_what_an_adapter_adds_to_a_projection_of_wavlm_s_attention_counts(projec
     assert (encoder(*batch).states - states)[1].abs().max() > 0.01
 
 
+@torch.no_grad()
+def test_wavlm_s_attention_drops_weights_in_training_alone():
+    encoder, batch = tiny("wavlm", attention_dropout=0.5), padded([clip(4000)])
+    states = encoder(*batch).states
+    torch.testing.assert_close(states, tiny("wavlm")(*batch).states)
+    assert (encoder.train()(*batch).states - states)[1].abs().max() > 0.1
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_forward_pass_warns_of_nothing(name):
     tiny(name).train()(*padded([clip(2000), clip(4000)])).states.sum().backward()

@@ -1,0 +1,114 @@
+"""Several encoders as one: nothing of either is lost, and one time grid for all."""
+
+import pytest
+import torch
+
+from ser_tl.encoders import Fused, load_encoder
+from ser_tl.encoders.fused import resample_frames
+from ser_tl.errors import ConfigError, EncoderError
+from ser_tl.fusion import SourceAttention
+
+from .tiny import DIM, clip, padded, save, tiny
+
+
+def mask_of(counts, longest):
+    return torch.arange(longest) < torch.tensor(counts)[:, None]
+
+
+@torch.no_grad()
+def test_a_state_holds_the_chosen_layers_of_each_encoder_in_order():
+    first, second = tiny("whisper"), tiny("hubert", seed=1)
+    fused = Fused([first, second], [[3, 1], None])
+    batch = padded([clip(9000), clip(16000, seed=1)])
+    states, mask = fused(*batch)
+    assert fused.sources == [2 * DIM, 4 * DIM]
+    assert states.shape == (1, 2, 50, 6 * DIM)
+    own = first(*batch)
+    assert torch.equal(mask, own.mask)
+    torch.testing.assert_close(states[0, ..., :DIM], own.states[3])
+    torch.testing.assert_close(states[0, ..., DIM : 2 * DIM], own.states[1])
+    other = second(*batch)
+    torch.testing.assert_close(
+        states[0, ..., 2 * DIM : 3 * DIM], resample_frames(other.states[0], other.mask, own.mask)
+    )
+
+
+def test_finer_frames_are_averaged_and_coarser_ones_repeated():
+    fine = torch.arange(12.0).view(1, 12, 1)
+    averaged = resample_frames(fine, mask_of([12], 12), mask_of([4], 5))
+    torch.testing.assert_close(averaged[0, :, 0], torch.tensor([1.0, 4.0, 7.0, 10.0, 0.0]))
+    coarse = torch.tensor([3.0, 5.0]).view(1, 2, 1)
+    torch.testing.assert_close(
+        resample_frames(coarse, mask_of([2], 2), mask_of([6], 6))[0, :, 0], torch.tensor([3.0, 3, 3, 5, 5, 5])
+    )
+    torch.testing.assert_close(  # two thirds of the first and a third of the second frame, and so on
+        resample_frames(fine[:, :3], mask_of([3], 3), mask_of([2], 2))[0, :, 0], torch.tensor([1 / 3, 5 / 3])
+    )
+
+
+def test_the_mean_over_a_clip_stays_whatever_the_grid_and_the_padding():
+    frames = torch.randn(3, 40, 5)
+    have, want = mask_of([40, 17, 1], 40), mask_of([23, 19, 8], 23)
+    resampled = resample_frames(frames, have, want)
+    for row in range(3):
+        torch.testing.assert_close(
+            resampled[row, want[row]].mean(dim=0), frames[row, have[row]].mean(dim=0), atol=1e-5, rtol=1e-5
+        )
+        assert (resampled[row, ~want[row]] == 0).all()
+
+
+def test_names_joined_by_plus_make_one_encoder(tmp_path):
+    one, other = (str(save(name, tmp_path / name)) for name in ("whisper", "hubert"))
+    fused = load_encoder(f"{one}+{other}", layers=[[1], [-1]])
+    assert isinstance(fused, Fused)
+    assert [encoder.family for encoder in fused.encoders] == ["whisper", "hubert"]
+    assert fused.layers == [[1], [3]]
+    with pytest.raises(EncoderError, match=r"has no option taps: it has layers"):
+        load_encoder(f"{one}+{other}", taps=[1])
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "found"),
+    [
+        ([None], EncoderError, "has 1 entries for 2 encoders"),
+        ([[9], None], ConfigError, r"encoder_options.layers: .*\[9\]"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(layers, error, found):
+    with pytest.raises(error, match=found):
+        Fused([tiny("whisper"), tiny("hubert")], layers)
+
+
+def test_one_encoder_is_not_several():
+    with pytest.raises(EncoderError, match="at least two"):
+        Fused([tiny("whisper")])
+
+
+def test_blocks_above_the_chosen_layers_are_not_trainable_and_the_first_encoder_is_on_top():
+    fused = Fused([tiny("whisper"), tiny("hubert")], [[1], [2]])
+    assert [block.name for block in fused.blocks_below(0)] == [
+        *(f"encoder 2, {name}" for name in ("front end", "positions", "layer 1", "layer 2")),
+        *(f"encoder 1, {name}" for name in ("front end", "layer 1")),
+    ]
+    assert fused.blocks()[-1].name == "encoder 1, layer 3"
+
+
+def test_source_attention_weighs_each_frame_anew_and_begins_as_the_mean():
+    fuse = SourceAttention([3, 5], width=4)
+    frames = torch.randn(2, 7, 8)
+    assert torch.allclose(fuse.weights(frames), torch.full((2, 7, 2), 0.5))
+    parts = [project(part) for project, part in zip(fuse.project, frames.split([3, 5], dim=-1), strict=True)]
+    torch.testing.assert_close(fuse(frames), (parts[0] + parts[1]) / 2)
+    with torch.no_grad():
+        fuse.score.weight.normal_()
+    weights = fuse.weights(frames)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 7))
+    assert weights[..., 0].std() > 0.05
+    torch.testing.assert_close(fuse(frames), weights[..., :1] * parts[0] + weights[..., 1:] * parts[1])
+
+
+def test_every_parameter_of_the_gate_learns():
+    fuse = SourceAttention([3, 5], width=4)
+    torch.nn.init.normal_(fuse.score.weight)
+    (fuse(torch.randn(2, 7, 8)) * torch.randn(4)).sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in fuse.parameters())
