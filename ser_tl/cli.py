@@ -6,7 +6,6 @@
 Training is the recipes' job. Heavy imports stand in the commands that need them, so that `--help` is quick.
 """
 
-import dataclasses
 import json
 import sys
 import textwrap
@@ -149,15 +148,15 @@ def corpora(options: Namespace) -> int:  # noqa: ARG001
 
 def encoders(options: Namespace) -> int:  # noqa: ARG001
     """Prints the table of encoders."""
-    from ser_tl.encoders import ENCODERS, FAMILIES
+    from ser_tl.encoders import ENCODERS, FAMILIES, availability
 
     rows = []
     for name, card in ENCODERS.items():
-        values = dataclasses.asdict(card)
-        where = "bundled" if card.bundled else card.source
-        rows.append([name, *(str(values[key]) for key in ("family", "dim", "layers", "parameters", "licence")), where])
+        values = [card.family, card.dim, card.layers, f"{card.parameters:.1f}", card.licence, availability(card)]
+        rows.append([name, *map(str, values)])
     _print_table(["name", "family", "channels", "layers", "million parameters", "licence", "weights"], rows)
-    families = ", ".join(sorted(FAMILIES))
+    without = {"fused"} | {card.family for card in ENCODERS.values() if not card.source and not card.parameters}
+    families = ", ".join(sorted(FAMILIES.keys() - without))
     print(f"\nAny folder or hub id whose config.json has one of these model types works as well: {families}")
     return 0
 

@@ -20,7 +20,7 @@ LAYERS: list[tuple[str, str]] = [
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
     (
         "corpora encoders networks fusion pooling heads losses evaluation",
-        "transformers safetensors sklearn evaluate matplotlib opensmile audformat iso639",
+        "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
     ("model", ""),
     ("transfer", "peft"),

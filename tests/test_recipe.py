@@ -33,7 +33,7 @@ def options(tmp_path, monkeypatch):
         f"{row['audio']['path']},{row['emotion']},{row['speaker']}" for row in tone_corpus(tmp_path / "tones", takes=2)
     ]
     (tmp_path / "tones.csv").write_text("path,emotion,speaker\n" + "\n".join(rows))
-    monkeypatch.setattr("ser_tl.model.load_encoder", lambda name, pretrained: tiny_model().encoder)
+    monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
 
     def make(**changes):
         usual = {"corpus": "csv", "root": tmp_path / "tones.csv", "output": tmp_path / "run", "strategy": "full"}

@@ -9,6 +9,7 @@ from ser_tl.encoders.base import is_frozen as is_frozen
 from ser_tl.encoders.base import parameter_count as parameter_count
 from ser_tl.encoders.catalogue import ENCODERS as ENCODERS
 from ser_tl.encoders.catalogue import EncoderCard as EncoderCard
+from ser_tl.encoders.catalogue import availability as availability
 from ser_tl.encoders.catalogue import load_encoder as load_encoder
 from ser_tl.encoders.egemaps import EGeMAPS as EGeMAPS
 from ser_tl.encoders.fused import Fused as Fused

@@ -5,11 +5,15 @@
 A file of published weights stands for an encoder as well (SoundNet's sound8.npy, VGGish's .pth).
 """
 
+import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from huggingface_hub import try_to_load_from_cache
+from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 
 from ser_tl.assets import asset
 from ser_tl.encoders.base import FAMILIES, Encoder
@@ -32,6 +36,7 @@ class EncoderCard:
         licence: of the weights, or of what computes the features
         bundled: whether all it needs is part of ser_tl
         options: of `FAMILIES[family].from_pretrained`, where they differ from its defaults
+        extra: the package that computes it, an extra of ser_tl's by the same name; empty where none is needed
     """
 
     source: str
@@ -42,6 +47,19 @@ class EncoderCard:
     licence: str
     bundled: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    extra: str = ""
+
+
+def availability(card: EncoderCard) -> str:
+    """Where an encoder's weights are: bundled, computed (none), cached, to be fetched from a hub, or to be brought."""
+    if card.extra and importlib.util.find_spec(card.extra) is None:
+        return f'computed, by pip install "ser_tl[{card.extra}]"'
+    if not card.source:
+        return "file to be brought" if card.parameters else "computed"
+    if card.bundled:
+        return "bundled"
+    cached = [try_to_load_from_cache(card.source, name) for name in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME)]
+    return f"{'cached' if any(isinstance(path, str) for path in cached) else 'to be fetched'}: {card.source}"
 
 
 _OPENSMILE = "openSMILE's: non-commercial"
@@ -59,6 +77,7 @@ for _name, _card in {
     "wavlm-base-plus": EncoderCard("microsoft/wavlm-base-plus", "wavlm", 768, 12, 94.4, "see the hub"),
     "wavlm-large": EncoderCard("microsoft/wavlm-large", "wavlm", 1024, 24, 315.5, "see the hub"),
     "data2vec-audio-base": EncoderCard("facebook/data2vec-audio-base", "data2vec-audio", 768, 12, 93.2, "Apache-2.0"),
+    "unispeech-sat-base": EncoderCard("microsoft/unispeech-sat-base", "unispeech-sat", 768, 12, 94.4, "see the hub"),
     "whisper-tiny.en": EncoderCard("openai/whisper-tiny.en", "whisper", 384, 4, 7.6, "MIT"),
     "whisper-base": EncoderCard("openai/whisper-base", "whisper", 512, 6, 19.8, "MIT"),
     "whisper-small": EncoderCard("openai/whisper-small", "whisper", 768, 12, 87.0, "MIT"),
@@ -68,8 +87,8 @@ for _name, _card in {
     "logmel-40": EncoderCard("", "logmel", 40, 0, 0.0, "none needed", bundled=True, options={"bands": 40}),
     "logmel-64": EncoderCard("", "logmel", 64, 0, 0.0, "none needed", bundled=True, options={"bands": 64}),
     "prosody": EncoderCard("", "prosody", 10, 0, 0.0, "none needed", bundled=True),
-    "egemaps": EncoderCard("", "egemaps", 88, 0, 0.0, _OPENSMILE, options={"level": "functionals"}),
-    "egemaps-lld": EncoderCard("", "egemaps", 25, 0, 0.0, _OPENSMILE, options={"level": "lld"}),
+    "egemaps": EncoderCard("", "egemaps", 88, 0, 0.0, _OPENSMILE, options={"level": "functionals"}, extra="opensmile"),
+    "egemaps-lld": EncoderCard("", "egemaps", 25, 0, 0.0, _OPENSMILE, options={"level": "lld"}, extra="opensmile"),
 }.items():
     ENCODERS.register(_name)(_card)
 

@@ -43,7 +43,7 @@ class Convolution(nn.Module):
 
 
 class Block(nn.Module):
-    """torchaudio's layer with the convolution above in place of its own.
+    """torchaudio's layer with the convolution above in place of its own, and feed-forward layers of twice the width.
 
     Args:
         width: channels per frame, W
@@ -99,8 +99,8 @@ class Conformer(Network):
         width: int = 64,
         layers: int = 2,
         heads: int = 4,
-        kernel: int = 15,
-        stride: int = 4,
+        kernel: int = 7,
+        stride: int = 8,
         dropout: float = 0.2,
     ) -> None:
         super().__init__(dim)

@@ -68,7 +68,7 @@ class CRNN(Network):
         self,
         dim: int,
         *,
-        width: int = 128,
+        width: int = 64,
         convolutions: int = 3,
         kernel: int = 5,
         layers: int = 1,

@@ -25,6 +25,8 @@ def sinusoids(count: int, width: int, device: torch.device) -> Tensor:
 class Block(nn.Module):
     """Attention and feed-forward layer, each behind a LayerNorm and added to what it takes in (Xiong et al. 2020).
 
+    The feed-forward layer is twice as wide as a frame, not four times: speech with emotion labels is scarce.
+
     Args:
         width: channels per frame, W
         heads: of attention; they divide the width

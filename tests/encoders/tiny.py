@@ -4,8 +4,8 @@
 """
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ _SSL: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
 }
 NAMES = [*_SSL, "whisper"]
 SPEECH_SSL = list(_SSL)
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -19,7 +19,7 @@ class FrameNorm(nn.LayerNorm):
 
 def torchaudios(block):
     """torchaudio's layer with the block's weights, and a LayerNorm in its convolution."""
-    layer = ConformerLayer(8, 32, 2, 5)
+    layer = ConformerLayer(8, 16, 2, 5)
     layer.conv_module.sequential[3] = FrameNorm(8)
     weights = {key.removeprefix("layer."): value for key, value in block.state_dict().items()}
     names = {

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ser_tl.cli import main
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.errors import CacheError
@@ -216,25 +215,27 @@ def test_clear_leaves_what_is_not_the_cache_s(corpus, store):
     assert list(store.folder.rglob("*")) == [own]
 
 
-def test_the_command_shows_verifies_and_clears(corpus, tmp_path):
+def test_the_command_shows_verifies_and_clears(corpus, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SER_TL_CACHE", str(tmp_path))
+
     def command(*arguments):
-        environment = os.environ | {"SER_TL_CACHE": str(tmp_path)}
-        program = [sys.executable, "-c", "import sys; from ser_tl.cli import main; sys.exit(main())", "cache"]
-        return subprocess.run([*program, *arguments], env=environment, capture_output=True, text=True, check=False)
+        return main(["cache", *arguments]), capsys.readouterr().out
 
     model = tiny_model()
     model.encoder_name = "tiny"
-    store = FeatureCache(tmp_path)
+    store = FeatureCache()
     fill(store, clips_of(corpus.select(range(3)), model), model)
     assert json.loads((store.encoders()[0].folder / "encoder.json").read_text())["encoder"] == "tiny"
-    shown = command()
-    assert "tiny" in shown.stdout
-    assert str(tmp_path) in shown.stdout
+    capsys.readouterr()
+    status, shown = command()
+    assert status == 0
+    assert "tiny" in shown
+    assert str(tmp_path) in shown
     entries(store)[1].write_bytes(b"")
-    verified = command("verify")
-    assert verified.returncode == 1
-    assert f"{store.verify()[0]}: damaged" in verified.stdout
-    assert "1 of 3 entries damaged" in verified.stdout
-    assert command("verify", "--delete").returncode == 0
-    assert command("clear").returncode == 0
+    status, verified = command("verify")
+    assert status == 1
+    assert f"{store.verify()[0]}: damaged" in verified
+    assert "1 of 3 entries damaged" in verified
+    assert command("verify", "--delete")[0] == 0
+    assert command("clear")[0] == 0
     assert store.encoders() == []
