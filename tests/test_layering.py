@@ -19,7 +19,7 @@ LAYERS: list[tuple[str, str]] = [
     ("registry assets", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
     (
-        "corpora encoders networks fusion pooling heads losses evaluation",
+        "corpora encoders networks fusion pooling heads discriminant losses evaluation",
         "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
     ("model", ""),

@@ -8,7 +8,7 @@ training.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, overload
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Batch
+from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.fusion import SourceAttention
@@ -42,6 +43,8 @@ class ModelConfig:
             differ from frame to frame (`attention`)
         projection: width of a linear layer before the network and the pooling; 0 leaves it out
         network: a sequence model before the pooling, trained from scratch: none, bilstm, crnn, transformer, conformer
+        head: what gives the logits: a small network, or a linear discriminant that was fitted in closed form
+            (`train.refit` puts it in the network's place)
         hidden: width of the head's hidden layer; 0 leaves it out
         dropout: share of channels dropped before each linear layer of the head
     """
@@ -52,6 +55,7 @@ class ModelConfig:
     fusion: Literal["concat", "attention"] = "concat"
     projection: int = 0
     network: str = "none"
+    head: Literal["network", "discriminant"] = "network"
     hidden: int = 512
     dropout: float = 0.5
 
@@ -128,7 +132,11 @@ class EmotionModel(nn.Module):
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
         embedding = self.pooling.out_dim
         self.standardise_embedding = Standardise(embedding) if self.config.standardise else nn.Identity()
-        self.head = Head(embedding, len(self.labels), self.config.hidden, self.config.dropout)
+        self.head: nn.Module = (
+            Discriminant(embedding, len(self.labels))
+            if self.config.head == "discriminant"
+            else Head(embedding, len(self.labels), self.config.hidden, self.config.dropout)
+        )
 
     @classmethod
     def build(
@@ -181,6 +189,11 @@ class EmotionModel(nn.Module):
     def embed(self, frames: Tensor, mask: Tensor) -> Tensor:
         """What the head sees: the pooled frames, standardised, (B, E)."""
         return self.standardise_embedding(self.pooling(frames, mask))
+
+    def replace_head(self, discriminant: Discriminant) -> None:
+        """Takes a fitted discriminant for the head, now and when the model is loaded again."""
+        self.head = discriminant.to(self.device)
+        self.config = replace(self.config, head="discriminant")
 
     def trainable_blocks(self) -> list[Block]:
         """The encoder's blocks that can reach the logits, input side first: none above the highest layer in the mix."""

@@ -3,7 +3,7 @@
     frames --Subsample--> (B, T', W) --[LayerNorm--LSTM forth and back--dropout--add]--LayerNorm--> frames
 
 The direction back runs over clips that are turned round within their own length, so that in both directions padding
-comes last and is heard by no speech frame. Packed sequences promise the same; on a CPU they are three to five times
+comes last and is heard by no speech frame. Packed sequences promise the same; on a CPU they are several times
 slower in training, and they wait for the lengths on a GPU.
 """
 

@@ -27,6 +27,8 @@ class TrainConfig:
         class_weights: give each emotion the same say, whatever its number of utterances
         label_smoothing: share of the target spread over all classes
         patience: epochs without a better dev UAR before training stops; 0 never stops early
+        refit: `discriminant` fits the classifier anew when the epoch is chosen: a shrunken linear discriminant of the
+            embedding, in closed form, on training and dev speakers
         save_every: steps between training states on disk, beside the one after each epoch; 0 for none
         threads: CPU threads of each process; 0 leaves it to OMP_NUM_THREADS, or shares out all cores where `accelerate
             launch` has set that to its own default of 1
@@ -52,6 +54,7 @@ class TrainConfig:
     class_weights: bool = True
     label_smoothing: float = 0.1
     patience: int = 6
+    refit: Literal["none", "discriminant"] = "none"
     save_every: int = 0
     threads: int = 0
     workers: int = 0

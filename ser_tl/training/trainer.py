@@ -37,6 +37,7 @@ from ser_tl.training.config import TrainConfig
 from ser_tl.training.inference import predict_corpus
 from ser_tl.training.processes import accelerator, own_batches
 from ser_tl.training.progress import Progress, rate_factor
+from ser_tl.training.refit import refit_discriminant
 from ser_tl.training.statistics import fit_statistics
 from ser_tl.transfer import Rates, Strategy
 
@@ -77,6 +78,7 @@ class Trainer:
         self.folder = None if folder is None else Path(folder)
         self.seed = seed
         self.history: list[dict[str, Any]] = []
+        self.refit: dict[str, float] = {}
         self.accelerator = accelerator(self.config, self.folder)
         self.tracked = self.folder is not None and self.config.tracker != "none"
 
@@ -136,6 +138,10 @@ class Trainer:
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
         self.model.load_state_dict(best)
         self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
+        if self.config.refit == "discriminant":
+            speaker_of = dict(zip([*train["id"], *dev["id"]], [*train["speaker"], *dev["speaker"]], strict=True))
+            parts = [self._clips(train), dev_clips]
+            self.refit = refit_discriminant(self.model, parts, speaker_of, self.accelerator, self.config)
         if self.tracked:
             for tracker in self.accelerator.trackers:  # not end_training: it ends the process group too
                 tracker.finish()
@@ -309,6 +315,7 @@ class Trainer:
             "trainable_parameters": self.moving_parameters,
             "epochs": len(self.history),
             "best_epoch": next((record["epoch"] for record in self.history if record["best"]), None),
+            **({"refit": self.refit} if self.refit else {}),
             "training_seconds": round(sum(record["seconds"] for record in self.history), 1),
             "processes": self.accelerator.num_processes,
             "device": str(self.accelerator.device),

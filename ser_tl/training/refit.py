@@ -1,0 +1,60 @@
+"""The classifier fitted anew, in closed form, on all training speakers.
+
+    train + dev -> model -> embeddings, gathered over the processes -> discriminant -> the model's head
+
+The epoch is chosen on dev speakers and stays; after that nothing is left for them to choose, and with twenty speakers
+two more are worth having. What the discriminant itself has to choose, it chooses on training speakers held out in turn.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from ser_tl.data.batching import Clips, plan_batches
+from ser_tl.discriminant import fit_discriminant
+from ser_tl.model import EmotionModel
+from ser_tl.training.config import TrainConfig
+from ser_tl.training.processes import own_batches
+
+
+@torch.no_grad()
+def refit_discriminant(
+    model: EmotionModel,
+    parts: Sequence[Clips],
+    speaker_of: dict[str, str],
+    accelerator: Accelerator,
+    config: TrainConfig,
+) -> dict[str, float]:
+    """Replaces the model's head. Every process calls it and gets the same head.
+
+    Args:
+        model: with the weights of the best epoch
+        parts: the clips of train and of dev, as they are in evaluation
+        speaker_of: utterance id to speaker
+        accelerator: whose processes share the work
+        config: batch size and workers
+
+    Returns:
+        For the record: shrinkage, temperature, and the UAR over the held-out training speakers.
+
+    Raises:
+        ConfigError: too few speakers to hold one out
+    """
+    model.eval()
+    found: list[tuple[str, int, np.ndarray]] = []
+    for clips in parts:
+        plan = plan_batches(clips.seconds, config.batch_seconds, processes=accelerator.num_processes)
+        for batch in own_batches(clips, plan, accelerator, config.workers):
+            with accelerator.autocast():
+                embedding = model.embed(*model.frames(batch)).float().cpu().numpy()
+            found += zip(batch.ids, batch.labels.tolist(), embedding, strict=True)
+    found = sorted(gather_object(found), key=lambda row: row[0])  # in one order, whatever the number of processes
+    embedding = torch.from_numpy(np.stack([row for _, _, row in found]))
+    labels = torch.tensor([label for _, label, _ in found])
+    speakers = [speaker_of[name] for name, _, _ in found]
+    fit = fit_discriminant(embedding, labels, speakers, len(model.labels))
+    model.replace_head(fit.discriminant)
+    return {"shrinkage": fit.shrinkage, "temperature": fit.temperature, "held_out_uar": fit.uar}
