@@ -10,11 +10,11 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from ser_tl.model import folder as folder_module
 from ser_tl.data.audio import AudioConfig, decode
 from ser_tl.data.batching import Batch
 from ser_tl.errors import AudioError, CheckpointError, ConfigError, UnknownNameError
 from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig
+from ser_tl.model import folder as folder_module
 from ser_tl.pooling import POOLINGS
 from tests.encoders.tiny import DIM, LAYERS, NAMES, clip, padded, save, tiny
 

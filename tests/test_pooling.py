@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from ser_tl.errors import ConfigError
 from ser_tl.pooling import POOLINGS, LayerMix, Standardise
 
 DIM = 6

@@ -1,0 +1,57 @@
+"""The comparison recipe, end to end on tones and computed features."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from ser_tl.errors import ConfigError
+from tests.training.samples import tone_corpus
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "compare_encoders.py"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    spec = importlib.util.spec_from_file_location("compare_encoders", RECIPE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def options(recipe, tmp_path_factory):
+    home = tmp_path_factory.mktemp("tones")
+    corpus = tone_corpus(home)
+    with (home / "tones.csv").open("w") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "emotion", "speaker"])
+        writer.writerows([row["audio"]["path"], row["emotion"], row["speaker"]] for row in corpus)
+    quick = {"train.epochs": 1, "train.tracker": "none", "model.hidden": 0}
+    return recipe.Options(corpus="csv", root=home / "tones.csv").changed(quick)
+
+
+def test_every_system_is_trained_and_stands_in_one_table(recipe, options, tmp_path):
+    systems = {"pooled": {"encoder": "mfcc"}, "in order": {"encoder": "prosody", "model.network": "bilstm"}}
+    comparison = recipe.main(options.changed({"systems": systems, "output": str(tmp_path / "run")}))
+    assert {row.system for row in comparison.rows} == set(systems)
+    assert (tmp_path / "run" / "comparison.md").read_text().count("\n| ") >= 3
+    for number in ("01", "02"):
+        assert (tmp_path / "run" / number / "report.json").is_file()
+        assert (tmp_path / "run" / number / "model" / "model.safetensors").is_file()
+
+
+def test_a_resumed_comparison_keeps_what_is_finished(recipe, options, tmp_path):
+    own = options.changed({"systems": {"pooled": {"encoder": "mfcc"}}, "output": str(tmp_path / "run")})
+    recipe.main(own)
+    before = (tmp_path / "run" / "01" / "report.json").stat().st_mtime_ns
+    recipe.main(own.changed({"resume": True}))
+    assert (tmp_path / "run" / "01" / "report.json").stat().st_mtime_ns == before
+
+
+def test_a_wrong_option_of_a_system_stops_before_anything_is_trained(recipe, options, tmp_path):
+    systems = {"good": {"encoder": "mfcc"}, "bad": {"train.epoch": 3}}
+    with pytest.raises(ConfigError, match=r"no option 'train.epoch'"):
+        recipe.main(options.changed({"systems": systems, "output": str(tmp_path / "run")}))
+    assert not (tmp_path / "run" / "01").exists()

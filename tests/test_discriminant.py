@@ -1,0 +1,90 @@
+"""The closed-form classifier: what it is by definition, what it chooses, and what it refuses."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from ser_tl.discriminant import SHRINKAGES, _Solver, fit_discriminant
+from ser_tl.errors import ConfigError
+
+
+def corpus(clips, dim, *, speakers=6, classes=3, spread=0.0, apart=1.0, seed=0):
+    """Embeddings in which each speaker has an offset of his own, as large as `spread`, besides the class's."""
+    draw = torch.Generator().manual_seed(seed)
+    centre, voice = (torch.randn(number, dim, generator=draw) for number in (classes, speakers))
+    labels, who = torch.arange(clips) % classes, torch.arange(clips) // classes % speakers
+    noise = torch.randn(clips, dim, generator=draw) * torch.linspace(0.5, 3.0, dim)
+    return 10.0 + apart * centre[labels] + spread * voice[who] + noise, labels, [f"s{one}" for one in who.tolist()]
+
+
+@pytest.mark.parametrize(("clips", "dim"), [(40, 90), (300, 12)], ids=["more channels", "more clips"])
+@pytest.mark.parametrize("shrinkage", [0.1, 0.5, 0.95])
+def test_it_is_scikit_learns_shrunken_discriminant(clips, dim, shrinkage):
+    embedding, labels, _ = corpus(clips, dim)
+    rows = ((embedding - embedding.mean(dim=0)) / embedding.std(dim=0, unbiased=False)).double()
+    within = rows - torch.stack([rows[labels == label].mean(dim=0) for label in range(3)])[labels]
+
+    class Within:  # the covariance that scikit-learn is to shrink: of all classes together
+        def fit(self, _):
+            covariance = (within.T @ within / len(within)).numpy()
+            identity = np.trace(covariance) / dim * np.eye(dim)
+            self.covariance_ = (1 - shrinkage) * covariance + shrinkage * identity
+            return self
+
+    expected = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=Within(), priors=[1 / 3] * 3)
+    expected = expected.fit(rows.numpy(), labels.numpy()).predict_log_proba(rows.numpy())
+    solver = _Solver.of(embedding.double(), labels, 3)
+    found = solver.logits(embedding.double(), shrinkage).log_softmax(dim=-1)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6, rtol=1e-5)
+    module = solver.discriminant(shrinkage, temperature=1.0)
+    torch.testing.assert_close(module(embedding).double().log_softmax(dim=-1), found, atol=1e-3, rtol=1e-3)
+
+
+def test_it_learns_what_speakers_share_and_not_what_sets_them_apart():
+    several = {"speakers": 20, "spread": 3.0, "apart": 0.7}
+    embedding, labels, speakers = corpus(600, 60, **several)
+    fit = fit_discriminant(embedding, labels, speakers, 3)
+    strangers = torch.randn(600, 60, generator=torch.Generator().manual_seed(5)).mul(3.0)  # each clip another voice
+    heard = embedding - embedding.mean(dim=0) + strangers - strangers.mean(dim=0) + embedding.mean(dim=0)
+    nearest = torch.stack([embedding[labels == label].mean(dim=0) for label in range(3)])
+    by_distance = torch.cdist(heard, nearest).argmin(dim=-1)
+    assert (fit.discriminant(heard).argmax(dim=-1) == labels).float().mean() > 0.65
+    assert (by_distance == labels).float().mean() < (fit.discriminant(heard).argmax(dim=-1) == labels).float().mean()
+
+
+def test_shrinkage_and_temperature_follow_from_the_held_out_speakers():
+    plenty = fit_discriminant(*corpus(2400, 8, apart=0.5, seed=1), 3)
+    scarce = fit_discriminant(*corpus(60, 300, apart=0.25, seed=1), 3)
+    assert plenty.shrinkage < scarce.shrinkage
+    assert {plenty.shrinkage, scarce.shrinkage} <= set(SHRINKAGES)
+    embedding, labels, speakers = corpus(120, 300, seed=1)
+    hopeless = fit_discriminant(embedding, labels[torch.randperm(120, generator=torch.manual_seed(0))], speakers, 3)
+    assert hopeless.uar < 0.6
+    assert hopeless.temperature > scarce.temperature  # where nothing can be known, nothing is claimed
+
+
+def test_a_class_that_does_not_occur_is_never_predicted():
+    embedding, labels, speakers = corpus(90, 20)
+    fit = fit_discriminant(embedding, labels, speakers, classes=4)
+    assert (fit.discriminant(embedding).softmax(dim=-1)[:, 3] < 1e-6).all()
+
+
+def test_scores_and_order_of_the_clips_do_not_matter():
+    embedding, labels, speakers = corpus(90, 20)
+    order = torch.randperm(90, generator=torch.Generator().manual_seed(3))
+    one = fit_discriminant(embedding, labels, speakers, 3)
+    other = fit_discriminant(3.0 * embedding[order] - 1.0, labels[order], [speakers[place] for place in order], 3)
+    assert one.shrinkage == other.shrinkage
+    torch.testing.assert_close(
+        one.discriminant(embedding), other.discriminant(3.0 * embedding - 1.0), atol=1e-3, rtol=1e-3
+    )
+
+
+def test_one_speaker_or_one_group_with_all_of_an_emotion_is_refused():
+    embedding, labels, _ = corpus(90, 20)
+    with pytest.raises(ConfigError, match="at least two training speakers"):
+        fit_discriminant(embedding, labels, ["one"] * 90, 3)
+    speakers = ["sole" if label == 2 else f"s{place % 4}" for place, label in enumerate(labels.tolist())]
+    with pytest.raises(ConfigError, match="all utterances of some emotion"):
+        fit_discriminant(embedding, labels, speakers, 3)

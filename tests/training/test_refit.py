@@ -1,0 +1,59 @@
+"""The classifier fitted anew: on whom, with what, and that it stays with the model."""
+
+import pytest
+import torch
+
+from ser_tl.discriminant import Discriminant, fit_discriminant
+from ser_tl.model import EmotionModel
+from ser_tl.training import Trainer
+from ser_tl.transfer import Frozen, Full
+from tests.training.samples import tiny_model, tone_split, train_config
+
+CONFIG = train_config(refit="discriminant", epochs=2)
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return tone_split(tmp_path_factory.mktemp("tones"))
+
+
+def embeddings(trainer, corpus):
+    clips = trainer._clips(corpus)
+    from ser_tl.data.batching import collate
+
+    batch = collate([clips[place] for place in range(len(clips))]).to("cpu")
+    with torch.no_grad():
+        return trainer.model.eval().embed(*trainer.model.frames(batch)), batch.labels
+
+
+@pytest.mark.parametrize("strategy", [Frozen, Full])
+def test_the_head_is_the_discriminant_of_training_and_dev_speakers(strategy, split):
+    trainer = Trainer(tiny_model(), strategy(), CONFIG)
+    trainer.fit(split.train, split.dev)
+    (train, first), (dev, second) = embeddings(trainer, split.train), embeddings(trainer, split.dev)
+    rows, labels = torch.cat([train, dev]), torch.cat([first, second])
+    order = sorted(range(len(labels)), key=[*split.train["id"], *split.dev["id"]].__getitem__)
+    speakers = [*split.train["speaker"], *split.dev["speaker"]]
+    expected = fit_discriminant(rows[order], labels[order], [speakers[place] for place in order], 3)
+    assert isinstance(trainer.model.head, Discriminant)
+    torch.testing.assert_close(trainer.model.head(rows), expected.discriminant(rows), atol=1e-3, rtol=1e-3)
+    report = trainer.evaluate(split.test)
+    assert report.facts["refit"]["shrinkage"] == expected.shrinkage
+    assert 0 <= report.facts["refit"]["held_out_uar"] <= 1
+
+
+def test_a_refitted_model_comes_back_from_the_disk(split, tmp_path):
+    trainer = Trainer(tiny_model(), Frozen(), CONFIG)
+    trainer.fit(split.train, split.dev)
+    trainer.model.save_pretrained(tmp_path)
+    again = EmotionModel.from_pretrained(tmp_path)
+    assert again.config.head == "discriminant"
+    path = split.test[0]["audio"]["path"]
+    assert again.predict(path).probabilities == pytest.approx(trainer.model.predict(path).probabilities, abs=1e-6)
+
+
+def test_without_it_the_head_stays_the_trained_one(split):
+    trainer = Trainer(tiny_model(), Frozen(), train_config(epochs=1))
+    trainer.fit(split.train, split.dev)
+    assert not isinstance(trainer.model.head, Discriminant)
+    assert "refit" not in trainer.facts
