@@ -18,7 +18,7 @@ from ser_tl.errors import ConfigError
 
 SHRINKAGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _TEMPERATURES = torch.logspace(-1, 2.5, 71, dtype=torch.float64)
-_GROUPS = 5  # of speakers, held out in turn
+_GROUPS = 10  # of speakers, held out in turn
 
 
 class Discriminant(nn.Linear):
@@ -56,7 +56,7 @@ def fit_discriminant(embedding: Tensor, labels: Tensor, speakers: Sequence[str],
     """The discriminant of some training speakers, all of whom it learns from.
 
     Shrinkage and temperature are those of the lowest cross-entropy, each class with the same say, over speakers held
-    out in up to five groups (Ledoit and Wolf 2004 choose the shrinkage by a formula that takes clips for independent,
+    out in up to ten groups (Ledoit and Wolf 2004 choose the shrinkage by a formula that takes clips for independent,
     which those of one speaker aren't).
 
     Args:
