@@ -6,9 +6,7 @@
 
 Nothing is keyed by name: an entry is found by the digest of the encoder's weights and config and of the audio's bytes,
 so a stale or foreign one can't be. Entries are written beside their place and moved there whole, so a killed process
-leaves nothing half-valid, and several processes can write at once. Each channel's mean over the clip is kept in float32
-and what is left in float16, mapped into memory: some channels of transformers move by a hundredth of their mean, and
-plain float16 would round that away. Folds and runs share all they have in common.
+leaves nothing half-valid, and several processes can write at once. Folds and runs share all they have in common.
 """
 
 import hashlib
@@ -23,16 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from ser_tl.data.batching import Clip, Utterances, loader, plan_batches
 from ser_tl.data.checks import content_keys
-from ser_tl.errors import CacheError
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.entries import digest, is_whole, read_states, touch, write_states
 
 FORMAT = 1
 """Part of every key: a change of the layout begins a new cache."""
@@ -150,7 +145,7 @@ class FeatureCache:
         if accelerator.is_main_process:
             _write_facts(home, model, config)
         accelerator.wait_for_everyone()  # a file that is there now is there for all
-        missing = [number for number, path in enumerate(files) if not _touch(path)]
+        missing = [number for number, path in enumerate(files) if not touch(path)]
         accelerator.wait_for_everyone()
         self._compute(windows, missing, files, model, accelerator, config)
         accelerator.wait_for_everyone()
@@ -218,7 +213,7 @@ class FeatureCache:
         Args:
             delete: delete them, so that they are computed anew
         """
-        damaged = [path for path in sorted(self.folder.glob(f"*/*/*{SUFFIX}")) if not _is_whole(path)]
+        damaged = [path for path in sorted(self.folder.glob(f"*/*/*{SUFFIX}")) if not is_whole(path)]
         for path in damaged if delete else []:
             path.unlink(missing_ok=True)
         return damaged
@@ -259,52 +254,6 @@ class FeatureCache:
                 folder.rmdir()
 
 
-def write_states(path: Path, states: Tensor) -> None:
-    """Writes the states (L, T, D) of one clip; the file is whole or not there."""
-    states = states.detach().float().cpu()
-    mean = states.mean(dim=1, keepdim=True)
-    rest = states - mean
-    half = rest.half()
-    kept = {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file(kept, part, metadata={name: _digest(tensor) for name, tensor in kept.items()})
-    part.replace(path)
-
-
-def read_states(path: Path) -> Tensor:
-    """The states (L, T, D) of one clip, mapped from the disk.
-
-    Raises:
-        CacheError: the file is gone or damaged
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.get_tensor("mean") + file.get_tensor("rest")
-    except (OSError, SafetensorError) as error:
-        raise CacheError(
-            f"{path}: this entry of the feature cache can't be read ({error}). `ser-tl cache verify "
-            f"--delete` deletes damaged entries, which are then computed anew; --train.cache false does without"
-        ) from error
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with safe_open(path, framework="pt") as file:
-            noted = file.metadata() or {}
-            return all(_digest(file.get_tensor(name)) == noted.get(name) for name in ("mean", "rest"))
-    except (OSError, SafetensorError):
-        return False
-
-
-def _touch(path: Path) -> bool:
-    """Whether the entry is there; marks it as used now."""
-    with suppress(FileNotFoundError):
-        os.utime(path)
-        return True
-    return False
-
-
 def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:
     """What is encoded once: a training clip's windows rather than its random crops; and the clip of each window."""
     if not clips.training:
@@ -333,18 +282,13 @@ def _facts(model: EmotionModel, config: TrainConfig) -> dict[str, object]:
 
 
 def _encoder_key(model: EmotionModel, config: TrainConfig) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+    key = hashlib.blake2b(digest_size=16)
     known = {name: value for name, value in _facts(model, config).items() if name != "encoder"}
-    digest.update(json.dumps([FORMAT, known, model.encoder.config], sort_keys=True, default=str).encode())
+    key.update(json.dumps([FORMAT, known, model.encoder.config], sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(_digest(tensor.detach().cpu()).encode())
-    return digest.hexdigest()
-
-
-def _digest(tensor: Tensor) -> str:
-    content = tensor.contiguous().view(-1).view(torch.uint8).numpy()
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+        key.update(name.encode())
+        key.update(digest(tensor.detach().cpu()).encode())
+    return key.hexdigest()
 
 
 def _write_facts(home: Path, model: EmotionModel, config: TrainConfig) -> None:

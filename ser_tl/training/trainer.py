@@ -8,9 +8,6 @@ batches, steps and epochs. Each step's loss is the mean over the utterances of a
 uneven batches weigh no one twice.
 """
 
-import os
-import platform
-import resource
 import time
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
@@ -34,6 +31,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.facts import moving_parameters, run_facts
 from ser_tl.training.inference import predict_corpus
 from ser_tl.training.processes import accelerator, own_batches
 from ser_tl.training.progress import Progress, rate_factor
@@ -81,11 +79,6 @@ class Trainer:
         self.refit: dict[str, float] = {}
         self.accelerator = accelerator(self.config, self.folder)
         self.tracked = self.folder is not None and self.config.tracker != "none"
-
-    @property
-    def moving_parameters(self) -> int:
-        """How many parameters the strategy lets move now."""
-        return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
     def fit(self, train: Dataset, dev: Dataset, *, resume: bool = False) -> list[dict[str, Any]]:
         """Trains until the last epoch or until dev UAR stalls, then puts the best epoch's weights back.
@@ -226,7 +219,7 @@ class Trainer:
         return {
             "train_loss": progress.loss_sum / progress.utterances,
             "learning_rates": {group["name"].split(",")[0]: group["lr"] for group in optimizer.param_groups},
-            "trainable_parameters": self.moving_parameters,
+            "trainable_parameters": moving_parameters(self.model),
             "steps": progress.step,
             "seconds": progress.seconds,
             "audio_seconds_per_second": progress.audio_seconds / progress.seconds,
@@ -306,23 +299,9 @@ class Trainer:
     @property
     def facts(self) -> dict[str, Any]:
         """What a report should tell of the training: parameters, epochs, time, configuration."""
-        model = self.model
-        return {
-            "encoder": model.encoder_name,
-            "pooling": model.pooling_name,
-            "strategy": type(self.strategy).__name__.lower(),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "trainable_parameters": self.moving_parameters,
-            "epochs": len(self.history),
-            "best_epoch": next((record["epoch"] for record in self.history if record["best"]), None),
-            **({"refit": self.refit} if self.refit else {}),
-            "training_seconds": round(sum(record["seconds"] for record in self.history), 1),
-            "processes": self.accelerator.num_processes,
-            "device": str(self.accelerator.device),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
-            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "seed": self.seed,
-        }
+        known = run_facts(self.model, self.history, self.accelerator)
+        named = {"strategy": type(self.strategy).__name__.lower(), "seed": self.seed}
+        return known | named | ({"refit": self.refit} if self.refit else {})
 
     def clear_states(self) -> None:
         """Deletes the training states, once the results they were kept for are on disk."""

@@ -14,8 +14,9 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.errors import CacheError
 from ser_tl.training import Trainer
-from ser_tl.training import cache as cache_module
-from ser_tl.training.cache import CachedClips, FeatureCache, read_states, write_states
+from ser_tl.training import entries as entries_module
+from ser_tl.training.cache import CachedClips, FeatureCache
+from ser_tl.training.entries import read_states, write_states
 from ser_tl.training.processes import accelerator
 from ser_tl.transfer import Frozen, Full, Partial
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
@@ -172,7 +173,7 @@ def test_a_write_that_is_killed_leaves_nothing_to_be_found(tmp_path, monkeypatch
         raise Killed
 
     path = tmp_path / "aa" / "aabb.safetensors"
-    monkeypatch.setattr(cache_module, "save_file", half)
+    monkeypatch.setattr(entries_module, "save_file", half)
     with pytest.raises(Killed):
         write_states(path, torch.randn(2, 3, 4))
     assert not path.exists()

@@ -1,0 +1,73 @@
+"""One entry of the feature cache: a file with what an encoder made of one clip.
+
+    states (L, T, D) --write_states--> FILE.safetensors --read_states--> states
+
+Each channel's mean over the clip is kept in float32 and what is left in float16 (float32 where that overflows): some
+channels of transformers move by a hundredth of their mean, and plain float16 would round that away. A file is whole or
+not there; its digests tell later damage. Knows nothing of keys, folders or encoders.
+"""
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ser_tl.errors import CacheError
+
+
+def write_states(path: Path, states: Tensor) -> None:
+    """Writes the states (L, T, D) of one clip; the file is whole or not there."""
+    states = states.detach().float().cpu()
+    mean = states.mean(dim=1, keepdim=True)
+    rest = states - mean
+    half = rest.half()
+    kept = {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    save_file(kept, part, metadata={name: digest(tensor) for name, tensor in kept.items()})
+    part.replace(path)
+
+
+def read_states(path: Path) -> Tensor:
+    """The states (L, T, D) of one clip, mapped from the disk.
+
+    Raises:
+        CacheError: the file is gone or damaged
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.get_tensor("mean") + file.get_tensor("rest")
+    except (OSError, SafetensorError) as error:
+        raise CacheError(
+            f"{path}: this entry of the feature cache can't be read ({error}). `ser-tl cache verify "
+            f"--delete` deletes damaged entries, which are then computed anew; --train.cache false does without"
+        ) from error
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the file holds what was written."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            noted = file.metadata() or {}
+            return all(digest(file.get_tensor(name)) == noted.get(name) for name in ("mean", "rest"))
+    except (OSError, SafetensorError):
+        return False
+
+
+def touch(path: Path) -> bool:
+    """Whether the entry is there; marks it as used now."""
+    with suppress(FileNotFoundError):
+        os.utime(path)
+        return True
+    return False
+
+
+def digest(tensor: Tensor) -> str:
+    """The BLAKE2 digest of a tensor's values, which lie on the CPU."""
+    content = tensor.contiguous().view(-1).view(torch.uint8).numpy()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
