@@ -28,7 +28,7 @@ from transformers import (
     WhisperModel,
 )
 
-from ser_tl.encoders import Encoder, SoundNet, SpeechSSL, VGGish, Whisper, load_encoder
+from ser_tl.encoders import Encoder, Fused, SoundNet, SpeechSSL, VGGish, Whisper, load_encoder
 
 DIM, LAYERS = 16, 3
 
@@ -135,6 +135,15 @@ for _name, _dim in COMPUTED.items():
     )
 if find_spec("opensmile"):
     KINDS["egemaps"] = Kind(lambda _: load_encoder("egemaps").eval(), 88, 1, 1.0, lambda _: 1)
+
+
+KINDS["fused"] = Kind(
+    lambda seed: Fused([tiny("whisper", seed=seed), tiny("hubert", seed=seed + 1)], [[3, 1], [3]]).eval(),
+    3 * DIM,
+    1,
+    50.0,
+    KINDS["whisper"].frames,
+)
 
 
 _SHARED = Path(__file__).parents[3] / "shared"
