@@ -102,19 +102,14 @@ class Fused(Encoder):
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
         """Encodes padded clips with each encoder."""
-        grid: Tensor | None = None
-        joined = []
-        for encoder, chosen in zip(self._each, self.layers, strict=True):
-            states, mask = encoder(waveform, lengths)
-            frames = states[chosen].permute(1, 2, 0, 3).flatten(2)  # (B, T, D)
-            if grid is None:
-                grid = mask
-            else:
-                frames = resample_frames(frames, mask, grid)
-            joined.append(frames)
-        if grid is None:  # a fused encoder has at least two
-            raise EncoderError("a fused encoder without encoders")
-        return Hidden(torch.cat(joined, dim=-1)[None], grid)
+        every = [encoder(waveform, lengths) for encoder in self._each]
+        frames = [  # (B, T, D) of each
+            hidden.states[chosen].permute(1, 2, 0, 3).flatten(2)
+            for hidden, chosen in zip(every, self.layers, strict=True)
+        ]
+        grid = every[0].mask
+        others = [resample_frames(own, hidden.mask, grid) for own, hidden in zip(frames[1:], every[1:], strict=True)]
+        return Hidden(torch.cat([frames[0], *others], dim=-1)[None], grid)
 
 
 def resample_frames(frames: Tensor, mask: Tensor, grid: Tensor) -> Tensor:

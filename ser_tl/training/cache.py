@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,7 @@ class FeatureCache:
     def __init__(self, folder: Path | None = None, gib: float = 20.0) -> None:
         self.folder = folder or default_folder()
         self.limit = int(gib * 2**30)
+        self.used: dict[Path, float] = {}  # entries that clips of this cache read, and about how many bytes each takes
 
     def fill(
         self, clips: Utterances, model: EmotionModel, accelerator: Accelerator, config: TrainConfig
@@ -131,17 +133,19 @@ class FeatureCache:
             The cached clips; the clips themselves, with a note on the terminal, where the cache can't hold them.
         """
         windows, owner = _windows(clips)
+        home = self.folder / _encoder_key(model, config)
+        files = [home / key[:2] / f"{key}{SUFFIX}" for key in _clip_keys(windows)]
         rate = 2 * len(model.layers) * model.encoder.dim * model.encoder.frame_rate  # bytes a second
-        need = rate * sum(windows.seconds)
+        used = self.used | {path: rate * seconds for path, seconds in zip(files, windows.seconds, strict=True)}
+        need = sum(used.values())
         if need > self.limit:
             if accelerator.is_main_process:
                 tqdm.write(
-                    f"the encoder's states of this part would take {need / 2**30:.1f} GiB, the cache may hold "
+                    f"with this part the encoder's states would take {need / 2**30:.1f} GiB, the cache may hold "
                     f"{self.limit / 2**30:.1f} (train.cache_gib): they are computed in every epoch instead"
                 )
             return clips
-        home = self.folder / _encoder_key(model, config)
-        files = [home / key[:2] / f"{key}{SUFFIX}" for key in _clip_keys(windows)]
+        self.used = used
         if accelerator.is_main_process:
             _write_facts(home, model, config)
         accelerator.wait_for_everyone()  # a file that is there now is there for all
@@ -153,7 +157,7 @@ class FeatureCache:
         absent = [number for number in missing if not files[number].is_file()]
         self._compute(windows, absent, files, model, accelerator, config, alone=True)
         if missing and accelerator.is_local_main_process:
-            self.shrink(keep=set(files))
+            self.shrink(keep=self.used.keys())  # the training part's, too, when dev comes in
         of_clip: list[list[Path]] = [[] for _ in range(len(clips))]
         for window, clip in enumerate(owner):
             of_clip[clip].append(files[window])
@@ -218,7 +222,7 @@ class FeatureCache:
             path.unlink(missing_ok=True)
         return damaged
 
-    def shrink(self, keep: set[Path] | None = None, limit: int | None = None) -> None:
+    def shrink(self, keep: Collection[Path] = (), limit: int | None = None) -> None:
         """Deletes the least recently used entries until the rest is within the limit, and what killed processes left.
 
         Args:
@@ -240,7 +244,7 @@ class FeatureCache:
         for _, one, path in sorted(entries):
             if size <= limit:
                 break
-            if keep is None or path not in keep:
+            if path not in keep:
                 path.unlink(missing_ok=True)
                 size -= one
 

@@ -77,6 +77,7 @@ class Trainer:
         self.seed = seed
         self.history: list[dict[str, Any]] = []
         self.refit: dict[str, float] = {}
+        self.cache = FeatureCache(gib=self.config.cache_gib)
         self.accelerator = accelerator(self.config, self.folder)
         self.tracked = self.folder is not None and self.config.tracker != "none"
 
@@ -234,7 +235,7 @@ class Trainer:
         moving = parameter_count(block.modules for block in self.strategy.may_move(self.model))
         if moving or not self.config.cache:
             return clips
-        return FeatureCache(gib=self.config.cache_gib).fill(clips, self.model, self.accelerator, self.config)
+        return self.cache.fill(clips, self.model, self.accelerator, self.config)
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
         predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)

@@ -25,6 +25,8 @@ class Partial(Strategy):
     def may_move(self, model: EmotionModel) -> list[Block]:
         """The top blocks."""
         blocks = model.trainable_blocks()
+        if not blocks:
+            raise ConfigError("--strategy partial: this encoder has no weights that could move; use --strategy frozen")
         if self.unfreeze > len(blocks):
             raise ConfigError(
                 f"--unfreeze {self.unfreeze}: the encoder has {len(blocks)} blocks that reach the head "

@@ -164,6 +164,21 @@ def test_the_least_recently_used_entries_make_room(corpus, store):
     assert entries(store) == every[1:4]
 
 
+def test_a_part_that_comes_later_never_drives_out_what_the_training_reads(corpus, tmp_path):
+    model = tiny_model()
+    train, dev = corpus.select(range(len(corpus) - 4)), corpus.select(range(len(corpus) - 4, len(corpus)))
+    probe = FeatureCache(tmp_path / "probe")
+    fill(probe, clips_of(train, model), model)
+    room = sum(probe.used.values())  # enough for the training part alone, files' headers not counted
+    store = FeatureCache(tmp_path / "cache", gib=room * 1.001 / 2**30)
+    cached = fill(store, clips_of(train, model), model)
+    assert not isinstance(fill(store, clips_of(dev, model), model), CachedClips)
+    assert all(cached[place].states is not None for place in range(len(cached)))
+    store.limit = int(sum(store.used.values()) * 1.5)  # room by estimate; on the disk, with headers, too little
+    fill(store, clips_of(dev, model), model)
+    assert all(path.is_file() for path in store.used)
+
+
 def test_a_write_that_is_killed_leaves_nothing_to_be_found(tmp_path, monkeypatch):
     class Killed(BaseException):
         pass

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ser_tl.data.batching import Batch
-from ser_tl.encoders import is_frozen
+from ser_tl.encoders import is_frozen, load_encoder
 from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel, ModelConfig
@@ -142,3 +142,9 @@ def test_unfreeze_is_refused_where_it_means_nothing(strategy):
 def test_an_unknown_strategy_lists_the_near_ones():
     with pytest.raises(UnknownNameError, match="no strategy called 'freeze': did you mean 'frozen'"):
         STRATEGIES["freeze"]
+
+
+def test_an_encoder_without_weights_has_nothing_to_unfreeze():
+    model = EmotionModel(load_encoder("mfcc"), ["anger", "neutral"])
+    with pytest.raises(ConfigError, match="no weights that could move; use --strategy frozen"):
+        STRATEGIES["partial"]().prepare(model)
