@@ -39,6 +39,9 @@ class ModelConfig:
         join: the layers' learned weighted mean (`sum`), or each scaled by its weight and set side by side (`concat`)
         standardise: take the training speech's mean and deviation out of each channel of each layer, and of the
             embedding
+        statistics: whose mean and deviation these are: the `training` speech's for all clips; or those of each clip's
+            own `corpus` or `speaker`, measured without labels on all clips there are of it. `speaker` presumes that
+            each speaker's clips cover the emotions alike
         fusion: how the sources of a fused encoder are joined: side by side (`concat`), or by learned weights that
             differ from frame to frame (`attention`)
         projection: width of a linear layer before the network and the pooling; 0 leaves it out
@@ -52,12 +55,20 @@ class ModelConfig:
     layers: list[int] | None = None
     join: Literal["sum", "concat"] = "concat"
     standardise: bool = True
+    statistics: Literal["training", "corpus", "speaker"] = "training"
     fusion: Literal["concat", "attention"] = "concat"
     projection: int = 0
     network: str = "none"
     head: Literal["network", "discriminant"] = "network"
     hidden: int = 512
     dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.statistics != "training" and not self.standardise:
+            raise ConfigError(
+                f"model.statistics is {self.statistics}, but model.standardise is false, so that there is nothing to "
+                f"take statistics of: leave one of the two out"
+            )
 
 
 class Output(NamedTuple):
@@ -113,7 +124,7 @@ class EmotionModel(nn.Module):
         self.encoder = encoder
         self.layers = chosen_layers(encoder.num_states, self.config.layers)
         states = (len(self.layers), 1, 1, encoder.dim)
-        self.standardise_states = Standardise(*states) if self.config.standardise else nn.Identity()
+        self.standardise_states = Standardise(*states, batch=1) if self.config.standardise else None
         self.mix = LayerMix(len(self.layers), encoder.dim, self.config.join)
         width = self.mix.out_dim
         self.fuse: nn.Module = nn.Identity()
@@ -131,7 +142,7 @@ class EmotionModel(nn.Module):
         self.network: Network | None = None if self.config.network == "none" else NETWORKS[self.config.network](width)
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
         embedding = self.pooling.out_dim
-        self.standardise_embedding = Standardise(embedding) if self.config.standardise else nn.Identity()
+        self.standardise_embedding = Standardise(embedding) if self.config.standardise else None
         self.head: nn.Module = (
             Discriminant(embedding, len(self.labels))
             if self.config.head == "discriminant"
@@ -170,7 +181,7 @@ class EmotionModel(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         """Embedding and logits of a batch."""
-        embedding = self.embed(*self.frames(batch))
+        embedding = self.embed(*self.frames(batch), batch.domains)
         return Output(embedding, self.head(embedding))
 
     def states(self, batch: Batch) -> Hidden:
@@ -183,12 +194,15 @@ class EmotionModel(nn.Module):
     def frames(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the pooling sees: frames (B, T, W) and mask (B, T)."""
         states, mask = self.states(batch)
-        frames = self.project(self.fuse(self.mix(self.standardise_states(states))))
+        if self.standardise_states is not None:
+            states = self.standardise_states(states, batch.domains)
+        frames = self.project(self.fuse(self.mix(states)))
         return (frames, mask) if self.network is None else self.network(frames, mask)
 
-    def embed(self, frames: Tensor, mask: Tensor) -> Tensor:
+    def embed(self, frames: Tensor, mask: Tensor, domains: Sequence[str] = ()) -> Tensor:
         """What the head sees: the pooled frames, standardised, (B, E)."""
-        return self.standardise_embedding(self.pooling(frames, mask))
+        embedding = self.pooling(frames, mask)
+        return embedding if self.standardise_embedding is None else self.standardise_embedding(embedding, domains)
 
     def replace_head(self, discriminant: Discriminant) -> None:
         """Takes a fitted discriminant for the head, now and when the model is loaded again."""

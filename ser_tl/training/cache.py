@@ -102,7 +102,8 @@ class CachedClips:
         if len(windows) > 1:
             chosen = int(np.random.default_rng((self.clips.seed, self.clips.epoch, index)).integers(len(windows)))
         row, _, _ = self.clips.parts[index]
-        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], read_states(windows[chosen]))
+        states = read_states(windows[chosen])
+        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
 
 
 class FeatureCache:
