@@ -48,7 +48,7 @@ def main(options: Options) -> ser.Comparison:
         def run_one(split: ser.Split, folder: Path, own: ser.Options = own, name: str = name) -> ser.Report:
             ser.seed_everything(own.seed)
             model = ser.build_model(own, ser.emotions(corpus))
-            trainer = ser.Trainer(model, ser.STRATEGIES[own.strategy](own.unfreeze), own.train, folder, seed=own.seed)
+            trainer = ser.Trainer(model, ser.build_strategy(own), own.train, folder, seed=own.seed)
             trainer.fit(split.train, split.dev, resume=options.resume)
             report = trainer.evaluate(
                 split.test, title=f"{name} on {own.corpus}, {split.name}", notes=skipped, shared=split.shared

@@ -21,7 +21,7 @@ def main(options: ser.Options) -> ser.Report:
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(corpus))
-        strategy = ser.STRATEGIES[options.strategy](options.unfreeze)
+        strategy = ser.build_strategy(options)
         trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed)
         trainer.fit(split.train, split.dev, resume=options.resume)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"

@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from ser_tl.options import Options as Options
     from ser_tl.options import run_main as run_main
     from ser_tl.run import build_model as build_model
+    from ser_tl.run import build_strategy as build_strategy
     from ser_tl.run import finish as finish
     from ser_tl.run import finish_comparison as finish_comparison
     from ser_tl.run import run_splits as run_splits
     from ser_tl.run import start_run as start_run
     from ser_tl.training import Trainer as Trainer
     from ser_tl.training import seed_everything as seed_everything
-    from ser_tl.transfer import STRATEGIES as STRATEGIES
 
 _HOMES = {
     "Comparison": "ser_tl.evaluation",
     "EmotionModel": "ser_tl.model",
     "Options": "ser_tl.options",
     "Report": "ser_tl.evaluation",
-    "STRATEGIES": "ser_tl.transfer",
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
     "Trainer": "ser_tl.training",
     "build_model": "ser_tl.run",
+    "build_strategy": "ser_tl.run",
     "check_audio": "ser_tl.data.checks",
     "emotions": "ser_tl.data.schema",
     "finish": "ser_tl.run",

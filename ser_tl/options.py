@@ -22,6 +22,7 @@ from ser_tl.data.splits import ProtocolName, SplitConfig
 from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.model import ModelConfig
 from ser_tl.training.config import TrainConfig
+from ser_tl.transfer.config import TransferConfig
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Options:
         corpus: a name (`ser-tl corpora` lists them); csv, jsonl, folder and huggingface among others are for data of
             one's own
         root: the corpus' folder, the manifest or a hub id; not needed for a bundled corpus
-        strategy: what moves: frozen, partial or full
-        unfreeze: how many of the encoder's top blocks move, with --strategy partial
+        strategy: what moves: frozen, partial, progressive or full
+        unfreeze: how many of the encoder's top blocks move, with --strategy partial and, in the end, progressive
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
         protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, or
             published folds
@@ -51,6 +52,7 @@ class Options:
         audio: what happens to a clip before the encoder
         split: how many speakers go where
         model: what stands between encoder and logits
+        transfer: how fast what moves, and when it joins
         train: how training goes
     """
 
@@ -73,6 +75,7 @@ class Options:
     audio: AudioConfig = field(default_factory=AudioConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:

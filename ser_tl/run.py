@@ -26,6 +26,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.options import Options
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
+from ser_tl.transfer import STRATEGIES, Strategy
 
 CONFIG_FILE = "config.yaml"
 SPLIT_FILE = "split.json"
@@ -52,6 +53,19 @@ def build_model(options: Options, labels: Sequence[str]) -> EmotionModel:
         pretrained=options.pretrained,
         encoder_options=options.encoder_options,
     )
+
+
+def build_strategy(options: Options) -> Strategy:
+    """The strategy that the options describe.
+
+    Args:
+        options: its name, and what refines it
+
+    Raises:
+        UnknownNameError: there is no such strategy
+        ConfigError: options that it has no use for
+    """
+    return STRATEGIES[options.strategy](options.unfreeze, options.transfer)
 
 
 def start_run(options: Options) -> Path:

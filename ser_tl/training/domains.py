@@ -83,7 +83,7 @@ def _measure(
         for batch in own_batches(clips, plan, accelerator, config.workers):
             with accelerator.autocast():
                 for name, rows in zip(batch.domains, rows_of(model, batch), strict=True):
-                    rows = rows.double()  # noqa: PLW2901
+                    rows = rows.double()
                     one = (float(len(rows)), rows.sum(dim=0).cpu(), rows.square().sum(dim=0).cpu())
                     own[name] = _added(own[name], one) if name in own else one
     every: dict[str, Sums] = {}

@@ -9,6 +9,7 @@ epochs, and `Steps` what is in one.
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ class Trainer:
                 steps.wrap()
             if not progress.step:  # a training state holds them
                 self._fit_domains(*parts)
-            steps.run_epoch(clips, target, progress, None if states is None else lambda: states.save(progress, best))
+            save = None if states is None else partial(states.save, progress, best)
+            steps.run_epoch(clips, target, progress, save)
             self._fit_domains((dev, dev_clips))
             record = self._record(progress, steps) | self._score(dev, dev_clips)
             if progress.end_epoch(record, self.config):

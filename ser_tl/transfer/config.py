@@ -14,8 +14,8 @@ class TransferConfig:
     """What refines a strategy.
 
     Args:
-        layer_decay: each block's rate is this times that of the block above it (Howard and Ruder 2018 take 1/2.6, BERT's
-            users 0.8 to 0.95); 1 gives all blocks one rate
+        layer_decay: each block's rate is this times that of the block above it (Howard and Ruder 2018 take 1/2.6); 1
+            gives all blocks one rate
         l2sp: pull of the moving pretrained weights back to where they began (Li et al. 2018), in place of weight decay
         join: progressive only: the next block joins after a number of `epochs`, or when dev UAR has had a `plateau` of
             as many

@@ -30,7 +30,7 @@ class L2SP:
             if not parameter.requires_grad:
                 continue
             if anchor.device != parameter.device:  # the trainer has moved the model since
-                anchor = anchor.to(parameter.device)  # noqa: PLW2901
+                anchor = anchor.to(parameter.device)
                 self.anchors[number] = (parameter, anchor)
             terms.append((parameter - anchor).square().sum())
         return 0.5 * self.weight * torch.stack(terms).sum() if terms else None

@@ -72,9 +72,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def may_move(self, model: EmotionModel) -> list[Block]:
-        """The encoder's blocks that move at any time in the training, input side first: what stays below them can be
-        computed once.
-        """
+        """The encoder's blocks that move at any time, input side first: what stays below them can be computed once."""
 
     def moving(self, model: EmotionModel, history: History) -> list[Block]:  # noqa: ARG002 - most stay as they are
         """Those of them that move in the epoch after a history."""

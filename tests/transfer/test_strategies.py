@@ -110,6 +110,8 @@ def test_groups_hold_each_moving_parameter_once_at_the_rate_of_its_side(strategy
     chosen.prepare(model)
     groups = chosen.param_groups(model, RATES)
     held = [id(parameter) for group in groups for parameter in group["params"]]
+    if strategy == "progressive":
+        chosen.on_epoch_start(model, [{"dev_uar": 0.5}] * 99)  # every block has joined
     assert sorted(held) == sorted(id(one) for one in model.parameters() if one.requires_grad)
     encoder = {id(parameter) for parameter in model.encoder.parameters()}
     for group in groups:
@@ -135,7 +137,7 @@ def test_partial_with_more_blocks_than_there_are_lists_them():
 
 @pytest.mark.parametrize("strategy", ["frozen", "full"])
 def test_unfreeze_is_refused_where_it_means_nothing(strategy):
-    with pytest.raises(ConfigError, match=r"--unfreeze 2 is for --strategy partial: leave it out"):
+    with pytest.raises(ConfigError, match=r"--unfreeze 2 is for --strategy partial, progressive: leave it out"):
         STRATEGIES[strategy](2)
 
 
