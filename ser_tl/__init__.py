@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ser_tl.corpora import load_corpus as load_corpus
     from ser_tl.data.checks import check_audio as check_audio
+    from ser_tl.data.domains import cross_domain as cross_domain
     from ser_tl.data.schema import emotions as emotions
     from ser_tl.data.splits import Split as Split
     from ser_tl.data.splits import make_splits as make_splits
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
     from ser_tl.model import EmotionModel as EmotionModel
+    from ser_tl.options import DomainOptions as DomainOptions
     from ser_tl.options import Options as Options
     from ser_tl.options import run_main as run_main
     from ser_tl.run import build_model as build_model
@@ -35,18 +37,22 @@ if TYPE_CHECKING:
     from ser_tl.run import start_run as start_run
     from ser_tl.training import Trainer as Trainer
     from ser_tl.training import seed_everything as seed_everything
+    from ser_tl.transfer.travel import Travel as Travel
 
 _HOMES = {
     "Comparison": "ser_tl.evaluation",
+    "DomainOptions": "ser_tl.options",
     "EmotionModel": "ser_tl.model",
     "Options": "ser_tl.options",
     "Report": "ser_tl.evaluation",
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
     "Trainer": "ser_tl.training",
+    "Travel": "ser_tl.transfer.travel",
     "build_model": "ser_tl.run",
     "build_strategy": "ser_tl.run",
     "check_audio": "ser_tl.data.checks",
+    "cross_domain": "ser_tl.data.domains",
     "emotions": "ser_tl.data.schema",
     "finish": "ser_tl.run",
     "finish_comparison": "ser_tl.run",

@@ -22,7 +22,7 @@ from ser_tl.data.splits import ProtocolName, SplitConfig
 from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.model import ModelConfig
 from ser_tl.training.config import TrainConfig
-from ser_tl.transfer.config import TransferConfig
+from ser_tl.transfer.config import AlignmentConfig, TransferConfig
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,27 @@ class Options:
             return _filled(type(self), parser, parser.parse_object(values))
         except ArgumentError as error:
             raise ConfigError(f"{', '.join(changes)}: {error}") from error
+
+
+@dataclass(frozen=True)
+class DomainOptions(Options):
+    """What a recipe with a labelled source and an unlabelled target can be told besides; `corpus` is the source.
+
+    Args:
+        target: the other domain's corpus, by name
+        target_root: its folder, manifest or hub id
+        target_columns: which of its columns holds what
+        target_emotions: how its emotions become classes
+        target_speakers: whose clips are the target, and not the source; all of the target corpus if empty
+        alignment: what draws the two domains together
+    """
+
+    target: str = "emodb-mini"
+    target_root: Path | None = None
+    target_columns: dict[str, str] = field(default_factory=dict)
+    target_emotions: EmotionMap = field(default_factory=EmotionMap)
+    target_speakers: list[str] = field(default_factory=list)
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
