@@ -18,6 +18,8 @@ from ser_tl.evaluation.plots import confusion_picture as confusion_picture
 from ser_tl.evaluation.plots import training_curves as training_curves
 from ser_tl.evaluation.predictions import Predictions as Predictions
 from ser_tl.evaluation.report import Report as Report
+from ser_tl.evaluation.runs import read_runs as read_runs
+from ser_tl.evaluation.runs import with_model_size as with_model_size
 from ser_tl.evaluation.scores import Scores as Scores
 from ser_tl.evaluation.scores import confusion as confusion
 from ser_tl.evaluation.scores import mean_recall as mean_recall
