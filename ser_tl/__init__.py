@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ser_tl.analysis import embed as embed
+    from ser_tl.analysis import inspect as inspect
+    from ser_tl.analysis import layer_scores as layer_scores
+    from ser_tl.analysis import travelled as travelled
     from ser_tl.corpora import load_corpus as load_corpus
     from ser_tl.data.checks import check_audio as check_audio
     from ser_tl.data.schema import emotions as emotions
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from ser_tl.errors import SerTlError as SerTlError
     from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
+    from ser_tl.evaluation import plots as plots
     from ser_tl.model import EmotionModel as EmotionModel
     from ser_tl.options import Options as Options
     from ser_tl.options import run_main as run_main
@@ -47,16 +52,21 @@ _HOMES = {
     "Trainer": "ser_tl.training",
     "build_model": "ser_tl.run",
     "check_audio": "ser_tl.data.checks",
+    "embed": "ser_tl.analysis",
     "emotions": "ser_tl.data.schema",
     "finish": "ser_tl.run",
     "finish_comparison": "ser_tl.run",
+    "inspect": "ser_tl.analysis",
+    "layer_scores": "ser_tl.analysis",
     "load_corpus": "ser_tl.corpora",
     "load_encoder": "ser_tl.encoders",
     "make_splits": "ser_tl.data.splits",
+    "plots": "ser_tl.evaluation",
     "run_main": "ser_tl.options",
     "run_splits": "ser_tl.run",
     "seed_everything": "ser_tl.training",
     "start_run": "ser_tl.run",
+    "travelled": "ser_tl.analysis",
 }
 __all__ = list(_HOMES)
 

@@ -1,7 +1,8 @@
-"""The command line: `ser-tl predict`, `evaluate`, `compare`, `corpora`, `encoders` and `cache`.
+"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `corpora`, `encoders` and `cache`.
 
     ser-tl predict MODEL clip.wav other.flac          JSON lines, or a table with --format table
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
+    ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
 
 Training is the recipes' job. Heavy imports stand in the commands that need them, so that `--help` is quick.
@@ -73,6 +74,12 @@ def _parser() -> ArgumentParser:
     compare.add_argument("--output", type=Path, default=None, help="folder for comparison.html, .md, .csv and .png")
     compare.add_argument("--title", type=str, default="", help="what is compared, for the heading")
     commands.add_subcommand("compare", compare, help="compare finished runs in a table and a page")
+
+    inspect = ArgumentParser(description="Draws waveform, spectrogram, attention and probabilities of a recording.")
+    inspect.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
+    inspect.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
+    inspect.add_argument("--output", type=Path, default=None, help="the picture; FILE's name with .png, here, if None")
+    commands.add_subcommand("inspect", inspect, help="draw what a model hears in a recording")
 
     corpora = ArgumentParser(description="Lists the corpora that can be read.")
     commands.add_subcommand("corpora", corpora, help="list the corpora that can be read")
@@ -151,6 +158,20 @@ def compare(options: Namespace) -> int:
     return 0
 
 
+def inspect(options: Namespace) -> int:
+    """Draws the picture and says where it is."""
+    from ser_tl.analysis import inspect as draw
+    from ser_tl.model import EmotionModel
+
+    path = options.output or Path(f"{options.file.stem}.png")
+    model = EmotionModel.from_pretrained(options.model)
+    found = draw(model, options.file, path)
+    if found.attention is None:
+        print(f"the model's pooling, {model.pooling_name}, weighs all frames alike: no attention to show")
+    print(f"{found.label}\n{path}")
+    return 0
+
+
 def corpora(options: Namespace) -> int:  # noqa: ARG001
     """Prints the table of corpora."""
     from ser_tl.corpora import CORPORA
@@ -219,6 +240,7 @@ COMMANDS = {
     "predict": predict,
     "evaluate": evaluate,
     "compare": compare,
+    "inspect": inspect,
     "corpora": corpora,
     "encoders": encoders,
     "cache": cache,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ser_tl.evaluation.bootstrap import Interval as Interval
 from ser_tl.evaluation.bootstrap import speaker_interval as speaker_interval
 from ser_tl.evaluation.comparison import Comparison as Comparison
+from ser_tl.evaluation.embeddings import Embeddings as Embeddings
 from ser_tl.evaluation.folds import JSON as JSON
 from ser_tl.evaluation.folds import Fold as Fold
 from ser_tl.evaluation.plots import confusion_picture as confusion_picture
