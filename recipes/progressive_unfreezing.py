@@ -8,6 +8,7 @@ Without arguments: the bundled wav2vec 2.0 on the bundled EMO-DB, one more block
 leaves there are unfreezing.png and travel.png.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +31,12 @@ def main(options: Options) -> ser.Report:
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(corpus))
-        travel = ser.Travel(model)
+        before = deepcopy(model.encoder)
         trainer = ser.Trainer(model, ser.build_strategy(options), options.train, folder, seed=options.seed)
         history = trainer.fit(split.train, split.dev, resume=options.resume)
         if trainer.accelerator.is_main_process:
-            ser.unfreezing_picture(history, folder / "unfreezing.png")
-            ser.travel_picture(travel.distances(), folder / "travel.png")
+            ser.plots.unfreezing_picture(history, folder / "unfreezing.png")
+            ser.plots.travel_picture(ser.travelled(before, model.encoder), folder / "travel.png")
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)
         return ser.finish(trainer, report, folder)

@@ -1,7 +1,9 @@
-"""The command line: `ser-tl predict`, `evaluate`, `corpora`, `encoders` and `cache`.
+"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `corpora`, `encoders` and `cache`.
 
     ser-tl predict MODEL clip.wav other.flac          JSON lines, or a table with --format table
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
+    ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
+    ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
 
 Training is the recipes' job. Heavy imports stand in the commands that need them, so that `--help` is quick.
 """
@@ -65,6 +67,20 @@ def _parser() -> ArgumentParser:
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 
+    compare = ArgumentParser(description="Compares finished runs: scores, paired tests, costs.")
+    compare.add_argument(
+        "runs", type=str, nargs="+", help="folders of runs; NAME=FOLDER names one, the same NAME again is another seed"
+    )
+    compare.add_argument("--output", type=Path, default=None, help="folder for comparison.html, .md, .csv and .png")
+    compare.add_argument("--title", type=str, default="", help="what is compared, for the heading")
+    commands.add_subcommand("compare", compare, help="compare finished runs in a table and a page")
+
+    inspect = ArgumentParser(description="Draws waveform, spectrogram, attention and probabilities of a recording.")
+    inspect.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
+    inspect.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
+    inspect.add_argument("--output", type=Path, default=None, help="the picture; FILE's name with .png, here, if None")
+    commands.add_subcommand("inspect", inspect, help="draw what a model hears in a recording")
+
     corpora = ArgumentParser(description="Lists the corpora that can be read.")
     commands.add_subcommand("corpora", corpora, help="list the corpora that can be read")
     encoders = ArgumentParser(description="Lists the encoders that have a name; folders and hub ids work too.")
@@ -127,6 +143,32 @@ def evaluate(options: Namespace) -> int:
         print(report)
         if options.output is not None:
             report.save(options.output)
+    return 0
+
+
+def compare(options: Namespace) -> int:
+    """Prints the table of runs, and writes it and the page where asked."""
+    from ser_tl.evaluation import Comparison, read_runs
+
+    comparison = Comparison.of(read_runs(options.runs), title=options.title, mixed=True)
+    print(comparison)
+    if options.output is not None:
+        comparison.save(options.output)
+        print(options.output / "comparison.html")
+    return 0
+
+
+def inspect(options: Namespace) -> int:
+    """Draws the picture and says where it is."""
+    from ser_tl.analysis import inspect as draw
+    from ser_tl.model import EmotionModel
+
+    path = options.output or Path(f"{options.file.stem}.png")
+    model = EmotionModel.from_pretrained(options.model)
+    found = draw(model, options.file, path)
+    if found.attention is None:
+        print(f"the model's pooling, {model.pooling_name}, weighs all frames alike: no attention to show")
+    print(f"{found.label}\n{path}")
     return 0
 
 
@@ -194,7 +236,15 @@ def cache(options: Namespace) -> int:
     return 0
 
 
-COMMANDS = {"predict": predict, "evaluate": evaluate, "corpora": corpora, "encoders": encoders, "cache": cache}
+COMMANDS = {
+    "predict": predict,
+    "evaluate": evaluate,
+    "compare": compare,
+    "inspect": inspect,
+    "corpora": corpora,
+    "encoders": encoders,
+    "cache": cache,
+}
 
 
 def _print_table(header: list[str], rows: list[list[str]]) -> None:

@@ -21,7 +21,7 @@ from accelerate.utils import broadcast_object_list
 
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation import Comparison, Report, training_curves
+from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
 from ser_tl.model import EmotionModel
 from ser_tl.options import Options
 from ser_tl.training.processes import processes
@@ -137,6 +137,7 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
             _keep_ids(split, own)
             reports[split.name] = run_one(split, own)
     report = next(iter(reports.values())) if len(splits) == 1 else Report.over_folds(reports)
+    report = with_model_size(report, folder)
     state = processes()
     if state.is_main_process:
         if len(splits) > 1:

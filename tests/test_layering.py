@@ -25,6 +25,7 @@ LAYERS: list[tuple[str, str]] = [
     ("model", ""),
     ("transfer", "peft"),
     ("training", "accelerate tqdm"),
+    ("analysis", ""),
     ("options", "jsonargparse yaml"),
     ("run", ""),
     ("cli", ""),

@@ -2,8 +2,8 @@
 
     source, target --cross_domain()--> Split(train and dev from the source, test: the target), notes
 
-Both keep the emotions that they share. The target's clips may be heard in training, but not their emotions: dev speakers
-come out of the source, so that no label of the target chooses anything.
+Both keep the emotions that they share. The target's clips may be heard in training, but their emotions are not looked
+at: dev speakers come out of the source, so that no label of the target chooses anything.
 """
 
 from collections.abc import Collection
