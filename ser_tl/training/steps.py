@@ -21,6 +21,7 @@ from ser_tl.training.processes import own_batches
 from ser_tl.training.progress import Progress, rate_factor
 from ser_tl.transfer import AlignmentConfig, Rates, Strategy
 from ser_tl.transfer.dann import ramp
+from ser_tl.transfer.strategy import NO_DECAY
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "radam": torch.optim.RAdam}
 
@@ -148,7 +149,7 @@ class Steps:
     def _set_rates(self, done: float, scale: float) -> None:
         factor = rate_factor(self.config, done / self.config.epochs, scale)
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
-            group["lr"] = peak * factor * self.strategy.rate_scale(group["name"], done)
+            group["lr"] = peak * factor * self.strategy.rate_scale(group["name"].removesuffix(NO_DECAY), done)
 
     def _weight(self, done: float) -> float:
         """The alignment's share of the loss."""
@@ -175,7 +176,7 @@ class Steps:
     @property
     def rates(self) -> dict[str, float]:
         """The present learning rate of each group."""
-        return {group["name"].partition(",")[0]: group["lr"] for group in self.optimizer.param_groups}
+        return {group["name"].removesuffix(NO_DECAY): group["lr"] for group in self.optimizer.param_groups}
 
 
 def _postfix(progress: Progress) -> dict[str, str]:

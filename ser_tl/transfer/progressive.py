@@ -29,6 +29,7 @@ class Progressive(Strategy):
 
     def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
         super().__init__(unfreeze, config)
+        self._blocks: set[str] = set()
         self._joined: dict[str, int] = {}  # names of the moving blocks, and the epoch (from 0) in which each joined
 
     def may_move(self, model: EmotionModel) -> list[Block]:
@@ -38,6 +39,7 @@ class Progressive(Strategy):
     def moving(self, model: EmotionModel, history: History) -> list[Block]:
         """The blocks that have joined by now."""
         blocks = self.may_move(model)
+        self._blocks = {block.name for block in blocks}
         joins = self.joins(history)[: len(blocks)]
         self._joined = {block.name: epoch for block, epoch in zip(reversed(blocks), joins, strict=False)}
         return blocks[len(blocks) - len(joins) :]
@@ -64,11 +66,10 @@ class Progressive(Strategy):
         ]
 
     def rate_scale(self, group: str, done: float) -> float:
-        """Rises from 0 to 1 over `join_warmup` epochs since the block joined; 0 before; the head's is always 1."""
-        name = group.partition(",")[0]
-        if name == "head":
+        """Rises from 0 to 1 over `join_warmup` epochs since the block joined; 0 before."""
+        if group not in self._blocks:  # the head's, or a penalty's
             return 1.0
-        if name not in self._joined:
+        if group not in self._joined:
             return 0.0
-        since = done - self._joined[name]
+        since = done - self._joined[group]
         return min(1.0, since / self.config.join_warmup) if self.config.join_warmup else 1.0

@@ -24,6 +24,9 @@ from ser_tl.transfer.l2sp import L2SP
 
 STRATEGIES: Registry[type["Strategy"]] = Registry("strategy")
 
+NO_DECAY = " (no decay)"
+"""Behind the name of a group whose parameters have no weight decay."""
+
 History = Sequence[Mapping[str, Any]]
 """One record per finished epoch, as `Trainer.fit` returns them."""
 
@@ -127,7 +130,7 @@ class Strategy(ABC):
         """What a group's rate is multiplied by, beside the schedule of the training.
 
         Args:
-            group: its name
+            group: its name, without `NO_DECAY`
             done: epochs since the beginning, parts of the running one counted
         """
         return 1.0
@@ -141,7 +144,7 @@ def decayed(name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay
     """One or two groups of an optimizer: matrices, and what has no weight decay.
 
     Args:
-        name: of the group; the other's has a comma and more behind it
+        name: of the group; the other's has `NO_DECAY` behind it
         parameters: of both
         rate: peak learning rate
         decay: whether matrices have weight decay
@@ -151,7 +154,7 @@ def decayed(name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay
     groups: list[dict[str, Any]] = [{"name": name, "params": matrices, "lr": rate}]
     if not decay:
         groups[0]["weight_decay"] = 0.0
-    groups += [{"name": f"{name}, no decay", "params": vectors, "lr": rate, "weight_decay": 0.0}]
+    groups += [{"name": name + NO_DECAY, "params": vectors, "lr": rate, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
 
