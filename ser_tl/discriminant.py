@@ -34,6 +34,15 @@ class Discriminant(nn.Linear):
 
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__(dim, classes)
+        self.hidden_dim = dim
+
+    def hide(self, embedding: Tensor) -> Tensor:
+        """The embedding: there is no hidden layer."""
+        return embedding
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """The logits."""
+        return self(hidden)
 
 
 class Fit(NamedTuple):

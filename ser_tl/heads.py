@@ -30,8 +30,17 @@ class Head(nn.Module):
         layers: list[nn.Module] = [nn.LayerNorm(dim), nn.Dropout(dropout)]
         if hidden:
             layers += [nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden or dim, classes))
+        self.hidden_dim = hidden or dim  # H
+        self.layers = nn.Sequential(*layers, nn.Linear(self.hidden_dim, classes))
 
     def forward(self, embedding: Tensor) -> Tensor:
         """The logits."""
-        return self.layers(embedding)
+        return self.classify(self.hide(embedding))
+
+    def hide(self, embedding: Tensor) -> Tensor:
+        """What the last linear layer sees, dropout apart: (B, H), the hidden layer or the normalised embedding."""
+        return self.layers[:-2](embedding)
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """The logits of what `hide` gave."""
+        return self.layers[-2:](hidden)

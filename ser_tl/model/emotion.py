@@ -76,10 +76,12 @@ class Output(NamedTuple):
 
     Attributes:
         embedding: (B, E), what the head sees
+        hidden: (B, H), what its last layer sees
         logits: (B, C)
     """
 
     embedding: Tensor
+    hidden: Tensor
     logits: Tensor
 
 
@@ -95,7 +97,7 @@ class EmotionModel(nn.Module):
         encoder_name: what the encoder was loaded as, kept for the record
 
     Shape:
-        Batch of (B, N) -> Output(embedding (B, E), logits (B, C))
+        Batch of (B, N) -> Output(embedding (B, E), hidden (B, H), logits (B, C))
     """
 
     def __init__(
@@ -143,7 +145,7 @@ class EmotionModel(nn.Module):
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
         embedding = self.pooling.out_dim
         self.standardise_embedding = Standardise(embedding) if self.config.standardise else None
-        self.head: nn.Module = (
+        self.head: Head | Discriminant = (
             Discriminant(embedding, len(self.labels))
             if self.config.head == "discriminant"
             else Head(embedding, len(self.labels), self.config.hidden, self.config.dropout)
@@ -180,9 +182,10 @@ class EmotionModel(nn.Module):
         return cls(loaded, labels, pooling=pooling, config=config, audio=audio, encoder_name=encoder)
 
     def forward(self, batch: Batch) -> Output:
-        """Embedding and logits of a batch."""
+        """Embedding, hidden layer and logits of a batch."""
         embedding = self.embed(*self.frames(batch), batch.domains)
-        return Output(embedding, self.head(embedding))
+        hidden = self.head.hide(embedding)
+        return Output(embedding, hidden, self.head.classify(hidden))
 
     def states(self, batch: Batch) -> Hidden:
         """The encoder's states of the layers that are used, as the batch brings them or as the encoder makes them."""

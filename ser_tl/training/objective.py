@@ -1,7 +1,10 @@
 """What a step lowers: the source's cross-entropy, and penalties on weights and between domains.
 
     source Batch -> model -> logits -> cross-entropy (B,)
-    target Batch -> model -> embedding --Alignment with the source's--> penalty
+    target Batch -> model -> hidden layer --Alignment with the source's--> penalty
+
+Domains are aligned in the head's hidden layer, as deep adaptation networks are (Long et al. 2015): below it a frozen
+encoder leaves little that a gradient could move.
 
 One module, so that one forward pass holds all of a step: several processes' gradients are then averaged once, and
 autocast covers everything. The target's labels never come in: its batch has none (`Utterances` without labels), and
@@ -76,8 +79,6 @@ class Objective(nn.Module):
         if self.alignment is not None and target is not None:
             other = self.model(target)
             penalty = penalty + self.alignment(
-                Domain(output.embedding, output.logits, source.labels),
-                Domain(other.embedding, other.logits, None),
-                weight,
+                Domain(output.hidden, output.logits, source.labels), Domain(other.hidden, other.logits, None), weight
             )
         return Losses((1.0 - weight) * losses, penalty)

@@ -161,7 +161,7 @@ class Trainer:
         objective = Objective(
             self.model,
             self.strategy,
-            None if aligned is None else ALIGNMENTS[aligned.method](self.model.pooling.out_dim, len(labels)),
+            None if aligned is None else ALIGNMENTS[aligned.method](self.model.head.hidden_dim, len(labels)),
             class_weights=class_weights(train["emotion"], labels) if self.config.class_weights else None,
             label_smoothing=self.config.label_smoothing,
         )

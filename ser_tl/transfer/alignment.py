@@ -21,7 +21,7 @@ class Domain(NamedTuple):
     """What a model makes of a batch of one domain.
 
     Attributes:
-        embedding: (B, E), what the head sees
+        embedding: (B, E), what is aligned: the hidden layer of the head
         logits: (B, C)
         labels: (B,) class indices; None for the target, always
     """
