@@ -177,8 +177,7 @@ class EmotionModel(nn.Module):
         """The encoder's states of the layers that are used, as the batch brings them or as the encoder makes them."""
         if batch.states is not None and batch.mask is not None:
             return Hidden(batch.states, batch.mask)
-        hidden = self.encoder(batch.waveform, batch.lengths)
-        return hidden if len(self.layers) == len(hidden.states) else Hidden(hidden.states[self.layers], hidden.mask)
+        return self.encoder(batch.waveform, batch.lengths, self.layers)
 
     def frames(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the pooling sees: frames (B, T, W) and mask (B, T)."""
