@@ -28,13 +28,25 @@ Plan = list[list[list[int]]]
 """Clip indices by step, process and place in the batch. A process without work in a last step has an empty list."""
 
 
+class State(NamedTuple):
+    """What a layer of an encoder made of a clip before, in the least space.
+
+    Attributes:
+        mean: (1, D) each channel's mean over the clip, float32
+        rest: (T, D) what is left, float16; float32 where that would overflow
+    """
+
+    mean: Tensor
+    rest: Tensor
+
+
 class Clip(NamedTuple):
     """One stretch of an utterance: decoded, or what an encoder made of it before."""
 
     waveform: Tensor  # (N,) float32 at 16 kHz; empty where the states are there
     label: int
     id: str
-    states: Tensor | None = None  # (L, T, D), see Batch
+    states: dict[int, State] | None = None  # by the layer's place in the encoder
     domain: str = ""  # whose own statistics it is standardised by, if any
 
 
@@ -62,8 +74,9 @@ class Batch:
         lengths: (B,) samples in each clip
         labels: (B,) class indices; -1 where the class isn't known
         ids: B utterance ids; a long utterance's windows share one
-        states: (L, B, T, D) what a frozen encoder made of the clips before, with zeros on padding; the waveform is
-            empty then
+        states: (L, B, T, D) what the frozen part of an encoder made of the clips before; the waveform is empty then
+        layers: the states' places in the encoder, from 0 and rising
+        means: (L, B, 1, D) what has to be added to the states; None once it is
         mask: (B, T) True on speech, with the states
         domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
             where the training speech's do
@@ -74,14 +87,16 @@ class Batch:
     labels: Tensor
     ids: list[str]
     states: Tensor | None = None
+    layers: tuple[int, ...] = ()
+    means: Tensor | None = None
     mask: Tensor | None = None
     domains: list[str] = field(default_factory=list)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on a device; states become float32 there."""
+        """The same batch on a device; states travel in half precision and become float32 there."""
         moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
-        if self.states is not None:
-            moved["states"] = moved["states"].float()
+        if self.means is not None:
+            moved |= {"states": moved["states"] + moved["means"], "means": None}
         return Batch(**moved)
 
     @property
@@ -99,10 +114,14 @@ def collate(clips: Sequence[Clip]) -> Batch:
         ids=[clip.id for clip in clips],
         domains=[clip.domain for clip in clips],
     )
-    held = [clip.states.transpose(0, 1) for clip in clips if clip.states is not None]  # (T, L, D)
+    held = [clip.states for clip in clips if clip.states is not None]
     if held:
-        frames = torch.tensor([len(states) for states in held])
-        batch.states = pad_sequence(held, batch_first=True).permute(2, 0, 1, 3)
+        layers = sorted(held[0])
+        rows = [[states[layer] for states in held] for layer in layers]
+        frames = torch.tensor([len(state.rest) for state in rows[0]])
+        batch.states = torch.stack([pad_sequence([state.rest for state in row], batch_first=True) for row in rows])
+        batch.means = torch.stack([torch.stack([state.mean for state in row]) for row in rows])
+        batch.layers = tuple(layers)
         batch.mask = torch.arange(int(frames.max())) < frames[:, None]
     return batch
 

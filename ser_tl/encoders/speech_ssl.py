@@ -7,6 +7,7 @@ mixes frames is masked (ser_tl.encoders.masked), so that a clip has the same sta
 checkpoint's convolutions use.
 """
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import torch
@@ -16,7 +17,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrained
 from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.pretrained import load_pretrained
 
@@ -92,8 +93,8 @@ class SpeechSSL(Encoder):
     def _stable(self) -> bool:
         return getattr(self.model.config, "do_stable_layer_norm", False)
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Encodes padded clips; clips shorter than one frame (25 ms) are read as if silence followed."""
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What goes into the first layer; clips shorter than one frame (25 ms) are read as if silence followed."""
         waveform = unit_variance(waveform, lengths) if self.normalise else silence_after(waveform, lengths)
         waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
@@ -104,27 +105,23 @@ class SpeechSSL(Encoder):
             projected = self.model.feature_projection(features.transpose(1, 2))
         frames = projected[0] if isinstance(projected, tuple) else projected  # HuBERT returns the frames alone
         mask = frames_mask(counts, frames.shape[1])
-        return Hidden(self._states(frames, mask), mask)
-
-    def _states(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """What goes into the first layer and what comes out of each; the last after the final norm."""
         encoder = self.model.encoder
         frames = frames + positions(encoder.pos_conv_embed, frames, mask)
-        frames = encoder.dropout(frames if self._stable else encoder.layer_norm(frames))
-        states = [frames]
+        return encoder.dropout(frames if self._stable else encoder.layer_norm(frames)), mask
+
+    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
+        """What comes out of each layer above; of the last, after the final norm."""
+        encoder, frames = self.model.encoder, state
         if self.family == "wavlm":
-            bias = None  # the first layer makes it, those above share it
-            for layer in encoder.layers:
-                frames, bias = layer(frames, attention_mask=mask, position_bias=bias)
-                states.append(frames)
+            # The first layer's, shared by all: made here so that it is there without the first layer's turn, too.
+            extra = {"attention_mask": mask, "position_bias": encoder.layers[0].attention.position_bias(frames)}
         else:
             attend = create_bidirectional_mask(config=encoder.config, inputs_embeds=frames, attention_mask=mask)
-            for layer in encoder.layers:
-                frames = layer(frames, attention_mask=attend)
-                states.append(frames)
-        if self._stable:
-            states[-1] = encoder.layer_norm(frames)
-        return torch.stack(states)
+            extra = {"attention_mask": attend}
+        for number, block in enumerate(encoder.layers[layer:], layer + 1):
+            made = block(frames, **extra)
+            frames = made[0] if isinstance(made, tuple) else made  # WavLM's return their position bias, too
+            yield encoder.layer_norm(frames) if self._stable and number == len(encoder.layers) else frames
 
 
 def unit_variance(waveform: Tensor, lengths: Tensor) -> Tensor:

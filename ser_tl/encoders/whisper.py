@@ -7,6 +7,7 @@ position embeddings are cut to the clip and attention is masked. Behind each cli
 whether the clip stands alone or is padded, so both give the same states. The decoder is not loaded.
 """
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import torch
@@ -18,7 +19,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.pretrained import load_pretrained
 from ser_tl.errors import EncoderError
 
@@ -80,8 +81,8 @@ class Whisper(Encoder):
             *(Block(f"layer {number}", nn.ModuleList(layer)) for number, layer in enumerate(layers, 1)),
         ]
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Encodes padded clips.
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What goes into the first layer.
 
         Raises:
             EncoderError: a clip is longer than Whisper's positions reach (30 s)
@@ -98,14 +99,15 @@ class Whisper(Encoder):
             frames = functional.gelu(self.model.conv2(frames)).transpose(1, 2)
         counts = -(-lengths // (2 * HOP))
         mask = frames_mask(counts, longest)
-        frames = frames[:, :longest] + self.positions[:longest]
-        attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=frames, attention_mask=mask)
-        states = [frames]
-        for layer in self.model.layers:
-            frames = layer(frames, attend)
-            states.append(frames)
-        states[-1] = self.model.layer_norm(frames)
-        return Hidden(torch.stack(states), mask)
+        return frames[:, :longest] + self.positions[:longest], mask
+
+    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
+        """What comes out of each layer above; of the last, after the final norm."""
+        attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=state, attention_mask=mask)
+        frames = state
+        for number, block in enumerate(self.model.layers[layer:], layer + 1):
+            frames = block(frames, attend)
+            yield self.model.layer_norm(frames) if number == len(self.model.layers) else frames
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Whisper's log-mel spectrogram of clips followed by silence.

@@ -3,8 +3,8 @@
     Batch -> Encoder -> Hidden -> Standardise -> LayerMix -> [SourceAttention] -> [network] -> pooling -> Standardise
     -> embedding (B, E) -> Head -> logits (B, C)
 
-A batch that carries an encoder's states already (`training.cache`) skips the encoder. Knows nothing of corpora or
-training.
+A batch that brings states of the encoder's lower layers (`training.cache`) skips these layers, or all of it. Knows
+nothing of corpora or training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -189,10 +189,17 @@ class EmotionModel(nn.Module):
 
     def states(self, batch: Batch) -> Hidden:
         """The encoder's states of the layers that are used, as the batch brings them or as the encoder makes them."""
-        if batch.states is not None and batch.mask is not None:
+        if batch.states is None or batch.mask is None:
+            return self.encoder(batch.waveform, batch.lengths, self.layers)
+        if list(batch.layers) == self.layers:
             return Hidden(batch.states, batch.mask)
-        hidden = self.encoder(batch.waveform, batch.lengths)
-        return hidden if len(self.layers) == len(hidden.states) else Hidden(hidden.states[self.layers], hidden.mask)
+        states = dict(zip(batch.layers, batch.states, strict=True))
+        highest = max(batch.layers)
+        above = [layer for layer in self.layers if layer > highest]
+        if above:
+            resumed = self.encoder.resume(states[highest], batch.mask, highest, above)
+            states |= dict(zip(above, resumed, strict=True))
+        return Hidden(torch.stack([states[layer] for layer in self.layers]), batch.mask)
 
     def frames(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the pooling sees: frames (B, T, W) and mask (B, T)."""

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips, Utterances
 from ser_tl.data.splits import shared_note
-from ser_tl.encoders import is_frozen, parameter_count
+from ser_tl.encoders import is_frozen
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.losses import class_weights
@@ -31,6 +31,7 @@ from ser_tl.training.config import TrainConfig
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
 from ser_tl.training.facts import moving_parameters, run_facts
 from ser_tl.training.inference import predict_corpus
+from ser_tl.training.keys import lasting_layers
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import Progress
@@ -179,7 +180,7 @@ class Trainer:
         }
 
     def _clips(self, corpus: Dataset, *, training: bool = False, labelled: bool = True) -> Clips:
-        """The corpus' clips: what the encoder makes of them if it never moves, else their audio.
+        """The corpus' clips: what the part of the encoder that never moves makes of them, else their audio.
 
         Every process calls it.
         """
@@ -187,10 +188,8 @@ class Trainer:
         statistics = self.model.config.statistics
         domain = None if statistics == "training" else statistics
         clips = Utterances(corpus, labels, self.model.audio, training=training, seed=self.seed, domain=domain)
-        moving = parameter_count(block.modules for block in self.strategy.may_move(self.model))
-        if moving or not self.config.cache:
-            return clips
-        return self.cache.fill(clips, self.model, self.accelerator, self.config)
+        layers = lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
+        return self.cache.fill(clips, self.model, layers, self.accelerator, self.config) if layers else clips
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
         predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)
