@@ -1,7 +1,10 @@
 """Transfer strategies: which weights move during fine-tuning, and how fast."""
 
+from ser_tl.transfer.adapter_config import AdapterConfig as AdapterConfig
 from ser_tl.transfer.frozen import Frozen as Frozen
 from ser_tl.transfer.full import Full as Full
+from ser_tl.transfer.lora import IA3 as IA3
+from ser_tl.transfer.lora import Lora as Lora
 from ser_tl.transfer.partial import Partial as Partial
 from ser_tl.transfer.strategy import STRATEGIES as STRATEGIES
 from ser_tl.transfer.strategy import Rates as Rates

@@ -66,7 +66,7 @@ class Strategy(ABC):
         moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
         head_side = [parameter for parameter in moving if id(parameter) not in encoder]
         encoder_side = [parameter for parameter in moving if id(parameter) in encoder]
-        return _decayed("head", head_side, rates.head) + _decayed("encoder", encoder_side, rates.encoder)
+        return decayed("head", head_side, rates.head) + decayed("encoder", encoder_side, rates.encoder)
 
     def penalty(self, output: Output, batch: Batch) -> Tensor | None:  # noqa: ARG002 - most strategies have none
         """What is added to the classification loss, a scalar; None for nothing."""
@@ -76,7 +76,8 @@ class Strategy(ABC):
         """A chance to change what moves, before epoch `epoch` (from 0)."""
 
 
-def _decayed(name: str, parameters: list[nn.Parameter], rate: float) -> list[dict[str, Any]]:
+def decayed(name: str, parameters: list[nn.Parameter], rate: float) -> list[dict[str, Any]]:
+    """One optimizer group of the matrices, and one without weight decay of the vectors."""
     matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
     vectors = [parameter for parameter in parameters if parameter.ndim < 2]
     groups = [{"name": name, "params": matrices, "lr": rate}]
