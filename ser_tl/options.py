@@ -36,7 +36,7 @@ class Options:
         corpus: a name (`ser-tl corpora` lists them); csv, jsonl, folder and huggingface among others are for data of
             one's own
         root: the corpus' folder, the manifest or a hub id; not needed for a bundled corpus
-        strategy: what moves: frozen, partial, progressive or full
+        strategy: what moves: frozen, partial, progressive, full, lora or ia3
         unfreeze: how many of the encoder's top blocks move, with --strategy partial and, in the end, progressive
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
         protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, or
@@ -52,7 +52,7 @@ class Options:
         audio: what happens to a clip before the encoder
         split: how many speakers go where
         model: what stands between encoder and logits
-        transfer: how fast what moves, and when it joins
+        transfer: how fast what moves, when it joins, and which adapters there are
         train: how training goes
     """
 

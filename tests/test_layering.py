@@ -22,8 +22,8 @@ LAYERS: list[tuple[str, str]] = [
         "corpora encoders networks fusion pooling heads discriminant losses evaluation",
         "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
-    ("model", ""),
-    ("transfer", "peft"),
+    ("model", "peft"),  # a saved model has its adapters folded in
+    ("transfer", ""),
     ("training", "accelerate tqdm"),
     ("analysis", ""),
     ("options", "jsonargparse yaml"),

@@ -23,7 +23,8 @@ from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, loa
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.fusion import SourceAttention
 from ser_tl.heads import Head
-from ser_tl.model.folder import CONFIG_FILE, load_weights, read_config, write_folder
+from ser_tl.model.adapted import merged_state
+from ser_tl.model.folder import CONFIG_FILE, read_config, read_weights, write_folder
 from ser_tl.model.prediction import Prediction, Recording, frame_score, predict_recording
 from ser_tl.networks import NETWORKS, Network
 from ser_tl.pooling import POOLINGS, LayerMix, Standardise
@@ -263,9 +264,10 @@ class EmotionModel(nn.Module):
             self.train(training)
         return found[0] if single else found
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed."""
-        config = {
+    @property
+    def description(self) -> dict[str, Any]:
+        """All but the weights, as JSON: what `from_description` needs, and whom the model knows."""
+        return {
             "labels": self.labels,
             "audio": asdict(self.audio),
             "encoder": {"name": self.encoder_name, "family": self.encoder.family, "config": self.encoder.config},
@@ -273,21 +275,22 @@ class EmotionModel(nn.Module):
             "model": asdict(self.config),
             "known_speakers": self.known_speakers,
         }
-        write_folder(Path(folder), config, self)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
-        """The model that `save_pretrained` wrote, in evaluation mode.
+    def from_description(cls, config: dict[str, Any], source: Path, encoder: Encoder | None = None) -> Self:
+        """A model with random weights above the encoder.
+
+        Args:
+            config: a model's `description`
+            source: where it was read, for messages
+            encoder: the encoder; one with random weights, of the described architecture, if None
 
         Raises:
-            CheckpointError: the folder isn't there, isn't a model, or is damaged
+            CheckpointError: something is missing from the description
         """
-        folder = Path(folder)
-        config = read_config(folder)
         try:
-            encoder = FAMILIES[config["encoder"]["family"]].from_config(config["encoder"]["config"])
             model = cls(
-                encoder,
+                encoder or FAMILIES[config["encoder"]["family"]].from_config(config["encoder"]["config"]),
                 config["labels"],
                 pooling=config["pooling"],
                 config=ModelConfig(**config["model"]),
@@ -297,7 +300,25 @@ class EmotionModel(nn.Module):
             model.known_speakers = config["known_speakers"]
         except (KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{folder / CONFIG_FILE}: not the config of a ser_tl model ({error}); save the model again"
+                f"{source}: not the config of a ser_tl model ({error}); save the model again"
             ) from error
-        load_weights(model, folder)
+        return model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed.
+
+        Adapters are folded into what is written, and stay as they are in the model.
+        """
+        write_folder(Path(folder), self.description, merged_state(self))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """The model that `save_pretrained` wrote, in evaluation mode.
+
+        Raises:
+            CheckpointError: the folder isn't there, isn't a model, or is damaged
+        """
+        folder = Path(folder)
+        model = cls.from_description(read_config(folder), folder / CONFIG_FILE)
+        model.load_state_dict(read_weights(folder, model.state_dict()))
         return model.eval()

@@ -3,10 +3,11 @@
 Which weights move is the strategy's name (`STRATEGIES`); what stands here refines it. Checked where it enters.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ser_tl.errors import ConfigError
+from ser_tl.transfer.adapter_config import AdapterConfig
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class TransferConfig:
             as many
         every: progressive only: that number of epochs
         join_warmup: progressive only: epochs over which a block's rate rises from zero once it has joined
+        adapter: lora and ia3 only: which adapters, where, and how fast they learn
     """
 
     layer_decay: float = 1.0
@@ -28,6 +30,7 @@ class TransferConfig:
     join: Literal["epochs", "plateau"] = "epochs"
     every: int = 1
     join_warmup: float = 1.0
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
 
     def __post_init__(self) -> None:
         if not 0 < self.layer_decay <= 1:

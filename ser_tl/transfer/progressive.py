@@ -36,13 +36,23 @@ class Progressive(Strategy):
         """All blocks that join at some time."""
         return top_blocks(model, self.unfreeze, "progressive")
 
-    def moving(self, model: EmotionModel, history: History) -> list[Block]:
-        """The blocks that have joined by now."""
+    def prepare(self, model: EmotionModel) -> None:
+        """Freezes all blocks that haven't joined before the first epoch, which is all of them."""
+        super().prepare(model)
+        self.on_epoch_start(model, [])
+
+    def on_epoch_start(self, model: EmotionModel, history: History) -> bool:
+        """Lets the blocks move that are due."""
         blocks = self.may_move(model)
         self._blocks = {block.name for block in blocks}
         joins = self.joins(history)[: len(blocks)]
         self._joined = {block.name: epoch for block, epoch in zip(reversed(blocks), joins, strict=False)}
-        return blocks[len(blocks) - len(joins) :]
+        changed = False
+        for block in blocks:
+            for parameter in block.modules.parameters():
+                changed |= parameter.requires_grad != (block.name in self._joined)
+                parameter.requires_grad_(block.name in self._joined)
+        return changed
 
     def joins(self, history: History) -> list[int]:
         """The epochs (from 0) in which a block has joined, up to the one after the history."""

@@ -56,7 +56,7 @@ class Strategy(ABC):
     """
 
     takes_unfreeze = False
-    moves_encoder = True
+    moves_pretrained = True
 
     def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
         self.unfreeze = unfreeze
@@ -67,41 +67,33 @@ class Strategy(ABC):
             raise ConfigError(f"--unfreeze {unfreeze} is for --strategy {able}: leave it out")
         if unfreeze is not None and unfreeze < 1:
             raise ConfigError(f"--unfreeze {unfreeze}: expected 1 or more; --strategy frozen moves none")
-        if not self.moves_encoder and (self.config.layer_decay != 1.0 or self.config.l2sp):
+        if not self.moves_pretrained and (self.config.layer_decay != 1.0 or self.config.l2sp):
+            name = next((name for name, kind in STRATEGIES.items() if kind is type(self)), type(self).__name__)
             raise ConfigError(
-                "transfer.layer_decay and transfer.l2sp are about the encoder's weights, of which --strategy frozen "
-                "moves none: leave them out, or choose partial, progressive or full"
+                f"transfer.layer_decay and transfer.l2sp are about the encoder's pretrained weights, of which "
+                f"--strategy {name} moves none: leave them out, or choose partial, progressive or full"
             )
 
     @abstractmethod
     def may_move(self, model: EmotionModel) -> list[Block]:
         """The encoder's blocks that move at any time, input side first: what stays below them can be computed once."""
 
-    def moving(self, model: EmotionModel, history: History) -> list[Block]:  # noqa: ARG002 - most stay as they are
-        """Those of them that move in the epoch after a history."""
-        return self.may_move(model)
-
     def prepare(self, model: EmotionModel) -> None:
         """Sets `requires_grad` of every parameter, before the optimizer is made."""
         model.requires_grad_(True)
         model.encoder.requires_grad_(False)
-        set_moving((block.modules for block in self.moving(model, [])), True)
+        set_moving((block.modules for block in self.may_move(model)), True)
         if self.config.l2sp:
             pretrained = [one for block in self.may_move(model) for one in block.modules.parameters()]
             self._anchor = L2SP(pretrained, self.config.l2sp)
 
-    def on_epoch_start(self, model: EmotionModel, history: History) -> bool:
+    def on_epoch_start(self, model: EmotionModel, history: History) -> bool:  # noqa: ARG002 - most stay as they are
         """Changes what moves, before the epoch after a history.
 
         Returns:
             Whether a parameter moves now that didn't, or the other way round.
         """
-        wanted = {id(one) for block in self.moving(model, history) for one in block.modules.parameters()}
-        every = [one for block in self.may_move(model) for one in block.modules.parameters()]
-        changed = [one for one in every if one.requires_grad != (id(one) in wanted)]
-        for parameter in changed:
-            parameter.requires_grad_(id(parameter) in wanted)
-        return bool(changed)
+        return False
 
     def param_groups(self, model: EmotionModel, rates: Rates) -> list[dict[str, Any]]:
         """The optimizer's groups: `params`, `lr`, and `name` for the records. They hold all that moves at any time.

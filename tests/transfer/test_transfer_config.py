@@ -70,10 +70,11 @@ def test_the_pull_keeps_a_training_near_its_start():
     assert distance(5.0) < 0.7 * distance(0.0)
 
 
+@pytest.mark.parametrize("strategy", ["frozen", "lora", "ia3"])
 @pytest.mark.parametrize("config", [TransferConfig(layer_decay=0.9), TransferConfig(l2sp=0.1)])
-def test_what_refines_moving_weights_is_refused_where_none_move(config):
-    with pytest.raises(ConfigError, match=r"--strategy frozen moves none: leave them out, or choose partial"):
-        STRATEGIES["frozen"](config=config)
+def test_what_refines_moving_weights_is_refused_where_none_move(config, strategy):
+    with pytest.raises(ConfigError, match=rf"--strategy {strategy} moves none: leave them out, or choose partial"):
+        STRATEGIES[strategy](config=config)
 
 
 @pytest.mark.parametrize(
