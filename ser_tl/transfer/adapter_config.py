@@ -42,10 +42,11 @@ class AdapterConfig:
             raise ConfigError(f"transfer.adapter.dropout is {self.dropout}: expected a share from 0 to below 1")
         if self.blocks is not None and self.blocks < 1:
             raise ConfigError(
-                f"transfer.adapter.blocks is {self.blocks}: expected 1 or more, or null for all; --strategy frozen has none"
+                f"transfer.adapter.blocks is {self.blocks}: expected 1 or more, or null for all; --strategy "
+                f"frozen has none"
             )
         if self.targets is not None and (isinstance(self.targets, str) or not self.targets):
             raise ConfigError(
-                f"transfer.adapter.targets is {self.targets!r}: expected a list of names, as [q_proj, v_proj], or null for the "
-                f"usual ones"
+                f"transfer.adapter.targets is {self.targets!r}: expected a list of names, as [q_proj, v_proj], or null "
+                f"for the usual ones"
             )

@@ -123,7 +123,7 @@ def test_groups_hold_each_moving_parameter_once_at_the_rate_of_its_side(strategy
         assert group["params"]
         side = group["name"].removesuffix(NO_DECAY)
         scales = (strategy, side) == ("ia3", "adapters")  # columns, whose rest is one
-        assert group["lr"] == RATE_OF[side]
+        assert group["lr"] == RATE_OF.get(side, RATES.encoder)  # progressive: a group for each block
         for parameter in group["params"]:
             assert (side == "head") == (id(parameter) not in encoder)
             assert (group.get("weight_decay") == 0.0) == (parameter.ndim < 2 or scales)
