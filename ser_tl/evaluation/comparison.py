@@ -24,6 +24,8 @@ from ser_tl.evaluation.report import Report
 from ser_tl.evaluation.runs import Cost
 from ser_tl.evaluation.text import table
 
+_FEW = 5  # speakers; with fewer, the bootstrap has next to nothing to draw from
+
 
 @dataclass(frozen=True)
 class Row:
@@ -108,7 +110,7 @@ class Comparison:
         tested = {name: [tested_on(report) for report in own] for name, own in each.items()}
         best = next(iter(each))
         same = all(clips == tested[best] for clips in tested.values())
-        notes = _notes(each)
+        notes = _few_speakers(each) + _notes(each)
         if not same:
             others = listing(_apart(tested, best))
             if not mixed:
@@ -164,6 +166,16 @@ def _apart(tested: Mapping[str, Sequence[Clips]], best: str) -> list[str]:
         missing = sum(len(wanted - own) for own, wanted in zip(clips, tested[best], strict=True))
         lines.append(f"{name}: {sum(map(len, clips))} utterances, {missing} of the best system's not among them")
     return lines
+
+
+def _few_speakers(each: Mapping[str, Sequence[Report]]) -> list[str]:
+    """A warning where hardly anybody was tested."""
+    speakers = min(
+        len({speaker for report in reports for speaker in report.predictions.speakers}) for reports in each.values()
+    )
+    if speakers >= _FEW:
+        return []
+    return [f"{speakers} test speaker{'' if speakers == 1 else 's'}: intervals over so few are far too narrow."]
 
 
 def _notes(each: Mapping[str, Sequence[Report]]) -> list[str]:

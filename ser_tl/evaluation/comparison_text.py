@@ -79,13 +79,14 @@ def reading(comparison: "Comparison") -> list[str]:
     if any(pair.p is not None for pair in comparison.pairs):
         lines += [
             "p is McNemar's exact test over clips that one system alone gets right. It takes clips for independent, "
-            "which those of one speaker aren't: where it and the interval disagree, believe the interval. "
+            "which those of one speaker aren't: where it and the interval disagree, go by the more cautious one. "
             f"Holm's correction is over the {len(comparison.pairs)} pairs.",
         ]
     lines += [
-        "Moving are the parameters that the strategy trains. Minutes are of training steps alone: encoding clips for "
-        "the feature cache, dev scores and the test aren't in them. Memory is the process' peak so far: of systems "
-        "that one process trained one after the other, each carries the largest before it.",
+        "Moving are the parameters that the strategy trains, all those of the whole model. Minutes are of training "
+        "steps alone: encoding clips for the feature cache, dev scores and the test aren't in them. Memory is the "
+        "process' peak so far: of systems that one process trained one after the other, each carries the largest "
+        "before it.",
     ]
     return lines
 

@@ -22,7 +22,7 @@ Target: TypeAlias = "str | Path | IO[bytes]"
 
 TRAIN, DEV, OTHER, BEST = "#7f7f7f", "#1f5fa8", "#d98212", "#2a8f4b"
 MARKERS = "os^Dv<>P*X"
-_DPI = 150
+DPI = 150
 _TOLD_APART = 10  # colours that the eye can still name
 
 
@@ -43,9 +43,9 @@ def write(figure: "Figure", target: Target) -> None:
     """Writes a figure, its folder made where it isn't there."""
     if isinstance(target, str | Path):
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=_DPI)
+        figure.savefig(target, dpi=DPI)
     else:
-        figure.savefig(target, dpi=_DPI, format="png", metadata={"Software": None})
+        figure.savefig(target, dpi=DPI, format="png", metadata={"Software": None})
 
 
 def colours(count: int) -> list[Any]:

@@ -99,7 +99,8 @@ def _attention(axes: "Axes", attention: Sequence[tuple[np.ndarray, np.ndarray]])
     """The weight of each frame in multiples of the mean of its window; where windows overlap, both are drawn."""
     for number, (begins, weights) in enumerate(attention):
         relative = weights * len(weights)
-        axes.step(begins, relative, where="post", color=(OTHER, DEV)[number % 2], linewidth=1.2)
+        edges = [*begins, 2 * begins[-1] - begins[-2] if len(begins) > 1 else begins[-1]]
+        axes.stairs(relative, edges, baseline=None, color=(OTHER, DEV)[number % 2], linewidth=1.2)
         if number:
             axes.axvline(begins[0], color=TRAIN, linestyle=":", linewidth=1)
     axes.axhline(1.0, color=TRAIN, linestyle="--", linewidth=1)
