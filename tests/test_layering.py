@@ -19,9 +19,10 @@ LAYERS: list[tuple[str, str]] = [
     ("registry assets", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
     (
-        "corpora encoders networks fusion pooling heads discriminant losses evaluation",
+        "corpora encoders networks fusion pooling heads discriminant losses evaluation hub",
         "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
+    ("card", ""),
     ("model", ""),
     ("transfer", "peft"),
     ("training", "accelerate tqdm"),
