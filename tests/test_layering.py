@@ -27,6 +27,7 @@ LAYERS: list[tuple[str, str]] = [
     ("transfer", "peft"),
     ("training", "accelerate tqdm"),
     ("options", "jsonargparse yaml"),
+    ("publish", ""),
     ("run", ""),
     ("cli", ""),
 ]

@@ -9,10 +9,10 @@ files and where they go, and nothing of models.
 
 from ser_tl.hub.address import HUB_ID as HUB_ID
 from ser_tl.hub.address import Address as Address
-from ser_tl.hub.address import is_address as is_address
 from ser_tl.hub.background import BackgroundPushes as BackgroundPushes
 from ser_tl.hub.base import MAIN as MAIN
 from ser_tl.hub.base import Pushed as Pushed
 from ser_tl.hub.base import Repository as Repository
+from ser_tl.hub.directory import is_repository as is_repository
 from ser_tl.hub.transfers import pull_folder as pull_folder
 from ser_tl.hub.transfers import push_folder as push_folder

@@ -65,15 +65,6 @@ def _folder(name: str) -> Path:
     return Path(unquote(parts.path))
 
 
-def is_address(text: str) -> bool:
-    """Whether a text has the form of an address; a relative path of two parts has the form of an id as well."""
-    try:
-        Address.read(text)
-    except HubError:
-        return False
-    return True
-
-
 def check_revision(name: str) -> None:
     """Refuses what can't be the name of a branch or a tag.
 

@@ -32,6 +32,7 @@ class BackgroundPushes:
         self.revision = revision
         self.scratch = scratch
         self.failed: list[str] = []
+        self._started = self._told = 0
         self._running: list[tuple[str, Future[Pushed]]] = []
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="push")
 
@@ -42,13 +43,20 @@ class BackgroundPushes:
             save: writes the files into the folder it is given
             message: the commit's
         """
-        copy = self.scratch / f"{len(self._running) + len(self.failed):04d}"
+        self._started += 1
+        copy = self.scratch / f"{self._started:04d}"
         try:
             save(copy)
         except (OSError, SerTlError) as error:  # a full disk, for example
             self.failed.append(f"{message}: {error}")
             return
         self._running.append((message, self._pool.submit(self._push, copy, message)))
+
+    def news(self) -> list[str]:
+        """What failed since the last call; waits for nothing."""
+        self._collect()
+        fresh, self._told = self.failed[self._told :], len(self.failed)
+        return fresh
 
     def finish(self) -> list[str]:
         """Waits for all pushes.
@@ -57,13 +65,16 @@ class BackgroundPushes:
             The message of each push that failed, and why.
         """
         self._pool.shutdown(wait=True)
-        for message, future in self._running:
+        self._collect()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        return self.failed
+
+    def _collect(self) -> None:
+        for message, future in [pair for pair in self._running if pair[1].done()]:
+            self._running.remove((message, future))
             error = future.exception()
             if error is not None:
                 self.failed.append(f"{message}: {error}")
-        self._running.clear()
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        return self.failed
 
     def _push(self, copy: Path, message: str) -> Pushed:
         shown = not are_progress_bars_disabled()

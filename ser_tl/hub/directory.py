@@ -40,17 +40,12 @@ class DirectoryRepository(Repository):
         self.root = root
         self.name = name
 
-    @staticmethod
-    def is_at(root: Path) -> bool:
-        """Whether a folder is such a repository."""
-        return (root / SNAPSHOTS).is_dir() and (root / "refs").is_dir()
-
     def push(self, folder: Path, *, branch: str, message: str, tag: str | None, private: bool) -> Pushed:  # noqa: ARG002
         """Adds a folder's files to a branch; who may read them, the folder's permissions say."""
         hub = self.root.parent.parent
         if not hub.is_dir():
             raise HubError(f"{self.name}: there is no hub {hub}; make that folder first, or correct the path")
-        if self.root.is_dir() and any(self.root.iterdir()) and not self.is_at(self.root):
+        if self.root.is_dir() and any(self.root.iterdir()) and not is_repository(self.root):
             raise HubError(f"{self.root} holds other files than a repository's: choose another name")
         if tag is not None and (self.root / TAGS / tag).exists():
             raise HubError(f"{self.name}: the tag {tag} is taken, and tags never move: choose another one")
@@ -71,7 +66,7 @@ class DirectoryRepository(Repository):
 
     def pull(self, revision: str) -> Path:
         """The folder of a version, in place."""
-        if not self.is_at(self.root):
+        if not is_repository(self.root):
             raise HubError(f"{self.name}: no repository there; push one first, or correct the path")
         commit = self._at(BRANCHES / revision) or self._at(TAGS / revision)
         if commit is None and _COMMIT.fullmatch(revision):
@@ -119,6 +114,11 @@ class DirectoryRepository(Repository):
         part = path.with_name(f"{path.name}.{uuid4().hex}.part")
         part.write_text(f"{commit}\n", encoding="ascii")
         part.replace(path)
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether a folder holds a repository's versions."""
+    return (folder / SNAPSHOTS).is_dir() and (folder / BRANCHES).is_dir()
 
 
 def _digest(path: Path) -> str:

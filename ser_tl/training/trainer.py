@@ -9,7 +9,7 @@ uneven batches weigh no one twice.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.facts import moving_parameters, run_facts
+from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
 from ser_tl.training.inference import predict_corpus
 from ser_tl.training.processes import accelerator, own_batches
 from ser_tl.training.progress import Progress, rate_factor
@@ -40,6 +40,8 @@ from ser_tl.training.statistics import fit_statistics
 from ser_tl.transfer import Rates, Strategy
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "radam": torch.optim.RAdam}
+
+OnBest = Callable[[EmotionModel, dict[str, Any]], None]
 
 
 def seed_everything(seed: int) -> None:
@@ -56,6 +58,8 @@ class Trainer:
         config: the rest
         folder: where training states and curves go; None keeps nothing on disk
         seed: chooses batches and crops
+        on_best: called in the main process whenever an epoch is the best so far, with the model as it is then and the
+            epoch's record
 
     Raises:
         ConfigError: a precision or tracker that can't be had here
@@ -69,13 +73,16 @@ class Trainer:
         folder: str | Path | None = None,
         *,
         seed: int = 0,
+        on_best: Sequence[OnBest] = (),
     ) -> None:
         self.model = model
         self.strategy = strategy
         self.config = config or TrainConfig()
         self.folder = None if folder is None else Path(folder)
         self.seed = seed
+        self.on_best = list(on_best)
         self.history: list[dict[str, Any]] = []
+        self.heard: dict[str, Any] = {}
         self.refit: dict[str, float] = {}
         self.cache = FeatureCache(gib=self.config.cache_gib)
         self.accelerator = accelerator(self.config, self.folder)
@@ -100,6 +107,8 @@ class Trainer:
         self._check_labels(train, dev)
         if len(train) < self.accelerator.num_processes:
             raise ConfigError(f"{len(train)} training utterances can't feed {self.accelerator.num_processes} processes")
+        self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
+        self.heard = what_is_heard(train, dev)
         self.strategy.prepare(self.model)
         groups = self.strategy.param_groups(
             self.model, Rates(self.config.learning_rate, self.config.encoder_learning_rate)
@@ -125,13 +134,14 @@ class Trainer:
             record = self._record(progress, optimizer) | self._score(dev, dev_clips)
             if progress.end_epoch(record, self.config):
                 best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+                for tell in self.on_best if self.accelerator.is_main_process else ():
+                    tell(self.model, progress.history[-1])
             self._track(progress)
             if states is not None:
                 states.save(progress, best)
         if best is None:
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
         self.model.load_state_dict(best)
-        self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
         if self.config.refit == "discriminant":
             speaker_of = dict(zip([*train["id"], *dev["id"]], [*train["speaker"], *dev["speaker"]], strict=True))
             parts = [self._clips(train), dev_clips]
@@ -302,7 +312,7 @@ class Trainer:
         """What a report should tell of the training: parameters, epochs, time, configuration."""
         known = run_facts(self.model, self.history, self.accelerator)
         named = {"strategy": type(self.strategy).__name__.lower(), "seed": self.seed}
-        return known | named | ({"refit": self.refit} if self.refit else {})
+        return known | named | self.heard | ({"refit": self.refit} if self.refit else {})
 
     def clear_states(self) -> None:
         """Deletes the training states, once the results they were kept for are on disk."""
