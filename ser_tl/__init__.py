@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
     from ser_tl.evaluation import plots as plots
+    from ser_tl.hub import pull_folder as pull_folder
+    from ser_tl.hub import push_folder as push_folder
     from ser_tl.model import EmotionModel as EmotionModel
     from ser_tl.options import DomainOptions as DomainOptions
     from ser_tl.options import Options as Options
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ser_tl.run import build_strategy as build_strategy
     from ser_tl.run import finish as finish
     from ser_tl.run import finish_comparison as finish_comparison
+    from ser_tl.run import publishing as publishing
     from ser_tl.run import run_splits as run_splits
     from ser_tl.run import start_run as start_run
     from ser_tl.training import Trainer as Trainer
@@ -66,6 +69,9 @@ _HOMES = {
     "load_encoder": "ser_tl.encoders",
     "make_splits": "ser_tl.data.splits",
     "plots": "ser_tl.evaluation",
+    "publishing": "ser_tl.run",
+    "pull_folder": "ser_tl.hub",
+    "push_folder": "ser_tl.hub",
     "run_main": "ser_tl.options",
     "run_splits": "ser_tl.run",
     "seed_everything": "ser_tl.training",

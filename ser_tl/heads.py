@@ -44,3 +44,27 @@ class Head(nn.Module):
     def classify(self, hidden: Tensor) -> Tensor:
         """The logits of what `hide` gave."""
         return self.layers[-2:](hidden)
+
+
+class LinearHead(nn.Linear):
+    """Logits that are linear in the embedding, without a norm, dropout or hidden layer.
+
+    Args:
+        dim: channels of an embedding, E
+        classes: number of emotions, C
+
+    Shape:
+        embedding (B, E) -> logits (B, C)
+    """
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__(dim, classes)
+        self.hidden_dim = dim
+
+    def hide(self, embedding: Tensor) -> Tensor:
+        """The embedding: there is no hidden layer."""
+        return embedding
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """The logits."""
+        return self(hidden)

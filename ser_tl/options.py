@@ -20,6 +20,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, SplitConfig
 from ser_tl.errors import ConfigError, SerTlError
+from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
 from ser_tl.training.config import TrainConfig
 from ser_tl.transfer.config import AlignmentConfig, TransferConfig
@@ -45,6 +46,9 @@ class Options:
         seed: of everything random
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
+        push_to_hub: where the model goes: each best epoch as it is found, and in the end the model with its card; an id
+            on the hub (name/repo, made private if it is new) or a folder that is the hub (file:///teamhub/name/repo).
+            Several folds have a branch each
         pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
         skip_unreadable: leave broken audio out, and say so in the report, instead of stopping
         columns: which column of a manifest or dataset holds what, where the names don't say it: {emotion: label}
@@ -68,6 +72,7 @@ class Options:
     seed: int = 0
     output: Path | None = None
     resume: bool = False
+    push_to_hub: str | None = None
     pretrained: bool = True
     skip_unreadable: bool = False
     columns: dict[str, str] = field(default_factory=dict)
@@ -81,6 +86,8 @@ class Options:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 32:
             raise ConfigError(f"seed is {self.seed}: expected a whole number from 0 to {(1 << 32) - 1}")
+        if self.push_to_hub is not None:
+            Address.read(self.push_to_hub)  # a slip of the pen is told before the training, not after it
 
     def as_yaml(self) -> str:
         """The options as a file for `--config`."""

@@ -22,10 +22,12 @@ from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.fusion import SourceAttention
-from ser_tl.heads import Head
+from ser_tl.heads import Head, LinearHead
 from ser_tl.model.adapted import merged_state
-from ser_tl.model.folder import CONFIG_FILE, read_config, read_weights, write_folder
+from ser_tl.model.folder import CONFIG_FILE, model_folder, read_config, read_weights, write_folder
+from ser_tl.model.interchange import read_classifier
 from ser_tl.model.prediction import Prediction, Recording, frame_score, predict_recording
+from ser_tl.model.sharing import Shared
 from ser_tl.networks import NETWORKS, Network
 from ser_tl.pooling import POOLINGS, LayerMix, Standardise
 
@@ -47,10 +49,10 @@ class ModelConfig:
             differ from frame to frame (`attention`)
         projection: width of a linear layer before the network and the pooling; 0 leaves it out
         network: a sequence model before the pooling, trained from scratch: none, bilstm, crnn, transformer, conformer
-        head: what gives the logits: a small network, or a linear discriminant that was fitted in closed form
-            (`train.refit` puts it in the network's place)
-        hidden: width of the head's hidden layer; 0 leaves it out
-        dropout: share of channels dropped before each linear layer of the head
+        head: what gives the logits: a small network, a single linear layer (`linear`, as in transformers' classifiers),
+            or a linear discriminant that was fitted in closed form (`train.refit` puts it in the others' place)
+        hidden: width of the hidden layer of the head's network; 0 leaves it out
+        dropout: share of channels dropped before each linear layer of the head's network
     """
 
     layers: list[int] | None = None
@@ -60,7 +62,7 @@ class ModelConfig:
     fusion: Literal["concat", "attention"] = "concat"
     projection: int = 0
     network: str = "none"
-    head: Literal["network", "discriminant"] = "network"
+    head: Literal["network", "linear", "discriminant"] = "network"
     hidden: int = 512
     dropout: float = 0.5
 
@@ -86,7 +88,7 @@ class Output(NamedTuple):
     logits: Tensor
 
 
-class EmotionModel(nn.Module):
+class EmotionModel(Shared):
     """An encoder with a classification head.
 
     Args:
@@ -146,10 +148,11 @@ class EmotionModel(nn.Module):
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
         embedding = self.pooling.out_dim
         self.standardise_embedding = Standardise(embedding) if self.config.standardise else None
-        self.head: Head | Discriminant = (
-            Discriminant(embedding, len(self.labels))
-            if self.config.head == "discriminant"
-            else Head(embedding, len(self.labels), self.config.hidden, self.config.dropout)
+        classes = len(self.labels)
+        self.head: Head | LinearHead = (
+            Head(embedding, classes, self.config.hidden, self.config.dropout)
+            if self.config.head == "network"
+            else {"linear": LinearHead, "discriminant": Discriminant}[self.config.head](embedding, classes)
         )
 
     @classmethod
@@ -310,15 +313,52 @@ class EmotionModel(nn.Module):
         Adapters are folded into what is written, and stay as they are in the model.
         """
         write_folder(Path(folder), self.description, merged_state(self))
+        self.home = Path(folder)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
-        """The model that `save_pretrained` wrote, in evaluation mode.
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, token: str | None = None) -> Self:
+        """The model that `save_pretrained` or `push_to_hub` wrote, in evaluation mode.
+
+        Args:
+            source: a folder; an id on the hub (name/repo); or a folder that is the hub (file:///teamhub/name/repo)
+            revision: a branch, tag or commit of a hub; main if None
+            token: for a hub; huggingface_hub's own ($HF_TOKEN, `hf auth login`) if None
 
         Raises:
             CheckpointError: the folder isn't there, isn't a model, or is damaged
+            HubError: no such repository or revision, or the hub can't be reached
         """
-        folder = Path(folder)
+        folder = model_folder(source, revision, token)
         model = cls.from_description(read_config(folder), folder / CONFIG_FILE)
         model.load_state_dict(read_weights(folder, model.state_dict()))
+        model.home = folder
+        return model.eval()
+
+    @classmethod
+    def from_transformers(
+        cls, source: str, *, labels: Mapping[str, str] | None = None, audio: AudioConfig | None = None
+    ) -> Self:
+        """The model that an audio classifier of transformers is, in evaluation mode: to use, or to train further.
+
+        Args:
+            source: a folder or hub id, of wav2vec 2.0, HuBERT, WavLM, UniSpeech-SAT, data2vec-audio or Whisper
+            labels: what the checkpoint's own labels mean, where their names don't say it: {"LABEL_0": "anger"}
+            audio: what happens to a clip before the encoder; up to 30 s of it at once if None
+
+        Raises:
+            CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
+        """
+        found = read_classifier(source, labels)
+        longest = min(30.0, found.encoder.max_seconds or 30.0)
+        model = cls(
+            found.encoder,
+            found.labels,
+            pooling="mean",
+            config=ModelConfig(
+                layers=found.layers, join="sum", standardise=False, projection=found.projection, head="linear"
+            ),
+            audio=audio or AudioConfig(max_seconds=longest),
+            encoder_name=source,
+        )
+        model.load_state_dict(found.weights, strict=False)
         return model.eval()

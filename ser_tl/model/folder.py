@@ -1,15 +1,19 @@
 """A model, or an adapter, as a folder: a JSON file and a safetensors file, whole or not there.
 
     write_folder(folder, config, weights)    read_config(folder) -> config    read_weights(folder, expected) -> weights
+    model_folder("name/repo" or a folder) -> folder
 
 A model's config says how to build it and its weights are all of it, the encoder's too: it loads without network and
-without the encoder's own folder. An adapter holds all but the encoder. Knows files and their damages, and nothing of
+without the encoder's own folder. An adapter holds all but the encoder. A folder that is shared also has
+ser_tl_remote.py and preprocessor_config.json, for transformers' pipeline. Knows files and their damages, and nothing of
 what a model is.
 """
 
+import filecmp
 import json
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +21,33 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ser_tl.errors import CheckpointError, listing
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.errors import CheckpointError, HubError, listing
+from ser_tl.hub import Address, is_repository, pull_folder
 
 FORMAT = 2
 """Version of a model's folder; another one is refused."""
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+
+REMOTE_FILE = "ser_tl_remote.py"
+EXTRACTOR_FILE = "preprocessor_config.json"
+_FOR_TRANSFORMERS = {
+    "model_type": "ser_tl",
+    "architectures": ["SerTlForAudioClassification"],
+    "auto_map": {
+        "AutoConfig": "ser_tl_remote.SerTlConfig",
+        "AutoModelForAudioClassification": "ser_tl_remote.SerTlForAudioClassification",
+    },
+}
+_EXTRACTOR = {
+    "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+    "feature_size": 1,
+    "sampling_rate": SAMPLE_RATE,
+    "do_normalize": False,  # the encoder's own front end does what it needs
+    "return_attention_mask": True,
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +60,7 @@ class Layout:
         config: name of the JSON file
         weights: name of the safetensors file
         loader: what loads it, for messages
+        extra: what else stands in the JSON file
     """
 
     kind: str
@@ -43,6 +68,7 @@ class Layout:
     config: str
     weights: str
     loader: str
+    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def one(self) -> str:
@@ -50,7 +76,7 @@ class Layout:
         return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
 
 
-MODEL = Layout("model", FORMAT, CONFIG_FILE, WEIGHTS_FILE, "EmotionModel.from_pretrained")
+MODEL = Layout("model", FORMAT, CONFIG_FILE, WEIGHTS_FILE, "EmotionModel.from_pretrained", _FOR_TRANSFORMERS)
 ADAPTER = Layout("adapter", 1, "adapter.json", "adapter.safetensors", "load_adapter")
 
 
@@ -67,9 +93,66 @@ def write_folder(folder: Path, config: dict[str, Any], weights: Mapping[str, Ten
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     save_file(tensors, folder / f"{layout.weights}.part", metadata={"format": "pt"})
     (folder / f"{layout.weights}.part").replace(folder / layout.weights)
-    text = json.dumps({"format": layout.format} | config, indent=2) + "\n"
+    text = json.dumps({"format": layout.format} | config | layout.extra, indent=2) + "\n"
     (folder / f"{layout.config}.part").write_text(text, encoding="utf-8")
     (folder / f"{layout.config}.part").replace(folder / layout.config)
+
+
+def write_remote(folder: Path) -> None:
+    """Adds what lets transformers' pipeline load the folder with trust_remote_code=True, where ser_tl is installed."""
+    shutil.copyfile(Path(__file__).with_name("remote.py"), folder / REMOTE_FILE)
+    (folder / EXTRACTOR_FILE).write_text(json.dumps(_EXTRACTOR, indent=2) + "\n", encoding="utf-8")
+
+
+def model_folder(source: str | Path, revision: str | None = None, token: str | None = None) -> Path:
+    """The folder that a source means: itself, or a version of a hub's repository, which is fetched where needed.
+
+    Args:
+        source: a folder, or (as text) the address of a repository
+        revision: a branch, tag or commit of a repository
+        token: for a hub
+
+    Raises:
+        CheckpointError: a revision of a folder that has none
+        HubError: no such repository or revision, or the hub can't be reached
+    """
+    path, text = Path(source), str(source)
+    if path.is_dir() and not is_repository(path):
+        if revision is not None:
+            raise CheckpointError(f"{source}: a plain folder has no revision {revision!r}: leave it out")
+        return path
+    try:
+        address = Address.read(text)
+    except HubError:
+        if text.startswith("file:"):
+            raise
+        return path  # `read_config` tells what is missing there
+    if address.folder is None and isinstance(source, str):
+        try:
+            return pull_folder(text, revision=revision, token=token)
+        except HubError as error:
+            raise HubError(f"{text}: no such folder here; and on the hub, {error}") from error
+    if address.folder is not None and (text.startswith("file:") or is_repository(address.folder)):
+        return pull_folder(text, revision=revision, token=token)
+    return path
+
+
+def carry_over(source: Path | None, folder: Path) -> bool:
+    """Copies what lies beside a model (card, picture) to a folder that holds the very same model.
+
+    Returns:
+        Whether that is the case, and a card was there.
+    """
+    if source is None or any(not _same(source / name, folder / name) for name in (CONFIG_FILE, WEIGHTS_FILE)):
+        return False
+    for path in source.iterdir():
+        if path.is_file() and not (folder / path.name).exists():
+            shutil.copyfile(path, folder / path.name)
+    return (folder / "README.md").is_file()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def read_config(folder: Path, layout: Layout = MODEL) -> dict[str, Any]:

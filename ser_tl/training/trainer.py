@@ -7,7 +7,7 @@
 epochs, and `Steps` what is in one.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
-from ser_tl.training.facts import moving_parameters, run_facts
+from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
 from ser_tl.training.inference import predict_corpus
 from ser_tl.training.keys import lasting_layers
 from ser_tl.training.objective import Objective
@@ -39,6 +39,8 @@ from ser_tl.training.refit import refit_discriminant
 from ser_tl.training.statistics import fit_statistics
 from ser_tl.training.steps import Steps
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Strategy
+
+OnBest = Callable[[EmotionModel, dict[str, Any]], None]
 
 
 def seed_everything(seed: int) -> None:
@@ -56,6 +58,8 @@ class Trainer:
         folder: where training states and curves go; None keeps nothing on disk
         alignment: with which penalty the embeddings of `fit`'s unlabelled clips are drawn to the training part's
         seed: chooses batches and crops
+        on_best: called in the main process whenever an epoch is the best so far, with the model as it is then and the
+            epoch's record
 
     Raises:
         ConfigError: a precision or tracker that can't be had here
@@ -71,6 +75,7 @@ class Trainer:
         *,
         alignment: AlignmentConfig | None = None,
         seed: int = 0,
+        on_best: Sequence[OnBest] = (),
     ) -> None:
         self.model = model
         self.strategy = strategy
@@ -80,7 +85,9 @@ class Trainer:
         if self.alignment.method != "none":
             ALIGNMENTS[self.alignment.method]  # an unknown name is told now, and not after an hour of encoding
         self.seed = seed
+        self.on_best = list(on_best)
         self.history: list[dict[str, Any]] = []
+        self.heard: dict[str, Any] = {}
         self.refit: dict[str, float] = {}
         self.cache = FeatureCache(gib=self.config.cache_gib)
         self.accelerator = accelerator(self.config, self.folder)
@@ -109,6 +116,8 @@ class Trainer:
             CheckpointError: the training state can't be used
         """
         self._check(train, dev, unlabelled)
+        self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
+        self.heard = what_is_heard(train, dev)
         self.strategy.prepare(self.model)
         steps = self._steps(train)
         clips, dev_clips = self._clips(train, training=True), self._clips(dev)
@@ -136,13 +145,14 @@ class Trainer:
             record = self._record(progress, steps) | self._score(dev, dev_clips)
             if progress.end_epoch(record, self.config):
                 best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+                for tell in self.on_best if self.accelerator.is_main_process else ():
+                    tell(self.model, progress.history[-1])
             self._track(progress)
             if states is not None:
                 states.save(progress, best)
         if best is None:
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
         self.model.load_state_dict(best)
-        self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
         if self.config.refit == "discriminant":
             self._fit_domains(parts[0], (dev, dev_clips))
             speaker_of = dict(zip([*train["id"], *dev["id"]], [*train["speaker"], *dev["speaker"]], strict=True))
@@ -282,7 +292,7 @@ class Trainer:
             named["alignment"] = asdict(self.alignment)
         if self.model.config.statistics != "training":
             named["statistics"] = self.model.config.statistics
-        return known | named | ({"refit": self.refit} if self.refit else {})
+        return known | named | self.heard | ({"refit": self.refit} if self.refit else {})
 
     def clear_states(self) -> None:
         """Deletes the training states, once the results they were kept for are on disk."""
