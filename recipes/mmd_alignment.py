@@ -40,8 +40,15 @@ def main(options: Options) -> ser.Report:
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(split.train))
-        strategy = ser.build_strategy(options)
-        trainer = ser.Trainer(model, strategy, options.train, folder, alignment=options.alignment, seed=options.seed)
+        trainer = ser.Trainer(
+            model,
+            ser.build_strategy(options),
+            options.train,
+            folder,
+            alignment=options.alignment,
+            seed=options.seed,
+            on_best=ser.publishing(options, folder),
+        )
         aligned = options.alignment.method != "none"
         trainer.fit(split.train, split.dev, split.test if aligned else None, resume=options.resume)
         title = f"{options.encoder} ({options.alignment.method}), {split.name}"
