@@ -143,6 +143,7 @@ CHANGED = Options(
     resume=True,
     pretrained=False,
     skip_unreadable=True,
+    push_to_hub="name/repo",
     emotions=EmotionMap({"Ärger": "anger", "no": "calm", "1": "fear"}, {"low": ["calm", "no"]}, ["fear"]),
     audio=AudioConfig("rms", 5.5, "centre"),
     split=SplitConfig(0.1, 0.3, 4, True, only=["fold_2"]),
