@@ -1,13 +1,15 @@
 """Compares encoders on one corpus: frozen, fused, and against networks trained from scratch on handcrafted features.
 
     accelerate launch recipes/compare_encoders.py
-    accelerate launch recipes/compare_encoders.py --config recipes/compare_encoders_ravdess.yaml
+    accelerate launch recipes/compare_encoders.py --config recipes/compare_encoders.yaml --seeds '[0, 1, 2]'
+    accelerate launch recipes/compare_encoders.py --grid '{encoder: [wav2vec2-mini, soundnet], pooling: [mean, stats]}'
 
 Without arguments: what comes with ser_tl, on the bundled EMO-DB, offline. A system is a name and the options that make
-it different; every system has the same splits, seed and emotions. The table has intervals over speakers.
+it different; every system has the same splits, seeds and emotions. comparison.html has tables and pictures.
 """
 
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,35 +31,46 @@ class Options(ser.Options):
 
     Args:
         systems: name to the options in which it differs, for example {mine: {encoder: org/name, train.epochs: 20}}
+        grid: option to values, of which every combination is a system, instead of `systems`
+        seeds: every system is trained with each; the one `seed` if empty
     """
 
     strategy: str = "frozen"
     systems: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(SYSTEMS))
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=list)
 
 
 def main(options: Options) -> ser.Comparison:
-    """Trains and evaluates every system on every split of the protocol."""
+    """Trains and evaluates every system on every split of the protocol, with every seed."""
     corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
     corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
-    splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
+    combined = [dict(zip(options.grid, values, strict=True)) for values in product(*options.grid.values())]
+    systems = {", ".join(map(str, own.values())): own for own in combined} if options.grid else options.systems
+    seeds = options.seeds or [options.seed]
+    runs = {name: [options.changed(changes | {"seed": seed}) for seed in seeds] for name, changes in systems.items()}
     folder = ser.start_run(options)
-    systems = {name: options.changed(changes) for name, changes in options.systems.items()}
-    reports = {}
-    for number, (name, own) in enumerate(systems.items(), 1):
+    reports: dict[str, list[ser.Report]] = {}
+    for number, (name, seed) in enumerate(product(runs, range(len(seeds)))):
+        own = runs[name][seed]
+        splits = ser.make_splits(corpus, own.protocol, own.split, folds=own.folds, seed=own.seed)
 
         def run_one(split: ser.Split, folder: Path, own: ser.Options = own, name: str = name) -> ser.Report:
             ser.seed_everything(own.seed)
             model = ser.build_model(own, ser.emotions(corpus))
-            trainer = ser.Trainer(model, ser.STRATEGIES[own.strategy](own.unfreeze), own.train, folder, seed=own.seed)
+            strategy, on_best = ser.build_strategy(own), ser.publishing(own, folder)
+            trainer = ser.Trainer(model, strategy, own.train, folder, seed=own.seed, on_best=on_best)
             trainer.fit(split.train, split.dev, resume=options.resume)
-            report = trainer.evaluate(
-                split.test, title=f"{name} on {own.corpus}, {split.name}", notes=skipped, shared=split.shared
-            )
+            title = f"{name} on {own.corpus}, {split.name}"
+            report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)
             return ser.finish(trainer, report, folder)
 
-        reports[name] = ser.run_splits(splits, run_one, folder / f"{number:02}")
-    comparison = ser.Comparison.of(reports, title=f"{options.corpus}, {options.protocol}, seed {options.seed}")
-    return ser.finish_comparison(comparison, folder)
+        place = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{own.seed}" if len(seeds) > 1 else "")
+        reports.setdefault(name, []).append(ser.run_splits(splits, run_one, place))
+    title = (
+        f"{options.corpus}, {options.protocol}, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+    )
+    return ser.finish_comparison(ser.Comparison.of(reports, title=title), folder)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,34 @@ def test_evaluate_with_labels_that_do_not_meet_tells_the_way_out(run, capsys):
     assert "emotions.drop" in capsys.readouterr().err
 
 
+def test_compare_prints_a_table_and_writes_the_page(run, tmp_path, capsys):
+    options = ["--corpus", "csv", "--root", str(run / "tones.csv"), "--ids", str(run / "split.json")]
+    for name in ("one", "other"):
+        assert cli.main(["evaluate", str(run / "model"), *options, "--output", str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    runs = [f"first={tmp_path / 'one'}", str(tmp_path / "other")]
+    assert cli.main(["compare", *runs, "--title", "tones", "--output", str(tmp_path / "page")]) == 0
+    title, header, best, second, page = capsys.readouterr().out.splitlines()
+    assert (title, header.split()[0]) == ("tones", "system")
+    assert best.split()[0] == "first"
+    assert second.split()[0] == "other"
+    assert page == str(tmp_path / "page" / "comparison.html")
+    assert {path.suffix for path in (tmp_path / "page").iterdir()} == {".html", ".md", ".csv", ".png"}
+
+
+def test_compare_refuses_what_is_no_run(run, capsys):
+    assert cli.main(["compare", str(run / "model")]) == 1
+    assert "no report.json" in capsys.readouterr().err
+
+
+def test_inspect_draws_a_picture(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = run / "tones" / "anger_0_0.wav"
+    assert cli.main(["inspect", str(run / "model"), str(file)]) == 0
+    assert capsys.readouterr().out.splitlines() == ["anger", "anger_0_0.png"]
+    assert (tmp_path / "anger_0_0.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_missing_model_is_an_error_with_the_way_out(tmp_path, capsys):
     assert cli.main(["predict", str(tmp_path / "nothing"), "clip.wav"]) == 1
     assert "pass a folder that a recipe saved" in capsys.readouterr().err

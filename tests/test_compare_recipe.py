@@ -2,6 +2,8 @@
 
 import csv
 import importlib.util
+import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,24 @@ def test_every_system_is_trained_and_stands_in_one_table(recipe, options, tmp_pa
     for number in ("01", "02"):
         assert (tmp_path / "run" / number / "report.json").is_file()
         assert (tmp_path / "run" / number / "model" / "model.safetensors").is_file()
+
+
+def test_a_grid_is_trained_with_every_seed_and_has_a_page(recipe, options, tmp_path):
+    grid = {"encoder": ["mfcc", "prosody"], "pooling": ["mean"]}
+    own = options.changed({"grid": grid, "seeds": [3, 4], "output": str(tmp_path / "run")})
+    comparison = recipe.main(own)
+    assert {row.system for row in comparison.rows} == {"mfcc, mean", "prosody, mean"}
+    assert {row.seeds for row in comparison.rows} == {2}
+    for row in comparison.rows:
+        each = [report.uar for report in comparison.reports[row.system]]
+        assert row.uar == pytest.approx(sum(each) / 2)
+        assert row.model_mib > 0
+    for number, seed in product(("01", "02"), (3, 4)):
+        assert (
+            json.loads((tmp_path / "run" / number / f"seed_{seed}" / "report.json").read_text())["facts"]["seed"]
+            == seed
+        )
+    assert "data:image/png" in (tmp_path / "run" / "comparison.html").read_text()
 
 
 def test_a_resumed_comparison_keeps_what_is_finished(recipe, options, tmp_path):

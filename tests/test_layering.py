@@ -18,14 +18,18 @@ LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
     ("registry assets", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
+    ("heads", ""),
     (
-        "corpora encoders networks fusion pooling heads discriminant losses evaluation",
+        "corpora encoders networks fusion pooling discriminant losses evaluation hub",
         "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
-    ("model", ""),
-    ("transfer", "peft"),
+    ("card", ""),
+    ("model", "peft"),  # a saved model has its adapters folded in
+    ("transfer", ""),
     ("training", "accelerate tqdm"),
+    ("analysis", ""),
     ("options", "jsonargparse yaml"),
+    ("publish", ""),
     ("run", ""),
     ("cli", ""),
 ]

@@ -8,7 +8,7 @@ on exactly where it stood.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -47,6 +47,7 @@ class Clip(NamedTuple):
     label: int
     id: str
     states: dict[int, State] | None = None  # by the layer's place in the encoder
+    domain: str = ""  # whose own statistics it is standardised by, if any
 
 
 class Clips(Protocol):
@@ -77,6 +78,8 @@ class Batch:
         layers: the states' places in the encoder, from 0 and rising
         means: (L, B, 1, D) what has to be added to the states; None once it is
         mask: (B, T) True on speech, with the states
+        domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
+            where the training speech's do
     """
 
     waveform: Tensor
@@ -87,6 +90,7 @@ class Batch:
     layers: tuple[int, ...] = ()
     means: Tensor | None = None
     mask: Tensor | None = None
+    domains: list[str] = field(default_factory=list)
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device; states travel in half precision and become float32 there."""
@@ -110,6 +114,7 @@ def collate(clips: Sequence[Clip]) -> Batch:
         lengths=torch.tensor([len(clip.waveform) for clip in clips]),
         labels=torch.tensor([clip.label for clip in clips]),
         ids=[clip.id for clip in clips],
+        domains=[clip.domain for clip in clips],
     )
     held = [clip.states for clip in clips if clip.states is not None]
     if held:
@@ -141,14 +146,23 @@ class Utterances(TorchDataset[Clip]):
 
     Args:
         corpus: rows with the columns of `data.schema`
-        labels: the classes; a row's label is its emotion's place among them
+        labels: the classes; a row's label is its emotion's place among them, -1 if it isn't there. Without any, the
+            emotions are out of reach
         config: normalisation and lengths
         training: random crops instead of windows
         seed: chooses the crops, together with the epoch
+        domain: which column (corpus or speaker) names the domain whose own statistics a clip is standardised by
     """
 
     def __init__(
-        self, corpus: Dataset, labels: Sequence[str], config: AudioConfig, *, training: bool, seed: int = 0
+        self,
+        corpus: Dataset,
+        labels: Sequence[str],
+        config: AudioConfig,
+        *,
+        training: bool,
+        seed: int = 0,
+        domain: str | None = None,
     ) -> None:
         self.corpus = corpus
         self.config = config
@@ -157,6 +171,7 @@ class Utterances(TorchDataset[Clip]):
         self.epoch = 0
         index = {label: number for number, label in enumerate(labels)}
         self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
+        self.domains: list[str] = [""] * len(corpus) if domain is None else list(corpus[domain])
         self.ids: list[str] = list(corpus["id"])
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
@@ -191,11 +206,12 @@ class Utterances(TorchDataset[Clip]):
         silence = end - start < self.durations[row_number]
         waveform = audio.decode(source(row), row["start"] + start, row["start"] + end, silence=silence)
         waveform = audio.normalise(waveform, self.config.normalise)
-        return Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
+        clip = Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
+        return clip._replace(domain=self.domains[row_number])
 
 
 def plan_batches(
-    seconds: Sequence[float], budget: float, *, shuffle: tuple[int, int] | None = None, processes: int = 1
+    seconds: Sequence[float], budget: float, *, shuffle: tuple[int, ...] | None = None, processes: int = 1
 ) -> Plan:
     """Which clips go into which batch, of which process.
 
@@ -203,7 +219,7 @@ def plan_batches(
         seconds: the length of each clip
         budget: the most seconds of audio in a batch, padding counted; a longer clip has a batch of its own. Where all
             clips are alone and processes would be left without one, the shortest are paired beyond the budget
-        shuffle: (seed, epoch) for training; None keeps one order for evaluation
+        shuffle: what the order is drawn from, such as (seed, epoch), for training; None keeps one order for evaluation
         processes: batches are dealt out to so many processes
 
     Returns:

@@ -22,7 +22,7 @@ from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, po
 from ser_tl.encoders.pretrained import load_pretrained
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
-_PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
+PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
 
 
 @FAMILIES.register("wav2vec2")
@@ -36,15 +36,20 @@ class SpeechSSL(Encoder):
     Args:
         model: the transformers model
         normalise: scale each clip to zero mean and unit variance, as the checkpoint's feature extractor says
+        final_norm: the last state is after the final layer norm of a stable (pre-norm) checkpoint; transformers'
+            weighted sums of layers, and what was trained on them, take it before
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T about 50 a second
     """
 
-    def __init__(self, model: PreTrainedModel, *, normalise: bool) -> None:
+    def __init__(self, model: PreTrainedModel, *, normalise: bool, final_norm: bool = True) -> None:
         super().__init__()
         self.model: Any = model  # the families share names of parts, but no type that has them
         self.normalise = normalise
+        self.final_norm = final_norm
+        if self.stable and not final_norm:
+            self.model.encoder.layer_norm = nn.Identity()  # never used here: DDP would wait for its gradients
         self.model.masked_spec_embed = self.model.adapter = None  # never used here: DDP would wait for their gradients
         for layer in self.model.encoder.layers:
             if isinstance(layer.attention, WavLMAttention):
@@ -60,29 +65,36 @@ class SpeechSSL(Encoder):
         self.frame_rate = SAMPLE_RATE / stride
 
     @classmethod
-    def from_pretrained(cls, source: str) -> Self:
-        """The encoder of a local folder or hub id."""
-        model = load_pretrained(AutoModel, source, **_PLAIN)
+    def from_pretrained(cls, source: str, *, final_norm: bool = True) -> Self:
+        """The encoder of a local folder or hub id.
+
+        Args:
+            source: the folder or hub id
+            final_norm: see the class
+        """
+        model = load_pretrained(AutoModel, source, **PLAIN)
         extractor = load_pretrained(AutoFeatureExtractor, source)
-        return cls(model, normalise=extractor.do_normalize)
+        return cls(model, normalise=extractor.do_normalize, final_norm=final_norm)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
-        architecture = AutoConfig.for_model(**(config["architecture"] | _PLAIN))
-        return cls(AutoModel.from_config(architecture, dtype=torch.float32), normalise=config["normalise"])
+        architecture = AutoConfig.for_model(**(config["architecture"] | PLAIN))
+        model = AutoModel.from_config(architecture, dtype=torch.float32)
+        return cls(model, normalise=config["normalise"], final_norm=config.get("final_norm", True))
 
     @property
     def config(self) -> dict[str, Any]:
         """Architecture and normalisation."""
-        return {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
+        known = {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
+        return known if self.final_norm else known | {"final_norm": False}
 
     def blocks(self) -> list[Block]:
         """Front end, positional convolution, then one block a transformer layer."""
         layers: list[list[nn.Module]] = [[layer] for layer in self.model.encoder.layers]
         positions: list[nn.Module] = [self.model.encoder.pos_conv_embed, self.model.encoder.dropout]
         # The encoder's layer norm comes first in the post-norm layout and last in the stable (pre-norm) one.
-        (layers[-1] if self._stable else positions).append(self.model.encoder.layer_norm)
+        (layers[-1] if self.stable else positions).append(self.model.encoder.layer_norm)
         return [
             Block("front end", nn.ModuleList([self.model.feature_extractor, self.model.feature_projection])),
             Block("positions", nn.ModuleList(positions)),
@@ -90,7 +102,8 @@ class SpeechSSL(Encoder):
         ]
 
     @property
-    def _stable(self) -> bool:
+    def stable(self) -> bool:
+        """Whether each layer norms what it takes in, so that the last state needs a norm of its own."""
         return getattr(self.model.config, "do_stable_layer_norm", False)
 
     def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,7 +120,7 @@ class SpeechSSL(Encoder):
         mask = frames_mask(counts, frames.shape[1])
         encoder = self.model.encoder
         frames = frames + positions(encoder.pos_conv_embed, frames, mask)
-        return encoder.dropout(frames if self._stable else encoder.layer_norm(frames)), mask
+        return encoder.dropout(frames if self.stable else encoder.layer_norm(frames)), mask
 
     def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
         """What comes out of each layer above; of the last, after the final norm."""
@@ -121,7 +134,7 @@ class SpeechSSL(Encoder):
         for number, block in enumerate(encoder.layers[layer:], layer + 1):
             made = block(frames, **extra)
             frames = made[0] if isinstance(made, tuple) else made  # WavLM's return their position bias, too
-            yield encoder.layer_norm(frames) if self._stable and number == len(encoder.layers) else frames
+            yield encoder.layer_norm(frames) if self.stable and number == len(encoder.layers) else frames
 
 
 def unit_variance(waveform: Tensor, lengths: Tensor) -> Tensor:

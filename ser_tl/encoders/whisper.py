@@ -33,6 +33,8 @@ class Whisper(Encoder):
 
     Args:
         model: transformers' encoder; its fixed position embeddings become a buffer, which no strategy can unfreeze
+        full_window: hear each clip with silence up to 30 s, and give frames of the silence too: ten times the work, and
+            what transformers' classifiers were trained on
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T = ceil(N / 320)
@@ -43,8 +45,9 @@ class Whisper(Encoder):
     positions: Tensor
     mel_filters: Tensor
 
-    def __init__(self, model: WhisperEncoder) -> None:
+    def __init__(self, model: WhisperEncoder, *, full_window: bool = False) -> None:
         super().__init__()
+        self.full_window = full_window
         self.register_buffer("positions", model.embed_positions.weight.detach().clone())
         del model.embed_positions
         self.model: Any = model
@@ -58,19 +61,26 @@ class Whisper(Encoder):
         self.register_buffer("mel_filters", filters, persistent=False)  # (201, bands)
 
     @classmethod
-    def from_pretrained(cls, source: str) -> Self:
-        """The encoder of a local folder or hub id."""
-        return cls(load_pretrained(AutoModel, source).get_encoder())
+    def from_pretrained(cls, source: str, *, full_window: bool = False) -> Self:
+        """The encoder of a local folder or hub id.
+
+        Args:
+            source: the folder or hub id
+            full_window: see the class
+        """
+        return cls(load_pretrained(AutoModel, source).get_encoder(), full_window=full_window)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
-        return cls(WhisperEncoder(WhisperConfig(**config["architecture"])))
+        model = WhisperEncoder(WhisperConfig(**config["architecture"]))
+        return cls(model, full_window=config.get("full_window", False))
 
     @property
     def config(self) -> dict[str, Any]:
         """Architecture."""
-        return {"architecture": self.model.config.to_diff_dict()}
+        known: dict[str, Any] = {"architecture": self.model.config.to_diff_dict()}
+        return known | {"full_window": True} if self.full_window else known
 
     def blocks(self) -> list[Block]:
         """Front end, then one block a transformer layer; the final layer norm goes with the last."""
@@ -93,8 +103,16 @@ class Whisper(Encoder):
                 f"a clip of {waveform.shape[1] / SAMPLE_RATE:.1f} s is longer than Whisper's {self.max_seconds:g} s: "
                 f"lower audio.max_seconds, which crops clips in training and cuts them into windows in evaluation"
             )
+        waveform = silence_after(waveform, lengths)
+        if self.full_window:
+            longest, samples = self.longest, 2 * HOP * self.longest
+            waveform, lengths = (
+                functional.pad(waveform, (0, samples - waveform.shape[1])),
+                torch.full_like(lengths, samples),
+            )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(self.blocks()[0].modules)):
-            mel = self.log_mel(silence_after(waveform, lengths))
+            mel = self.log_mel(waveform)
+            mel = mel[..., : 2 * self.longest] if self.full_window else mel  # silence behind is none of the window's
             frames = functional.gelu(self.model.conv1(mel))
             frames = functional.gelu(self.model.conv2(frames)).transpose(1, 2)
         counts = -(-lengths // (2 * HOP))

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from ser_tl.evaluation.bootstrap import Interval as Interval
 from ser_tl.evaluation.bootstrap import speaker_interval as speaker_interval
 from ser_tl.evaluation.comparison import Comparison as Comparison
+from ser_tl.evaluation.embeddings import Embeddings as Embeddings
 from ser_tl.evaluation.folds import JSON as JSON
 from ser_tl.evaluation.folds import Fold as Fold
 from ser_tl.evaluation.plots import confusion_picture as confusion_picture
 from ser_tl.evaluation.plots import training_curves as training_curves
 from ser_tl.evaluation.predictions import Predictions as Predictions
 from ser_tl.evaluation.report import Report as Report
+from ser_tl.evaluation.runs import read_runs as read_runs
+from ser_tl.evaluation.runs import with_model_size as with_model_size
 from ser_tl.evaluation.scores import Scores as Scores
 from ser_tl.evaluation.scores import confusion as confusion
 from ser_tl.evaluation.scores import mean_recall as mean_recall

@@ -2,6 +2,8 @@
 
     counts (S, C, C), one matrix a speaker --S speakers drawn with replacement, R times--> UAR (R,) --> Interval
 
+Several runs of one system (seeds), counts (runs, S, C, C), are resampled at once; what is read off is their mean UAR.
+
 Utterances of one speaker rise and fall together, so drawing utterances would claim a precision the test set doesn't
 have. Whole speakers are drawn instead, with all they said: a cluster bootstrap (Davison & Hinkley 1997, Bootstrap
 Methods and their Application, section 3.8), read off by percentiles (Efron & Tibshirani 1993, An Introduction to the
@@ -44,7 +46,8 @@ def speaker_interval(
     """The interval of the UAR over speakers.
 
     Args:
-        counts: confusion matrices (S, C, C), one a speaker, each with at least one utterance
+        counts: confusion matrices (S, C, C), one a speaker, each with at least one utterance; or (runs, S, C, C) of
+            several runs, where a run's matrix is empty for a speaker that it didn't test
         level: nominal coverage, between 0 and 1
         resamples: number of draws, R
         seed: of the draws; the same seed gives the same interval
@@ -55,7 +58,7 @@ def speaker_interval(
     Raises:
         ConfigError: a level or a number of resamples that gives no interval, or a speaker without an utterance
     """
-    return _interval(counts[None], np.ones(1), level, resamples, seed)
+    return _interval(_runs(counts)[None], np.ones(1), level, resamples, seed)
 
 
 def paired_interval(
@@ -66,7 +69,7 @@ def paired_interval(
     The same speakers are drawn for both, so what makes a speaker hard for either cancels out.
 
     Args:
-        counts: confusion matrices (S, C, C) of the one, one a speaker
+        counts: confusion matrices of the one, as for `speaker_interval`
         others: of the other, the same speakers in the same order
         level: nominal coverage, between 0 and 1
         resamples: number of draws, R
@@ -78,22 +81,28 @@ def paired_interval(
     Raises:
         ConfigError: as for `speaker_interval`, or other speakers or numbers of utterances on the two sides
     """
-    if counts.shape != others.shape or (counts.sum(axis=2) != others.sum(axis=2)).any():
+    if counts.shape != others.shape or (counts.sum(axis=-1) != others.sum(axis=-1)).any():
         raise ConfigError("two systems can be paired on the same utterances of the same speakers only")
-    return _interval(np.stack([counts, others]), np.array([1.0, -1.0]), level, resamples, seed)
+    return _interval(np.stack([_runs(counts), _runs(others)]), np.array([1.0, -1.0]), level, resamples, seed)
+
+
+def _runs(counts: np.ndarray) -> np.ndarray:
+    """Counts (runs, S, C, C), of a single run if they have no such axis."""
+    return counts.reshape(-1, *counts.shape[-3:])
 
 
 def _interval(counts: np.ndarray, signs: np.ndarray, level: float, resamples: int, seed: int) -> Interval | None:
-    """Of the signed sum of some systems' UAR; counts (systems, S, C, C)."""
+    """Of the signed sum of some systems' mean UAR; counts (systems, runs, S, C, C)."""
     if not 0 < level < 1 or resamples < 1:
         raise ConfigError(f"found level={level}, resamples={resamples}; give 0 < level < 1 and at least one resample")
-    systems, speakers, classes = counts.shape[:3]
-    if (counts.sum(axis=(2, 3)) == 0).any():
+    systems, runs, speakers, classes = counts.shape[:4]
+    if (counts.sum(axis=(1, 3, 4)) == 0).any():
         raise ConfigError("a speaker has an empty confusion matrix: leave speakers without utterances out")
     if speakers < 2:
         return None
     # How often each speaker is drawn is multinomial, so R draws are one product of (R, S) and (S, C * C).
     times = np.random.default_rng(seed).multinomial(speakers, np.full(speakers, 1 / speakers), size=resamples)
-    drawn = (times @ counts.reshape(systems, speakers, -1)).reshape(systems, resamples, classes, classes)
-    low, high = np.quantile(signs @ mean_recall(drawn), [(1 - level) / 2, (1 + level) / 2])
+    drawn = (times @ counts.reshape(systems, runs, speakers, -1)).reshape(systems, runs, resamples, classes, classes)
+    means = np.nanmean(mean_recall(drawn), axis=1)  # a draw may have none of the speakers that one of the runs tested
+    low, high = np.quantile(signs @ means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(level=level, low=float(low), high=float(high), over="speakers", resamples=resamples)

@@ -1,47 +1,60 @@
 """Several systems on the same test sets, side by side.
 
-    {system: Report} --Comparison.of--> rows, best first --save--> comparison.md, comparison.csv, comparison.png
+    {system: Report, or one a seed} --Comparison.of--> rows, best first, and pairs --save--> comparison.md, .csv, .png
+    and comparison.html, the page that has it all
 
 Each row is a system; `difference` is its UAR minus the best one's, with an interval resampled by speaker over both at
 once: two systems whose own intervals overlap may still differ clearly, since the same speakers are hard for both.
-It runs no model.
+Systems with a report for each of several seeds have the mean UAR over them. It runs no model.
 """
 
 import csv
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from statistics import fmean, stdev
 
 from ser_tl.errors import ConfigError, listing
-from ser_tl.evaluation.bootstrap import Interval, paired_interval
-from ser_tl.evaluation.plots import comparison_picture
-from ser_tl.evaluation.predictions import Predictions
+from ser_tl.evaluation.bootstrap import speaker_interval
+from ser_tl.evaluation.comparison_text import row_cells
+from ser_tl.evaluation.page import page
+from ser_tl.evaluation.pairing import Clips, Pair, mean_uar, pairs_of, speaker_counts, tested_on
+from ser_tl.evaluation.plots.comparison import comparison_picture
 from ser_tl.evaluation.report import Report
-from ser_tl.evaluation.scores import confusion_by_group
-from ser_tl.evaluation.text import interval_cell, percent, table
+from ser_tl.evaluation.runs import Cost
+from ser_tl.evaluation.text import table
+
+_FEW = 5  # speakers; with fewer, the bootstrap has next to nothing to draw from
 
 
 @dataclass(frozen=True)
 class Row:
-    """One system.
+    """One system. Of several seeds, figures are means over them, unless said otherwise.
 
     Args:
         system: its name
+        seeds: how many runs it has
         uar: over all utterances, a fraction
+        deviation: sample deviation (n - 1) of the seeds' UAR; None with one
         low: of the UAR's interval; None with one speaker only
         high: likewise
         war: accuracy, a fraction
         folds_mean: mean UAR of the folds; the UAR where there are none
         trainable: parameters that moved
         parameters: of the whole model
-        minutes: spent in training, over all folds
-        difference: UAR minus the best system's
+        minutes: spent in training steps, over all folds
+        memory_mib: peak memory of the process, the largest of folds and seeds
+        model_mib: the model's folder on disk
+        difference: UAR minus the best system's; None where not all were tested on the same clips
         difference_low: of the difference's interval; None with one speaker only
         difference_high: likewise
+        p: McNemar's, against the best; None with several seeds
     """
 
     system: str
+    seeds: int
     uar: float
+    deviation: float | None
     low: float | None
     high: float | None
     war: float
@@ -49,130 +62,151 @@ class Row:
     trainable: int | None
     parameters: int | None
     minutes: float | None
-    difference: float
+    memory_mib: float | None
+    model_mib: float | None
+    difference: float | None
     difference_low: float | None
     difference_high: float | None
+    p: float | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Systems on the same utterances, the best first.
+    """Systems, the best first.
 
     Args:
         rows: one for each system
         title: what they are compared on
+        pairs: all pairs that were tested on the same clips
+        notes: what a reader of the table must know
+        reports: of each system, one a seed, in the order of the rows
     """
 
     rows: list[Row]
     title: str = ""
+    pairs: list[Pair] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reports: Mapping[str, Sequence[Report]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, reports: Mapping[str, Report], *, title: str = "") -> "Comparison":
+    def of(
+        cls, reports: Mapping[str, Report | Sequence[Report]], *, title: str = "", mixed: bool = False
+    ) -> "Comparison":
         """The comparison of some systems' reports.
 
+        Args:
+            reports: of each system, or one for each of its seeds, the seeds in the same order everywhere
+            title: what they are compared on
+            mixed: accept systems that were tested on different clips: they stand in one table with a note, and only
+                pairs on the same clips are tested
+
         Raises:
-            ConfigError: no reports, or reports on different utterances
+            ConfigError: no reports, or, unless `mixed`, reports on different utterances
         """
-        if not reports:
+        each = {name: [own] if isinstance(own, Report) else list(own) for name, own in reports.items()}
+        if not each or not all(each.values()):
             raise ConfigError("there is nothing to compare: give the report of at least one system")
-        ordered = sorted(reports, key=lambda name: -reports[name].uar)
-        best = reports[ordered[0]]
-        _check_same(best.predictions, {name: report.predictions for name, report in reports.items()})
-        return cls([_row(name, reports[name], best) for name in ordered], title)
+        each = dict(sorted(each.items(), key=lambda item: -mean_uar(item[1])))
+        tested = {name: [tested_on(report) for report in own] for name, own in each.items()}
+        best = next(iter(each))
+        same = all(clips == tested[best] for clips in tested.values())
+        notes = _few_speakers(each) + _notes(each)
+        if not same:
+            others = listing(_apart(tested, best))
+            if not mixed:
+                raise ConfigError(
+                    f"systems that were tested on different utterances can't be compared: run them on the same corpus, "
+                    f"with the same protocol, emotions and seed\n{others}"
+                )
+            notes.insert(
+                0,
+                f"Not all systems were tested on the same clips, so their order means little: no differences to the "
+                f"best are given, and tests only for pairs on the same clips.\n{others}",
+            )
+        pairs = pairs_of(each, tested)
+        to_best = {pair.second: pair for pair in pairs if same and pair.first == best}
+        rows = [_row(name, own, to_best.get(name), same) for name, own in each.items()]
+        return cls(rows, title, pairs, notes, each)
 
     def __str__(self) -> str:
-        header, rows = self._cells()
+        header, rows = row_cells(self.rows)
         every = [header, *rows]
         widths = [max(len(row[column]) for row in every) for column in range(len(header))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in every]
-        return "\n".join([*([self.title] if self.title else []), *(line.rstrip() for line in lines)])
+        notes = [f"note: {note}" for note in self.notes]
+        return "\n".join([*([self.title] if self.title else []), *(line.rstrip() for line in lines), *notes])
 
     def save(self, folder: str | Path) -> None:
-        """Writes comparison.md, comparison.csv and comparison.png, over older ones."""
+        """Writes comparison.md, comparison.csv, comparison.png and comparison.html, over older ones."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        text = f"# {self.title or 'Comparison'}\n\n{table(*self._cells())}\n"
-        (folder / "comparison.md").write_text(text, encoding="utf-8")
+        parts = [
+            f"# {self.title or 'Comparison'}",
+            table(*row_cells(self.rows)),
+            *(f"Note: {one}" for one in self.notes),
+        ]
+        (folder / "comparison.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
         with (folder / "comparison.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+            writer = csv.DictWriter(file, [column.name for column in fields(Row)])
             writer.writeheader()
             writer.writerows(asdict(row) for row in self.rows)
         comparison_picture(self, folder / "comparison.png")
-
-    def _cells(self) -> tuple[list[str], list[list[str]]]:
-        header = ["system", "UAR", "95 % interval", "WAR", "mean of folds", "to the best", "moving", "all", "minutes"]
-        rows = [
-            [
-                row.system,
-                percent(row.uar),
-                interval_cell(row.low, row.high),
-                percent(row.war),
-                percent(row.folds_mean),
-                _difference(row) if number else "best",
-                _millions(row.trainable),
-                _millions(row.parameters),
-                "" if row.minutes is None else f"{row.minutes:.1f}",
-            ]
-            for number, row in enumerate(self.rows)
-        ]
-        return header, rows
+        (folder / "comparison.html").write_text(page(self), encoding="utf-8")
 
 
-def _row(name: str, report: Report, best: Report) -> Row:
-    interval = report.interval
-    paired = None if report is best else _paired(report, best)
-    mean = report.folds_mean.get("uar", {}).get("mean")
-    facts = report.facts
-    folds = facts.get("folds")
-    each = list(folds.values()) if isinstance(folds, Mapping) else [facts]
-    seconds = [own.get("training_seconds") for own in each if isinstance(own, Mapping)]
-    times = [value for value in seconds if isinstance(value, int | float)]
-    trainable, parameters = facts.get("trainable_parameters"), facts.get("parameters")
+def _apart(tested: Mapping[str, Sequence[Clips]], best: str) -> list[str]:
+    """One line for each system that was not tested as the best was."""
+    lines = []
+    for name, clips in tested.items():
+        if clips == tested[best]:
+            continue
+        if len(clips) != len(tested[best]):
+            lines.append(f"{name}: {len(clips)} seeds, the best system has {len(tested[best])}")
+            continue
+        missing = sum(len(wanted - own) for own, wanted in zip(clips, tested[best], strict=True))
+        lines.append(f"{name}: {sum(map(len, clips))} utterances, {missing} of the best system's not among them")
+    return lines
+
+
+def _few_speakers(each: Mapping[str, Sequence[Report]]) -> list[str]:
+    """A warning where hardly anybody was tested."""
+    speakers = min(
+        len({speaker for report in reports for speaker in report.predictions.speakers}) for reports in each.values()
+    )
+    if speakers >= _FEW:
+        return []
+    return [f"{speakers} test speaker{'' if speakers == 1 else 's'}: intervals over so few are far too narrow."]
+
+
+def _notes(each: Mapping[str, Sequence[Report]]) -> list[str]:
+    """The reports' notes, each once, with the systems that have it where not all have."""
+    homes: dict[str, list[str]] = {}
+    for name, reports in each.items():
+        for note in dict.fromkeys(note for report in reports for note in report.notes):
+            homes.setdefault(note, []).append(name)
+    return [note if len(names) == len(each) else f"{', '.join(names)}: {note}" for note, names in homes.items()]
+
+
+def _row(name: str, reports: Sequence[Report], to_best: Pair | None, same: bool) -> Row:
+    interval = reports[0].interval if len(reports) == 1 else speaker_interval(speaker_counts([reports])[0])
+    costs = [Cost.of(report) for report in reports]
+    minutes = [own.minutes for own in costs if own.minutes is not None]
     return Row(
         system=name,
-        uar=report.uar,
+        seeds=len(reports),
+        uar=mean_uar(reports),
+        deviation=stdev(report.uar for report in reports) if len(reports) > 1 else None,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        war=report.war,
-        folds_mean=report.uar if mean is None else mean,
-        trainable=trainable if isinstance(trainable, int) else None,
-        parameters=parameters if isinstance(parameters, int) else None,
-        minutes=sum(times) / 60 if times else None,
-        difference=report.uar - best.uar,
-        difference_low=paired.low if paired else None,
-        difference_high=paired.high if paired else None,
+        war=fmean(report.war for report in reports),
+        folds_mean=fmean(report.folds_mean.get("uar", {}).get("mean") or report.uar for report in reports),
+        trainable=costs[0].trainable,
+        parameters=costs[0].parameters,
+        minutes=fmean(minutes) if minutes else None,
+        memory_mib=max((own.memory_mib for own in costs if own.memory_mib is not None), default=None),
+        model_mib=max((own.model_mib for own in costs if own.model_mib is not None), default=None),
+        difference=-to_best.difference if to_best else (0.0 if same else None),
+        difference_low=-to_best.high if to_best and to_best.high is not None else None,
+        difference_high=-to_best.low if to_best and to_best.low is not None else None,
+        p=to_best.p if to_best else None,
     )
-
-
-def _difference(row: Row) -> str:
-    return f"{percent(row.difference)} ({interval_cell(row.difference_low, row.difference_high)})"
-
-
-def _paired(report: Report, best: Report) -> Interval | None:
-    """The interval of a UAR minus the best one's, over speakers drawn for both at once."""
-    counts = [
-        confusion_by_group(said.speakers, said.references, said.predictions, said.labels)[1]
-        for said in (report.predictions, best.predictions)
-    ]
-    return paired_interval(*counts)
-
-
-def _check_same(expected: Predictions, each: Mapping[str, Predictions]) -> None:
-    """Refuses predictions on other utterances than those expected, or with other references."""
-    tested = set(zip(expected.ids, expected.references, strict=True))
-    other = []
-    for name, found in each.items():
-        rows = set(zip(found.ids, found.references, strict=True))
-        if rows != tested:
-            other.append(f"{name}: {len(rows)} utterances, {len(tested - rows)} of the best system's not among them")
-    if other:
-        raise ConfigError(
-            f"systems that were tested on different utterances can't be compared: run them on the same corpus, with "
-            f"the same protocol, emotions and seed\n{listing(other)}"
-        )
-
-
-def _millions(count: int | None) -> str:
-    if count is None:
-        return ""
-    return f"{count / 1e6:.2f} M" if count >= 1e5 else f"{count / 1e3:.1f} k"

@@ -45,6 +45,11 @@ Recording = str | Path | np.ndarray
 """A path, or mono samples (N,) at 16 kHz."""
 
 
+def has_attention(model: "EmotionModel") -> bool:
+    """Whether the model's pooling weighs frames."""
+    return any(isinstance(module, FrameScore) for module in model.pooling.modules())
+
+
 def frame_score(model: "EmotionModel") -> Callable[[Tensor, Tensor], Tensor]:
     """The part of the model's pooling that weighs frames.
 

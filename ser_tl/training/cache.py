@@ -99,7 +99,7 @@ class CachedClips:
             chosen = int(np.random.default_rng((self.clips.seed, self.clips.epoch, index)).integers(len(windows)))
         row, _, _ = self.clips.parts[index]
         states = {layer: read_state(path) for layer, path in windows[chosen].items()}
-        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states)
+        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
 
 
 class FeatureCache:

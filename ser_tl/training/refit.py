@@ -49,7 +49,7 @@ def refit_discriminant(
         plan = plan_batches(clips.seconds, config.batch_seconds, processes=accelerator.num_processes)
         for batch in own_batches(clips, plan, accelerator, config.workers):
             with accelerator.autocast():
-                embedding = model.embed(*model.frames(batch)).float().cpu().numpy()
+                embedding = model.embed(*model.frames(batch), batch.domains).float().cpu().numpy()
             found += zip(batch.ids, batch.labels.tolist(), embedding, strict=True)
     found = sorted(gather_object(found), key=lambda row: row[0])  # in one order, whatever the number of processes
     embedding = torch.from_numpy(np.stack([row for _, _, row in found]))

@@ -5,7 +5,7 @@ from matplotlib.image import imread
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report, confusion_picture, training_curves
 
-from .samples import certain
+from ..samples import certain
 
 
 @pytest.fixture

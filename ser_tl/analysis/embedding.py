@@ -1,0 +1,69 @@
+"""What a model makes of each utterance of a corpus, before the head.
+
+    model, corpus --embed()--> Embeddings (n, E)        collect(model, corpus, values of a batch) -> (n, ...)
+
+Long utterances are the mean of their windows. Trains nothing, and changes no weight.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset
+from torch import Tensor
+
+from ser_tl.data.batching import Batch, Clips, Utterances, by_utterance, plan_batches
+from ser_tl.evaluation.embeddings import Embeddings
+from ser_tl.model import EmotionModel
+from ser_tl.training.cache import FeatureCache
+from ser_tl.training.config import TrainConfig
+from ser_tl.training.processes import accelerator, own_batches
+
+
+def embed(model: EmotionModel, corpus: Dataset, config: TrainConfig | None = None) -> Embeddings:
+    """The embedding of each utterance: what the head sees. Every process calls it and gets the whole.
+
+    Args:
+        model: the model
+        corpus: rows with the columns of `data.schema`; emotions that the model doesn't know are fine
+        config: batch size, precision, and whether the encoder's states are kept in the feature cache; they aren't if
+            None, since those of a fine-tuned encoder serve once
+    """
+    values = collect(model, corpus, lambda batch: model.embed(*model.frames(batch)), config)
+    return Embeddings(values, corpus["id"], corpus["emotion"], corpus["speaker"])
+
+
+@torch.no_grad()
+def collect(
+    model: EmotionModel, corpus: Dataset, values: Callable[[Batch], Tensor], config: TrainConfig | None = None
+) -> np.ndarray:
+    """Something a model tells of each utterance, in the order of the corpus. Every process calls it.
+
+    Args:
+        model: the model, put into evaluation mode meanwhile
+        corpus: rows with the columns of `data.schema`
+        values: what is collected, from a batch on the model's device: (B, ...)
+        config: as for `embed`
+
+    Returns:
+        (n, ...), float32
+    """
+    config = config or TrainConfig(cache=False)
+    workers = accelerator(config, None)
+    training = model.training
+    model.to(workers.device).eval()
+    clips: Clips = Utterances(corpus, model.labels, model.audio, training=False)
+    if config.cache:
+        clips = FeatureCache(gib=config.cache_gib).fill(clips, model, model.layers, workers, config)
+    plan = plan_batches(clips.seconds, config.batch_seconds, processes=workers.num_processes)
+    found: list[tuple[str, np.ndarray]] = []
+    for batch in own_batches(clips, plan, workers, config.workers):
+        with workers.autocast():
+            rows = values(batch)
+        found += zip(batch.ids, rows.float().cpu().numpy(), strict=True)
+    model.train(training)
+    found = gather_object(found)
+    names, means = by_utterance([name for name, _ in found], np.stack([row for _, row in found]))
+    place = {name: row for row, name in enumerate(names)}
+    return means[[place[name] for name in corpus["id"]]]

@@ -1,0 +1,44 @@
+"""One recording and what a model hears in it, in one picture.
+
+model, file --predict--> probabilities, attention --recording_picture--> png
+"""
+
+from pathlib import Path
+
+from ser_tl.data import audio
+from ser_tl.evaluation.plots import recording_picture
+from ser_tl.model import EmotionModel, Prediction
+from ser_tl.model.prediction import has_attention
+
+
+def inspect(model: EmotionModel, file: str | Path, path: str | Path) -> Prediction:
+    """Draws waveform, spectrogram, attention over time and the emotions' probabilities.
+
+    A pooling that weighs all frames alike has no attention: its panel is left out, and the title says so. A recording
+    longer than the model's `audio.max_seconds` is heard in windows, whose probabilities are averaged.
+
+    Args:
+        model: the model
+        file: the recording
+        path: the picture to write
+
+    Returns:
+        What is drawn.
+
+    Raises:
+        AudioError: the recording can't be used
+    """
+    attends = has_attention(model)
+    found = model.predict(file, attention=attends)
+    waveform = audio.decode(file)
+    lines = [f"{Path(file).name}: {found.label}, {100 * found.probabilities[found.label]:.1f} %"]
+    windows = len(audio.windows(len(waveform) / audio.SAMPLE_RATE, model.audio.max_seconds))
+    if windows > 1:
+        lines.append(f"heard in {windows} windows of {model.audio.max_seconds:g} s, whose probabilities are averaged")
+    if not attends:
+        lines.append(f"the pooling, {model.pooling_name}, weighs all frames alike: no attention to show")
+    shown = None
+    if found.attention is not None and found.frame_seconds is not None:
+        shown = list(zip(found.frame_seconds, found.attention, strict=True))
+    recording_picture(waveform, audio.SAMPLE_RATE, found.probabilities, path, attention=shown, title="\n".join(lines))
+    return found

@@ -1,0 +1,75 @@
+"""Which layers of an encoder carry emotion: a linear probe on each.
+
+    states (L, B, T, D) --mean and deviation over speech--> (n, 2D) a layer --discriminant, by speaker--> Report a layer
+
+The probe is the discriminant of `ser_tl.discriminant`, fitted on some speakers and tested on others, so a layer that
+tells speakers and not emotions gains nothing. It reads layers alone; what a trained head makes of them together may be
+better.
+"""
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from ser_tl.analysis.embedding import collect
+from ser_tl.data.batching import Batch
+from ser_tl.data.splits import SplitConfig, make_splits
+from ser_tl.discriminant import fit_discriminant
+from ser_tl.evaluation import Predictions, Report
+from ser_tl.model import EmotionModel
+from ser_tl.pooling import Stats
+from ser_tl.training.config import TrainConfig
+
+
+def layer_scores(
+    model: EmotionModel, corpus: Dataset, config: TrainConfig | None = None, *, folds: int = 5, seed: int = 0
+) -> dict[str, Report]:
+    """What a linear probe reaches on each layer that the model uses, over all speakers of a corpus.
+
+    Args:
+        model: whose encoder is probed; its head and pooling aren't used
+        corpus: rows with the columns of `data.schema`, whose emotions the model knows
+        config: as for `embed`
+        folds: groups of speakers, each tested by a probe fitted on the others
+        seed: deals the speakers to the groups
+
+    Returns:
+        Layer to the report on all utterances, each tested by a probe that never heard its speaker; input side first.
+
+    Raises:
+        SplitError: fewer speakers than folds
+        ConfigError: an emotion that one group of speakers alone has
+    """
+    pool = Stats(model.encoder.dim)
+
+    def statistics(batch: Batch) -> torch.Tensor:
+        states, mask = model.states(batch)
+        return torch.stack([pool(frames, mask) for frames in states], dim=1)  # (B, L, 2D)
+
+    pooled = torch.from_numpy(collect(model, corpus, statistics, config))
+    splits = make_splits(corpus, "kfold", SplitConfig(k=folds), seed=seed)
+    place = {name: row for row, name in enumerate(corpus["id"])}
+    labels = torch.tensor([model.labels.index(emotion) for emotion in corpus["emotion"]])
+    speakers = list(corpus["speaker"])
+    probabilities = np.zeros((pooled.shape[1], len(corpus), len(model.labels)))
+    for split in splits:
+        inside = [place[name] for name in (*split.train["id"], *split.dev["id"])]
+        outside = [place[name] for name in split.test["id"]]
+        for layer in range(pooled.shape[1]):
+            rows = pooled[:, layer]
+            who = [speakers[row] for row in inside]
+            probe = fit_discriminant(rows[inside], labels[inside], who, len(model.labels)).discriminant
+            probabilities[layer, outside] = probe(rows[outside]).softmax(dim=-1).detach().numpy()
+    return {
+        name: Report.of(
+            Predictions(corpus["id"], speakers, corpus["emotion"], said, model.labels),
+            title=f"linear probe of {model.encoder_name}, {name}",
+        )
+        for name, said in zip(layer_names(model), probabilities, strict=True)
+    }
+
+
+def layer_names(model: EmotionModel) -> list[str]:
+    """The block that makes each state that a model uses; the encoder's own name where it has no blocks."""
+    below = [model.encoder.blocks_below(layer) for layer in model.layers]
+    return [blocks[-1].name if blocks else model.encoder_name for blocks in below]

@@ -1,0 +1,16 @@
+"""Pictures of reports, trainings, comparisons, embeddings and recordings.
+
+Each function takes what it draws and the file to write. It knows neither models nor corpora.
+"""
+
+from ser_tl.evaluation.plots.comparison import comparison_picture as comparison_picture
+from ser_tl.evaluation.plots.comparison import cost_picture as cost_picture
+from ser_tl.evaluation.plots.embedding import domains_picture as domains_picture
+from ser_tl.evaluation.plots.embedding import embeddings_picture as embeddings_picture
+from ser_tl.evaluation.plots.embedding import layers_picture as layers_picture
+from ser_tl.evaluation.plots.recording import recording_picture as recording_picture
+from ser_tl.evaluation.plots.report import confusion_picture as confusion_picture
+from ser_tl.evaluation.plots.report import confusions_picture as confusions_picture
+from ser_tl.evaluation.plots.training import training_curves as training_curves
+from ser_tl.evaluation.plots.training import travel_picture as travel_picture
+from ser_tl.evaluation.plots.training import unfreezing_picture as unfreezing_picture

@@ -1,0 +1,109 @@
+"""Looking into a tiny model on tones: embeddings, layers, travel, and one recording."""
+
+import copy
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from matplotlib.image import imread
+
+from ser_tl.analysis import embed, inspect, layer_scores, travelled
+from ser_tl.data.batching import Clip, collate
+from ser_tl.errors import AudioError, ConfigError
+from ser_tl.model.prediction import _waveform
+from ser_tl.training import TrainConfig
+from tests.training.samples import tiny_model, tone_corpus
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return tone_corpus(tmp_path_factory.mktemp("tones"))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(dropout=0.1)
+
+
+@torch.no_grad()
+def test_embeddings_are_what_the_head_sees_in_the_order_of_the_corpus(corpus, model):
+    turned = corpus.select(range(len(corpus) - 1, -1, -1))
+    found = embed(model.train(), turned, TrainConfig(batch_seconds=3.0, cache=False))
+    assert model.training
+    assert (found.ids, found.emotions, found.speakers) == tuple(
+        turned[name][:] for name in ("id", "emotion", "speaker")
+    )
+    clip = Clip(torch.from_numpy(_waveform(turned[4]["audio"]["path"])), 0, "")
+    alone = model.eval()(collate([clip])).embedding[0].numpy()
+    assert np.abs(found.values[4] - alone).max() < 1e-4
+
+
+def test_the_cache_changes_no_embedding(corpus, model):
+    with_cache = embed(model, corpus, TrainConfig(cache=True))
+    assert np.abs(with_cache.values - embed(model, corpus).values).max() < 0.05  # states are kept in half precision
+    assert with_cache.values.std() > 0.05
+
+
+def test_layers_are_scored_by_probes_that_never_heard_the_speaker(corpus, model):
+    scores = layer_scores(model, corpus, folds=3)
+    assert list(scores) == ["front end", "layer 1", "layer 2"]
+    assert max(report.uar for report in scores.values()) > 0.9
+    for report in scores.values():
+        assert report.predictions.ids == corpus["id"][:]
+        assert report.uar > 0.6  # tones are easy, for random layers too
+        assert report.predictions.predictions != report.predictions.references or report.uar == 1.0
+
+
+def test_labels_that_mean_nothing_score_at_chance(corpus, model):
+    draw = np.random.default_rng(3)
+    rows = [row | {"emotion": str(name)} for row, name in zip(corpus, draw.permutation(corpus["emotion"]), strict=True)]
+    shuffled = corpus.remove_columns("emotion").add_column("emotion", [row["emotion"] for row in rows])
+    assert all(report.uar < 0.65 for report in layer_scores(model, shuffled, folds=3).values())
+
+
+def test_travel_is_relative_and_by_block(model):
+    before = model.encoder
+    after = copy.deepcopy(before)
+    assert set(travelled(before, after).values()) == {0.0}
+    moved = after.blocks()[-1]
+    with torch.no_grad():
+        for weight in moved.modules.parameters():
+            weight.mul_(1.25)
+    distances = travelled(before, after)
+    assert distances.pop(moved.name) == pytest.approx(0.25, rel=1e-5)
+    assert set(distances.values()) == {0.0}
+    assert list(travelled(before, after)) == [block.name for block in before.blocks()]
+
+
+def test_two_architectures_have_no_distance(model):
+    other = copy.deepcopy(model.encoder)
+    del other.model.layers[-1]
+    with pytest.raises(ConfigError, match="differ in name or shape"):
+        travelled(model.encoder, other)
+
+
+@pytest.mark.parametrize("pooling", ["attentive-stats", "mean"])
+def test_a_recording_is_drawn_and_a_pooling_without_attention_is_named(monkeypatch, corpus, tmp_path, pooling):
+    said = {}
+    monkeypatch.setattr("ser_tl.analysis.inspection.recording_picture", lambda *args, **kw: said.update(kw))
+    found = inspect(tiny_model(pooling=pooling), corpus[0]["audio"]["path"], tmp_path / "a.png")
+    assert (said["attention"] is None) == (pooling == "mean") == (found.attention is None)
+    assert ("the pooling, mean, weighs all frames alike" in said["title"]) == (pooling == "mean")
+    assert said["title"].startswith(f"{corpus[0]['id']}.wav: {found.label}, ")
+
+
+def test_a_long_recording_is_heard_in_windows(tmp_path):
+    time = np.arange(int(16000 * 27.0)) / 16000
+    soundfile.write(tmp_path / "long.wav", 0.3 * np.sin(2 * np.pi * 300 * time), 16000)
+    found = inspect(tiny_model(), tmp_path / "long.wav", tmp_path / "pictures" / "long.png")
+    assert len(found.attention) == 3
+    assert found.frame_seconds[-1][-1] == pytest.approx(27.0, abs=0.05)
+    assert imread(tmp_path / "pictures" / "long.png").std() > 0.05
+
+
+def test_what_is_no_audio_is_refused(tmp_path):
+    (tmp_path / "text.wav").write_text("no audio")
+    with pytest.raises(AudioError, match="not audio"):
+        inspect(tiny_model(), tmp_path / "text.wav", tmp_path / "text.png")
+    assert not (tmp_path / "text.png").exists()
