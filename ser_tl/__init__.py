@@ -35,8 +35,13 @@ if TYPE_CHECKING:
     from ser_tl.training import Trainer as Trainer
     from ser_tl.training import seed_everything as seed_everything
     from ser_tl.transfer import STRATEGIES as STRATEGIES
+    from ser_tl.transfer import AdapterConfig as AdapterConfig
+    from ser_tl.transfer import load_adapter as load_adapter
+    from ser_tl.transfer import merge_adapter as merge_adapter
+    from ser_tl.transfer import save_adapter as save_adapter
 
 _HOMES = {
+    "AdapterConfig": "ser_tl.transfer",
     "Comparison": "ser_tl.evaluation",
     "EmotionModel": "ser_tl.model",
     "Options": "ser_tl.options",
@@ -50,11 +55,14 @@ _HOMES = {
     "emotions": "ser_tl.data.schema",
     "finish": "ser_tl.run",
     "finish_comparison": "ser_tl.run",
+    "load_adapter": "ser_tl.transfer",
     "load_corpus": "ser_tl.corpora",
     "load_encoder": "ser_tl.encoders",
     "make_splits": "ser_tl.data.splits",
+    "merge_adapter": "ser_tl.transfer",
     "run_main": "ser_tl.options",
     "run_splits": "ser_tl.run",
+    "save_adapter": "ser_tl.transfer",
     "seed_everything": "ser_tl.training",
     "start_run": "ser_tl.run",
 }

@@ -26,9 +26,10 @@ from tqdm.auto import tqdm
 
 from ser_tl.data.batching import Clip, Utterances, loader, plan_batches
 from ser_tl.data.checks import content_keys
+from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.entries import digest, is_whole, read_states, touch, write_states
+from ser_tl.training.entries import is_whole, read_states, touch, write_states
 
 FORMAT = 1
 """Part of every key: a change of the layout begins a new cache."""
@@ -286,13 +287,8 @@ def _facts(model: EmotionModel, config: TrainConfig) -> dict[str, object]:
 
 
 def _encoder_key(model: EmotionModel, config: TrainConfig) -> str:
-    key = hashlib.blake2b(digest_size=16)
     known = {name: value for name, value in _facts(model, config).items() if name != "encoder"}
-    key.update(json.dumps([FORMAT, known, model.encoder.config], sort_keys=True, default=str).encode())
-    for name, tensor in sorted(model.encoder.state_dict().items()):
-        key.update(name.encode())
-        key.update(digest(tensor.detach().cpu()).encode())
-    return key.hexdigest()
+    return fingerprint(model.encoder.state_dict(), FORMAT, known, model.encoder.config)
 
 
 def _write_facts(home: Path, model: EmotionModel, config: TrainConfig) -> None:

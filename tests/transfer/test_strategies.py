@@ -60,7 +60,9 @@ def test_what_moves_gets_a_gradient_and_changes_and_the_rest_stays_bit_for_bit(s
         if label in moving:
             assert parameter.grad is not None, f"{label} moves and gets no gradient"
             assert parameter.grad.isfinite().all(), label
-            assert label.endswith(SHIFTS + WAITS) or parameter.grad.abs().max() > 1e-8, f"{label} gets a gradient of zero"
+            assert label.endswith(SHIFTS + WAITS) or parameter.grad.abs().max() > 1e-8, (
+                f"{label} gets a gradient of zero"
+            )
         else:
             assert parameter.grad is None, f"{label} is frozen and gets a gradient"
     for label, tensor in model.state_dict().items():
