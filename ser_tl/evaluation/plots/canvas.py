@@ -39,13 +39,19 @@ def canvas(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
 
 
-def write(figure: "Figure", target: Target) -> None:
-    """Writes a figure, its folder made where it isn't there."""
+def write(figure: "Figure", target: Target, *, dpi: int = DPI) -> None:
+    """Writes a figure, its folder made where it isn't there.
+
+    Args:
+        figure: what is written
+        target: where to
+        dpi: pixels an inch; fewer for large pictures of large things
+    """
     if isinstance(target, str | Path):
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=DPI)
+        figure.savefig(target, dpi=dpi)
     else:
-        figure.savefig(target, dpi=DPI, format="png", metadata={"Software": None})
+        figure.savefig(target, dpi=dpi, format="png", metadata={"Software": None})
 
 
 def colours(count: int) -> list[Any]:

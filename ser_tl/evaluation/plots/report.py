@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ser_tl.evaluation.report import Report
 
 _SIDE_BY_SIDE = 3  # matrices in a row
+_COARSE = 110  # pixels an inch of many matrices: cells and digits need no more
 _UNDEFINED_ROW = "0.93"  # light grey, which no share of the blue scale has
 
 
@@ -74,7 +75,7 @@ def confusions_picture(reports: Mapping[str, "Report | Sequence[Report]"], path:
             axes.set_ylabel("reference", fontsize=8)
         if place + columns >= len(each):
             axes.set_xlabel("prediction (% of the reference)", fontsize=8)
-    write(figure, path)
+    write(figure, path, dpi=_COARSE)
 
 
 def _matrix(axes: "Axes", counts: np.ndarray, labels: Sequence[str], *, counts_too: bool) -> None:
