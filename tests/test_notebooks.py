@@ -44,6 +44,7 @@ def test_there_are_notebooks():
 def test_it_runs_elsewhere(path, tones, tmp_path, monkeypatch):
     monkeypatch.setenv("NOTEBOOK_CORPUS", "csv")
     monkeypatch.setenv("NOTEBOOK_ROOT", str(tones))
+    monkeypatch.setenv("PYTHONPATH", str(HOME.parent))  # this package, whichever is installed
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where tempfile puts what the notebook writes
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}})

@@ -23,6 +23,7 @@ Target: TypeAlias = "str | Path | IO[bytes]"
 TRAIN, DEV, OTHER, BEST = "#7f7f7f", "#1f5fa8", "#d98212", "#2a8f4b"
 MARKERS = "os^Dv<>P*X"
 DPI = 150
+COARSE = 100  # of pictures with many panels, so that they stay below 150 kB
 _TOLD_APART = 10  # colours that the eye can still name
 
 
@@ -81,7 +82,13 @@ def legend(axes: "Axes", *, rows: int = 13, title: str | None = None) -> None:
     if names:
         columns = math.ceil(len(names) / rows)
         made = axes.legend(
-            frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), ncols=columns, title=title
+            frameon=False,
+            fontsize=8,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            ncols=columns,
+            title=title,
+            title_fontsize=9,
         )
         for text in made.get_texts():
             text.set_parse_math(False)
