@@ -58,7 +58,8 @@ def main(options: Options) -> ser.Comparison:
         def run_one(split: ser.Split, folder: Path, own: ser.Options = own, name: str = name) -> ser.Report:
             ser.seed_everything(own.seed)
             model = ser.build_model(own, ser.emotions(corpus))
-            trainer = ser.Trainer(model, ser.STRATEGIES[own.strategy](own.unfreeze), own.train, folder, seed=own.seed)
+            strategy, on_best = ser.build_strategy(own), ser.publishing(own, folder)
+            trainer = ser.Trainer(model, strategy, own.train, folder, seed=own.seed, on_best=on_best)
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {own.corpus}, {split.name}"
             report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)

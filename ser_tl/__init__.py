@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ser_tl.analysis import travelled as travelled
     from ser_tl.corpora import load_corpus as load_corpus
     from ser_tl.data.checks import check_audio as check_audio
+    from ser_tl.data.domains import cross_domain as cross_domain
     from ser_tl.data.schema import emotions as emotions
     from ser_tl.data.splits import Split as Split
     from ser_tl.data.splits import make_splits as make_splits
@@ -29,29 +30,35 @@ if TYPE_CHECKING:
     from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
     from ser_tl.evaluation import plots as plots
+    from ser_tl.hub import pull_folder as pull_folder
+    from ser_tl.hub import push_folder as push_folder
     from ser_tl.model import EmotionModel as EmotionModel
+    from ser_tl.options import DomainOptions as DomainOptions
     from ser_tl.options import Options as Options
     from ser_tl.options import run_main as run_main
     from ser_tl.run import build_model as build_model
+    from ser_tl.run import build_strategy as build_strategy
     from ser_tl.run import finish as finish
     from ser_tl.run import finish_comparison as finish_comparison
+    from ser_tl.run import publishing as publishing
     from ser_tl.run import run_splits as run_splits
     from ser_tl.run import start_run as start_run
     from ser_tl.training import Trainer as Trainer
     from ser_tl.training import seed_everything as seed_everything
-    from ser_tl.transfer import STRATEGIES as STRATEGIES
 
 _HOMES = {
     "Comparison": "ser_tl.evaluation",
+    "DomainOptions": "ser_tl.options",
     "EmotionModel": "ser_tl.model",
     "Options": "ser_tl.options",
     "Report": "ser_tl.evaluation",
-    "STRATEGIES": "ser_tl.transfer",
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
     "Trainer": "ser_tl.training",
     "build_model": "ser_tl.run",
+    "build_strategy": "ser_tl.run",
     "check_audio": "ser_tl.data.checks",
+    "cross_domain": "ser_tl.data.domains",
     "embed": "ser_tl.analysis",
     "emotions": "ser_tl.data.schema",
     "finish": "ser_tl.run",
@@ -62,6 +69,9 @@ _HOMES = {
     "load_encoder": "ser_tl.encoders",
     "make_splits": "ser_tl.data.splits",
     "plots": "ser_tl.evaluation",
+    "publishing": "ser_tl.run",
+    "pull_folder": "ser_tl.hub",
+    "push_folder": "ser_tl.hub",
     "run_main": "ser_tl.options",
     "run_splits": "ser_tl.run",
     "seed_everything": "ser_tl.training",

@@ -1,9 +1,12 @@
-"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `corpora`, `encoders` and `cache`.
+"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `corpora`, `encoders` and `cache`.
 
-    ser-tl predict MODEL clip.wav other.flac          JSON lines, or a table with --format table
+    ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
+    ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
+
+MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 
 Training is the recipes' job. Heavy imports stand in the commands that need them, so that `--help` is quick.
 """
@@ -48,14 +51,14 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subcommands(required=True, dest="command")
 
     predict = ArgumentParser(description="Tells the emotion in each recording.")
-    predict.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
+    predict.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
     predict.add_argument("files", type=Path, nargs="+", help="recordings: WAV, FLAC, Ogg, MP3 or AIFF")
     predict.add_argument("--format", type=Literal["json", "table"], default="json", help="JSON lines or a table")
     predict.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
     commands.add_subcommand("predict", predict, help="tell the emotion in recordings")
 
     evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
-    evaluate.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
+    evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
     evaluate.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
     evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
     evaluate.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
@@ -80,6 +83,14 @@ def _parser() -> ArgumentParser:
     inspect.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
     inspect.add_argument("--output", type=Path, default=None, help="the picture; FILE's name with .png, here, if None")
     commands.add_subcommand("inspect", inspect, help="draw what a model hears in a recording")
+    push = ArgumentParser(description="Puts a folder on a hub. A push that failed goes on with what is missing.")
+    push.add_argument("folder", type=Path, help="a model's folder (runs/NAME/model), with its card")
+    push.add_argument("repo", type=str, help="an id on the hub (name/repo), or a folder: file:///teamhub/name/repo")
+    push.add_argument("--revision", type=str, default=None, help="the branch; main if not given")
+    push.add_argument("--message", type=str, default="Push a model", help="what the history says")
+    push.add_argument("--tag", type=str, default=None, help="a name for this version that never moves")
+    push.add_argument("--public", action="store_true", help="a repository that is new may be seen by everyone")
+    commands.add_subcommand("push", push, help="put a model on a hub")
 
     corpora = ArgumentParser(description="Lists the corpora that can be read.")
     commands.add_subcommand("corpora", corpora, help="list the corpora that can be read")
@@ -172,6 +183,22 @@ def inspect(options: Namespace) -> int:
     return 0
 
 
+def push(options: Namespace) -> int:
+    """Pushes a folder and prints where it went."""
+    from ser_tl.hub import push_folder
+
+    done = push_folder(
+        options.folder,
+        options.repo,
+        revision=options.revision,
+        commit_message=options.message,
+        tag=options.tag,
+        private=not options.public,
+    )
+    print(f"{done.url}\n{done.commit}")
+    return 0
+
+
 def corpora(options: Namespace) -> int:  # noqa: ARG001
     """Prints the table of corpora."""
     from ser_tl.corpora import CORPORA
@@ -241,6 +268,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "compare": compare,
     "inspect": inspect,
+    "push": push,
     "corpora": corpora,
     "encoders": encoders,
     "cache": cache,

@@ -12,28 +12,18 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ser_tl.errors import ConfigError
+from ser_tl.heads import LinearHead
 
 SHRINKAGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _TEMPERATURES = torch.logspace(-1, 2.5, 71, dtype=torch.float64)
 _GROUPS = 10  # of speakers, held out in turn
 
 
-class Discriminant(nn.Linear):
-    """Logits that are linear in the embedding: the last layer of a model whose classifier was fitted in closed form.
-
-    Args:
-        dim: channels of an embedding, E
-        classes: number of emotions, C
-
-    Shape:
-        embedding (B, E) -> logits (B, C)
-    """
-
-    def __init__(self, dim: int, classes: int) -> None:
-        super().__init__(dim, classes)
+class Discriminant(LinearHead):
+    """The last layer of a model whose classifier was fitted in closed form."""
 
 
 class Fit(NamedTuple):

@@ -31,6 +31,10 @@ class CheckpointError(SerTlError):
     """A saved model or training state is missing, damaged or doesn't fit."""
 
 
+class HubError(SerTlError):
+    """A repository of models can't be reached, or refuses what is asked of it."""
+
+
 class CacheError(SerTlError):
     """An entry of the feature cache can't be read."""
 

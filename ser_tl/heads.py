@@ -30,8 +30,41 @@ class Head(nn.Module):
         layers: list[nn.Module] = [nn.LayerNorm(dim), nn.Dropout(dropout)]
         if hidden:
             layers += [nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden or dim, classes))
+        self.hidden_dim = hidden or dim  # H
+        self.layers = nn.Sequential(*layers, nn.Linear(self.hidden_dim, classes))
 
     def forward(self, embedding: Tensor) -> Tensor:
         """The logits."""
-        return self.layers(embedding)
+        return self.classify(self.hide(embedding))
+
+    def hide(self, embedding: Tensor) -> Tensor:
+        """What the last linear layer sees, dropout apart: (B, H), the hidden layer or the normalised embedding."""
+        return self.layers[:-2](embedding)
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """The logits of what `hide` gave."""
+        return self.layers[-2:](hidden)
+
+
+class LinearHead(nn.Linear):
+    """Logits that are linear in the embedding, without a norm, dropout or hidden layer.
+
+    Args:
+        dim: channels of an embedding, E
+        classes: number of emotions, C
+
+    Shape:
+        embedding (B, E) -> logits (B, C)
+    """
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__(dim, classes)
+        self.hidden_dim = dim
+
+    def hide(self, embedding: Tensor) -> Tensor:
+        """The embedding: there is no hidden layer."""
+        return embedding
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """The logits."""
+        return self(hidden)

@@ -20,8 +20,10 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, SplitConfig
 from ser_tl.errors import ConfigError, SerTlError
+from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
 from ser_tl.training.config import TrainConfig
+from ser_tl.transfer.config import AlignmentConfig, TransferConfig
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Options:
         corpus: a name (`ser-tl corpora` lists them); csv, jsonl, folder and huggingface among others are for data of
             one's own
         root: the corpus' folder, the manifest or a hub id; not needed for a bundled corpus
-        strategy: what moves: frozen, partial or full
-        unfreeze: how many of the encoder's top blocks move, with --strategy partial
+        strategy: what moves: frozen, partial, progressive, full, lora or ia3
+        unfreeze: how many of the encoder's top blocks move, with --strategy partial and, in the end, progressive
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
         protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, or
             published folds
@@ -44,6 +46,9 @@ class Options:
         seed: of everything random
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
+        push_to_hub: where the model goes: each best epoch as it is found, and in the end the model with its card; an id
+            on the hub (name/repo, made private if it is new) or a folder that is the hub (file:///teamhub/name/repo).
+            Several folds have a branch each
         pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
         skip_unreadable: leave broken audio out, and say so in the report, instead of stopping
         columns: which column of a manifest or dataset holds what, where the names don't say it: {emotion: label}
@@ -51,6 +56,7 @@ class Options:
         audio: what happens to a clip before the encoder
         split: how many speakers go where
         model: what stands between encoder and logits
+        transfer: how fast what moves, when it joins, and which adapters there are
         train: how training goes
     """
 
@@ -66,6 +72,7 @@ class Options:
     seed: int = 0
     output: Path | None = None
     resume: bool = False
+    push_to_hub: str | None = None
     pretrained: bool = True
     skip_unreadable: bool = False
     columns: dict[str, str] = field(default_factory=dict)
@@ -73,11 +80,14 @@ class Options:
     audio: AudioConfig = field(default_factory=AudioConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 32:
             raise ConfigError(f"seed is {self.seed}: expected a whole number from 0 to {(1 << 32) - 1}")
+        if self.push_to_hub is not None:
+            Address.read(self.push_to_hub)  # a slip of the pen is told before the training, not after it
 
     def as_yaml(self) -> str:
         """The options as a file for `--config`."""
@@ -108,6 +118,27 @@ class Options:
             return _filled(type(self), parser, parser.parse_object(values))
         except ArgumentError as error:
             raise ConfigError(f"{', '.join(changes)}: {error}") from error
+
+
+@dataclass(frozen=True)
+class DomainOptions(Options):
+    """What a recipe with a labelled source and an unlabelled target can be told besides; `corpus` is the source.
+
+    Args:
+        target: the other domain's corpus, by name
+        target_root: its folder, manifest or hub id
+        target_columns: which of its columns holds what
+        target_emotions: how its emotions become classes
+        target_speakers: whose clips are the target, and not the source; all of the target corpus if empty
+        alignment: what draws the two domains together
+    """
+
+    target: str = "emodb-mini"
+    target_root: Path | None = None
+    target_columns: dict[str, str] = field(default_factory=dict)
+    target_emotions: EmotionMap = field(default_factory=EmotionMap)
+    target_speakers: list[str] = field(default_factory=list)
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)

@@ -2,8 +2,9 @@
 
     runs/NAME/config.yaml        enough to run it again: --config FILE
               split.json         the utterance ids of train, dev and test
-              model/             what `EmotionModel.from_pretrained` loads
+              model/             what `EmotionModel.from_pretrained` loads, with its card, README.md
               report.json, report.md, confusion.png, training_curves.png, history.json
+              push.json          what became of --push_to_hub
               FOLD/...           the same for each fold, when the protocol has several
 
 A run that was killed goes on with `--config runs/NAME/config.yaml --resume`: finished folds are kept, the interrupted
@@ -19,13 +20,17 @@ from typing import Any
 import yaml
 from accelerate.utils import broadcast_object_list
 
+from ser_tl.card import write_card
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
 from ser_tl.model import EmotionModel
+from ser_tl.model.folder import write_remote
 from ser_tl.options import Options
+from ser_tl.publish import Publisher, told
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
+from ser_tl.transfer import STRATEGIES, Strategy
 
 CONFIG_FILE = "config.yaml"
 SPLIT_FILE = "split.json"
@@ -52,6 +57,19 @@ def build_model(options: Options, labels: Sequence[str]) -> EmotionModel:
         pretrained=options.pretrained,
         encoder_options=options.encoder_options,
     )
+
+
+def build_strategy(options: Options) -> Strategy:
+    """The strategy that the options describe.
+
+    Args:
+        options: its name, and what refines it
+
+    Raises:
+        UnknownNameError: there is no such strategy
+        ConfigError: options that it has no use for
+    """
+    return STRATEGIES[options.strategy](options.unfreeze, options.transfer)
 
 
 def start_run(options: Options) -> Path:
@@ -81,7 +99,7 @@ def start_run(options: Options) -> Path:
             f"{folder} isn't empty: add --resume to go on with the run it holds, or choose another --output"
         )
     state.wait_for_everyone()
-    if state.is_main_process and not options.resume:
+    if state.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         config.write_text(text, encoding="utf-8")
     state.wait_for_everyone()
@@ -95,7 +113,9 @@ def _begun(folder: Path) -> bool:
 
 def _check_same(config: Path, now: dict[str, Any]) -> None:
     before = yaml.safe_load(config.read_text(encoding="utf-8"))
-    other = sorted(key for key in {*before, *now} - {"resume", "output"} if before.get(key) != now.get(key))
+    other = sorted(
+        key for key in {*before, *now} - {"resume", "output", "push_to_hub"} if before.get(key) != now.get(key)
+    )
     if other:
         raise ConfigError(
             f"--resume: {config} was run with other values of {', '.join(other)}: go on with --config {config} "
@@ -126,11 +146,37 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
     report = with_model_size(report, folder)
     state = processes()
     if state.is_main_process:
+        pushed = [folder]
         if len(splits) > 1:
             report.save(folder)
-        state.print(f"\n{report}\n{folder}")
+            _push_overview(report, folder, splits)
+            pushed += [folder / split.name for split in splits]
+        state.print("\n".join([f"\n{report}\n{folder}", *filter(None, map(told, pushed))]))
     state.wait_for_everyone()
     return report
+
+
+def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> None:
+    """Pushes a card on all folds, where each fold's model has a branch of its own."""
+    root, options = _run_of(folder)
+    if root != folder or not options.get("push_to_hub"):
+        return
+    names = [split.name for split in splits]
+    models = {name: Publisher(options["push_to_hub"], folder, fold=name) for name in names}
+    branches = ", ".join(one.branch for one in models.values())
+    note = (
+        f"One model a fold, each in a branch of its own: {branches}. This branch has the scores of all folds together."
+    )
+    first = names[0]
+    write_card(
+        folder / "card",
+        model=folder / first / "model",
+        repo=models[first].address,
+        report=report,
+        options=options,
+        note=note,
+    )
+    Publisher(options["push_to_hub"], folder).finish(folder / "card", f"UAR over all folds {100 * report.uar:.1f} %")
 
 
 def _keep_ids(split: Split, folder: Path) -> None:
@@ -144,13 +190,47 @@ def _keep_ids(split: Split, folder: Path) -> None:
     state.wait_for_everyone()
 
 
-def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
-    """Writes model, report, history and curves of one split, then deletes its training states.
+def publishing(options: Options, folder: Path) -> list[Publisher]:
+    """What pushes each best epoch of a training, for `Trainer(on_best=...)`; empty without --push_to_hub.
 
-    The report comes last: where it is, everything is.
+    Args:
+        options: of the run
+        folder: of the training: the run's, or a fold's in it
+    """
+    if options.push_to_hub is None:
+        return []
+    root, _ = _run_of(folder)
+    return [Publisher(options.push_to_hub, folder, fold="" if root is None else _fold(folder, root))]
+
+
+def _run_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    """The run that a training's folder belongs to, and its options; none for a training outside of a run."""
+    for place in [folder, *folder.parents][:3]:  # a fold's folder may lie in a compared system's
+        if (place / CONFIG_FILE).is_file():
+            return place, yaml.safe_load((place / CONFIG_FILE).read_text(encoding="utf-8"))
+    return None, {}
+
+
+def _fold(folder: Path, root: Path) -> str:
+    return "" if folder == root else folder.relative_to(root).as_posix()
+
+
+def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
+    """Writes model, card, report, history and curves of one split, then deletes its training states.
+
+    With --push_to_hub the model goes there first. The report comes last: where it is, everything is.
     """
     if trainer.accelerator.is_main_process:
+        root, options = _run_of(folder)
+        publisher = next((one for one in trainer.on_best if isinstance(one, Publisher)), None)
+        if publisher is None and root is not None and options.get("push_to_hub"):
+            publisher = Publisher(options["push_to_hub"], folder, fold=_fold(folder, root))
         trainer.model.save_pretrained(folder / "model")
+        write_remote(folder / "model")
+        repo = "" if publisher is None else publisher.address
+        write_card(folder / "model", repo=repo, report=report, options=options)
+        if publisher is not None:
+            publisher.finish(folder / "model", f"{report.title}: UAR {100 * report.uar:.1f} %")
         history = json.dumps(trainer.history, indent=1) + "\n"
         (folder / HISTORY_FILE).write_text(history, encoding="utf-8")
         training_curves(trainer.history, folder / "training_curves.png")

@@ -18,15 +18,20 @@ LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
     ("registry assets", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
+    ("heads", ""),
+    ("discriminant", ""),
+    ("self_training", ""),
     (
-        "corpora encoders networks fusion pooling heads discriminant losses evaluation",
+        "corpora encoders networks fusion pooling losses evaluation hub",
         "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
-    ("model", ""),
-    ("transfer", "peft"),
+    ("card", ""),
+    ("model", "peft"),  # a saved model has its adapters folded in
+    ("transfer", ""),
     ("training", "accelerate tqdm"),
     ("analysis", ""),
     ("options", "jsonargparse yaml"),
+    ("publish", ""),
     ("run", ""),
     ("cli", ""),
 ]

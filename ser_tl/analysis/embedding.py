@@ -55,7 +55,7 @@ def collect(
     model.to(workers.device).eval()
     clips: Clips = Utterances(corpus, model.labels, model.audio, training=False)
     if config.cache:
-        clips = FeatureCache(gib=config.cache_gib).fill(clips, model, workers, config)
+        clips = FeatureCache(gib=config.cache_gib).fill(clips, model, model.layers, workers, config)
     plan = plan_batches(clips.seconds, config.batch_seconds, processes=workers.num_processes)
     found: list[tuple[str, np.ndarray]] = []
     for batch in own_batches(clips, plan, workers, config.workers):

@@ -8,7 +8,7 @@ on exactly where it stood.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -28,13 +28,26 @@ Plan = list[list[list[int]]]
 """Clip indices by step, process and place in the batch. A process without work in a last step has an empty list."""
 
 
+class State(NamedTuple):
+    """What a layer of an encoder made of a clip before, in the least space.
+
+    Attributes:
+        mean: (1, D) each channel's mean over the clip, float32
+        rest: (T, D) what is left, float16; float32 where that would overflow
+    """
+
+    mean: Tensor
+    rest: Tensor
+
+
 class Clip(NamedTuple):
     """One stretch of an utterance: decoded, or what an encoder made of it before."""
 
     waveform: Tensor  # (N,) float32 at 16 kHz; empty where the states are there
     label: int
     id: str
-    states: Tensor | None = None  # (L, T, D), see Batch
+    states: dict[int, State] | None = None  # by the layer's place in the encoder
+    domain: str = ""  # whose own statistics it is standardised by, if any
 
 
 class Clips(Protocol):
@@ -61,9 +74,12 @@ class Batch:
         lengths: (B,) samples in each clip
         labels: (B,) class indices; -1 where the class isn't known
         ids: B utterance ids; a long utterance's windows share one
-        states: (L, B, T, D) what a frozen encoder made of the clips before, with zeros on padding; the waveform is
-            empty then
+        states: (L, B, T, D) what the frozen part of an encoder made of the clips before; the waveform is empty then
+        layers: the states' places in the encoder, from 0 and rising
+        means: (L, B, 1, D) what has to be added to the states; None once it is
         mask: (B, T) True on speech, with the states
+        domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
+            where the training speech's do
     """
 
     waveform: Tensor
@@ -71,13 +87,16 @@ class Batch:
     labels: Tensor
     ids: list[str]
     states: Tensor | None = None
+    layers: tuple[int, ...] = ()
+    means: Tensor | None = None
     mask: Tensor | None = None
+    domains: list[str] = field(default_factory=list)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on a device; states become float32 there."""
+        """The same batch on a device; states travel in half precision and become float32 there."""
         moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
-        if self.states is not None:
-            moved["states"] = moved["states"].float()
+        if self.means is not None:
+            moved |= {"states": moved["states"] + moved["means"], "means": None}
         return Batch(**moved)
 
     @property
@@ -93,11 +112,16 @@ def collate(clips: Sequence[Clip]) -> Batch:
         lengths=torch.tensor([len(clip.waveform) for clip in clips]),
         labels=torch.tensor([clip.label for clip in clips]),
         ids=[clip.id for clip in clips],
+        domains=[clip.domain for clip in clips],
     )
-    held = [clip.states.transpose(0, 1) for clip in clips if clip.states is not None]  # (T, L, D)
+    held = [clip.states for clip in clips if clip.states is not None]
     if held:
-        frames = torch.tensor([len(states) for states in held])
-        batch.states = pad_sequence(held, batch_first=True).permute(2, 0, 1, 3)
+        layers = sorted(held[0])
+        rows = [[states[layer] for states in held] for layer in layers]
+        frames = torch.tensor([len(state.rest) for state in rows[0]])
+        batch.states = torch.stack([pad_sequence([state.rest for state in row], batch_first=True) for row in rows])
+        batch.means = torch.stack([torch.stack([state.mean for state in row]) for row in rows])
+        batch.layers = tuple(layers)
         batch.mask = torch.arange(int(frames.max())) < frames[:, None]
     return batch
 
@@ -110,14 +134,23 @@ class Utterances(TorchDataset[Clip]):
 
     Args:
         corpus: rows with the columns of `data.schema`
-        labels: the classes; a row's label is its emotion's place among them
+        labels: the classes; a row's label is its emotion's place among them, -1 if it isn't there. Without any, the
+            emotions are out of reach
         config: normalisation and lengths
         training: random crops instead of windows
         seed: chooses the crops, together with the epoch
+        domain: which column (corpus or speaker) names the domain whose own statistics a clip is standardised by
     """
 
     def __init__(
-        self, corpus: Dataset, labels: Sequence[str], config: AudioConfig, *, training: bool, seed: int = 0
+        self,
+        corpus: Dataset,
+        labels: Sequence[str],
+        config: AudioConfig,
+        *,
+        training: bool,
+        seed: int = 0,
+        domain: str | None = None,
     ) -> None:
         self.corpus = corpus
         self.config = config
@@ -126,6 +159,7 @@ class Utterances(TorchDataset[Clip]):
         self.epoch = 0
         index = {label: number for number, label in enumerate(labels)}
         self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
+        self.domains: list[str] = [""] * len(corpus) if domain is None else list(corpus[domain])
         self.ids: list[str] = list(corpus["id"])
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
@@ -160,11 +194,12 @@ class Utterances(TorchDataset[Clip]):
         silence = end - start < self.durations[row_number]
         waveform = audio.decode(source(row), row["start"] + start, row["start"] + end, silence=silence)
         waveform = audio.normalise(waveform, self.config.normalise)
-        return Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
+        clip = Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
+        return clip._replace(domain=self.domains[row_number])
 
 
 def plan_batches(
-    seconds: Sequence[float], budget: float, *, shuffle: tuple[int, int] | None = None, processes: int = 1
+    seconds: Sequence[float], budget: float, *, shuffle: tuple[int, ...] | None = None, processes: int = 1
 ) -> Plan:
     """Which clips go into which batch, of which process.
 
@@ -172,7 +207,7 @@ def plan_batches(
         seconds: the length of each clip
         budget: the most seconds of audio in a batch, padding counted; a longer clip has a batch of its own. Where all
             clips are alone and processes would be left without one, the shortest are paired beyond the budget
-        shuffle: (seed, epoch) for training; None keeps one order for evaluation
+        shuffle: what the order is drawn from, such as (seed, epoch), for training; None keeps one order for evaluation
         processes: batches are dealt out to so many processes
 
     Returns:

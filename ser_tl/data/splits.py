@@ -39,6 +39,7 @@ class SplitConfig:
         partial: accept published folds that name utterances the corpus doesn't have (folds only)
         shared_speakers: accept published folds that test on speakers they train on, as EmoBox's of EMO-DB do; the
             scores are then not speaker-independent, and the report says so (folds only)
+        only: names of the splits to run, fold_1 for example; all of the protocol's if None
     """
 
     dev: float = 0.2
@@ -46,6 +47,7 @@ class SplitConfig:
     k: int = 5
     partial: bool = False
     shared_speakers: bool = False
+    only: list[str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("dev", "test"):
@@ -155,7 +157,8 @@ def make_splits(
 
     Raises:
         SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers
-        ConfigError: `folds` is missing, or it or `shared_speakers` is given with another protocol
+        ConfigError: `folds` is missing, it or `shared_speakers` is given with another protocol, or `config.only` names
+            a split that isn't there
     """
     config = config or SplitConfig()
     if config.shared_speakers and protocol != "folds":
@@ -170,9 +173,17 @@ def make_splits(
             else f"--folds is for --protocol folds, but the protocol is {protocol}: leave one of the two out"
         )
     if protocol == "folds":
-        return [_published(corpus, fold, config, seed) for fold in read_folds(Path(str(folds)))]
+        published = {fold.name: fold for fold in read_folds(Path(str(folds)))}
+        return [_published(corpus, published[name], config, seed) for name in _chosen(list(published), config)]
     groups = _test_groups(corpus, protocol, config, seed)
-    return [_by_speaker(corpus, name, test, config, seed) for name, test in groups.items()]
+    return [_by_speaker(corpus, name, groups[name], config, seed) for name in _chosen(list(groups), config)]
+
+
+def _chosen(names: list[str], config: SplitConfig) -> list[str]:
+    wanted = names if config.only is None else config.only
+    if not wanted or not set(wanted) <= set(names) or len(set(wanted)) < len(wanted):
+        raise ConfigError(f"split.only is {wanted}: expected some of the protocol's splits, which are {names}")
+    return [name for name in names if name in wanted]
 
 
 def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int) -> dict[str, set[str]]:

@@ -1,14 +1,17 @@
 """What an encoder is: 16 kHz audio in, the states of its layers out.
 
     waveform (B, N), lengths (B,) --Encoder--> Hidden(states (L, B, T, D), mask (B, T))
+    state (B, T, D), mask (B, T) --Encoder.resume--> the states above it
 
-An encoder owns its front end (normalisation, log-mel, resampling): callers only ever hold 16 kHz audio. It knows
+An encoder owns its front end (normalisation, log-mel, resampling): callers only ever hold 16 kHz audio. States are made
+one after the other and only as far as they are asked for, from audio or from a state that was made before. It knows
 nothing of emotions, pooling or training. What is frozen is told by `requires_grad` alone: a block none of whose
 parameters requires a gradient is frozen, stays in evaluation mode and keeps no graph.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -68,8 +71,45 @@ class Encoder(nn.Module, ABC):
         return [self.dim]
 
     @abstractmethod
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Encodes padded clips; what stands behind a clip's length never changes its states."""
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """State 0 of padded clips, (B, T, D), and the mask (B, T)."""
+
+    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:  # noqa: ARG002
+        """The states above one, each made when it is asked for; none where an encoder has a single state.
+
+        Args:
+            state: what the block above takes in, (B, T, D)
+            mask: (B, T)
+            layer: the state's place, from 0; not the last, which is after the final norm
+        """
+        return iter(())
+
+    def forward(self, waveform: Tensor, lengths: Tensor, layers: Sequence[int] | None = None) -> Hidden:
+        """Encodes padded clips; what stands behind a clip's length never changes its states.
+
+        Args:
+            waveform: (B, N) at 16 kHz
+            lengths: samples of each clip, (B,)
+            layers: places of the states that are wanted, from 0, in the order wanted; all if None. Nothing above the
+                highest is computed, and a state is the same whether or not those above it are
+        """
+        first, mask = self.first_state(waveform, lengths)
+        states = chain([first], self.states_above(first, mask, 0))
+        return Hidden(_picked(states, 0, range(self.num_states) if layers is None else layers), mask)
+
+    def resume(self, state: Tensor, mask: Tensor, layer: int, layers: Sequence[int]) -> Tensor:
+        """The states that `forward` would make, from one that it made before.
+
+        Args:
+            state: (B, T, D)
+            mask: (B, T)
+            layer: the state's place
+            layers: places of the states that are wanted, all of them above it
+
+        Returns:
+            (len(layers), B, T, D)
+        """
+        return _picked(self.states_above(state, mask, layer), layer + 1, layers)
 
     @abstractmethod
     def blocks(self) -> list[Block]:
@@ -132,6 +172,14 @@ def chosen_layers(num_states: int, layers: Sequence[int] | None) -> list[int]:
     if len(set(chosen)) < len(chosen):
         raise ConfigError(f"model.layers is {wanted}: it names a layer twice")
     return chosen
+
+
+def _picked(states: Iterator[Tensor], first: int, layers: Collection[int]) -> Tensor:
+    """Some of the states that come from place `first` on, set one behind the other; no more are asked for."""
+    places = range(first, max(layers) + 1)  # comes first in the zip, which stops there before it asks for a state
+    found = {place: state for place, state in zip(places, states, strict=False) if place in layers}
+    picked = [found[layer] for layer in layers]
+    return picked[0][None] if len(picked) == 1 else torch.stack(picked)
 
 
 def is_frozen(module: nn.Module) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import Block, Encoder, Hidden, frames_mask, silence_after
+from ser_tl.encoders.base import Block, Encoder, frames_mask, silence_after
 from ser_tl.errors import EncoderError
 
 HOP = 0.01
@@ -52,11 +52,11 @@ class Computed(Encoder):
         """Frames (B, T, D) of clips (B, N), float32, with silence behind each clip's length (B,)."""
 
     @torch.no_grad()
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Features of padded clips."""
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of padded clips, the only state."""
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of small powers need float32
             frames = self.features(silence_after(waveform.float(), lengths), lengths)
-        return Hidden(frames[None], frames_mask(self.counts(lengths), frames.shape[1]))
+        return frames, frames_mask(self.counts(lengths), frames.shape[1])
 
     def counts(self, lengths: Tensor) -> Tensor:
         """Number of frames (B,) of clips of so many samples (B,)."""

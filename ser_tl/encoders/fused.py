@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, chosen_layers
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, chosen_layers
 from ser_tl.errors import ConfigError, EncoderError
 
 
@@ -100,16 +100,13 @@ class Fused(Encoder):
                 found.append(Block(f"encoder {number + 1}, {block.name}", block.modules))
         return found
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Encodes padded clips with each encoder."""
-        every = [encoder(waveform, lengths) for encoder in self._each]
-        frames = [  # (B, T, D) of each
-            hidden.states[chosen].permute(1, 2, 0, 3).flatten(2)
-            for hidden, chosen in zip(every, self.layers, strict=True)
-        ]
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes padded clips with each encoder, up to the highest of its chosen layers."""
+        every = [encoder(waveform, lengths, chosen) for encoder, chosen in zip(self._each, self.layers, strict=True)]
+        frames = [hidden.states.permute(1, 2, 0, 3).flatten(2) for hidden in every]  # (B, T, D) of each
         grid = every[0].mask
         others = [resample_frames(own, hidden.mask, grid) for own, hidden in zip(frames[1:], every[1:], strict=True)]
-        return Hidden(torch.cat([frames[0], *others], dim=-1)[None], grid)
+        return torch.cat([frames[0], *others], dim=-1), grid
 
 
 def resample_frames(frames: Tensor, mask: Tensor, grid: Tensor) -> Tensor:

@@ -91,6 +91,14 @@ class MaskedAttention(WavLMAttention):
         frames (B, T, D), mask (B, T) or None, position_bias (B * heads, T, T) -> (B, T, D), no weights
     """
 
+    def position_bias(self, frames: Tensor) -> Tensor:
+        """What each head adds to its scores for how far two frames are apart; only the first layer has the weights.
+
+        Shape:
+            frames (B, T, D) -> (B * heads, T, T)
+        """
+        return self.compute_bias(frames.shape[1], frames.shape[1]).repeat(len(frames), 1, 1)
+
     def torch_multi_head_self_attention(  # the name that WavLMAttention.forward calls
         self,
         hidden_states: Tensor,

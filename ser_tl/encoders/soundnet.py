@@ -109,9 +109,10 @@ class SoundNet(Encoder):
             if names
         ]
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Encodes padded clips; clips shorter than a frame of the highest tap are read as if silence followed."""
-        return self.encode(*at_soundnet_rate(waveform, lengths))
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The only state; clips shorter than a frame of the highest tap are read as if silence followed."""
+        states, mask = self.encode(*at_soundnet_rate(waveform, lengths))
+        return states[0], mask
 
     def encode(self, audio: Tensor, lengths: Tensor) -> Hidden:
         """Encodes padded clips that are at SoundNet's rate and scale, with zeros behind each.

@@ -7,6 +7,7 @@ mixes frames is masked (ser_tl.encoders.masked), so that a clip has the same sta
 checkpoint's convolutions use.
 """
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import torch
@@ -16,12 +17,12 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrained
 from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.pretrained import load_pretrained
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
-_PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
+PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
 
 
 @FAMILIES.register("wav2vec2")
@@ -35,15 +36,20 @@ class SpeechSSL(Encoder):
     Args:
         model: the transformers model
         normalise: scale each clip to zero mean and unit variance, as the checkpoint's feature extractor says
+        final_norm: the last state is after the final layer norm of a stable (pre-norm) checkpoint; transformers'
+            weighted sums of layers, and what was trained on them, take it before
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T about 50 a second
     """
 
-    def __init__(self, model: PreTrainedModel, *, normalise: bool) -> None:
+    def __init__(self, model: PreTrainedModel, *, normalise: bool, final_norm: bool = True) -> None:
         super().__init__()
         self.model: Any = model  # the families share names of parts, but no type that has them
         self.normalise = normalise
+        self.final_norm = final_norm
+        if self.stable and not final_norm:
+            self.model.encoder.layer_norm = nn.Identity()  # never used here: DDP would wait for its gradients
         self.model.masked_spec_embed = self.model.adapter = None  # never used here: DDP would wait for their gradients
         for layer in self.model.encoder.layers:
             if isinstance(layer.attention, WavLMAttention):
@@ -59,29 +65,36 @@ class SpeechSSL(Encoder):
         self.frame_rate = SAMPLE_RATE / stride
 
     @classmethod
-    def from_pretrained(cls, source: str) -> Self:
-        """The encoder of a local folder or hub id."""
-        model = load_pretrained(AutoModel, source, **_PLAIN)
+    def from_pretrained(cls, source: str, *, final_norm: bool = True) -> Self:
+        """The encoder of a local folder or hub id.
+
+        Args:
+            source: the folder or hub id
+            final_norm: see the class
+        """
+        model = load_pretrained(AutoModel, source, **PLAIN)
         extractor = load_pretrained(AutoFeatureExtractor, source)
-        return cls(model, normalise=extractor.do_normalize)
+        return cls(model, normalise=extractor.do_normalize, final_norm=final_norm)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
-        architecture = AutoConfig.for_model(**(config["architecture"] | _PLAIN))
-        return cls(AutoModel.from_config(architecture, dtype=torch.float32), normalise=config["normalise"])
+        architecture = AutoConfig.for_model(**(config["architecture"] | PLAIN))
+        model = AutoModel.from_config(architecture, dtype=torch.float32)
+        return cls(model, normalise=config["normalise"], final_norm=config.get("final_norm", True))
 
     @property
     def config(self) -> dict[str, Any]:
         """Architecture and normalisation."""
-        return {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
+        known = {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
+        return known if self.final_norm else known | {"final_norm": False}
 
     def blocks(self) -> list[Block]:
         """Front end, positional convolution, then one block a transformer layer."""
         layers: list[list[nn.Module]] = [[layer] for layer in self.model.encoder.layers]
         positions: list[nn.Module] = [self.model.encoder.pos_conv_embed, self.model.encoder.dropout]
         # The encoder's layer norm comes first in the post-norm layout and last in the stable (pre-norm) one.
-        (layers[-1] if self._stable else positions).append(self.model.encoder.layer_norm)
+        (layers[-1] if self.stable else positions).append(self.model.encoder.layer_norm)
         return [
             Block("front end", nn.ModuleList([self.model.feature_extractor, self.model.feature_projection])),
             Block("positions", nn.ModuleList(positions)),
@@ -89,11 +102,12 @@ class SpeechSSL(Encoder):
         ]
 
     @property
-    def _stable(self) -> bool:
+    def stable(self) -> bool:
+        """Whether each layer norms what it takes in, so that the last state needs a norm of its own."""
         return getattr(self.model.config, "do_stable_layer_norm", False)
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Encodes padded clips; clips shorter than one frame (25 ms) are read as if silence followed."""
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What goes into the first layer; clips shorter than one frame (25 ms) are read as if silence followed."""
         waveform = unit_variance(waveform, lengths) if self.normalise else silence_after(waveform, lengths)
         waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
@@ -104,27 +118,23 @@ class SpeechSSL(Encoder):
             projected = self.model.feature_projection(features.transpose(1, 2))
         frames = projected[0] if isinstance(projected, tuple) else projected  # HuBERT returns the frames alone
         mask = frames_mask(counts, frames.shape[1])
-        return Hidden(self._states(frames, mask), mask)
-
-    def _states(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """What goes into the first layer and what comes out of each; the last after the final norm."""
         encoder = self.model.encoder
         frames = frames + positions(encoder.pos_conv_embed, frames, mask)
-        frames = encoder.dropout(frames if self._stable else encoder.layer_norm(frames))
-        states = [frames]
+        return encoder.dropout(frames if self.stable else encoder.layer_norm(frames)), mask
+
+    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
+        """What comes out of each layer above; of the last, after the final norm."""
+        encoder, frames = self.model.encoder, state
         if self.family == "wavlm":
-            bias = None  # the first layer makes it, those above share it
-            for layer in encoder.layers:
-                frames, bias = layer(frames, attention_mask=mask, position_bias=bias)
-                states.append(frames)
+            # The first layer's, shared by all: made here so that it is there without the first layer's turn, too.
+            extra = {"attention_mask": mask, "position_bias": encoder.layers[0].attention.position_bias(frames)}
         else:
             attend = create_bidirectional_mask(config=encoder.config, inputs_embeds=frames, attention_mask=mask)
-            for layer in encoder.layers:
-                frames = layer(frames, attention_mask=attend)
-                states.append(frames)
-        if self._stable:
-            states[-1] = encoder.layer_norm(frames)
-        return torch.stack(states)
+            extra = {"attention_mask": attend}
+        for number, block in enumerate(encoder.layers[layer:], layer + 1):
+            made = block(frames, **extra)
+            frames = made[0] if isinstance(made, tuple) else made  # WavLM's return their position bias, too
+            yield encoder.layer_norm(frames) if self.stable and number == len(encoder.layers) else frames
 
 
 def unit_variance(waveform: Tensor, lengths: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, silence_after
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
 from ser_tl.errors import EncoderError
@@ -121,15 +121,15 @@ class VGGish(Encoder):
         ]
         return blocks if self.output == "frames" else [*blocks, Block("embeddings", nn.ModuleList([self.embeddings]))]
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Encodes padded clips; those shorter than an example (a frame) are read as if silence followed."""
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The only state; clips shorter than an example (a frame) are read as if silence followed."""
         if self.output == "frames":
             return self._frames(waveform, lengths)
         examples, mask = self.examples(waveform, lengths)
         vectors = self.pproc(self.embeddings(_flat(self.features(examples[mask][:, None])).flatten(1)))
-        states = vectors.new_zeros(*mask.shape, self.dim)
-        states[mask] = vectors
-        return Hidden(states[None], mask)
+        state = vectors.new_zeros(*mask.shape, self.dim)
+        state[mask] = vectors
+        return state, mask
 
     def examples(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The log-mel examples of clips, the last of each ending with it.
@@ -146,7 +146,7 @@ class VGGish(Encoder):
         rows = torch.arange(len(mel), device=mel.device)[:, None, None]
         return mel[rows, places], frames_mask(-(-(counts - EXAMPLE) // self.step) + 1, number)
 
-    def _frames(self, waveform: Tensor, lengths: Tensor) -> Hidden:
+    def _frames(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Convolves whole clips, with zeros behind each at every layer, as a clip alone has them."""
         counts = -(-mel_frames(lengths).clamp_min(1) // STRIDE)
         longest = max(1, -(-mel_frames(waveform.shape[1]) // STRIDE))
@@ -159,7 +159,7 @@ class VGGish(Encoder):
                 ends = ends // 2
             elif isinstance(layer, nn.ReLU):
                 images = images * frames_mask(ends, images.shape[2])[:, None, :, None]
-        return Hidden(_flat(images)[None], frames_mask(counts, longest))
+        return _flat(images), frames_mask(counts, longest)
 
 
 class Postprocessor(nn.Module):

@@ -7,6 +7,7 @@ position embeddings are cut to the clip and attention is masked. Behind each cli
 whether the clip stands alone or is padded, so both give the same states. The decoder is not loaded.
 """
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import torch
@@ -18,7 +19,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.pretrained import load_pretrained
 from ser_tl.errors import EncoderError
 
@@ -32,6 +33,8 @@ class Whisper(Encoder):
 
     Args:
         model: transformers' encoder; its fixed position embeddings become a buffer, which no strategy can unfreeze
+        full_window: hear each clip with silence up to 30 s, and give frames of the silence too: ten times the work, and
+            what transformers' classifiers were trained on
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T = ceil(N / 320)
@@ -42,8 +45,9 @@ class Whisper(Encoder):
     positions: Tensor
     mel_filters: Tensor
 
-    def __init__(self, model: WhisperEncoder) -> None:
+    def __init__(self, model: WhisperEncoder, *, full_window: bool = False) -> None:
         super().__init__()
+        self.full_window = full_window
         self.register_buffer("positions", model.embed_positions.weight.detach().clone())
         del model.embed_positions
         self.model: Any = model
@@ -57,19 +61,26 @@ class Whisper(Encoder):
         self.register_buffer("mel_filters", filters, persistent=False)  # (201, bands)
 
     @classmethod
-    def from_pretrained(cls, source: str) -> Self:
-        """The encoder of a local folder or hub id."""
-        return cls(load_pretrained(AutoModel, source).get_encoder())
+    def from_pretrained(cls, source: str, *, full_window: bool = False) -> Self:
+        """The encoder of a local folder or hub id.
+
+        Args:
+            source: the folder or hub id
+            full_window: see the class
+        """
+        return cls(load_pretrained(AutoModel, source).get_encoder(), full_window=full_window)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
-        return cls(WhisperEncoder(WhisperConfig(**config["architecture"])))
+        model = WhisperEncoder(WhisperConfig(**config["architecture"]))
+        return cls(model, full_window=config.get("full_window", False))
 
     @property
     def config(self) -> dict[str, Any]:
         """Architecture."""
-        return {"architecture": self.model.config.to_diff_dict()}
+        known: dict[str, Any] = {"architecture": self.model.config.to_diff_dict()}
+        return known | {"full_window": True} if self.full_window else known
 
     def blocks(self) -> list[Block]:
         """Front end, then one block a transformer layer; the final layer norm goes with the last."""
@@ -80,8 +91,8 @@ class Whisper(Encoder):
             *(Block(f"layer {number}", nn.ModuleList(layer)) for number, layer in enumerate(layers, 1)),
         ]
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Hidden:
-        """Encodes padded clips.
+    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What goes into the first layer.
 
         Raises:
             EncoderError: a clip is longer than Whisper's positions reach (30 s)
@@ -92,20 +103,29 @@ class Whisper(Encoder):
                 f"a clip of {waveform.shape[1] / SAMPLE_RATE:.1f} s is longer than Whisper's {self.max_seconds:g} s: "
                 f"lower audio.max_seconds, which crops clips in training and cuts them into windows in evaluation"
             )
+        waveform = silence_after(waveform, lengths)
+        if self.full_window:
+            longest, samples = self.longest, 2 * HOP * self.longest
+            waveform, lengths = (
+                functional.pad(waveform, (0, samples - waveform.shape[1])),
+                torch.full_like(lengths, samples),
+            )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(self.blocks()[0].modules)):
-            mel = self.log_mel(silence_after(waveform, lengths))
+            mel = self.log_mel(waveform)
+            mel = mel[..., : 2 * self.longest] if self.full_window else mel  # silence behind is none of the window's
             frames = functional.gelu(self.model.conv1(mel))
             frames = functional.gelu(self.model.conv2(frames)).transpose(1, 2)
         counts = -(-lengths // (2 * HOP))
         mask = frames_mask(counts, longest)
-        frames = frames[:, :longest] + self.positions[:longest]
-        attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=frames, attention_mask=mask)
-        states = [frames]
-        for layer in self.model.layers:
-            frames = layer(frames, attend)
-            states.append(frames)
-        states[-1] = self.model.layer_norm(frames)
-        return Hidden(torch.stack(states), mask)
+        return frames[:, :longest] + self.positions[:longest], mask
+
+    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
+        """What comes out of each layer above; of the last, after the final norm."""
+        attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=state, attention_mask=mask)
+        frames = state
+        for number, block in enumerate(self.model.layers[layer:], layer + 1):
+            frames = block(frames, attend)
+            yield self.model.layer_norm(frames) if number == len(self.model.layers) else frames
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Whisper's log-mel spectrogram of clips followed by silence.

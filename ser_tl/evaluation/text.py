@@ -46,7 +46,7 @@ def terminal(report: "Report") -> str:
     lines = [report.title] if report.title else []
     lines += [
         f"UAR {percent(report.uar)} %{_pooled(report)} ({interval_text(report)})",
-        f"{_others(report)}; {_size(report)}",
+        f"{others(report)}; {_size(report)}",
         *_folds_sentence(report),
         "",
         *("  ".join([row[0].ljust(first), *(cell.rjust(10) for cell in row[1:])]) for row in [header, *rows]),
@@ -62,8 +62,8 @@ def markdown(report: "Report") -> str:
     counts = [[f"**{label}**", *map(str, row)] for label, row in zip(labels, report.confusion.tolist(), strict=True)]
     parts = [
         f"# {report.title or 'Evaluation'}",
-        f"**UAR {percent(report.uar)} %**{_pooled(report)} ({interval_text(report)}).",
-        f"{_others(report)}; {_size(report)}.",
+        headline(report),
+        f"{others(report)}; {_size(report)}.",
     ]
     if report.notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in report.notes)]
@@ -71,7 +71,7 @@ def markdown(report: "Report") -> str:
         parts += ["## Folds", *(f"{line}." for line in _folds_sentence(report)), _fold_table(report)]
     parts += [
         "## Classes",
-        table(["class", "recall %", "precision %", "F1 %", "utterances"], _class_rows(report)),
+        class_table(report),
         "## Confusion",
         "Rows are references, columns predictions.",
         "![Confusion matrix](confusion.png)",
@@ -89,7 +89,13 @@ def _pooled(report: "Report") -> str:
     return f" pooled over {_count(len(report.folds), 'fold')}" if report.folds else ""
 
 
-def _others(report: "Report") -> str:
+def headline(report: "Report") -> str:
+    """The UAR and its interval, as Markdown."""
+    return f"**UAR {percent(report.uar)} %**{_pooled(report)} ({interval_text(report)})."
+
+
+def others(report: "Report") -> str:
+    """The figures beside the UAR."""
     scores = report.scores
     return (
         f"WAR {percent(scores.war)} %, macro F1 {percent(scores.macro_f1)} %, "
@@ -121,6 +127,11 @@ def _fold_table(report: "Report") -> str:
         for name, fold in report.folds.items()
     ]
     return table(["fold", *(f"{name} %" for name in _FIGURES.values()), "utterances"], rows)
+
+
+def class_table(report: "Report") -> str:
+    """Recall, precision and F1 of each class, as Markdown."""
+    return table(["class", "recall %", "precision %", "F1 %", "utterances"], _class_rows(report))
 
 
 def _class_rows(report: "Report") -> list[list[str]]:

@@ -3,8 +3,8 @@
     Batch -> Encoder -> Hidden -> Standardise -> LayerMix -> [SourceAttention] -> [network] -> pooling -> Standardise
     -> embedding (B, E) -> Head -> logits (B, C)
 
-A batch that carries an encoder's states already (`training.cache`) skips the encoder. Knows nothing of corpora or
-training.
+A batch that brings states of the encoder's lower layers (`training.cache`) skips these layers, or all of it. Knows
+nothing of corpora or training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,12 @@ from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.fusion import SourceAttention
-from ser_tl.heads import Head
-from ser_tl.model.folder import CONFIG_FILE, load_weights, read_config, write_folder
+from ser_tl.heads import Head, LinearHead
+from ser_tl.model.adapted import merged_state
+from ser_tl.model.folder import CONFIG_FILE, model_folder, read_config, read_weights, write_folder
+from ser_tl.model.interchange import read_classifier
 from ser_tl.model.prediction import Prediction, Recording, frame_score, predict_recording
+from ser_tl.model.sharing import Shared
 from ser_tl.networks import NETWORKS, Network
 from ser_tl.pooling import POOLINGS, LayerMix, Standardise
 
@@ -39,25 +42,36 @@ class ModelConfig:
         join: the layers' learned weighted mean (`sum`), or each scaled by its weight and set side by side (`concat`)
         standardise: take the training speech's mean and deviation out of each channel of each layer, and of the
             embedding
+        statistics: whose mean and deviation these are: the `training` speech's for all clips; or those of each clip's
+            own `corpus` or `speaker`, measured without labels on all clips there are of it. `speaker` presumes that
+            each speaker's clips cover the emotions alike
         fusion: how the sources of a fused encoder are joined: side by side (`concat`), or by learned weights that
             differ from frame to frame (`attention`)
         projection: width of a linear layer before the network and the pooling; 0 leaves it out
         network: a sequence model before the pooling, trained from scratch: none, bilstm, crnn, transformer, conformer
-        head: what gives the logits: a small network, or a linear discriminant that was fitted in closed form
-            (`train.refit` puts it in the network's place)
-        hidden: width of the head's hidden layer; 0 leaves it out
-        dropout: share of channels dropped before each linear layer of the head
+        head: what gives the logits: a small network, a single linear layer (`linear`, as in transformers' classifiers),
+            or a linear discriminant that was fitted in closed form (`train.refit` puts it in the others' place)
+        hidden: width of the hidden layer of the head's network; 0 leaves it out
+        dropout: share of channels dropped before each linear layer of the head's network
     """
 
     layers: list[int] | None = None
     join: Literal["sum", "concat"] = "concat"
     standardise: bool = True
+    statistics: Literal["training", "corpus", "speaker"] = "training"
     fusion: Literal["concat", "attention"] = "concat"
     projection: int = 0
     network: str = "none"
-    head: Literal["network", "discriminant"] = "network"
+    head: Literal["network", "linear", "discriminant"] = "network"
     hidden: int = 512
     dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.statistics != "training" and not self.standardise:
+            raise ConfigError(
+                f"model.statistics is {self.statistics}, but model.standardise is false, so that there is nothing to "
+                f"take statistics of: leave one of the two out"
+            )
 
 
 class Output(NamedTuple):
@@ -65,14 +79,16 @@ class Output(NamedTuple):
 
     Attributes:
         embedding: (B, E), what the head sees
+        hidden: (B, H), what its last layer sees
         logits: (B, C)
     """
 
     embedding: Tensor
+    hidden: Tensor
     logits: Tensor
 
 
-class EmotionModel(nn.Module):
+class EmotionModel(Shared):
     """An encoder with a classification head.
 
     Args:
@@ -84,7 +100,7 @@ class EmotionModel(nn.Module):
         encoder_name: what the encoder was loaded as, kept for the record
 
     Shape:
-        Batch of (B, N) -> Output(embedding (B, E), logits (B, C))
+        Batch of (B, N) -> Output(embedding (B, E), hidden (B, H), logits (B, C))
     """
 
     def __init__(
@@ -113,7 +129,7 @@ class EmotionModel(nn.Module):
         self.encoder = encoder
         self.layers = chosen_layers(encoder.num_states, self.config.layers)
         states = (len(self.layers), 1, 1, encoder.dim)
-        self.standardise_states = Standardise(*states) if self.config.standardise else nn.Identity()
+        self.standardise_states = Standardise(*states, batch=1) if self.config.standardise else None
         self.mix = LayerMix(len(self.layers), encoder.dim, self.config.join)
         width = self.mix.out_dim
         self.fuse: nn.Module = nn.Identity()
@@ -131,11 +147,12 @@ class EmotionModel(nn.Module):
         self.network: Network | None = None if self.config.network == "none" else NETWORKS[self.config.network](width)
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
         embedding = self.pooling.out_dim
-        self.standardise_embedding = Standardise(embedding) if self.config.standardise else nn.Identity()
-        self.head: nn.Module = (
-            Discriminant(embedding, len(self.labels))
-            if self.config.head == "discriminant"
-            else Head(embedding, len(self.labels), self.config.hidden, self.config.dropout)
+        self.standardise_embedding = Standardise(embedding) if self.config.standardise else None
+        classes = len(self.labels)
+        self.head: Head | LinearHead = (
+            Head(embedding, classes, self.config.hidden, self.config.dropout)
+            if self.config.head == "network"
+            else {"linear": LinearHead, "discriminant": Discriminant}[self.config.head](embedding, classes)
         )
 
     @classmethod
@@ -169,26 +186,37 @@ class EmotionModel(nn.Module):
         return cls(loaded, labels, pooling=pooling, config=config, audio=audio, encoder_name=encoder)
 
     def forward(self, batch: Batch) -> Output:
-        """Embedding and logits of a batch."""
-        embedding = self.embed(*self.frames(batch))
-        return Output(embedding, self.head(embedding))
+        """Embedding, hidden layer and logits of a batch."""
+        embedding = self.embed(*self.frames(batch), batch.domains)
+        hidden = self.head.hide(embedding)
+        return Output(embedding, hidden, self.head.classify(hidden))
 
     def states(self, batch: Batch) -> Hidden:
         """The encoder's states of the layers that are used, as the batch brings them or as the encoder makes them."""
-        if batch.states is not None and batch.mask is not None:
+        if batch.states is None or batch.mask is None:
+            return self.encoder(batch.waveform, batch.lengths, self.layers)
+        if list(batch.layers) == self.layers:
             return Hidden(batch.states, batch.mask)
-        hidden = self.encoder(batch.waveform, batch.lengths)
-        return hidden if len(self.layers) == len(hidden.states) else Hidden(hidden.states[self.layers], hidden.mask)
+        states = dict(zip(batch.layers, batch.states, strict=True))
+        highest = max(batch.layers)
+        above = [layer for layer in self.layers if layer > highest]
+        if above:
+            resumed = self.encoder.resume(states[highest], batch.mask, highest, above)
+            states |= dict(zip(above, resumed, strict=True))
+        return Hidden(torch.stack([states[layer] for layer in self.layers]), batch.mask)
 
     def frames(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the pooling sees: frames (B, T, W) and mask (B, T)."""
         states, mask = self.states(batch)
-        frames = self.project(self.fuse(self.mix(self.standardise_states(states))))
+        if self.standardise_states is not None:
+            states = self.standardise_states(states, batch.domains)
+        frames = self.project(self.fuse(self.mix(states)))
         return (frames, mask) if self.network is None else self.network(frames, mask)
 
-    def embed(self, frames: Tensor, mask: Tensor) -> Tensor:
+    def embed(self, frames: Tensor, mask: Tensor, domains: Sequence[str] = ()) -> Tensor:
         """What the head sees: the pooled frames, standardised, (B, E)."""
-        return self.standardise_embedding(self.pooling(frames, mask))
+        embedding = self.pooling(frames, mask)
+        return embedding if self.standardise_embedding is None else self.standardise_embedding(embedding, domains)
 
     def replace_head(self, discriminant: Discriminant) -> None:
         """Takes a fitted discriminant for the head, now and when the model is loaded again."""
@@ -239,9 +267,10 @@ class EmotionModel(nn.Module):
             self.train(training)
         return found[0] if single else found
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed."""
-        config = {
+    @property
+    def description(self) -> dict[str, Any]:
+        """All but the weights, as JSON: what `from_description` needs, and whom the model knows."""
+        return {
             "labels": self.labels,
             "audio": asdict(self.audio),
             "encoder": {"name": self.encoder_name, "family": self.encoder.family, "config": self.encoder.config},
@@ -249,21 +278,22 @@ class EmotionModel(nn.Module):
             "model": asdict(self.config),
             "known_speakers": self.known_speakers,
         }
-        write_folder(Path(folder), config, self)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
-        """The model that `save_pretrained` wrote, in evaluation mode.
+    def from_description(cls, config: dict[str, Any], source: Path, encoder: Encoder | None = None) -> Self:
+        """A model with random weights above the encoder.
+
+        Args:
+            config: a model's `description`
+            source: where it was read, for messages
+            encoder: the encoder; one with random weights, of the described architecture, if None
 
         Raises:
-            CheckpointError: the folder isn't there, isn't a model, or is damaged
+            CheckpointError: something is missing from the description
         """
-        folder = Path(folder)
-        config = read_config(folder)
         try:
-            encoder = FAMILIES[config["encoder"]["family"]].from_config(config["encoder"]["config"])
             model = cls(
-                encoder,
+                encoder or FAMILIES[config["encoder"]["family"]].from_config(config["encoder"]["config"]),
                 config["labels"],
                 pooling=config["pooling"],
                 config=ModelConfig(**config["model"]),
@@ -273,7 +303,62 @@ class EmotionModel(nn.Module):
             model.known_speakers = config["known_speakers"]
         except (KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{folder / CONFIG_FILE}: not the config of a ser_tl model ({error}); save the model again"
+                f"{source}: not the config of a ser_tl model ({error}); save the model again"
             ) from error
-        load_weights(model, folder)
+        return model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed.
+
+        Adapters are folded into what is written, and stay as they are in the model.
+        """
+        write_folder(Path(folder), self.description, merged_state(self))
+        self.home = Path(folder)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, token: str | None = None) -> Self:
+        """The model that `save_pretrained` or `push_to_hub` wrote, in evaluation mode.
+
+        Args:
+            source: a folder; an id on the hub (name/repo); or a folder that is the hub (file:///teamhub/name/repo)
+            revision: a branch, tag or commit of a hub; main if None
+            token: for a hub; huggingface_hub's own ($HF_TOKEN, `hf auth login`) if None
+
+        Raises:
+            CheckpointError: the folder isn't there, isn't a model, or is damaged
+            HubError: no such repository or revision, or the hub can't be reached
+        """
+        folder = model_folder(source, revision, token)
+        model = cls.from_description(read_config(folder), folder / CONFIG_FILE)
+        model.load_state_dict(read_weights(folder, model.state_dict()))
+        model.home = folder
+        return model.eval()
+
+    @classmethod
+    def from_transformers(
+        cls, source: str, *, labels: Mapping[str, str] | None = None, audio: AudioConfig | None = None
+    ) -> Self:
+        """The model that an audio classifier of transformers is, in evaluation mode: to use, or to train further.
+
+        Args:
+            source: a folder or hub id, of wav2vec 2.0, HuBERT, WavLM, UniSpeech-SAT, data2vec-audio or Whisper
+            labels: what the checkpoint's own labels mean, where their names don't say it: {"LABEL_0": "anger"}
+            audio: what happens to a clip before the encoder; up to 30 s of it at once if None
+
+        Raises:
+            CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
+        """
+        found = read_classifier(source, labels)
+        longest = min(30.0, found.encoder.max_seconds or 30.0)
+        model = cls(
+            found.encoder,
+            found.labels,
+            pooling="mean",
+            config=ModelConfig(
+                layers=found.layers, join="sum", standardise=False, projection=found.projection, head="linear"
+            ),
+            audio=audio or AudioConfig(max_seconds=longest),
+            encoder_name=source,
+        )
+        model.load_state_dict(found.weights, strict=False)
         return model.eval()

@@ -1,19 +1,18 @@
-"""What a frozen encoder makes of a clip: computed once, read from then on.
+"""What the frozen layers of an encoder make of a clip: computed once, read from then on.
 
-    FOLDER / key of encoder, layers, normalisation, precision / key of the audio and the window.safetensors
+    FOLDER / key of a layer and all below it, normalisation, precision / key of the audio and the window.safetensors
 
-    FeatureCache(folder).fill(clips, model, ...) -> CachedClips, which stand in for `Utterances`
+    FeatureCache(folder).fill(clips, model, layers, ...) -> CachedClips, which stand in for `Utterances`
 
-Nothing is keyed by name: an entry is found by the digest of the encoder's weights and config and of the audio's bytes,
-so a stale or foreign one can't be. Entries are written beside their place and moved there whole, so a killed process
-leaves nothing half-valid, and several processes can write at once. Folds and runs share all they have in common.
+Nothing is keyed by name (`training.keys`): a stale or foreign entry can't be found. Entries are written beside their
+place and moved there whole, so a killed process leaves nothing half-valid, and several processes can write at once.
+Folds, runs, choices of layers and strategies share all they have in common.
 """
 
-import hashlib
 import json
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +24,10 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from ser_tl.data.batching import Clip, Utterances, loader, plan_batches
-from ser_tl.data.checks import content_keys
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.entries import digest, is_whole, read_states, touch, write_states
-
-FORMAT = 1
-"""Part of every key: a change of the layout begins a new cache."""
+from ser_tl.training.entries import is_whole, read_state, touch, write_state
+from ser_tl.training.keys import clip_keys, layer_facts, layer_keys
 
 FACTS_FILE = "encoder.json"
 SUFFIX = ".safetensors"
@@ -48,11 +44,11 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class EncoderCache:
-    """The entries of one encoder, as `ser-tl cache` shows them.
+    """The entries of one layer of an encoder, as `ser-tl cache` shows them.
 
     Args:
         folder: where they are
-        facts: encoder's name, family, layers and so on
+        facts: encoder's name, family, layer and so on
         entries: number of clips
         size: bytes
         used: when one was used last, seconds since the epoch
@@ -66,16 +62,16 @@ class EncoderCache:
 
 
 class CachedClips:
-    """Clips that bring an encoder's states instead of their waveform.
+    """Clips that bring states of an encoder instead of their waveform.
 
     In training, a clip longer than `AudioConfig.max_seconds` is one of its evaluation windows, drawn anew each epoch.
 
     Args:
         clips: the clips; their crops, seed and epoch are followed
-        files: of each clip's windows
+        files: of each clip's windows, by layer
     """
 
-    def __init__(self, clips: Utterances, files: list[list[Path]]) -> None:
+    def __init__(self, clips: Utterances, files: list[list[dict[int, Path]]]) -> None:
         self.clips = clips
         self.files = files
 
@@ -102,7 +98,8 @@ class CachedClips:
         if len(windows) > 1:
             chosen = int(np.random.default_rng((self.clips.seed, self.clips.epoch, index)).integers(len(windows)))
         row, _, _ = self.clips.parts[index]
-        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], read_states(windows[chosen]))
+        states = {layer: read_state(path) for layer, path in windows[chosen].items()}
+        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
 
 
 class FeatureCache:
@@ -119,13 +116,19 @@ class FeatureCache:
         self.used: dict[Path, float] = {}  # entries that clips of this cache read, and about how many bytes each takes
 
     def fill(
-        self, clips: Utterances, model: EmotionModel, accelerator: Accelerator, config: TrainConfig
+        self,
+        clips: Utterances,
+        model: EmotionModel,
+        layers: Sequence[int],
+        accelerator: Accelerator,
+        config: TrainConfig,
     ) -> CachedClips | Utterances:
         """Computes what is missing, the processes each their share. Every process calls it.
 
         Args:
             clips: the clips
-            model: with a frozen encoder, on the accelerator's device
+            model: on the accelerator's device
+            layers: places of the states that are kept; no block below them may move as long as the clips are used
             accelerator: whose processes share the work, in its precision
             config: batch size and workers
 
@@ -133,10 +136,15 @@ class FeatureCache:
             The cached clips; the clips themselves, with a note on the terminal, where the cache can't hold them.
         """
         windows, owner = _windows(clips)
-        home = self.folder / _encoder_key(model, config)
-        files = [home / key[:2] / f"{key}{SUFFIX}" for key in _clip_keys(windows)]
-        rate = 2 * len(model.layers) * model.encoder.dim * model.encoder.frame_rate  # bytes a second
-        used = self.used | {path: rate * seconds for path, seconds in zip(files, windows.seconds, strict=True)}
+        keys = layer_keys(model, layers, config.precision)
+        homes = {layer: self.folder / key for layer, key in zip(layers, keys, strict=True)}
+        files = [
+            {layer: home / key[:2] / f"{key}{SUFFIX}" for layer, home in homes.items()} for key in clip_keys(windows)
+        ]
+        rate = 2 * model.encoder.dim * model.encoder.frame_rate  # bytes a second
+        used = dict(self.used)
+        for paths, seconds in zip(files, windows.seconds, strict=True):
+            used |= dict.fromkeys(paths.values(), rate * seconds)
         need = sum(used.values())
         if need > self.limit:
             if accelerator.is_main_process:
@@ -147,18 +155,19 @@ class FeatureCache:
             return clips
         self.used = used
         if accelerator.is_main_process:
-            _write_facts(home, model, config)
+            for layer, home in homes.items():
+                _write_facts(home, layer_facts(model, layer, config.precision))
         accelerator.wait_for_everyone()  # a file that is there now is there for all
-        missing = [number for number, path in enumerate(files) if not touch(path)]
+        missing = [number for number, paths in enumerate(files) if sum(map(touch, paths.values())) < len(paths)]
         accelerator.wait_for_everyone()
         self._compute(windows, missing, files, model, accelerator, config)
         accelerator.wait_for_everyone()
         # Machines without a common disk: each makes up for what the others have written elsewhere.
-        absent = [number for number in missing if not files[number].is_file()]
+        absent = [number for number in missing if not all(path.is_file() for path in files[number].values())]
         self._compute(windows, absent, files, model, accelerator, config, alone=True)
         if missing and accelerator.is_local_main_process:
             self.shrink(keep=self.used.keys())  # the training part's, too, when dev comes in
-        of_clip: list[list[Path]] = [[] for _ in range(len(clips))]
+        of_clip: list[list[dict[int, Path]]] = [[] for _ in range(len(clips))]
         for window, clip in enumerate(owner):
             of_clip[clip].append(files[window])
         return CachedClips(clips, of_clip)
@@ -168,7 +177,7 @@ class FeatureCache:
         self,
         windows: Utterances,
         missing: list[int],
-        files: list[Path],
+        files: list[dict[int, Path]],
         model: EmotionModel,
         accelerator: Accelerator,
         config: TrainConfig,
@@ -188,11 +197,15 @@ class FeatureCache:
         bar = tqdm(
             batches, total=len(own), desc="encoding", disable=not accelerator.is_local_main_process, unit="batch"
         )
+        layers = list(files[0])
         for numbers, batch in zip(own, bar, strict=True):
+            moved = batch.to(accelerator.device)
             with accelerator.autocast():
-                states, mask = model.states(batch.to(accelerator.device))
+                states, mask = model.encoder(moved.waveform, moved.lengths, layers)
             for row, number in enumerate(numbers):
-                write_states(files[number], states[:, row, mask[row]])
+                for layer, state in zip(layers, states[:, row, mask[row]], strict=True):
+                    if not files[number][layer].is_file():  # of some clips only other layers are missing
+                        write_state(files[number][layer], state)
         model.train(training)
 
     def encoders(self) -> list[EncoderCache]:
@@ -266,37 +279,8 @@ def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:
     return windows, [row for row, _, _ in windows.parts]  # in training each row is one clip
 
 
-def _clip_keys(windows: Utterances) -> list[str]:
-    contents = content_keys(windows.corpus)
-    return [
-        hashlib.blake2b(f"{contents[row]}|{start:.6f}-{end:.6f}".encode(), digest_size=16).hexdigest()
-        for row, start, end in windows.parts
-    ]
-
-
-def _facts(model: EmotionModel, config: TrainConfig) -> dict[str, object]:
-    return {
-        "encoder": model.encoder_name,
-        "family": model.encoder.family,
-        "layers": model.layers,
-        "channels": model.encoder.dim,
-        "normalise": model.audio.normalise,
-        "precision": config.precision,
-    }
-
-
-def _encoder_key(model: EmotionModel, config: TrainConfig) -> str:
-    key = hashlib.blake2b(digest_size=16)
-    known = {name: value for name, value in _facts(model, config).items() if name != "encoder"}
-    key.update(json.dumps([FORMAT, known, model.encoder.config], sort_keys=True, default=str).encode())
-    for name, tensor in sorted(model.encoder.state_dict().items()):
-        key.update(name.encode())
-        key.update(digest(tensor.detach().cpu()).encode())
-    return key.hexdigest()
-
-
-def _write_facts(home: Path, model: EmotionModel, config: TrainConfig) -> None:
+def _write_facts(home: Path, facts: dict[str, object]) -> None:
     home.mkdir(parents=True, exist_ok=True)
     part = home / f"{FACTS_FILE}.{os.getpid()}.part"
-    part.write_text(json.dumps(_facts(model, config), indent=1) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     part.replace(home / FACTS_FILE)

@@ -1,6 +1,6 @@
-"""One entry of the feature cache: a file with what an encoder made of one clip.
+"""One entry of the feature cache: a file with what a layer of an encoder made of one clip.
 
-    states (L, T, D) --write_states--> FILE.safetensors --read_states--> states
+    state (T, D) --write_state--> FILE.safetensors --read_state--> State(mean, rest)
 
 Each channel's mean over the clip is kept in float32 and what is left in float16 (float32 where that overflows): some
 channels of transformers move by a hundredth of their mean, and plain float16 would round that away. A file is whole or
@@ -17,14 +17,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ser_tl.data.batching import State
 from ser_tl.errors import CacheError
 
 
-def write_states(path: Path, states: Tensor) -> None:
-    """Writes the states (L, T, D) of one clip; the file is whole or not there."""
-    states = states.detach().float().cpu()
-    mean = states.mean(dim=1, keepdim=True)
-    rest = states - mean
+def write_state(path: Path, state: Tensor) -> None:
+    """Writes the state (T, D) of one clip; the file is whole or not there."""
+    state = state.detach().float().cpu()
+    mean = state.mean(dim=0, keepdim=True)
+    rest = state - mean
     half = rest.half()
     kept = {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,15 +34,15 @@ def write_states(path: Path, states: Tensor) -> None:
     part.replace(path)
 
 
-def read_states(path: Path) -> Tensor:
-    """The states (L, T, D) of one clip, mapped from the disk.
+def read_state(path: Path) -> State:
+    """The state of one clip, mapped from the disk.
 
     Raises:
         CacheError: the file is gone or damaged
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return file.get_tensor("mean") + file.get_tensor("rest")
+            return State(file.get_tensor("mean"), file.get_tensor("rest"))
     except (OSError, SafetensorError) as error:
         raise CacheError(
             f"{path}: this entry of the feature cache can't be read ({error}). `ser-tl cache verify "

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from datasets import Dataset
 from torch import nn
 
 from ser_tl.model import EmotionModel
@@ -15,6 +16,17 @@ from ser_tl.model import EmotionModel
 def moving_parameters(model: nn.Module) -> int:
     """How many parameters a strategy lets move now."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def what_is_heard(train: Dataset, dev: Dataset) -> dict[str, Any]:
+    """The facts of the speech that a model learns from and that chooses its epoch."""
+    return {
+        "corpora": sorted({*train["corpus"], *dev["corpus"]}),
+        "languages": sorted({*train["language"], *dev["language"]}),
+        "training_utterances": len(train),
+        "training_speakers": len(set(train["speaker"])),
+        "dev_speakers": len(set(dev["speaker"])),
+    }
 
 
 def run_facts(model: EmotionModel, history: list[dict[str, Any]], accelerator: Accelerator) -> dict[str, Any]:

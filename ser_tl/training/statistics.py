@@ -52,12 +52,12 @@ def fit_statistics(
     def embeddings(batch: Batch) -> Tensor:
         return model.pooling(*model.frames(batch))  # (B, E)
 
-    measured: Sequence[tuple[Standardise | torch.nn.Module, Callable[[Batch], Tensor]]] = [
+    measured: Sequence[tuple[Standardise | None, Callable[[Batch], Tensor]]] = [
         (model.standardise_states, states),
         (model.standardise_embedding, embeddings),
     ]
     for module, values in measured:
-        if not isinstance(module, Standardise):
+        if module is None:
             continue
         count = torch.zeros((), dtype=torch.float64, device=accelerator.device)
         total = torch.zeros_like(module.mean, dtype=torch.float64)

@@ -3,7 +3,8 @@
 from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.transfer.strategy import STRATEGIES, Strategy, set_moving
+from ser_tl.transfer.config import TransferConfig
+from ser_tl.transfer.strategy import STRATEGIES, Strategy
 
 
 @STRATEGIES.register("partial")
@@ -11,32 +12,40 @@ class Partial(Strategy):
     """The top `unfreeze` blocks and the head move.
 
     Args:
-        unfreeze: number of blocks, counted from the highest layer that the layer mix uses
+        unfreeze: number of blocks, counted from the highest layer that the layer mix uses; 2 if None
+        config: what refines it
 
     Raises:
         ConfigError: fewer than one block, or (later on) more than the encoder has
     """
 
-    def __init__(self, unfreeze: int | None = None) -> None:
-        self.unfreeze = 2 if unfreeze is None else unfreeze
-        if self.unfreeze < 1:
-            raise ConfigError(f"--unfreeze {unfreeze}: expected 1 or more; --strategy frozen moves none")
+    takes_unfreeze = True
+
+    def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
+        super().__init__(2 if unfreeze is None else unfreeze, config)
 
     def may_move(self, model: EmotionModel) -> list[Block]:
         """The top blocks."""
-        blocks = model.trainable_blocks()
-        if not blocks:
-            raise ConfigError("--strategy partial: this encoder has no weights that could move; use --strategy frozen")
-        if self.unfreeze > len(blocks):
-            raise ConfigError(
-                f"--unfreeze {self.unfreeze}: the encoder has {len(blocks)} blocks that reach the head "
-                f"({', '.join(block.name for block in blocks)}); --strategy full moves all of them"
-            )
-        return blocks[-self.unfreeze :]
+        return top_blocks(model, self.unfreeze, "partial")
 
-    def prepare(self, model: EmotionModel) -> None:
-        """Freezes all but the top blocks."""
-        moving = self.may_move(model)
-        model.requires_grad_(True)
-        model.encoder.requires_grad_(False)
-        set_moving((block.modules for block in moving), True)
+
+def top_blocks(model: EmotionModel, count: int | None, strategy: str) -> list[Block]:
+    """The top blocks of the encoder that reach the head, input side first.
+
+    Args:
+        model: whose encoder
+        count: how many; all if None
+        strategy: which asks, for messages
+
+    Raises:
+        ConfigError: more than there are, or there is none
+    """
+    blocks = model.trainable_blocks()
+    if not blocks:
+        raise ConfigError(f"--strategy {strategy}: this encoder has no weights that could move; use --strategy frozen")
+    if count is not None and count > len(blocks):
+        raise ConfigError(
+            f"--unfreeze {count}: the encoder has {len(blocks)} blocks that reach the head "
+            f"({', '.join(block.name for block in blocks)}); --strategy full moves all of them"
+        )
+    return blocks if count is None else blocks[-count:]

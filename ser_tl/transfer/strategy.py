@@ -1,12 +1,14 @@
 """The contract of a transfer strategy: the only place that decides which weights move, and how fast.
 
-    prepare(model) -> param_groups(model, rates) -> each epoch: on_epoch_start(model, epoch) -> each step: penalty(...)
+    prepare(model) -> param_groups(model, rates)
+      -> each epoch: on_epoch_start(model, history) -> each step: rate_scale(group, done), penalty(output, batch)
 
-A strategy knows models, not data, optimizers or schedules: the trainer asks it and obeys.
+A strategy knows models, not data, optimizers or schedules: the trainer asks it and obeys. What it decides follows from
+the config and the history alone, so a training that was killed goes on as if nothing had happened.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +19,16 @@ from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel, Output
 from ser_tl.registry import Registry
+from ser_tl.transfer.config import TransferConfig
+from ser_tl.transfer.l2sp import L2SP
 
 STRATEGIES: Registry[type["Strategy"]] = Registry("strategy")
+
+NO_DECAY = " (no decay)"
+"""Behind the name of a group whose parameters have no weight decay."""
+
+History = Sequence[Mapping[str, Any]]
+"""One record per finished epoch, as `Trainer.fit` returns them."""
 
 
 @dataclass(frozen=True)
@@ -38,49 +48,105 @@ class Strategy(ABC):
     """Which weights move, and how fast.
 
     Args:
-        unfreeze: how many of the encoder's top blocks move, for strategies that ask for it
+        unfreeze: how many of the encoder's top blocks move at most, for strategies that ask for it
+        config: what refines it
 
     Raises:
-        ConfigError: `unfreeze` is given to a strategy that has no use for it
+        ConfigError: an option is given to a strategy that has no use for it
     """
 
-    def __init__(self, unfreeze: int | None = None) -> None:
-        if unfreeze is not None:
-            raise ConfigError(f"--unfreeze {unfreeze} is for --strategy partial: leave it out")
+    takes_unfreeze = False
+    moves_pretrained = True
+
+    def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
+        self.unfreeze = unfreeze
+        self.config = config or TransferConfig()
+        self._anchor: L2SP | None = None
+        if unfreeze is not None and not self.takes_unfreeze:
+            able = ", ".join(name for name, kind in STRATEGIES.items() if kind.takes_unfreeze)
+            raise ConfigError(f"--unfreeze {unfreeze} is for --strategy {able}: leave it out")
+        if unfreeze is not None and unfreeze < 1:
+            raise ConfigError(f"--unfreeze {unfreeze}: expected 1 or more; --strategy frozen moves none")
+        if not self.moves_pretrained and (self.config.layer_decay != 1.0 or self.config.l2sp):
+            name = next((name for name, kind in STRATEGIES.items() if kind is type(self)), type(self).__name__)
+            raise ConfigError(
+                f"transfer.layer_decay and transfer.l2sp are about the encoder's pretrained weights, of which "
+                f"--strategy {name} moves none: leave them out, or choose partial, progressive or full"
+            )
 
     @abstractmethod
+    def may_move(self, model: EmotionModel) -> list[Block]:
+        """The encoder's blocks that move at any time, input side first: what stays below them can be computed once."""
+
     def prepare(self, model: EmotionModel) -> None:
         """Sets `requires_grad` of every parameter, before the optimizer is made."""
+        model.requires_grad_(True)
+        model.encoder.requires_grad_(False)
+        set_moving((block.modules for block in self.may_move(model)), True)
+        if self.config.l2sp:
+            pretrained = [one for block in self.may_move(model) for one in block.modules.parameters()]
+            self._anchor = L2SP(pretrained, self.config.l2sp)
 
-    def may_move(self, model: EmotionModel) -> list[Block]:
-        """The encoder's blocks that move at any time in the training: what stays below them can be computed once."""
-        return model.trainable_blocks()
+    def on_epoch_start(self, model: EmotionModel, history: History) -> bool:  # noqa: ARG002 - most stay as they are
+        """Changes what moves, before the epoch after a history.
+
+        Returns:
+            Whether a parameter moves now that didn't, or the other way round.
+        """
+        return False
 
     def param_groups(self, model: EmotionModel, rates: Rates) -> list[dict[str, Any]]:
-        """The optimizer's groups: `params`, `lr`, and `name` for the records.
+        """The optimizer's groups: `params`, `lr`, and `name` for the records. They hold all that moves at any time.
 
         Biases, norms and layer weights (all with fewer than two dimensions) get no weight decay (Loshchilov and Hutter
-        2019 leave this open; it is the field's practice).
+        2019 leave this open; it is the field's practice), and pretrained weights none beside L2-SP, which replaces it.
         """
         encoder = {id(parameter) for parameter in model.encoder.parameters()}
-        moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        head_side = [parameter for parameter in moving if id(parameter) not in encoder]
-        encoder_side = [parameter for parameter in moving if id(parameter) in encoder]
-        return _decayed("head", head_side, rates.head) + _decayed("encoder", encoder_side, rates.encoder)
+        groups = decayed("head", [one for one in model.parameters() if id(one) not in encoder], rates.head)
+        for name, blocks, rate in self.block_rates(model, rates):
+            parameters = [one for block in blocks for one in block.modules.parameters()]
+            groups += decayed(name, parameters, rate, decay=not self.config.l2sp)
+        return groups
 
-    def penalty(self, output: Output, batch: Batch) -> Tensor | None:  # noqa: ARG002 - most strategies have none
+    def block_rates(self, model: EmotionModel, rates: Rates) -> list[tuple[str, list[Block], float]]:
+        """Names, blocks and peak rates of the encoder's groups, the top first."""
+        blocks = self.may_move(model)
+        if self.config.layer_decay == 1.0:
+            return [("encoder", blocks, rates.encoder)]
+        return [
+            (block.name, [block], rates.encoder * self.config.layer_decay**depth)
+            for depth, block in enumerate(reversed(blocks))
+        ]
+
+    def rate_scale(self, group: str, done: float) -> float:  # noqa: ARG002 - most have one schedule for all
+        """What a group's rate is multiplied by, beside the schedule of the training.
+
+        Args:
+            group: its name, without `NO_DECAY`
+            done: epochs since the beginning, parts of the running one counted
+        """
+        return 1.0
+
+    def penalty(self, output: Output, batch: Batch) -> Tensor | None:  # noqa: ARG002 - for strategies of one's own
         """What is added to the classification loss, a scalar; None for nothing."""
-        return None
-
-    def on_epoch_start(self, model: EmotionModel, epoch: int) -> None:  # noqa: B027 - most strategies stay as they are
-        """A chance to change what moves, before epoch `epoch` (from 0)."""
+        return None if self._anchor is None else self._anchor()
 
 
-def _decayed(name: str, parameters: list[nn.Parameter], rate: float) -> list[dict[str, Any]]:
+def decayed(name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay: bool = True) -> list[dict[str, Any]]:
+    """One or two groups of an optimizer: matrices, and what has no weight decay.
+
+    Args:
+        name: of the group; the other's has `NO_DECAY` behind it
+        parameters: of both
+        rate: peak learning rate
+        decay: whether matrices have weight decay
+    """
     matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
     vectors = [parameter for parameter in parameters if parameter.ndim < 2]
-    groups = [{"name": name, "params": matrices, "lr": rate}]
-    groups += [{"name": f"{name}, no decay", "params": vectors, "lr": rate, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"name": name, "params": matrices, "lr": rate}]
+    if not decay:
+        groups[0]["weight_decay"] = 0.0
+    groups += [{"name": name + NO_DECAY, "params": vectors, "lr": rate, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
 

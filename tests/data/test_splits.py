@@ -394,3 +394,21 @@ def test_what_is_no_split_of_a_run_is_refused(even, tmp_path, content):
         path.write_text(content)
     with pytest.raises(SplitError, match=r"expected the split.json of a run's folder"):
         splits.tested_part(even, path)
+
+
+def test_some_of_a_protocols_splits_can_be_run_alone(corpus_of):
+    corpus = corpus_of(EVEN)
+    every = make_splits(corpus, "loso")
+    wanted = [every[2].name, every[0].name]
+    chosen = make_splits(corpus, "loso", SplitConfig(only=wanted))
+    assert [split.name for split in chosen] == [every[0].name, every[2].name]
+    assert [split.ids for split in chosen] == [every[0].ids, every[2].ids]
+
+
+@pytest.mark.parametrize("only", [[], ["nobody"], ["a", "a"]])
+def test_splits_that_are_not_there_are_named_with_those_that_are(corpus_of, only):
+    corpus = corpus_of(EVEN)
+    names = [split.name for split in make_splits(corpus, "loso")]
+    with pytest.raises(ConfigError, match=r"split.only is .*expected some of the protocol's splits") as told:
+        make_splits(corpus, "loso", SplitConfig(only=only))
+    assert str(names) in str(told.value)

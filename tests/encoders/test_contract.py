@@ -87,6 +87,41 @@ def test_states_move_with_the_audio(name):
     assert (first - second).abs().amax(dim=(1, 2, 3)).min() > 0.01
 
 
+@torch.no_grad()
+def test_a_state_is_the_same_whether_or_not_those_above_it_are_computed_and_nothing_above_it_is(name):
+    encoder = make(name)
+    states, mask = encoder(*BATCH)
+    seen: list[str] = []
+    for block in encoder.blocks():
+        for part in block.modules:
+            part.register_forward_hook(lambda *_, block=block: seen.append(block.name))
+    for layer in range(encoder.num_states):
+        seen.clear()
+        alone = encoder(*BATCH, [layer])
+        assert torch.equal(alone.states, states[layer : layer + 1])
+        assert torch.equal(alone.mask, mask)
+        assert set(seen) <= {block.name for block in encoder.blocks_below(layer)}
+    backwards = list(reversed(range(encoder.num_states)))
+    assert torch.equal(encoder(*BATCH, backwards).states, states[backwards])
+
+
+@torch.no_grad()
+def test_an_encoder_resumed_at_any_state_makes_those_above_it_and_computes_nothing_below(name):
+    encoder = make(name)
+    states, mask = encoder(*BATCH)
+    for layer in range(encoder.num_states - 1):
+        above = list(range(layer + 1, encoder.num_states))
+        handles = [
+            part.register_forward_hook(lambda *_, block=block: pytest.fail(f"{block.name} was computed"))
+            for block in encoder.blocks_below(layer)
+            for part in block.modules
+        ]
+        assert torch.equal(encoder.resume(states[layer], mask, layer, above), states[above])
+        assert torch.equal(encoder.resume(states[layer], mask, layer, above[-1:]), states[-1:])
+        for handle in handles:
+            handle.remove()
+
+
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 @torch.no_grad()
 def test_a_clip_has_the_same_states_alone_and_padded(name, training):

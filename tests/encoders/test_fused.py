@@ -93,6 +93,13 @@ def test_blocks_above_the_chosen_layers_are_not_trainable_and_the_first_encoder_
     assert fused.blocks()[-1].name == "encoder 1, layer 3"
 
 
+def test_layers_above_the_chosen_ones_are_not_computed():
+    first, second = tiny("whisper"), tiny("hubert")
+    for layer in (first.model.layers[1], second.model.encoder.layers[2]):
+        layer.register_forward_hook(lambda *_: pytest.fail("computed for nothing"))
+    Fused([first, second], [[1, 0], [2]])(*padded([clip(9000)]))
+
+
 def test_source_attention_weighs_each_frame_anew_and_begins_as_the_mean():
     fuse = SourceAttention([3, 5], width=4)
     frames = torch.randn(2, 7, 8)

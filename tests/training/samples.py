@@ -51,14 +51,13 @@ def tone_split(root: Path) -> Split:
     return make_splits(tone_corpus(root), "holdout", SplitConfig(dev=0.2, test=0.2))[0]
 
 
-def tiny_model(*, dropout: float = 0.1, seed: int = 0, **options) -> EmotionModel:
+def tiny_model(*, dropout: float = 0.1, seed: int = 0, layers: list[int] | None = None, **options) -> EmotionModel:
     """A random Whisper of 16 channels under the usual head; dropout makes its random states matter."""
     seed_everything(seed)
     shape = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
     encoder = Whisper(WhisperEncoder(WhisperConfig(**shape, num_mel_bins=20, dropout=dropout)))
-    return EmotionModel(
-        encoder, list(TONES), config=ModelConfig(hidden=16, dropout=0.1), audio=AudioConfig(), **options
-    )
+    config = ModelConfig(layers=layers, hidden=16, dropout=0.1)
+    return EmotionModel(encoder, list(TONES), config=config, audio=AudioConfig(), **options)
 
 
 def train_config(**changes) -> TrainConfig:

@@ -11,17 +11,21 @@ import torch
 
 from ser_tl.cli import main
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances, collate
+from ser_tl.data.batching import State, Utterances, collate
 from ser_tl.errors import CacheError
+from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer
 from ser_tl.training import entries as entries_module
 from ser_tl.training.cache import CachedClips, FeatureCache
-from ser_tl.training.entries import read_states, write_states
+from ser_tl.training.entries import read_state, write_state
+from ser_tl.training.keys import lasting_layers
 from ser_tl.training.processes import accelerator
 from ser_tl.transfer import Frozen, Full, Partial
-from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
+from tests.encoders.tiny import SPEECH_SSL, tiny
+from tests.training.samples import TONES, tiny_model, tone_corpus, tone_split, train_config
 
 CONFIG = train_config()
+LAYERS = 3  # of states that the tiny model has
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +42,14 @@ def clips_of(corpus, model, *, training=False) -> Utterances:
     return Utterances(corpus, model.labels, model.audio, training=training)
 
 
-def fill(store, clips, model, config=CONFIG):
-    return store.fill(clips, model, accelerator(config, None), config)
+def fill(store, clips, model, config=CONFIG, layers=None):
+    return store.fill(
+        clips, model, sorted(model.layers) if layers is None else layers, accelerator(config, None), config
+    )
+
+
+def value(state: State):
+    return state.mean + state.rest
 
 
 def entries(store) -> list[Path]:
@@ -53,7 +63,8 @@ def test_cached_states_are_those_of_the_encoder(corpus, store):
     cached = fill(store, clips, model)
     assert isinstance(cached, CachedClips)
     assert (len(cached), cached.seconds) == (len(clips), clips.seconds)
-    batch, fresh = collate([cached[place] for place in (0, 5, 9)]), collate([clips[place] for place in (0, 5, 9)])
+    batch = collate([cached[place] for place in (0, 5, 9)]).to("cpu")
+    fresh = collate([clips[place] for place in (0, 5, 9)])
     assert (batch.ids, batch.labels.tolist()) == (fresh.ids, fresh.labels.tolist())
     assert batch.waveform.numel() == 0
     states, mask = model.states(fresh)
@@ -69,39 +80,56 @@ def test_nothing_is_encoded_twice(corpus, store, monkeypatch):
     before = entries(store)
     monkeypatch.setattr(model.encoder, "forward", lambda *_: pytest.fail("encoded again"))
     cached = fill(store, clips_of(corpus, model, training=True), model)
-    assert len(cached) == len(before) == len(corpus)
+    assert len(cached) == len(corpus) == len(before) / LAYERS
     assert entries(store) == before
 
 
-def test_another_encoder_layer_choice_or_normalisation_finds_nothing(corpus, store):
+def test_another_encoder_normalisation_or_precision_finds_nothing(corpus, store):
     first = corpus.select(range(2))
     models = [tiny_model(), tiny_model(seed=1), tiny_model(), tiny_model()]
-    models[2].layers = [0, 2]
-    models[3].audio = AudioConfig(normalise="rms")
+    models[2].audio = AudioConfig(normalise="rms")
     for count, model in enumerate(models, 1):
-        fill(store, clips_of(first, model), model)
-        assert (len(store.encoders()), len(entries(store))) == (count, 2 * count)
+        fill(store, clips_of(first, model), model, train_config(precision="bf16") if count == 4 else CONFIG)
+        assert (len(store.encoders()), len(entries(store))) == (LAYERS * count, 2 * LAYERS * count)
 
 
-def test_one_weight_more_or_less_is_another_encoder(corpus, store):
-    model = tiny_model()
-    fill(store, clips_of(corpus.select([0]), model), model)
+def test_each_layer_is_found_whatever_others_are_asked_for(corpus, store, monkeypatch):
+    model, first = tiny_model(), corpus.select(range(2))
+    fill(store, clips_of(first, model), model, layers=[0, 2])
+    before = {path: path.stat().st_ino for path in entries(store)}
+    cached = fill(store, clips_of(first, model), model, layers=[1, 2])
+    assert {path: path.stat().st_ino for path in entries(store) if path in before} == before
+    assert len(entries(store)) == 2 * LAYERS
+    assert sorted(cached[0].states) == [1, 2]
+    monkeypatch.setattr(model.encoder, "forward", lambda *_: pytest.fail("encoded again"))
+    fill(store, clips_of(first, model), model, layers=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("tensor", "new"),
+    [("positions", [0, 1, 2]), ("model.conv1.weight", [0, 1, 2]), ("model.layers.0.fc1.bias", [1, 2]),
+     ("model.layers.1.fc1.bias", [2]), ("model.layer_norm.weight", [2])],
+)  # fmt: skip
+def test_one_number_more_or_less_makes_other_entries_of_the_layers_above_and_only_of_them(tensor, new, corpus, store):
+    model, first = tiny_model(), corpus.select([0])
+    before = fill(store, clips_of(first, model), model).files[0][0]
     with torch.no_grad():
-        model.encoder.model.conv1.weight.view(-1)[7] += 1e-6
-    fill(store, clips_of(corpus.select([0]), model), model)
-    assert len(entries(store)) == 2
+        model.encoder.state_dict()[tensor].view(-1)[7] += 1e-6
+    after = fill(store, clips_of(first, model), model).files[0][0]
+    assert [layer for layer in before if before[layer] != after[layer]] == new
+    assert len(entries(store)) == LAYERS + len(new)
 
 
 def test_changed_audio_under_an_old_name_is_encoded_anew(tmp_path, store):
     model = tiny_model()
     corpus = tone_corpus(tmp_path / "one").select([0])
     cached = fill(store, clips_of(corpus, model), model)
-    before = cached[0].states
+    before = value(cached[0].states[1])
     path = Path(corpus[0]["audio"]["path"])
     other = tone_corpus(tmp_path / "one").select([5])[0]["audio"]["path"]
     path.write_bytes(Path(other).read_bytes())
     os.utime(path, ns=(1, 1))
-    after = fill(store, clips_of(corpus, model), model)[0].states
+    after = value(fill(store, clips_of(corpus, model), model)[0].states[1])
     assert before.shape != after.shape or not torch.equal(before, after)
 
 
@@ -110,35 +138,116 @@ def test_windows_of_long_clips_are_cached_and_drawn_anew_in_each_epoch(corpus, s
     model.audio = AudioConfig(max_seconds=0.1)
     clips = Utterances(corpus, model.labels, model.audio, training=True, seed=3)
     cached = fill(store, clips, model)
-    assert len(cached) == len(corpus) < len(entries(store))
+    assert len(cached) == len(corpus) < len(entries(store)) / LAYERS
     assert max(cached.seconds) <= 0.1
     drawn = []
     for epoch in range(12):
         cached.epoch = epoch
-        drawn.append(cached[0].states)
-        assert torch.equal(cached[0].states, drawn[-1])
+        drawn.append(value(cached[0].states[2]))
+        assert torch.equal(value(cached[0].states[2]), drawn[-1])
     assert any(not torch.equal(drawn[0], other) for other in drawn)
 
 
-def test_a_training_on_cached_states_scores_as_one_on_audio(tmp_path):
+@pytest.mark.parametrize(
+    ("strategy", "layers", "kept"),
+    [
+        (Frozen(), [0, 1, 2], [0, 1, 2]),
+        (Frozen(), [1], [1]),
+        (Partial(1), [0, 1, 2], [0, 1]),
+        (Partial(1), [2, 0], [0, 1]),
+        (Partial(1), [2], [1]),
+        (Partial(2), [2], [0]),
+    ],
+)
+def test_a_training_on_cached_states_scores_as_one_on_audio(strategy, layers, kept, tmp_path):
+    """Dev scores while the top moves, and test scores when it has moved."""
     split = tone_split(tmp_path)
 
     def train(*, cached):
-        trainer = Trainer(tiny_model(), Frozen(), train_config(cache=cached, epochs=4), seed=0)
-        history = trainer.fit(split.train, split.dev)
-        return [record["dev_loss"] for record in history], trainer.evaluate(split.test).predictions.probabilities
+        trainer = Trainer(tiny_model(dropout=0.0, layers=layers), strategy, train_config(cache=cached, epochs=1))
+        (record,) = trainer.fit(split.train, split.dev)
+        clips = trainer._clips(split.test)
+        assert sorted(clips[0].states or []) == (kept if cached else [])
+        report = trainer.evaluate(split.test)
+        return record["train_loss"], record["dev_loss"], report.predictions.probabilities, trainer.model.state_dict()
 
-    (losses, probabilities), (again, twice) = train(cached=True), train(cached=False)
-    assert np.allclose(losses, again, atol=2e-3)
-    assert np.allclose(probabilities, twice, atol=5e-3)
+    *cached, weights = train(cached=True)
+    *audio, expected = train(cached=False)
+    start = tiny_model().state_dict()
+    moved = [
+        not torch.equal(expected[f"encoder.model.layers.{n}.fc1.weight"], start[f"encoder.model.layers.{n}.fc1.weight"])
+        for n in (0, 1)
+    ]
+    assert moved == [layer > max(kept) and layer <= max(layers) for layer in (1, 2)]
+    for one, other in zip(cached, audio, strict=True):
+        assert np.allclose(one, other, atol=5e-3)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(weights[name], tensor, atol=2e-2, rtol=0)
 
 
-@pytest.mark.parametrize(("strategy", "cached"), [(Frozen, True), (Full, False), (Partial, False)])
-def test_only_an_encoder_that_never_moves_is_cached(strategy, cached, corpus):
-    trainer = Trainer(tiny_model(), strategy(), train_config())
-    trainer.strategy.prepare(trainer.model)
-    assert isinstance(trainer._clips(corpus), CachedClips) == cached
-    assert not isinstance(Trainer(tiny_model(), strategy(), train_config(cache=False))._clips(corpus), CachedClips)
+def test_a_training_reads_what_another_kept_though_its_own_top_has_moved(tmp_path, store):
+    split = tone_split(tmp_path)
+
+    def kept_by(strategy):
+        trainer = Trainer(tiny_model(), strategy, train_config(epochs=2))
+        trainer.cache = store
+        trainer.fit(split.train, split.dev)
+        trainer.evaluate(split.test)
+        return {path: path.stat().st_ino for path in entries(store)}
+
+    frozen = kept_by(Frozen())
+    assert len(frozen) == LAYERS * sum(map(len, (split.train, split.dev, split.test)))
+    assert kept_by(Partial(1)) == frozen
+
+
+@pytest.mark.parametrize(
+    ("strategy", "layers", "kept"),
+    [
+        (Frozen(), None, [0, 1, 2, 3]),
+        (Frozen(), [3, 1], [1, 3]),
+        (Frozen(), [1], [1]),
+        (Partial(1), None, [0, 1, 2]),
+        (Partial(1), [3, 1], [1, 2]),
+        (Partial(1), [3], [2]),
+        (Partial(2), [1, 2, 3], [1]),
+        (Partial(3), [1, 2, 3], [0]),
+        (Partial(1), [0], []),
+        (Full(), None, []),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["wav2vec2", "wavlm", "whisper"])
+def test_what_is_kept_is_used_states_below_what_moves_and_the_one_to_go_on_from(name, strategy, layers, kept):
+    model = EmotionModel(tiny(name), list("ab"), config=ModelConfig(layers=layers))
+    if name != "whisper" and layers == [0]:
+        kept = []  # "positions" moves
+    strategy.prepare(model)
+    assert lasting_layers(model, strategy.may_move(model)) == kept
+    assert lasting_layers(model, []) == sorted(model.layers)
+
+
+@pytest.mark.parametrize("strategy", [Frozen, Partial, Full])
+def test_nothing_is_cached_where_that_is_switched_off_or_all_moves(strategy, corpus):
+    trainer = Trainer(tiny_model(), strategy(), train_config(cache=strategy is Full))
+    assert not isinstance(trainer._clips(corpus), CachedClips)
+
+
+@pytest.mark.parametrize("name", SPEECH_SSL)
+def test_every_speech_encoder_goes_on_from_what_is_cached(name, corpus, store):
+    model = EmotionModel(tiny(name), list(TONES), config=ModelConfig(layers=[1, 3]))
+    clips = clips_of(corpus.select([0, 4, 7]), model)
+    cached = fill(store, clips, model, layers=[1, 2])
+    batch = collate([cached[place] for place in range(3)]).to("cpu")
+    fresh = collate([clips[place] for place in range(3)])
+    Partial(1).prepare(model)
+    model.train()
+    states, mask = model.states(batch)
+    expected = model.states(fresh)
+    assert torch.equal(mask, expected.mask)
+    spread = expected.states[:, mask].std(dim=1, keepdim=True)
+    assert (((states - expected.states)[:, mask]) / spread).abs().max() < 5e-3
+    states[1].sum().backward()
+    top = model.encoder.blocks()[-1].modules
+    assert all(weight.grad is not None for weight in top.parameters())
 
 
 def test_states_too_many_for_the_cache_are_computed_each_time_and_that_is_said(corpus, tmp_path, capsys):
@@ -190,7 +299,7 @@ def test_a_write_that_is_killed_leaves_nothing_to_be_found(tmp_path, monkeypatch
     path = tmp_path / "aa" / "aabb.safetensors"
     monkeypatch.setattr(entries_module, "save_file", half)
     with pytest.raises(Killed):
-        write_states(path, torch.randn(2, 3, 4))
+        write_state(path, torch.randn(3, 4))
     assert not path.exists()
     assert list(path.parent.glob("*.part"))
 
@@ -199,8 +308,8 @@ def test_damage_is_told_with_the_way_out_found_and_mended(corpus, store):
     model = tiny_model()
     clips = clips_of(corpus, model)
     cached = fill(store, clips, model)
-    expected = cached[0].states
-    short, flipped = cached.files[0][0], cached.files[1][0]
+    expected = value(cached[0].states[1])
+    short, flipped = cached.files[0][0][1], cached.files[1][0][2]
     short.write_bytes(short.read_bytes()[:50])
     content = bytearray(flipped.read_bytes())
     content[-3] ^= 0xFF
@@ -210,16 +319,16 @@ def test_damage_is_told_with_the_way_out_found_and_mended(corpus, store):
     assert store.verify() == sorted([short, flipped])
     assert store.verify(delete=True) == sorted([short, flipped])
     assert store.verify() == []
-    assert torch.equal(fill(store, clips, model)[0].states, expected)
+    assert torch.equal(value(fill(store, clips, model)[0].states[1]), expected)
 
 
 def test_states_beyond_half_precision_keep_their_values(tmp_path):
-    states = torch.randn(1, 5, 3) * 1e6
-    write_states(tmp_path / "one.safetensors", states)
-    torch.testing.assert_close(read_states(tmp_path / "one.safetensors"), states)
-    offset = 100.0 + 0.01 * torch.randn(1, 500, 3)  # a hundredth of a percent of the mean: nothing for plain halves
-    write_states(tmp_path / "two.safetensors", offset)
-    torch.testing.assert_close(read_states(tmp_path / "two.safetensors"), offset, atol=3e-5, rtol=0)
+    loud = torch.randn(5, 3) * 1e6
+    write_state(tmp_path / "one.safetensors", loud)
+    torch.testing.assert_close(value(read_state(tmp_path / "one.safetensors")), loud)
+    offset = 100.0 + 0.01 * torch.randn(500, 3)  # a hundredth of a percent of the mean: nothing for plain halves
+    write_state(tmp_path / "two.safetensors", offset)
+    torch.testing.assert_close(value(read_state(tmp_path / "two.safetensors")), offset, atol=3e-5, rtol=0)
 
 
 def test_clear_leaves_what_is_not_the_cache_s(corpus, store):
@@ -241,7 +350,9 @@ def test_the_command_shows_verifies_and_clears(corpus, tmp_path, monkeypatch, ca
     model.encoder_name = "tiny"
     store = FeatureCache()
     fill(store, clips_of(corpus.select(range(3)), model), model)
-    assert json.loads((store.encoders()[0].folder / "encoder.json").read_text())["encoder"] == "tiny"
+    facts = [json.loads((layer.folder / "encoder.json").read_text()) for layer in store.encoders()]
+    assert {fact["encoder"] for fact in facts} == {"tiny"}
+    assert sorted(fact["layers"] for fact in facts) == [[0], [1], [2]]
     capsys.readouterr()
     status, shown = command()
     assert status == 0
@@ -251,7 +362,7 @@ def test_the_command_shows_verifies_and_clears(corpus, tmp_path, monkeypatch, ca
     status, verified = command("verify")
     assert status == 1
     assert f"{store.verify()[0]}: damaged" in verified
-    assert "1 of 3 entries damaged" in verified
+    assert "1 of 9 entries damaged" in verified
     assert command("verify", "--delete")[0] == 0
     assert command("clear")[0] == 0
     assert store.encoders() == []

@@ -14,7 +14,7 @@ from ser_tl.training import TrainConfig, Trainer, seed_everything
 from ser_tl.training.inference import predict_corpus
 from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import Progress, rate_factor
-from ser_tl.training.trainer import OPTIMIZERS
+from ser_tl.training.steps import OPTIMIZERS
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 

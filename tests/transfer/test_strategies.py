@@ -8,16 +8,19 @@ from ser_tl.encoders import is_frozen, load_encoder
 from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.transfer import STRATEGIES, Rates
+from ser_tl.transfer import STRATEGIES, AdapterConfig, Rates
+from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.tiny import LAYERS, clip, padded, tiny
 
 ENCODERS = ["wav2vec2", "hubert", "wavlm", "data2vec-audio", "whisper"]
 RATES = Rates(head=1e-2, encoder=1e-3)
+RATE_OF = {"head": RATES.head, "encoder": RATES.encoder, "adapters": AdapterConfig().learning_rate}
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
 every_strategy = pytest.mark.parametrize("strategy", list(STRATEGIES))
 
 # What a softmax takes out again gets no gradient but rounding: a bias that is added to every score alike.
 SHIFTS = ("k_proj.bias", "attend.score.2.bias")
+WAITS = ("lora_A.default.weight",)  # for LoRA's other matrix, which begins at zero: test_lora.py takes a second step
 
 
 def build(name, **options) -> EmotionModel:
@@ -58,13 +61,15 @@ def test_what_moves_gets_a_gradient_and_changes_and_the_rest_stays_bit_for_bit(s
         if label in moving:
             assert parameter.grad is not None, f"{label} moves and gets no gradient"
             assert parameter.grad.isfinite().all(), label
-            assert label.endswith(SHIFTS) or parameter.grad.abs().max() > 1e-8, f"{label} gets a gradient of zero"
+            assert label.endswith(SHIFTS + WAITS) or parameter.grad.abs().max() > 1e-8, (
+                f"{label} gets a gradient of zero"
+            )
         else:
             assert parameter.grad is None, f"{label} is frozen and gets a gradient"
     for label, tensor in model.state_dict().items():
         if label not in moving:
             assert torch.equal(tensor, before[label]), f"{label} is frozen, or a statistic, and changed"
-        elif not label.endswith(SHIFTS):
+        elif not label.endswith(SHIFTS + WAITS):
             assert not torch.equal(tensor, before[label]), f"{label} moves and didn't change"
 
 
@@ -110,13 +115,18 @@ def test_groups_hold_each_moving_parameter_once_at_the_rate_of_its_side(strategy
     chosen.prepare(model)
     groups = chosen.param_groups(model, RATES)
     held = [id(parameter) for group in groups for parameter in group["params"]]
+    if strategy == "progressive":
+        chosen.on_epoch_start(model, [{"dev_uar": 0.5}] * 99)  # every block has joined
     assert sorted(held) == sorted(id(one) for one in model.parameters() if one.requires_grad)
     encoder = {id(parameter) for parameter in model.encoder.parameters()}
     for group in groups:
         assert group["params"]
+        side = group["name"].removesuffix(NO_DECAY)
+        scales = (strategy, side) == ("ia3", "adapters")  # columns, whose rest is one
+        assert group["lr"] == RATE_OF.get(side, RATES.encoder)  # progressive: a group for each block
         for parameter in group["params"]:
-            assert group["lr"] == (RATES.encoder if id(parameter) in encoder else RATES.head)
-            assert (group.get("weight_decay") == 0.0) == (parameter.ndim < 2)
+            assert (side == "head") == (id(parameter) not in encoder)
+            assert (group.get("weight_decay") == 0.0) == (parameter.ndim < 2 or scales)
     assert len({group["name"] for group in groups}) == len(groups)
     assert any(parameter is model.mix.scores for group in groups for parameter in group["params"])
 
@@ -135,7 +145,7 @@ def test_partial_with_more_blocks_than_there_are_lists_them():
 
 @pytest.mark.parametrize("strategy", ["frozen", "full"])
 def test_unfreeze_is_refused_where_it_means_nothing(strategy):
-    with pytest.raises(ConfigError, match=r"--unfreeze 2 is for --strategy partial: leave it out"):
+    with pytest.raises(ConfigError, match=r"--unfreeze 2 is for --strategy partial, progressive: leave it out"):
         STRATEGIES[strategy](2)
 
 

@@ -1,0 +1,49 @@
+"""Fine-tunes an encoder block by block, from the head down, and shows what moved when, and how far.
+
+    accelerate launch recipes/progressive_unfreezing.py
+    accelerate launch recipes/progressive_unfreezing.py --encoder facebook/wav2vec2-base --corpus ravdess \
+        --root /data/RAVDESS --transfer.join plateau --transfer.every 2 --transfer.layer_decay 0.8
+
+Without arguments: the bundled wav2vec 2.0 on the bundled EMO-DB, one more block every epoch. Beside what every run
+leaves there are unfreezing.png and travel.png.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import ser_tl as ser
+
+
+@dataclass(frozen=True)
+class Options(ser.Options):
+    """What the recipe can be told; --transfer.* says when the next block joins."""
+
+    strategy: str = "progressive"
+
+
+def main(options: Options) -> ser.Report:
+    """Trains and evaluates every split of the protocol."""
+    corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
+    corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
+
+    def run_one(split: ser.Split, folder: Path) -> ser.Report:
+        ser.seed_everything(options.seed)
+        model = ser.build_model(options, ser.emotions(corpus))
+        before = deepcopy(model.encoder)
+        strategy, on_best = ser.build_strategy(options), ser.publishing(options, folder)
+        trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed, on_best=on_best)
+        history = trainer.fit(split.train, split.dev, resume=options.resume)
+        if trainer.accelerator.is_main_process:
+            ser.plots.unfreezing_picture(history, folder / "unfreezing.png")
+            ser.plots.travel_picture(ser.travelled(before, model.encoder), folder / "travel.png")
+        title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
+        report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)
+        return ser.finish(trainer, report, folder)
+
+    return ser.run_splits(splits, run_one, ser.start_run(options))
+
+
+if __name__ == "__main__":
+    ser.run_main(main, Options, __doc__)

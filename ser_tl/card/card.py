@@ -1,0 +1,148 @@
+"""README.md, from what is known to Markdown.
+
+Known --sections--> text        metadata + text --write_card()--> README.md, and confusion.png beside it
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ser_tl.card.known import Known
+from ser_tl.card.limits import limits
+from ser_tl.card.metadata import metadata
+from ser_tl.evaluation import Report, confusion_picture
+from ser_tl.evaluation.text import class_table, headline, others, table
+from ser_tl.hub import Address
+
+CARD_FILE = "README.md"
+PICTURE_FILE = "confusion.png"
+_PROTOCOLS = {
+    "holdout": "some speakers held out, the rest trained on",
+    "loso": "each speaker held out in turn",
+    "kfold": "groups of speakers held out in turn",
+    "sessions": "each recording session held out in turn",
+    "folds": "published folds",
+}
+
+
+def write_card(
+    folder: Path,
+    *,
+    model: Path | None = None,
+    repo: str = "",
+    report: Report | None = None,
+    options: Mapping[str, Any] | None = None,
+    note: str = "",
+) -> Path:
+    """Writes the card of the model in a folder.
+
+    Args:
+        folder: where the card goes
+        model: holds the model's config.json; the card's folder if None
+        repo: where the model will be, for the example; empty if it isn't for a hub
+        report: its scores on speakers it never heard; a card without one claims none
+        options: those of the run, as config.yaml has them
+        note: what a reader has to know first
+
+    Returns:
+        The card.
+    """
+    config = json.loads(((model or folder) / "config.json").read_text(encoding="utf-8"))
+    known = Known.of(config, report, options or {}, repo, note)
+    folder.mkdir(parents=True, exist_ok=True)
+    if report is not None:
+        confusion_picture(report, folder / PICTURE_FILE)
+    parts = [f"# {known.title}", *_first(known), *_score(known), *_data(known), *_model(known), *_use(known)]
+    path = folder / CARD_FILE
+    text = f"---\n{metadata(known).to_yaml()}\n---\n\n" + "\n\n".join([*parts, limits(known)]) + "\n"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _first(known: Known) -> list[str]:
+    labels = known.config["labels"]
+    parts = []
+    restricted = [source for source in known.sources if source.terms == "non-commercial"]
+    if restricted:
+        named = ", ".join(f"{source.title} ({source.licence})" for source in restricted)
+        parts.append(f"> **Not for commercial use**: made from {named}.")
+    if known.note:
+        parts.append(f"> {known.note}")
+    what = f"Tells which of {len(labels)} emotions a voice resembles: {', '.join(labels)}. "
+    return [*parts, what + "Audio in, one label and a probability for each emotion out. Made with ser_tl."]
+
+
+def _score(known: Known) -> list[str]:
+    report = known.report
+    if report is None:
+        return ["## Score", "None: this model comes without an evaluation. Don't rely on it before it has had one."]
+    said = [_PROTOCOLS.get(known.protocol, known.protocol)] if known.protocol else []
+    if report.facts.get("speaker_independent") is False:
+        said.append("**speakers tested on were trained on as well**")
+    else:
+        said.append("no speaker tested on was heard in training or in choosing the epoch")
+    seed = known.facts.get("seed")
+    said += [f"seed {seed}, one run"] if seed is not None else []
+    return [
+        "## Score",
+        f"{headline(report)}",
+        f"{others(report)}.",
+        f"{report.title + ': ' if report.title else ''}{'; '.join(said)}.",
+        *(["\n".join(f"- {note}" for note in report.notes)] if report.notes else []),
+        class_table(report),
+        f"![Confusion matrix: rows are references, columns predictions]({PICTURE_FILE})",
+    ]
+
+
+def _data(known: Known) -> list[str]:
+    if not known.corpora:
+        return ["## Data", "What it was trained on wasn't recorded."]
+    rows = [
+        [source.title, ", ".join(source.languages) or "not recorded", source.licence, source.terms]
+        for source in known.corpora
+    ]
+    facts, parts = known.facts, ["## Data", table(["corpus", "languages", "licence", "terms"], rows, rest="---")]
+    if "training_utterances" in facts:
+        parts.append(
+            f"Trained on {facts['training_utterances']} utterances of {facts['training_speakers']} speakers, the epoch "
+            f"chosen on {facts['dev_speakers']} more. Their ids are in config.json, so that the model can't be "
+            f"evaluated on them by accident."
+        )
+    return parts
+
+
+def _model(known: Known) -> list[str]:
+    config, facts, options = known.config, known.facts, known.options
+    rows = [[f"encoder {source.title}", f"licence: {source.licence}"] for source in known.encoders]
+    rows.append(["architecture", f"{config['encoder']['family']}, pooling {config['pooling']}"])
+    for name in ("strategy", "unfreeze", "pretrained"):
+        value = facts.get(name, options.get(name))
+        if value is not None:
+            rows.append([name, str(value)])
+    if "parameters" in facts:
+        moving = facts.get("trainable_parameters")
+        rows.append(["parameters", f"{facts['parameters']:,}, of which {moving:,} moved"])
+    if facts.get("training_seconds"):
+        where = f"{facts.get('processes', 1)} process(es) on {facts.get('device')}; {facts.get('machine')}"
+        rows += [
+            ["training", f"{facts['training_seconds'] / 60:.1f} min, {facts.get('epochs')} epochs"],
+            ["machine", where],
+        ]
+    return ["## Model", table(["", ""], rows, rest="---")]
+
+
+def _use(known: Known) -> list[str]:
+    address = Address.read(known.repo or "./model")  # without a hub: the folder that the card lies in
+    where = json.dumps(address.text) + (f", revision={json.dumps(address.revision)}" if address.revision else "")
+    example = (
+        f"```python\nimport ser_tl as ser\n\nmodel = ser.EmotionModel.from_pretrained({where})\n"
+        f'heard = model.predict("clip.wav")\nheard.label, heard.probabilities\n```'
+    )
+    plain = (
+        f"```python\nfrom transformers import pipeline\n\n"
+        f'classify = pipeline("audio-classification", model={where}, trust_remote_code=True)\n```'
+    )
+    on_a_folder_hub = known.repo and address.folder is not None  # which transformers doesn't know
+    through = [] if on_a_folder_hub else ["Or through transformers, where ser_tl is installed:", plain]
+    return ["## How to use", example, *through]

@@ -1,0 +1,71 @@
+"""All that is known of a model when its card is written: gathered once, from what lies on disk.
+
+config.json, report's facts, run's options --Known.of()--> Known
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from ser_tl.card.sources import Source, corpus_source, encoder_sources
+from ser_tl.evaluation import Report
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a card can tell.
+
+    Args:
+        config: the model's config.json
+        title: what the model is called
+        repo: where it is, for the example; empty if it isn't on a hub
+        corpora: what it was trained on; empty if that isn't known
+        encoders: what it was built on
+        report: its scores; None if it has none
+        options: those of its run; empty without one
+        note: what a reader has to know first
+    """
+
+    config: Mapping[str, Any]
+    title: str
+    repo: str
+    corpora: list[Source]
+    encoders: list[Source]
+    report: Report | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    @classmethod
+    def of(
+        cls, config: Mapping[str, Any], report: Report | None, options: Mapping[str, Any], repo: str, note: str
+    ) -> Self:
+        """Gathers it."""
+        facts = {} if report is None else report.facts
+        heard = facts.get("corpora") or ([options["corpus"]] if options.get("corpus") else [])
+        encoders = encoder_sources(config["encoder"]["name"])
+        base = "+".join(source.title for source in encoders) or config["encoder"]["family"]
+        return cls(
+            config=config,
+            title=f"Speech emotion recognition: {base}",
+            repo=repo,
+            corpora=[corpus_source(str(name)) for name in heard] if isinstance(heard, list) else [],
+            encoders=encoders,
+            report=report,
+            options=options,
+            note=note,
+        )
+
+    @property
+    def sources(self) -> list[Source]:
+        """Everything that has a licence."""
+        return [*self.corpora, *self.encoders]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """How the figures came about; empty without a report."""
+        return {} if self.report is None else self.report.facts
+
+    @property
+    def protocol(self) -> str:
+        """Who was tested on, in one word; empty if that isn't known."""
+        return str(self.options.get("protocol") or "")

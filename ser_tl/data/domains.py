@@ -1,0 +1,87 @@
+"""A labelled source and an unlabelled target: who is trained on, what the model is carried over to.
+
+    source, target --cross_domain()--> Split(train and dev from the source, test: the target), notes
+
+Both keep the emotions that they share. The target's clips may be heard in training, but their emotions are not looked
+at: dev speakers come out of the source, so that no label of the target chooses anything.
+"""
+
+from collections.abc import Collection
+
+from datasets import Dataset
+
+from ser_tl.data.draws import draw_speakers
+from ser_tl.data.splits import Split, SplitConfig
+from ser_tl.errors import SplitError, listing
+
+
+def cross_domain(
+    source: Dataset,
+    target: Dataset,
+    *,
+    speakers: Collection[str] = (),
+    config: SplitConfig | None = None,
+    seed: int = 0,
+) -> tuple[Split, list[str]]:
+    """The split of a transfer between two domains.
+
+    Args:
+        source: whose emotions are known
+        target: what is tested on; may be the same corpus as the source, if `speakers` divides it
+        speakers: whose clips are the target, all of the target's if empty; they are taken out of the source
+        config: `dev` is the share of the source's speakers that choose the epoch
+        seed: chooses them
+
+    Returns:
+        The split, and lines for the report: what was left out, and what the test clips were used for.
+
+    Raises:
+        SplitError: fewer than two shared emotions, unknown speakers, or too few of them in the source
+    """
+    strangers = sorted(set(speakers) - set(target["speaker"]))
+    if strangers:
+        raise SplitError(
+            f"target_speakers: {len(strangers)} of them aren't in the target, whose speakers are "
+            f"{', '.join(sorted(set(target['speaker'])))}\n{listing(strangers)}"
+        )
+    if speakers:
+        target = _rows(target, "speaker", set(speakers))
+        source = _rows(source, "speaker", set(source["speaker"]) - set(speakers))
+    shared = sorted(set(source["emotion"]) & set(target["emotion"]))
+    if len(shared) < 2:
+        raise SplitError(
+            f"source and target share {len(shared)} emotions, two or more are needed: the source has "
+            f"{', '.join(sorted(set(source['emotion'])))}, the target {', '.join(sorted(set(target['emotion'])))}; "
+            f"--emotions.rename and --emotions.merge (--target_emotions... of the target) bring names together"
+        )
+    notes = []
+    for name, corpus in (("source", source), ("target", target)):
+        left_out = sorted(set(corpus["emotion"]) - set(shared))
+        if left_out:
+            notes.append(f"The {name}'s {', '.join(left_out)} are left out: the other domain has none.")
+    source, target = _rows(source, "emotion", set(shared)), _rows(target, "emotion", set(shared))
+    config = config or SplitConfig()
+    names = sorted(set(source["speaker"]))
+    if len(names) < 2:
+        raise SplitError(f"the source has {len(names)} speakers: one to train on and one for dev are needed")
+    dev = draw_speakers(source, names, config.dev, seed, f"split.dev={config.dev}", spare=1)
+    split = Split(
+        train=_rows(source, "speaker", set(names) - dev),
+        dev=_rows(source, "speaker", dev),
+        test=target,
+        name=f"{_name(source)} to {_name(target)}",
+    )
+    notes.append(
+        f"Across domains: learned on {len(set(names) - dev)} speakers of {_name(source)}, the epoch chosen on "
+        f"{len(dev)} others of it, tested on {len(set(target['speaker']))} speakers of {_name(target)}. What adapts to "
+        f"the target without labels does so on the very clips that are tested."
+    )
+    return split, notes
+
+
+def _name(corpus: Dataset) -> str:
+    return "+".join(sorted(set(corpus["corpus"])))
+
+
+def _rows(corpus: Dataset, column: str, wanted: Collection[str]) -> Dataset:
+    return corpus.select([row for row, value in enumerate(corpus[column]) if value in wanted])

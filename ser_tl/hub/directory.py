@@ -1,0 +1,148 @@
+"""A repository in a folder, for teams without a hub: a shared disk is enough.
+
+    /teamhub/name/repo/snapshots/COMMIT/...    the files of a version, whole; nothing in it ever changes
+                       refs/branches/main      which COMMIT a branch stands at, as text
+                       refs/tags/v1.0          likewise, and never moved
+                       history.jsonl           one line a push: time, branch, commit, message
+
+COMMIT is a digest of names and contents: the same files are the same version, and two pushes of them can't disagree.
+Files that a branch had already are hard links where the disk has these. A version is copied under another name and
+renamed when whole, so that no reader ever sees half of one; a push that was cut off goes on with the next file. Two
+pushes of different files to one branch at the same time are both kept as versions, and the later one names the branch.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from ser_tl.errors import HubError
+from ser_tl.hub.base import Pushed, Repository, files_of
+
+SNAPSHOTS, BRANCHES, TAGS = Path("snapshots"), Path("refs/branches"), Path("refs/tags")
+HISTORY = "history.jsonl"
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
+
+class DirectoryRepository(Repository):
+    """A repository in a folder.
+
+    Args:
+        root: the folder; its hub is the folder two levels up
+        name: what messages call it
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.root = root
+        self.name = name
+
+    def push(self, folder: Path, *, branch: str, message: str, tag: str | None, private: bool) -> Pushed:  # noqa: ARG002
+        """Adds a folder's files to a branch; who may read them, the folder's permissions say."""
+        hub = self.root.parent.parent
+        if not hub.is_dir():
+            raise HubError(f"{self.name}: there is no hub {hub}; make that folder first, or correct the path")
+        if self.root.is_dir() and any(self.root.iterdir()) and not is_repository(self.root):
+            raise HubError(f"{self.root} holds other files than a repository's: choose another name")
+        if tag is not None and (self.root / TAGS / tag).exists():
+            raise HubError(f"{self.name}: the tag {tag} is taken, and tags never move: choose another one")
+        try:
+            commit = self._store(dict(files_of(folder)), self._at(BRANCHES / branch))
+            self._point(BRANCHES / branch, commit)
+            if tag is not None:
+                self._point(TAGS / tag, commit)
+            line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "branch": branch, "tag": tag}
+            with (self.root / HISTORY).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line | {"commit": commit, "message": message}) + "\n")
+        except OSError as error:
+            raise HubError(
+                f"{self.name}: can't be written ({error}). What was copied whole is kept: push again when the disk has "
+                f"room and you may write there"
+            ) from error
+        return Pushed(self.name, branch, commit, str(self.root / SNAPSHOTS / commit))
+
+    def pull(self, revision: str) -> Path:
+        """The folder of a version, in place."""
+        if not is_repository(self.root):
+            raise HubError(f"{self.name}: no repository there; push one first, or correct the path")
+        commit = self._at(BRANCHES / revision) or self._at(TAGS / revision)
+        if commit is None and _COMMIT.fullmatch(revision):
+            named = sorted(path.name for path in (self.root / SNAPSHOTS).glob(f"{revision}*"))
+            commit = named[0] if len(named) == 1 else None
+        if commit is None:
+            there = [str(path.relative_to(self.root / kind)) for kind in (BRANCHES, TAGS) for path in self._refs(kind)]
+            raise HubError(f"{self.name} has no revision {revision!r}: there are {', '.join(there)}, and commits")
+        return self.root / SNAPSHOTS / commit
+
+    def _store(self, files: dict[str, Path], head: str | None) -> str:
+        """Copies what isn't there yet, and names the version."""
+        before = {} if head is None else dict(files_of(self.root / SNAPSHOTS / head))
+        digest = {path: _digest(path) for path in {*before.values(), *files.values()}}
+        kept = {name: path for name, path in before.items() if name not in files or digest[path] == digest[files[name]]}
+        tree = dict(sorted((files | kept).items()))
+        listing = "".join(f"{digest[path]}  {name}\n" for name, path in tree.items())
+        commit = hashlib.sha256(listing.encode()).hexdigest()[:40]
+        whole = self.root / SNAPSHOTS / commit
+        part = whole.with_name(f".{commit}.part")
+        for name in (SNAPSHOTS, BRANCHES):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        try:
+            for name, path in {} if whole.is_dir() else tree.items():
+                if not (part / name).is_file():
+                    _put(path, part / name, self.root / SNAPSHOTS, link=name in kept)
+            if not whole.is_dir():
+                part.replace(whole)
+        except OSError:
+            if not whole.is_dir():  # else another push of the very same files was quicker
+                raise
+        shutil.rmtree(part, ignore_errors=True)
+        return commit
+
+    def _refs(self, kind: Path) -> list[Path]:
+        return sorted(path for path in (self.root / kind).rglob("*") if path.is_file() and path.suffix != ".part")
+
+    def _at(self, ref: Path) -> str | None:
+        path = self.root / ref
+        return path.read_text(encoding="ascii").strip() if path.is_file() else None
+
+    def _point(self, ref: Path, commit: str) -> None:
+        path = self.root / ref
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+        part.write_text(f"{commit}\n", encoding="ascii")
+        part.replace(path)
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether a folder holds a repository's versions."""
+    return (folder / SNAPSHOTS).is_dir() and (folder / BRANCHES).is_dir()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _put(source: Path, place: Path, scratch: Path, *, link: bool) -> None:
+    """Puts a file into a version, whole or not at all, and never to be written again."""
+    part = scratch / f".{uuid4().hex}.part"  # others may rename the version's folder while this file is copied
+    try:
+        if not (link and _linked(source, part)):
+            shutil.copyfile(source, part)
+            part.chmod(0o444)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _linked(source: Path, place: Path) -> bool:
+    """Whether the disk has hard links; makes one."""
+    try:
+        os.link(source, place)
+    except OSError:
+        return False
+    return True

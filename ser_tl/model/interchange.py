@@ -1,0 +1,224 @@
+"""Between models of this toolkit and transformers' audio classifiers, where both compute the same.
+
+    transformers' checkpoint --read_classifier()--> Classifier --EmotionModel.from_transformers--> EmotionModel
+    EmotionModel --export_transformers()--> a folder that transformers loads without this toolkit
+
+Their head is linear throughout: one sequence of states (the last, or a weighted mean of all), a projection of each
+frame, the mean over frames, a classifier. So every one of theirs is a model here (`head: linear`), and a model here is
+one of theirs if nothing stands between encoder and logits that isn't linear, and if the layers, where there are
+several, are summed and not standardised each for itself. `obstacles` says what stands in the way. Statistics are folded
+into projection and classifier.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
+)
+
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.emotions import canonical
+from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
+from ser_tl.encoders.pretrained import load_pretrained, model_type
+from ser_tl.encoders.speech_ssl import PLAIN
+from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
+from ser_tl.pooling import Standardise
+
+if TYPE_CHECKING:
+    from ser_tl.model.emotion import EmotionModel
+
+_LEFT_OUT = -1e4  # a layer's score: its share is exactly zero in float32
+
+
+class Classifier(NamedTuple):
+    """A classifier of transformers, taken apart.
+
+    Attributes:
+        encoder: its encoder
+        labels: emotions, in the order of the logits
+        layers: which states it uses, as in `ModelConfig.layers`
+        projection: channels that it projects each frame to
+        weights: of what stands above the encoder, by the names they have in an `EmotionModel`
+    """
+
+    encoder: Encoder
+    labels: list[str]
+    layers: list[int] | None
+    projection: int
+    weights: dict[str, Tensor]
+
+
+def read_classifier(source: str, labels: Mapping[str, str] | None = None) -> Classifier:
+    """Takes apart a checkpoint of `AutoModelForAudioClassification`.
+
+    Args:
+        source: a folder or a hub id
+        labels: what the checkpoint's own labels mean, where their names don't say it: {"LABEL_0": "anger"}
+
+    Raises:
+        CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
+    """
+    classes = {"whisper": Whisper} | {name: SpeechSSL for name in FAMILIES if FAMILIES[name] is SpeechSSL}
+    try:
+        family = model_type(source)
+        if family not in classes:
+            raise EncoderError(f"its model_type {family!r} is none of {', '.join(classes)}")
+        model = load_pretrained(AutoModelForAudioClassification, source, **({} if family == "whisper" else PLAIN))
+        extractor = load_pretrained(AutoFeatureExtractor, source)
+    except EncoderError as error:
+        raise CheckpointError(
+            f"{source}: no audio classifier of transformers that can be read here: {error}\nA checkpoint without a "
+            f"classifier is an encoder: EmotionModel.build and --encoder take it"
+        ) from error
+    config = model.config
+    if config.problem_type not in (None, "single_label_classification"):
+        raise CheckpointError(
+            f"{source}: its problem_type is {config.problem_type!r}; expected one of several emotions for each clip"
+        )
+    weighted = config.use_weighted_layer_sum
+    encoder: Encoder = (
+        Whisper(model.encoder, full_window=True)
+        if family == "whisper"
+        else SpeechSSL(model.base_model, normalise=extractor.do_normalize, final_norm=not weighted)
+    )
+    scores = model.layer_weights.detach() if weighted else torch.zeros(1)
+    return Classifier(
+        encoder=encoder,
+        labels=_emotions(source, [config.id2label[place] for place in range(config.num_labels)], labels or {}),
+        layers=None if weighted else [-1],
+        projection=config.classifier_proj_size,
+        weights={"mix.scores": scores}
+        | {f"project.{name}": tensor for name, tensor in model.projector.state_dict().items()}
+        | {f"head.{name}": tensor for name, tensor in model.classifier.state_dict().items()},
+    )
+
+
+def _emotions(source: str, own: list[str], meanings: Mapping[str, str]) -> list[str]:
+    found, unknown = [], []
+    for label in own:
+        try:
+            found.append(meanings[label] if label in meanings else canonical(label, where=source))
+        except CorpusError:
+            unknown.append(label)
+    twice = sorted({name for name in found if found.count(name) > 1})
+    if unknown or twice:
+        what = f"{', '.join(unknown)} mean no emotion that is known" if unknown else f"several mean {', '.join(twice)}"
+        raise CheckpointError(
+            f"{source}: of its labels ({', '.join(own)}) {what}: say what each means, as in "
+            f'EmotionModel.from_transformers(..., labels={{"{(unknown or own)[0]}": "anger"}})'
+        )
+    return found
+
+
+def obstacles(model: "EmotionModel") -> list[str]:
+    """Why transformers can't compute what the model computes, and what to train instead; empty if it can."""
+    encoder, config, found = model.encoder, model.config, []
+    several = len(model.layers) > 1
+    if not isinstance(encoder, SpeechSSL | Whisper):
+        found.append(f"encoder {encoder.family}: transformers has no classifier on it")
+    if isinstance(encoder, Whisper) and not encoder.full_window:
+        found.append(
+            "Whisper at the clip's own length: transformers hears 30 s and averages over the silence too; train with "
+            "--encoder_options '{full_window: true}'"
+        )
+    if model.audio.normalise != "none":
+        found.append(f"audio.normalise {model.audio.normalise}: transformers takes clips as they are")
+    if config.network != "none":
+        found.append(f"model.network {config.network}: transformers has none")
+    if model.pooling_name != "mean":
+        found.append(f"pooling {model.pooling_name}: transformers' is --pooling mean")
+    if config.head == "network":
+        found.append("the head's norm and hidden layer: take --model.head linear or --train.refit discriminant")
+    if several and config.join == "concat":
+        found.append("several layers side by side: take one (--model.layers '[-1]') or --model.join sum")
+    if several and config.standardise:
+        found.append("several layers, each standardised: take one (--model.layers '[-1]') or --model.standardise false")
+    if several and isinstance(encoder, SpeechSSL) and encoder.stable and encoder.final_norm and _last(model):
+        found.append(
+            "the last of several layers after the final norm: transformers' sum takes it before; train with "
+            "--encoder_options '{final_norm: false}'"
+        )
+    return found
+
+
+def export_transformers(model: "EmotionModel", folder: str | Path) -> Path:
+    """Writes a model as one of transformers' audio classifiers, which gives the same logits.
+
+    `transformers.pipeline("audio-classification", model=FOLDER)` then needs no ser_tl. A clip longer than
+    `audio.max_seconds` is cut into windows here and taken whole there.
+
+    Args:
+        model: see `obstacles` for what it may be
+        folder: gets config.json, model.safetensors and preprocessor_config.json
+
+    Raises:
+        ConfigError: transformers has no model that computes the same; every reason is named
+    """
+    reasons = obstacles(model)
+    if reasons:
+        raise ConfigError(
+            f"transformers' classifiers can't compute what this model computes:\n{listing(reasons)}\nThe model folder "
+            f"itself works in transformers' pipeline with trust_remote_code=True, where ser_tl is installed"
+        )
+    projector, classifier = _folded(model)
+    inner: Any = model.encoder.model
+    config = type(inner.config).from_dict(inner.config.to_dict())
+    config.id2label = dict(enumerate(model.labels))
+    config.label2id = {label: place for place, label in config.id2label.items()}
+    last_alone = len(model.layers) == 1 and _last(model) and getattr(model.encoder, "final_norm", True)
+    config.use_weighted_layer_sum = not last_alone
+    config.classifier_proj_size = projector.out_features
+    built: Any = AutoModelForAudioClassification.from_config(config, dtype=torch.float32)
+    built.projector.load_state_dict(projector.state_dict())
+    built.classifier.load_state_dict(classifier.state_dict())
+    if config.use_weighted_layer_sum:
+        shares = torch.full((model.encoder.num_states,), _LEFT_OUT)
+        shares[model.layers] = model.mix.scores.detach().cpu()
+        built.layer_weights.data.copy_(shares)
+    weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()}
+    if isinstance(model.encoder, Whisper):
+        built.encoder.load_state_dict(weights | {"embed_positions.weight": model.encoder.positions.cpu()})
+        extractor: Any = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
+    else:
+        # Not in the encoder here and of no use there: the embedding of masked frames, and a norm behind the last layer.
+        built.base_model.load_state_dict(weights, strict=False)
+        extractor = Wav2Vec2FeatureExtractor(
+            sampling_rate=SAMPLE_RATE, do_normalize=model.encoder.normalise, return_attention_mask=True
+        )
+    built.save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    return Path(folder)
+
+
+def _last(model: "EmotionModel") -> bool:
+    return max(model.layers) == model.encoder.num_states - 1
+
+
+def _folded(model: "EmotionModel") -> tuple[nn.Linear, nn.Linear]:
+    """Projection and classifier with the statistics in them: W ((h - mean) / deviation) + b is linear in h."""
+    project = model.project if isinstance(model.project, nn.Linear) else None
+    width = model.mix.out_dim
+    matrix = torch.eye(width) if project is None else project.weight
+    projector = _behind(model.standardise_states, matrix, torch.zeros(width) if project is None else project.bias)
+    head: Any = model.head
+    return projector, _behind(model.standardise_embedding, head.weight, head.bias)
+
+
+@torch.no_grad()
+def _behind(statistics: Standardise | None, weight: Tensor, bias: Tensor) -> nn.Linear:
+    """The linear layer that does the standardisation too."""
+    weight, bias = weight.detach().cpu().double(), bias.detach().cpu().double()
+    if statistics is not None:
+        weight = weight / statistics.deviation.cpu().double().flatten()
+        bias = bias - weight @ statistics.mean.cpu().double().flatten()
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias)
+    return layer

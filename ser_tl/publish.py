@@ -1,0 +1,104 @@
+"""What a training pushes to a hub: each best epoch while it runs, and in the end the model with its card.
+
+    Trainer(on_best=[Publisher]) -> Publisher(model, record), in the background -> Publisher.finish(model folder)
+
+Nothing that goes wrong with a hub stops a training: it is told when it happens, noted in push.json, and told again at
+the end with the command that sends what is missing.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ser_tl.card import write_card
+from ser_tl.errors import HubError
+from ser_tl.hub import MAIN, Address, BackgroundPushes, push_folder
+from ser_tl.model import EmotionModel
+from ser_tl.model.folder import write_remote
+
+PUSH_FILE = "push.json"
+"""What became of a training's pushes: repo, branch, commit, url, pushed (the folder), failed."""
+
+
+class Publisher:
+    """Pushes one training's models to one branch.
+
+    Args:
+        repo: the repository's address; @branch may follow
+        folder: of the training; copies lie there until they are pushed
+        fold: of several; gets a branch of its own
+    """
+
+    def __init__(self, repo: str, folder: Path, *, fold: str = "") -> None:
+        address = Address.read(repo)
+        self.repo = address.text
+        self.branch = "-".join(filter(None, (address.revision, fold.replace("/", "-")))) or MAIN
+        self.folder = folder
+        self.pushes: BackgroundPushes | None = None
+
+    @property
+    def address(self) -> str:
+        """Where `EmotionModel.from_pretrained` finds the model."""
+        return self.repo if self.branch == MAIN else f"{self.repo}@{self.branch}"
+
+    def __call__(self, model: EmotionModel, record: dict[str, Any]) -> None:
+        """Queues the best epoch so far.
+
+        Args:
+            model: as it is now
+            record: of the epoch
+        """
+        if self.pushes is None:
+            self.pushes = BackgroundPushes(self.repo, revision=self.branch, scratch=self.folder / "to_push")
+        for failure in self.pushes.news():
+            tqdm.write(f"not pushed, and the training goes on: {failure}")
+        message = f"Best epoch so far: {record['epoch']}, dev UAR {100 * record['dev_uar']:.1f} %"
+        note = f"{message}. The training goes on; the scores of its test speakers come with its end."
+
+        def save(copy: Path) -> None:
+            home = model.home
+            model.save_pretrained(copy)
+            model.home = home
+            write_remote(copy)
+            write_card(copy, repo=self.address, note=note)
+
+        self.pushes.start(save, message)
+
+    def finish(self, model_folder: Path, message: str) -> None:
+        """Waits for what is under way, pushes the finished model and writes push.json. Never raises a HubError.
+
+        Args:
+            model_folder: with the model and its card
+            message: of the commit
+        """
+        failed = [] if self.pushes is None else self.pushes.finish()
+        self.pushes = None
+        outcome: dict[str, Any] = {"repo": self.repo, "branch": self.branch, "commit": None, "url": None}
+        try:
+            done = push_folder(model_folder, self.repo, revision=self.branch, commit_message=message)
+            outcome |= {"commit": done.commit, "url": done.url}
+        except HubError as error:
+            failed = [*failed, f"{message}: {error}"]
+        text = json.dumps(outcome | {"pushed": str(model_folder), "failed": failed}, indent=1, ensure_ascii=False)
+        (self.folder / PUSH_FILE).write_text(f"{text}\n", encoding="utf-8")
+
+
+def told(folder: Path) -> str:
+    """What a reader has to know of the pushes from a folder; empty where there were none.
+
+    Args:
+        folder: of a training, or of a run with several
+    """
+    if not (folder / PUSH_FILE).is_file():
+        return ""
+    known = json.loads((folder / PUSH_FILE).read_text(encoding="utf-8"))
+    if known["commit"] is not None:
+        missing = "".join(f"\nan earlier best epoch wasn't pushed: {failure}" for failure in known["failed"])
+        return f"pushed to {known['url']} as {known['commit'][:7]}{missing}"
+    branch = "" if known["branch"] == MAIN else f" --revision {known['branch']}"
+    return (
+        f"NOT PUSHED. All is safe in {known['pushed']}. When the cause is gone, this sends what is missing:\n"
+        f"    ser-tl push {known['pushed']} {known['repo']}{branch}\n" + "\n".join(known["failed"])
+    )

@@ -1,0 +1,83 @@
+"""What an entry of the feature cache is found by: digests of all that its content depends on, and of nothing else.
+
+    layer_key(model, layer, precision) / clip_keys(windows) -> the entry of one layer and one clip
+
+A state depends on the encoder's blocks up to its own: weights above it may be other ones, or move, and the entry is
+still found, by every fold, head and strategy that leaves the blocks below alone. Nothing is keyed by name.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from ser_tl.data.batching import Utterances
+from ser_tl.data.checks import content_keys
+from ser_tl.encoders import Block
+from ser_tl.model import EmotionModel
+from ser_tl.training.entries import digest
+
+FORMAT = 2
+"""Part of every key: a change of the layout begins a new cache."""
+
+
+def lasting_layers(model: EmotionModel, moving: Sequence[Block]) -> list[int]:
+    """The states that are worth keeping: used ones that stay, and the one from which those above it are made.
+
+    Args:
+        model: which states it uses
+        moving: the encoder's blocks that move at any time
+
+    Returns:
+        Places of states that no moving block has a part in, rising; empty where the encoder's first moves.
+    """
+    weights = {id(weight) for block in moving for weight in block.modules.parameters()}
+
+    def stays(layer: int) -> bool:
+        below = [weight for block in model.encoder.blocks_below(layer) for weight in block.modules.parameters()]
+        return weights.isdisjoint(map(id, below))
+
+    lasting = [layer for layer in range(max(model.layers) + 1) if stays(layer)]
+    return [layer for layer in lasting if layer in model.layers or layer == lasting[-1]]
+
+
+def layer_facts(model: EmotionModel, layer: int, precision: str) -> dict[str, object]:
+    """What a reader of the cache may want to know of a layer's entries, and what sets them apart beside weights."""
+    return {
+        "encoder": model.encoder_name,
+        "family": model.encoder.family,
+        "layers": [layer],
+        "channels": model.encoder.dim,
+        "normalise": model.audio.normalise,
+        "precision": precision,
+    }
+
+
+def layer_keys(model: EmotionModel, layers: Sequence[int], precision: str) -> list[str]:
+    """The keys of an encoder's layers."""
+    encoder = model.encoder
+    tensors = encoder.state_dict(keep_vars=True)
+    digests: dict[str, str] = {}  # each tensor is read once, however many layers are above it
+    keys = []
+    for layer in layers:
+        own = {block.name for block in encoder.blocks_below(layer)}
+        others = [block.modules.state_dict(keep_vars=True) for block in encoder.blocks() if block.name not in own]
+        above = {id(tensor) for held in others for tensor in held.values()}
+        known = {name: value for name, value in layer_facts(model, layer, precision).items() if name != "encoder"}
+        key = hashlib.blake2b(digest_size=16)
+        key.update(json.dumps([FORMAT, known, encoder.config], sort_keys=True, default=str).encode())
+        for name, tensor in sorted(tensors.items()):
+            if id(tensor) not in above:
+                if name not in digests:
+                    digests[name] = digest(tensor.detach().cpu())
+                key.update(f"{name} {digests[name]}".encode())
+        keys.append(key.hexdigest())
+    return keys
+
+
+def clip_keys(windows: Utterances) -> list[str]:
+    """The keys of clips: of the audio's bytes, and of where in them each clip lies."""
+    contents = content_keys(windows.corpus)
+    return [
+        hashlib.blake2b(f"{contents[row]}|{start:.6f}-{end:.6f}".encode(), digest_size=16).hexdigest()
+        for row, start, end in windows.parts
+    ]

@@ -1,0 +1,187 @@
+"""The steps of a training: batches in, moved weights out.
+
+    plan of an epoch -> micro-batches of source (and target) -> Objective -> gradients -> optimizer
+
+Each step's loss is the mean over the utterances of all its micro-batches and processes, so uneven batches weigh no one
+twice. Knows nothing of dev sets, best epochs or reports.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+
+import torch
+from accelerate import Accelerator
+from tqdm.auto import tqdm
+
+from ser_tl.data.batching import Batch, Clips, Plan, plan_batches
+from ser_tl.training.config import TrainConfig
+from ser_tl.training.objective import Objective
+from ser_tl.training.processes import own_batches
+from ser_tl.training.progress import Progress, rate_factor
+from ser_tl.transfer import AlignmentConfig, Rates, Strategy
+from ser_tl.transfer.dann import ramp
+from ser_tl.transfer.strategy import NO_DECAY
+
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "radam": torch.optim.RAdam}
+
+
+class Steps:
+    """The optimizer and what it is fed.
+
+    Args:
+        objective: what is lowered
+        strategy: what moves, and how fast; already prepared
+        config: the schedule and the rest
+        accelerator: whose processes share the work
+        alignment: how the alignment's share of the loss goes; None where there is one domain
+        seed: chooses batches
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        strategy: Strategy,
+        config: TrainConfig,
+        accelerator: Accelerator,
+        *,
+        alignment: AlignmentConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.objective = objective
+        self.strategy = strategy
+        self.config = config
+        self.accelerator = accelerator
+        self.alignment = alignment
+        self.seed = seed
+        rates = Rates(config.learning_rate, config.encoder_learning_rate)
+        groups = strategy.param_groups(objective.model, rates)
+        if objective.alignment is not None and any(True for _ in objective.alignment.parameters()):
+            own = list(objective.alignment.parameters())
+            groups.append({"name": "alignment", "params": own, "lr": rates.head})
+        self._peaks = [group["lr"] for group in groups]
+        self._optimizer = OPTIMIZERS[config.optimizer](groups, weight_decay=config.weight_decay)
+        self.wrap()
+
+    def wrap(self) -> None:
+        """Hands model and optimizer to Accelerate, anew where other parameters move than before.
+
+        DDP waits for the gradients of the parameters that moved when it was made; the optimizer and its state stay.
+        """
+        self.accelerator.free_memory()
+        self.wrapped, self.optimizer = self.accelerator.prepare(self.objective, self._optimizer)
+
+    def run_epoch(
+        self, clips: Clips, unlabelled: Clips | None, progress: Progress, save: Callable[[], None] | None = None
+    ) -> None:
+        """The steps of one epoch, from `progress.step` on.
+
+        Args:
+            clips: the training part
+            unlabelled: the other domain's clips, seen as often as it takes to pair every batch
+            progress: is kept up to date
+            save: called every `TrainConfig.save_every` steps
+        """
+        config, processes = self.config, self.accelerator
+        clips.epoch = progress.epoch
+        plan = plan_batches(
+            clips.seconds,
+            config.batch_seconds,
+            shuffle=(self.seed, progress.epoch),
+            processes=processes.num_processes,
+        )
+        steps = [plan[first : first + config.accumulate] for first in range(0, len(plan), config.accumulate)]
+        left = [micro for step in steps[progress.step :] for micro in step]
+        batches = own_batches(clips, left, processes, config.workers)
+        targets = self._targets(unlabelled, progress.epoch, len(plan), len(left))
+        self.wrapped.train()
+        bar = tqdm(
+            total=len(steps),
+            initial=progress.step,
+            desc=f"epoch {progress.epoch + 1}/{config.epochs}",
+            disable=not processes.is_local_main_process,
+            unit="step",
+        )
+        for number in range(progress.step, len(steps)):
+            begin = time.perf_counter()
+            done = progress.epoch + number / len(steps)
+            self._set_rates(done, progress.scale)
+            members = [clip for micro in steps[number] for batch in micro for clip in batch]
+            loss_sum = self._step(steps[number], len(members), done, batches, targets)
+            progress.step += 1
+            progress.loss_sum += loss_sum
+            progress.utterances += len(members)
+            progress.audio_seconds += sum(clips.seconds[clip] for clip in members)
+            progress.seconds += time.perf_counter() - begin
+            bar.update()
+            bar.set_postfix(_postfix(progress))
+            if save is not None and config.save_every and progress.step % config.save_every == 0:
+                save()
+        bar.close()
+
+    def _step(
+        self,
+        step: Plan,
+        members: int,
+        done: float,
+        batches: Iterator[Batch],
+        targets: Iterator[Batch] | None,
+    ) -> float:
+        """One step of the optimizer; gives the sum of the cross-entropy over all processes."""
+        processes = self.accelerator
+        weight = self._weight(done)
+        loss_sum = torch.zeros((), device=processes.device)
+        for micro in range(len(step)):
+            last = micro == len(step) - 1
+            with nullcontext() if last else processes.no_sync(self.wrapped):
+                target = None if targets is None else next(targets)
+                losses = self.wrapped(next(batches), target, weight)
+                # DDP averages over processes; this undoes it and divides by the step's utterances instead.
+                loss = losses.cross_entropy.sum() * processes.num_processes / members
+                processes.backward(loss + losses.penalty / len(step))
+                loss_sum += losses.cross_entropy.detach().sum() / (1.0 - weight)
+        if self.config.clip:
+            processes.clip_grad_norm_(self.objective.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return float(processes.reduce(loss_sum, "sum"))
+
+    def _set_rates(self, done: float, scale: float) -> None:
+        factor = rate_factor(self.config, done / self.config.epochs, scale)
+        for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * factor * self.strategy.rate_scale(group["name"].removesuffix(NO_DECAY), done)
+
+    def _weight(self, done: float) -> float:
+        """The alignment's share of the loss."""
+        if self.alignment is None:
+            return 0.0
+        ramped = ramp(done / self.config.epochs) if self.alignment.schedule == "ramp" else 1.0
+        return self.alignment.weight * ramped
+
+    def _targets(self, unlabelled: Clips | None, epoch: int, steps: int, left: int) -> Iterator[Batch] | None:
+        """A batch of the other domain for each that is left: all of its clips, in a new order each time around."""
+        if unlabelled is None:
+            return None
+        unlabelled.epoch = epoch
+        plan: Plan = []
+        while len(plan) < steps:
+            plan += plan_batches(
+                unlabelled.seconds,
+                self.config.batch_seconds,
+                shuffle=(self.seed, epoch, len(plan)),
+                processes=self.accelerator.num_processes,
+            )
+        return own_batches(unlabelled, plan[steps - left : steps], self.accelerator, self.config.workers)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The present learning rate of each group."""
+        return {group["name"].removesuffix(NO_DECAY): group["lr"] for group in self.optimizer.param_groups}
+
+
+def _postfix(progress: Progress) -> dict[str, str]:
+    shown = {
+        "loss": f"{progress.loss_sum / progress.utterances:.3f}",
+        "audio_s/s": f"{progress.audio_seconds / progress.seconds:.0f}",
+    }
+    return shown | ({"dev_UAR": f"{100 * progress.history[-1]['dev_uar']:.1f}"} if progress.history else {})

@@ -1,0 +1,102 @@
+"""Each domain's own statistics: measured without labels, for training and for whoever is tested."""
+
+import pytest
+import torch
+
+from ser_tl.data.batching import Utterances, collate
+from ser_tl.errors import ConfigError
+from ser_tl.model import ModelConfig
+from ser_tl.training import Trainer
+from ser_tl.training.domains import fit_domains
+from ser_tl.training.processes import accelerator
+from ser_tl.transfer import Frozen, Full
+from tests.training.samples import tiny_model, tone_split, train_config
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return tone_split(tmp_path_factory.mktemp("tones"))
+
+
+def model_with(statistics):
+    model = tiny_model(dropout=0.0)
+    config = ModelConfig(hidden=16, dropout=0.0, statistics=statistics)
+    return type(model)(model.encoder, model.labels, config=config)
+
+
+def measured(model, corpus):
+    clips = Utterances(corpus, [], model.audio, training=False, domain="speaker")
+    config = train_config()
+    fit_domains(model, [clips], corpus["speaker"], accelerator(config, None), config)
+    return clips
+
+
+def test_each_speakers_states_and_embeddings_have_zero_mean_and_unit_variance(split):
+    model = model_with("speaker").eval()
+    clips = measured(model, split.train)
+    batch = collate([clips[number] for number in range(len(clips))])
+    hidden = model.states(batch)
+    with torch.no_grad():
+        states = model.standardise_states(hidden.states, batch.domains)
+        embedding = model(batch).embedding
+    for speaker in set(split.train["speaker"]):
+        own = torch.tensor([name == speaker for name in batch.domains])
+        frames = states[:, own][:, hidden.mask[own]]
+        assert frames.mean(dim=1).abs().max() < 1e-3
+        spread = hidden.states[:, own][:, hidden.mask[own]].std(dim=1) > 0.02  # not those that hardly vary at all
+        assert (frames.std(dim=1) - 1)[spread].abs().max() < 0.05
+        assert embedding[own].mean(dim=0).abs().max() < 1e-3
+
+
+def test_a_clip_without_a_domain_has_the_training_speechs_statistics(split):
+    model = model_with("speaker").eval()
+    clips = measured(model, split.train)
+    clip = clips[0]
+    with torch.no_grad():
+        known, strange, none = (
+            model(collate([clip._replace(domain=name)])).logits for name in (clip.domain, "nobody", "")
+        )
+    assert torch.equal(strange, none)
+    assert not torch.allclose(known, none)
+
+
+def test_a_test_speaker_is_standardised_by_his_own_clips_and_the_report_says_so(split):
+    trainer = Trainer(model_with("speaker"), Frozen(), train_config(cache=False))
+    trainer.fit(split.train, split.dev)
+    report = trainer.evaluate(split.test)
+    (note,) = report.notes
+    assert note.startswith("Adapted without labels")
+    assert "1 of them with 9 clips on average" in note
+    assert report.facts["statistics"] == "speaker"
+    assert set(split.test["speaker"]) <= trainer.model.standardise_states.domains.keys()
+
+
+def test_too_few_clips_of_a_domain_are_refused_by_name(split):
+    few = split.test.select(range(3))
+    with pytest.raises(ConfigError, match=r"at least 8 utterances of each; there are fewer of speaker_\d \(3\)"):
+        measured(model_with("speaker"), few)
+
+
+def test_statistics_without_standardising_are_refused():
+    with pytest.raises(ConfigError, match=r"model\.standardise is false"):
+        ModelConfig(standardise=False, statistics="corpus")
+
+
+def test_a_training_stopped_in_the_middle_goes_on_the_same(split, tmp_path):
+    class Stopped(Full):
+        calls = 0
+
+        def penalty(self, output, batch):
+            self.calls += 1
+            if self.calls == 10:
+                raise InterruptedError
+
+    def fit(folder, strategy, *, resume=False):
+        trainer = Trainer(model_with("speaker"), strategy, train_config(epochs=2), folder)
+        history = trainer.fit(split.train, split.dev, resume=resume)
+        return [{k: v for k, v in one.items() if "second" not in k} for one in history]
+
+    whole = fit(tmp_path / "whole", Full())
+    with pytest.raises(InterruptedError):
+        fit(tmp_path / "stopped", Stopped())
+    assert fit(tmp_path / "stopped", Full(), resume=True) == whole

@@ -1,0 +1,152 @@
+"""Blocks join from the head down, when they are due, and gently."""
+
+import json
+
+import pytest
+import torch
+
+from ser_tl.errors import ConfigError
+from ser_tl.training import Trainer
+from ser_tl.transfer import Partial, Progressive, Rates, TransferConfig
+from tests.training.samples import tiny_model, tone_split, train_config
+
+BLOCKS = ["front end", "layer 1", "layer 2"]  # of the tiny Whisper
+
+
+def moving(model):
+    return [block.name for block in model.encoder.blocks() if any(p.requires_grad for p in block.modules.parameters())]
+
+
+def past(*uars):
+    return [{"dev_uar": uar} for uar in uars]
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs", "count"), [(1, 0, 0), (1, 1, 1), (1, 3, 3), (1, 9, 3), (2, 3, 1), (2, 4, 2)]
+)
+def test_a_block_joins_every_few_epochs(every, epochs, count):
+    model, strategy = tiny_model(), Progressive(config=TransferConfig(every=every))
+    strategy.prepare(model)
+    assert moving(model) == []
+    strategy.on_epoch_start(model, past(*[0.5] * epochs))
+    assert moving(model) == BLOCKS[len(BLOCKS) - count :]
+
+
+@pytest.mark.parametrize(
+    ("uars", "joins"),
+    [
+        ([0.3, 0.4, 0.5], []),
+        ([0.5, 0.4, 0.4], [3]),  # two epochs without a better one
+        ([0.5, 0.4, 0.6, 0.6, 0.6], [5]),
+        ([0.5, 0.5, 0.5, 0.5, 0.5], [3, 5]),
+    ],
+)
+def test_a_block_joins_when_dev_stalls(uars, joins):
+    strategy = Progressive(config=TransferConfig(join="plateau", every=2))
+    assert strategy.joins(past(*uars)) == joins
+
+
+def test_no_more_blocks_join_than_asked_for():
+    model, strategy = tiny_model(), Progressive(2)
+    strategy.prepare(model)
+    strategy.on_epoch_start(model, past(*[0.5] * 9))
+    assert moving(model) == BLOCKS[1:]
+    with pytest.raises(ConfigError, match=r"--unfreeze 4: the encoder has 3 blocks that reach the head"):
+        Progressive(4).prepare(model)
+
+
+def test_a_block_has_a_warm_up_of_its_own():
+    model, strategy = tiny_model(), Progressive(config=TransferConfig(every=2, join_warmup=1.5))
+    strategy.prepare(model)
+    strategy.on_epoch_start(model, past(0.5, 0.5))
+    assert [strategy.rate_scale("layer 2", done) for done in (2.0, 2.75, 3.5, 9.0)] == [0.0, 0.5, 1.0, 1.0]
+    assert [strategy.rate_scale(name, 2.75) for name in ("layer 1", "front end", "head")] == [0.0, 0.0, 1.0]
+
+
+def test_whether_something_changed_is_told_once():
+    model, strategy = tiny_model(), Progressive()
+    strategy.prepare(model)
+    assert [strategy.on_epoch_start(model, past(*[0.5] * count)) for count in (0, 1, 1, 2)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_rates_fall_from_the_head_down():
+    model, strategy = tiny_model(), Progressive(config=TransferConfig(layer_decay=0.5))
+    strategy.prepare(model)
+    rates = {group["name"]: group["lr"] for group in strategy.param_groups(model, Rates(head=1.0, encoder=0.1))}
+    assert [rates[name] for name in ("head", "layer 2", "layer 1", "front end")] == [1.0, 0.1, 0.05, 0.025]
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return tone_split(tmp_path_factory.mktemp("tones"))
+
+
+class Watched(Progressive):
+    """Keeps what the optimizer's memory of the top block was when the next one joined."""
+
+    def rate_scale(self, group, done):
+        self.scales = {**getattr(self, "scales", {}), (group, int(done)): super().rate_scale(group, done)}
+        return super().rate_scale(group, done)
+
+
+def test_a_training_records_what_moved_and_keeps_the_optimizers_memory(split, monkeypatch):
+    trainer = Trainer(tiny_model(), Watched(), train_config(epochs=4))
+    steps = []
+    made = trainer._steps
+    monkeypatch.setattr(trainer, "_steps", lambda train: steps.append(made(train)) or steps[0])
+    history = trainer.fit(split.train, split.dev)
+    assert [record["moving_blocks"] for record in history] == [BLOCKS[3 - count :] for count in range(4)]
+    counts = [record["trainable_parameters"] for record in history]
+    assert counts == sorted(set(counts))
+    optimizer = steps[0].optimizer
+    done = {name: state["step"] for name, state in _by_block(trainer.model, optimizer).items()}
+    per_epoch = history[0]["steps"]
+    assert done["layer 2"] == pytest.approx(3 * per_epoch, abs=3)  # every step since it joined, none forgotten
+    assert done["layer 1"] == pytest.approx(2 * per_epoch, abs=3)
+
+
+def _by_block(model, optimizer):
+    states = optimizer.optimizer.state
+    return {
+        block.name: states[next(one for one in block.modules.parameters() if one in states)]
+        for block in model.encoder.blocks()
+    }
+
+
+def test_a_training_stopped_in_the_middle_goes_on_the_same(split, tmp_path):
+    class Stopped(Progressive):
+        calls = 0
+
+        def penalty(self, output, batch):
+            self.calls += 1
+            if self.calls == 17:
+                raise InterruptedError
+            return super().penalty(output, batch)
+
+    def fit(folder, strategy, *, resume=False):
+        history = Trainer(tiny_model(), strategy, train_config(), folder).fit(split.train, split.dev, resume=resume)
+        return json.loads(json.dumps([{k: v for k, v in one.items() if "second" not in k} for one in history]))
+
+    whole = fit(tmp_path / "whole", Progressive())
+    with pytest.raises(InterruptedError):
+        fit(tmp_path / "stopped", Stopped())
+    assert fit(tmp_path / "stopped", Progressive(), resume=True) == whole
+
+
+def test_frozen_blocks_stay_bit_for_bit_until_they_join(split):
+    model = tiny_model()
+    before = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}
+    Trainer(model, Progressive(), train_config(epochs=1)).fit(split.train, split.dev)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.encoder.state_dict().items())
+
+
+def test_a_progressive_training_moves_less_than_partial_in_its_first_epochs(split):
+    def count(strategy):
+        return Trainer(tiny_model(), strategy, train_config(epochs=1)).fit(split.train, split.dev)[0]
+
+    assert count(Progressive())["trainable_parameters"] < count(Partial(1))["trainable_parameters"]
