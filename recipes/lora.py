@@ -1,31 +1,25 @@
 """Trains few new weights inside a frozen speech encoder, and saves them apart from it.
 
     accelerate launch recipes/lora.py
-    accelerate launch recipes/lora.py --encoder facebook/wav2vec2-base --adapter.rank 16 --adapter.dora
+    accelerate launch recipes/lora.py --encoder facebook/wav2vec2-base \
+        --transfer.adapter.rank 16 --transfer.adapter.dora
     accelerate launch recipes/lora.py --strategy ia3
 
 Without arguments: LoRA in the bundled wav2vec 2.0 on the bundled EMO-DB, offline. The run's folder has the model, its
 adapters folded in, and beside it the adapter alone: `ser.load_adapter(FOLDER/adapter)` puts it on the encoder again.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import ser_tl as ser
 
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What a training of adapters can be told.
-
-    Args:
-        strategy: lora, low-rank updates of weights, or ia3, scales of what layers put out
-        adapter: which adapters, where, and how fast they learn
-    """
+    """What the recipe can be told; --transfer.adapter.* says which adapters, where, and how fast they learn."""
 
     strategy: str = "lora"
-    adapter: ser.AdapterConfig = field(default_factory=ser.AdapterConfig)
 
 
 def main(options: Options) -> ser.Report:
@@ -33,12 +27,12 @@ def main(options: Options) -> ser.Report:
     corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
     corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
     splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
-    strategy: Any = ser.STRATEGIES[options.strategy]
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(corpus))
-        trainer = ser.Trainer(model, strategy(options.adapter), options.train, folder, seed=options.seed)
+        strategy, on_best = ser.build_strategy(options), ser.publishing(options, folder)
+        trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed, on_best=on_best)
         trainer.fit(split.train, split.dev, resume=options.resume)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)
