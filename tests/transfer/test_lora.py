@@ -251,12 +251,8 @@ def test_preparing_again_keeps_what_was_learned_and_other_adapters_are_refused()
     before = {label: tensor.clone() for label, tensor in model.state_dict().items()}
     Lora(config=with_adapter(learning_rate=3e-4)).prepare(model)
     assert all(torch.equal(tensor, before[label]) for label, tensor in model.state_dict().items())
-    for other in (
-        Lora(config=with_adapter(rank=4)),
-        Lora(config=with_adapter(blocks=1)),
-        Lora(config=with_adapter(dora=True)),
-        IA3(),
-    ):
+    changed = [Lora(config=with_adapter(**options)) for options in ({"rank": 4}, {"blocks": 1}, {"dora": True})]
+    for other in (*changed, IA3()):
         with pytest.raises(ConfigError, match=r"other adapters already .lora in 6 layers.*merge_adapter\(model\)"):
             other.prepare(model)
 
