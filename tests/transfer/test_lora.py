@@ -269,11 +269,11 @@ def test_other_strategies_take_adapters_for_a_part_of_the_encoder():
 @every
 def test_what_was_inserted_can_be_read_back(name, kind):
     model, strategy = build(name), strategies(name, rank=3, alpha=5.0, blocks=1)[kind]
-    wanted = planned(model, strategy.kind, strategy.config)
+    wanted = planned(model, strategy.kind, strategy.adapter)
     assert Adapters.of(model.encoder) is None
     wanted.insert(model.encoder)
     assert Adapters.of(model.encoder) == wanted
-    assert planned(model, strategy.kind, strategy.config) == wanted  # whether adapters are there or not
+    assert planned(model, strategy.kind, strategy.adapter) == wanted  # whether adapters are there or not
 
 
 @pytest.mark.parametrize("name", SINGLE[:-1])
