@@ -13,6 +13,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import (
     Batch,
     Clip,
+    State,
     Utterances,
     by_utterance,
     collate,
@@ -107,6 +108,33 @@ def test_the_share_of_padding_is_counted_by_batch():
 
 def clip(samples, label=0, name="a"):
     return Clip(torch.arange(1.0, samples + 1), label, name)
+
+
+def test_states_are_collated_as_they_are_kept_and_whole_on_the_device():
+    draw = torch.Generator().manual_seed(0)
+
+    def held(frames, kind=torch.float16):
+        return {
+            layer: State(100.0 + torch.rand(1, 3, generator=draw), torch.rand(frames, 3, generator=draw).to(kind))
+            for layer in (4, 1)
+        }
+
+    clips = [Clip(torch.empty(0), 0, name, held(count)) for name, count in (("a", 5), ("b", 2), ("c", 7))]
+    batch = collate(clips)
+    assert (batch.layers, batch.states.shape, batch.states.dtype) == ((1, 4), (2, 3, 7, 3), torch.float16)
+    assert batch.mask.sum(dim=1).tolist() == [5, 2, 7]
+    assert not batch.states[:, ~batch.mask].any()
+    for whole in (batch.to("cpu"), batch.to("cpu").to("cpu")):
+        assert whole.states.dtype == torch.float32
+        assert whole.means is None
+        for row, clip in enumerate(clips):
+            for place, layer in enumerate(batch.layers):
+                state = clip.states[layer]
+                assert torch.equal(whole.states[place, row, batch.mask[row]], state.mean + state.rest)
+    loud = collate([*clips, Clip(torch.empty(0), 0, "d", held(3, torch.float32))])
+    assert loud.states.dtype == torch.float32
+    assert torch.equal(loud.states[:, :3], batch.states.float())
+    assert torch.equal(loud.to("cpu").states, loud.to("cpu").states)
 
 
 def test_collate_pads_with_zeros_behind_each_clip():
