@@ -18,11 +18,14 @@ from ser_tl.evaluation.embeddings import Embeddings
 from ser_tl.model import EmotionModel
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.domains import fit_domains
 from ser_tl.training.processes import accelerator, own_batches
 
 
 def embed(model: EmotionModel, corpus: Dataset, config: TrainConfig | None = None) -> Embeddings:
     """The embedding of each utterance: what the head sees. Every process calls it and gets the whole.
+
+    Where the model standardises clips by their own corpus or speaker, these statistics are measured here.
 
     Args:
         model: the model
@@ -30,7 +33,7 @@ def embed(model: EmotionModel, corpus: Dataset, config: TrainConfig | None = Non
         config: batch size, precision, and whether the encoder's states are kept in the feature cache; they aren't if
             None, since those of a fine-tuned encoder serve once
     """
-    values = collect(model, corpus, lambda batch: model.embed(*model.frames(batch)), config)
+    values = collect(model, corpus, lambda batch: model.embed(*model.frames(batch), batch.domains), config)
     return Embeddings(values, corpus["id"], corpus["emotion"], corpus["speaker"])
 
 
@@ -53,9 +56,13 @@ def collect(
     workers = accelerator(config, None)
     training = model.training
     model.to(workers.device).eval()
-    clips: Clips = Utterances(corpus, model.labels, model.audio, training=False)
+    statistics = model.config.statistics
+    domain = None if statistics == "training" else statistics
+    clips: Clips = Utterances(corpus, model.labels, model.audio, training=False, domain=domain)
     if config.cache:
         clips = FeatureCache(gib=config.cache_gib).fill(clips, model, model.layers, workers, config)
+    if domain is not None:
+        fit_domains(model, [clips], corpus[domain], workers, config)
     plan = plan_batches(clips.seconds, config.batch_seconds, processes=workers.num_processes)
     found: list[tuple[str, np.ndarray]] = []
     for batch in own_batches(clips, plan, workers, config.workers):

@@ -9,11 +9,12 @@ import torch
 from matplotlib.image import imread
 
 from ser_tl.analysis import embed, inspect, layer_scores, travelled
+from ser_tl.data.audio import decode
 from ser_tl.data.batching import Clip, collate
 from ser_tl.errors import AudioError, ConfigError
-from ser_tl.model.prediction import _waveform
+from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import TrainConfig
-from tests.training.samples import tiny_model, tone_corpus
+from tests.training.samples import TONES, tiny_model, tone_corpus
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_embeddings_are_what_the_head_sees_in_the_order_of_the_corpus(corpus, mo
     assert (found.ids, found.emotions, found.speakers) == tuple(
         turned[name][:] for name in ("id", "emotion", "speaker")
     )
-    clip = Clip(torch.from_numpy(_waveform(turned[4]["audio"]["path"])), 0, "")
+    clip = Clip(torch.from_numpy(decode(turned[4]["audio"]["path"])), 0, "")
     alone = model.eval()(collate([clip])).embedding[0].numpy()
     assert np.abs(found.values[4] - alone).max() < 1e-4
 
@@ -43,6 +44,13 @@ def test_the_cache_changes_no_embedding(corpus, model):
     with_cache = embed(model, corpus, TrainConfig(cache=True))
     assert np.abs(with_cache.values - embed(model, corpus).values).max() < 0.05  # states are kept in half precision
     assert with_cache.values.std() > 0.05
+
+
+def test_a_model_with_statistics_of_each_corpus_measures_them(corpus):
+    own = EmotionModel(tiny_model().encoder, list(TONES), pooling="mean", config=ModelConfig(statistics="corpus"))
+    values = embed(own, corpus).values
+    assert np.abs(values.mean(axis=0)).max() < 1e-3
+    assert np.abs(values.std(axis=0) - 1).max() < 0.01
 
 
 def test_layers_are_scored_by_probes_that_never_heard_the_speaker(corpus, model):

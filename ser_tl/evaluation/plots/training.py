@@ -101,7 +101,7 @@ def unfreezing_picture(
     ]
     _grid(grid, np.array(rates, dtype=float).T.reshape(len(names), len(epochs)), epochs)
     grid.set_yticks(range(len(names)), names, parse_math=False, fontsize=8)
-    grid.set_ylabel("block, input side at the bottom", fontsize=9)
+    grid.set_ylabel("block, input\nat the bottom", fontsize=9)
     parameters = [record.get("trainable_parameters") for record in history]
     _line(total, epochs, [None if value is None else value / 1e6 for value in parameters], "moving", DEV)
     total.set(xlabel="epoch", ylabel="moving\nparameters\nin millions", ylim=(0, None))
@@ -119,7 +119,7 @@ def _grid(axes: "Axes", rates: np.ndarray, epochs: Sequence[int]) -> None:
     edges = np.arange(-0.5, len(rates) + 0.5), np.array([epochs[0] - 0.5, *(epoch + 0.5 for epoch in epochs)])
     cells = np.ma.masked_invalid(rates)
     if by_rate:
-        cells = np.ma.masked_less_equal(cells, 0)
+        cells = np.ma.maximum(cells, known.min())  # a rate that a schedule has brought to zero isn't frozen
         norm = LogNorm(known.min(), known.max())
         drawn = axes.pcolormesh(edges[1], edges[0], cells, norm=norm, cmap="viridis", edgecolors="white", linewidth=1)
         axes.figure.colorbar(drawn, ax=axes, label="learning rate")
@@ -148,7 +148,7 @@ def travel_picture(distances: Mapping[str, float] | Mapping[str, Mapping[str, fl
     axes = figure.add_subplot()
     thickness = 0.8 / len(trainings)
     for number, ((name, own), shade) in enumerate(zip(trainings.items(), colours(len(trainings)), strict=True)):
-        places = np.arange(len(blocks)) + (number - (len(trainings) - 1) / 2) * thickness
+        places = np.arange(len(blocks)) + ((len(trainings) - 1) / 2 - number) * thickness  # the first on top
         lengths = [100 * own.get(block, np.nan) for block in blocks]
         axes.barh(places, lengths, height=thickness, color=shade, label=name or "_")
         for place, length in zip(places, lengths, strict=True):
@@ -158,7 +158,7 @@ def travel_picture(distances: Mapping[str, float] | Mapping[str, Mapping[str, fl
                 )
     axes.set_yticks(range(len(blocks)), blocks, parse_math=False, fontsize=8)
     axes.set(xlabel="distance travelled, % of the weights' own L2 norm", ylabel="block, input side at the bottom")
-    axes.margins(x=0.1)
+    axes.margins(x=0.1, y=0.02)
     plain(axes, grid="x")
     legend(axes)
     write(figure, path)
