@@ -55,7 +55,8 @@ def collect(
     model.to(workers.device).eval()
     clips: Clips = Utterances(corpus, model.labels, model.audio, training=False)
     if config.cache:
-        clips = FeatureCache(gib=config.cache_gib).fill(clips, model, model.layers, workers, config)
+        cache, name = FeatureCache(gib=config.cache_gib), model.encoder_name
+        clips = cache.fill(clips, model.encoder, model.layers, workers, config, name=name)
     plan = plan_batches(clips.seconds, config.batch_seconds, processes=workers.num_processes)
     found: list[tuple[str, np.ndarray]] = []
     for batch in own_batches(clips, plan, workers, config.workers):

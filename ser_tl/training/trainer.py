@@ -199,7 +199,10 @@ class Trainer:
         domain = None if statistics == "training" else statistics
         clips = Utterances(corpus, labels, self.model.audio, training=training, seed=self.seed, domain=domain)
         layers = lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
-        return self.cache.fill(clips, self.model, layers, self.accelerator, self.config) if layers else clips
+        if not layers:
+            return clips
+        encoder, name = self.model.encoder, self.model.encoder_name
+        return self.cache.fill(clips, encoder, layers, self.accelerator, self.config, name=name)
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
         predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)

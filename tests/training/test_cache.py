@@ -43,9 +43,9 @@ def clips_of(corpus, model, *, training=False) -> Utterances:
 
 
 def fill(store, clips, model, config=CONFIG, layers=None):
-    return store.fill(
-        clips, model, sorted(model.layers) if layers is None else layers, accelerator(config, None), config
-    )
+    layers = sorted(model.layers) if layers is None else layers
+    name = model.encoder_name
+    return store.fill(clips, model.encoder, layers, accelerator(config, None), config, name=name)
 
 
 def value(state: State):
