@@ -6,7 +6,8 @@
 
 Without arguments: from the women of the bundled EMO-DB to its men, by multi-kernel MMD. No label of the target is read
 before the report. --alignment.method none is the control; --model.statistics corpus or speaker takes each domain's, or
-each speaker's, own mean and deviation out, with any alignment or none.
+each speaker's, own mean and deviation out, and --train.refit self-training lets the classifier go on learning from what
+it hears in the target, both with any alignment or none.
 """
 
 from dataclasses import dataclass, field
@@ -49,8 +50,7 @@ def main(options: Options) -> ser.Report:
             seed=options.seed,
             on_best=ser.publishing(options, folder),
         )
-        aligned = options.alignment.method != "none"
-        trainer.fit(split.train, split.dev, split.test if aligned else None, resume=options.resume)
+        trainer.fit(split.train, split.dev, unlabelled=split.test, resume=options.resume)
         title = f"{options.encoder} ({options.alignment.method}), {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=[*notes, *skipped, *also_skipped])
         return ser.finish(trainer, report, folder)

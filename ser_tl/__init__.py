@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from ser_tl.run import start_run as start_run
     from ser_tl.training import Trainer as Trainer
     from ser_tl.training import seed_everything as seed_everything
+    from ser_tl.transfer import load_adapter as load_adapter
+    from ser_tl.transfer import merge_adapter as merge_adapter
+    from ser_tl.transfer import save_adapter as save_adapter
 
 _HOMES = {
     "Comparison": "ser_tl.evaluation",
@@ -65,15 +68,18 @@ _HOMES = {
     "finish_comparison": "ser_tl.run",
     "inspect": "ser_tl.analysis",
     "layer_scores": "ser_tl.analysis",
+    "load_adapter": "ser_tl.transfer",
     "load_corpus": "ser_tl.corpora",
     "load_encoder": "ser_tl.encoders",
     "make_splits": "ser_tl.data.splits",
+    "merge_adapter": "ser_tl.transfer",
     "plots": "ser_tl.evaluation",
     "publishing": "ser_tl.run",
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
     "run_main": "ser_tl.options",
     "run_splits": "ser_tl.run",
+    "save_adapter": "ser_tl.transfer",
     "seed_everything": "ser_tl.training",
     "start_run": "ser_tl.run",
     "travelled": "ser_tl.analysis",

@@ -7,17 +7,18 @@ the end with the command that sends what is missing.
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from ser_tl.card import write_card
-from ser_tl.errors import HubError
 from ser_tl.hub import MAIN, Address, BackgroundPushes, push_folder
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
 
+SCRATCH = "to_push"
 PUSH_FILE = "push.json"
 """What became of a training's pushes: repo, branch, commit, url, pushed (the folder), failed."""
 
@@ -51,7 +52,7 @@ class Publisher:
             record: of the epoch
         """
         if self.pushes is None:
-            self.pushes = BackgroundPushes(self.repo, revision=self.branch, scratch=self.folder / "to_push")
+            self.pushes = BackgroundPushes(self.repo, revision=self.branch, scratch=self.folder / SCRATCH)
         for failure in self.pushes.news():
             tqdm.write(f"not pushed, and the training goes on: {failure}")
         message = f"Best epoch so far: {record['epoch']}, dev UAR {100 * record['dev_uar']:.1f} %"
@@ -67,7 +68,7 @@ class Publisher:
         self.pushes.start(save, message)
 
     def finish(self, model_folder: Path, message: str) -> None:
-        """Waits for what is under way, pushes the finished model and writes push.json. Never raises a HubError.
+        """Waits for what is under way, pushes the finished model and writes push.json.
 
         Args:
             model_folder: with the model and its card
@@ -75,11 +76,12 @@ class Publisher:
         """
         failed = [] if self.pushes is None else self.pushes.finish()
         self.pushes = None
+        shutil.rmtree(self.folder / SCRATCH, ignore_errors=True)  # of a training that was killed and resumed
         outcome: dict[str, Any] = {"repo": self.repo, "branch": self.branch, "commit": None, "url": None}
         try:
             done = push_folder(model_folder, self.repo, revision=self.branch, commit_message=message)
             outcome |= {"commit": done.commit, "url": done.url}
-        except HubError as error:
+        except Exception as error:  # whatever it is, a training that has ended must not be lost to it
             failed = [*failed, f"{message}: {error}"]
         text = json.dumps(outcome | {"pushed": str(model_folder), "failed": failed}, indent=1, ensure_ascii=False)
         (self.folder / PUSH_FILE).write_text(f"{text}\n", encoding="utf-8")

@@ -207,7 +207,9 @@ def _run_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """The run that a training's folder belongs to, and its options; none for a training outside of a run."""
     for place in [folder, *folder.parents][:3]:  # a fold's folder may lie in a compared system's
         if (place / CONFIG_FILE).is_file():
-            return place, yaml.safe_load((place / CONFIG_FILE).read_text(encoding="utf-8"))
+            known = yaml.safe_load((place / CONFIG_FILE).read_text(encoding="utf-8"))
+            if isinstance(known, dict) and "push_to_hub" in known:  # else another program's
+                return place, known
     return None, {}
 
 

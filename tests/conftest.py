@@ -6,11 +6,35 @@ Tiny tensors on two threads are ten times slower than on one where the cores are
 import os
 import tempfile
 
+import pytest
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub is imported: nothing here may need a network
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the programs that tests start
 
 _cache = tempfile.TemporaryDirectory(prefix="ser_tl_cache_")  # the user's own stays as it is
 os.environ["SER_TL_CACHE"] = _cache.name
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A running hub on this machine (tests/hub/server.py), and huggingface_hub's own client logged in to it.
+
+    The client reads these values when a call is made, so that setting them works.
+    """
+    from huggingface_hub import constants
+
+    from tests.hub.server import TOKEN, Hub
+
+    with Hub() as running:
+        url = running.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", running.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no_token"))
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield running
 
 
 def pytest_unconfigure():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ser_tl.errors import ConfigError
+from ser_tl.model import EmotionModel
 from tests.training.samples import tone_corpus
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "compare_encoders.py"
@@ -60,6 +61,15 @@ def test_a_grid_is_trained_with_every_seed_and_has_a_page(recipe, options, tmp_p
             == seed
         )
     assert "data:image/png" in (tmp_path / "run" / "comparison.html").read_text()
+
+
+def test_each_system_is_pushed_to_a_branch_of_its_own(recipe, options, tmp_path):
+    (tmp_path / "teamhub").mkdir()
+    repo = f"file://{tmp_path}/teamhub/team/tones"
+    systems = {"pooled": {"encoder": "mfcc"}, "other": {"encoder": "prosody"}}
+    recipe.main(options.changed({"systems": systems, "output": str(tmp_path / "run"), "push_to_hub": repo}))
+    families = [EmotionModel.from_pretrained(repo, revision=number).encoder.family for number in ("01", "02")]
+    assert families == ["mfcc", "prosody"]
 
 
 def test_a_resumed_comparison_keeps_what_is_finished(recipe, options, tmp_path):

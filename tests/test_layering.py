@@ -19,8 +19,10 @@ LAYERS: list[tuple[str, str]] = [
     ("registry assets", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
     ("heads", ""),
+    ("discriminant", ""),
+    ("self_training", ""),
     (
-        "corpora encoders networks fusion pooling discriminant losses evaluation hub",
+        "corpora encoders networks fusion pooling losses evaluation hub",
         "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
     ("card", ""),

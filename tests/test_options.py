@@ -140,6 +140,7 @@ CHANGED = Options(
     folds=Path("folds.csv"),
     seed=5,
     output=Path("runs/zweiter Lauf, größer"),
+    push_to_hub="file:///teamhub/mine/tones@trial",
     resume=True,
     pretrained=False,
     skip_unreadable=True,

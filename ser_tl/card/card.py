@@ -77,7 +77,7 @@ def _score(known: Known) -> list[str]:
     report = known.report
     if report is None:
         return ["## Score", "None: this model comes without an evaluation. Don't rely on it before it has had one."]
-    said = [_PROTOCOLS.get(known.protocol, known.protocol)] if known.protocol else []
+    said = [f"protocol {known.protocol} ({_PROTOCOLS[known.protocol]})"] if known.protocol in _PROTOCOLS else []
     if report.facts.get("speaker_independent") is False:
         said.append("**speakers tested on were trained on as well**")
     else:
@@ -119,7 +119,7 @@ def _model(known: Known) -> list[str]:
     for name in ("strategy", "unfreeze", "pretrained"):
         value = facts.get(name, options.get(name))
         if value is not None:
-            rows.append([name, str(value)])
+            rows.append([name, value if isinstance(value, str) else json.dumps(value)])
     if "parameters" in facts:
         moving = facts.get("trainable_parameters")
         rows.append(["parameters", f"{facts['parameters']:,}, of which {moving:,} moved"])

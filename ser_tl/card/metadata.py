@@ -34,7 +34,7 @@ def metadata(known: Known) -> ModelCardData:
         tags=["speech-emotion-recognition", "emotion", *(["non-commercial"] if restricted else [])],
         base_model=bases or None,
         metrics=sorted({result.metric_type for result in results}) or None,
-        model_name=known.title,
+        model_name=known.title if results else None,
         eval_results=results or None,
     )
 

@@ -12,14 +12,14 @@ from html import escape
 from typing import IO, TYPE_CHECKING
 
 from ser_tl.evaluation.comparison_text import Cells, pair_cells, reading, row_cells
-from ser_tl.evaluation.plots.canvas import DPI
 from ser_tl.evaluation.plots.comparison import comparison_picture, cost_picture
 from ser_tl.evaluation.plots.report import confusions_picture
 
 if TYPE_CHECKING:
     from ser_tl.evaluation.comparison import Comparison
 
-_CSS_DPI = 96  # what a browser takes an inch for
+_CSS_INCH = 96  # pixels, whatever the screen
+_METRE = 39.37  # inches
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
@@ -76,7 +76,8 @@ def _picture(words: str, draw: Callable[[IO[bytes]], None]) -> str:
     held = io.BytesIO()
     draw(held)
     data = held.getvalue()
-    width = round(int.from_bytes(data[16:20]) * _CSS_DPI / DPI)  # of a PNG's header; as many inches as it was drawn
+    place = data.index(b"pHYs") + 4  # the chunk with the pixels a metre: shown are as many inches as were drawn
+    width = round(int.from_bytes(data[16:20]) / int.from_bytes(data[place : place + 4]) * _METRE * _CSS_INCH)
     return f'<p><img alt="{escape(words)}" width="{width}" src="data:image/png;base64,{b64encode(data).decode()}"></p>'
 
 

@@ -143,7 +143,7 @@ def carry_over(source: Path | None, folder: Path) -> bool:
     Returns:
         Whether that is the case, and a card was there.
     """
-    if source is None or any(not _same(source / name, folder / name) for name in (CONFIG_FILE, WEIGHTS_FILE)):
+    if source is None or not _same_model(source, folder):
         return False
     for path in source.iterdir():
         if path.is_file() and not (folder / path.name).exists():
@@ -151,8 +151,13 @@ def carry_over(source: Path | None, folder: Path) -> bool:
     return (folder / "README.md").is_file()
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.is_file() and filecmp.cmp(one, other, shallow=False)
+def _same_model(one: Path, other: Path) -> bool:
+    weights = [folder / WEIGHTS_FILE for folder in (one, other)]
+    if not all(path.is_file() for path in weights) or not filecmp.cmp(*weights, shallow=False):
+        return False
+    configs = [read_config(folder) for folder in (one, other)]
+    # Not the encoder's: transformers fills in values of its own when it reads one.
+    return all(configs[0][key] == configs[1][key] for key in ("labels", "audio", "pooling", "model", "known_speakers"))
 
 
 def read_config(folder: Path, layout: Layout = MODEL) -> dict[str, Any]:

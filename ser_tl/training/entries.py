@@ -7,17 +7,16 @@ channels of transformers move by a hundredth of their mean, and plain float16 wo
 not there; its digests tell later damage. Knows nothing of keys, folders or encoders.
 """
 
-import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor
 
 from ser_tl.data.batching import State
+from ser_tl.encoders.fingerprint import digest
 from ser_tl.errors import CacheError
 
 
@@ -65,9 +64,3 @@ def touch(path: Path) -> bool:
         os.utime(path)
         return True
     return False
-
-
-def digest(tensor: Tensor) -> str:
-    """The BLAKE2 digest of a tensor's values, which lie on the CPU."""
-    content = tensor.contiguous().view(-1).view(torch.uint8).numpy()
-    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from ser_tl.data.batching import Utterances
 from ser_tl.data.checks import content_keys
 from ser_tl.encoders import Block, Encoder
+from ser_tl.encoders.fingerprint import digest
 from ser_tl.model import EmotionModel
-from ser_tl.training.entries import digest
 
 FORMAT = 2
 """Part of every key: a change of the layout begins a new cache."""
@@ -73,7 +73,7 @@ def layer_keys(encoder: Encoder, layers: Sequence[int], normalise: str, precisio
         for name, tensor in sorted(tensors.items()):
             if id(tensor) not in above:
                 if name not in digests:
-                    digests[name] = digest(tensor.detach().cpu())
+                    digests[name] = digest(tensor)
                 key.update(f"{name} {digests[name]}".encode())
         keys.append(key.hexdigest())
     return keys

@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from ser_tl.data.batching import Clips, plan_batches
 from ser_tl.discriminant import fit_discriminant
 from ser_tl.model import EmotionModel
+from ser_tl.self_training import fit_self_trained
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.processes import own_batches
 
@@ -25,6 +26,7 @@ def refit_discriminant(
     model: EmotionModel,
     parts: Sequence[Clips],
     speaker_of: dict[str, str],
+    unlabelled: Clips | None,
     accelerator: Accelerator,
     config: TrainConfig,
 ) -> dict[str, float]:
@@ -34,6 +36,7 @@ def refit_discriminant(
         model: with the weights of the best epoch
         parts: the clips of train and of dev, as they are in evaluation
         speaker_of: utterance id to speaker
+        unlabelled: clips of another domain to train itself on; None for none
         accelerator: whose processes share the work
         config: batch size and workers
 
@@ -43,6 +46,24 @@ def refit_discriminant(
     Raises:
         ConfigError: too few speakers to hold one out
     """
+    found = _embedded(model, parts, accelerator, config)
+    embedding = torch.from_numpy(np.stack([row for _, _, row in found]))
+    labels = torch.tensor([label for _, label, _ in found])
+    speakers = [speaker_of[name] for name, _, _ in found]
+    if unlabelled is None:
+        fit = fit_discriminant(embedding, labels, speakers, len(model.labels))
+    else:
+        heard = [row for _, _, row in _embedded(model, [unlabelled], accelerator, config)]
+        target = torch.from_numpy(np.stack(heard))
+        fit = fit_self_trained(embedding, labels, speakers, target, len(model.labels))
+    model.replace_head(fit.discriminant)
+    return {"shrinkage": fit.shrinkage, "temperature": fit.temperature, "held_out_uar": fit.uar}
+
+
+def _embedded(
+    model: EmotionModel, parts: Sequence[Clips], accelerator: Accelerator, config: TrainConfig
+) -> list[tuple[str, int, np.ndarray]]:
+    """Id, label and embedding of each clip, in one order, whatever the number of processes."""
     model.eval()
     found: list[tuple[str, int, np.ndarray]] = []
     for clips in parts:
@@ -51,10 +72,4 @@ def refit_discriminant(
             with accelerator.autocast():
                 embedding = model.embed(*model.frames(batch), batch.domains).float().cpu().numpy()
             found += zip(batch.ids, batch.labels.tolist(), embedding, strict=True)
-    found = sorted(gather_object(found), key=lambda row: row[0])  # in one order, whatever the number of processes
-    embedding = torch.from_numpy(np.stack([row for _, _, row in found]))
-    labels = torch.tensor([label for _, label, _ in found])
-    speakers = [speaker_of[name] for name, _, _ in found]
-    fit = fit_discriminant(embedding, labels, speakers, len(model.labels))
-    model.replace_head(fit.discriminant)
-    return {"shrinkage": fit.shrinkage, "temperature": fit.temperature, "held_out_uar": fit.uar}
+    return sorted(gather_object(found), key=lambda row: row[0])

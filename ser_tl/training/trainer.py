@@ -103,7 +103,8 @@ class Trainer:
         Args:
             train: what is learned from
             dev: what the epoch is chosen on; other speakers than train's
-            unlabelled: clips of the domain that embeddings are aligned with; their emotions are never looked at
+            unlabelled: clips of the domain that embeddings are aligned with, or that the refit trains itself on; their
+                emotions are never looked at
             resume: go on from the newest training state in the folder, if there is one
 
         Returns:
@@ -121,7 +122,8 @@ class Trainer:
         self.strategy.prepare(self.model)
         steps = self._steps(train)
         clips, dev_clips = self._clips(train, training=True), self._clips(dev)
-        target = None if unlabelled is None else self._clips(unlabelled, training=True, labelled=False)
+        aligned = unlabelled is not None and self.alignment.method != "none"
+        target = self._clips(unlabelled, training=True, labelled=False) if aligned else None
         # In evaluation's windows: what statistics are measured on.
         parts = [(train, self._clips(train))]
         parts += [] if unlabelled is None else [(unlabelled, self._clips(unlabelled, labelled=False))]
@@ -153,11 +155,12 @@ class Trainer:
         if best is None:
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
         self.model.load_state_dict(best)
-        if self.config.refit == "discriminant":
-            self._fit_domains(parts[0], (dev, dev_clips))
+        if self.config.refit != "none":
+            self._fit_domains(*parts, (dev, dev_clips))
             speaker_of = dict(zip([*train["id"], *dev["id"]], [*train["speaker"], *dev["speaker"]], strict=True))
+            heard = parts[1][1] if self.config.refit == "self-training" else None
             self.refit = refit_discriminant(
-                self.model, [parts[0][1], dev_clips], speaker_of, self.accelerator, self.config
+                self.model, [parts[0][1], dev_clips], speaker_of, heard, self.accelerator, self.config
             )
         if self.tracked:
             for tracker in self.accelerator.trackers:  # not end_training: it ends the process group too
@@ -280,10 +283,13 @@ class Trainer:
                 raise ConfigError(
                     f"{len(corpus)} {name} utterances can't feed {self.accelerator.num_processes} processes"
                 )
-        if unlabelled is None and self.alignment.method != "none":
+        wanting = [f"alignment.method is {self.alignment.method}"] if self.alignment.method != "none" else []
+        wanting += ["train.refit is self-training"] if self.config.refit == "self-training" else []
+        if unlabelled is None and wanting:
             raise ConfigError(
-                f"alignment.method is {self.alignment.method}, but there are no unlabelled clips to align with: pass "
-                f"fit(..., unlabelled=...), or choose --alignment.method none"
+                f"{wanting[0]}, but there are no unlabelled clips of another domain: recipes/mmd_alignment.py has a "
+                f"--target, in Python it is fit(..., unlabelled=...); --alignment.method none and --train.refit "
+                f"discriminant do without"
             )
 
     @property

@@ -1,6 +1,10 @@
 """Transfer: which weights move during fine-tuning and how fast, and what draws a second domain near."""
 
 from ser_tl.transfer.adapter_config import AdapterConfig as AdapterConfig
+from ser_tl.transfer.adapters import load_adapter as load_adapter
+from ser_tl.transfer.adapters import load_adapters as load_adapters
+from ser_tl.transfer.adapters import merge_adapter as merge_adapter
+from ser_tl.transfer.adapters import save_adapter as save_adapter
 from ser_tl.transfer.alignment import ALIGNMENTS as ALIGNMENTS
 from ser_tl.transfer.alignment import Alignment as Alignment
 from ser_tl.transfer.alignment import Domain as Domain

@@ -149,6 +149,21 @@ def test_the_last_state_is_after_the_final_norm_where_transformers_leaves_it_out
     torch.testing.assert_close(states[-1], encoder.model.encoder.layer_norm(unfinished), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", SPEECH_SSL)
+@torch.no_grad()
+def test_without_the_final_norm_all_states_are_those_that_transformers_sums(name):
+    model = checkpoint(name)
+    bare = SpeechSSL(checkpoint(name), normalise=False, final_norm=False).eval()
+    one = clip(8000)
+    states = bare(*padded([one])).states
+    for mine, theirs in zip(states, model(one[None], output_hidden_states=True).hidden_states, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
+    again = SpeechSSL.from_config(bare.config)
+    assert again.state_dict().keys() == bare.state_dict().keys()
+    again.load_state_dict(bare.state_dict())
+    assert torch.equal(again.eval()(*padded([one])).states, states)
+
+
 def test_each_clip_is_normalised_as_the_feature_extractor_does_it_alone():
     clips = [clip(1), clip(2), clip(17) + 0.3, 30 * clip(5000, seed=3), 1e-3 * clip(8000, seed=4)]
     waveform = unit_variance(*padded(clips, behind=5.0))

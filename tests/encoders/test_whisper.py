@@ -7,7 +7,7 @@ from transformers import WhisperFeatureExtractor
 from ser_tl.assets import asset
 from ser_tl.data.audio import decode
 from ser_tl.data.batching import Batch
-from ser_tl.encoders import Encoder, load_encoder
+from ser_tl.encoders import Encoder, Whisper, load_encoder
 from ser_tl.errors import EncoderError
 from ser_tl.model import EmotionModel
 
@@ -83,6 +83,22 @@ def test_a_clip_over_thirty_seconds_is_refused_with_the_way_out():
         assert encoder(*padded([clip(16_000)])).mask.shape == (1, 50)
     with pytest.raises(EncoderError, match=r"a clip of 1.0 s is longer than Whisper's 1 s: lower audio.max_seconds"):
         encoder(*padded([clip(16_001), clip(8000)]))
+
+
+@torch.no_grad()
+def test_a_full_window_has_the_states_of_transformers_thirty_seconds_alone_and_padded():
+    encoder, clips = tiny("whisper"), [clip(8000), clip(20_001, seed=1)]
+    encoder.full_window = True
+    states, mask = encoder(*padded(clips, behind=0.1))
+    assert mask.shape == (2, 1500)
+    assert mask.all()
+    extract, whole = WhisperFeatureExtractor(), checkpoint("whisper").get_encoder()
+    for row, one in enumerate(clips):
+        mel = extract(one.numpy(), sampling_rate=16_000, return_tensors="pt").input_features
+        for mine, theirs in zip(states, whole(mel, output_hidden_states=True).hidden_states, strict=True):
+            torch.testing.assert_close(mine[row], theirs[0], atol=1e-4, rtol=1e-4)
+    assert Whisper.from_config(encoder.config).full_window
+    assert not Whisper.from_config(tiny("whisper").config).full_window
 
 
 @torch.no_grad()

@@ -57,6 +57,7 @@ def test_nothing_is_fetched_and_nothing_runs(alone):
 
 def test_pictures_are_whole(alone):
     pictures = [own["src"] for tag, own in alone[1].tags if tag == "img"]
+    assert [own["width"] for tag, own in alone[1].tags if tag == "img"][:2] == ["720", "1008"]  # 7.5 and 10.5 inches
     assert len(pictures) == 3
     for picture in pictures:
         data = base64.b64decode(picture.partition("base64,")[2], validate=True)

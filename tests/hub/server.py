@@ -14,6 +14,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 TOKEN = "hf_" + "owner" * 7
 READER = "hf_" + "reads" * 7  # may read everything and write nothing
 
@@ -121,7 +123,14 @@ class Handler(BaseHTTPRequestHandler):
         self.reply({"url": f"{self.hub.url}/{name}"}, 409 if known else 200)
 
     def validate(self) -> None:
-        self.reply({"errors": [], "warnings": []})
+        """What the real one checks first: YAML between two rules, with fields of the right kinds."""
+        _, head, _ = json.loads(self.body)["content"].split("---\n", 2)
+        data = yaml.safe_load(head)
+        kinds = {"license": str, "pipeline_tag": str, "library_name": str, "tags": list, "model-index": list}
+        wrong = [name for name, kind in kinds.items() if name in data and not isinstance(data[name], kind)]
+        wrong += [code for code in data.get("language", []) if not re.fullmatch("[a-z]{2,3}", code)]
+        errors = [{"message": f"bad metadata: {name}"} for name in wrong]
+        self.reply({"errors": errors, "warnings": []}, 400 if errors else 200)
 
     def preupload(self, id: str, revision: str) -> None:
         held, answers = self.hub.files(id, revision), []

@@ -95,7 +95,7 @@ def test_a_ramp_begins_at_nothing_and_ends_at_the_weight(split):
 
 
 def test_an_alignment_without_a_target_says_what_is_missing(split):
-    with pytest.raises(ConfigError, match=r"no unlabelled clips to align with.*--alignment.method none"):
+    with pytest.raises(ConfigError, match=r"no unlabelled clips of another domain.*--alignment.method none"):
         fit(split, None)
 
 

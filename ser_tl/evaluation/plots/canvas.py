@@ -23,6 +23,7 @@ Target: TypeAlias = "str | Path | IO[bytes]"
 TRAIN, DEV, OTHER, BEST = "#7f7f7f", "#1f5fa8", "#d98212", "#2a8f4b"
 MARKERS = "os^Dv<>P*X"
 DPI = 150
+COARSE = 100  # of pictures with many panels, so that they stay below 150 kB
 _TOLD_APART = 10  # colours that the eye can still name
 
 
@@ -39,13 +40,19 @@ def canvas(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
 
 
-def write(figure: "Figure", target: Target) -> None:
-    """Writes a figure, its folder made where it isn't there."""
+def write(figure: "Figure", target: Target, *, dpi: int = DPI) -> None:
+    """Writes a figure, its folder made where it isn't there.
+
+    Args:
+        figure: what is written
+        target: where to
+        dpi: pixels an inch; fewer for large pictures of large things
+    """
     if isinstance(target, str | Path):
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=DPI)
+        figure.savefig(target, dpi=dpi)
     else:
-        figure.savefig(target, dpi=DPI, format="png", metadata={"Software": None})
+        figure.savefig(target, dpi=dpi, format="png", metadata={"Software": None})
 
 
 def colours(count: int) -> list[Any]:
@@ -75,7 +82,13 @@ def legend(axes: "Axes", *, rows: int = 13, title: str | None = None) -> None:
     if names:
         columns = math.ceil(len(names) / rows)
         made = axes.legend(
-            frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), ncols=columns, title=title
+            frameon=False,
+            fontsize=8,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            ncols=columns,
+            title=title,
+            title_fontsize=9,
         )
         for text in made.get_texts():
             text.set_parse_math(False)

@@ -10,8 +10,6 @@ from ser_tl.evaluation.plots.canvas import BEST, DEV, Target, canvas, legend, ma
 from ser_tl.evaluation.text import percent
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from ser_tl.evaluation.comparison import Comparison
 
 
@@ -48,6 +46,8 @@ def cost_picture(comparison: "Comparison", path: Target) -> None:
         comparison: what to draw; a system whose cost isn't known, or is zero, is left out of that panel
         path: the file to write
     """
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
     shown = marks([row.system for row in comparison.rows])
     figure = canvas(10.5, max(4.2, 1.2 + 0.24 * len(shown)))
     panels = figure.subplots(1, 2, sharey=True)
@@ -60,21 +60,14 @@ def cost_picture(comparison: "Comparison", path: Target) -> None:
                 axes.plot([value, value], [100 * row.low, 100 * row.high], color=look["color"], linewidth=2, alpha=0.45)
             axes.plot(value, 100 * row.uar, label=row.system, linestyle="none", markersize=8, **look)
         axes.set(xscale="log", xlabel=f"{words}{'' if known else ' (not recorded)'}")
-        _few_ticks(axes)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(EngFormatter(sep=" ") if name == "trainable" else "{x:g}")
         axes.margins(x=0.12)
         plain(axes)
     panels[0].set_ylabel(f"UAR in %, {_interval_words(comparison)}", wrap=True)
     legend(panels[1] if panels[1].get_legend_handles_labels()[1] else panels[0], rows=24)
     write(figure, path)
-
-
-def _few_ticks(axes: "Axes") -> None:
-    """1, 2 and 5 of each decade, written out: 50 k rather than a power of ten."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
-
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
 
 
 def _interval_words(comparison: "Comparison") -> str:

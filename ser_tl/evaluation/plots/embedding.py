@@ -11,7 +11,7 @@ import numpy as np
 
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation.embeddings import Embeddings, discrepancy, project
-from ser_tl.evaluation.plots.canvas import Target, canvas, legend, marks, plain, write
+from ser_tl.evaluation.plots.canvas import COARSE, Target, canvas, legend, marks, plain, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def embeddings_picture(embeddings: Mapping[str, Embeddings], path: Target, *, se
         _scatter(right, points, own.speakers, "speaker")
         left.set_title(f"{name}: by emotion", fontsize=10, parse_math=False)
         right.set_title(f"{name}: by speaker", fontsize=10, parse_math=False)
-    write(figure, path)
+    write(figure, path, dpi=COARSE)
 
 
 def domains_picture(
@@ -75,7 +75,7 @@ def domains_picture(
         apart = discrepancy(source.values, target.values)
         left.set_title(f"{name}: by domain, squared MMD {apart:.3f}", fontsize=10, parse_math=False)
         right.set_title(f"{name}: by emotion", fontsize=10, parse_math=False)
-    write(figure, path)
+    write(figure, path, dpi=COARSE)
 
 
 def _scatter(axes: "Axes", points: np.ndarray, names: Sequence[str], what: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ser_tl.evaluation.plots.canvas import Target, canvas, write
+from ser_tl.evaluation.plots.canvas import COARSE, Target, canvas, write
 from ser_tl.evaluation.scores import confusion
 from ser_tl.evaluation.text import UNDEFINED, interval_text, percent
 
@@ -74,7 +74,7 @@ def confusions_picture(reports: Mapping[str, "Report | Sequence[Report]"], path:
             axes.set_ylabel("reference", fontsize=8)
         if place + columns >= len(each):
             axes.set_xlabel("prediction (% of the reference)", fontsize=8)
-    write(figure, path)
+    write(figure, path, dpi=COARSE)
 
 
 def _matrix(axes: "Axes", counts: np.ndarray, labels: Sequence[str], *, counts_too: bool) -> None:

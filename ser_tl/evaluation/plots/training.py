@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 def training_curves(history: Sequence[Mapping[str, Any]], path: Target) -> None:
     """Draws loss, dev scores and learning rates over the epochs, the best epoch marked.
 
+    Where the number of moving parameters changes, it has a place of its own below.
+
     Args:
         history: one mapping an epoch. Drawn are epoch, train_loss, dev_loss, dev_uar and dev_war (fractions),
-            learning_rates (group to rate) and best (bool; the last epoch that has it is the best). Missing values and
-            None leave a gap
+            learning_rates (group to rate), trainable_parameters and best (bool; the last epoch that has it is the
+            best). Missing values and None leave a gap
         path: the file to write
 
     Raises:
@@ -34,8 +36,12 @@ def training_curves(history: Sequence[Mapping[str, Any]], path: Target) -> None:
     if not history:
         raise ConfigError("no epochs to draw: the history is empty. Train for one epoch at least")
     epochs = [record["epoch"] for record in history]
-    figure = canvas(7.5, 8)
-    loss, score, rate = figure.subplots(3, 1, sharex=True, height_ratios=[1, 1, 0.9])
+    moving = [record.get("trainable_parameters") for record in history]
+    changes = len(set(moving)) > 1
+    figure = canvas(7.5, 9.5 if changes else 8)
+    loss, score, rate, *total = figure.subplots(
+        3 + changes, 1, sharex=True, height_ratios=[1, 1, 0.9, 0.6][: 3 + changes]
+    )
     _line(loss, epochs, [record.get("train_loss") for record in history], "train", TRAIN)
     _line(loss, epochs, [record.get("dev_loss") for record in history], "dev", DEV)
     loss.set_ylabel("loss")
@@ -48,13 +54,17 @@ def training_curves(history: Sequence[Mapping[str, Any]], path: Target) -> None:
     for group, shade in zip(groups, shades, strict=False):
         rates = [(record.get("learning_rates") or {}).get(group) for record in history]
         _line(rate, epochs, [value or None for value in rates], group, shade)  # a log axis has no place for zero
-    rate.set(yscale="log", ylabel="learning rate", xlabel="epoch", xlim=(min(epochs) - 0.5, max(epochs) + 0.5))
+    for axes in total:
+        _line(axes, epochs, [None if count is None else count / 1e6 for count in moving], "moving", TRAIN)
+        axes.set(ylabel="parameters,\nmillions", ylim=(0, None))
+    [rate, *total][-1].set_xlabel("epoch")
+    rate.set(yscale="log", ylabel="learning rate", xlim=(min(epochs) - 0.5, max(epochs) + 0.5))
     rate.xaxis.set_major_locator(_whole_numbers())
     best = next((index for index in reversed(range(len(history))) if history[index].get("best")), None)
     if best is not None and uar[best] is not None:
         score.plot(epochs[best], uar[best], marker="*", markersize=13, color=BEST, linestyle="none", zorder=3)
         score.set_title(f"best: epoch {epochs[best]}, UAR {uar[best]:.1f} %", fontsize=10, color=BEST, loc="right")
-    for axes in (loss, score, rate):
+    for axes in (loss, score, rate, *total):
         plain(axes)
         if best is not None:
             axes.axvline(epochs[best], color=BEST, linestyle="--", linewidth=1.2, zorder=1.5)

@@ -65,6 +65,16 @@ def test_the_last_best_epoch_is_marked_and_late_groups_leave_a_gap(drawn, tmp_pa
     assert (tmp_path / "t.png").stat().st_size > 10_000
 
 
+def test_moving_parameters_have_a_panel_where_their_number_changes(drawn, tmp_path):
+    history = [record | {"trainable_parameters": record["epoch"] * 1_000_000} for record in _epochs(3)]
+    training_curves(history, tmp_path / "t.png")
+    training_curves([record | {"trainable_parameters": 5} for record in history], tmp_path / "t.png")
+    changing, constant = (figure.axes for figure in drawn)
+    assert len(constant) == 3
+    assert changing[3].lines[0].get_ydata().tolist() == [1.0, 2.0, 3.0]
+    assert [axes.get_xlabel() for axes in changing] == ["", "", "", "epoch"]
+
+
 @pytest.mark.parametrize(
     "change", [{}, {"dev_loss": None, "best": False}, {"dev_uar": None}, {"learning_rates": {"a$b": 0.0, "head": 1.0}}]
 )

@@ -1,0 +1,183 @@
+"""Adapters as checkpoints of their own: all that a training has changed, without the encoder it left alone.
+
+    save_adapter(model, folder) -> adapter.json, adapter.safetensors      load_adapter(folder, base) -> EmotionModel
+    merge_adapter(model): the same model, its adapters folded into an encoder of its own
+
+An adapter's folder holds the adapters and everything above the encoder: the statistics, layer mix, pooling and head
+too. The encoder is named, and told by a fingerprint of its weights: on another one, adapters would compute something
+else without any error. Models loaded on the same encoder share its weights, which takes its memory once. Knows nothing
+of training.
+"""
+
+import copy
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ser_tl.encoders import FAMILIES, Encoder, load_encoder
+from ser_tl.encoders.fingerprint import fingerprint
+from ser_tl.errors import CheckpointError, ConfigError, SerTlError
+from ser_tl.model import EmotionModel
+from ser_tl.model.adapted import adapted_layers, added_state, base_state, folded
+from ser_tl.model.folder import ADAPTER, read_config, read_weights, write_folder
+from ser_tl.transfer.insertion import Adapters
+
+
+@dataclass(frozen=True)
+class BaseEncoder:
+    """The encoder that adapters were trained on.
+
+    Args:
+        name: what it was loaded as
+        family: its name in `FAMILIES`
+        config: architecture and settings
+        fingerprint: of its weights
+    """
+
+    name: str
+    family: str
+    config: dict[str, Any]
+    fingerprint: str
+
+
+def save_adapter(model: EmotionModel, folder: str | Path) -> Path:
+    """Writes adapter.json and adapter.safetensors. Both are whole or not there, wherever the process is killed.
+
+    Args:
+        model: a model with adapters
+        folder: made if it isn't there
+
+    Returns:
+        The file of the weights.
+
+    Raises:
+        ConfigError: the model has no adapters
+    """
+    adapters = Adapters.of(model.encoder)
+    if adapters is None:
+        raise ConfigError("the model has no adapters (--strategy lora trains some): save_pretrained saves all of it")
+    config = model.description
+    config["encoder"]["fingerprint"] = fingerprint(base_state(model.encoder))
+    write_folder(Path(folder), config | {"adapters": asdict(adapters)}, _portable(model), ADAPTER)
+    return Path(folder) / ADAPTER.weights
+
+
+def load_adapter(folder: str | Path, base: Encoder | str | Path | None = None) -> EmotionModel:
+    """The model that `save_adapter` saved, in evaluation mode.
+
+    Args:
+        folder: the adapter's folder
+        base: the encoder it was trained on, or where that can be had, a name, folder or hub id; what it was trained as
+            if None. An encoder's weights are shared and frozen, not copied; it may have adapters itself, which stay
+            its own
+
+    Raises:
+        CheckpointError: the folder isn't there, isn't an adapter, or is damaged; the base can't be loaded, or isn't
+            what the adapter was trained on
+    """
+    folder = Path(folder)
+    config = read_config(folder, ADAPTER)
+    try:
+        wanted, adapters = BaseEncoder(**config["encoder"]), Adapters(**config["adapters"])
+    except (KeyError, TypeError) as error:
+        source = folder / ADAPTER.config
+        raise CheckpointError(f"{source}: not the config of an adapter ({error}); save the adapter again") from error
+    encoder = base if isinstance(base, Encoder) else _load_base(folder, wanted, str(base or wanted.name))
+    _check_base(folder, wanted, encoder)
+    model = EmotionModel.from_description(config, folder / ADAPTER.config, _sharing(encoder))
+    adapters.insert(model.encoder)
+    model.load_state_dict(read_weights(folder, _portable(model), ADAPTER), strict=False)
+    return model.to(model.device).eval()  # the head goes to where the encoder is
+
+
+def load_adapters(
+    folders: Mapping[str, str | Path], base: Encoder | str | Path | None = None
+) -> dict[str, EmotionModel]:
+    """Several adapters on one encoder, whose weights are there once: a model for each.
+
+    Args:
+        folders: the adapters' folders, by any name
+        base: as `load_adapter` takes it; what the first was trained as if None
+
+    Raises:
+        CheckpointError: as `load_adapter` does
+    """
+    models: dict[str, EmotionModel] = {}
+    for name, folder in folders.items():
+        models[name] = load_adapter(folder, base)
+        base = models[name].encoder
+    return models
+
+
+def merge_adapter(model: EmotionModel) -> EmotionModel:
+    """Folds the model's adapters into weights of its own; what else shares its encoder stays as it was.
+
+    Returns:
+        The same model, which computes the same without adapters.
+
+    Raises:
+        ConfigError: the model has no adapters
+    """
+    if not adapted_layers(model.encoder):
+        raise ConfigError("the model has no adapters that could be folded in")
+    _take_out(model.encoder, folded)
+    return model
+
+
+def _portable(model: EmotionModel) -> dict[str, Tensor]:
+    """All of the model's state but the base encoder's."""
+    added = added_state(model)
+    state = model.state_dict()
+    return {name: tensor for name, tensor in state.items() if name in added or not name.startswith("encoder.")}
+
+
+def _sharing(encoder: Encoder) -> Encoder:
+    """The same encoder without adapters, with modules of its own and the very same weights."""
+    weights = [*encoder.parameters(), *encoder.buffers()]
+    own = copy.deepcopy(encoder, {id(tensor): tensor for tensor in weights})
+    _take_out(own, lambda layer: layer.get_base_layer())
+    return own
+
+
+def _take_out(encoder: Encoder, plain: Callable[[Any], nn.Module]) -> None:
+    """Puts a plain layer in the place of each that has adapters."""
+    for name, layer in adapted_layers(encoder).items():
+        encoder.set_submodule(name, plain(layer))
+    vars(encoder).pop("peft_config", None)  # peft's own record
+
+
+def _load_base(folder: Path, wanted: BaseEncoder, source: str) -> Encoder:
+    known = inspect.signature(FAMILIES[wanted.family].from_pretrained).parameters
+    given = {"layers"} if wanted.family == "fused" else set(known) - {"source"}
+    options = {name: value for name, value in wanted.config.items() if name in given}
+    try:
+        return load_encoder(source, **options)
+    except SerTlError as error:
+        raise CheckpointError(
+            f"{folder}: the encoder it was trained on can't be loaded ({error}): pass that encoder, or the place where "
+            f"it is now, as load_adapter(folder, base)"
+        ) from error
+
+
+def _check_base(folder: Path, wanted: BaseEncoder, encoder: Encoder) -> None:
+    found: dict[str, Any] = {"family": encoder.family, "settings": _settings(encoder.config)}
+    expected: dict[str, Any] = {"family": wanted.family, "settings": _settings(wanted.config)}
+    if found == expected:
+        found, expected = {"fingerprint": fingerprint(base_state(encoder))}, {"fingerprint": wanted.fingerprint}
+    if found != expected:
+        raise CheckpointError(
+            f"{folder}: trained on another encoder, and this one's states mean something else: expected "
+            f"{wanted.name!r} with {expected}, found {found}; pass the encoder it was trained on, as "
+            f"load_adapter(folder, base)"
+        )
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """What of an encoder's config its weights don't tell. transformers writes its own part anew in each version."""
+    keep = lambda part: {name: value for name, value in part.items() if name != "architecture"}  # noqa: E731
+    return json.loads(json.dumps(config), object_hook=keep)

@@ -1,0 +1,66 @@
+"""The adapters' recipe, end to end on tones and a tiny encoder: what it leaves, and that the two savings agree."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import ser_tl as ser
+from ser_tl.options import parse
+from tests.training.samples import tiny_model, tone_corpus, train_config
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "lora.py"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    spec = importlib.util.spec_from_file_location("lora", RECIPE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def options(recipe, tmp_path, monkeypatch):
+    """Options of a quick run on tones; the encoder is a tiny one."""
+    rows = [
+        f"{row['audio']['path']},{row['emotion']},{row['speaker']}" for row in tone_corpus(tmp_path / "tones", takes=2)
+    ]
+    (tmp_path / "tones.csv").write_text("path,emotion,speaker\n" + "\n".join(rows))
+    monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
+
+    def make(**changes):
+        usual = {"corpus": "csv", "root": tmp_path / "tones.csv", "output": tmp_path / "run"}
+        return recipe.Options(**(usual | {"train": train_config(epochs=1)} | changes))
+
+    return make
+
+
+@pytest.mark.parametrize("kind", ["lora", "ia3"])
+def test_a_run_leaves_the_model_and_its_adapter_which_agree(recipe, options, tmp_path, kind):
+    report = recipe.main(options(strategy=kind))
+    folder = tmp_path / "run"
+    saved = folder / "adapter" / "adapter.safetensors"
+    facts = json.loads((folder / "report.json").read_text())["facts"]
+    assert facts["adapter_bytes"] == saved.stat().st_size
+    assert facts["strategy"] == kind
+    assert report.notes[-1].startswith(f"{facts['trainable_parameters']} of {facts['parameters']} parameters")
+    whole = ser.EmotionModel.from_pretrained(folder / "model")
+    adapted = ser.load_adapter(folder / "adapter", tiny_model().encoder)
+    assert adapted.known_speakers == whole.known_speakers
+    clips = [row["audio"]["path"] for row in tone_corpus(tmp_path / "more", speakers=1, takes=1)]
+    for one, other in zip(whole.predict(clips), adapted.predict(clips), strict=True):
+        found, expected = (torch.tensor(list(heard.probabilities.values())) for heard in (one, other))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_the_adapters_options_reach_them_from_the_command_line(recipe, options, tmp_path):
+    arguments = ["--corpus", "csv", "--root", str(tmp_path / "tones.csv"), "--output", str(tmp_path / "run")]
+    options()
+    parsed = parse(recipe.Options, "", [*arguments, "--adapter.rank", "2", "--adapter.dora", "--train.epochs", "1"])
+    recipe.main(parsed)
+    adapters = json.loads((tmp_path / "run" / "adapter" / "adapter.json").read_text())["adapters"]
+    assert adapters["options"] | {"r": 2, "use_dora": True} == adapters["options"]
+    assert len(adapters["modules"]) == 4

@@ -1,0 +1,61 @@
+"""A discriminant that hears itself: what it gains where domains differ, and what it must not do."""
+
+import pytest
+import torch
+
+from ser_tl.discriminant import fit_discriminant
+from ser_tl.self_training import balanced, fit_self_trained, soft_discriminant
+
+CLASSES, CHANNELS = 3, 12
+
+
+def domain(seed, *, clips=120, turn=0.0, noise=0.8):
+    """Three emotions whose means lie in a plane of twelve channels, turned by an angle."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(clips) % CLASSES
+    angles = labels * (2 * torch.pi / CLASSES) + turn
+    embedding = noise * torch.randn(clips, CHANNELS, generator=generator)
+    embedding[:, 0] += 2 * angles.cos()
+    embedding[:, 1] += 2 * angles.sin()
+    return embedding, labels, [f"s{number // 3 % 6}" for number in range(clips)]
+
+
+def accuracy(fit, embedding, labels):
+    return float((fit.discriminant(embedding).argmax(dim=1) == labels).float().mean())
+
+
+def test_a_turned_target_is_followed():
+    source, target = domain(0), domain(1, turn=0.8)
+    plain = fit_discriminant(*source, CLASSES)
+    trained = fit_self_trained(*source, target[0], CLASSES)
+    assert accuracy(plain, *target[:2]) < 0.85
+    assert accuracy(trained, *target[:2]) > accuracy(plain, *target[:2]) + 0.05
+    assert trained.shrinkage == plain.shrinkage
+
+
+def test_without_a_round_it_is_the_sources_discriminant():
+    source, target = domain(0), domain(1, turn=0.8)
+    plain, none = fit_discriminant(*source, CLASSES), fit_self_trained(*source, target[0], CLASSES, rounds=0)
+    assert torch.equal(plain.discriminant.weight, none.discriminant.weight)
+
+
+def test_hard_shares_give_what_labels_give():
+    embedding, labels, speakers = domain(0)
+    fit = fit_discriminant(embedding, labels, speakers, CLASSES)
+    shares = torch.nn.functional.one_hot(labels, CLASSES).double()
+    soft = soft_discriminant(embedding.double(), shares, fit.shrinkage, fit.temperature)
+    assert torch.allclose(soft(embedding), fit.discriminant(embedding), atol=1e-3)
+
+
+def test_an_emotion_without_a_share_is_never_told():
+    embedding, labels, speakers = domain(0)
+    labels = labels.clamp_max(1)
+    fit = fit_self_trained(embedding, labels, speakers, domain(1)[0], CLASSES)
+    assert int(fit.discriminant(domain(2)[0]).argmax(dim=1).max()) < 2
+
+
+def test_balanced_shares_add_up_both_ways():
+    probabilities = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)).mul(2).softmax(dim=1).double()
+    shares = balanced(probabilities, torch.tensor([True, True, True, False]))
+    assert shares.sum(dim=1).tolist() == pytest.approx([1.0] * 60)
+    assert shares.sum(dim=0).tolist() == pytest.approx([20.0, 20.0, 20.0, 0.0], abs=1e-3)

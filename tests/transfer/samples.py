@@ -1,0 +1,91 @@
+"""Tiny models of every family that adapters go into, a batch for them, and a few steps of training."""
+
+import torch
+from torch import Tensor
+
+from ser_tl.data.batching import Batch
+from ser_tl.encoders import Encoder, Fused, SoundNet, VGGish
+from ser_tl.losses import cross_entropy
+from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.transfer import IA3, AdapterConfig, Lora, Rates, Strategy
+from tests.encoders.tiny import clip, padded, tiny
+
+LABELS = ["anger", "neutral", "sadness"]
+SINGLE = ["wav2vec2", "wav2vec2-group", "hubert", "wavlm", "wavlm-group", "unispeech-sat", "data2vec-audio", "whisper"]
+TRANSFORMERS = [*SINGLE, "fused"]
+CONVOLUTIONS = ["soundnet", "vggish"]
+RATES = Rates(head=1e-2, encoder=1e-3)
+FEED_FORWARD = {"whisper": ["fc1", "fc2"]}  # the others call theirs alike
+
+
+def strategies(name: str, **options) -> dict[str, Strategy]:
+    """One of each kind that the family takes."""
+    made: dict[str, Strategy] = {
+        "lora": Lora(AdapterConfig(**options)),
+        "dora": Lora(AdapterConfig(dora=True, rslora=True, **options)),
+    }
+    return made if name in CONVOLUTIONS else made | {"ia3": IA3(AdapterConfig(**options))}
+
+
+EVERY = [(name, kind) for name in [*TRANSFORMERS, *CONVOLUTIONS] for kind in strategies(name)]
+
+
+def every_layer(name: str) -> list[str]:
+    """The names of all linear layers in a transformer layer."""
+    return ["q_proj", "k_proj", "v_proj", "out_proj", *FEED_FORWARD.get(name, ["intermediate_dense", "output_dense"])]
+
+
+def encoder(name: str, seed: int = 0) -> Encoder:
+    """A tiny encoder of the family."""
+    torch.manual_seed(seed)
+    if name == "fused":
+        return Fused([tiny("whisper", seed=seed), tiny("wavlm", seed=seed)], [[1, 3], [0, 2]]).eval()
+    if name == "soundnet":
+        return SoundNet().eval()
+    if name == "vggish":
+        return VGGish(output="frames", channels=(4, 4, 8, 8)).eval()
+    return tiny(name, seed=seed)
+
+
+def build(name: str, *, pooling: str = "attentive-stats", **options) -> EmotionModel:
+    """A tiny model without dropout, its attention not at rest."""
+    base = encoder(name)
+    torch.manual_seed(2)
+    config = ModelConfig(**({"hidden": 8, "projection": 6, "dropout": 0.0} | options))
+    model = EmotionModel(base, LABELS, pooling=pooling, config=config)
+    with torch.no_grad():
+        for parameter in model.pooling.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))  # attention begins with weights of zero
+    return model.eval()
+
+
+def batch() -> Batch:
+    waveform, lengths = padded([clip(3000 + 700 * seed, seed=seed) for seed in range(6)])
+    return Batch(waveform, lengths, torch.tensor([0, 1, 2, 0, 1, 2]), [""] * 6)
+
+
+@torch.no_grad()
+def logits(model: EmotionModel) -> Tensor:
+    return model.eval()(batch()).logits
+
+
+def learn(model: EmotionModel, strategy: Strategy, steps: int = 2) -> EmotionModel:
+    """Prepares the model and takes steps of AdamW, with weight decay; the last step's gradients stay."""
+    strategy.prepare(model)
+    optimizer = torch.optim.AdamW(strategy.param_groups(model, RATES), weight_decay=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        cross_entropy(model.train()(batch()).logits, batch().labels).mean().backward()
+        optimizer.step()
+    return model
+
+
+def stirred(model: EmotionModel, strategy: Strategy, seed: int = 0) -> EmotionModel:
+    """A prepared model none of whose adapters, weights above the encoder or statistics is as it begins."""
+    strategy.prepare(model)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if not name.startswith("encoder.") or "lora_" in name or "ia3_" in name:
+                tensor.add_(0.2 * torch.rand_like(tensor))
+    return model.eval()
