@@ -23,7 +23,7 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from ser_tl.data.batching import Clip, Utterances, loader, plan_batches
+from ser_tl.data.batching import Clip, State, Utterances, loader, plan_batches
 from ser_tl.encoders import Encoder
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.entries import is_whole, read_state, touch, write_state
@@ -93,12 +93,27 @@ class CachedClips:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> Clip:
-        windows = self.files[index]
-        chosen = 0
-        if len(windows) > 1:
-            chosen = int(np.random.default_rng((self.clips.seed, self.clips.epoch, index)).integers(len(windows)))
+        return self.clip(index, self.read(index, self.window(index)))
+
+    @property
+    def layers(self) -> set[int]:
+        """Places of the states that the clips bring."""
+        return set(self.files[0][0])
+
+    def window(self, index: int) -> int:
+        """Which of a clip's windows it is in this epoch."""
+        count = len(self.files[index])
+        if count == 1:
+            return 0
+        return int(np.random.default_rng((self.clips.seed, self.clips.epoch, index)).integers(count))
+
+    def read(self, index: int, window: int) -> dict[int, State]:
+        """The states of a clip's window, by layer."""
+        return {layer: read_state(path) for layer, path in self.files[index][window].items()}
+
+    def clip(self, index: int, states: dict[int, State]) -> Clip:
+        """The clip, with states given."""
         row, _, _ = self.clips.parts[index]
-        states = {layer: read_state(path) for layer, path in windows[chosen].items()}
         return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
 
 

@@ -27,6 +27,7 @@ from ser_tl.losses import class_weights
 from ser_tl.model import EmotionModel
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
+from ser_tl.training.condensed import condensed
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
 from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
@@ -205,7 +206,8 @@ class Trainer:
         if not layers:
             return clips
         encoder, name = self.model.encoder, self.model.encoder_name
-        return self.cache.fill(clips, encoder, layers, self.accelerator, self.config, name=name)
+        filled = self.cache.fill(clips, encoder, layers, self.accelerator, self.config, name=name)
+        return condensed(filled, self.model) if training else filled
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
         predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)
