@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.batching import Clip, Clips, State
 from ser_tl.model import EmotionModel
-from ser_tl.training.cache import CachedClips
+from ser_tl.training.cached import CachedClips
 
 
 def _two_frames(rest: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import CacheError
-from ser_tl.training.cache import CachedClips, FeatureCache
+from ser_tl.training.cache import FeatureCache
+from ser_tl.training.cached import CachedClips
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.processes import accelerator
 

@@ -8,7 +8,8 @@ from ser_tl.data.batching import Utterances, collate
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.pooling import POOLINGS
 from ser_tl.training import Trainer
-from ser_tl.training.cache import CachedClips, FeatureCache
+from ser_tl.training.cache import FeatureCache
+from ser_tl.training.cached import CachedClips
 from ser_tl.training.condensed import REDUCE, CondensedClips, condensed
 from ser_tl.training.keys import lasting_layers
 from ser_tl.training.processes import accelerator
