@@ -1,10 +1,11 @@
-"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `corpora`, `encoders` and `cache`.
+"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract` and what lists and tidies.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
+    ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
 
 MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 
@@ -17,7 +18,7 @@ import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -91,6 +92,29 @@ def _parser() -> ArgumentParser:
     push.add_argument("--tag", type=str, default=None, help="a name for this version that never moves")
     push.add_argument("--public", action="store_true", help="a repository that is new may be seen by everyone")
     commands.add_subcommand("push", push, help="put a model on a hub")
+
+    extract = ArgumentParser(
+        description="Puts what an encoder makes of a corpus into the feature cache. Started again, it goes on."
+    )
+    extract.add_argument("--encoder", type=str, required=True, help="a name that `ser-tl encoders` lists, or a folder")
+    extract.add_argument("--encoder_options", type=dict[str, Any], default={}, help="the encoder's own")
+    extract.add_argument("--layers", type=list[int] | None, default=None, help="[1, 2, 3]: which states; all if None")
+    extract.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
+    extract.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    extract.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    extract.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
+    extract.add_argument(
+        "--audio.normalise", type=Literal["none", "peak", "rms"], default="none", help="as in training"
+    )
+    extract.add_argument("--audio.max_seconds", type=float, default=12.0, help="as in training")
+    extract.add_argument(
+        "--audio.evaluation", type=Literal["windows", "centre"], default="windows", help="as in training"
+    )
+    extract.add_argument("--precision", type=Literal["no", "bf16", "fp16"], default="no", help="as in training")
+    extract.add_argument("--batch_seconds", type=float, default=30.0, help="seconds of audio in a batch")
+    extract.add_argument("--workers", type=int, default=0, help="processes that decode beside each one that encodes")
+    extract.add_argument("--cache_gib", type=float, default=20.0, help="the most that may lie in the cache, in GiB")
+    commands.add_subcommand("extract", extract, help="fill the feature cache ahead of trainings")
 
     corpora = ArgumentParser(description="Lists the corpora that can be read.")
     commands.add_subcommand("corpora", corpora, help="list the corpora that can be read")
@@ -199,6 +223,37 @@ def push(options: Namespace) -> int:
     return 0
 
 
+def extract(options: Namespace) -> int:
+    """Fills the cache and tells what lies there."""
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.audio import AudioConfig
+    from ser_tl.data.checks import check_audio
+    from ser_tl.encoders import load_encoder
+    from ser_tl.training import TrainConfig
+    from ser_tl.training.extraction import extract as fill_cache
+    from ser_tl.training.processes import processes
+
+    config = TrainConfig(
+        precision=options.precision,
+        batch_seconds=options.batch_seconds,
+        workers=options.workers,
+        cache_gib=options.cache_gib,
+    )
+    encoder = load_encoder(options.encoder, **options.encoder_options)
+    corpus = load_corpus(options.corpus, options.root, columns=options.columns)
+    corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    audio = AudioConfig(**vars(options.audio))
+    found = fill_cache(encoder, corpus, layers=options.layers, audio=audio, config=config, name=options.encoder)
+    layers = " ".join(map(str, found.layers))
+    lines = [
+        *notes,
+        f"{found.folder}: layers {layers} of {options.encoder} for {found.clips} clips of {options.corpus}, "
+        f"{found.seconds / 3600:.2f} h, {found.size / 2**20:.1f} MiB",
+    ]
+    processes().print("\n".join(lines))
+    return 0
+
+
 def corpora(options: Namespace) -> int:  # noqa: ARG001
     """Prints the table of corpora."""
     from ser_tl.corpora import CORPORA
@@ -269,6 +324,7 @@ COMMANDS = {
     "compare": compare,
     "inspect": inspect,
     "push": push,
+    "extract": extract,
     "corpora": corpora,
     "encoders": encoders,
     "cache": cache,
@@ -279,3 +335,7 @@ def _print_table(header: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     for row in [header, ["-" * width for width in widths], *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":  # torchrun starts modules: torchrun --nproc_per_node 2 -m ser_tl.cli extract ...
+    sys.exit(main())

@@ -60,7 +60,8 @@ def collect(
     domain = None if statistics == "training" else statistics
     clips: Clips = Utterances(corpus, model.labels, model.audio, training=False, domain=domain)
     if config.cache:
-        clips = FeatureCache(gib=config.cache_gib).fill(clips, model, model.layers, workers, config)
+        cache, name = FeatureCache(gib=config.cache_gib), model.encoder_name
+        clips = cache.fill(clips, model.encoder, model.layers, workers, config, name=name)
     if domain is not None:
         fit_domains(model, [clips], corpus[domain], workers, config)
     plan = plan_batches(clips.seconds, config.batch_seconds, processes=workers.num_processes)

@@ -2,7 +2,7 @@
 
     FOLDER / key of a layer and all below it, normalisation, precision / key of the audio and the window.safetensors
 
-    FeatureCache(folder).fill(clips, model, layers, ...) -> CachedClips, which stand in for `Utterances`
+    FeatureCache(folder).fill(clips, encoder, layers, ...) -> CachedClips, which stand in for `Utterances`
 
 Nothing is keyed by name (`training.keys`): a stale or foreign entry can't be found. Entries are written beside their
 place and moved there whole, so a killed process leaves nothing half-valid, and several processes can write at once.
@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from ser_tl.data.batching import Clip, Utterances, loader, plan_batches
-from ser_tl.model import EmotionModel
+from ser_tl.data.batching import Utterances, loader, plan_batches
+from ser_tl.encoders import Encoder
+from ser_tl.training.cached import CachedClips
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.entries import is_whole, read_state, touch, write_state
+from ser_tl.training.entries import is_whole, touch, write_state
 from ser_tl.training.keys import clip_keys, layer_facts, layer_keys
 
 FACTS_FILE = "encoder.json"
@@ -61,47 +61,6 @@ class EncoderCache:
     used: float
 
 
-class CachedClips:
-    """Clips that bring states of an encoder instead of their waveform.
-
-    In training, a clip longer than `AudioConfig.max_seconds` is one of its evaluation windows, drawn anew each epoch.
-
-    Args:
-        clips: the clips; their crops, seed and epoch are followed
-        files: of each clip's windows, by layer
-    """
-
-    def __init__(self, clips: Utterances, files: list[list[dict[int, Path]]]) -> None:
-        self.clips = clips
-        self.files = files
-
-    @property
-    def seconds(self) -> list[float]:
-        """The length of each clip."""
-        return self.clips.seconds
-
-    @property
-    def epoch(self) -> int:
-        """Chooses windows, together with the seed."""
-        return self.clips.epoch
-
-    @epoch.setter
-    def epoch(self, epoch: int) -> None:
-        self.clips.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, index: int) -> Clip:
-        windows = self.files[index]
-        chosen = 0
-        if len(windows) > 1:
-            chosen = int(np.random.default_rng((self.clips.seed, self.clips.epoch, index)).integers(len(windows)))
-        row, _, _ = self.clips.parts[index]
-        states = {layer: read_state(path) for layer, path in windows[chosen].items()}
-        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
-
-
 class FeatureCache:
     """A folder of encoders' states.
 
@@ -118,30 +77,34 @@ class FeatureCache:
     def fill(
         self,
         clips: Utterances,
-        model: EmotionModel,
+        encoder: Encoder,
         layers: Sequence[int],
         accelerator: Accelerator,
         config: TrainConfig,
+        *,
+        name: str = "",
     ) -> CachedClips | Utterances:
         """Computes what is missing, the processes each their share. Every process calls it.
 
         Args:
             clips: the clips
-            model: on the accelerator's device
+            encoder: the encoder
             layers: places of the states that are kept; no block below them may move as long as the clips are used
             accelerator: whose processes share the work, in its precision
             config: batch size and workers
+            name: what the encoder was loaded as, for the record
 
         Returns:
             The cached clips; the clips themselves, with a note on the terminal, where the cache can't hold them.
         """
         windows, owner = _windows(clips)
-        keys = layer_keys(model, layers, config.precision)
+        settings = (clips.config.normalise, config.precision)
+        keys = layer_keys(encoder, layers, *settings)
         homes = {layer: self.folder / key for layer, key in zip(layers, keys, strict=True)}
         files = [
             {layer: home / key[:2] / f"{key}{SUFFIX}" for layer, home in homes.items()} for key in clip_keys(windows)
         ]
-        rate = 2 * model.encoder.dim * model.encoder.frame_rate  # bytes a second
+        rate = 2 * encoder.dim * encoder.frame_rate  # bytes a second
         used = dict(self.used)
         for paths, seconds in zip(files, windows.seconds, strict=True):
             used |= dict.fromkeys(paths.values(), rate * seconds)
@@ -156,15 +119,15 @@ class FeatureCache:
         self.used = used
         if accelerator.is_main_process:
             for layer, home in homes.items():
-                _write_facts(home, layer_facts(model, layer, config.precision))
+                _write_facts(home, {"encoder": name, **layer_facts(encoder, layer, *settings)})
         accelerator.wait_for_everyone()  # a file that is there now is there for all
         missing = [number for number, paths in enumerate(files) if sum(map(touch, paths.values())) < len(paths)]
         accelerator.wait_for_everyone()
-        self._compute(windows, missing, files, model, accelerator, config)
+        self._compute(windows, missing, files, encoder, accelerator, config)
         accelerator.wait_for_everyone()
         # Machines without a common disk: each makes up for what the others have written elsewhere.
         absent = [number for number in missing if not all(path.is_file() for path in files[number].values())]
-        self._compute(windows, absent, files, model, accelerator, config, alone=True)
+        self._compute(windows, absent, files, encoder, accelerator, config, alone=True)
         if missing and accelerator.is_local_main_process:
             self.shrink(keep=self.used.keys())  # the training part's, too, when dev comes in
         of_clip: list[list[dict[int, Path]]] = [[] for _ in range(len(clips))]
@@ -178,7 +141,7 @@ class FeatureCache:
         windows: Utterances,
         missing: list[int],
         files: list[dict[int, Path]],
-        model: EmotionModel,
+        encoder: Encoder,
         accelerator: Accelerator,
         config: TrainConfig,
         *,
@@ -191,8 +154,8 @@ class FeatureCache:
         plan = plan_batches([windows.seconds[window] for window in missing], config.batch_seconds, processes=processes)
         plan = [[[missing[place] for place in batch] for batch in step] for step in plan]
         own = [step[process] for step in plan if step[process]]
-        training = model.training
-        model.to(accelerator.device).eval()
+        training = encoder.training
+        encoder.to(accelerator.device).eval()
         batches = loader(windows, plan, process=process, workers=config.workers)
         bar = tqdm(
             batches, total=len(own), desc="encoding", disable=not accelerator.is_local_main_process, unit="batch"
@@ -201,12 +164,12 @@ class FeatureCache:
         for numbers, batch in zip(own, bar, strict=True):
             moved = batch.to(accelerator.device)
             with accelerator.autocast():
-                states, mask = model.encoder(moved.waveform, moved.lengths, layers)
+                states, mask = encoder(moved.waveform, moved.lengths, layers)
             for row, number in enumerate(numbers):
                 for layer, state in zip(layers, states[:, row, mask[row]], strict=True):
                     if not files[number][layer].is_file():  # of some clips only other layers are missing
                         write_state(files[number][layer], state)
-        model.train(training)
+        encoder.train(training)
 
     def encoders(self) -> list[EncoderCache]:
         """What lies in the cache, the last used first."""

@@ -1,6 +1,6 @@
 """What an entry of the feature cache is found by: digests of all that its content depends on, and of nothing else.
 
-    layer_key(model, layer, precision) / clip_keys(windows) -> the entry of one layer and one clip
+    layer_keys(encoder, layers, ...) / clip_keys(windows) -> the entries of some layers and some clips
 
 A state depends on the encoder's blocks up to its own: weights above it may be other ones, or move, and the entry is
 still found, by every fold, head and strategy that leaves the blocks below alone. Nothing is keyed by name.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ser_tl.data.batching import Utterances
 from ser_tl.data.checks import content_keys
-from ser_tl.encoders import Block
+from ser_tl.encoders import Block, Encoder
 from ser_tl.encoders.fingerprint import digest
 from ser_tl.model import EmotionModel
 
@@ -40,21 +40,26 @@ def lasting_layers(model: EmotionModel, moving: Sequence[Block]) -> list[int]:
     return [layer for layer in lasting if layer in model.layers or layer == lasting[-1]]
 
 
-def layer_facts(model: EmotionModel, layer: int, precision: str) -> dict[str, object]:
-    """What a reader of the cache may want to know of a layer's entries, and what sets them apart beside weights."""
+def layer_facts(encoder: Encoder, layer: int, normalise: str, precision: str) -> dict[str, object]:
+    """What sets a layer's entries apart beside weights.
+
+    Args:
+        encoder: whose layer
+        layer: the place of its state
+        normalise: what happens to a clip before the encoder
+        precision: what the encoder runs in
+    """
     return {
-        "encoder": model.encoder_name,
-        "family": model.encoder.family,
+        "family": encoder.family,
         "layers": [layer],
-        "channels": model.encoder.dim,
-        "normalise": model.audio.normalise,
+        "channels": encoder.dim,
+        "normalise": normalise,
         "precision": precision,
     }
 
 
-def layer_keys(model: EmotionModel, layers: Sequence[int], precision: str) -> list[str]:
-    """The keys of an encoder's layers."""
-    encoder = model.encoder
+def layer_keys(encoder: Encoder, layers: Sequence[int], normalise: str, precision: str) -> list[str]:
+    """The keys of some layers, with the arguments of `layer_facts`."""
     tensors = encoder.state_dict(keep_vars=True)
     digests: dict[str, str] = {}  # each tensor is read once, however many layers are above it
     keys = []
@@ -62,7 +67,7 @@ def layer_keys(model: EmotionModel, layers: Sequence[int], precision: str) -> li
         own = {block.name for block in encoder.blocks_below(layer)}
         others = [block.modules.state_dict(keep_vars=True) for block in encoder.blocks() if block.name not in own]
         above = {id(tensor) for held in others for tensor in held.values()}
-        known = {name: value for name, value in layer_facts(model, layer, precision).items() if name != "encoder"}
+        known = layer_facts(encoder, layer, normalise, precision)
         key = hashlib.blake2b(digest_size=16)
         key.update(json.dumps([FORMAT, known, encoder.config], sort_keys=True, default=str).encode())
         for name, tensor in sorted(tensors.items()):

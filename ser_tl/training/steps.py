@@ -9,6 +9,7 @@ twice. Knows nothing of dev sets, best epochs or reports.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from accelerate import Accelerator
@@ -23,7 +24,8 @@ from ser_tl.transfer import AlignmentConfig, Rates, Strategy
 from ser_tl.transfer.dann import ramp
 from ser_tl.transfer.strategy import NO_DECAY
 
-OPTIMIZERS = {"adamw": torch.optim.AdamW, "radam": torch.optim.RAdam}
+OPTIMIZERS = {"adamw": partial(torch.optim.AdamW, fused=True), "radam": torch.optim.RAdam}
+"""Fused: one pass over each weight and its memory. With a frozen encoder the optimizer is a third of a step without."""
 
 
 class Steps:

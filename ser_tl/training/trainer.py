@@ -27,6 +27,7 @@ from ser_tl.losses import class_weights
 from ser_tl.model import EmotionModel
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
+from ser_tl.training.condensed import condensed
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
 from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
@@ -202,7 +203,11 @@ class Trainer:
         domain = None if statistics == "training" else statistics
         clips = Utterances(corpus, labels, self.model.audio, training=training, seed=self.seed, domain=domain)
         layers = lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
-        return self.cache.fill(clips, self.model, layers, self.accelerator, self.config) if layers else clips
+        if not layers:
+            return clips
+        encoder, name = self.model.encoder, self.model.encoder_name
+        filled = self.cache.fill(clips, encoder, layers, self.accelerator, self.config, name=name)
+        return condensed(filled, self.model) if training else filled
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
         predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)

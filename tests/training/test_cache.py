@@ -16,7 +16,8 @@ from ser_tl.errors import CacheError
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer
 from ser_tl.training import entries as entries_module
-from ser_tl.training.cache import CachedClips, FeatureCache
+from ser_tl.training.cache import FeatureCache
+from ser_tl.training.cached import CachedClips
 from ser_tl.training.entries import read_state, write_state
 from ser_tl.training.keys import lasting_layers
 from ser_tl.training.processes import accelerator
@@ -43,9 +44,9 @@ def clips_of(corpus, model, *, training=False) -> Utterances:
 
 
 def fill(store, clips, model, config=CONFIG, layers=None):
-    return store.fill(
-        clips, model, sorted(model.layers) if layers is None else layers, accelerator(config, None), config
-    )
+    layers = sorted(model.layers) if layers is None else layers
+    name = model.encoder_name
+    return store.fill(clips, model.encoder, layers, accelerator(config, None), config, name=name)
 
 
 def value(state: State):

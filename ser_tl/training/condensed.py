@@ -1,0 +1,89 @@
+"""Clips cut down to the one or two frames that a pooling without weights can't tell from all of them.
+
+    CachedClips --condensed--> State (T, D) of each layer as State (1 or 2, D), kept in memory after the first epoch
+
+What stands between cached states and the pooling scales and shifts each channel by itself (`Standardise`, `LayerMix`),
+unless the model is told otherwise. Mean, deviation, maximum and last frame pass through that, whatever its weights are:
+the pooled vector and every gradient are those of all frames, and an epoch no longer reads or pools them. For training
+steps alone: what is measured frame by frame needs all frames.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ser_tl.data.batching import Clip, Clips, State
+from ser_tl.model import EmotionModel
+from ser_tl.training.cached import CachedClips
+
+
+def _two_frames(rest: Tensor) -> Tensor:
+    """Two frames with the mean and the deviation of all."""
+    mean, deviation = rest.mean(dim=0), rest.std(dim=0, correction=0)
+    return torch.stack([mean - deviation, mean + deviation])
+
+
+REDUCE: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda rest: rest.mean(dim=0, keepdim=True),
+    "stats": _two_frames,
+    "max": lambda rest: rest.amax(dim=0, keepdim=True),
+    "last": lambda rest: rest[-1:],
+}
+"""By the pooling's name, from all frames (T, D) to few (1 or 2, D)."""
+
+
+def condensed(clips: Clips, model: EmotionModel) -> Clips:
+    """The clips with few frames, where the model can't tell; else the clips themselves.
+
+    Args:
+        clips: for training
+        model: what is trained on them
+    """
+    reduce = REDUCE.get(model.pooling_name)
+    apart = model.config.join == "concat" or len(model.layers) == 1
+    plain = model.network is None and isinstance(model.project, nn.Identity) and isinstance(model.fuse, nn.Identity)
+    whole = isinstance(clips, CachedClips) and clips.layers >= set(model.layers)
+    if reduce is None or not (apart and plain and whole):
+        return clips
+    return CondensedClips(clips, reduce)
+
+
+class CondensedClips:
+    """Cached clips of few frames.
+
+    Args:
+        clips: their crops, seed and epoch are followed
+        reduce: from all frames (T, D) of a layer to few
+    """
+
+    def __init__(self, clips: CachedClips, reduce: Callable[[Tensor], Tensor]) -> None:
+        self.clips = clips
+        self.reduce = reduce
+        self.held: dict[tuple[int, int], dict[int, State]] = {}  # by clip and window
+
+    @property
+    def seconds(self) -> list[float]:
+        """The length of each clip before."""
+        return self.clips.seconds
+
+    @property
+    def epoch(self) -> int:
+        """Chooses windows, together with the seed."""
+        return self.clips.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.clips.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Clip:
+        place = index, self.clips.window(index)
+        if place not in self.held:
+            states = self.clips.read(*place)
+            self.held[place] = {
+                layer: State(state.mean, self.reduce(state.rest.float())) for layer, state in states.items()
+            }
+        return self.clips.clip(index, self.held[place])

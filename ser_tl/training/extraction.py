@@ -1,0 +1,79 @@
+"""The feature cache filled ahead of any training: what an encoder makes of a whole corpus.
+
+    encoder, corpus -> clips -> each process its share -> entries of the cache
+
+A job that is killed loses the batch it was at, and goes on with what is missing when it is started again: what is there
+and whole is never computed twice. A training finds the entries if its encoder, `audio` options and precision are the
+same; it may use any of the layers, and move the blocks above them. Knows nothing of models.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from datasets import Dataset
+
+from ser_tl.data.audio import AudioConfig
+from ser_tl.data.batching import Utterances
+from ser_tl.encoders import Encoder, chosen_layers
+from ser_tl.errors import CacheError
+from ser_tl.training.cache import FeatureCache
+from ser_tl.training.cached import CachedClips
+from ser_tl.training.config import TrainConfig
+from ser_tl.training.processes import accelerator
+
+
+class Extraction(NamedTuple):
+    """What lies in the cache now.
+
+    Attributes:
+        folder: the cache's
+        layers: places of the states, from 0
+        clips: number of them; a long utterance is several
+        seconds: of audio
+        size: bytes on the disk
+    """
+
+    folder: Path
+    layers: list[int]
+    clips: int
+    seconds: float
+    size: int
+
+
+def extract(
+    encoder: Encoder,
+    corpus: Dataset,
+    *,
+    layers: Sequence[int] | None = None,
+    audio: AudioConfig | None = None,
+    config: TrainConfig | None = None,
+    name: str = "",
+) -> Extraction:
+    """Puts an encoder's states of a corpus into the cache. Every process calls it and does its share.
+
+    Args:
+        encoder: from `load_encoder`
+        corpus: rows with the columns of `data.schema`
+        layers: which of the encoder's states; all if None
+        audio: what happens to a clip before the encoder
+        config: precision, batch size, workers and the cache's limit
+        name: what the encoder was loaded as, for the record
+
+    Raises:
+        CacheError: the cache can't hold them
+        ConfigError: a layer that the encoder doesn't have
+    """
+    config = config or TrainConfig()
+    places = sorted(chosen_layers(encoder.num_states, layers))
+    clips = Utterances(corpus, [], audio or AudioConfig(), training=False)
+    cache = FeatureCache(gib=config.cache_gib)
+    filled = cache.fill(clips, encoder, places, accelerator(config, None), config, name=name)
+    if not isinstance(filled, CachedClips):
+        raise CacheError(
+            f"{cache.folder} may hold {config.cache_gib:g} GiB, too little for layers "
+            f"{' '.join(map(str, places))} of {len(clips)} clips: allow more (--cache_gib), or name fewer --layers"
+        )
+    files = [path for windows in filled.files for paths in windows for path in paths.values()]
+    size = sum(path.stat().st_size for path in files)
+    return Extraction(cache.folder, places, len(clips), sum(clips.seconds), size)
