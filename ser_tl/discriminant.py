@@ -4,8 +4,9 @@
 
 With a thousand clips and thousands of channels a classifier trained by gradients keeps directions in which the training
 speakers happen to differ. The discriminant divides by the covariance within classes, which is mostly that of speakers
-and sentences, pulled towards the identity by a shrinkage that speakers held out in turn choose. Knows nothing of
-encoders, and of corpora only who spoke.
+and sentences, pulled towards the identity by a shrinkage that speakers held out in turn choose. An embedding in parts
+(an encoder's layers) can have one discriminant a part: their logits are added up, which is one linear layer again.
+Knows nothing of encoders, and of corpora only who spoke.
 """
 
 from collections.abc import Sequence
@@ -42,23 +43,60 @@ class Fit(NamedTuple):
     uar: float
 
 
-def fit_discriminant(embedding: Tensor, labels: Tensor, speakers: Sequence[str], classes: int) -> Fit:
+def fit_discriminant(
+    embedding: Tensor, labels: Tensor, speakers: Sequence[str], classes: int, parts: Sequence[Tensor] = ()
+) -> Fit:
     """The discriminant of some training speakers, all of whom it learns from.
 
-    Shrinkage and temperature are those of the lowest cross-entropy, each class with the same say, over speakers held
-    out in up to ten groups (Ledoit and Wolf 2004 choose the shrinkage by a formula that takes clips for independent,
-    which those of one speaker aren't).
+    Shrinkage and temperature are those of the lowest Brier score, each class with the same say, over speakers held out
+    in up to ten groups (Ledoit and Wolf 2004 choose the shrinkage by a formula that takes clips for independent, which
+    those of one speaker aren't). The Brier score (Brier 1950) is bounded, where a cross-entropy follows the few clips
+    of a held-out speaker that no shrinkage gets right.
+
+    Several parts take channels of different parts for independent within a class, as naive Bayes does: a covariance
+    between two layers, each of more channels than there are clips, is mostly chance. All parts share one shrinkage.
 
     Args:
         embedding: (n, E)
         labels: (n,) class indices
         speakers: n names
         classes: number of classes, C
+        parts: places of channels that have a discriminant of their own, no channel in two parts; all in one if empty
 
     Raises:
         ConfigError: one speaker only, or a class that some group of speakers alone has
     """
     embedding = embedding.double()
+    parts = parts or [torch.arange(embedding.shape[1])]
+    held = _held_out_logits(embedding, labels, speakers, classes, parts)
+    counts = torch.bincount(labels, minlength=classes).clamp_min(1)
+    weight = (1.0 / counts)[labels] / len(labels.unique())
+    right = torch.nn.functional.one_hot(labels, classes)
+    brier = torch.stack(  # (shrinkages, temperatures)
+        [
+            ((logits / _TEMPERATURES[:, None, None]).softmax(dim=-1) - right).square().sum(dim=-1) @ weight.double()
+            for logits in held
+        ]
+    )
+    row, column = divmod(int(brier.argmin()), len(_TEMPERATURES))
+    temperature = float(_TEMPERATURES[column])
+    hit = (held[row].argmax(dim=-1) == labels).double()
+    recalls = [float(hit[labels == label].mean()) for label in labels.unique()]
+    fitted = Discriminant(embedding.shape[1], classes)
+    with torch.no_grad():
+        fitted.weight.zero_()
+        fitted.bias.zero_()
+        for part in parts:
+            own, bias = _Solver.of(embedding[:, part], labels, classes).affine(SHRINKAGES[row])
+            fitted.weight[:, part] = (own / temperature).float()
+            fitted.bias.add_((bias / temperature).float())
+    return Fit(fitted, SHRINKAGES[row], temperature, sum(recalls) / len(recalls))
+
+
+def _held_out_logits(
+    embedding: Tensor, labels: Tensor, speakers: Sequence[str], classes: int, parts: Sequence[Tensor]
+) -> Tensor:
+    """The logits (shrinkages, n, C) of each clip by the discriminant of other speakers."""
     names = sorted(set(speakers))
     if len(names) < 2:
         raise ConfigError("a discriminant needs at least two training speakers, one of whom is held out: found one")
@@ -71,21 +109,11 @@ def fit_discriminant(embedding: Tensor, labels: Tensor, speakers: Sequence[str],
                 "a discriminant holds out groups of training speakers in turn, and one group has all utterances of "
                 "some emotion: drop or merge that emotion, or train without --train.refit"
             )
-        solver = _Solver.of(embedding[inside], labels[inside], classes)
-        held[:, ~inside] = torch.stack([solver.logits(embedding[~inside], shrinkage) for shrinkage in SHRINKAGES])
-    counts = torch.bincount(labels, minlength=classes).clamp_min(1)
-    weight = (1.0 / counts)[labels] / (counts > 0).sum()
-    scaled = held[:, None] / _TEMPERATURES[:, None, None]  # (shrinkages, temperatures, n, C)
-    right = scaled.log_softmax(dim=-1).gather(-1, labels.expand(*scaled.shape[:2], -1)[..., None])[..., 0]
-    loss = -(right * weight).sum(dim=-1)
-    best = int(loss.argmin())
-    row, column = divmod(best, len(_TEMPERATURES))
-    temperature = float(_TEMPERATURES[column])
-    hit = (held[row].argmax(dim=-1) == labels).double()
-    recalls = [float(hit[labels == label].mean()) for label in labels.unique()]
-    solver = _Solver.of(embedding, labels, classes)
-    discriminant = solver.discriminant(SHRINKAGES[row], temperature)
-    return Fit(discriminant, SHRINKAGES[row], temperature, sum(recalls) / len(recalls))
+        for part in parts:
+            rows = embedding[:, part]
+            solver = _Solver.of(rows[inside], labels[inside], classes)
+            held[:, ~inside] += torch.stack([solver.logits(rows[~inside], shrinkage) for shrinkage in SHRINKAGES])
+    return held
 
 
 class _Solver(NamedTuple):
@@ -116,25 +144,16 @@ class _Solver(NamedTuple):
             values, vectors = torch.linalg.eigh(within.T @ within)
         return cls(mean, deviation, means, counts > 0, vectors, values.clamp_min(0.0))
 
-    def _affine(self, shrinkage: float) -> tuple[Tensor, Tensor]:
-        """Weight (C, E) on standardised embeddings and bias (C,); equal priors."""
+    def affine(self, shrinkage: float) -> tuple[Tensor, Tensor]:
+        """Weight (C, E) and bias (C,) of the logits; equal priors."""
         floor = shrinkage * self.values.sum() / len(self.mean)
         along = self.means @ self.vectors
         scaled = along / ((1.0 - shrinkage) * self.values + floor)
         weight = scaled @ self.vectors.T + (self.means - along @ self.vectors.T) / floor
         bias = -0.5 * (weight * self.means).sum(dim=1)
-        return weight, bias.masked_fill(~self.occurs, -1e4)
+        weight = weight / self.deviation
+        return weight, (bias - weight @ self.mean).masked_fill(~self.occurs, -1e4)
 
     def logits(self, embedding: Tensor, shrinkage: float) -> Tensor:
-        weight, bias = self._affine(shrinkage)
-        return ((embedding - self.mean) / self.deviation) @ weight.T + bias
-
-    def discriminant(self, shrinkage: float, temperature: float) -> Discriminant:
-        weight, bias = self._affine(shrinkage)
-        weight = weight / self.deviation
-        bias = bias - weight @ self.mean
-        fitted = Discriminant(weight.shape[1], len(weight))
-        with torch.no_grad():
-            fitted.weight.copy_(weight / temperature)
-            fitted.bias.copy_(bias / temperature)
-        return fitted
+        weight, bias = self.affine(shrinkage)
+        return embedding @ weight.T + bias

@@ -37,8 +37,6 @@ def test_it_is_scikit_learns_shrunken_discriminant(clips, dim, shrinkage):
     solver = _Solver.of(embedding.double(), labels, 3)
     found = solver.logits(embedding.double(), shrinkage).log_softmax(dim=-1)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6, rtol=1e-5)
-    module = solver.discriminant(shrinkage, temperature=1.0)
-    torch.testing.assert_close(module(embedding).double().log_softmax(dim=-1), found, atol=1e-3, rtol=1e-3)
 
 
 def test_it_learns_what_speakers_share_and_not_what_sets_them_apart():
@@ -62,6 +60,65 @@ def test_shrinkage_and_temperature_follow_from_the_held_out_speakers():
     hopeless = fit_discriminant(embedding, labels[torch.randperm(120, generator=torch.manual_seed(0))], speakers, 3)
     assert hopeless.uar < 0.6
     assert hopeless.temperature > scarce.temperature  # where nothing can be known, nothing is claimed
+
+
+@pytest.mark.parametrize("parts", [(), ([0, 3, 4], [1, 2, *range(5, 40)])], ids=["whole", "parts"])
+def test_the_fitted_layer_is_the_sum_of_its_parts_discriminants(parts):
+    embedding, labels, speakers = corpus(240, 40)
+    fit = fit_discriminant(embedding, labels, speakers, 3, [torch.tensor(part) for part in parts])
+    rows = embedding.double()
+    expected = sum(
+        _Solver.of(rows[:, part], labels, 3).logits(rows[:, part], fit.shrinkage) for part in parts or [range(40)]
+    )
+    found = fit.discriminant(embedding).double().log_softmax(dim=-1)
+    torch.testing.assert_close(found, (expected / fit.temperature).log_softmax(dim=-1), atol=1e-3, rtol=1e-3)
+
+
+def test_shrinkage_and_temperature_have_the_lowest_brier_score_of_held_out_speakers():
+    embedding, labels, speakers = corpus(150, 60, apart=0.3)
+    who, parts = np.array(speakers), [torch.arange(20), torch.arange(20, 60)]
+    fit = fit_discriminant(embedding, labels, speakers, 3, parts)
+
+    def brier(shrinkage, temperature):
+        scores = torch.zeros(150)
+        for speaker in set(speakers):  # six, so each is a group of its own
+            seen, out = embedding.double()[who != speaker], embedding.double()[who == speaker]
+            known = labels[who != speaker]
+            logits = sum(_Solver.of(seen[:, one], known, 3).logits(out[:, one], shrinkage) for one in parts)
+            wrong = (logits / temperature).softmax(dim=-1) - torch.eye(3)[labels[who == speaker]]
+            scores[who == speaker] = wrong.square().sum(dim=-1).float()
+        return scores.mean()  # the classes are equally frequent
+
+    best = brier(fit.shrinkage, fit.temperature)
+    place = SHRINKAGES.index(fit.shrinkage)
+    near = [SHRINKAGES[other] for other in (place - 1, place + 1) if 0 <= other < len(SHRINKAGES)]
+    assert all(brier(shrinkage, fit.temperature) > best for shrinkage in near)
+    assert all(brier(fit.shrinkage, factor * fit.temperature) > best for factor in (0.7, 1.4))
+
+
+def test_parts_help_where_each_has_more_channels_than_there_are_clips():
+    draw = torch.Generator().manual_seed(2)
+    labels, who = torch.arange(480) % 3, torch.arange(480) // 3 % 8
+    voice = torch.randn(8, 2, 300, generator=draw)  # each layer has its own of the speaker
+    layers = [
+        torch.randn(3, 300, generator=draw)[labels] * 0.25
+        + voice[who, layer]
+        + torch.randn(480, 300, generator=draw) @ torch.randn(300, 300, generator=draw) / 17
+        for layer in range(2)
+    ]
+    embedding, train = torch.cat(layers, dim=1), who < 5
+    speakers = [f"s{one}" for one in who[train].tolist()]
+    places = [torch.arange(300), torch.arange(300, 600)]
+    right = {
+        len(parts): fit_discriminant(embedding[train], labels[train], speakers, 3, parts)
+        .discriminant(embedding[~train])
+        .argmax(dim=-1)
+        .eq(labels[~train])
+        .float()
+        .mean()
+        for parts in ([], places)
+    }
+    assert right[2] > right[0] > 0.5
 
 
 def test_a_class_that_does_not_occur_is_never_predicted():

@@ -15,7 +15,7 @@ from ser_tl.data.batching import Batch
 from ser_tl.errors import AudioError, CheckpointError, ConfigError, UnknownNameError
 from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig
 from ser_tl.model import folder as folder_module
-from ser_tl.pooling import POOLINGS
+from ser_tl.pooling import POOLINGS, FrameScore
 from tests.encoders.tiny import DIM, LAYERS, NAMES, clip, padded, save, tiny
 
 LABELS = ["anger", "neutral", "sadness"]
@@ -61,6 +61,35 @@ def test_forward_gives_embedding_and_logits(pooling, join):
     assert torch.equal(model.head(embedding), logits)
     assert torch.equal(model.head.classify(hidden), logits)
     assert hidden.shape == (2, model.head.hidden_dim)
+
+
+@pytest.mark.parametrize("pooling", list(POOLINGS))
+@torch.no_grad()
+def test_a_layer_s_channels_are_those_of_the_embedding_that_move_with_it_alone(pooling):
+    model = build(pooling=pooling, layers=[2, 0])
+    states, mask = model.states(batch_of([clip(8000)]))
+    batch = batch_of([clip(8000)])
+    batch.mask, batch.layers = mask, model.layers
+    places = model.layer_channels()
+    assert sorted(torch.cat(places).tolist()) == list(range(model.pooling.out_dim))
+    for layer, own in enumerate(places):
+        seen = []
+        for scale in (1.0, 3.0):
+            batch.states = states.clone()
+            batch.states[layer] *= scale
+            frames, _ = model.frames(batch)
+            seen.append(equally_pooled(model, frames, mask))
+        moved = (seen[1] - seen[0]).abs() > 1e-6
+        assert moved[own].all()
+        assert not moved.index_fill(0, own, False).any()
+
+
+def equally_pooled(model, frames, mask):
+    """The embedding, where frames have weights under equal ones: those that are learned move with every layer."""
+    for scorer in model.pooling.modules():
+        if isinstance(scorer, FrameScore):
+            scorer.score[-1].weight.zero_()
+    return model.pooling(frames, mask)[0]
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Whisper's encoder at the clip's true length.
 
     waveform -> log-mel (10 ms) -> two convolutions (20 ms) + positions -> transformer layers
+      each layer: attention -> linear -> GELU -> linear;  feed_forward also taps it behind the GELU
 
 transformers pads every clip to 30 s before this encoder; a 3 s clip then costs ten times what it needs. Here the
 position embeddings are cut to the clip and attention is masked. Behind each clip Whisper hears the same silence,
@@ -35,9 +36,13 @@ class Whisper(Encoder):
         model: transformers' encoder; its fixed position embeddings become a buffer, which no strategy can unfreeze
         full_window: hear each clip with silence up to 30 s, and give frames of the silence too: ten times the work, and
             what transformers' classifiers were trained on
+        feed_forward: make each layer's state wider by what its feed-forward network holds behind the GELU, four times
+            the width of its output. These channels are on or off, each for a pattern of its own (Geva et al. 2021), so
+            a mean over time tells how often each pattern came, which the mean of the layer's output has blurred
 
     Shape:
-        waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T = ceil(N / 320)
+        waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T = ceil(N / 320). State 0 is what
+        the first layer takes in; with `feed_forward` it is the first layer's, and there is one state less
     """
 
     family = "whisper"
@@ -45,14 +50,16 @@ class Whisper(Encoder):
     positions: Tensor
     mel_filters: Tensor
 
-    def __init__(self, model: WhisperEncoder, *, full_window: bool = False) -> None:
+    def __init__(self, model: WhisperEncoder, *, full_window: bool = False, feed_forward: bool = False) -> None:
         super().__init__()
         self.full_window = full_window
+        self.feed_forward = feed_forward
         self.register_buffer("positions", model.embed_positions.weight.detach().clone())
         del model.embed_positions
         self.model: Any = model
-        self.dim = model.config.d_model
-        self.num_states = model.config.encoder_layers + 1
+        self.width = model.config.d_model  # channels of a layer's output, the first in a state
+        self.dim = self.width + (model.config.encoder_ffn_dim if feed_forward else 0)
+        self.num_states = model.config.encoder_layers + (0 if feed_forward else 1)
         self.longest = model.config.max_source_positions  # frames
         self.max_seconds = self.longest / self.frame_rate
         filters = melscale_fbanks(
@@ -61,26 +68,29 @@ class Whisper(Encoder):
         self.register_buffer("mel_filters", filters, persistent=False)  # (201, bands)
 
     @classmethod
-    def from_pretrained(cls, source: str, *, full_window: bool = False) -> Self:
+    def from_pretrained(cls, source: str, *, full_window: bool = False, feed_forward: bool = False) -> Self:
         """The encoder of a local folder or hub id.
 
         Args:
             source: the folder or hub id
             full_window: see the class
+            feed_forward: see the class
         """
-        return cls(load_pretrained(AutoModel, source).get_encoder(), full_window=full_window)
+        model = load_pretrained(AutoModel, source).get_encoder()
+        return cls(model, full_window=full_window, feed_forward=feed_forward)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
         model = WhisperEncoder(WhisperConfig(**config["architecture"]))
-        return cls(model, full_window=config.get("full_window", False))
+        return cls(model, **{name: value for name, value in config.items() if name != "architecture"})
 
     @property
     def config(self) -> dict[str, Any]:
-        """Architecture."""
-        known: dict[str, Any] = {"architecture": self.model.config.to_diff_dict()}
-        return known | {"full_window": True} if self.full_window else known
+        """Architecture, and the switches that are on."""
+        switches = {"full_window": self.full_window, "feed_forward": self.feed_forward}
+        on = {name: value for name, value in switches.items() if value}
+        return {"architecture": self.model.config.to_diff_dict(), **on}
 
     def blocks(self) -> list[Block]:
         """Front end, then one block a transformer layer; the final layer norm goes with the last."""
@@ -92,7 +102,7 @@ class Whisper(Encoder):
         ]
 
     def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """What goes into the first layer.
+        """What goes into the first layer, or with `feed_forward` its state.
 
         Raises:
             EncoderError: a clip is longer than Whisper's positions reach (30 s)
@@ -117,15 +127,25 @@ class Whisper(Encoder):
             frames = functional.gelu(self.model.conv2(frames)).transpose(1, 2)
         counts = -(-lengths // (2 * HOP))
         mask = frames_mask(counts, longest)
-        return frames[:, :longest] + self.positions[:longest], mask
+        frames = frames[:, :longest] + self.positions[:longest]
+        return next(self._layers(frames, mask, 0)) if self.feed_forward else frames, mask
 
     def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
         """What comes out of each layer above; of the last, after the final norm."""
-        attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=state, attention_mask=mask)
-        frames = state
-        for number, block in enumerate(self.model.layers[layer:], layer + 1):
-            frames = block(frames, attend)
-            yield self.model.layer_norm(frames) if number == len(self.model.layers) else frames
+        return self._layers(state[..., : self.width], mask, layer + self.feed_forward)
+
+    def _layers(self, frames: Tensor, mask: Tensor, first: int) -> Iterator[Tensor]:
+        """The states of all layers from `first` (0 is the lowest) on, from what that layer takes in."""
+        attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=frames, attention_mask=mask)
+        for number, block in enumerate(self.model.layers[first:], first + 1):
+            held: list[Tensor] = []
+            tap = block.fc2.register_forward_pre_hook(lambda _, taken, held=held: held.append(taken[0]))
+            try:
+                frames = block(frames, attend)
+            finally:
+                tap.remove()
+            state = self.model.layer_norm(frames) if number == len(self.model.layers) else frames
+            yield torch.cat([state, *held], dim=-1) if self.feed_forward else state
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Whisper's log-mel spectrogram of clips followed by silence.

@@ -218,6 +218,24 @@ class EmotionModel(Shared):
         embedding = self.pooling(frames, mask)
         return embedding if self.standardise_embedding is None else self.standardise_embedding(embedding, domains)
 
+    def layer_channels(self) -> list[Tensor]:
+        """The places of each layer's channels in the embedding, one tensor a layer.
+
+        Raises:
+            ConfigError: the layers are mixed before the pooling, and no channel is one layer's alone
+        """
+        apart = {"join": "concat", "projection": 0, "network": "none", "fusion": "concat"}
+        own = asdict(self.config)
+        mixed = [f"model.{name} is {own[name]}" for name, plain in apart.items() if own[name] != plain]
+        if mixed:
+            raise ConfigError(
+                f"{' and '.join(mixed)}, which mixes the encoder's layers before they are pooled, and "
+                f"train.refit layer-discriminants needs them side by side: leave it out, or take --train.refit "
+                f"discriminant"
+            )
+        places = torch.arange(self.pooling.out_dim).reshape(-1, len(self.layers), self.encoder.dim)
+        return [places[:, layer].flatten() for layer in range(len(self.layers))]
+
     def replace_head(self, discriminant: Discriminant) -> None:
         """Takes a fitted discriminant for the head, now and when the model is loaded again."""
         self.head = discriminant.to(self.device)

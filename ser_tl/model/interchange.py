@@ -128,6 +128,8 @@ def obstacles(model: "EmotionModel") -> list[str]:
             "Whisper at the clip's own length: transformers hears 30 s and averages over the silence too; train with "
             "--encoder_options '{full_window: true}'"
         )
+    if isinstance(encoder, Whisper) and encoder.feed_forward:
+        found.append("states with what the feed-forward networks hold: train without encoder_options.feed_forward")
     if model.audio.normalise != "none":
         found.append(f"audio.normalise {model.audio.normalise}: transformers takes clips as they are")
     if config.network != "none":

@@ -28,7 +28,8 @@ class TrainConfig:
         label_smoothing: share of the target spread over all classes
         patience: epochs without a better dev UAR before training stops; 0 never stops early
         refit: `discriminant` fits the classifier anew when the epoch is chosen: a shrunken linear discriminant of the
-            embedding, in closed form, on training and dev speakers; `self-training` goes on from there with the
+            embedding, in closed form, on training and dev speakers; `layer-discriminants` fits one to each of the
+            encoder's layers and adds up what they say; `self-training` goes on from `discriminant` with the
             unlabelled clips of the domain that is to be judged, whose emotions it takes to be about equally frequent
         save_every: steps between training states on disk, beside the one after each epoch; 0 for none
         threads: CPU threads of each process; 0 leaves it to OMP_NUM_THREADS, or shares out all cores where `accelerate
@@ -55,7 +56,7 @@ class TrainConfig:
     class_weights: bool = True
     label_smoothing: float = 0.1
     patience: int = 6
-    refit: Literal["none", "discriminant", "self-training"] = "none"
+    refit: Literal["none", "discriminant", "layer-discriminants", "self-training"] = "none"
     save_every: int = 0
     threads: int = 0
     workers: int = 0

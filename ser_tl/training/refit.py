@@ -38,20 +38,21 @@ def refit_discriminant(
         speaker_of: utterance id to speaker
         unlabelled: clips of another domain to train itself on; None for none
         accelerator: whose processes share the work
-        config: batch size and workers
+        config: batch size and workers, and whether each layer has a discriminant of its own
 
     Returns:
         For the record: shrinkage, temperature, and the UAR over the held-out training speakers.
 
     Raises:
-        ConfigError: too few speakers to hold one out
+        ConfigError: too few speakers to hold one out, or no layers apart where each is to have a discriminant
     """
     found = _embedded(model, parts, accelerator, config)
     embedding = torch.from_numpy(np.stack([row for _, _, row in found]))
     labels = torch.tensor([label for _, label, _ in found])
     speakers = [speaker_of[name] for name, _, _ in found]
     if unlabelled is None:
-        fit = fit_discriminant(embedding, labels, speakers, len(model.labels))
+        layers = model.layer_channels() if config.refit == "layer-discriminants" else []
+        fit = fit_discriminant(embedding, labels, speakers, len(model.labels), layers)
     else:
         heard = [row for _, _, row in _embedded(model, [unlabelled], accelerator, config)]
         target = torch.from_numpy(np.stack(heard))

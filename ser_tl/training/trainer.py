@@ -280,6 +280,8 @@ class Trainer:
                 raise ConfigError(
                     f"{len(corpus)} {name} utterances can't feed {self.accelerator.num_processes} processes"
                 )
+        if self.config.refit == "layer-discriminants":
+            self.model.layer_channels()  # raises now rather than after the training
         wanting = [f"alignment.method is {self.alignment.method}"] if self.alignment.method != "none" else []
         wanting += ["train.refit is self-training"] if self.config.refit == "self-training" else []
         if unlabelled is None and wanting:

@@ -138,8 +138,8 @@ def places(model: EmotionModel, kind: Kind, config: AdapterConfig) -> list[tuple
     unknown = [target for target in config.targets or [] if not names.issuperset(target.split("."))]
     if names and unknown:
         raise ConfigError(
-            f"transfer.adapter.targets: this encoder has no {', '.join(unknown)} that could have adapters and reaches the head; "
-            f"name some of {', '.join(sorted(names))}"
+            f"transfer.adapter.targets: this encoder has no {', '.join(unknown)} that could have adapters and "
+            f"reaches the head; name some of {', '.join(sorted(names))}"
         )
     if not found:
         families = [name for name, own in PLACES.items() if (own.lora if kind == "lora" else own.scaled)]
@@ -149,8 +149,8 @@ def places(model: EmotionModel, kind: Kind, config: AdapterConfig) -> list[tuple
         )
     if config.blocks is not None and config.blocks > len(found):
         raise ConfigError(
-            f"transfer.adapter.blocks is {config.blocks}: the encoder has {len(found)} blocks that can have adapters and reach "
-            f"the head ({', '.join(block.name for block, _ in found)}); null takes all of them"
+            f"transfer.adapter.blocks is {config.blocks}: the encoder has {len(found)} blocks that can have adapters "
+            f"and reach the head ({', '.join(block.name for block, _ in found)}); null takes all of them"
         )
     return found if config.blocks is None else found[-config.blocks :]
 

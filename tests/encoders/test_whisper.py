@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional
 from transformers import WhisperFeatureExtractor
 
 from ser_tl.assets import asset
@@ -11,7 +12,7 @@ from ser_tl.encoders import Encoder, Whisper, load_encoder
 from ser_tl.errors import EncoderError
 from ser_tl.model import EmotionModel
 
-from .tiny import WHISPER_TINY, checkpoint, clip, padded, tiny
+from .tiny import DIM, KINDS, WHISPER_TINY, checkpoint, clip, padded, save, tiny
 
 
 def speech(count: int) -> list[torch.Tensor]:
@@ -99,6 +100,33 @@ def test_a_full_window_has_the_states_of_transformers_thirty_seconds_alone_and_p
             torch.testing.assert_close(mine[row], theirs[0], atol=1e-4, rtol=1e-4)
     assert Whisper.from_config(encoder.config).full_window
     assert not Whisper.from_config(tiny("whisper").config).full_window
+
+
+@torch.no_grad()
+def test_feed_forward_states_are_each_layer_s_output_beside_what_its_second_linear_layer_takes_in():
+    encoder, one = KINDS["whisper-feed-forward"].make(0), clip(8000)
+    states = encoder(*padded([one])).states
+    plain = tiny("whisper")(*padded([one])).states
+    torch.testing.assert_close(states[..., :DIM], plain[1:], atol=0, rtol=0)
+    parts = zip(encoder.model.layers, states[..., DIM:], plain[:-1], plain[1:], strict=True)
+    for layer, inner, below, above in parts:
+        attended = below + layer.self_attn(layer.self_attn_layer_norm(below))[0]
+        expected = functional.gelu(layer.fc1(layer.final_layer_norm(attended)))
+        torch.testing.assert_close(inner, expected, atol=1e-5, rtol=1e-5)
+        if layer is not encoder.model.layers[-1]:  # behind the last is the final norm
+            torch.testing.assert_close(attended + layer.fc2(inner), above, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_the_taps_leave_nothing_behind_and_come_back_with_a_saved_encoder(tmp_path):
+    encoder = KINDS["whisper-feed-forward"].make(0)
+    encoder(*padded([clip(8000)]))
+    assert not any(layer.fc2._forward_pre_hooks for layer in encoder.model.layers)
+    assert Whisper.from_config(encoder.config).feed_forward
+    assert not Whisper.from_config(tiny("whisper").config).feed_forward
+    folder = save("whisper", tmp_path / "whisper")
+    loaded = load_encoder(str(folder), feed_forward=True)
+    assert loaded(*padded([clip(8000)])).states.shape == (3, 1, 25, DIM + 32)
 
 
 @torch.no_grad()

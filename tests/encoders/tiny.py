@@ -77,6 +77,13 @@ KINDS: dict[str, Kind] = {
 KINDS["whisper"] = Kind(
     lambda seed: tiny("whisper", seed=seed), DIM, LAYERS + 1, 50.0, lambda samples: -(-samples // 320)
 )
+KINDS["whisper-feed-forward"] = Kind(
+    lambda seed: wrap("whisper", checkpoint("whisper", seed=seed), feed_forward=True),
+    DIM + 32,
+    LAYERS,
+    50.0,
+    KINDS["whisper"].frames,
+)
 
 
 def soundnet(taps: list[str], *, seed: int = 0) -> SoundNet:
@@ -177,9 +184,11 @@ def checkpoint(name: str, *, seed: int = 0, **overrides: Any) -> PreTrainedModel
     return model.eval()
 
 
-def wrap(name: str, model: Any) -> Encoder:
+def wrap(name: str, model: Any, **options: bool) -> Encoder:
     """The encoder of such a checkpoint; wavlm is one that doesn't normalise its clips, as WavLM base."""
-    encoder = Whisper(model.get_encoder()) if name == "whisper" else SpeechSSL(model, normalise=name != "wavlm")
+    if name == "whisper":
+        return Whisper(model.get_encoder(), **options).eval()
+    encoder = SpeechSSL(model, normalise=name != "wavlm")
     return encoder.eval()
 
 

@@ -13,7 +13,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig, export_transformers
 from ser_tl.transfer import Full
-from tests.encoders.tiny import NAMES, checkpoint, clip, save, soundnet, tiny
+from tests.encoders.tiny import KINDS, NAMES, checkpoint, clip, save, soundnet, tiny
 from tests.test_model import batch_of
 
 OWN = ["ang", "hap", "neu", "sad"]
@@ -147,6 +147,11 @@ def test_stable_checkpoints_go_out_with_all_layers_if_the_last_is_taken_before_i
         ("hubert-group", {"network": "bilstm"}, "model.network bilstm: transformers has none"),
         ("hubert-group", {"audio": AudioConfig(normalise="peak")}, "audio.normalise peak: .* as they are"),
         ("soundnet", {"layers": [0], "encoder": soundnet(["conv4"])}, "encoder soundnet: .* has no classifier on it"),
+        (
+            "whisper",
+            {"layers": [-1], "encoder": KINDS["whisper-feed-forward"].make(0)},
+            "the feed-forward networks hold: train without encoder_options.feed_forward",
+        ),
     ],
 )
 def test_what_transformers_cannot_compute_is_refused_with_the_reason(name, options, reason, tmp_path):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ser_tl.discriminant import Discriminant, fit_discriminant
-from ser_tl.model import EmotionModel
+from ser_tl.errors import ConfigError
+from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import tiny_model, tone_split, train_config
@@ -57,3 +58,28 @@ def test_without_it_the_head_stays_the_trained_one(split):
     trainer.fit(split.train, split.dev)
     assert not isinstance(trainer.model.head, Discriminant)
     assert "refit" not in trainer.facts
+
+
+def test_each_layer_can_have_a_discriminant_of_its_own(split):
+    model = tiny_model()
+    trainer = Trainer(model, Frozen(), train_config(refit="layer-discriminants", epochs=1))
+    trainer.fit(split.train, split.dev)
+    (train, first), (dev, second) = embeddings(trainer, split.train), embeddings(trainer, split.dev)
+    rows, labels = torch.cat([train, dev]), torch.cat([first, second])
+    order = sorted(range(len(labels)), key=[*split.train["id"], *split.dev["id"]].__getitem__)
+    speakers = [*split.train["speaker"], *split.dev["speaker"]]
+    speakers = [speakers[place] for place in order]
+    expected = fit_discriminant(rows[order], labels[order], speakers, 3, model.layer_channels())
+    together = fit_discriminant(rows[order], labels[order], speakers, 3)
+    torch.testing.assert_close(trainer.model.head(rows), expected.discriminant(rows), atol=1e-3, rtol=1e-3)
+    assert (expected.discriminant(rows) - together.discriminant(rows)).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("mixing", [{"join": "sum"}, {"projection": 8}, {"network": "bilstm"}])
+def test_layers_that_are_mixed_before_the_pooling_are_refused_before_the_training(mixing, split):
+    plain = tiny_model()
+    model = EmotionModel(plain.encoder, plain.labels, config=ModelConfig(**mixing))
+    trainer = Trainer(model, Frozen(), train_config(refit="layer-discriminants"))
+    with pytest.raises(ConfigError, match=f"model.{next(iter(mixing))} is .*take --train.refit discriminant"):
+        trainer.fit(split.train, split.dev)
+    assert trainer.history == []

@@ -7,7 +7,7 @@ from ser_tl.data.batching import Batch
 from ser_tl.encoders import Encoder, Fused, SoundNet, VGGish
 from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.transfer import IA3, AdapterConfig, Lora, Rates, Strategy
+from ser_tl.transfer import IA3, AdapterConfig, Lora, Rates, Strategy, TransferConfig
 from tests.encoders.tiny import clip, padded, tiny
 
 LABELS = ["anger", "neutral", "sadness"]
@@ -18,13 +18,18 @@ RATES = Rates(head=1e-2, encoder=1e-3)
 FEED_FORWARD = {"whisper": ["fc1", "fc2"]}  # the others call theirs alike
 
 
+def with_adapter(**options) -> TransferConfig:
+    """A config with these options of the adapters."""
+    return TransferConfig(adapter=AdapterConfig(**options))
+
+
 def strategies(name: str, **options) -> dict[str, Strategy]:
     """One of each kind that the family takes."""
     made: dict[str, Strategy] = {
-        "lora": Lora(AdapterConfig(**options)),
-        "dora": Lora(AdapterConfig(dora=True, rslora=True, **options)),
+        "lora": Lora(config=with_adapter(**options)),
+        "dora": Lora(config=with_adapter(dora=True, rslora=True, **options)),
     }
-    return made if name in CONVOLUTIONS else made | {"ia3": IA3(AdapterConfig(**options))}
+    return made if name in CONVOLUTIONS else made | {"ia3": IA3(config=with_adapter(**options))}
 
 
 EVERY = [(name, kind) for name in [*TRANSFORMERS, *CONVOLUTIONS] for kind in strategies(name)]

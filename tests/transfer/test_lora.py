@@ -26,6 +26,7 @@ from tests.transfer.samples import (
     logits,
     stirred,
     strategies,
+    with_adapter,
 )
 
 every = pytest.mark.parametrize(("name", "kind"), EVERY)
@@ -69,7 +70,7 @@ def test_all_adapters_learn_and_nothing_else_of_the_encoder_changes_a_bit(name, 
 def test_adapters_in_every_layer_of_attention_and_feed_forward_learn(name, dora):
     """WavLM's attention among them, which as transformers has it would leave its projections' adapters at rest."""
     wanted = every_layer(name)
-    strategy = Lora(AdapterConfig(targets=wanted, rank=3, dora=dora))
+    strategy = Lora(config=with_adapter(targets=wanted, rank=3, dora=dora))
     model = build(name)
     strategy.prepare(model)
     found = [label.rpartition(".")[2] for label in adapted_layers(model.encoder)]
@@ -86,7 +87,7 @@ def test_adapters_in_every_layer_of_attention_and_feed_forward_learn(name, dora)
 def test_adapters_in_wavlms_attention_change_its_states_as_merged_ones_do(name, target):
     model = build(name)
     before = logits(model)
-    stirred(model, Lora(AdapterConfig(targets=[target])))
+    stirred(model, Lora(config=with_adapter(targets=[target])))
     plain = build(name)
     plain.load_state_dict(merged_state(model))
     assert (logits(model) - before).abs().max() > 1e-3
@@ -106,7 +107,7 @@ def test_adapters_keep_out_of_an_attention_that_would_not_call_them():
     assert {label.rpartition(".")[2] for label in adapted_layers(model.encoder)} == {"output_dense"}
     assert all(parameter.grad.abs().max() > 1e-9 for _, parameter in adapters(model))
     with pytest.raises(ConfigError, match=r"no q_proj that could have adapters.*name some of .*intermediate_dense"):
-        Lora(AdapterConfig(targets=["q_proj"])).prepare(with_transformers_own_attention())
+        Lora(config=with_adapter(targets=["q_proj"])).prepare(with_transformers_own_attention())
 
 
 @every
@@ -141,7 +142,7 @@ def test_no_layer_above_the_highest_in_use_has_an_adapter(name, kind, layers):
 @pytest.mark.parametrize("name", SINGLE)
 def test_only_so_many_top_blocks_as_asked_for_have_adapters_and_learn(name):
     for count in range(1, LAYERS):
-        model, strategy = build(name, layers=[0, 1, 2]), Lora(AdapterConfig(blocks=min(count, 2)))
+        model, strategy = build(name, layers=[0, 1, 2]), Lora(config=with_adapter(blocks=min(count, 2)))
         strategy.prepare(model)
         moving = [block.name for block in model.encoder.blocks() if not is_frozen(block.modules)]
         assert moving == [f"layer {number}" for number in range(3 - min(count, 2), 3)]
@@ -151,7 +152,7 @@ def test_only_so_many_top_blocks_as_asked_for_have_adapters_and_learn(name):
 @pytest.mark.parametrize("name", SINGLE)
 def test_below_the_lowest_adapter_there_is_no_graph_and_no_dropout(name):
     model = build(name)
-    Lora(AdapterConfig(blocks=1)).prepare(model)
+    Lora(config=with_adapter(blocks=1)).prepare(model)
     encoder = model.train().encoder
     *below, top = encoder.blocks()
     assert not any(part.training for block in below for module in block.modules for part in module.modules())
@@ -174,7 +175,7 @@ def test_below_the_lowest_adapter_there_is_no_graph_and_no_dropout(name):
 
 def test_the_products_are_scaled_as_the_papers_say():
     for rslora, scale in ((False, 12.0 / 4), (True, 12.0 / 4**0.5)):
-        model = stirred(build("wav2vec2"), Lora(AdapterConfig(rank=4, alpha=12.0, rslora=rslora)))
+        model = stirred(build("wav2vec2"), Lora(config=with_adapter(rank=4, alpha=12.0, rslora=rslora)))
         for layer in adapted_layers(model.encoder).values():
             product = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
             expected = layer.get_base_layer().weight + scale * product
@@ -182,7 +183,7 @@ def test_the_products_are_scaled_as_the_papers_say():
 
 
 def test_dora_learns_the_length_of_each_row_apart_from_its_direction():
-    model = stirred(build("wav2vec2"), Lora(AdapterConfig(dora=True)))
+    model = stirred(build("wav2vec2"), Lora(config=with_adapter(dora=True)))
     for layer in adapted_layers(model.encoder).values():
         rows, base = folded(layer).weight, layer.get_base_layer().weight
         lengths = layer.lora_magnitude_vector["default"].weight
@@ -248,9 +249,10 @@ def test_a_scale_without_a_gradient_stays_at_one():
 def test_preparing_again_keeps_what_was_learned_and_other_adapters_are_refused():
     model = stirred(build("whisper"), Lora())
     before = {label: tensor.clone() for label, tensor in model.state_dict().items()}
-    Lora(AdapterConfig(learning_rate=3e-4)).prepare(model)
+    Lora(config=with_adapter(learning_rate=3e-4)).prepare(model)
     assert all(torch.equal(tensor, before[label]) for label, tensor in model.state_dict().items())
-    for other in (Lora(AdapterConfig(rank=4)), Lora(AdapterConfig(blocks=1)), Lora(AdapterConfig(dora=True)), IA3()):
+    changed = [Lora(config=with_adapter(**options)) for options in ({"rank": 4}, {"blocks": 1}, {"dora": True})]
+    for other in (*changed, IA3()):
         with pytest.raises(ConfigError, match=r"other adapters already .lora in 6 layers.*merge_adapter\(model\)"):
             other.prepare(model)
 
@@ -267,11 +269,11 @@ def test_other_strategies_take_adapters_for_a_part_of_the_encoder():
 @every
 def test_what_was_inserted_can_be_read_back(name, kind):
     model, strategy = build(name), strategies(name, rank=3, alpha=5.0, blocks=1)[kind]
-    wanted = planned(model, strategy.kind, strategy.config)
+    wanted = planned(model, strategy.kind, strategy.adapter)
     assert Adapters.of(model.encoder) is None
     wanted.insert(model.encoder)
     assert Adapters.of(model.encoder) == wanted
-    assert planned(model, strategy.kind, strategy.config) == wanted  # whether adapters are there or not
+    assert planned(model, strategy.kind, strategy.adapter) == wanted  # whether adapters are there or not
 
 
 @pytest.mark.parametrize("name", SINGLE[:-1])
@@ -288,9 +290,9 @@ def test_targets_name_layers_or_what_holds_them(name):
 def test_impossible_places_are_refused_with_those_there_are():
     model = build("whisper", layers=[0, 2])
     with pytest.raises(ConfigError, match=r"adapter.targets: this encoder has no query, conv1 .*fc1, fc2, .*q_proj"):
-        Lora(AdapterConfig(targets=["query", "conv1", "fc1"])).prepare(model)
+        Lora(config=with_adapter(targets=["query", "conv1", "fc1"])).prepare(model)
     with pytest.raises(ConfigError, match=r"adapter.blocks is 3: the encoder has 2 blocks .*.layer 1, layer 2.; null"):
-        Lora(AdapterConfig(blocks=3)).prepare(model)
+        Lora(config=with_adapter(blocks=3)).prepare(model)
     with pytest.raises(
         ConfigError, match=r"--strategy lora: .* family 'wav2vec2' has no place .*use --strategy frozen"
     ):
@@ -327,11 +329,11 @@ def test_impossible_options_are_refused_by_name(options, message):
 @pytest.mark.parametrize("option", [{"dora": True}, {"rslora": True}, {"dropout": 0.1}])
 def test_ia3_refuses_what_only_lora_has(option):
     with pytest.raises(ConfigError, match=f"adapter.{next(iter(option))} is for --strategy lora"):
-        IA3(AdapterConfig(**option))
+        IA3(config=with_adapter(**option))
 
 
 def test_dropout_reaches_the_adapters_in_training_alone():
-    model = stirred(build("whisper"), Lora(AdapterConfig(dropout=0.5)))
+    model = stirred(build("whisper"), Lora(config=with_adapter(dropout=0.5)))
     assert torch.equal(logits(model), logits(model))
     with torch.no_grad():
         assert not torch.equal(model.train()(batch()).logits, model(batch()).logits)
@@ -348,7 +350,7 @@ class Stopped(Lora):
             raise InterruptedError
 
 
-@pytest.mark.parametrize("config", [AdapterConfig(), AdapterConfig(dora=True, dropout=0.2)], ids=["lora", "dora"])
+@pytest.mark.parametrize("config", [with_adapter(), with_adapter(dora=True, dropout=0.2)], ids=["lora", "dora"])
 def test_an_interrupted_training_resumes_to_the_same_end(config, tmp_path):
     split = tone_split(tmp_path / "tones")
 
@@ -357,10 +359,10 @@ def test_an_interrupted_training_resumes_to_the_same_end(config, tmp_path):
         trainer.fit(split.train, split.dev, **options)
         return trainer
 
-    whole = fit(tmp_path / "whole", Lora(config))
+    whole = fit(tmp_path / "whole", Lora(config=config))
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", Stopped(config))
-    resumed = fit(tmp_path / "stopped", Lora(config), resume=True)
+        fit(tmp_path / "stopped", Stopped(config=config))
+    resumed = fit(tmp_path / "stopped", Lora(config=config), resume=True)
     weights = resumed.model.state_dict()
     assert all(torch.equal(tensor, weights[label]) for label, tensor in whole.model.state_dict().items())
     assert whole.history[0]["learning_rates"].keys() == {"head", "adapters"}
@@ -369,7 +371,9 @@ def test_an_interrupted_training_resumes_to_the_same_end(config, tmp_path):
     assert whole.facts["trainable_parameters"] == moving < whole.facts["parameters"]
 
 
-@pytest.mark.parametrize("strategy", [Lora(AdapterConfig(learning_rate=1e-2)), IA3(AdapterConfig(learning_rate=3e-2))])
+@pytest.mark.parametrize(
+    "strategy", [Lora(config=with_adapter(learning_rate=1e-2)), IA3(config=with_adapter(learning_rate=3e-2))]
+)
 def test_tones_are_learned_and_the_best_epoch_is_put_back(strategy, tmp_path):
     split = tone_split(tmp_path)
     trainer = Trainer(tiny_model(dropout=0.0), strategy, train_config(epochs=12))
