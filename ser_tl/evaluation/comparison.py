@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 
 from ser_tl.errors import ConfigError, listing
 from ser_tl.evaluation.bootstrap import speaker_interval
-from ser_tl.evaluation.comparison_text import row_cells
+from ser_tl.evaluation.comparison_text import pair_cells, row_cells
 from ser_tl.evaluation.page import page
 from ser_tl.evaluation.pairing import Clips, Pair, mean_uar, pairs_of, speaker_counts, tested_on
 from ser_tl.evaluation.plots.comparison import comparison_picture
@@ -145,6 +145,8 @@ class Comparison:
             table(*row_cells(self.rows)),
             *(f"Note: {one}" for one in self.notes),
         ]
+        if self.pairs:
+            parts += ["## Pairs on the same clips", table(*pair_cells(self.pairs))]
         (folder / "comparison.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
         with (folder / "comparison.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, [column.name for column in fields(Row)])

@@ -92,6 +92,7 @@ def test_a_saved_comparison_has_a_table_a_csv_and_a_picture(tmp_path):
     assert text.startswith("# EMO-DB\n")
     assert "a \\| b" in text
     assert "| best |" in text
+    assert "## Pairs on the same clips" in text
     with (tmp_path / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["system"] for row in rows] == ["$c", "a | b"]

@@ -124,7 +124,9 @@ def layers_picture(scores: Mapping[str, Mapping[str, "Report"]], path: Target) -
             )
     longest = max(map(len, scores.values()))
     axes.set_xticks(range(longest))
-    axes.set(xlabel="layer, 0 is nearest to the input", ylabel="UAR of a linear probe in %, other speakers")
+    axes.set(
+        xlabel="place among the layers shown, from the input side", ylabel="UAR of a linear probe in %, other speakers"
+    )
     axes.set_xlim(-0.4, max(longest - 0.6, 0.6))
     plain(axes)
     legend(axes)
