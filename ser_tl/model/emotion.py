@@ -8,9 +8,9 @@ nothing of corpora or training.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, overload
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 import torch
@@ -24,54 +24,13 @@ from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.fusion import SourceAttention
 from ser_tl.heads import Head, LinearHead
 from ser_tl.model.adapted import merged_state
+from ser_tl.model.config import ModelConfig
 from ser_tl.model.folder import CONFIG_FILE, model_folder, read_config, read_weights, write_folder
 from ser_tl.model.interchange import read_classifier
 from ser_tl.model.prediction import Prediction, Recording, frame_score, predict_recording
 from ser_tl.model.sharing import Shared
 from ser_tl.networks import NETWORKS, Network
 from ser_tl.pooling import POOLINGS, LayerMix, Standardise
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What stands between the encoder and the logits.
-
-    Args:
-        layers: which of the encoder's states are used: 0 is what the first layer takes in, -1 the last layer; all if
-            None
-        join: the layers' learned weighted mean (`sum`), or each scaled by its weight and set side by side (`concat`)
-        standardise: take the training speech's mean and deviation out of each channel of each layer, and of the
-            embedding
-        statistics: whose mean and deviation these are: the `training` speech's for all clips; or those of each clip's
-            own `corpus` or `speaker`, measured without labels on all clips there are of it. `speaker` presumes that
-            each speaker's clips cover the emotions alike
-        fusion: how the sources of a fused encoder are joined: side by side (`concat`), or by learned weights that
-            differ from frame to frame (`attention`)
-        projection: width of a linear layer before the network and the pooling; 0 leaves it out
-        network: a sequence model before the pooling, trained from scratch: none, bilstm, crnn, transformer, conformer
-        head: what gives the logits: a small network, a single linear layer (`linear`, as in transformers' classifiers),
-            or a linear discriminant that was fitted in closed form (`train.refit` puts it in the others' place)
-        hidden: width of the hidden layer of the head's network; 0 leaves it out
-        dropout: share of channels dropped before each linear layer of the head's network
-    """
-
-    layers: list[int] | None = None
-    join: Literal["sum", "concat"] = "concat"
-    standardise: bool = True
-    statistics: Literal["training", "corpus", "speaker"] = "training"
-    fusion: Literal["concat", "attention"] = "concat"
-    projection: int = 0
-    network: str = "none"
-    head: Literal["network", "linear", "discriminant"] = "network"
-    hidden: int = 512
-    dropout: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.statistics != "training" and not self.standardise:
-            raise ConfigError(
-                f"model.statistics is {self.statistics}, but model.standardise is false, so that there is nothing to "
-                f"take statistics of: leave one of the two out"
-            )
 
 
 class Output(NamedTuple):

@@ -1,0 +1,48 @@
+"""The options of what stands between an encoder and the logits, checked where they enter."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ser_tl.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What stands between the encoder and the logits.
+
+    Args:
+        layers: which of the encoder's states are used: 0 is what the first layer takes in, -1 the last layer; all if
+            None
+        join: the layers' learned weighted mean (`sum`), or each scaled by its weight and set side by side (`concat`)
+        standardise: take the training speech's mean and deviation out of each channel of each layer, and of the
+            embedding
+        statistics: whose mean and deviation these are: the `training` speech's for all clips; or those of each clip's
+            own `corpus` or `speaker`, measured without labels on all clips there are of it. `speaker` presumes that
+            each speaker's clips cover the emotions alike
+        fusion: how the sources of a fused encoder are joined: side by side (`concat`), or by learned weights that
+            differ from frame to frame (`attention`)
+        projection: width of a linear layer before the network and the pooling; 0 leaves it out
+        network: a sequence model before the pooling, trained from scratch: none, bilstm, crnn, transformer, conformer
+        head: what gives the logits: a small network, a single linear layer (`linear`, as in transformers' classifiers),
+            or a linear discriminant that was fitted in closed form (`train.refit` puts it in the others' place)
+        hidden: width of the hidden layer of the head's network; 0 leaves it out
+        dropout: share of channels dropped before each linear layer of the head's network
+    """
+
+    layers: list[int] | None = None
+    join: Literal["sum", "concat"] = "concat"
+    standardise: bool = True
+    statistics: Literal["training", "corpus", "speaker"] = "training"
+    fusion: Literal["concat", "attention"] = "concat"
+    projection: int = 0
+    network: str = "none"
+    head: Literal["network", "linear", "discriminant"] = "network"
+    hidden: int = 512
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.statistics != "training" and not self.standardise:
+            raise ConfigError(
+                f"model.statistics is {self.statistics}, but model.standardise is false, so that there is nothing to "
+                f"take statistics of: leave one of the two out"
+            )
