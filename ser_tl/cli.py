@@ -55,6 +55,9 @@ def _parser() -> ArgumentParser:
     predict.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
     predict.add_argument("files", type=Path, nargs="+", help="recordings: WAV, FLAC, Ogg, MP3 or AIFF")
     predict.add_argument("--format", type=Literal["json", "table"], default="json", help="JSON lines or a table")
+    predict.add_argument(
+        "--together", action="store_true", help="the recordings are one speaker's: take their own mean out of them"
+    )
     predict.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
     commands.add_subcommand("predict", predict, help="tell the emotion in recordings")
 
@@ -134,9 +137,11 @@ def predict(options: Namespace) -> int:
 
     model = EmotionModel.from_pretrained(options.model)
     rows, failed = [], 0
-    for path in options.files:
+    # Together or not at all: each recording counts for what is taken out of the others.
+    every = model.predict(options.files, attention=options.attention, together=True) if options.together else None
+    for number, path in enumerate(options.files):
         try:
-            found = model.predict(path, attention=options.attention)
+            found = model.predict(path, attention=options.attention) if every is None else every[number]
         except AudioError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)

@@ -1,12 +1,11 @@
 """From frame states to one vector per utterance.
 
-    states (L, B, T, D) --Standardise--LayerMix--> frames (B, T, W) --pooling--Standardise--> embedding (B, E)
+    states (L, B, T, D), standardised --LayerMix--> frames (B, T, W) --pooling--> embedding (B, E)
 
 `mask` is (B, T), True on speech and False on padding. Padding never moves an embedding: tests/test_pooling.py holds
 every registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -32,72 +31,6 @@ class Pooling(nn.Module):
 
 
 POOLINGS: Registry[type[Pooling]] = Registry("pooling")
-
-
-class Standardise(nn.Module):
-    """Values with zero mean and unit variance over the training speech.
-
-    The statistics are measured once, before training, and set by `fit`; they are buffers and no gradient moves them.
-    The layers of an encoder and the parts of an embedding differ in scale by orders of magnitude, and a few loud
-    channels drown all others: without this, a trained head loses to logistic regression on the same states. Until
-    `fit`, values pass unchanged.
-
-    A domain (a corpus, a speaker) can have statistics of its own, in `domains`: then its clips are standardised by
-    these, which takes a room or a voice out without a label (adaptive batch norm, Li et al. 2018, is the same idea
-    inside a network). They belong to the data at hand and are not saved.
-
-    Args:
-        shape: of the statistics; broadcasts with what comes in
-        batch: the dimension of the values that counts clips
-
-    Shape:
-        values (..., *shape), B clips in dimension `batch` -> the same
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, *shape: int, batch: int = 0) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("deviation", torch.ones(shape))
-        self.batch = batch
-        self.domains: dict[str, tuple[Tensor, Tensor]] = {}  # mean and deviation of each, of the statistics' shape
-
-    def forward(self, values: Tensor, domains: Sequence[str] = ()) -> Tensor:
-        """The values with statistics taken out: those of each clip's domain, of the training speech if it has none.
-
-        Args:
-            values: to be standardised
-            domains: B names
-        """
-        if not self.domains or not any(domains):
-            return (values - self.mean) / self.deviation
-        own = [self.domains.get(name, (self.mean, self.deviation)) for name in domains]
-        mean, deviation = (
-            torch.stack(parts).movedim(0, self.batch).reshape(self._for_clips(values, len(own)))
-            for parts in zip(*own, strict=True)
-        )
-        return (values - mean) / deviation
-
-    def _for_clips(self, values: Tensor, clips: int) -> list[int]:
-        """The statistics' shape with as many dimensions as the values, and a place for each clip."""
-        shape = [1] * (values.ndim - self.mean.ndim) + list(self.mean.shape)
-        shape[self.batch] = clips
-        return shape
-
-    def fit(self, count: Tensor, total: Tensor, squares: Tensor) -> None:
-        """Takes over statistics from sums.
-
-        Args:
-            count: number of values summed, a scalar
-            total: their sum, of the statistics' shape, float64
-            squares: the sum of their squares, likewise
-        """
-        mean = total / count
-        variance = (squares / count - mean.square()).clamp_min(0.0)
-        self.mean.copy_(mean)
-        self.deviation.copy_((variance + 1e-6).sqrt())
 
 
 class LayerMix(nn.Module):

@@ -22,7 +22,7 @@ LAYERS: list[tuple[str, str]] = [
     ("discriminant", ""),
     ("self_training", ""),
     (
-        "corpora encoders networks fusion pooling losses evaluation hub",
+        "corpora encoders networks fusion standardise pooling losses evaluation hub",
         "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
     ("card", ""),

@@ -443,3 +443,29 @@ def test_weights_that_do_not_fit_the_config_are_listed(saved, change, found):
     save_file(weights, saved / WEIGHTS_FILE)
     with pytest.raises(CheckpointError, match=rf"don't fit config.json; copy both files again\n  {found}"):
         EmotionModel.from_pretrained(saved)
+
+
+def test_recordings_of_one_voice_are_heard_together(tmp_path):
+    config = ModelConfig(hidden=8, dropout=0.0, statistics="speaker")
+    model = EmotionModel(tiny("whisper"), LABELS, config=config).eval()
+    recordings = [clip(4000 + 500 * seed, seed=seed).numpy() for seed in range(4)]
+    alone = model.predict(recordings)
+    together = model.predict(recordings, together=True)
+    assert [one.probabilities for one in alone] != [one.probabilities for one in together]
+    again = model.predict(recordings)
+    assert [one.probabilities for one in alone] == [one.probabilities for one in again]
+    batch = Batch(
+        *padded([clip(4000 + 500 * seed, seed=seed) for seed in range(4)]),
+        torch.full((4,), -1),
+        [""] * 4,
+        domains=["the recordings at hand"] * 4,
+    )
+    with torch.no_grad():
+        embedding = model(batch).embedding
+    assert embedding.mean(dim=0).abs().max() < 1e-3
+
+
+def test_a_model_without_statistics_has_none_to_share():
+    model = EmotionModel(tiny("whisper"), LABELS, config=ModelConfig(standardise=False)).eval()
+    with pytest.raises(ConfigError, match=r"model\.standardise is false"):
+        model.predict([clip(4000).numpy()], together=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ser_tl.pooling import POOLINGS, LayerMix, Standardise
+from ser_tl.pooling import POOLINGS, LayerMix
 
 DIM = 6
 COUNTS = [1, 4, 9]
@@ -170,47 +170,3 @@ def test_the_scores_of_layers_are_saved_and_learn():
     assert list(mix.state_dict()) == ["scores"]
     mix(torch.randn(4, 2, 5, DIM)).square().sum().backward()
     assert (mix.scores.grad != 0).all()
-
-
-def fitted(rows, *shape):
-    """Standardisation fitted on the rows (n, ...) of what it is for."""
-    standardise, rows = Standardise(*shape), rows.double()
-    standardise.fit(torch.tensor(len(rows)), rows.sum(dim=0).view(shape), rows.square().sum(dim=0).view(shape))
-    return standardise
-
-
-def test_fitted_states_have_zero_mean_and_unit_variance_in_every_channel_of_every_layer():
-    scale = torch.tensor([0.01, 1.0, 300.0])[:, None, None, None]
-    states = scale * (torch.randn(3, 2, 40, DIM) + torch.randn(3, 1, 1, DIM))
-    speech = fitted(states.permute(1, 2, 0, 3).flatten(0, 1), 3, 1, 1, DIM)(states)
-    torch.testing.assert_close(speech.mean(dim=(1, 2)), torch.zeros(3, DIM), atol=1e-4, rtol=0)
-    torch.testing.assert_close(speech.var(dim=(1, 2), unbiased=False), torch.ones(3, DIM), atol=0.02, rtol=0)
-
-
-def test_fitted_embeddings_have_zero_mean_and_unit_variance_in_every_channel():
-    embedding = torch.randn(30, DIM) * torch.logspace(-1, 3, DIM) + 100
-    again = fitted(embedding, DIM)(embedding)
-    torch.testing.assert_close(again.mean(dim=0), torch.zeros(DIM), atol=1e-2, rtol=0)
-    torch.testing.assert_close(again.var(dim=0, unbiased=False), torch.ones(DIM), atol=1e-2, rtol=0)
-
-
-def test_values_pass_unchanged_until_fit():
-    states = torch.randn(3, 2, 40, DIM)
-    assert torch.equal(Standardise(3, 1, 1, DIM)(states), states)
-
-
-def test_a_channel_that_never_moves_stays_finite_after_fit():
-    embedding = torch.randn(10, DIM)
-    embedding[:, 2] = 5.0
-    again = fitted(embedding, DIM)(embedding)
-    assert again.isfinite().all()
-    assert again[:, 2].abs().max() < 0.01
-
-
-def test_statistics_are_buffers_that_are_saved_and_that_no_gradient_moves():
-    embedding = 3 + torch.randn(10, DIM)
-    source, target = fitted(embedding, DIM), Standardise(DIM)
-    assert not list(target.parameters())
-    target.load_state_dict(source.state_dict())
-    assert torch.equal(target(embedding), source(embedding))
-    assert not torch.equal(target(embedding), embedding)

@@ -27,10 +27,13 @@ from ser_tl.model.adapted import merged_state
 from ser_tl.model.config import ModelConfig
 from ser_tl.model.folder import CONFIG_FILE, model_folder, read_config, read_weights, write_folder
 from ser_tl.model.interchange import read_classifier
-from ser_tl.model.prediction import Prediction, Recording, frame_score, predict_recording
+from ser_tl.model.prediction import Prediction, Recording, frame_score, measure_together, predict_recording
 from ser_tl.model.sharing import Shared
 from ser_tl.networks import NETWORKS, Network
-from ser_tl.pooling import POOLINGS, LayerMix, Standardise
+from ser_tl.pooling import POOLINGS, LayerMix
+from ser_tl.standardise import Standardise
+
+_TOGETHER = "the recordings at hand"  # as a domain's name
 
 
 class Output(NamedTuple):
@@ -215,12 +218,14 @@ class EmotionModel(Shared):
         return next(self.parameters()).device
 
     @overload
-    def predict(self, recordings: Recording, *, attention: bool = False) -> Prediction: ...
+    def predict(self, recordings: Recording, *, attention: bool = False, together: bool = False) -> Prediction: ...
     @overload
-    def predict(self, recordings: Sequence[Recording], *, attention: bool = False) -> list[Prediction]: ...
+    def predict(
+        self, recordings: Sequence[Recording], *, attention: bool = False, together: bool = False
+    ) -> list[Prediction]: ...
 
     def predict(
-        self, recordings: Recording | Sequence[Recording], *, attention: bool = False
+        self, recordings: Recording | Sequence[Recording], *, attention: bool = False, together: bool = False
     ) -> Prediction | list[Prediction]:
         """The emotion of one recording, or of each of several.
 
@@ -229,6 +234,8 @@ class EmotionModel(Shared):
         Args:
             recordings: a path or mono samples (N,) at 16 kHz, or a list of these
             attention: also tell how much each frame counted
+            together: the recordings are all of one speaker, or of one corpus, and are standardised by their own mean
+                and deviation: what a model that was trained with `ModelConfig.statistics` expects
 
         Raises:
             AudioError: a recording can't be used
@@ -239,7 +246,10 @@ class EmotionModel(Shared):
         training = self.training
         self.eval()
         try:
-            found = [predict_recording(self, one, score) for one in ([recordings] if single else recordings)]
+            every = [recordings] if single else recordings
+            if together:
+                measure_together(self, every, _TOGETHER)
+            found = [predict_recording(self, one, score, _TOGETHER if together else "") for one in every]
         finally:
             self.train(training)
         return found[0] if single else found

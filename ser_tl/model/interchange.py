@@ -29,7 +29,7 @@ from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
 from ser_tl.encoders.pretrained import load_pretrained, model_type
 from ser_tl.encoders.speech_ssl import PLAIN
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
-from ser_tl.pooling import Standardise
+from ser_tl.standardise import Standardise
 
 if TYPE_CHECKING:
     from ser_tl.model.emotion import EmotionModel

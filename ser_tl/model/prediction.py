@@ -2,11 +2,13 @@
 
     path or samples -> windows -> model -> mean of the windows' probabilities -> Prediction
 
-Recordings longer than `audio.max_seconds` are cut into windows. Knows audio and the model's parts, nothing of training.
+Recordings longer than `audio.max_seconds` are cut into windows. Several recordings of one voice or room can lend each
+other its mean and deviation (`measure_together`). Knows audio and the model's parts, nothing of training.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +18,10 @@ from torch import Tensor
 
 from ser_tl.data import audio
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.data.batching import Clip, collate
+from ser_tl.data.batching import Batch, Clip, collate
 from ser_tl.errors import AudioError, ConfigError
 from ser_tl.pooling import FrameScore
+from ser_tl.standardise import Moments
 
 if TYPE_CHECKING:
     from ser_tl.model.emotion import EmotionModel
@@ -64,8 +67,36 @@ def frame_score(model: "EmotionModel") -> Callable[[Tensor, Tensor], Tensor]:
 
 
 @torch.inference_mode()
+def measure_together(model: "EmotionModel", recordings: Sequence[Recording], name: str) -> None:
+    """Measures the statistics of a domain, as `training.domains` does of a corpus' speakers.
+
+    Args:
+        model: a model in evaluation mode that standardises
+        recordings: of one speaker, or one room; the more, and the more alike in number its emotions, the better
+        name: of the domain; `predict_recording` takes it
+
+    Raises:
+        AudioError: a recording can't be used
+        ConfigError: the model doesn't standardise
+    """
+    if model.standardise_states is None or model.standardise_embedding is None:
+        raise ConfigError("model.standardise is false: this model has no statistics that recordings could share")
+    batches = [_windows(model, recording, name)[1].to(model.device) for recording in recordings]
+    moments = []
+    for batch in batches:
+        states, mask = model.states(batch)
+        moments.append(Moments.of(states[:, mask].transpose(0, 1)[:, :, None, None]))  # of (frames, L, 1, 1, D)
+    model.standardise_states.set_domain(name, reduce(Moments.plus, moments))
+    moments = [Moments.of(model.pooling(*model.frames(batch))) for batch in batches]
+    model.standardise_embedding.set_domain(name, reduce(Moments.plus, moments))
+
+
+@torch.inference_mode()
 def predict_recording(
-    model: "EmotionModel", recording: Recording, score: Callable[[Tensor, Tensor], Tensor] | None = None
+    model: "EmotionModel",
+    recording: Recording,
+    score: Callable[[Tensor, Tensor], Tensor] | None = None,
+    domain: str = "",
 ) -> Prediction:
     """What a model in evaluation mode hears.
 
@@ -73,17 +104,14 @@ def predict_recording(
         model: the model
         recording: a path, or mono samples (N,) at 16 kHz
         score: from `frame_score`, to tell how much each frame counted
+        domain: whose statistics it is standardised by, if `measure_together` has measured some
 
     Raises:
         AudioError: the recording can't be used
     """
-    waveform = _waveform(recording)
-    spans = audio.windows(len(waveform) / SAMPLE_RATE, model.audio.max_seconds)
-    parts = [(start, waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]) for start, end in spans]
-    starts, cuts = zip(*((start, cut) for start, cut in parts if cut.any()), strict=True)  # zeros can't be scaled
-    batch = collate([Clip(torch.from_numpy(audio.normalise(cut, model.audio.normalise)), -1, "") for cut in cuts])
+    starts, batch = _windows(model, recording, domain)
     frames, mask = model.frames(batch.to(model.device))
-    logits = model.head(model.embed(frames, mask)).float()
+    logits = model.head(model.embed(frames, mask, batch.domains)).float()
     probabilities = logits.softmax(dim=-1).mean(dim=0).cpu()
     weights, begins = None, None
     if score is not None:
@@ -96,6 +124,16 @@ def predict_recording(
         attention=weights,
         frame_seconds=begins,
     )
+
+
+def _windows(model: "EmotionModel", recording: Recording, domain: str) -> tuple[list[float], Batch]:
+    """When each window of a recording begins, in seconds, and all of them as a batch."""
+    waveform = _waveform(recording)
+    spans = audio.windows(len(waveform) / SAMPLE_RATE, model.audio.max_seconds)
+    parts = [(start, waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]) for start, end in spans]
+    kept = [(start, audio.normalise(cut, model.audio.normalise)) for start, cut in parts if cut.any()]  # not pure zeros
+    clips = [Clip(torch.from_numpy(cut), -1, "", domain=domain) for _, cut in kept]
+    return [start for start, _ in kept], collate(clips)
 
 
 def _waveform(recording: Recording) -> np.ndarray:

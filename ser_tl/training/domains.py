@@ -18,15 +18,12 @@ from torch import Tensor
 from ser_tl.data.batching import Batch, Clips, plan_batches
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.pooling import Standardise
+from ser_tl.standardise import Moments, Standardise
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.processes import own_batches
 
 FEWEST_CLIPS = 8
 """Of a domain: the deviation of fewer embeddings says little."""
-
-Sums = tuple[float, Tensor, Tensor]
-"""Number of values, their sum, the sum of their squares."""
 
 
 @torch.no_grad()
@@ -77,26 +74,21 @@ def _measure(
     accelerator: Accelerator,
     config: TrainConfig,
 ) -> None:
-    own: dict[str, Sums] = {}
+    own: dict[str, Moments] = {}
     for clips in parts:
         plan = plan_batches(clips.seconds, config.batch_seconds, processes=accelerator.num_processes)
         for batch in own_batches(clips, plan, accelerator, config.workers):
             with accelerator.autocast():
                 for name, rows in zip(batch.domains, rows_of(model, batch), strict=True):
-                    rows = rows.double()
-                    one = (float(len(rows)), rows.sum(dim=0).cpu(), rows.square().sum(dim=0).cpu())
-                    own[name] = _added(own[name], one) if name in own else one
-    every: dict[str, Sums] = {}
-    for name, sums in sorted(gather_object(list(own.items())), key=lambda item: item[0]):
-        every[name] = _added(every[name], sums) if name in every else sums
-    for name, (count, total, squares) in every.items():
-        statistics = Standardise(*module.mean.shape)
-        statistics.fit(torch.tensor(count), total, squares)
-        module.domains[name] = (statistics.mean.to(module.mean.device), statistics.deviation.to(module.mean.device))
-
-
-def _added(one: Sums, other: Sums) -> Sums:
-    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+                    one = Moments.of(rows)
+                    own[name] = own[name].plus(one) if name in own else one
+    here = [(name, [part.cpu() for part in moments]) for name, moments in own.items()]
+    every: dict[str, Moments] = {}
+    for name, sums in sorted(gather_object(here), key=lambda item: item[0]):
+        one = Moments(*sums)
+        every[name] = every[name].plus(one) if name in every else one
+    for name, moments in every.items():
+        module.set_domain(name, moments)
 
 
 def statistics_note(statistics: str, test: Dataset) -> str:

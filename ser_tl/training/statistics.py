@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ser_tl.data.batching import Batch, Clips, plan_batches
 from ser_tl.model import EmotionModel
-from ser_tl.pooling import Standardise
+from ser_tl.standardise import Moments, Standardise
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.processes import own_batches
 
@@ -59,15 +59,10 @@ def fit_statistics(
     for module, values in measured:
         if module is None:
             continue
-        count = torch.zeros((), dtype=torch.float64, device=accelerator.device)
-        total = torch.zeros_like(module.mean, dtype=torch.float64)
-        squares = torch.zeros_like(total)
+        moments = Moments.of(torch.zeros(0, *module.mean.shape, device=accelerator.device))
         for batch in own_batches(clips, plan, accelerator, config.workers):
-            rows = values(batch).double()
-            count += len(rows)
-            total += rows.sum(dim=0)
-            squares += rows.square().sum(dim=0)
-        module.fit(*(accelerator.reduce(part, "sum") for part in (count, total, squares)))
+            moments = moments.plus(Moments.of(values(batch)))
+        module.fit(Moments(*(accelerator.reduce(part, "sum") for part in moments)))
 
 
 def _sample(seconds: Sequence[float], seed: int) -> list[int]:
