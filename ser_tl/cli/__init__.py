@@ -1,0 +1,52 @@
+"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract` and what lists and tidies.
+
+    ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
+    ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
+    ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
+    ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
+    ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
+    ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
+
+MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
+
+Training is the recipes' job. `arguments` says what can be asked; `models`, `runs` and `lists` hold the commands. Heavy
+imports stand in the commands that need them, so that `--help` is quick.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from ser_tl.cli.arguments import parser, spelt
+from ser_tl.cli.lists import cache, corpora, encoders
+from ser_tl.cli.models import evaluate, extract, inspect, predict, push
+from ser_tl.cli.runs import compare
+from ser_tl.errors import SerTlError
+
+COMMANDS = {
+    "predict": predict,
+    "evaluate": evaluate,
+    "compare": compare,
+    "inspect": inspect,
+    "push": push,
+    "extract": extract,
+    "corpora": corpora,
+    "encoders": encoders,
+    "cache": cache,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: what to parse; the program's own if None
+
+    Returns:
+        The exit status: 0, or 1 with a message on standard error. A wrong command line ends the program with 2.
+    """
+    chosen = parser().parse_args(spelt(sys.argv[1:] if arguments is None else arguments))
+    try:
+        return COMMANDS[chosen.command](chosen[chosen.command])
+    except SerTlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1

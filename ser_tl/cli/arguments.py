@@ -1,0 +1,96 @@
+"""What the command line can be asked: commands, arguments and their help."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonargparse import ArgumentParser
+
+
+def spelt(arguments: Sequence[str]) -> list[str]:
+    """Arguments as jsonargparse spells them."""
+    return ["--skip_unreadable" if argument == "--skip-unreadable" else argument for argument in arguments]
+
+
+def parser() -> ArgumentParser:
+    """The parser of all commands."""
+    whole = ArgumentParser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
+    commands = whole.add_subcommands(required=True, dest="command")
+
+    predict = ArgumentParser(description="Tells the emotion in each recording.")
+    predict.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
+    predict.add_argument("files", type=Path, nargs="+", help="recordings: WAV, FLAC, Ogg, MP3 or AIFF")
+    predict.add_argument("--format", type=Literal["json", "table"], default="json", help="JSON lines or a table")
+    predict.add_argument(
+        "--together", action="store_true", help="the recordings are one speaker's: take their own mean out of them"
+    )
+    predict.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
+    commands.add_subcommand("predict", predict, help="tell the emotion in recordings")
+
+    evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
+    evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
+    evaluate.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
+    evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    evaluate.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    evaluate.add_argument("--ids", type=Path, default=None, help="a run's split.json: evaluate its test part only")
+    evaluate.add_argument("--output", type=Path, default=None, help="folder for report.json and its companions")
+    evaluate.add_argument("--emotions.rename", type=dict[str, str], default={}, help="label to name")
+    evaluate.add_argument("--emotions.merge", type=dict[str, list[str]], default={}, help="class to its emotions")
+    evaluate.add_argument("--emotions.drop", type=list[str], default=[], help="emotions to leave out")
+    evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
+    commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
+
+    compare = ArgumentParser(description="Compares finished runs: scores, paired tests, costs.")
+    compare.add_argument(
+        "runs", type=str, nargs="+", help="folders of runs; NAME=FOLDER names one, the same NAME again is another seed"
+    )
+    compare.add_argument("--output", type=Path, default=None, help="folder for comparison.html, .md, .csv and .png")
+    compare.add_argument("--title", type=str, default="", help="what is compared, for the heading")
+    commands.add_subcommand("compare", compare, help="compare finished runs in a table and a page")
+
+    inspect = ArgumentParser(description="Draws waveform, spectrogram, attention and probabilities of a recording.")
+    inspect.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
+    inspect.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
+    inspect.add_argument("--output", type=Path, default=None, help="the picture; FILE's name with .png, here, if None")
+    commands.add_subcommand("inspect", inspect, help="draw what a model hears in a recording")
+    push = ArgumentParser(description="Puts a folder on a hub. A push that failed goes on with what is missing.")
+    push.add_argument("folder", type=Path, help="a model's folder (runs/NAME/model), with its card")
+    push.add_argument("repo", type=str, help="an id on the hub (name/repo), or a folder: file:///teamhub/name/repo")
+    push.add_argument("--revision", type=str, default=None, help="the branch; main if not given")
+    push.add_argument("--message", type=str, default="Push a model", help="what the history says")
+    push.add_argument("--tag", type=str, default=None, help="a name for this version that never moves")
+    push.add_argument("--public", action="store_true", help="a repository that is new may be seen by everyone")
+    commands.add_subcommand("push", push, help="put a model on a hub")
+
+    extract = ArgumentParser(
+        description="Puts what an encoder makes of a corpus into the feature cache. Started again, it goes on."
+    )
+    extract.add_argument("--encoder", type=str, required=True, help="a name that `ser-tl encoders` lists, or a folder")
+    extract.add_argument("--encoder_options", type=dict[str, Any], default={}, help="the encoder's own")
+    extract.add_argument("--layers", type=list[int] | None, default=None, help="[1, 2, 3]: which states; all if None")
+    extract.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
+    extract.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    extract.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    extract.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
+    extract.add_argument(
+        "--audio.normalise", type=Literal["none", "peak", "rms"], default="none", help="as in training"
+    )
+    extract.add_argument("--audio.max_seconds", type=float, default=12.0, help="as in training")
+    extract.add_argument(
+        "--audio.evaluation", type=Literal["windows", "centre"], default="windows", help="as in training"
+    )
+    extract.add_argument("--precision", type=Literal["no", "bf16", "fp16"], default="no", help="as in training")
+    extract.add_argument("--batch_seconds", type=float, default=30.0, help="seconds of audio in a batch")
+    extract.add_argument("--workers", type=int, default=0, help="processes that decode beside each one that encodes")
+    extract.add_argument("--cache_gib", type=float, default=20.0, help="the most that may lie in the cache, in GiB")
+    commands.add_subcommand("extract", extract, help="fill the feature cache ahead of trainings")
+
+    corpora = ArgumentParser(description="Lists the corpora that can be read.")
+    commands.add_subcommand("corpora", corpora, help="list the corpora that can be read")
+    encoders = ArgumentParser(description="Lists the encoders that have a name; folders and hub ids work too.")
+    commands.add_subcommand("encoders", encoders, help="list the encoders that have a name")
+    cache = ArgumentParser(description="Shows, verifies or clears what frozen encoders made of clips.")
+    cache.add_argument("action", type=Literal["show", "verify", "clear"], default="show", nargs="?", help="what to do")
+    cache.add_argument("--delete", action="store_true", help="verify only: delete damaged entries")
+    commands.add_subcommand("cache", cache, help="show, verify or clear the feature cache")
+    return whole

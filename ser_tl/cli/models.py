@@ -1,0 +1,126 @@
+"""Commands about one model: what it hears, how good it is, where it goes; and encoding ahead of training one."""
+
+import json
+import sys
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from ser_tl.cli.table import print_table
+
+
+def predict(options: Namespace) -> int:
+    """Predicts every file that can be used; status 1 if some can't, each named on standard error."""
+    from ser_tl.errors import AudioError
+    from ser_tl.model import EmotionModel
+
+    model = EmotionModel.from_pretrained(options.model)
+    rows, failed = [], 0
+    # Together or not at all: each recording counts for what is taken out of the others.
+    every = model.predict(options.files, attention=options.attention, together=True) if options.together else None
+    for number, path in enumerate(options.files):
+        try:
+            found = model.predict(path, attention=options.attention) if every is None else every[number]
+        except AudioError as error:
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        row = {"file": str(path), "label": found.label, "probabilities": found.probabilities}
+        if found.attention is not None and found.frame_seconds is not None:
+            row["attention"] = [weights.tolist() for weights in found.attention]
+            row["frame_seconds"] = [begins.tolist() for begins in found.frame_seconds]
+        if options.format == "json":
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+        rows.append(row)
+    if options.format == "table" and rows:
+        cells = [[row["file"], row["label"], *(f"{p:.3f}" for p in row["probabilities"].values())] for row in rows]
+        print_table(["file", "label", *model.labels], cells)
+    return 1 if failed else 0
+
+
+def evaluate(options: Namespace) -> int:
+    """Prints the report, and saves it where asked."""
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.checks import check_audio
+    from ser_tl.data.emotions import EmotionMap
+    from ser_tl.data.splits import tested_part
+    from ser_tl.model import EmotionModel
+    from ser_tl.training import TrainConfig, Trainer
+    from ser_tl.transfer import STRATEGIES
+
+    model = EmotionModel.from_pretrained(options.model)
+    corpus = load_corpus(
+        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
+    )
+    if options.ids is not None:
+        corpus = tested_part(corpus, options.ids)
+    corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    # no cache: a fine-tuned encoder's states serve once
+    trainer = Trainer(model, STRATEGIES["frozen"](), TrainConfig(cache=False))
+    report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=notes)
+    if trainer.accelerator.is_main_process:
+        print(report)
+        if options.output is not None:
+            report.save(options.output)
+    return 0
+
+
+def inspect(options: Namespace) -> int:
+    """Draws the picture and says where it is."""
+    from ser_tl.analysis import inspect as draw
+    from ser_tl.model import EmotionModel
+
+    path = options.output or Path(f"{options.file.stem}.png")
+    model = EmotionModel.from_pretrained(options.model)
+    found = draw(model, options.file, path)
+    if found.attention is None:
+        print(f"the model's pooling, {model.pooling_name}, weighs all frames alike: no attention to show")
+    print(f"{found.label}\n{path}")
+    return 0
+
+
+def push(options: Namespace) -> int:
+    """Pushes a folder and prints where it went."""
+    from ser_tl.hub import push_folder
+
+    done = push_folder(
+        options.folder,
+        options.repo,
+        revision=options.revision,
+        commit_message=options.message,
+        tag=options.tag,
+        private=not options.public,
+    )
+    print(f"{done.url}\n{done.commit}")
+    return 0
+
+
+def extract(options: Namespace) -> int:
+    """Fills the cache and tells what lies there."""
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.audio import AudioConfig
+    from ser_tl.data.checks import check_audio
+    from ser_tl.encoders import load_encoder
+    from ser_tl.training import TrainConfig
+    from ser_tl.training.extraction import extract as fill_cache
+    from ser_tl.training.processes import processes
+
+    config = TrainConfig(
+        precision=options.precision,
+        batch_seconds=options.batch_seconds,
+        workers=options.workers,
+        cache_gib=options.cache_gib,
+    )
+    encoder = load_encoder(options.encoder, **options.encoder_options)
+    corpus = load_corpus(options.corpus, options.root, columns=options.columns)
+    corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    audio = AudioConfig(**vars(options.audio))
+    found = fill_cache(encoder, corpus, layers=options.layers, audio=audio, config=config, name=options.encoder)
+    layers = " ".join(map(str, found.layers))
+    lines = [
+        *notes,
+        f"{found.folder}: layers {layers} of {options.encoder} for {found.clips} clips of {options.corpus}, "
+        f"{found.seconds / 3600:.2f} h, {found.size / 2**20:.1f} MiB",
+    ]
+    processes().print("\n".join(lines))
+    return 0
