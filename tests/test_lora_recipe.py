@@ -59,7 +59,11 @@ def test_a_run_leaves_the_model_and_its_adapter_which_agree(recipe, options, tmp
 def test_the_adapters_options_reach_them_from_the_command_line(recipe, options, tmp_path):
     arguments = ["--corpus", "csv", "--root", str(tmp_path / "tones.csv"), "--output", str(tmp_path / "run")]
     options()
-    parsed = parse(recipe.Options, "", [*arguments, "--adapter.rank", "2", "--adapter.dora", "--train.epochs", "1"])
+    parsed = parse(
+        recipe.Options,
+        "",
+        [*arguments, "--transfer.adapter.rank", "2", "--transfer.adapter.dora", "--train.epochs", "1"],
+    )
     recipe.main(parsed)
     adapters = json.loads((tmp_path / "run" / "adapter" / "adapter.json").read_text())["adapters"]
     assert adapters["options"] | {"r": 2, "use_dora": True} == adapters["options"]
