@@ -56,7 +56,7 @@ def test_a_head_of_one_layer_has_no_hidden_one(corpus):
 
 
 def test_another_layer_is_refused(corpus, model):
-    with pytest.raises(ConfigError, match="expected embedding .* or hidden"):
+    with pytest.raises(ConfigError, match=r"expected embedding .* or hidden"):
         embed(model, corpus, layer="logits")
 
 
