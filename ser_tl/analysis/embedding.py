@@ -1,4 +1,4 @@
-"""What a model makes of each utterance of a corpus, before the head.
+"""What a model makes of each utterance of a corpus, before the emotions.
 
     model, corpus --embed()--> Embeddings (n, E)        collect(model, corpus, values of a batch) -> (n, ...)
 
@@ -6,6 +6,7 @@ Long utterances are the mean of their windows. Trains nothing, and changes no we
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from ser_tl.data.batching import Batch, Clips, Utterances, by_utterance, plan_batches
+from ser_tl.errors import ConfigError
 from ser_tl.evaluation.embeddings import Embeddings
 from ser_tl.model import EmotionModel
 from ser_tl.training.cache import FeatureCache
@@ -22,8 +24,14 @@ from ser_tl.training.domains import fit_domains
 from ser_tl.training.processes import accelerator, own_batches
 
 
-def embed(model: EmotionModel, corpus: Dataset, config: TrainConfig | None = None) -> Embeddings:
-    """The embedding of each utterance: what the head sees. Every process calls it and gets the whole.
+def embed(
+    model: EmotionModel,
+    corpus: Dataset,
+    config: TrainConfig | None = None,
+    *,
+    layer: Literal["embedding", "hidden"] = "embedding",
+) -> Embeddings:
+    """The embedding of each utterance. Every process calls it and gets the whole.
 
     Where the model standardises clips by their own corpus or speaker, these statistics are measured here.
 
@@ -32,9 +40,20 @@ def embed(model: EmotionModel, corpus: Dataset, config: TrainConfig | None = Non
         corpus: rows with the columns of `data.schema`; emotions that the model doesn't know are fine
         config: batch size, precision, and whether the encoder's states are kept in the feature cache; they aren't if
             None, since those of a fine-tuned encoder serve once
+        layer: what the head sees (`embedding`, E wide), or what its last layer sees (`hidden`, H wide): there domains
+            are aligned. A head of one layer has the same for both
+
+    Raises:
+        ConfigError: no such layer
     """
-    values = collect(model, corpus, lambda batch: model.embed(*model.frames(batch), batch.domains), config)
-    return Embeddings(values, corpus["id"], corpus["emotion"], corpus["speaker"])
+    if layer not in ("embedding", "hidden"):
+        raise ConfigError(f"layer is {layer!r}: expected embedding (what the head sees) or hidden (its hidden layer)")
+
+    def values(batch: Batch) -> Tensor:
+        embedding = model.embed(*model.frames(batch), batch.domains)
+        return embedding if layer == "embedding" else model.head.hide(embedding)
+
+    return Embeddings(collect(model, corpus, values, config), corpus["id"], corpus["emotion"], corpus["speaker"])
 
 
 @torch.no_grad()

@@ -40,6 +40,26 @@ def test_embeddings_are_what_the_head_sees_in_the_order_of_the_corpus(corpus, mo
     assert np.abs(found.values[4] - alone).max() < 1e-4
 
 
+@torch.no_grad()
+def test_the_hidden_layer_is_what_domains_are_aligned_in(corpus, model):
+    found = embed(model, corpus, layer="hidden")
+    clip = Clip(torch.from_numpy(decode(corpus[4]["audio"]["path"])), 0, "")
+    alone = model.eval()(collate([clip]))
+    assert found.values.shape == (len(corpus), model.head.hidden_dim)
+    assert np.abs(found.values[4] - alone.hidden[0].numpy()).max() < 1e-4
+    assert found.ids == embed(model, corpus).ids
+
+
+def test_a_head_of_one_layer_has_no_hidden_one(corpus):
+    plain = EmotionModel(tiny_model().encoder, list(TONES), pooling="mean", config=ModelConfig(head="linear"))
+    assert (embed(plain, corpus, layer="hidden").values == embed(plain, corpus).values).all()
+
+
+def test_another_layer_is_refused(corpus, model):
+    with pytest.raises(ConfigError, match=r"expected embedding .* or hidden"):
+        embed(model, corpus, layer="logits")
+
+
 def test_the_cache_changes_no_embedding(corpus, model):
     with_cache = embed(model, corpus, TrainConfig(cache=True))
     assert np.abs(with_cache.values - embed(model, corpus).values).max() < 0.05  # states are kept in half precision
