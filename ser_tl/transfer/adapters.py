@@ -24,7 +24,7 @@ from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import CheckpointError, ConfigError, SerTlError
 from ser_tl.model import EmotionModel
 from ser_tl.model.adapted import adapted_layers, added_state, base_state, folded
-from ser_tl.model.folder import ADAPTER, read_config, read_weights, write_folder
+from ser_tl.model.folder import ADAPTER, model_folder, read_config, read_weights, write_folder
 from ser_tl.transfer.insertion import Adapters
 
 
@@ -67,20 +67,24 @@ def save_adapter(model: EmotionModel, folder: str | Path) -> Path:
     return Path(folder) / ADAPTER.weights
 
 
-def load_adapter(folder: str | Path, base: Encoder | str | Path | None = None) -> EmotionModel:
+def load_adapter(
+    source: str | Path, base: Encoder | str | Path | None = None, *, revision: str | None = None
+) -> EmotionModel:
     """The model that `save_adapter` saved, in evaluation mode.
 
     Args:
-        folder: the adapter's folder
+        source: the adapter's folder, or where it was pushed: name/repo, file:///teamhub/name/repo
         base: the encoder it was trained on, or where that can be had, a name, folder or hub id; what it was trained as
             if None. An encoder's weights are shared and frozen, not copied; it may have adapters itself, which stay
             its own
+        revision: a branch, tag or commit of a hub; main if None
 
     Raises:
         CheckpointError: the folder isn't there, isn't an adapter, or is damaged; the base can't be loaded, or isn't
             what the adapter was trained on
+        HubError: no such repository or revision, or the hub can't be reached
     """
-    folder = Path(folder)
+    folder = model_folder(source, revision)
     config = read_config(folder, ADAPTER)
     try:
         wanted, adapters = BaseEncoder(**config["encoder"]), Adapters(**config["adapters"])

@@ -10,6 +10,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import Fused, SoundNet, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.hub import push_folder
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.model.adapted import adapted_layers, added_state, base_state
 from ser_tl.pooling import POOLINGS
@@ -258,3 +259,13 @@ def test_an_adapter_is_a_fraction_of_its_encoder(tmp_path):
     whole = sum(tensor.nbytes for tensor in model.encoder.state_dict().values())
     Lora(config=with_adapter(rank=4)).prepare(model)
     assert save_adapter(model, tmp_path).stat().st_size < whole / 100
+
+
+def test_an_adapter_goes_to_a_hub_and_comes_back(tmp_path):
+    model = stirred(build("whisper"), Lora())
+    save_adapter(model, tmp_path / "adapter")
+    (tmp_path / "teamhub").mkdir()
+    repo = f"file://{tmp_path}/teamhub/team/adapter"
+    push_folder(tmp_path / "adapter", repo, tag="v1")
+    again = load_adapter(repo, encoder("whisper"), revision="v1")
+    assert torch.equal(logits(again), logits(model))
