@@ -1,11 +1,11 @@
 """A discriminant that goes on learning from clips that nobody has labelled, by what it hears in them itself.
 
-    source (n, E), labels --fit_discriminant--> Discriminant --target (m, E)--> shares (m, C), balanced
+    source (n, E), labels --fit_discriminant--> Discriminant --target (m, E)--> guesses, the surest of each emotion
       --fitted anew on both--> Discriminant --> ... a fixed number of rounds
 
-Expectation maximisation with one Gaussian an emotion and one covariance for all, the target's emotions being what is
-hidden. No label of the target, and no score on it, chooses anything: shrinkage and temperature are those of held-out
-source speakers, and the number of rounds is fixed beforehand.
+Class-balanced self-training (Zou et al. 2018): what is believed is not what lies above a threshold, which loud emotions
+pass first, but the surest share of each emotion, and a larger share in each round. No label of the target, and no score
+on it, is there to choose anything: the shrinkage is that of held-out source speakers, and the rounds are fixed.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,10 @@ from torch import Tensor
 from ser_tl.discriminant import Discriminant, Fit, fit_discriminant
 
 ROUNDS = 12
-"""Of hearing and fitting; what is heard hardly changes after the first few."""
+"""Of guessing and fitting."""
+
+FIRST_SHARE = 0.3
+"""Of each emotion's guesses that are believed in the first round; all of them in the last."""
 
 _BALANCING = 50  # rounds of Sinkhorn's
 
@@ -26,11 +29,11 @@ def fit_self_trained(
 ) -> Fit:
     """The discriminant of labelled source clips and unlabelled target clips.
 
-    In each round every target clip belongs to each emotion by a share, the discriminant's own probability, and the
-    shares are balanced: all emotions together are heard equally often (Asano et al. 2020 label themselves under the
-    same constraint). That takes the target's emotions to be about as frequent as each other, and keeps a round from
-    giving everything to the emotion that was heard most. Both domains have half of the say, and in the source each
-    emotion the same.
+    In each round the discriminant's probabilities are balanced, so that all emotions together are heard equally often
+    (Asano et al. 2020 label themselves under the same constraint), each clip is guessed to be of its likeliest emotion,
+    and the surest guesses of each emotion are learned from. That takes the target's emotions to be about as frequent as
+    each other, and keeps a round from giving everything to the emotion that was heard most. Both domains have half of
+    the say, and in each of them every emotion the same.
 
     Args:
         embedding: the source's, (n, E); standardised by domain or speaker, or the rounds drift apart
@@ -49,12 +52,30 @@ def fit_self_trained(
     known = torch.nn.functional.one_hot(labels, classes).double() / counts.clamp_min(1)
     known = known / (counts > 0).sum()  # adds up to 1, as the target's shares will
     discriminant = fit.discriminant
-    for _ in range(rounds):
+    for number in range(rounds):
+        share = FIRST_SHARE + (1.0 - FIRST_SHARE) * number / max(rounds - 1, 1)
         with torch.no_grad():
             heard = discriminant(target.float()).double().softmax(dim=1)
-        shares = torch.cat([known, balanced(heard, counts > 0) / len(target)])
+        shares = torch.cat([known, surest(balanced(heard, counts > 0), share)])
         discriminant = soft_discriminant(rows, shares, fit.shrinkage, fit.temperature)
     return fit._replace(discriminant=discriminant)
+
+
+def surest(probabilities: Tensor, share: float) -> Tensor:
+    """Weights (m, C) of the surest guesses of each emotion, which add up to 1 and to the same for each guessed emotion.
+
+    Args:
+        probabilities: (m, C)
+        share: of each emotion's guesses, between 0 and 1; at least one is kept
+    """
+    guess = probabilities.argmax(dim=1)
+    weights = torch.zeros_like(probabilities)
+    for emotion in guess.unique():
+        clips = (guess == emotion).nonzero()[:, 0]
+        order = probabilities[clips, emotion].argsort(descending=True, stable=True)
+        kept = clips[order[: max(1, int(share * len(clips)))]]
+        weights[kept, emotion] = 1.0 / len(kept)
+    return weights / weights.sum()
 
 
 def balanced(probabilities: Tensor, occurs: Tensor) -> Tensor:

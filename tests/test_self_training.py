@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ser_tl.discriminant import fit_discriminant
-from ser_tl.self_training import balanced, fit_self_trained, soft_discriminant
+from ser_tl.self_training import balanced, fit_self_trained, soft_discriminant, surest
 
 CLASSES, CHANNELS = 3, 12
 
@@ -59,3 +59,10 @@ def test_balanced_shares_add_up_both_ways():
     shares = balanced(probabilities, torch.tensor([True, True, True, False]))
     assert shares.sum(dim=1).tolist() == pytest.approx([1.0] * 60)
     assert shares.sum(dim=0).tolist() == pytest.approx([20.0, 20.0, 20.0, 0.0], abs=1e-3)
+
+
+def test_the_surest_share_of_each_emotion_is_believed_whatever_the_others_are():
+    probabilities = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4], [0.45, 0.55], [0.4, 0.6]])
+    assert surest(probabilities, 0.5).tolist() == [[0.25, 0], [0.25, 0], [0, 0], [0, 0], [0, 0], [0, 0.5]]
+    assert surest(probabilities, 1.0).sum(dim=0).tolist() == [0.5, 0.5]
+    assert surest(probabilities, 0.01).count_nonzero() == 2
