@@ -83,7 +83,7 @@ class Whisper(Encoder):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
         model = WhisperEncoder(WhisperConfig(**config["architecture"]))
-        return cls(model, **{name: value for name, value in config.items() if name != "architecture"})
+        return cls(model, full_window=config.get("full_window", False), feed_forward=config.get("feed_forward", False))
 
     @property
     def config(self) -> dict[str, Any]:
