@@ -46,7 +46,9 @@ class CachedClips:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> Clip:
-        return self.clip(index, self.read(index, self.window(index)))
+        states = self.read(index, self.window(index))
+        row, _, _ = self.clips.parts[index]
+        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
 
     @property
     def layers(self) -> set[int]:
@@ -63,8 +65,3 @@ class CachedClips:
     def read(self, index: int, window: int) -> dict[int, State]:
         """The states of a clip's window, by layer."""
         return {layer: read_state(path) for layer, path in self.files[index][window].items()}
-
-    def clip(self, index: int, states: dict[int, State]) -> Clip:
-        """The clip, with states given."""
-        row, _, _ = self.clips.parts[index]
-        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])

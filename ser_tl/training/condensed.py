@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.batching import Clip, Clips, State
+from ser_tl.data.batching import Clips, State
 from ser_tl.model import EmotionModel
 from ser_tl.training.cached import CachedClips
 
@@ -49,41 +49,25 @@ def condensed(clips: Clips, model: EmotionModel) -> Clips:
     return CondensedClips(clips, reduce)
 
 
-class CondensedClips:
+class CondensedClips(CachedClips):
     """Cached clips of few frames.
 
     Args:
-        clips: their crops, seed and epoch are followed
+        cached: the clips; their crops, seed and epoch are followed
         reduce: from all frames (T, D) of a layer to few
     """
 
-    def __init__(self, clips: CachedClips, reduce: Callable[[Tensor], Tensor]) -> None:
-        self.clips = clips
+    def __init__(self, cached: CachedClips, reduce: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(cached.clips, cached.files)
         self.reduce = reduce
         self.held: dict[tuple[int, int], dict[int, State]] = {}  # by clip and window
 
-    @property
-    def seconds(self) -> list[float]:
-        """The length of each clip before."""
-        return self.clips.seconds
-
-    @property
-    def epoch(self) -> int:
-        """Chooses windows, together with the seed."""
-        return self.clips.epoch
-
-    @epoch.setter
-    def epoch(self, epoch: int) -> None:
-        self.clips.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, index: int) -> Clip:
-        place = index, self.clips.window(index)
+    def read(self, index: int, window: int) -> dict[int, State]:
+        """The few frames of a window, from the disk once and then from memory."""
+        place = index, window
         if place not in self.held:
-            states = self.clips.read(*place)
+            states = super().read(index, window)
             self.held[place] = {
                 layer: State(state.mean, self.reduce(state.rest.float())) for layer, state in states.items()
             }
-        return self.clips.clip(index, self.held[place])
+        return self.held[place]
