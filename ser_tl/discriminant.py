@@ -82,15 +82,41 @@ def fit_discriminant(
     temperature = float(_TEMPERATURES[column])
     hit = (held[row].argmax(dim=-1) == labels).double()
     recalls = [float(hit[labels == label].mean()) for label in labels.unique()]
+    fitted = discriminant_of(embedding, labels, classes, SHRINKAGES[row], temperature, parts=parts)
+    return Fit(fitted, SHRINKAGES[row], temperature, sum(recalls) / len(recalls))
+
+
+def discriminant_of(
+    embedding: Tensor,
+    labels: Tensor,
+    classes: int,
+    shrinkage: float,
+    temperature: float,
+    *,
+    weights: Tensor | None = None,
+    parts: Sequence[Tensor] = (),
+) -> Discriminant:
+    """The discriminant of some clips, where it is known how much to shrink.
+
+    Args:
+        embedding: (n, E)
+        labels: (n,) class indices; a class without a clip is never told
+        classes: number of classes, C
+        shrinkage: share of the identity in the covariance, 0 to 1
+        temperature: by which the logits are divided
+        weights: (n,) how much each clip counts, more than 0; all alike if None
+        parts: as of `fit_discriminant`
+    """
+    embedding = embedding.double()
     fitted = Discriminant(embedding.shape[1], classes)
     with torch.no_grad():
         fitted.weight.zero_()
         fitted.bias.zero_()
-        for part in parts:
-            own, bias = _Solver.of(embedding[:, part], labels, classes).affine(SHRINKAGES[row])
+        for part in parts or [torch.arange(embedding.shape[1])]:
+            own, bias = _Solver.of(embedding[:, part], labels, classes, weights).affine(shrinkage)
             fitted.weight[:, part] = (own / temperature).float()
             fitted.bias.add_((bias / temperature).float())
-    return Fit(fitted, SHRINKAGES[row], temperature, sum(recalls) / len(recalls))
+    return fitted
 
 
 def _held_out_logits(
@@ -127,13 +153,16 @@ class _Solver(NamedTuple):
     values: Tensor  # (r,)
 
     @classmethod
-    def of(cls, embedding: Tensor, labels: Tensor, classes: int) -> Self:
-        mean, deviation = embedding.mean(dim=0), embedding.std(dim=0, unbiased=False) + 1e-6
+    def of(cls, embedding: Tensor, labels: Tensor, classes: int, weights: Tensor | None = None) -> Self:
+        weights = torch.ones(len(labels)) if weights is None else weights
+        weights = weights.double()[:, None] / weights.double().sum()  # (n, 1), adding up to 1
+        mean = (weights * embedding).sum(dim=0)
+        deviation = (weights * (embedding - mean).square()).sum(dim=0).sqrt() + 1e-6
         rows = (embedding - mean) / deviation
-        share = torch.nn.functional.one_hot(labels, classes).double()
-        counts = share.sum(dim=0)
-        means = (share.T @ rows) / counts.clamp_min(1)[:, None]
-        within = (rows - means[labels]) / len(rows) ** 0.5
+        share = torch.nn.functional.one_hot(labels, classes) * weights
+        mass = share.sum(dim=0)
+        means = (share.T @ rows) / mass.clamp_min(1e-12)[:, None]
+        within = (rows - means[labels]) * weights.sqrt()
         # The eigenvectors of the covariance (E, E), from the smaller of it and the Gram matrix (n, n).
         if len(within) < within.shape[1]:
             values, rotated = torch.linalg.eigh(within @ within.T)
@@ -142,7 +171,7 @@ class _Solver(NamedTuple):
             vectors = within.T @ rotated[:, kept] / values.sqrt()
         else:
             values, vectors = torch.linalg.eigh(within.T @ within)
-        return cls(mean, deviation, means, counts > 0, vectors, values.clamp_min(0.0))
+        return cls(mean, deviation, means, mass > 0, vectors, values.clamp_min(0.0))
 
     def affine(self, shrinkage: float) -> tuple[Tensor, Tensor]:
         """Weight (C, E) and bias (C,) of the logits; equal priors."""

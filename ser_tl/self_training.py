@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ser_tl.discriminant import Discriminant, Fit, fit_discriminant
+from ser_tl.discriminant import Fit, discriminant_of, fit_discriminant
 
 ROUNDS = 12
 """Of guessing and fitting."""
@@ -47,35 +47,45 @@ def fit_self_trained(
         ConfigError: as of `fit_discriminant`
     """
     fit = fit_discriminant(embedding, labels, speakers, classes)
-    rows = torch.cat([embedding, target]).double()
     counts = torch.bincount(labels, minlength=classes)
-    known = torch.nn.functional.one_hot(labels, classes).double() / counts.clamp_min(1)
-    known = known / (counts > 0).sum()  # adds up to 1, as the target's shares will
+    known = 1.0 / (counts[labels] * (counts > 0).sum())  # adds up to 1, as the guesses' weights do
     discriminant = fit.discriminant
     for number in range(rounds):
         share = FIRST_SHARE + (1.0 - FIRST_SHARE) * number / max(rounds - 1, 1)
         with torch.no_grad():
             heard = discriminant(target.float()).double().softmax(dim=1)
-        shares = torch.cat([known, surest(balanced(heard, counts > 0), share)])
-        discriminant = soft_discriminant(rows, shares, fit.shrinkage, fit.temperature)
+        believed, guess, weights = surest(balanced(heard, counts > 0), share)
+        discriminant = discriminant_of(
+            torch.cat([embedding, target[believed]]),
+            torch.cat([labels, guess]),
+            classes,
+            fit.shrinkage,
+            fit.temperature,
+            weights=torch.cat([known, weights]),
+        )
     return fit._replace(discriminant=discriminant)
 
 
-def surest(probabilities: Tensor, share: float) -> Tensor:
-    """Weights (m, C) of the surest guesses of each emotion, which add up to 1 and to the same for each guessed emotion.
+def surest(probabilities: Tensor, share: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The surest guesses of each emotion.
 
     Args:
         probabilities: (m, C)
         share: of each emotion's guesses, between 0 and 1; at least one is kept
+
+    Returns:
+        Places of the clips, their guesses, and their weights, which add up to 1 and to the same for each guessed
+        emotion; each (k,).
     """
-    guess = probabilities.argmax(dim=1)
-    weights = torch.zeros_like(probabilities)
+    confidence, guess = probabilities.max(dim=1)
+    kept = []
     for emotion in guess.unique():
         clips = (guess == emotion).nonzero()[:, 0]
-        order = probabilities[clips, emotion].argsort(descending=True, stable=True)
-        kept = clips[order[: max(1, int(share * len(clips)))]]
-        weights[kept, emotion] = 1.0 / len(kept)
-    return weights / weights.sum()
+        order = confidence[clips].argsort(descending=True, stable=True)
+        kept.append(clips[order[: max(1, int(share * len(clips)))]])
+    weights = torch.cat([torch.full((len(clips),), 1.0 / (len(clips) * len(kept))) for clips in kept])
+    believed = torch.cat(kept)
+    return believed, guess[believed], weights
 
 
 def balanced(probabilities: Tensor, occurs: Tensor) -> Tensor:
@@ -91,37 +101,3 @@ def balanced(probabilities: Tensor, occurs: Tensor) -> Tensor:
         shares = shares * (each / shares.sum(dim=0).clamp_min(1e-12))
         shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
     return shares
-
-
-def soft_discriminant(embedding: Tensor, shares: Tensor, shrinkage: float, temperature: float) -> Discriminant:
-    """The discriminant of clips that belong to each emotion by a share.
-
-    Args:
-        embedding: (n, E), float64
-        shares: (n, C), 0 or more; a clip's sum is its weight
-        shrinkage: share of the identity in the covariance within emotions
-        temperature: by which the logits are divided
-
-    Returns:
-        As `fit_discriminant` gives it; an emotion without any share is never told.
-    """
-    shares = shares / shares.sum()
-    weight = shares.sum(dim=1, keepdim=True)
-    mean = (weight * embedding).sum(dim=0)
-    deviation = (weight * (embedding - mean).square()).sum(dim=0).sqrt() + 1e-6
-    rows = (embedding - mean) / deviation
-    mass = shares.sum(dim=0)
-    occurs = mass > 1e-9
-    means = (shares.T @ rows) / mass.clamp_min(1e-9)[:, None]
-    within = (weight * rows).T @ rows - (mass[:, None] * means).T @ means
-    size = within.diagonal().sum() / len(within)
-    within = (1.0 - shrinkage) * within
-    within.diagonal().add_(shrinkage * size)
-    directions = torch.linalg.solve(within, means.T).T  # (C, E), on standardised embeddings
-    bias = (-0.5 * (directions * means).sum(dim=1)).masked_fill(~occurs, -1e4)
-    directions = directions / deviation
-    fitted = Discriminant(embedding.shape[1], shares.shape[1])
-    with torch.no_grad():
-        fitted.weight.copy_(directions / temperature)
-        fitted.bias.copy_((bias - directions @ mean) / temperature)
-    return fitted

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ser_tl.discriminant import SHRINKAGES, _Solver, fit_discriminant
+from ser_tl.discriminant import SHRINKAGES, _Solver, discriminant_of, fit_discriminant
 from ser_tl.errors import ConfigError
 
 
@@ -145,3 +145,20 @@ def test_one_speaker_or_one_group_with_all_of_an_emotion_is_refused():
     speakers = ["sole" if label == 2 else f"s{place % 4}" for place, label in enumerate(labels.tolist())]
     with pytest.raises(ConfigError, match="all utterances of some emotion"):
         fit_discriminant(embedding, labels, speakers, 3)
+
+
+def test_a_clip_that_counts_twice_is_a_clip_that_is_there_twice():
+    embedding, labels, _ = corpus(60, 8)
+    weights = torch.where(torch.arange(60) < 20, 2.0, 1.0)
+    twice = torch.cat([torch.arange(60), torch.arange(20)])
+    weighed = discriminant_of(embedding, labels, 3, 0.3, 2.0, weights=weights)
+    repeated = discriminant_of(embedding[twice], labels[twice], 3, 0.3, 2.0)
+    torch.testing.assert_close(weighed.weight, repeated.weight)
+    torch.testing.assert_close(weighed.bias, repeated.bias)
+
+
+def test_where_shrinkage_and_temperature_are_known_the_discriminant_is_the_fitted_one():
+    embedding, labels, speakers = corpus(120, 12)
+    fit = fit_discriminant(embedding, labels, speakers, 3)
+    known = discriminant_of(embedding, labels, 3, fit.shrinkage, fit.temperature)
+    assert torch.equal(known.weight, fit.discriminant.weight)
