@@ -21,6 +21,7 @@ from ser_tl.heads import LinearHead
 SHRINKAGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _TEMPERATURES = torch.logspace(-1, 2.5, 71, dtype=torch.float64)
 _GROUPS = 10  # of speakers, held out in turn
+_FARTHEST = 4.0  # deviations from the mean at which a channel's farthest training value stands, at most
 
 
 class Discriminant(LinearHead):
@@ -158,6 +159,9 @@ class _Solver(NamedTuple):
         weights = weights.double()[:, None] / weights.double().sum()  # (n, 1), adding up to 1
         mean = (weights * embedding).sum(dim=0)
         deviation = (weights * (embedding - mean).square()).sum(dim=0).sqrt() + 1e-6
+        # A channel that is silent in nearly all training clips has a tiny deviation, and its first loud clip of another
+        # speaker would be tens of them away and outvote thousands of channels. Its few loud clips set its scale.
+        deviation = deviation.maximum((embedding - mean).abs().amax(dim=0) / _FARTHEST)
         rows = (embedding - mean) / deviation
         share = torch.nn.functional.one_hot(labels, classes) * weights
         mass = share.sum(dim=0)

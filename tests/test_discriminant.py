@@ -62,6 +62,16 @@ def test_shrinkage_and_temperature_follow_from_the_held_out_speakers():
     assert hopeless.temperature > scarce.temperature  # where nothing can be known, nothing is claimed
 
 
+def test_a_channel_that_hardly_ever_spoke_does_not_outvote_the_others_when_a_stranger_s_clip_is_loud_in_it():
+    embedding, labels, speakers = corpus(300, 30)
+    embedding = torch.cat([embedding, torch.zeros(300, 200)], dim=1)
+    embedding[torch.arange(200), 30 + torch.arange(200)] = 1.0  # each of the last channels in one clip
+    fit = fit_discriminant(embedding, labels, speakers, 3)
+    loud = embedding.clone()
+    loud[:, 30:] = torch.rand(300, 200, generator=torch.Generator().manual_seed(4))
+    assert (fit.discriminant(loud).argmax(dim=-1) == labels).float().mean() > 0.8
+
+
 @pytest.mark.parametrize("parts", [(), ([0, 3, 4], [1, 2, *range(5, 40)])], ids=["whole", "parts"])
 def test_the_fitted_layer_is_the_sum_of_its_parts_discriminants(parts):
     embedding, labels, speakers = corpus(240, 40)
