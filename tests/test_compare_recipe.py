@@ -1,38 +1,25 @@
 """The comparison recipe, end to end on tones and computed features."""
 
-import csv
-import importlib.util
 import json
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from tests.training.samples import tone_corpus
-
-RECIPE = Path(__file__).parents[1] / "recipes" / "compare_encoders.py"
+from tests.recipe_samples import load_recipe, tone_manifest
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    spec = importlib.util.spec_from_file_location("compare_encoders", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("compare_encoders")
 
 
 @pytest.fixture(scope="module")
 def options(recipe, tmp_path_factory):
-    home = tmp_path_factory.mktemp("tones")
-    corpus = tone_corpus(home)
-    with (home / "tones.csv").open("w") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "emotion", "speaker"])
-        writer.writerows([row["audio"]["path"], row["emotion"], row["speaker"]] for row in corpus)
+    manifest = tone_manifest(tmp_path_factory.mktemp("tones"))
     quick = {"train.epochs": 1, "train.tracker": "none", "model.hidden": 0}
-    return recipe.Options(corpus="csv", root=home / "tones.csv").changed(quick)
+    return recipe.Options(corpus="csv", root=manifest).changed(quick)
 
 
 def test_every_system_is_trained_and_stands_in_one_table(recipe, options, tmp_path):

@@ -1,38 +1,29 @@
 """The adapters' recipe, end to end on tones and a tiny encoder: what it leaves, and that the two savings agree."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
 import ser_tl as ser
 from ser_tl.options import parse
+from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, tone_corpus, train_config
-
-RECIPE = Path(__file__).parents[1] / "recipes" / "lora.py"
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    spec = importlib.util.spec_from_file_location("lora", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("lora")
 
 
 @pytest.fixture
 def options(recipe, tmp_path, monkeypatch):
     """Options of a quick run on tones; the encoder is a tiny one."""
-    rows = [
-        f"{row['audio']['path']},{row['emotion']},{row['speaker']}" for row in tone_corpus(tmp_path / "tones", takes=2)
-    ]
-    (tmp_path / "tones.csv").write_text("path,emotion,speaker\n" + "\n".join(rows))
+    manifest = tone_manifest(tmp_path / "tones", takes=2)
     monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
 
     def make(**changes):
-        usual = {"corpus": "csv", "root": tmp_path / "tones.csv", "output": tmp_path / "run"}
+        usual = {"corpus": "csv", "root": manifest, "output": tmp_path / "run"}
         return recipe.Options(**(usual | {"train": train_config(epochs=1)} | changes))
 
     return make
@@ -57,7 +48,7 @@ def test_a_run_leaves_the_model_and_its_adapter_which_agree(recipe, options, tmp
 
 
 def test_the_adapters_options_reach_them_from_the_command_line(recipe, options, tmp_path):
-    arguments = ["--corpus", "csv", "--root", str(tmp_path / "tones.csv"), "--output", str(tmp_path / "run")]
+    arguments = ["--corpus", "csv", "--root", str(tmp_path / "tones" / "tones.csv"), "--output", str(tmp_path / "run")]
     options()
     parsed = parse(
         recipe.Options,

@@ -5,14 +5,13 @@ NOTEBOOK_CORPUS and NOTEBOOK_ROOT differs, so that it takes seconds.
 """
 
 import base64
-import csv
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.training.samples import tone_corpus
+from tests.recipe_samples import tone_manifest
 
 nbformat = pytest.importorskip("nbformat", reason='notebooks run with nbclient: pip install -e ".[dev]"')
 nbclient = pytest.importorskip("nbclient", reason='notebooks run with nbclient: pip install -e ".[dev]"')
@@ -27,13 +26,7 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory):
     """A manifest of a few tones, six speakers."""
-    home = tmp_path_factory.mktemp("tones")
-    with (home / "tones.csv").open("w") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "emotion", "speaker"])
-        rows = tone_corpus(home / "audio")  # nine clips of a speaker: statistics of its own take eight
-        writer.writerows([row["audio"]["path"], row["emotion"], row["speaker"]] for row in rows)
-    return home / "tones.csv"
+    return tone_manifest(tmp_path_factory.mktemp("tones"))  # nine clips of a speaker: statistics of its own take eight
 
 
 def test_there_are_notebooks():

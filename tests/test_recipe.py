@@ -1,6 +1,5 @@
 """The main recipe from options to run folder: what it leaves, what it refuses, how it goes on."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -12,31 +11,25 @@ from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
 from ser_tl.errors import AudioError, ConfigError, SplitError
 from ser_tl.options import parse
-from tests.training.samples import tiny_model, tone_corpus, train_config
+from tests.recipe_samples import load_recipe, tone_manifest
+from tests.training.samples import tiny_model, train_config
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "finetune_wav2vec2.py"
 LEFT = {"config.yaml", "split.json", "model", "report.json", "report.md", "confusion.png", "predictions.csv"}
 
 
 @pytest.fixture
 def recipe():
-    spec = importlib.util.spec_from_file_location("finetune_wav2vec2", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("finetune_wav2vec2")
 
 
 @pytest.fixture
 def options(tmp_path, monkeypatch):
     """Options of a quick run on tones; the encoder is a tiny one."""
-    rows = [
-        f"{row['audio']['path']},{row['emotion']},{row['speaker']}" for row in tone_corpus(tmp_path / "tones", takes=2)
-    ]
-    (tmp_path / "tones.csv").write_text("path,emotion,speaker\n" + "\n".join(rows))
+    manifest = tone_manifest(tmp_path / "tones", takes=2)
     monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
 
     def make(**changes):
-        usual = {"corpus": "csv", "root": tmp_path / "tones.csv", "output": tmp_path / "run", "strategy": "full"}
+        usual = {"corpus": "csv", "root": manifest, "output": tmp_path / "run", "strategy": "full"}
         return ser.Options(**(usual | {"train": train_config(epochs=1)} | changes))
 
     return make
@@ -103,7 +96,7 @@ def test_without_output_a_run_gets_a_folder_of_its_own(recipe, options, tmp_path
 
 
 def test_broken_audio_stops_the_run_before_it_begins(recipe, options, tmp_path):
-    broken = tmp_path / "tones" / "anger_0_0.wav"
+    broken = tmp_path / "tones" / "audio" / "anger_0_0.wav"
     broken.write_bytes(b"")
     with pytest.raises(AudioError, match=r"1 of 36 utterances can't be used(.|\n)*--skip-unreadable(.|\n)*anger_0_0"):
         recipe.main(options())

@@ -1,8 +1,6 @@
 """The recipes of progressive unfreezing and of alignment, end to end on tones and a tiny encoder."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
@@ -12,34 +10,22 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import ModelConfig
 from ser_tl.options import parse
 from ser_tl.transfer import AlignmentConfig
-from tests.training.samples import tiny_model, tone_corpus, train_config
+from tests.recipe_samples import load_recipe, tone_manifest
+from tests.training.samples import tiny_model, train_config
 
-RECIPES = Path(__file__).parents[1] / "recipes"
 SPEAKERS = ["speaker_4", "speaker_5"]
-
-
-def recipe(name):
-    spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def tones(tmp_path, monkeypatch):
     """A manifest of tones; every encoder is a tiny one."""
-    rows = [
-        f"{row['audio']['path']},{row['emotion']},{row['speaker']}" for row in tone_corpus(tmp_path / "tones", takes=3)
-    ]
-    path = tmp_path / "tones.csv"
-    path.write_text("path,emotion,speaker\n" + "\n".join(rows))
     monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path / "cache"))
-    return path
+    return tone_manifest(tmp_path / "tones")
 
 
 def test_progressive_unfreezing_leaves_its_pictures_and_what_moved_when(tones, tmp_path):
-    module = recipe("progressive_unfreezing")
+    module = load_recipe("progressive_unfreezing")
     options = module.Options(corpus="csv", root=tones, output=tmp_path / "run", train=train_config(epochs=3))
     report = module.main(options)
     history = json.loads((tmp_path / "run" / "history.json").read_text())
@@ -51,7 +37,7 @@ def test_progressive_unfreezing_leaves_its_pictures_and_what_moved_when(tones, t
 
 @pytest.fixture
 def aligned(tones, tmp_path):
-    module = recipe("mmd_alignment")
+    module = load_recipe("mmd_alignment")
 
     def make(**changes):
         usual = {"corpus": "csv", "root": tones, "target": "csv", "target_root": tones, "target_speakers": SPEAKERS}
@@ -81,7 +67,7 @@ def test_self_training_on_speakers_own_statistics(aligned, tmp_path):
 
 
 def test_self_training_without_a_target_tells_where_there_is_one(tones, tmp_path):
-    module = recipe("finetune_wav2vec2")
+    module = load_recipe("finetune_wav2vec2")
     options = ser.Options(corpus="csv", root=tones, output=tmp_path / "run", train=train_config(refit="self-training"))
     with pytest.raises(ConfigError, match=r"recipes/mmd_alignment.py has a --target"):
         module.main(options)
@@ -89,5 +75,5 @@ def test_self_training_without_a_target_tells_where_there_is_one(tones, tmp_path
 
 @pytest.mark.parametrize("name", ["mmd_alignment", "progressive_unfreezing", "lora"])
 def test_without_arguments_a_recipe_needs_neither_data_nor_network(name):
-    options = parse(recipe(name).Options, "", [])
+    options = parse(load_recipe(name).Options, "", [])
     assert (options.corpus, options.root, options.encoder) == ("emodb-mini", None, "wav2vec2-mini")

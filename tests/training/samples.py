@@ -24,7 +24,7 @@ from ser_tl.data.splits import Split, SplitConfig, make_splits
 from ser_tl.encoders import Whisper
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import TrainConfig, Trainer, seed_everything
-from ser_tl.transfer import Full
+from ser_tl.transfer import Full, Strategy
 
 TONES = {"anger": 1200.0, "neutral": 500.0, "sadness": 200.0}
 
@@ -66,6 +66,24 @@ def train_config(**changes) -> TrainConfig:
     return TrainConfig(**(usual | {"tracker": "none", "patience": 0} | changes))
 
 
+def interrupted(strategy: Strategy, step: int) -> Strategy:
+    """The strategy, which ends the training in that step (from 1), as a kill would."""
+    penalty, whole = strategy.penalty, iter(range(1, step))
+
+    def stop(output, batch):
+        if next(whole, None) is None:
+            raise InterruptedError
+        return penalty(output, batch)
+
+    strategy.penalty = stop
+    return strategy
+
+
+def untimed(history) -> list[dict]:
+    """A history without what differs from run to run."""
+    return [{name: value for name, value in record.items() if "second" not in name} for record in history]
+
+
 class KilledAt(Full):
     """Full fine-tuning that ends its own process, hard, at a certain step."""
 
@@ -92,8 +110,7 @@ def main() -> None:
     trainer = Trainer(tiny_model(), KilledAt(options.kill_at), config, options.output)
     history = trainer.fit(split.train, split.dev, resume=options.resume)
     report = trainer.evaluate(split.test)
-    untimed = [{key: value for key, value in record.items() if "second" not in key} for record in history]
-    result = {"history": untimed, "report": report.as_json() | {"facts": {}}}
+    result = {"history": untimed(history), "report": report.as_json() | {"facts": {}}}
     result["probabilities"] = report.predictions.probabilities.tolist()
     if trainer.accelerator.is_main_process:
         trainer.model.save_pretrained(options.output / "model")

@@ -7,7 +7,7 @@ from datasets import Value
 from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.training import Trainer
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full
-from tests.training.samples import TONES, tiny_model, tone_corpus, tone_split, train_config
+from tests.training.samples import TONES, interrupted, tiny_model, tone_corpus, tone_split, train_config, untimed
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def fit(split, target, method="mmd", *, strategy=None, folder=None, resume=False
         tiny_model(), strategy or Full(), train_config(**changes), folder, alignment=AlignmentConfig(method, 0.3)
     )
     history = trainer.fit(split.train, split.dev, target, resume=resume)
-    return trainer, [{k: v for k, v in one.items() if "second" not in k} for one in history]
+    return trainer, untimed(history)
 
 
 @pytest.mark.parametrize("method", list(ALIGNMENTS))
@@ -58,17 +58,9 @@ def test_cached_states_of_both_domains_train_like_their_audio(split, target, tmp
 
 
 def test_an_aligned_training_stopped_in_the_middle_goes_on_the_same(split, target, tmp_path):
-    class Stopped(Full):
-        calls = 0
-
-        def penalty(self, output, batch):
-            self.calls += 1
-            if self.calls == 10:
-                raise InterruptedError
-
     _, whole = fit(split, target, "dann", folder=tmp_path / "whole")
     with pytest.raises(InterruptedError):
-        fit(split, target, "dann", strategy=Stopped(), folder=tmp_path / "stopped")
+        fit(split, target, "dann", strategy=interrupted(Full(), 10), folder=tmp_path / "stopped")
     _, resumed = fit(split, target, "dann", folder=tmp_path / "stopped", resume=True)
     assert resumed == whole
 

@@ -10,7 +10,7 @@ from ser_tl.training import Trainer
 from ser_tl.training.domains import fit_domains
 from ser_tl.training.processes import accelerator
 from ser_tl.transfer import Frozen, Full
-from tests.training.samples import tiny_model, tone_split, train_config
+from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 
 
 @pytest.fixture(scope="module")
@@ -83,20 +83,11 @@ def test_statistics_without_standardising_are_refused():
 
 
 def test_a_training_stopped_in_the_middle_goes_on_the_same(split, tmp_path):
-    class Stopped(Full):
-        calls = 0
-
-        def penalty(self, output, batch):
-            self.calls += 1
-            if self.calls == 10:
-                raise InterruptedError
-
     def fit(folder, strategy, *, resume=False):
         trainer = Trainer(model_with("speaker"), strategy, train_config(epochs=2), folder)
-        history = trainer.fit(split.train, split.dev, resume=resume)
-        return [{k: v for k, v in one.items() if "second" not in k} for one in history]
+        return untimed(trainer.fit(split.train, split.dev, resume=resume))
 
     whole = fit(tmp_path / "whole", Full())
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", Stopped())
+        fit(tmp_path / "stopped", interrupted(Full(), 10))
     assert fit(tmp_path / "stopped", Full(), resume=True) == whole

@@ -12,7 +12,7 @@ import pytest
 from ser_tl.errors import CheckpointError
 from ser_tl.training import Trainer
 from ser_tl.transfer import Full
-from tests.training.samples import tiny_model, tone_split, train_config
+from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 
 HERE = Path(__file__).parents[2]
 
@@ -43,23 +43,12 @@ def test_resuming_in_the_middle_of_an_epoch_gives_the_same_history(tmp_path):
     def fit(folder, strategy, *, resume=False):
         return Trainer(tiny_model(), strategy, train_config(), folder).fit(split.train, split.dev, resume=resume)
 
-    class Stopped(Full):
-        calls = 0
-
-        def penalty(self, output, batch):
-            self.calls += 1
-            if self.calls == 10:
-                raise InterruptedError
-
     whole = fit(tmp_path / "whole", Full())
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", Stopped())
+        fit(tmp_path / "stopped", interrupted(Full(), 10))
     saved = [path.name for path in (tmp_path / "stopped" / "states").iterdir()]
     assert saved == ["step_00000009"]  # two steps into the second epoch of seven
     resumed = fit(tmp_path / "stopped", Full(), resume=True)
-
-    def untimed(history):
-        return [{key: value for key, value in record.items() if "second" not in key} for record in history]
 
     assert untimed(resumed) == untimed(whole)
 

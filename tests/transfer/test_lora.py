@@ -14,7 +14,7 @@ from ser_tl.transfer.insertion import Adapters, planned
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.test_freezing import kept_for_backward
 from tests.encoders.tiny import LAYERS
-from tests.training.samples import tiny_model, tone_split, train_config
+from tests.training.samples import interrupted, tiny_model, tone_split, train_config
 from tests.transfer.samples import (
     CONVOLUTIONS,
     EVERY,
@@ -339,17 +339,6 @@ def test_dropout_reaches_the_adapters_in_training_alone():
         assert not torch.equal(model.train()(batch()).logits, model(batch()).logits)
 
 
-class Stopped(Lora):
-    """Ends the training after so many steps, as a kill would."""
-
-    left = 12
-
-    def penalty(self, output, batch):
-        self.left -= 1
-        if self.left == 0:
-            raise InterruptedError
-
-
 @pytest.mark.parametrize("config", [with_adapter(), with_adapter(dora=True, dropout=0.2)], ids=["lora", "dora"])
 def test_an_interrupted_training_resumes_to_the_same_end(config, tmp_path):
     split = tone_split(tmp_path / "tones")
@@ -361,7 +350,7 @@ def test_an_interrupted_training_resumes_to_the_same_end(config, tmp_path):
 
     whole = fit(tmp_path / "whole", Lora(config=config))
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", Stopped(config=config))
+        fit(tmp_path / "stopped", interrupted(Lora(config=config), 12))
     resumed = fit(tmp_path / "stopped", Lora(config=config), resume=True)
     weights = resumed.model.state_dict()
     assert all(torch.equal(tensor, weights[label]) for label, tensor in whole.model.state_dict().items())

@@ -8,7 +8,7 @@ import torch
 from ser_tl.errors import ConfigError
 from ser_tl.training import Trainer
 from ser_tl.transfer import Partial, Progressive, Rates, TransferConfig
-from tests.training.samples import tiny_model, tone_split, train_config
+from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 
 BLOCKS = ["front end", "layer 1", "layer 2"]  # of the tiny Whisper
 
@@ -119,22 +119,13 @@ def _by_block(model, optimizer):
 
 
 def test_a_training_stopped_in_the_middle_goes_on_the_same(split, tmp_path):
-    class Stopped(Progressive):
-        calls = 0
-
-        def penalty(self, output, batch):
-            self.calls += 1
-            if self.calls == 17:
-                raise InterruptedError
-            return super().penalty(output, batch)
-
     def fit(folder, strategy, *, resume=False):
         history = Trainer(tiny_model(), strategy, train_config(), folder).fit(split.train, split.dev, resume=resume)
-        return json.loads(json.dumps([{k: v for k, v in one.items() if "second" not in k} for one in history]))
+        return json.loads(json.dumps(untimed(history)))
 
     whole = fit(tmp_path / "whole", Progressive())
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", Stopped())
+        fit(tmp_path / "stopped", interrupted(Progressive(), 17))
     assert fit(tmp_path / "stopped", Progressive(), resume=True) == whole
 
 

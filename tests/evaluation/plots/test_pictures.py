@@ -4,22 +4,12 @@ import io
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Comparison, Embeddings, plots
 from ser_tl.evaluation.plots.canvas import marks
 
 from ..test_comparison import report
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were written, for looking into."""
-    figures = []
-    write = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kw: (figures.append(self), write(self, *args, **kw)))
-    return figures
 
 
 def names(axes):

@@ -1,20 +1,10 @@
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report, confusion_picture, training_curves
 
 from ..samples import certain
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were written, for looking into."""
-    figures = []
-    write = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kw: (figures.append(self), write(self, *args, **kw)))
-    return figures
 
 
 def _epochs(count, **change):
