@@ -79,7 +79,7 @@ def parser() -> ArgumentParser:
     extract.add_argument(
         "--audio.evaluation", type=Literal["windows", "centre"], default="windows", help="as in training"
     )
-    extract.add_argument("--precision", type=Literal["no", "bf16", "fp16"], default="no", help="as in training")
+    extract.add_argument("--precision", type=Literal["no", "bf16", "fp16", "auto"], default="no", help="as in training")
     extract.add_argument("--batch_seconds", type=float, default=30.0, help="seconds of audio in a batch")
     extract.add_argument("--workers", type=int, default=0, help="processes that decode beside each one that encodes")
     extract.add_argument("--cache_gib", type=float, default=20.0, help="the most that may lie in the cache, in GiB")

@@ -98,7 +98,7 @@ class FeatureCache:
             The cached clips; the clips themselves, with a note on the terminal, where the cache can't hold them.
         """
         windows, owner = _windows(clips)
-        settings = (clips.config.normalise, config.precision)
+        settings = (clips.config.normalise, accelerator.mixed_precision)
         keys = layer_keys(encoder, layers, *settings)
         homes = {layer: self.folder / key for layer, key in zip(layers, keys, strict=True)}
         files = [

@@ -23,7 +23,10 @@ class TrainConfig:
         batch_seconds: seconds of audio in a batch, padding counted, for each process
         accumulate: batches whose gradients are added up before a step
         clip: largest norm of the gradient; 0 switches clipping off
-        precision: `no` is float32; `bf16` and `fp16` (GPU only) are Accelerate's mixed precision
+        precision: `no` is float32; `bf16` and `fp16` (GPU only) are Accelerate's mixed precision; `auto` measures
+            whether bf16 is faster here, and takes it where it is
+        checkpointing: run a moving layer of the encoder again in the backward pass instead of keeping what is in it:
+            less memory, a third more time
         class_weights: give each emotion the same say, whatever its number of utterances
         label_smoothing: share of the target spread over all classes
         patience: epochs without a better dev UAR before training stops; 0 never stops early
@@ -52,7 +55,8 @@ class TrainConfig:
     batch_seconds: float = 30.0
     accumulate: int = 1
     clip: float = 1.0
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16", "fp16", "auto"] = "no"
+    checkpointing: bool = False
     class_weights: bool = True
     label_smoothing: float = 0.1
     patience: int = 6

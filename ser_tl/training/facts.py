@@ -45,6 +45,7 @@ def run_facts(model: EmotionModel, history: list[dict[str, Any]], accelerator: A
         "epochs": len(history),
         "best_epoch": next((record["epoch"] for record in history if record["best"]), None),
         "training_seconds": round(sum(record["seconds"] for record in history), 1),
+        "precision": accelerator.mixed_precision,
         "processes": accelerator.num_processes,
         "device": str(accelerator.device),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",

@@ -17,6 +17,7 @@ from accelerate.state import AcceleratorState
 from ser_tl.data.batching import Batch, Clips, Plan, loader
 from ser_tl.errors import ConfigError
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.precision import fastest_precision
 
 
 def processes() -> PartialState:
@@ -53,14 +54,15 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
     on_cpu = not torch.accelerator.is_available()
     if config.precision == "fp16" and on_cpu:  # Accelerate would silently train in float32
         raise ConfigError("train.precision is fp16, which needs a GPU, and there is none here: choose bf16 or no")
-    processes()
+    state = processes()
     share_cores(config.threads)
-    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != config.precision:
+    precision = fastest_precision(state) if config.precision == "auto" else config.precision
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()  # else a notebook's second training would be stuck with the first's precision
     try:
         return Accelerator(
             cpu=on_cpu,
-            mixed_precision=config.precision,
+            mixed_precision=precision,
             log_with=None if folder is None or config.tracker == "none" else config.tracker,
             project_dir=None if folder is None else str(folder),
         )

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips, Utterances
 from ser_tl.data.splits import shared_note
-from ser_tl.encoders import is_frozen
+from ser_tl.encoders import checkpoint_layers, is_frozen
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.losses import class_weights
@@ -121,6 +121,8 @@ class Trainer:
         self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
         self.heard = what_is_heard(train, dev)
         self.strategy.prepare(self.model)
+        if self.config.checkpointing:
+            checkpoint_layers(self.model.encoder)
         steps = self._steps(train)
         clips, dev_clips = self._clips(train, training=True), self._clips(dev)
         aligned = unlabelled is not None and self.alignment.method != "none"
