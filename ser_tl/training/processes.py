@@ -49,9 +49,18 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
         folder: where curves go; None keeps no curves
 
     Raises:
-        ConfigError: the precision or the tracker can't be had here
+        ConfigError: the precision or the tracker can't be had here, or the launcher asks for a sharded model
     """
     on_cpu = not torch.accelerator.is_available()
+    sharded = [
+        name for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM") if os.environ.get(f"ACCELERATE_USE_{name}") == "true"
+    ]
+    if sharded:  # on CPU Accelerate would silently not shard, and no state of a sharded model is kept here
+        raise ConfigError(
+            f"accelerate launch asks for {sharded[0]}, which shards a model, and here each process has the whole one: "
+            f"launch with --config_file recipes/accelerate/gpus.yaml (DDP), and for encoders too large for that choose "
+            f"--strategy lora or --train.checkpointing true"
+        )
     if config.precision == "fp16" and on_cpu:  # Accelerate would silently train in float32
         raise ConfigError("train.precision is fp16, which needs a GPU, and there is none here: choose bf16 or no")
     state = processes()

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training import Trainer
-from ser_tl.training.processes import share_cores
+from ser_tl.training.processes import accelerator, share_cores
 from ser_tl.transfer import Frozen
 from tests.training.samples import tone_split, train_config
 
@@ -59,3 +60,9 @@ def test_cores_are_shared_out_where_accelerate_launch_would_use_one(monkeypatch,
     monkeypatch.setattr("torch.set_num_threads", chosen.append)
     share_cores(asked)
     assert chosen == ([] if threads is None else [threads])
+
+
+def test_a_launcher_that_shards_the_model_is_refused(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ConfigError, match=r"asks for FSDP.*recipes/accelerate/gpus\.yaml"):
+        accelerator(train_config(), None)

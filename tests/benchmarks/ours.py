@@ -1,0 +1,50 @@
+"""What a user of ser_tl calls."""
+
+import time
+
+import torch
+
+import ser_tl as ser
+from ser_tl.data.audio import AudioConfig
+from ser_tl.data.batching import Utterances, loader, plan_batches
+from ser_tl.model import ModelConfig
+from ser_tl.options import Options
+from ser_tl.training import TrainConfig
+from tests.benchmarks.clips import CLASSES, Clips
+
+# The head of transformers' classifier: the last state's mean, and one linear layer of 256 before the logits.
+SAME_HEAD = ModelConfig(layers=[-1], join="sum", standardise=False, projection=256, head="linear")
+
+
+def trained(clips: Clips, batch: int, strategy: str, unfreeze: int | None = None, **options) -> float:
+    """Audio seconds a second of the second epoch of `Trainer.fit`, decoding included."""
+    model = ser.EmotionModel.build(clips.base, CLASSES, pooling="mean", config=SAME_HEAD)
+    train = TrainConfig(
+        epochs=2,
+        batch_seconds=batch * max(clips.seconds),
+        patience=0,
+        tracker="none",
+        threads=clips.threads,
+        **options,
+    )
+    trainer = ser.Trainer(model, ser.build_strategy(Options(strategy=strategy, unfreeze=unfreeze)), train)
+    corpus = clips.corpus
+    history = trainer.fit(corpus, corpus.select([0]))
+    return sum(clips.seconds) / history[-1]["seconds"]
+
+
+def batches(clips: Clips, batch: int):
+    """Padded batches of like lengths, as in evaluation, decoded beforehand."""
+    heard = Utterances(clips.corpus, CLASSES, AudioConfig(), training=False)
+    return list(loader(heard, plan_batches(heard.seconds, batch * max(clips.seconds))))
+
+
+@torch.inference_mode()
+def encoded(clips: Clips, batch: int, encoder: str) -> float:
+    """Audio seconds a second of an encoder, all of its states."""
+    model, held = ser.load_encoder(encoder).eval(), batches(clips, batch)
+    for _ in range(2):
+        begin = time.perf_counter()
+        for one in held:
+            model(one.waveform, one.lengths)
+    return sum(clips.seconds) / (time.perf_counter() - begin)
