@@ -24,7 +24,6 @@ class TrainConfig:
         accumulate: batches whose gradients are added up before a step
         clip: largest norm of the gradient; 0 switches clipping off
         precision: `no` is float32; `bf16` and `fp16` (GPU only) are Accelerate's mixed precision
-        class_weights: give each emotion the same say, whatever its number of utterances
         label_smoothing: share of the target spread over all classes
         patience: epochs without a better dev UAR before training stops; 0 never stops early
         refit: `discriminant` fits the classifier anew when the epoch is chosen: a shrunken linear discriminant of the
@@ -53,7 +52,6 @@ class TrainConfig:
     accumulate: int = 1
     clip: float = 1.0
     precision: Literal["no", "bf16", "fp16"] = "no"
-    class_weights: bool = True
     label_smoothing: float = 0.1
     patience: int = 6
     refit: Literal["none", "discriminant", "layer-discriminants", "self-training"] = "none"
