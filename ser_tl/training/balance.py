@@ -91,7 +91,9 @@ class Balance:
     seed: int = 0
 
     @classmethod
-    def of(cls, config: BalanceConfig, emotions: Sequence[str], labels: Sequence[str], seed: int = 0) -> Self:
+    def of(
+        cls, config: BalanceConfig, emotions: Sequence[str], labels: Sequence[str], seed: int = 0, processes: int = 1
+    ) -> Self:
         """What to do with a training part.
 
         Args:
@@ -99,9 +101,10 @@ class Balance:
             emotions: of each training utterance, all of them labels
             labels: the classes, each with an utterance
             seed: chooses the clips of an epoch
+            processes: each of which needs a clip in an epoch
 
         Raises:
-            ConfigError: a factor for a class that isn't there
+            ConfigError: a factor for a class that isn't there, or undersampling to fewer clips than processes
         """
         strangers = sorted(set(config.alpha) - set(labels))
         if strangers:
@@ -111,6 +114,11 @@ class Balance:
         counts = _counts(classes, len(labels))
         sampled = config.sampling != "none"
         heard = [class_size(counts, config.sampling)] * len(labels) if sampled else counts
+        if sum(heard) < processes:
+            raise ConfigError(
+                f"balance.sampling {config.sampling} leaves {sum(heard)} clips in an epoch, which can't feed "
+                f"{processes} processes: use fewer of them, or --balance.sampling over"
+            )
         return cls(config, list(labels), classes, heard, seed)
 
     def with_synthetic(self, classes: Sequence[int]) -> Self:

@@ -185,14 +185,15 @@ class Trainer:
 
     def _training_clips(self, train: Dataset) -> tuple[Clips, Balance]:
         """What the steps are fed, and how its classes are balanced; takes down what a report has to tell of both."""
-        balance = Balance.of(self.balance, train["emotion"], self.model.labels, self.seed)
+        labels, processes = self.model.labels, self.accelerator.num_processes
+        balance = Balance.of(self.balance, train["emotion"], labels, self.seed, processes)
         made = self.balance.synthesise != "none"
         if made:
             check_synthesis(self.model, self._lasting(), self.balance, self.label_config)
-        targets, notes = soft_targets(train, self.model.labels, self.label_config)
+        targets, notes = soft_targets(train, labels, self.label_config)
         clips: Clips | SyntheticClips = self._clips(train, training=True, targets=targets)
         if made:
-            clips = synthesised(clips, self.balance, self.model.labels, self.seed)
+            clips = synthesised(clips, self.balance, labels, self.seed)
             balance = balance.with_synthetic(clips.classes)
         refit = self.config.refit != "none"
         self.heard |= {"balance": balance.facts}
