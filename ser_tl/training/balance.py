@@ -61,10 +61,13 @@ class BalanceConfig:
         wrong = [f"{name}: {factor}" for name, factor in self.alpha.items() if not factor > 0]
         if wrong:
             raise ConfigError(f"balance.alpha has {', '.join(wrong)}: expected factors above 0")
-        others = [f"balance.{name} {getattr(self, name)}" for name in ("sampling", "synthesise", "weights")]
-        others = [other for other in others if not other.endswith(" none")]
-        if len(others) > 1 and self.sampling != "none" and self.synthesise != "none":
-            raise ConfigError(f"{others[0]} and {others[1]} both make classes as large as each other: choose one")
+        if self.sampling != "none" and self.synthesise != "none":
+            raise ConfigError(
+                f"balance.sampling {self.sampling} and balance.synthesise {self.synthesise} both make classes as large "
+                f"as each other: choose one"
+            )
+        asked = {"sampling": self.sampling, "synthesise": self.synthesise, "weights": self.weights}
+        others = [f"balance.{name} {value}" for name, value in asked.items() if value != "none"]
         if self.logit_adjustment and others:
             raise ConfigError(
                 f"balance.logit_adjustment is {self.logit_adjustment}, and {' and '.join(others)} would make up for "

@@ -196,7 +196,7 @@ class Trainer:
             clips = synthesised(clips, self.balance, labels, self.seed)
             balance = balance.with_synthetic(clips.classes)
         refit = self.config.refit != "none"
-        self.heard |= {"balance": balance.facts}
+        self.heard |= {"balance": balance.facts, "labels": asdict(self.label_config)}
         self.notes = [*balance.notes(refit=refit), *(f"{note}{REFIT_NOTE * refit}" for note in notes)]
         return clips, balance
 

@@ -179,10 +179,9 @@ def test_votes_reach_the_steps_whatever_clips_are_made_of(split, monkeypatch, st
     assert len(found) == len(train)
     rows = Counter(tuple(row) for row in found.mul(3).round().int().tolist())
     assert rows == {(2, 1, 0): 12, (0, 3, 0): 8, (0, 1, 2): 4}
-    assert (
-        "training targets are the shares of the annotators' votes, 3.0 on an utterance"
-        in trainer.evaluate(split.test).notes
-    )
+    report = trainer.evaluate(split.test)
+    assert "training targets are the shares of the annotators' votes, 3.0 on an utterance" in report.notes
+    assert report.facts["labels"] == {"emotion": "corpus", "ties": "drop", "targets": "votes"}
 
 
 def test_a_refit_is_taught_emotions_and_says_so(split):
