@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ser_tl.corpora import load_corpus
 from ser_tl.data.agreement import agreement, krippendorff_alpha
 
 
@@ -51,3 +52,10 @@ def test_without_two_votes_there_is_no_agreement(corpus_of):
 def test_one_emotion_alone_leaves_alpha_open(corpus_of):
     found = agreement(corpus_of([("s1", "anger")], votes=[["anger", "anger"]]))
     assert (found.alpha, found.unanimous) == (None, 1.0)
+
+
+def test_emotales_annotators_agree_well_beyond_chance(shared):
+    found = agreement(load_corpus("emotale", shared("corpora/emotale")))
+    assert (found.utterances, found.votes, found.own) == (800, 3.0, 636 / 800)
+    assert (found.unanimous, found.tied) == (465 / 800, 51 / 800)
+    assert found.alpha == pytest.approx(0.624, abs=5e-4)
