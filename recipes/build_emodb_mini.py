@@ -1,4 +1,4 @@
-"""Builds the corpus that comes with ser_tl: all of EMO-DB as Ogg Opus.
+"""Builds the corpus that comes with ser_tl: all of EMO-DB as Ogg Opus, and its listeners' rates as they are.
 
     python recipes/build_emodb_mini.py --root EMODB_FOLDER
 
@@ -7,6 +7,7 @@ range, and where Opus goes just beyond that, speech would be clipped. The encode
 building again changes a few bytes of every file, and none of the samples.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from jsonargparse import auto_cli
 
 import ser_tl
 from ser_tl.corpora import load_corpus
+from ser_tl.corpora.emodb import TABLE
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Options:
     """What to encode, and how.
 
     Args:
-        root: EMO-DB's folder
+        root: EMO-DB's folder, with erkennung.txt in it
         output: where the clips go
         compression: libsndfile's compression level, 0 to 1: for Opus 256 kb/s down to 6, in a straight line
         gain: what the samples are multiplied by
@@ -50,6 +52,7 @@ def main(options: Options) -> None:
     """Encodes every clip of the corpus, and prints what came of it."""
     corpus = load_corpus("emodb", options.root)
     options.output.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(options.root / TABLE, options.output / TABLE)
     clips = [encode(Path(row["audio"]["path"]), options.output / f"{row['id']}.opus", options) for row in corpus]
     seconds, sizes, peaks = map(np.array, zip(*clips, strict=True))
     rate = sizes.sum() * 8 / seconds.sum() / 1000

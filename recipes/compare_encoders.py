@@ -45,6 +45,7 @@ def main(options: Options) -> ser.Comparison:
     """Trains and evaluates every system on every split of the protocol, with every seed."""
     corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
     corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    corpus, voted = ser.relabel(corpus, options.labels)
     combined = [dict(zip(options.grid, values, strict=True)) for values in product(*options.grid.values())]
     systems = {", ".join(map(str, own.values())): own for own in combined} if options.grid else options.systems
     seeds = options.seeds or [options.seed]
@@ -58,11 +59,10 @@ def main(options: Options) -> ser.Comparison:
         def run_one(split: ser.Split, folder: Path, own: ser.Options = own, name: str = name) -> ser.Report:
             ser.seed_everything(own.seed)
             model = ser.build_model(own, ser.emotions(corpus))
-            strategy, on_best = ser.build_strategy(own), ser.publishing(own, folder)
-            trainer = ser.Trainer(model, strategy, own.train, folder, seed=own.seed, on_best=on_best)
+            trainer = ser.build_trainer(own, model, folder)
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {own.corpus}, {split.name}"
-            report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)
+            report = trainer.evaluate(split.test, title=title, notes=[*skipped, *voted], shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         place = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{own.seed}" if len(seeds) > 1 else "")

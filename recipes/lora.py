@@ -26,16 +26,16 @@ def main(options: Options) -> ser.Report:
     """Trains and evaluates every split of the protocol."""
     corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
     corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    corpus, voted = ser.relabel(corpus, options.labels)
     splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(corpus))
-        strategy, on_best = ser.build_strategy(options), ser.publishing(options, folder)
-        trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed, on_best=on_best)
+        trainer = ser.build_trainer(options, model, folder)
         trainer.fit(split.train, split.dev, resume=options.resume)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)
+        report = trainer.evaluate(split.test, title=title, notes=[*skipped, *voted], shared=split.shared)
         if trainer.accelerator.is_main_process:
             report = with_sizes(report, ser.save_adapter(model, folder / "adapter"))
         return ser.finish(trainer, report, folder)

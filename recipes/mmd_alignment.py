@@ -34,6 +34,7 @@ def main(options: Options) -> ser.Report:
     )
     source, skipped = ser.check_audio(source, skip_unreadable=options.skip_unreadable)
     target, also_skipped = ser.check_audio(target, skip_unreadable=options.skip_unreadable)
+    source, voted = ser.relabel(source, options.labels)
     split, notes = ser.cross_domain(
         source, target, speakers=options.target_speakers, config=options.split, seed=options.seed
     )
@@ -41,18 +42,10 @@ def main(options: Options) -> ser.Report:
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(split.train))
-        trainer = ser.Trainer(
-            model,
-            ser.build_strategy(options),
-            options.train,
-            folder,
-            alignment=options.alignment,
-            seed=options.seed,
-            on_best=ser.publishing(options, folder),
-        )
+        trainer = ser.build_trainer(options, model, folder)
         trainer.fit(split.train, split.dev, unlabelled=split.test, resume=options.resume)
         title = f"{options.encoder} ({options.alignment.method}), {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=[*notes, *skipped, *also_skipped])
+        report = trainer.evaluate(split.test, title=title, notes=[*notes, *skipped, *also_skipped, *voted])
         return ser.finish(trainer, report, folder)
 
     return ser.run_splits([split], run_one, ser.start_run(options))

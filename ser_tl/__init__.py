@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ser_tl.data.schema import emotions as emotions
     from ser_tl.data.splits import Split as Split
     from ser_tl.data.splits import make_splits as make_splits
+    from ser_tl.data.votes import relabel as relabel
     from ser_tl.encoders import load_encoder as load_encoder
     from ser_tl.errors import SerTlError as SerTlError
     from ser_tl.evaluation import Comparison as Comparison
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ser_tl.options import run_main as run_main
     from ser_tl.run import build_model as build_model
     from ser_tl.run import build_strategy as build_strategy
+    from ser_tl.run import build_trainer as build_trainer
     from ser_tl.run import finish as finish
     from ser_tl.run import finish_comparison as finish_comparison
     from ser_tl.run import publishing as publishing
@@ -60,6 +62,7 @@ _HOMES = {
     "Trainer": "ser_tl.training",
     "build_model": "ser_tl.run",
     "build_strategy": "ser_tl.run",
+    "build_trainer": "ser_tl.run",
     "check_audio": "ser_tl.data.checks",
     "cross_domain": "ser_tl.data.domains",
     "embed": "ser_tl.analysis",
@@ -77,6 +80,7 @@ _HOMES = {
     "publishing": "ser_tl.run",
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
+    "relabel": "ser_tl.data.votes",
     "run_main": "ser_tl.options",
     "run_splits": "ser_tl.run",
     "save_adapter": "ser_tl.transfer",

@@ -1,28 +1,44 @@
 """What classification is trained on, one value per utterance.
 
+    logits (B, C), labels (B,) or targets (B, C) --Criterion--> loss (B,)
+
 Losses come unreduced: the trainer alone knows how many utterances a step has over all processes and micro-batches, and
-divides by that.
+divides by that. Whatever is done here about classes of different sizes is done in training alone: dev and test are
+scored by `cross_entropy` of the plain logits.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 
-def class_weights(emotions: Sequence[str], labels: Sequence[str]) -> Tensor:
-    """Weights (C,) that give each class the same say: inverse frequency, with mean 1 over the utterances.
+def class_weights(counts: Sequence[int], beta: float = 1.0) -> Tensor:
+    """Weights (C,) of the classes, with mean 1 over the utterances.
+
+    A class of n utterances weighs 1 over its effective number, (1 - beta^n) / (1 - beta) (Cui et al. 2019, proposition
+    1), which counts the n-th utterance of a class as beta^(n - 1) of a new one. With beta 1 that is n itself: inverse
+    frequency, each class has the same say. With beta 0 it is 1: all weigh alike. Cui et al. scale weights to sum to C;
+    that is another factor for all classes together.
 
     Args:
-        emotions: the emotion of each training utterance
-        labels: the classes; one without an utterance has weight 0
+        counts: training utterances of each class; a class without any has weight 0
+        beta: 0 to 1
     """
-    counts = Counter(emotions)
-    total = sum(counts[label] for label in labels)
-    present = sum(counts[label] > 0 for label in labels)
-    return torch.tensor([total / (present * counts[label]) if counts[label] else 0.0 for label in labels])
+    numbers = [_effective(count, beta) for count in counts]
+    total = sum(counts)
+    present = sum(count / number for count, number in zip(counts, numbers, strict=True) if count)
+    return torch.tensor(
+        [total / (present * number) if count else 0.0 for count, number in zip(counts, numbers, strict=True)]
+    )
+
+
+def _effective(count: int, beta: float) -> float:
+    """The effective number of so many utterances; `count` itself in the limit of beta 1."""
+    if beta == 1.0:
+        return float(count)
+    return (1.0 - beta**count) / (1.0 - beta)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
@@ -36,3 +52,70 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None,
     """
     loss = functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="none")
     return loss if weights is None else loss * weights[labels]
+
+
+class Criterion(nn.Module):
+    """What a training lowers: cross-entropy, and what is done in it about classes of different sizes.
+
+        p = softmax(logits + tau log prior)
+        t = (1 - smoothing) target + smoothing / C
+        loss = (target . weights) * sum over classes of  t (1 - p)^gamma (-log p)
+
+    Without gamma and tau, and with labels for targets, it is `cross_entropy` to the last bit. Targets that are shares
+    of votes make it the Kullback-Leibler divergence from the votes to the model (label distribution learning, Geng
+    2016) plus the votes' own entropy, which no weight of the model moves: the gradients are the same.
+
+    Gamma makes it the focal loss (Lin et al. 2017, equation 5, over a softmax), whose alpha are the weights. Tau
+    adjusts the logits by the classes' frequencies (Menon et al. 2021, equation 10): the model learns to say what it
+    would if all classes were as frequent, since it is asked without the adjustment.
+
+    Args:
+        weights: (C,) of the classes; None weighs all alike
+        smoothing: share of the target spread over all classes
+        gamma: how far utterances that are told well already are left out
+        prior: (C,) share of each class among the training utterances; needed with tau
+        tau: of the adjustment; 0 for none
+
+    Shape:
+        logits (B, C), labels (B,), targets (B, C) or None -> (B,)
+    """
+
+    weights: Tensor | None
+    shift: Tensor | None
+
+    def __init__(
+        self,
+        weights: Tensor | None = None,
+        *,
+        smoothing: float = 0.0,
+        gamma: float = 0.0,
+        prior: Tensor | None = None,
+        tau: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.smoothing = smoothing
+        self.gamma = gamma
+        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("shift", None if prior is None or not tau else tau * prior.log(), persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+        """The loss of each utterance.
+
+        Args:
+            logits: of the model
+            labels: classes
+            targets: probabilities of the classes, which then count instead of the labels
+        """
+        logits = logits.float() if self.shift is None else logits.float() + self.shift
+        if targets is None and not self.gamma:
+            return cross_entropy(logits, labels, self.weights, self.smoothing)
+        if targets is None:
+            targets = functional.one_hot(labels, logits.shape[-1]).float()
+        logs = logits.log_softmax(dim=-1)
+        smoothed = (1.0 - self.smoothing) * targets + self.smoothing / logits.shape[-1]
+        loss = -smoothed * logs
+        if self.gamma:
+            # Not below 1e-8: with a gamma below 1 the slope at nothing missed is infinite.
+            loss = loss * (-logs.expm1()).clamp_min(1e-8).pow(self.gamma)
+        loss = loss.sum(dim=-1)
+        return loss if self.weights is None else loss * (targets @ self.weights)

@@ -19,9 +19,11 @@ from jsonargparse import ArgumentParser, Namespace
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, SplitConfig
+from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
+from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.config import TrainConfig
 from ser_tl.transfer.config import AlignmentConfig, TransferConfig
 
@@ -58,6 +60,8 @@ class Options:
         model: what stands between encoder and logits
         transfer: how fast what moves, when it joins, and which adapters there are
         train: how training goes
+        balance: what is done about classes of different sizes, in training
+        labels: whose labels count, where several annotators voted
     """
 
     encoder: str = "wav2vec2-mini"
@@ -82,6 +86,8 @@ class Options:
     model: ModelConfig = field(default_factory=ModelConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
+    labels: LabelConfig = field(default_factory=LabelConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 32:

@@ -26,7 +26,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
-from ser_tl.options import Options
+from ser_tl.options import DomainOptions, Options
 from ser_tl.publish import Publisher, told
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
@@ -70,6 +70,30 @@ def build_strategy(options: Options) -> Strategy:
         ConfigError: options that it has no use for
     """
     return STRATEGIES[options.strategy](options.unfreeze, options.transfer)
+
+
+def build_trainer(options: Options, model: EmotionModel, folder: Path) -> Trainer:
+    """The trainer that the options describe: strategy, schedule, balance of the classes, alignment, and what is pushed.
+
+    Args:
+        options: of the run
+        model: what is trained
+        folder: of the training: the run's, or a fold's in it
+
+    Raises:
+        ConfigError: options that don't fit each other, or this machine
+    """
+    return Trainer(
+        model,
+        build_strategy(options),
+        options.train,
+        folder,
+        alignment=options.alignment if isinstance(options, DomainOptions) else None,
+        balance=options.balance,
+        labels=options.labels,
+        seed=options.seed,
+        on_best=publishing(options, folder),
+    )
 
 
 def start_run(options: Options) -> Path:

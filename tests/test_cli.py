@@ -136,6 +136,31 @@ def test_tables_list_every_corpus_and_encoder(capsys):
     assert "bundled" in encoders
 
 
+def test_a_corpus_is_summed_up_with_the_agreement_of_its_annotators(run, tmp_path, capsys):
+    lines = (run / "tones.csv").read_text().splitlines()
+    votes = ["votes", *(["anger;anger;sadness", "neutral;anger"] * len(lines))[: len(lines) - 1]]
+    path = tmp_path / "voted.csv"
+    path.write_text("\n".join(f"{line},{vote}" for line, vote in zip(lines, votes, strict=True)))
+    assert cli.main(["corpora", "csv", "--root", str(path), "--emotions.rename", '{"sadness": "low"}']) == 0
+    header, _, *rows, _, languages, counted, alpha, shares = capsys.readouterr().out.splitlines()
+    assert header.split() == ["emotion", "utterances", "minutes", "speakers"]
+    assert [row.split()[:2] for row in rows] == [["anger", "18"], ["low", "18"], ["neutral", "18"], ["all", "54"]]
+    assert (languages, counted) == ("languages: und 54", "votes: 54 utterances with two or more, 2.5 on each")
+    assert alpha.startswith("Krippendorff's alpha: -0.")
+    assert shares.startswith("unanimous: 0.0 %, tied: 50.0 %, ")
+    assert cli.main(["corpora", "csv", "--root", str(run / "tones.csv")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "votes: none of two or more on an utterance"
+
+
+def test_evaluate_takes_the_majority_as_training_did(run, tmp_path, capsys):
+    lines = (run / "tones.csv").read_text().splitlines()
+    path = tmp_path / "voted.csv"
+    path.write_text("\n".join([f"{lines[0]},votes", *(f"{line},neutral;neutral;anger" for line in lines[1:])]))
+    options = ["--corpus", "csv", "--root", str(path), "--ids", str(run / "split.json")]
+    assert cli.main(["evaluate", str(run / "model"), *options, "--labels.emotion", "majority"]) == 0
+    assert "36 of 54 utterances have another one than the corpus gives" in capsys.readouterr().out
+
+
 def test_an_unknown_option_ends_with_status_2(run):
     with pytest.raises(SystemExit) as ended:
         cli.main(["predict", str(run / "model"), "clip.wav", "--colour", "red"])

@@ -28,7 +28,7 @@ LAYERS: list[tuple[str, str]] = [
     ("card", ""),
     ("model", "peft"),  # a saved model has its adapters folded in
     ("transfer", ""),
-    ("training", "accelerate tqdm"),
+    ("training", "accelerate tqdm imblearn"),
     ("analysis", ""),
     ("options", "jsonargparse yaml"),
     ("publish", ""),

@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
-from ser_tl.losses import class_weights, cross_entropy
+from ser_tl.losses import Criterion, class_weights, cross_entropy
 
 LABELS = ["anger", "fear", "neutral", "sadness"]
 LOGITS = 3 * torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
 CLASSES = torch.arange(20) % 4
+
+
+def counts_of(emotions):
+    return [emotions.count(label) for label in LABELS]
 
 
 @settings(deadline=None, max_examples=60)
@@ -20,21 +24,27 @@ CLASSES = torch.arange(20) % 4
 def test_class_weights_are_the_balanced_ones_of_scikit_learn(emotions):
     present = [label for label in LABELS if label in emotions]
     expected = dict(zip(present, compute_class_weight("balanced", classes=np.array(present), y=emotions), strict=True))
-    weights = class_weights(emotions, LABELS)
+    weights = class_weights(counts_of(emotions))
     assert weights.dtype == torch.float32
     assert weights.tolist() == pytest.approx([expected.get(label, 0.0) for label in LABELS])
 
 
-def test_class_weights_have_mean_one_over_the_utterances_and_zero_for_an_absent_class():
-    emotions = ["anger"] * 6 + ["fear"] * 3 + ["neutral"]
-    weights = dict(zip(LABELS, class_weights(emotions, LABELS).tolist(), strict=True))
-    assert np.mean([weights[emotion] for emotion in emotions]) == pytest.approx(1.0)
-    assert weights["sadness"] == 0.0
-    assert 6 * weights["anger"] == pytest.approx(3 * weights["fear"]) == pytest.approx(weights["neutral"])
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=8).filter(any), st.sampled_from([0.0, 0.5, 0.9, 0.999, 1.0]))
+def test_class_weights_have_mean_one_over_the_utterances_and_zero_for_an_absent_class(counts, beta):
+    weights = class_weights(counts, beta).tolist()
+    assert np.average(weights, weights=counts) == pytest.approx(1.0, rel=1e-5)
+    assert [weight > 0 for weight in weights] == [count > 0 for count in counts]
 
 
-def test_an_emotion_outside_the_labels_has_no_say():
-    assert torch.equal(class_weights(["anger", "fear", "boredom"], LABELS), class_weights(["anger", "fear"], LABELS))
+def test_effective_numbers_stand_between_no_weights_and_inverse_frequency():
+    counts, beta = [10, 100, 1000], 0.99
+    assert class_weights(counts, 0.0).tolist() == pytest.approx([1.0, 1.0, 1.0])
+    assert class_weights(counts, 1 - 1e-9).tolist() == pytest.approx(class_weights(counts).tolist(), rel=1e-4)
+    numbers = [(1 - beta**count) / (1 - beta) for count in counts]  # Cui et al. 2019
+    weights = class_weights(counts, beta)
+    assert (weights[0] / weights[2]).item() == pytest.approx(numbers[2] / numbers[0], rel=1e-5)
+    assert 1 < weights[0] / weights[2] < 100
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -45,7 +55,7 @@ def test_loss_is_that_of_torch_for_each_utterance(smoothing):
 
 
 def test_weighted_loss_is_that_of_torch_where_both_mean_the_same():
-    weights = class_weights(["anger", "anger", "fear", "neutral", "sadness"], LABELS)
+    weights = class_weights([2, 1, 1, 1])
     loss = cross_entropy(LOGITS, CLASSES, weights)
     torch.testing.assert_close(loss, functional.cross_entropy(LOGITS, CLASSES, weights, reduction="none"))
 
@@ -64,3 +74,75 @@ def test_half_precision_logits_are_scored_in_float32():
     loss = cross_entropy(LOGITS.bfloat16(), CLASSES)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, cross_entropy(LOGITS.bfloat16().float(), CLASSES))
+
+
+WEIGHTS = torch.tensor([0.5, 2.0, 1.0, 1.5])
+PRIOR = torch.tensor([0.1, 0.6, 0.2, 0.1])
+HOT = functional.one_hot(CLASSES, 4).float()
+SOFT = torch.rand(20, 4, generator=torch.Generator().manual_seed(1)).softmax(dim=-1)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_without_options_the_criterion_is_cross_entropy_to_the_last_bit(weights, smoothing):
+    """The formula is that of before there was a criterion, gradients included."""
+    found, expected = LOGITS.clone().requires_grad_(), LOGITS.clone().requires_grad_()
+    loss = Criterion(weights, smoothing=smoothing, prior=PRIOR)(found, CLASSES)
+    old = functional.cross_entropy(expected.float(), CLASSES, label_smoothing=smoothing, reduction="none")
+    old = old if weights is None else old * weights[CLASSES]
+    assert torch.equal(loss, old)
+    loss.sum().backward()
+    old.sum().backward()
+    assert torch.equal(found.grad, expected.grad)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_targets_that_are_the_labels_change_nothing(gamma):
+    criterion = Criterion(WEIGHTS, smoothing=0.1, gamma=gamma, prior=PRIOR, tau=0.7)
+    torch.testing.assert_close(criterion(LOGITS, CLASSES, HOT), criterion(LOGITS, CLASSES))
+
+
+def test_soft_targets_are_kullback_leibler_but_for_a_constant():
+    divergence = functional.kl_div(LOGITS.log_softmax(dim=-1), SOFT, reduction="none").sum(dim=-1)
+    entropy = -(SOFT * SOFT.log()).sum(dim=-1)
+    torch.testing.assert_close(Criterion()(LOGITS, CLASSES, SOFT), divergence + entropy)
+
+
+def test_a_soft_target_has_the_mean_weight_of_its_shares():
+    plain, weighted = (Criterion(weights)(LOGITS, CLASSES, SOFT) for weights in (None, WEIGHTS))
+    torch.testing.assert_close(weighted, plain * (SOFT * WEIGHTS).sum(dim=-1))
+
+
+def test_focal_loss_is_that_of_the_paper():
+    right = LOGITS.softmax(dim=-1)[range(20), CLASSES]
+    expected = -WEIGHTS[CLASSES] * (1 - right).pow(2.0) * right.log()
+    torch.testing.assert_close(Criterion(WEIGHTS, gamma=2.0)(LOGITS, CLASSES), expected)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_focal_loss_has_a_slope_where_nothing_is_missed(gamma):
+    logits = torch.tensor([[200.0, 0.0, 0.0, 0.0]], requires_grad=True)
+    Criterion(gamma=gamma, smoothing=0.1)(logits, torch.tensor([0])).sum().backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_logit_adjustment_learns_what_would_be_said_of_equal_frequencies():
+    """One clip that says nothing, heard as often as the prior has each class: unadjusted logits become equal."""
+    logits = torch.zeros(4, requires_grad=True)
+    criterion = Criterion(prior=PRIOR, tau=1.0)
+    optimizer = torch.optim.LBFGS([logits], max_iter=100)
+
+    def step():
+        optimizer.zero_grad()
+        loss = (criterion(logits.expand(4, 4), torch.arange(4)) * PRIOR).sum()
+        loss.backward()
+        return loss
+
+    with torch.no_grad():
+        logits += torch.tensor([1.0, -1.0, 0.5, 0.0])
+    optimizer.step(step)
+    assert logits.detach().softmax(dim=0).tolist() == pytest.approx([0.25] * 4, abs=1e-3)
+
+
+def test_a_criterion_has_nothing_to_save():
+    assert Criterion(WEIGHTS, prior=PRIOR, tau=1.0).state_dict() == {}

@@ -9,9 +9,11 @@ import yaml
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
+from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError, CorpusError
 from ser_tl.model import ModelConfig
 from ser_tl.options import Options, parse, run_main, spell
+from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.config import TrainConfig
 from ser_tl.transfer import TransferConfig
 
@@ -79,7 +81,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(config):
         (["--skip-unreadable", "false"], ["--skip_unreadable", "false"]),
         (["--skip-unreadable=false"], ["--skip_unreadable=false"]),
         (["--train.batch-seconds", "20"], ["--train.batch_seconds", "20"]),
-        (["--train.class-weights", "--resume"], ["--train.class_weights", "true", "--resume", "true"]),
+        (["--transfer.adapter.dora", "--resume"], ["--transfer.adapter.dora", "true", "--resume", "true"]),
         (["--split.partial"], ["--split.partial", "true"]),
         (["--corpus", "emodb-mini", "--encoder=a-b/c-d"], ["--corpus", "emodb-mini", "--encoder=a-b/c-d"]),
         (["--root", "a-b", "-h"], ["--root", "a-b", "-h"]),
@@ -90,9 +92,9 @@ def test_dashes_are_underscores_in_names_only_and_switches_need_no_value(argumen
 
 
 def test_switches_are_switched():
-    found = options("--skip-unreadable", "--split.partial", "--pretrained", "false", "--train.class-weights=false")
+    found = options("--skip-unreadable", "--split.partial", "--pretrained", "false", "--split.shared-speakers=false")
     assert (found.skip_unreadable, found.split.partial, found.resume) == (True, True, False)
-    assert (found.pretrained, found.train.class_weights) == (False, False)
+    assert (found.pretrained, found.split.shared_speakers) == (False, False)
 
 
 def test_an_unknown_option_is_named(told, config):
@@ -149,7 +151,9 @@ CHANGED = Options(
     split=SplitConfig(0.1, 0.3, 4, True, only=["fold_2"]),
     model=ModelConfig(layers=[0, -1], join="sum", dropout=0.1),
     transfer=TransferConfig(layer_decay=0.8, join="plateau"),
-    train=TrainConfig(learning_rate=1e-5, schedule="plateau", class_weights=False, tracker="none"),
+    train=TrainConfig(learning_rate=1e-5, schedule="plateau", tracker="none"),
+    balance=BalanceConfig("effective", 0.99, {"fear": 2.0}, focal=2.0, sampling="over"),
+    labels=LabelConfig("majority", "first", "votes"),
 )
 """Nothing here is as the defaults have it."""
 

@@ -9,8 +9,10 @@ import yaml
 import ser_tl as ser
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
+from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import AudioError, ConfigError, SplitError
 from ser_tl.options import parse
+from ser_tl.training.balance import BalanceConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 
@@ -120,3 +122,20 @@ def test_a_run_that_stopped_at_a_wrong_option_leaves_its_folder_free(recipe, opt
     with pytest.raises(ConfigError, match="3 blocks that reach the head"):
         recipe.main(options(strategy="partial", unfreeze=9))
     recipe.main(options(strategy="partial", unfreeze=1))
+
+
+def test_what_is_done_about_classes_and_votes_stands_in_the_report(recipe, options, tmp_path):
+    manifest = tmp_path / "tones" / "tones.csv"
+    usual = options(balance=BalanceConfig(sampling="under", focal=1.0), labels=LabelConfig("majority", targets="votes"))
+    lines = manifest.read_text().splitlines()
+    emotions = [line.split(",")[1] for line in lines[1:]]
+    votes = [f"{own};{own};neutral" for own in emotions[:-1]] + ["neutral;anger"]
+    manifest.write_text("\n".join(f"{line},{vote}" for line, vote in zip(lines, ["votes", *votes], strict=True)))
+    report = recipe.main(usual)
+    text = " ".join(report.notes)
+    assert "undersampling and focal loss (gamma 1)" in text
+    assert "1 with tied votes were left out" in text
+    assert "training targets are the shares of the annotators' votes" in text
+    assert report.facts["balance"]["sampling"] == "under"
+    assert len(set(report.facts["balance"]["heard"].values())) == 1
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["facts"]["balance"] == report.facts["balance"]

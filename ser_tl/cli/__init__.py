@@ -6,6 +6,7 @@
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
+    ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
 
 MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 

@@ -34,9 +34,11 @@ def parser() -> ArgumentParser:
     evaluate.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     evaluate.add_argument("--ids", type=Path, default=None, help="a run's split.json: evaluate its test part only")
     evaluate.add_argument("--output", type=Path, default=None, help="folder for report.json and its companions")
-    evaluate.add_argument("--emotions.rename", type=dict[str, str], default={}, help="label to name")
-    evaluate.add_argument("--emotions.merge", type=dict[str, list[str]], default={}, help="class to its emotions")
-    evaluate.add_argument("--emotions.drop", type=list[str], default=[], help="emotions to leave out")
+    _add_emotions(evaluate)
+    evaluate.add_argument(
+        "--labels.emotion", type=Literal["corpus", "majority"], default="corpus", help="as in training"
+    )
+    evaluate.add_argument("--labels.ties", type=Literal["drop", "keep", "first"], default="drop", help="as in training")
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 
@@ -85,8 +87,15 @@ def parser() -> ArgumentParser:
     extract.add_argument("--cache_gib", type=float, default=20.0, help="the most that may lie in the cache, in GiB")
     commands.add_subcommand("extract", extract, help="fill the feature cache ahead of trainings")
 
-    corpora = ArgumentParser(description="Lists the corpora that can be read.")
-    commands.add_subcommand("corpora", corpora, help="list the corpora that can be read")
+    corpora = ArgumentParser(
+        description="Lists the corpora that can be read; with a name, tells what there is of each emotion in one, and "
+        "how far its annotators agree."
+    )
+    corpora.add_argument("name", type=str, default=None, nargs="?", help="the corpus to look into; the list if None")
+    corpora.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    corpora.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    _add_emotions(corpora)
+    commands.add_subcommand("corpora", corpora, help="list the corpora that can be read, or look into one")
     encoders = ArgumentParser(description="Lists the encoders that have a name; folders and hub ids work too.")
     commands.add_subcommand("encoders", encoders, help="list the encoders that have a name")
     cache = ArgumentParser(description="Shows, verifies or clears what frozen encoders made of clips.")
@@ -94,3 +103,10 @@ def parser() -> ArgumentParser:
     cache.add_argument("--delete", action="store_true", help="verify only: delete damaged entries")
     commands.add_subcommand("cache", cache, help="show, verify or clear the feature cache")
     return whole
+
+
+def _add_emotions(command: ArgumentParser) -> None:
+    """The options of `EmotionMap`."""
+    command.add_argument("--emotions.rename", type=dict[str, str], default={}, help="label to name")
+    command.add_argument("--emotions.merge", type=dict[str, list[str]], default={}, help="class to its emotions")
+    command.add_argument("--emotions.drop", type=list[str], default=[], help="emotions to leave out")

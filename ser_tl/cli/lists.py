@@ -1,15 +1,22 @@
-"""Commands that list what there is, and tidy the feature cache."""
+"""Commands that list what there is, tell what is in a corpus, and tidy the feature cache."""
 
 import textwrap
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
 from ser_tl.cli.table import print_table
 
+if TYPE_CHECKING:
+    from ser_tl.data.agreement import Agreement
+    from ser_tl.data.summary import Share
 
-def corpora(options: Namespace) -> int:  # noqa: ARG001
-    """Prints the table of corpora."""
+
+def corpora(options: Namespace) -> int:
+    """Prints the table of corpora, or what is in one of them."""
+    if options.name is not None:
+        return _corpus(options)
     from ser_tl.corpora import CORPORA
 
     rows = [
@@ -22,6 +29,40 @@ def corpora(options: Namespace) -> int:  # noqa: ARG001
         if not reader.bundled:
             print(textwrap.fill(reader.layout, 100, initial_indent=f"  {name:13}", subsequent_indent=" " * 15))
     return 0
+
+
+def _corpus(options: Namespace) -> int:
+    """Prints what there is of each emotion in a corpus, and how far its annotators agree."""
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.emotions import EmotionMap
+    from ser_tl.data.summary import Summary
+
+    emotions = EmotionMap(**vars(options.emotions))
+    found = Summary.of(load_corpus(options.name, options.root, emotions=emotions, columns=options.columns))
+    rated = found.whole.recognised is not None
+    rows = [_share(name, share, rated=rated) for name, share in [*found.emotions.items(), ("all", found.whole)]]
+    print_table(["emotion", "utterances", "minutes", "speakers", *(["recognised %"] if rated else [])], rows)
+    languages = ", ".join(f"{name} {count}" for name, count in found.languages.items())
+    print(f"\nlanguages: {languages}")
+    print("votes: none of two or more on an utterance" if found.agreement is None else _told(found.agreement))
+    return 0
+
+
+def _share(name: str, share: "Share", *, rated: bool) -> list[str]:
+    """A row of the table."""
+    rate = "" if share.recognised is None else f"{100 * share.recognised:.1f}"
+    return [name, str(share.utterances), f"{share.seconds / 60:.1f}", str(share.speakers), *([rate] if rated else [])]
+
+
+def _told(found: "Agreement") -> str:
+    """The agreement of annotators, in words."""
+    alpha = "not defined, all votes are the same" if found.alpha is None else f"{found.alpha:.3f}"
+    return (
+        f"votes: {found.utterances} utterances with two or more, {found.votes:.1f} on each\n"
+        f"Krippendorff's alpha: {alpha} (1 is agreement throughout, 0 is chance)\n"
+        f"unanimous: {100 * found.unanimous:.1f} %, tied: {100 * found.tied:.1f} %, "
+        f"the corpus' own emotion has the most votes alone: {100 * found.own:.1f} %"
+    )
 
 
 def encoders(options: Namespace) -> int:  # noqa: ARG001

@@ -44,6 +44,7 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.splits import tested_part
+    from ser_tl.data.votes import LabelConfig, relabel
     from ser_tl.model import EmotionModel
     from ser_tl.training import TrainConfig, Trainer
     from ser_tl.transfer import STRATEGIES
@@ -52,12 +53,13 @@ def evaluate(options: Namespace) -> int:
     corpus = load_corpus(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
+    corpus, voted = relabel(corpus, LabelConfig(**vars(options.labels)))
     if options.ids is not None:
         corpus = tested_part(corpus, options.ids)
-    corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     # no cache: a fine-tuned encoder's states serve once
     trainer = Trainer(model, STRATEGIES["frozen"](), TrainConfig(cache=False))
-    report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=notes)
+    report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=[*voted, *skipped])
     if trainer.accelerator.is_main_process:
         print(report)
         if options.output is not None:

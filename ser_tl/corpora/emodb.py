@@ -9,8 +9,11 @@ name, and take.
 Quirks: F is Freude (happiness) and A is Angst (fear), not the English initials. Only the clips that listeners
 recognised are in it, so takes have gaps and classes differ in size (127 anger, 46 disgust).
 
-"emodb-mini" is the same corpus, all 535 clips as Ogg Opus at 33 kb/s and 1.5 dB quieter, and comes with ser_tl. Its
-rows have the same ids, speakers and corpus name as "emodb": they are the same recordings.
+erkennung.txt, where it lies in the root or beside it, has the share of twenty listeners who recognised each clip's
+emotion: the column recognised. What the others heard instead was never published, so there are no votes.
+
+"emodb-mini" is the same corpus, all 535 clips as Ogg Opus at 33 kb/s and 1.5 dB quieter, and comes with ser_tl, its
+erkennung.txt too. Its rows have the same ids, speakers and corpus name as "emodb": they are the same recordings.
 """
 
 import re
@@ -21,8 +24,10 @@ from datasets import Dataset
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.schema import build
+from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "a folder with 03a01Fa.wav and the others in it, or in a folder wav"
+TABLE = "erkennung.txt"
 TITLE = "Berlin Database of Emotional Speech"
 
 WORDS = {
@@ -48,12 +53,15 @@ _NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFNT])(?
     asset="emodb_mini",
 )
 def read_emodb(root: Path, emotions: EmotionMap) -> Dataset:
-    """EMO-DB. Ids are the files' stems, speakers emodb_03 to emodb_16.
+    """EMO-DB. Ids are the files' stems, speakers emodb_03 to emodb_16; the column recognised where erkennung.txt is.
 
     Raises:
-        CorpusError: no audio, or names of another form
+        CorpusError: no audio, names of another form, or an erkennung.txt that can't be read or lacks clips
     """
     rule = "two digits, sentence, emotion's letter (one of W L E A F N T), take: 03a01Fa"
+    files = named_files(root, _NAME, layout=LAYOUT, rule=rule)
+    table = next((place / TABLE for place in (root, root.parent) if (place / TABLE).is_file()), None)
+    rates = {} if table is None else _recognised(table, [path.stem for path, _ in files])
     rows = [
         {
             "id": path.stem,
@@ -62,7 +70,35 @@ def read_emodb(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"emodb_{name['speaker']}",
             "corpus": "emodb",
             "language": "de",
+            "recognised": rates.get(path.stem),
         }
-        for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
+        for path, name in files
     ]
     return build(rows, source=str(root), mapping=emotions)
+
+
+def _recognised(path: Path, clips: list[str]) -> dict[str, float]:
+    """The share of listeners, 0 to 1, who recognised each clip. The table has all 816 recordings, of which 535 remain.
+
+    It is Latin-1, tab-separated, with percent as 65,00 and no-break spaces around.
+    """
+    first, *lines = path.read_bytes().decode("latin-1").splitlines() or [""]
+    if [name.strip() for name in first.split("\t")][:3] != ["Nr.", "Satz", "erkannt"]:
+        raise CorpusError(
+            f"{path}: the columns are {first!r}, expected Nr., Satz, erkannt, with tabs between; restore the published "
+            f"table, or move it away to do without"
+        )
+    rates, bad = {}, []
+    for number, line in enumerate(lines, 2):
+        try:
+            _, name, percent, *_ = (field.strip() for field in line.split("\t"))
+            rates[Path(name).stem] = float(percent.replace(",", ".")) / 100
+        except ValueError:
+            bad += [f"line {number}: {line.strip()!r}"] if line.strip() else []
+    lost = [f"no rate of {clip}" for clip in clips if clip not in rates]
+    if bad or lost:
+        raise CorpusError(
+            f"{path}: {len(bad)} lines aren't number, file, percent, and {len(lost)} clips have no line; restore the "
+            f"published table, or move it away to do without\n{listing([*bad, *lost])}"
+        )
+    return rates

@@ -10,6 +10,7 @@
     corpus                      what the utterance belongs to
     session                     where the corpus has sessions
     votes                       each annotator's emotion: a list, or text separated by ;
+    recognised                  share of listeners who heard the row's emotion, 0 to 1
     arousal, valence, dominance numbers, on the corpus' own scale
 
 Where the audio is differs from one kind of table to the other, so that is left to the readers.
@@ -25,7 +26,7 @@ from ser_tl.data.records import Records, number, text
 from ser_tl.errors import ConfigError, CorpusError, listing
 
 TEXTS = ("emotion", "speaker", "id", "language", "corpus", "session")
-NUMBERS = ("start", "end", "arousal", "valence", "dominance")
+NUMBERS = ("start", "end", "recognised", "arousal", "valence", "dominance")
 LABELS = (*TEXTS, *NUMBERS, "votes")
 
 

@@ -48,6 +48,7 @@ class Clip(NamedTuple):
     id: str
     states: dict[int, State] | None = None  # by the layer's place in the encoder
     domain: str = ""  # whose own statistics it is standardised by, if any
+    target: Tensor | None = None  # (C,) probabilities of the classes, where it isn't the label alone
 
 
 class Clips(Protocol):
@@ -80,6 +81,7 @@ class Batch:
         mask: (B, T) True on speech, with the states
         domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
             where the training speech's do
+        targets: (B, C) probabilities of the classes, which training draws the model to; None where the labels say it
     """
 
     waveform: Tensor
@@ -91,6 +93,7 @@ class Batch:
     means: Tensor | None = None
     mask: Tensor | None = None
     domains: list[str] = field(default_factory=list)
+    targets: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device; states travel in half precision and become float32 there."""
@@ -116,6 +119,9 @@ def collate(clips: Sequence[Clip]) -> Batch:
         ids=[clip.id for clip in clips],
         domains=[clip.domain for clip in clips],
     )
+    soft = [clip.target for clip in clips if clip.target is not None]
+    if soft:
+        batch.targets = torch.stack(soft)
     held = [clip.states for clip in clips if clip.states is not None]
     if held:
         batch.layers = tuple(sorted(held[0]))
@@ -152,6 +158,7 @@ class Utterances(TorchDataset[Clip]):
         training: random crops instead of windows
         seed: chooses the crops, together with the epoch
         domain: which column (corpus or speaker) names the domain whose own statistics a clip is standardised by
+        targets: (rows, C) probabilities of the classes, float32, for training; None where the labels say it
     """
 
     def __init__(
@@ -163,6 +170,7 @@ class Utterances(TorchDataset[Clip]):
         training: bool,
         seed: int = 0,
         domain: str | None = None,
+        targets: np.ndarray | None = None,
     ) -> None:
         self.corpus = corpus
         self.config = config
@@ -172,6 +180,7 @@ class Utterances(TorchDataset[Clip]):
         index = {label: number for number, label in enumerate(labels)}
         self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
         self.domains: list[str] = [""] * len(corpus) if domain is None else list(corpus[domain])
+        self.targets = [None] * len(corpus) if targets is None else list(torch.from_numpy(targets))
         self.ids: list[str] = list(corpus["id"])
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
@@ -207,7 +216,7 @@ class Utterances(TorchDataset[Clip]):
         waveform = audio.decode(source(row), row["start"] + start, row["start"] + end, silence=silence)
         waveform = audio.normalise(waveform, self.config.normalise)
         clip = Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
-        return clip._replace(domain=self.domains[row_number])
+        return clip._replace(domain=self.domains[row_number], target=self.targets[row_number])
 
 
 def plan_batches(

@@ -30,6 +30,7 @@ REQUIRED = {
 OPTIONAL = {
     "session": Value("string"),  # recording session, where speakers talk to each other
     "votes": List(Value("string")),  # each annotator's category, canonical names
+    "recognised": Value("float64"),  # share of listeners who heard the row's emotion, 0 to 1
     "arousal": Value("float64"),  # on the corpus' own scale
     "valence": Value("float64"),
     "dominance": Value("float64"),
@@ -56,7 +57,7 @@ def build(
 
     Raises:
         CorpusError: no rows, a required value missing, an id twice, an audio file that isn't there, an impossible
-            interval
+            interval or share
         ConfigError: the mapping names emotions that no utterance has
     """
     mapping = mapping or EmotionMap()
@@ -111,6 +112,9 @@ def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
     ]
     if wrong:
         raise CorpusError(f"{source}: start and end are seconds, 0 <= start < end\n{listing(wrong)}")
+    rates = [f"{row['id']}: {row['recognised']}" for row in table if not 0 <= (row.get("recognised") or 0) <= 1]
+    if rates:
+        raise CorpusError(f"{source}: recognised is a share of listeners, 0 to 1 (not percent)\n{listing(rates)}")
 
 
 def emotions(corpus: Dataset) -> list[str]:

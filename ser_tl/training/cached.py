@@ -47,8 +47,9 @@ class CachedClips:
 
     def __getitem__(self, index: int) -> Clip:
         states = self.read(index, self.window(index))
-        row, _, _ = self.clips.parts[index]
-        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
+        clips, (row, _, _) = self.clips, self.clips.parts[index]
+        told = (clips.classes[row], clips.ids[row], states, clips.domains[row], clips.targets[row])
+        return Clip(torch.empty(0), *told)
 
     @property
     def layers(self) -> set[int]:

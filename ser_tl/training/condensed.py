@@ -33,6 +33,13 @@ REDUCE: dict[str, Callable[[Tensor], Tensor]] = {
 """By the pooling's name, from all frames (T, D) to few (1 or 2, D)."""
 
 
+def reduction(model: EmotionModel) -> Callable[[Tensor], Tensor] | None:
+    """From all frames (T, D) of a layer to the few that the model can't tell from them; None where it always can."""
+    apart = model.config.join == "concat" or len(model.layers) == 1
+    plain = model.network is None and isinstance(model.project, nn.Identity) and isinstance(model.fuse, nn.Identity)
+    return REDUCE.get(model.pooling_name) if apart and plain else None
+
+
 def condensed(clips: Clips, model: EmotionModel) -> Clips:
     """The clips with few frames, where the model can't tell; else the clips themselves.
 
@@ -40,11 +47,8 @@ def condensed(clips: Clips, model: EmotionModel) -> Clips:
         clips: for training
         model: what is trained on them
     """
-    reduce = REDUCE.get(model.pooling_name)
-    apart = model.config.join == "concat" or len(model.layers) == 1
-    plain = model.network is None and isinstance(model.project, nn.Identity) and isinstance(model.fuse, nn.Identity)
-    whole = isinstance(clips, CachedClips) and clips.layers >= set(model.layers)
-    if reduce is None or not (apart and plain and whole):
+    reduce = reduction(model)
+    if reduce is None or not isinstance(clips, CachedClips) or not clips.layers >= set(model.layers):
         return clips
     return CondensedClips(clips, reduce)
 

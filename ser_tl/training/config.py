@@ -27,7 +27,6 @@ class TrainConfig:
             whether bf16 is faster here, and takes it where it is
         checkpointing: run a moving layer of the encoder again in the backward pass instead of keeping what is in it:
             less memory, a third more time
-        class_weights: give each emotion the same say, whatever its number of utterances
         label_smoothing: share of the target spread over all classes
         patience: epochs without a better dev UAR before training stops; 0 never stops early
         refit: `discriminant` fits the classifier anew when the epoch is chosen: a shrunken linear discriminant of the
@@ -57,7 +56,6 @@ class TrainConfig:
     clip: float = 1.0
     precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     checkpointing: bool = False
-    class_weights: bool = True
     label_smoothing: float = 0.1
     patience: int = 6
     refit: Literal["none", "discriminant", "layer-discriminants", "self-training"] = "none"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.data.batching import Batch
-from ser_tl.losses import cross_entropy
+from ser_tl.losses import Criterion
 from ser_tl.model import EmotionModel
 from ser_tl.transfer import Strategy
 from ser_tl.transfer.alignment import Alignment, Domain
@@ -27,7 +27,7 @@ class Losses(NamedTuple):
     """What a micro-batch costs.
 
     Attributes:
-        cross_entropy: (B,) of the source's clips, weighted by class
+        cross_entropy: (B,) of the source's clips, as the criterion has it
         penalty: a scalar, for the micro-batch as a whole
     """
 
@@ -42,11 +42,8 @@ class Objective(nn.Module):
         model: what is trained
         strategy: whose penalty is added
         alignment: of the embeddings of both domains; None where there is one domain
-        class_weights: (C,) or None
-        label_smoothing: share of the target spread over all classes
+        criterion: what the logits cost; plain cross-entropy if None
     """
-
-    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -54,14 +51,12 @@ class Objective(nn.Module):
         strategy: Strategy,
         alignment: Alignment | None = None,
         *,
-        class_weights: Tensor | None = None,
-        label_smoothing: float = 0.0,
+        criterion: Criterion | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.alignment = alignment
-        self.label_smoothing = label_smoothing
-        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.criterion = criterion or Criterion()
         self._penalty = strategy.penalty
 
     def forward(self, source: Batch, target: Batch | None = None, weight: float = 0.0) -> Losses:
@@ -73,7 +68,7 @@ class Objective(nn.Module):
             weight: the alignment's share of the loss
         """
         output = self.model(source)
-        losses = cross_entropy(output.logits, source.labels, self.class_weights, self.label_smoothing)
+        losses = self.criterion(output.logits, source.labels, source.targets)
         penalty = self._penalty(output, source)
         penalty = torch.zeros((), device=losses.device) if penalty is None else penalty
         if self.alignment is not None and target is not None:

@@ -7,7 +7,7 @@ twice. Knows nothing of dev sets, best epochs or reports.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 
@@ -38,6 +38,7 @@ class Steps:
         accelerator: whose processes share the work
         alignment: how the alignment's share of the loss goes; None where there is one domain
         seed: chooses batches
+        draw: which clips an epoch hears, by its number from 0; every clip once if None
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Steps:
         *,
         alignment: AlignmentConfig | None = None,
         seed: int = 0,
+        draw: Callable[[int], Sequence[int]] | None = None,
     ) -> None:
         self.objective = objective
         self.strategy = strategy
@@ -56,6 +58,7 @@ class Steps:
         self.accelerator = accelerator
         self.alignment = alignment
         self.seed = seed
+        self.draw = draw
         rates = Rates(config.learning_rate, config.encoder_learning_rate)
         groups = strategy.param_groups(objective.model, rates)
         if objective.alignment is not None and any(True for _ in objective.alignment.parameters()):
@@ -86,12 +89,15 @@ class Steps:
         """
         config, processes = self.config, self.accelerator
         clips.epoch = progress.epoch
+        seconds = clips.seconds
+        drawn = range(len(clips)) if self.draw is None else self.draw(progress.epoch)
         plan = plan_batches(
-            clips.seconds,
+            [seconds[clip] for clip in drawn],
             config.batch_seconds,
             shuffle=(self.seed, progress.epoch),
             processes=processes.num_processes,
         )
+        plan = [[[drawn[place] for place in batch] for batch in step] for step in plan]
         steps = [plan[first : first + config.accumulate] for first in range(0, len(plan), config.accumulate)]
         left = [micro for step in steps[progress.step :] for micro in step]
         batches = own_batches(clips, left, processes, config.workers)
@@ -113,7 +119,7 @@ class Steps:
             progress.step += 1
             progress.loss_sum += loss_sum
             progress.utterances += len(members)
-            progress.audio_seconds += sum(clips.seconds[clip] for clip in members)
+            progress.audio_seconds += sum(seconds[clip] for clip in members)
             progress.seconds += time.perf_counter() - begin
             bar.update()
             bar.set_postfix(_postfix(progress))

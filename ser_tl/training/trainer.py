@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate.utils import set_seed
 from datasets import Dataset
 from tqdm.auto import tqdm
@@ -20,11 +21,12 @@ from tqdm.auto import tqdm
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips, Utterances
 from ser_tl.data.splits import shared_note
+from ser_tl.data.votes import LabelConfig, soft_targets
 from ser_tl.encoders import checkpoint_layers, is_frozen
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Report, Scores, confusion
-from ser_tl.losses import class_weights
 from ser_tl.model import EmotionModel
+from ser_tl.training.balance import Balance, BalanceConfig
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.condensed import condensed
@@ -33,15 +35,19 @@ from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
 from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
 from ser_tl.training.inference import predict_corpus
 from ser_tl.training.keys import lasting_layers
+from ser_tl.training.known import check_known
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import Progress
 from ser_tl.training.refit import refit_discriminant
 from ser_tl.training.statistics import fit_statistics
 from ser_tl.training.steps import Steps
+from ser_tl.training.synthetic import SyntheticClips, check_synthesis, synthesised
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Strategy
 
 OnBest = Callable[[EmotionModel, dict[str, Any]], None]
+
+REFIT_NOTE = "; the refitted classifier is taught emotions alone"
 
 
 def seed_everything(seed: int) -> None:
@@ -58,6 +64,8 @@ class Trainer:
         config: the rest
         folder: where training states and curves go; None keeps nothing on disk
         alignment: with which penalty the embeddings of `fit`'s unlabelled clips are drawn to the training part's
+        balance: what is done about classes of different sizes
+        labels: whether clips are taught as their emotion or as what annotators voted
         seed: chooses batches and crops
         on_best: called in the main process whenever an epoch is the best so far, with the model as it is then and the
             epoch's record
@@ -75,6 +83,8 @@ class Trainer:
         folder: str | Path | None = None,
         *,
         alignment: AlignmentConfig | None = None,
+        balance: BalanceConfig | None = None,
+        labels: LabelConfig | None = None,
         seed: int = 0,
         on_best: Sequence[OnBest] = (),
     ) -> None:
@@ -85,10 +95,13 @@ class Trainer:
         self.alignment = alignment or AlignmentConfig(method="none")
         if self.alignment.method != "none":
             ALIGNMENTS[self.alignment.method]  # an unknown name is told now, and not after an hour of encoding
+        self.balance = balance or BalanceConfig()
+        self.label_config = labels or LabelConfig()
         self.seed = seed
         self.on_best = list(on_best)
         self.history: list[dict[str, Any]] = []
         self.heard: dict[str, Any] = {}
+        self.notes: list[str] = []
         self.refit: dict[str, float] = {}
         self.cache = FeatureCache(gib=self.config.cache_gib)
         self.accelerator = accelerator(self.config, self.folder)
@@ -113,8 +126,8 @@ class Trainer:
             moving_blocks, trainable_parameters, steps, seconds, audio_seconds_per_second.
 
         Raises:
-            ConfigError: the corpus' emotions and the model's labels don't meet, or one of an alignment and its
-                unlabelled clips is missing
+            ConfigError: the corpus' emotions and the model's labels don't meet, one of an alignment and its unlabelled
+                clips is missing, there are no votes where they are the targets, or nothing to make synthetic clips of
             CheckpointError: the training state can't be used
         """
         self._check(train, dev, unlabelled)
@@ -123,8 +136,9 @@ class Trainer:
         self.strategy.prepare(self.model)
         if self.config.checkpointing:
             checkpoint_layers(self.model.encoder)
-        steps = self._steps(train)
-        clips, dev_clips = self._clips(train, training=True), self._clips(dev)
+        clips, balance = self._training_clips(train)
+        steps = self._steps(balance)
+        dev_clips = self._clips(dev)
         aligned = unlabelled is not None and self.alignment.method != "none"
         target = self._clips(unlabelled, training=True, labelled=False) if aligned else None
         # In evaluation's windows: what statistics are measured on.
@@ -171,18 +185,34 @@ class Trainer:
         self.history = progress.history
         return progress.history
 
-    def _steps(self, train: Dataset) -> Steps:
+    def _training_clips(self, train: Dataset) -> tuple[Clips, Balance]:
+        """What the steps are fed, and how its classes are balanced; takes down what a report has to tell of both."""
+        labels, processes = self.model.labels, self.accelerator.num_processes
+        balance = Balance.of(self.balance, train["emotion"], labels, self.seed, processes)
+        made = self.balance.synthesise != "none"
+        if made:
+            check_synthesis(self.model, self._lasting(), self.balance, self.label_config)
+        targets, notes = soft_targets(train, labels, self.label_config)
+        clips: Clips | SyntheticClips = self._clips(train, training=True, targets=targets)
+        if made:
+            clips = synthesised(clips, self.balance, labels, self.seed)
+            balance = balance.with_synthetic(clips.classes)
+        refit = self.config.refit != "none"
+        self.heard |= {"balance": balance.facts, "labels": asdict(self.label_config)}
+        self.notes = [*balance.notes(refit=refit), *(f"{note}{REFIT_NOTE * refit}" for note in notes)]
+        return clips, balance
+
+    def _steps(self, balance: Balance) -> Steps:
         """The optimizer of the prepared model, and what it lowers."""
         aligned = self.alignment if self.alignment.method != "none" else None
-        labels = self.model.labels
         objective = Objective(
             self.model,
             self.strategy,
-            None if aligned is None else ALIGNMENTS[aligned.method](self.model.head.hidden_dim, len(labels)),
-            class_weights=class_weights(train["emotion"], labels) if self.config.class_weights else None,
-            label_smoothing=self.config.label_smoothing,
+            None if aligned is None else ALIGNMENTS[aligned.method](self.model.head.hidden_dim, len(self.model.labels)),
+            criterion=balance.criterion(self.config.label_smoothing),
         )
-        return Steps(objective, self.strategy, self.config, self.accelerator, alignment=aligned, seed=self.seed)
+        told = {"alignment": aligned, "seed": self.seed, "draw": balance.draw}
+        return Steps(objective, self.strategy, self.config, self.accelerator, **told)
 
     def _record(self, progress: Progress, steps: Steps) -> dict[str, Any]:
         return {
@@ -195,7 +225,13 @@ class Trainer:
             "audio_seconds_per_second": progress.audio_seconds / progress.seconds,
         }
 
-    def _clips(self, corpus: Dataset, *, training: bool = False, labelled: bool = True) -> Clips:
+    def _lasting(self) -> list[int]:
+        """The encoder's states that are worth keeping: no block below them ever moves."""
+        return lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
+
+    def _clips(
+        self, corpus: Dataset, *, training: bool = False, labelled: bool = True, targets: np.ndarray | None = None
+    ) -> Clips:
         """The corpus' clips: what the part of the encoder that never moves makes of them, else their audio.
 
         Every process calls it.
@@ -203,8 +239,10 @@ class Trainer:
         labels = self.model.labels if labelled else []
         statistics = self.model.config.statistics
         domain = None if statistics == "training" else statistics
-        clips = Utterances(corpus, labels, self.model.audio, training=training, seed=self.seed, domain=domain)
-        layers = lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
+        clips = Utterances(
+            corpus, labels, self.model.audio, training=training, seed=self.seed, domain=domain, targets=targets
+        )
+        layers = self._lasting()
         if not layers:
             return clips
         encoder, name = self.model.encoder, self.model.encoder_name
@@ -259,7 +297,7 @@ class Trainer:
             self._fit_domains((test, clips))
             notes = [statistics_note(self.model.config.statistics, test), *notes]
         predictions, _ = predict_corpus(self.model, test, clips, self.accelerator, self.config)
-        facts = self.facts
+        notes, facts = [*self.notes, *notes], self.facts
         if known:
             title = f"{title} (NOT speaker-independent)".strip()
             notes = [shared_note(known, test["speaker"]), *notes]
@@ -313,17 +351,3 @@ class Trainer:
         """Deletes the training states, once the results they were kept for are on disk."""
         if self.folder is not None:
             TrainingStates(self.folder / "states", self.accelerator).clear()
-
-
-def check_known(corpus: Dataset, labels: list[str]) -> None:
-    """Refuses a corpus with emotions that a model has no label for.
-
-    Raises:
-        ConfigError: some emotions are unknown to the model
-    """
-    strangers = sorted(set(schema.emotions(corpus)) - set(labels))
-    if strangers:
-        raise ConfigError(
-            f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them "
-            f"(--emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
-        )

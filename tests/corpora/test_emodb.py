@@ -24,6 +24,38 @@ def test_letters_are_the_german_names(tree):
     assert set(corpus["language"]) == {"de"}
 
 
+LINES = ["Nr.\tSatz\terkannt\tnatuerlich", "1\xa0 \t03a01Fa.wav\t90,00\xa0 \t75,00\xa0", "2\t03a01Nc.wav\t65,5\t0", ""]
+
+
+@pytest.mark.parametrize("home", ["wav", "."])
+def test_listeners_rates_are_shares_wherever_the_table_lies(tree, home):
+    root = tree(["wav/03a01Fa.wav"])
+    (root / home / "erkennung.txt").write_bytes("\r\n".join(LINES).encode("latin-1"))
+    for place in (root / "wav", root):
+        if (place, home) != (root, "wav"):
+            assert load_corpus("emodb", place)["recognised"] == [0.9]
+
+
+def test_without_the_table_there_are_no_rates(tree):
+    assert "recognised" not in load_corpus("emodb", tree(["03a01Fa.wav"])).column_names
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["Nr."], "the columns are 'Nr.', expected Nr., Satz, erkannt"),
+        ([*LINES, "3\t03a01Wa.wav\tmost"], "1 lines aren't number, file, percent.*\n  line 5: '3\\\\t03a01Wa.wav"),
+        ([LINES[0], LINES[2]], "1 clips have no line; restore the published table.*\n  no rate of 03a01Fa"),
+        ([LINES[0], LINES[1].replace("90", "900")], "recognised is a share of listeners, 0 to 1"),
+    ],
+)
+def test_a_table_of_rates_that_is_wrong_is_told_what_is(tree, lines, message):
+    root = tree(["03a01Fa.wav"])
+    (root / "erkennung.txt").write_text("\n".join(lines), "latin-1")
+    with pytest.raises(CorpusError, match=message):
+        load_corpus("emodb", root)
+
+
 @pytest.mark.parametrize("name", ["03a01Xa", "3a01Fa", "03a01F", "03c01Fa"])
 def test_names_of_another_form_are_listed(tree, name):
     with pytest.raises(
@@ -35,7 +67,7 @@ def test_names_of_another_form_are_listed(tree, name):
 
 def test_hidden_files_and_notes_are_no_clips(tree):
     root = tree(["03a01Fa.wav", "._03a01Fb.wav"])
-    (root / "erkennung.txt").write_text("Nr.")
+    (root / "README.txt").write_text("Nr.")
     assert load_corpus("emodb", root)["id"] == ["03a01Fa"]
 
 
@@ -66,7 +98,7 @@ def test_the_bundled_corpus_takes_no_root(tmp_path):
 
 def test_bundled_clips_are_aligned_with_the_originals(shared):
     originals = shared("corpora/emodb")
-    for path in sorted(asset("emodb_mini").iterdir())[::30]:
+    for path in sorted(asset("emodb_mini").glob("*.opus"))[::30]:
         waveform, _ = soundfile.read(path)
         original, _ = soundfile.read(originals / f"{path.stem}.flac")
         assert len(waveform) == len(original)
@@ -79,7 +111,10 @@ def test_the_real_corpus_has_its_published_counts(shared):
     corpus = load_corpus("emodb", shared("corpora/emodb"))
     assert Counter(corpus["emotion"]) == COUNTS
     assert set(corpus["speaker"]) == SPEAKERS
-    assert corpus["id"] == load_corpus("emodb-mini")["id"]
+    bundled = load_corpus("emodb-mini")
+    assert corpus["id"] == bundled["id"]
+    assert corpus["recognised"] == bundled["recognised"]
+    assert 0.8 <= min(corpus["recognised"]) < max(corpus["recognised"]) == 1.0  # the corpus was chosen so
 
 
 def test_assets_are_there_with_their_notice():

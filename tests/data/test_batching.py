@@ -307,3 +307,18 @@ def test_windows_are_averaged_and_utterances_keep_their_first_places(ids):
     for name, row in zip(names, joined, strict=True):
         assert row == pytest.approx(probabilities[[held == name for held in ids]].mean(axis=0))
     assert joined.sum(axis=1) == pytest.approx(np.ones(len(names)))
+
+
+def test_targets_travel_with_their_clips(tmp_path):
+    assert collate([clip(3), clip(5)]).targets is None
+    soft = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.25, 0.75]])
+    batch = collate([clip(3)._replace(target=soft[1]), clip(5)._replace(target=soft[0])])
+    assert torch.equal(batch.targets, soft.flip(0))
+    assert torch.equal(batch.to("cpu").targets, batch.targets)
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.ones(16000), 16000)
+    row = {"audio": tmp_path / "a.wav", "speaker": "s", "corpus": "c", "language": "en"}
+    corpus = build(
+        [row | {"id": name, "emotion": emotion} for name, emotion in (("a", "fear"), ("b", "anger"))], source=""
+    )
+    clips = Utterances(corpus, LABELS, AudioConfig(), training=True, targets=soft.numpy())
+    assert torch.equal(torch.stack([clips[place].target for place in (0, 1)]), soft)

@@ -38,7 +38,7 @@ def test_optional_columns_are_there_when_one_row_has_them(row):
     assert corpus["valence"] == [2.0, None]
     assert corpus["votes"] == [None, ["anger", "fear"]]
     assert corpus.features["valence"] == COLUMNS["valence"]
-    full = row("a", session="1", votes=["fear"], arousal=1.0, valence=2.0, dominance=3.0)
+    full = row("a", session="1", votes=["fear"], recognised=0.9, arousal=1.0, valence=2.0, dominance=3.0)
     assert build([full], source="list").column_names == [*REQUIRED, *OPTIONAL]
 
 

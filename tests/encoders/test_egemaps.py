@@ -14,7 +14,7 @@ from ser_tl.errors import EncoderError
 
 from .tiny import clip, padded
 
-SPEECH = decode(sorted(asset("emodb_mini").glob("*.*"))[3])
+SPEECH = decode(sorted(asset("emodb_mini").glob("*.opus"))[3])
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ def test_the_rate_is_changed_in_float32_under_autocast():
 @torch.no_grad()
 def test_bundled_weights_give_real_speech_the_same_states_alone_and_padded():
     encoder = load_encoder("soundnet", taps=["conv3", "conv4", "conv5", "conv6", "conv7"]).eval()
-    paths = sorted(asset("emodb_mini").iterdir())[::107]
+    paths = sorted(asset("emodb_mini").glob("*.opus"))[::107]
     clips = [torch.from_numpy(decode(path)) for path in paths] + [clip(700), clip(1)]
     together, mask = encoder(*padded(clips, behind=0.5))
     for row, one in enumerate(clips):

@@ -26,7 +26,7 @@ OUTPUTS = ["embeddings", "frames", "postprocessed"]
 
 def speech() -> torch.Tensor:
     """A clip of EMO-DB (N,)."""
-    return torch.from_numpy(decode(sorted(asset("emodb_mini").iterdir())[7]))
+    return torch.from_numpy(decode(sorted(asset("emodb_mini").glob("*.opus"))[7]))
 
 
 def published_log_mel(waveform: np.ndarray) -> np.ndarray:

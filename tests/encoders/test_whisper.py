@@ -17,7 +17,7 @@ from .tiny import DIM, KINDS, WHISPER_TINY, checkpoint, clip, padded, save, tiny
 
 def speech(count: int) -> list[torch.Tensor]:
     """Clips of EMO-DB of different lengths."""
-    paths = sorted(asset("emodb_mini").iterdir())[:: 535 // count]
+    paths = sorted(asset("emodb_mini").glob("*.opus"))[:: 535 // count]
     return [torch.from_numpy(decode(path)) for path in paths[:count]]
 
 

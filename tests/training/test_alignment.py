@@ -79,7 +79,7 @@ def test_the_discriminator_learns_with_the_model(split, target):
 def test_a_ramp_begins_at_nothing_and_ends_at_the_weight(split):
     trainer = Trainer(tiny_model(), Full(), train_config(), alignment=AlignmentConfig("mmd", 0.4, "ramp"))
     trainer.strategy.prepare(trainer.model)
-    steps = trainer._steps(split.train)
+    steps = trainer._steps(trainer._training_clips(split.train)[1])
     weights = [steps._weight(done) for done in (0.0, 1.5, 3.0)]
     assert weights[0] == 0.0
     assert weights[1] == pytest.approx(0.4 * 0.9866, abs=1e-3)

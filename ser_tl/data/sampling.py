@@ -1,0 +1,44 @@
+"""Which clips an epoch hears, where classes are to be heard alike often.
+
+    class of each clip --draw_balanced(size, seed, epoch)--> clip indices, every class `size` times
+
+Each class has its clips in a seeded order that is gone around again and again; an epoch takes the next `size`. So no
+clip comes a third time before all have come twice, whether `size` is the largest class' (oversampling: in an epoch a
+clip comes either so many times or once more) or the smallest's (undersampling: other clips each epoch, until all were
+heard). It follows from its arguments alone: every process, and a resumed run, draws the same.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+Sampling = Literal["none", "over", "under"]
+
+
+def class_size(counts: Sequence[int], sampling: Sampling) -> int:
+    """How many clips of each class an epoch hears: the most, or the fewest, that a class has."""
+    return max(counts) if sampling == "over" else min(counts)
+
+
+def draw_balanced(classes: Sequence[int], sampling: Sampling, seed: int, epoch: int) -> list[int]:
+    """The clips of an epoch, class by class; what is in which batch is for `plan_batches`.
+
+    Args:
+        classes: of each clip
+        sampling: `over` hears each class as often as the largest, `under` as often as the smallest; `none` hears every
+            clip once
+        seed: chooses the order of each class' clips
+        epoch: which of them are next, from 0
+    """
+    if sampling == "none":
+        return list(range(len(classes)))
+    numbers = np.asarray(classes)
+    size = class_size(list(Counter(numbers.tolist()).values()), sampling)
+    drawn: list[int] = []
+    for number in np.unique(numbers):
+        members = np.flatnonzero(numbers == number)
+        order = np.random.default_rng((seed, int(number))).permutation(members)
+        drawn += order[(epoch * size + np.arange(size)) % len(order)].tolist()
+    return drawn

@@ -1,0 +1,171 @@
+"""Synthetic training clips: points between neighbours of one class, in the space of pooled states.
+
+    CondensedClips of the training part --SMOTE and its relatives (imbalanced-learn)--> SyntheticClips
+
+Where an encoder never moves and the pooling has no weights, a clip is a vector: the few frames that `condensed` leaves
+of each layer. A point between two such vectors is again what a clip could leave (a deviation between two deviations is
+no less than zero), so the model takes it as it takes any clip. Neighbours are looked for where each channel has unit
+variance: a few loud channels would else choose them all.
+
+Nothing but training clips comes in, so a synthetic clip lies between two of them, and no way leads from here into dev
+or test. `fit_statistics` and the refit hear real clips only.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ser_tl.data.batching import Clip, Clips, State
+from ser_tl.data.votes import LabelConfig
+from ser_tl.errors import ConfigError
+from ser_tl.model import EmotionModel
+from ser_tl.training.balance import BalanceConfig
+from ser_tl.training.condensed import CondensedClips, reduction
+
+
+class SyntheticClips:
+    """Condensed clips, and after them synthetic ones.
+
+    Args:
+        real: the training part
+        frames: (M, L, T, D) of the synthetic clips, T as few as the real ones have
+        classes: of each synthetic clip
+    """
+
+    def __init__(self, real: CondensedClips, frames: Tensor, classes: Sequence[int]) -> None:
+        self.real = real
+        self.frames = frames
+        self.classes = list(classes)
+        self.layers = sorted(real.layers)
+
+    @property
+    def seconds(self) -> list[float]:
+        """The length of each clip; a synthetic one takes as much of a batch as the mean of the real ones."""
+        real = self.real.seconds
+        return real + [sum(real) / len(real)] * len(self.classes)
+
+    @property
+    def epoch(self) -> int:
+        """Chooses the real clips' windows."""
+        return self.real.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.real.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.real) + len(self.classes)
+
+    def __getitem__(self, index: int) -> Clip:
+        made = index - len(self.real)
+        if made < 0:
+            return self.real[index]
+        means = self.frames[made].mean(dim=1, keepdim=True)  # (L, 1, D)
+        states = {
+            layer: State(mean, frames - mean)
+            for layer, mean, frames in zip(self.layers, means, self.frames[made], strict=True)
+        }
+        return Clip(torch.empty(0), self.classes[made], f"synthetic_{made}", states)
+
+
+def check_synthesis(model: EmotionModel, layers: Sequence[int], config: BalanceConfig, labels: LabelConfig) -> None:
+    """Refuses synthetic clips where there are no vectors to make them of, before anything is encoded.
+
+    Args:
+        model: what is trained
+        layers: the encoder's states that never move and are cached
+        config: asks for synthetic clips
+        labels: what clips are taught as
+
+    Raises:
+        ConfigError: imbalanced-learn isn't installed, clips are taught as votes, or the model sees more of a clip than
+            few frames of its cached states
+    """
+    _resampler(config, {}, seed=0)
+    asked = f"balance.synthesise is {config.synthesise}"
+    if labels.targets != "label":
+        raise ConfigError(
+            f"{asked}, and labels.targets {labels.targets}, but nobody heard a synthetic clip: leave one of the two "
+            f"out, or choose --balance.sampling over"
+        )
+    if reduction(model) is None or not set(layers) >= set(model.layers):
+        raise ConfigError(
+            f"{asked}, which makes clips of pooled states and needs a model that sees no more of a clip: --strategy "
+            f"frozen, --train.cache true, --pooling mean, stats, max or last, and neither --model.network, .projection "
+            f"or .fusion nor (with several layers) --model.join sum. Without these, --balance.sampling over hears real "
+            f"clips more often"
+        )
+    if model.config.statistics != "training":
+        raise ConfigError(
+            f"{asked}, but model.statistics is {model.config.statistics}: a clip between two speakers is nobody's, and "
+            f"has no statistics of its own. Choose --model.statistics training, or --balance.sampling over"
+        )
+
+
+def synthesised(clips: Clips, config: BalanceConfig, labels: Sequence[str], seed: int) -> SyntheticClips:
+    """The clips, and synthetic ones of every class but the largest.
+
+    They are made once, of the windows that long clips have in the first epoch. Every process makes the same.
+
+    Args:
+        clips: the training part
+        config: which method, and how many neighbours
+        labels: the classes
+        seed: chooses between which neighbours, and where between them
+
+    Raises:
+        ConfigError: the cache couldn't hold the clips, a class has one clip only, or the method finds no clip to begin
+            with
+    """
+    asked = f"balance.synthesise is {config.synthesise}"
+    if not isinstance(clips, CondensedClips):
+        raise ConfigError(
+            f"{asked}, but the feature cache can't hold the training clips: raise --train.cache_gib, or choose "
+            f"--balance.sampling over"
+        )
+    clips.epoch = 0
+    real = [clips[place] for place in range(len(clips))]
+    classes = np.array([clip.label for clip in real])
+    counts = Counter(classes.tolist())
+    alone = [labels[number] for number, count in counts.items() if count < 2]
+    if alone:
+        raise ConfigError(
+            f"{asked}, but there is only one training clip of {', '.join(alone)}, and nothing between it and itself: "
+            f"merge the class (--emotions.merge) or drop it"
+        )
+    frames = np.stack([_frames(clip.states or {}) for clip in real])  # (n, L, T, D)
+    flat = frames.reshape(len(frames), -1)
+    scale = flat.std(axis=0)
+    scale[scale == 0] = 1.0
+    try:
+        rows, found = _resampler(config, counts, seed).fit_resample(flat / scale, classes)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"{asked}, which finds nothing to make of these clips ({error}): choose smote") from error
+    made = torch.from_numpy(np.ascontiguousarray(rows[len(real) :] * scale, dtype=np.float32))
+    return SyntheticClips(clips, made.unflatten(1, frames.shape[1:]), found[len(real) :].tolist())
+
+
+def _frames(states: dict[int, State]) -> np.ndarray:
+    """The few frames of each layer (L, T, D)."""
+    return torch.stack([states[layer].mean + states[layer].rest for layer in sorted(states)]).numpy()
+
+
+def _resampler(config: BalanceConfig, counts: dict[int, int], seed: int) -> Any:  # noqa: ANN401 - imbalanced-learn's
+    try:
+        from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE
+    except ImportError as error:
+        raise ConfigError(
+            f"balance.synthesise {config.synthesise} needs the package imbalanced-learn, which can't be imported "
+            f'({error}): run `pip install "ser_tl[imbalance]"`, or choose --balance.sampling over'
+        ) from error
+    near = min([config.neighbours, *(count - 1 for count in counts.values())])
+    if config.synthesise == "smote":
+        return SMOTE(k_neighbors=near, random_state=seed)
+    if config.synthesise == "adasyn":
+        return ADASYN(n_neighbors=near, random_state=seed)
+    around = min(2 * config.neighbours, max(1, sum(counts.values()) - 1))
+    return BorderlineSMOTE(k_neighbors=near, m_neighbors=around, random_state=seed)

@@ -1,0 +1,192 @@
+"""Classes of different sizes: what is done in training, what is told of it, and what stays as it was."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from ser_tl.data.votes import LabelConfig
+from ser_tl.errors import ConfigError
+from ser_tl.training import Trainer
+from ser_tl.training.balance import Balance, BalanceConfig
+from ser_tl.training.steps import Steps
+from ser_tl.transfer import Frozen, Full
+from tests.training.samples import TONES, interrupted, tiny_model, train_config, uneven_split, untimed
+
+LABELS = list(TONES)
+EMOTIONS = ["anger"] * 12 + ["neutral"] * 8 + ["sadness"] * 4
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return uneven_split(tmp_path_factory.mktemp("tones"))
+
+
+def balance(*, seed=0, processes=1, **options):
+    return Balance.of(BalanceConfig(**options), EMOTIONS, LABELS, seed, processes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beta": 1.0}, "balance.beta is 1.0: expected 0 to below 1"),
+        ({"focal": -1.0}, "balance.focal is -1.0: expected 0 or more"),
+        ({"neighbours": 0}, "balance.neighbours is 0: expected 1 or more"),
+        ({"alpha": {"fear": 0.0}}, "balance.alpha has fear: 0.0: expected factors above 0"),
+        ({"sampling": "over", "synthesise": "smote"}, "both make classes as large as each other: choose one"),
+        ({"logit_adjustment": 1.0}, "balance.weights inverse would make up for the same frequencies once more"),
+        ({"logit_adjustment": 1.0, "weights": "none", "sampling": "under"}, "balance.sampling under would make up"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        BalanceConfig(**options)
+
+
+def test_the_default_is_inverse_frequency_and_says_nothing():
+    found = balance()
+    assert found.weights.tolist() == pytest.approx([24 / (3 * 12), 24 / (3 * 8), 24 / (3 * 4)])
+    assert found.draw is None
+    assert found.notes(refit=True) == []
+    counts = {"anger": 12, "neutral": 8, "sadness": 4}
+    assert found.facts == {"weights": "inverse", "utterances": counts, "heard": counts}
+
+
+def test_weights_are_those_of_what_is_heard():
+    assert balance(weights="none").weights is None
+    assert balance(sampling="over").weights.tolist() == [1.0, 1.0, 1.0]
+    between = balance(weights="effective", beta=0.9).weights
+    assert balance().weights[0] < between[0] < 1 < between[2] < balance().weights[2]
+    assert balance(weights="none", alpha={"sadness": 3.0}).weights.tolist() == [1.0, 1.0, 3.0]
+    assert torch.equal(balance(alpha={"sadness": 3.0}).weights, balance().weights * torch.tensor([1.0, 1.0, 3.0]))
+
+
+def test_the_criterion_is_what_was_asked_for():
+    criterion = balance(weights="none", logit_adjustment=0.5, focal=2.0).criterion(0.1)
+    assert (criterion.gamma, criterion.smoothing, criterion.weights) == (2.0, 0.1, None)
+    assert criterion.shift.exp().square().tolist() == pytest.approx([12 / 24, 8 / 24, 4 / 24])
+    assert balance().criterion(0.0).shift is None
+
+
+def test_factors_need_a_class_and_processes_a_clip():
+    with pytest.raises(ConfigError, match=r"balance\.alpha names fear: the classes are anger, neutral, sadness"):
+        balance(alpha={"fear": 2.0})
+    with pytest.raises(ConfigError, match=r"sampling under leaves 12 clips in an epoch.* 13 processes.*sampling over"):
+        balance(sampling="under", processes=13)
+    balance(sampling="under", processes=12)
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"sampling": "over"}, "oversampling; clips of each: anger 12, neutral 8 to 12, sadness 4 to 12"),
+        ({"weights": "none"}, "nothing was done about their sizes; clips of each: anger 12, neutral 8, sadness 4"),
+        ({"weights": "effective"}, "weights by the effective number of utterances (beta 0.999);"),
+        (
+            {"focal": 2.0, "alpha": {"anger": 2}},
+            "weights by inverse frequency and factors anger 2 and focal loss (gamma 2);",
+        ),
+        ({"weights": "none", "logit_adjustment": 1.0}, "logit adjustment (tau 1);"),
+    ],
+)
+def test_notes_say_what_was_done(options, note):
+    (found,) = balance(**options).notes(refit=False)
+    assert note in found
+    assert found.endswith("Dev and test are as they were")
+    assert "the refitted classifier heard every real clip once" in balance(**options).notes(refit=True)[0]
+
+
+def watched(monkeypatch):
+    """Ids of the clips in each epoch's plan, and of the targets that the steps get, as they come."""
+    heard: dict[int, Counter] = {}
+    targets = []
+    step = Steps._step
+
+    def watch(self, members, number, done, batches, unlabelled):
+        def passed():
+            for batch in batches:
+                heard.setdefault(int(done), Counter()).update(batch.ids)
+                targets.append(batch.targets)
+                yield batch
+
+        return step(self, members, number, done, passed(), unlabelled)
+
+    monkeypatch.setattr(Steps, "_step", watch)
+    return heard, targets
+
+
+@pytest.mark.parametrize(("sampling", "size"), [("over", 12), ("under", 4)])
+@pytest.mark.parametrize("strategy", [Full, Frozen])
+def test_sampled_classes_are_heard_alike_and_only_from_training(split, monkeypatch, sampling, size, strategy):
+    heard, _ = watched(monkeypatch)
+    trainer = Trainer(tiny_model(), strategy(), train_config(epochs=2), balance=BalanceConfig(sampling=sampling))
+    trainer.fit(split.train, split.dev)
+    emotion_of = dict(zip(split.train["id"], split.train["emotion"], strict=True))
+    assert set(heard) == {0, 1}
+    for ids in heard.values():
+        assert set(ids) <= set(emotion_of)
+        assert Counter(emotion_of[name] for name in ids.elements()) == dict.fromkeys(LABELS, size)
+    report = trainer.evaluate(split.test)
+    assert report.predictions.ids == list(split.test["id"])
+    assert report.facts["balance"]["sampling"] == sampling
+    assert report.facts["balance"]["heard"] == dict.fromkeys(LABELS, size)
+    assert f"classes in training: {sampling}sampling" in report.notes[0]
+
+
+def test_resuming_draws_the_same_clips(split, tmp_path):
+    def fit(folder, strategy, *, resume=False):
+        trainer = Trainer(tiny_model(), strategy, train_config(), folder, balance=BalanceConfig(sampling="under"))
+        return untimed(trainer.fit(split.train, split.dev, resume=resume))
+
+    whole = fit(tmp_path / "whole", Full())
+    with pytest.raises(InterruptedError):
+        fit(tmp_path / "stopped", interrupted(Full(), 6))
+    assert fit(tmp_path / "stopped", Full(), resume=True) == whole
+    assert {record["steps"] for record in whole} != {0}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"focal": 2.0},
+        {"weights": "none", "logit_adjustment": 1.0},
+        {"weights": "effective", "beta": 0.9},
+        {"weights": "none"},
+    ],
+)
+def test_each_way_trains_its_own_model_and_scores_dev_by_plain_logits(split, options):
+    def fit(**options):
+        trainer = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=1), balance=BalanceConfig(**options))
+        return trainer, trainer.fit(split.train, split.dev)[0]
+
+    (trainer, record), (_, usual) = fit(**options), fit()
+    assert record["train_loss"] != usual["train_loss"]
+    plain = trainer._score(split.dev, trainer._clips(split.dev))
+    assert record["dev_loss"] == pytest.approx(plain["dev_loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize("strategy", [Full, Frozen])
+@pytest.mark.parametrize("pooling", ["attentive-stats", "stats"])
+def test_votes_reach_the_steps_whatever_clips_are_made_of(split, monkeypatch, strategy, pooling):
+    _, targets = watched(monkeypatch)
+    votes = [[emotion, emotion, "neutral"] for emotion in split.train["emotion"]]
+    train = split.train.add_column("votes", votes)
+    trainer = Trainer(
+        tiny_model(pooling=pooling), strategy(), train_config(epochs=1), labels=LabelConfig(targets="votes")
+    )
+    trainer.fit(train, split.dev)
+    found = torch.cat(targets)
+    assert len(found) == len(train)
+    rows = Counter(tuple(row) for row in found.mul(3).round().int().tolist())
+    assert rows == {(2, 1, 0): 12, (0, 3, 0): 8, (0, 1, 2): 4}
+    report = trainer.evaluate(split.test)
+    assert "training targets are the shares of the annotators' votes, 3.0 on an utterance" in report.notes
+    assert report.facts["labels"] == {"emotion": "corpus", "ties": "drop", "targets": "votes"}
+
+
+def test_a_refit_is_taught_emotions_and_says_so(split):
+    train = split.train.add_column("votes", [[emotion] for emotion in split.train["emotion"]])
+    config = train_config(epochs=1, refit="discriminant")
+    trainer = Trainer(tiny_model(), Frozen(), config, labels=LabelConfig(targets="votes"))
+    trainer.fit(train, split.dev)
+    assert trainer.notes[0].endswith("; the refitted classifier is taught emotions alone")

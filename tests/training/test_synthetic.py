@@ -1,0 +1,179 @@
+"""Synthetic clips lie between two training clips of one class, and nowhere else."""
+
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from ser_tl.data.batching import collate
+from ser_tl.data.votes import LabelConfig
+from ser_tl.errors import ConfigError
+from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.training import Trainer
+from ser_tl.training.balance import BalanceConfig
+from ser_tl.training.synthetic import SyntheticClips, synthesised
+from ser_tl.transfer import Frozen, Partial
+from tests.training.samples import TONES, tiny_model, train_config, uneven_split
+
+LABELS = list(TONES)
+SMOTE = BalanceConfig(synthesise="smote")
+METHODS = ["smote", "borderline-smote", "adasyn"]
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return uneven_split(tmp_path_factory.mktemp("tones"))
+
+
+def trainer(balance=SMOTE, *, strategy=None, pooling="stats", **options):
+    model = tiny_model(pooling=pooling)
+    return Trainer(model, strategy or Frozen(), train_config(epochs=1, **options), balance=balance)
+
+
+def made(split, balance=SMOTE, pooling="stats") -> SyntheticClips:
+    """The training clips of a fit, and synthetic ones."""
+    own = trainer(balance, pooling=pooling)
+    own.strategy.prepare(own.model)
+    return own._training_clips(split.train)[0]
+
+
+def vectors(clips, places) -> np.ndarray:
+    """What is left of clips, flat (n, L T D)."""
+    states = [clips[place].states for place in places]
+    return np.stack([torch.cat([(one.mean + one.rest).flatten() for one in own.values()]).numpy() for own in states])
+
+
+@pytest.mark.parametrize("pooling", ["mean", "stats", "max", "last"])
+def test_a_synthetic_clip_lies_between_two_training_clips_of_its_class(split, pooling):
+    clips = made(split, pooling=pooling)
+    real = vectors(clips, range(24))
+    classes = np.array([clips[place].label for place in range(24)])
+    new = range(24, len(clips))
+    assert [clips[place].label for place in new] == [1] * 4 + [2] * 8
+    for vector, place in zip(vectors(clips, new), new, strict=True):
+        own = real[classes == clips[place].label]
+        steps = own[None] - own[:, None]  # from each to each
+        length = np.maximum((steps**2).sum(axis=-1), 1e-12)
+        share = ((vector - own[:, None]) * steps).sum(axis=-1) / length
+        nearest = own[:, None] + share.clip(0, 1)[..., None] * steps
+        assert np.abs(vector - nearest).max(axis=-1).min() < 1e-4 * np.abs(vector).max()
+
+
+def test_deviations_stay_deviations(split):
+    clips = made(split)
+    for place in range(24, len(clips)):
+        for state in clips[place].states.values():
+            low, high = state.rest
+            assert (high >= low - 1e-6).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_classes_become_as_large_as_the_largest(split, method):
+    clips = made(split, BalanceConfig(synthesise=method, neighbours=2))
+    counts = Counter(clips[place].label for place in range(len(clips)))
+    assert counts[0] == 12
+    if method == "smote":
+        assert counts == {0: 12, 1: 12, 2: 12}
+    assert all(least <= counts[number] <= 14 for number, least in ((1, 8), (2, 4)))  # adasyn's shares are rounded
+    assert len(clips.seconds) == len(clips)
+
+
+def test_synthetic_clips_batch_with_real_ones_and_a_model_hears_both(split):
+    clips = made(split)
+    batch = collate([clips[place] for place in (0, 30, 5, 35)]).to("cpu")
+    assert batch.ids[1::2] == ["synthetic_6", "synthetic_11"]
+    assert batch.targets is None
+    assert tiny_model(pooling="stats").eval()(batch).logits.isfinite().all()
+    clips.epoch = 3
+    assert (clips.epoch, clips.real.epoch) == (3, 3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_training_on_them_leaves_dev_and_test_alone_and_says_what_was_made(split, method):
+    own = trainer(BalanceConfig(synthesise=method, neighbours=2))
+    own.fit(split.train, split.dev)
+    report = own.evaluate(split.test)
+    assert report.predictions.ids == list(split.test["id"])
+    facts = report.facts["balance"]
+    assert facts["synthesise"] == method
+    assert facts["utterances"] == {"anger": 12, "neutral": 8, "sadness": 4}
+    assert facts["heard"]["sadness"] >= 4
+    assert f"synthetic clips ({method}); clips of each: anger 12, neutral 8" in report.notes[0]
+
+
+def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monkeypatch):
+    """No way leads from dev or test into them, and they never come out as rows that are scored."""
+    found, scored = [], []
+
+    def watch(*arguments):
+        found.append(synthesised(*arguments))
+        return found[-1]
+
+    def score(model, corpus, clips, *rest):
+        scored.append((type(clips), len(clips), len(corpus)))
+        return predict(model, corpus, clips, *rest)
+
+    from ser_tl.training.trainer import predict_corpus as predict
+
+    monkeypatch.setattr("ser_tl.training.trainer.synthesised", watch)
+    monkeypatch.setattr("ser_tl.training.trainer.predict_corpus", score)
+    for dev, test in ((split.dev, split.test), (split.test, split.dev), (split.dev.select([0, 4]), split.test)):
+        own = trainer()
+        own.fit(split.train, dev)
+        own.evaluate(test)
+    assert torch.equal(found[0].frames, found[1].frames)
+    assert torch.equal(found[0].frames, found[2].frames)
+    assert all(kind is not SyntheticClips and clips == rows for kind, clips, rows in scored)
+    assert len(scored) == 6
+
+
+def test_the_refit_hears_real_clips_only(split, monkeypatch):
+    embedded = []
+
+    def watch(model, parts, *rest):
+        embedded.extend(parts)
+        return {}
+
+    monkeypatch.setattr("ser_tl.training.trainer.refit_discriminant", watch)
+    own = trainer(refit="discriminant")
+    own.fit(split.train, split.dev)
+    assert [len(clips) for clips in embedded] == [len(split.train), len(split.dev)]
+    assert "the refitted classifier heard every real clip once" in own.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "attentive-stats"}, "needs a model that sees no more of a clip"),
+        ({"strategy": Partial(1)}, "--strategy frozen"),
+        ({"cache": False}, "--train.cache true"),
+        ({"cache_gib": 1e-6}, "the feature cache can't hold the training clips: raise --train.cache_gib"),
+    ],
+)
+def test_where_there_are_no_vectors_the_error_says_what_is_needed(split, options, message):
+    with pytest.raises(ConfigError, match=message):
+        trainer(**options).fit(split.train, split.dev)
+
+
+def test_speakers_own_statistics_and_votes_are_refused(split):
+    model = EmotionModel(tiny_model().encoder, LABELS, pooling="stats", config=ModelConfig(statistics="speaker"))
+    with pytest.raises(ConfigError, match="a clip between two speakers is nobody's"):
+        Trainer(model, Frozen(), train_config(), balance=SMOTE).fit(split.train, split.dev)
+    voted = Trainer(tiny_model(), Frozen(), train_config(), balance=SMOTE, labels=LabelConfig(targets="votes"))
+    with pytest.raises(ConfigError, match="nobody heard a synthetic clip"):
+        voted.fit(split.train, split.dev)
+
+
+def test_a_class_of_one_clip_is_refused_with_the_way_out(split):
+    sad = [row for row, emotion in enumerate(split.train["emotion"]) if emotion == "sadness"]
+    few = split.train.select([row for row in range(len(split.train)) if row not in sad[1:]])
+    with pytest.raises(ConfigError, match=r"only one training clip of sadness.*merge the class"):
+        trainer().fit(few, split.dev)
+
+
+def test_without_imbalanced_learn_the_error_names_the_extra(split, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imblearn.over_sampling", None)
+    with pytest.raises(ConfigError, match=r'pip install "ser_tl\[imbalance\]"'):
+        trainer().fit(split.train, split.dev)
