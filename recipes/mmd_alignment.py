@@ -49,6 +49,7 @@ def main(options: Options) -> ser.Report:
             alignment=options.alignment,
             seed=options.seed,
             on_best=ser.publishing(options, folder),
+            dimensions=options.dimensions,
         )
         trainer.fit(split.train, split.dev, unlabelled=split.test, resume=options.resume)
         title = f"{options.encoder} ({options.alignment.method}), {split.name}"

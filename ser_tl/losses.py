@@ -1,7 +1,8 @@
-"""What classification is trained on, one value per utterance.
+"""What training lowers: cross-entropy of emotions, and disagreement on dimensions.
 
-Losses come unreduced: the trainer alone knows how many utterances a step has over all processes and micro-batches, and
-divides by that.
+The cross-entropy comes unreduced, one value per utterance: the trainer alone knows how many utterances a step has over
+all processes and micro-batches, and divides by that. Dimensions have one value per batch, as the concordance
+correlation can't be told of a single utterance; unknown annotations (NaN) are left out of it.
 """
 
 from collections import Counter
@@ -36,3 +37,43 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None,
     """
     loss = functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="none")
     return loss if weights is None else loss * weights[labels]
+
+
+def concordance_loss(predicted: Tensor, annotated: Tensor) -> Tensor:
+    """1 - the concordance correlation coefficient, the mean over the dimensions.
+
+    Lin 1989, equation 1: 2 cov / (var + var + (mean - mean)^2), moments over the batch's annotated utterances. A
+    dimension with fewer than two of them has no say; without any such dimension the loss is zero.
+
+    Shape:
+        predicted (B, K), annotated (B, K) with NaN where unknown -> a scalar, 0 to 2
+    """
+    known, count, predicted, annotated = _masked(predicted, annotated)
+    share = known / count.clamp_min(1.0)
+    means = (share * predicted).sum(dim=0), (share * annotated).sum(dim=0)
+    ours, theirs = predicted - means[0], annotated - means[1]
+    together = (share * ours * theirs).sum(dim=0)
+    spread = (share * (ours.square() + theirs.square())).sum(dim=0) + (means[0] - means[1]).square()
+    return _mean_of(1.0 - 2.0 * together / (spread + 1e-8), count > 1)
+
+
+def squared_error(predicted: Tensor, annotated: Tensor) -> Tensor:
+    """Mean squared error over the annotated utterances of a batch, the mean over the dimensions that have some.
+
+    Shape:
+        predicted (B, K), annotated (B, K) with NaN where unknown -> a scalar
+    """
+    known, count, predicted, annotated = _masked(predicted, annotated)
+    errors = (known * (predicted - annotated).square()).sum(dim=0) / count.clamp_min(1.0)
+    return _mean_of(errors, count > 0)
+
+
+def _masked(predicted: Tensor, annotated: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mask (B, K) as numbers, its sums (K,), and both tables with zeros for NaN: 0 * NaN would still be NaN."""
+    known = ~annotated.isnan()
+    return known.float(), known.sum(dim=0).float(), predicted.float(), annotated.float().masked_fill(~known, 0.0)
+
+
+def _mean_of(losses: Tensor, counted: Tensor) -> Tensor:
+    """The mean of those (K,) that count; zero, but part of the graph, where none does."""
+    return (losses * counted).sum() / counted.sum().clamp_min(1)

@@ -23,6 +23,7 @@ from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.dimensions import DimensionConfig
 from ser_tl.transfer.config import AlignmentConfig, TransferConfig
 
 
@@ -58,6 +59,7 @@ class Options:
         model: what stands between encoder and logits
         transfer: how fast what moves, when it joins, and which adapters there are
         train: how training goes
+        dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
     """
 
     encoder: str = "wav2vec2-mini"
@@ -82,6 +84,7 @@ class Options:
     model: ModelConfig = field(default_factory=ModelConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    dimensions: DimensionConfig = field(default_factory=DimensionConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 32:

@@ -23,6 +23,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ser_tl.data import audio
 from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
 from ser_tl.data.checks import durations, source
+from ser_tl.data.dimensions import annotations
 
 Plan = list[list[list[int]]]
 """Clip indices by step, process and place in the batch. A process without work in a last step has an empty list."""
@@ -48,6 +49,7 @@ class Clip(NamedTuple):
     id: str
     states: dict[int, State] | None = None  # by the layer's place in the encoder
     domain: str = ""  # whose own statistics it is standardised by, if any
+    dimensions: Tensor | None = None  # (K,) annotations on the corpus' scale, NaN where unknown
 
 
 class Clips(Protocol):
@@ -80,6 +82,7 @@ class Batch:
         mask: (B, T) True on speech, with the states
         domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
             where the training speech's do
+        dimensions: (B, K) float32 annotations on the corpus' own scale, NaN where unknown; None where none are wanted
     """
 
     waveform: Tensor
@@ -91,6 +94,7 @@ class Batch:
     means: Tensor | None = None
     mask: Tensor | None = None
     domains: list[str] = field(default_factory=list)
+    dimensions: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device; states travel in half precision and become float32 there."""
@@ -116,6 +120,9 @@ def collate(clips: Sequence[Clip]) -> Batch:
         ids=[clip.id for clip in clips],
         domains=[clip.domain for clip in clips],
     )
+    annotated = [clip.dimensions for clip in clips if clip.dimensions is not None]
+    if annotated:
+        batch.dimensions = torch.stack(annotated)
     held = [clip.states for clip in clips if clip.states is not None]
     if held:
         batch.layers = tuple(sorted(held[0]))
@@ -152,6 +159,7 @@ class Utterances(TorchDataset[Clip]):
         training: random crops instead of windows
         seed: chooses the crops, together with the epoch
         domain: which column (corpus or speaker) names the domain whose own statistics a clip is standardised by
+        dimensions: names of the dimensions whose annotations the clips bring
     """
 
     def __init__(
@@ -163,6 +171,7 @@ class Utterances(TorchDataset[Clip]):
         training: bool,
         seed: int = 0,
         domain: str | None = None,
+        dimensions: Sequence[str] = (),
     ) -> None:
         self.corpus = corpus
         self.config = config
@@ -172,6 +181,7 @@ class Utterances(TorchDataset[Clip]):
         index = {label: number for number, label in enumerate(labels)}
         self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
         self.domains: list[str] = [""] * len(corpus) if domain is None else list(corpus[domain])
+        self.annotations = torch.from_numpy(annotations(corpus, dimensions)).float() if dimensions else None
         self.ids: list[str] = list(corpus["id"])
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
@@ -207,7 +217,11 @@ class Utterances(TorchDataset[Clip]):
         waveform = audio.decode(source(row), row["start"] + start, row["start"] + end, silence=silence)
         waveform = audio.normalise(waveform, self.config.normalise)
         clip = Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
-        return clip._replace(domain=self.domains[row_number])
+        return clip._replace(domain=self.domains[row_number], dimensions=self.annotation(row_number))
+
+    def annotation(self, row: int) -> Tensor | None:
+        """The dimensional annotations (K,) of a row; None where none are asked for."""
+        return None if self.annotations is None else self.annotations[row]
 
 
 def plan_batches(

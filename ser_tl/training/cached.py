@@ -48,7 +48,8 @@ class CachedClips:
     def __getitem__(self, index: int) -> Clip:
         states = self.read(index, self.window(index))
         row, _, _ = self.clips.parts[index]
-        return Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
+        clip = Clip(torch.empty(0), self.clips.classes[row], self.clips.ids[row], states, self.clips.domains[row])
+        return clip._replace(dimensions=self.clips.annotation(row))
 
     @property
     def layers(self) -> set[int]:
