@@ -73,7 +73,7 @@ PREDICTED = torch.randn(5, 3, generator=torch.Generator().manual_seed(1)) + 2.0
 
 def test_the_concordance_loss_is_lins_formula_over_what_is_annotated():
     def ccc(ours, theirs):  # Lin 1989, equation 1, by numpy's own moments
-        ours, theirs = np.array(ours, dtype=np.float64), np.array(theirs, dtype=np.float64)
+        ours, theirs = ours.double().numpy(), theirs.double().numpy()
         covariance = np.cov(ours, theirs, bias=True)
         apart = ours.mean() - theirs.mean()
         return 2 * covariance[0, 1] / (covariance[0, 0] + covariance[1, 1] + apart**2)
