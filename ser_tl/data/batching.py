@@ -122,7 +122,8 @@ def collate(clips: Sequence[Clip]) -> Batch:
     )
     annotated = [clip.dimensions for clip in clips if clip.dimensions is not None]
     if annotated:
-        batch.dimensions = torch.stack(annotated)
+        unknown = torch.full_like(annotated[0], torch.nan)
+        batch.dimensions = torch.stack([unknown if clip.dimensions is None else clip.dimensions for clip in clips])
     held = [clip.states for clip in clips if clip.states is not None]
     if held:
         batch.layers = tuple(sorted(held[0]))
