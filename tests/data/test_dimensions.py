@@ -34,7 +34,7 @@ def test_clips_bring_them_into_the_batch_and_only_where_they_are_asked_for(corpu
     np.testing.assert_allclose(batch.dimensions, annotations(corpus, ["arousal", "valence"])[[7, 0]], rtol=1e-6)
     without = Utterances(corpus, [], AudioConfig(), training=False)[0]
     assert collate([without]).dimensions is None
-    assert np.isnan(collate([clips[7], without]).dimensions).tolist() == [[False, False], [True, True]]
+    assert collate([clips[7], without]).dimensions.isnan().tolist() == [[False, False], [True, True]]
 
 
 def test_a_corpus_without_the_column_is_named_with_the_columns_it_has(corpus):

@@ -48,11 +48,12 @@ def test_it_answers_on_the_scale_of_the_training_annotations(alone):
 @each_kind
 def test_windows_are_averaged(alone):
     model = build(alone=alone)
+    model.dimension_head.scale.deviation.fill_(1e4)  # a tiny random model hears little difference between clips
     whole = np.concatenate([recording(), clip(9000, seed=1).numpy()])
     object.__setattr__(model.audio, "max_seconds", 9000 / 16000)
     parts = [model.predict(part).dimensions["arousal"] for part in (whole[:9000], whole[9000:])]
-    assert parts[0] != pytest.approx(parts[1], rel=1e-5)
-    assert model.predict(whole).dimensions["arousal"] == pytest.approx(np.mean(parts), rel=1e-6)
+    assert abs(parts[0] - parts[1]) > 0.1
+    assert model.predict(whole).dimensions["arousal"] == pytest.approx(np.mean(parts), abs=0.01)
 
 
 @each_kind
