@@ -13,6 +13,7 @@ from ser_tl.errors import ConfigError, CorpusError
 from ser_tl.model import ModelConfig
 from ser_tl.options import Options, parse, run_main, spell
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.dimensions import DimensionConfig
 from ser_tl.transfer import TransferConfig
 
 
@@ -149,6 +150,7 @@ CHANGED = Options(
     split=SplitConfig(0.1, 0.3, 4, True, only=["fold_2"]),
     model=ModelConfig(layers=[0, -1], join="sum", dropout=0.1),
     transfer=TransferConfig(layer_decay=0.8, join="plateau"),
+    dimensions=DimensionConfig(["valence", "arousal"], "mse", 0.25),
     train=TrainConfig(learning_rate=1e-5, schedule="plateau", class_weights=False, tracker="none"),
 )
 """Nothing here is as the defaults have it."""

@@ -121,7 +121,7 @@ def _pooled(report: "Report") -> str:
 def headline(report: "Report") -> str:
     """The UAR and its interval, or the mean CCC of a model of dimensions alone, as Markdown."""
     if not report.scores:
-        return f"**Mean CCC {correlation(report.ccc)}**{_pooled(report)} over {', '.join(report.dimensions)}."
+        return f"**Mean CCC {correlation(report.ccc)}** of {', '.join(report.dimensions)}{_pooled(report)}."
     return f"**UAR {percent(report.uar)} %**{_pooled(report)} ({interval_text(report)})."
 
 
