@@ -1,10 +1,13 @@
-"""What classification is trained on, one value per utterance.
+"""What training lowers: cross-entropy of emotions, and disagreement on dimensions.
 
     logits (B, C), labels (B,) or targets (B, C) --Criterion--> loss (B,)
+    predicted (B, K), annotated (B, K) --concordance_loss, squared_error--> one value
 
-Losses come unreduced: the trainer alone knows how many utterances a step has over all processes and micro-batches, and
-divides by that. Whatever is done here about classes of different sizes is done in training alone: dev and test are
-scored by `cross_entropy` of the plain logits.
+The loss of emotions comes unreduced, one value per utterance: the trainer alone knows how many utterances a step has
+over all processes and micro-batches, and divides by that. Dimensions have one value per batch, as the concordance
+correlation can't be told of a single utterance; unknown annotations (NaN) are left out of it. Whatever is done here
+about classes of different sizes is done in training alone: dev and test are scored by `cross_entropy` of the plain
+logits.
 """
 
 from collections.abc import Sequence
@@ -119,3 +122,43 @@ class Criterion(nn.Module):
             loss = loss * (-logs.expm1()).clamp_min(1e-8).pow(self.gamma)
         loss = loss.sum(dim=-1)
         return loss if self.weights is None else loss * (targets @ self.weights)
+
+
+def concordance_loss(predicted: Tensor, annotated: Tensor) -> Tensor:
+    """1 - the concordance correlation coefficient, the mean over the dimensions.
+
+    Lin 1989, equation 1: 2 cov / (var + var + (mean - mean)^2), moments over the batch's annotated utterances. A
+    dimension with fewer than two of them has no say; without any such dimension the loss is zero.
+
+    Shape:
+        predicted (B, K), annotated (B, K) with NaN where unknown -> a scalar, 0 to 2
+    """
+    known, count, predicted, annotated = _masked(predicted, annotated)
+    share = known / count.clamp_min(1.0)
+    means = (share * predicted).sum(dim=0), (share * annotated).sum(dim=0)
+    ours, theirs = predicted - means[0], annotated - means[1]
+    together = (share * ours * theirs).sum(dim=0)
+    spread = (share * (ours.square() + theirs.square())).sum(dim=0) + (means[0] - means[1]).square()
+    return _mean_of(1.0 - 2.0 * together / (spread + 1e-8), count > 1)
+
+
+def squared_error(predicted: Tensor, annotated: Tensor) -> Tensor:
+    """Mean squared error over the annotated utterances of a batch, the mean over the dimensions that have some.
+
+    Shape:
+        predicted (B, K), annotated (B, K) with NaN where unknown -> a scalar
+    """
+    known, count, predicted, annotated = _masked(predicted, annotated)
+    errors = (known * (predicted - annotated).square()).sum(dim=0) / count.clamp_min(1.0)
+    return _mean_of(errors, count > 0)
+
+
+def _masked(predicted: Tensor, annotated: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mask (B, K) as numbers, its sums (K,), and both tables with zeros for NaN: 0 * NaN would still be NaN."""
+    known = ~annotated.isnan()
+    return known.float(), known.sum(dim=0).float(), predicted.float(), annotated.float().masked_fill(~known, 0.0)
+
+
+def _mean_of(losses: Tensor, counted: Tensor) -> Tensor:
+    """The mean of those (K,) that count; zero, but part of the graph, where none does."""
+    return (losses * counted).sum() / counted.sum().clamp_min(1)

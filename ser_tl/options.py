@@ -25,6 +25,7 @@ from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
 from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.dimensions import DimensionConfig
 from ser_tl.transfer.config import AlignmentConfig, TransferConfig
 
 
@@ -62,6 +63,7 @@ class Options:
         train: how training goes
         balance: what is done about classes of different sizes, in training
         labels: whose labels count, where several annotators voted
+        dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
     """
 
     encoder: str = "wav2vec2-mini"
@@ -88,6 +90,7 @@ class Options:
     train: TrainConfig = field(default_factory=TrainConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     labels: LabelConfig = field(default_factory=LabelConfig)
+    dimensions: DimensionConfig = field(default_factory=DimensionConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 32:

@@ -17,6 +17,7 @@ from ser_tl.card import write_card
 from ser_tl.hub import MAIN, Address, BackgroundPushes, push_folder
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
+from ser_tl.training.progress import dev_scores
 
 SCRATCH = "to_push"
 PUSH_FILE = "push.json"
@@ -55,7 +56,7 @@ class Publisher:
             self.pushes = BackgroundPushes(self.repo, revision=self.branch, scratch=self.folder / SCRATCH)
         for failure in self.pushes.news():
             tqdm.write(f"not pushed, and the training goes on: {failure}")
-        message = f"Best epoch so far: {record['epoch']}, dev UAR {100 * record['dev_uar']:.1f} %"
+        message = f"Best epoch so far: {record['epoch']}, dev {dev_scores(record)}"
         note = f"{message}. The training goes on; the scores of its test speakers come with its end."
 
         def save(copy: Path) -> None:

@@ -24,6 +24,7 @@ from ser_tl.card import write_card
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
+from ser_tl.evaluation.text import score_text
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
 from ser_tl.options import DomainOptions, Options
@@ -42,7 +43,7 @@ def build_model(options: Options, labels: Sequence[str]) -> EmotionModel:
 
     Args:
         options: encoder, pooling and what stands between
-        labels: the emotions
+        labels: the emotions; left out where dimensions are learned alone
 
     Raises:
         EncoderError: the encoder can't be had
@@ -50,12 +51,13 @@ def build_model(options: Options, labels: Sequence[str]) -> EmotionModel:
     """
     return EmotionModel.build(
         options.encoder,
-        labels,
+        [] if options.dimensions.alone else labels,
         pooling=options.pooling,
         config=options.model,
         audio=options.audio,
         pretrained=options.pretrained,
         encoder_options=options.encoder_options,
+        dimensions=options.dimensions.names,
     )
 
 
@@ -73,7 +75,7 @@ def build_strategy(options: Options) -> Strategy:
 
 
 def build_trainer(options: Options, model: EmotionModel, folder: Path) -> Trainer:
-    """The trainer that the options describe: strategy, schedule, balance of the classes, alignment, and what is pushed.
+    """The trainer that the options describe: strategy, schedule, what is taught, alignment, and what is pushed.
 
     Args:
         options: of the run
@@ -91,6 +93,7 @@ def build_trainer(options: Options, model: EmotionModel, folder: Path) -> Traine
         alignment=options.alignment if isinstance(options, DomainOptions) else None,
         balance=options.balance,
         labels=options.labels,
+        dimensions=options.dimensions,
         seed=options.seed,
         on_best=publishing(options, folder),
     )
@@ -200,7 +203,7 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
         options=options,
         note=note,
     )
-    Publisher(options["push_to_hub"], folder).finish(folder / "card", f"UAR over all folds {100 * report.uar:.1f} %")
+    Publisher(options["push_to_hub"], folder).finish(folder / "card", f"over all folds {score_text(report)}")
 
 
 def _keep_ids(split: Split, folder: Path) -> None:
@@ -256,7 +259,7 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
         repo = "" if publisher is None else publisher.address
         write_card(folder / "model", repo=repo, report=report, options=options)
         if publisher is not None:
-            publisher.finish(folder / "model", f"{report.title}: UAR {100 * report.uar:.1f} %")
+            publisher.finish(folder / "model", f"{report.title}: {score_text(report)}")
         history = json.dumps(trainer.history, indent=1) + "\n"
         (folder / HISTORY_FILE).write_text(history, encoding="utf-8")
         training_curves(trainer.history, folder / "training_curves.png")

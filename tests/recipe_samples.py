@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-from tests.training.samples import tone_corpus
+from tests.training.samples import rated, tone_corpus
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -18,10 +18,11 @@ def load_recipe(name: str) -> ModuleType:
 
 
 def tone_manifest(folder: Path, **options) -> Path:
-    """A CSV of `tone_corpus`, whose audio lies beside it."""
+    """A CSV of `tone_corpus` with arousal and valence, whose audio lies beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = tone_corpus(folder / "audio", **options)
-    lines = [f"{row['audio']['path']},{row['emotion']},{row['speaker']}" for row in rows]
+    rows = rated(tone_corpus(folder / "audio", **options))
+    columns = ["emotion", "speaker", "arousal", "valence"]
+    lines = [",".join([row["audio"]["path"], *(str(row[name]) for name in columns)]) for row in rows]
     path = folder / "tones.csv"
-    path.write_text("\n".join(["path,emotion,speaker", *lines]), encoding="utf-8")
+    path.write_text("\n".join([",".join(["path", *columns]), *lines]), encoding="utf-8")
     return path

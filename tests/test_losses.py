@@ -1,4 +1,4 @@
-"""Cross-entropy, class by class and utterance by utterance."""
+"""Cross-entropy, class by class and utterance by utterance; concordance, dimension by dimension."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
-from ser_tl.losses import Criterion, class_weights, cross_entropy
+from ser_tl.losses import Criterion, class_weights, concordance_loss, cross_entropy, squared_error
 
 LABELS = ["anger", "fear", "neutral", "sadness"]
 LOGITS = 3 * torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
@@ -146,3 +146,50 @@ def test_logit_adjustment_learns_what_would_be_said_of_equal_frequencies():
 
 def test_a_criterion_has_nothing_to_save():
     assert Criterion(WEIGHTS, prior=PRIOR, tau=1.0).state_dict() == {}
+
+
+NAN = float("nan")
+ANNOTATED = torch.tensor([[4.0, NAN, 1.0], [2.0, 3.0, NAN], [1.0, 2.5, NAN], [3.5, NAN, NAN], [2.0, 1.0, NAN]])
+PREDICTED = torch.randn(5, 3, generator=torch.Generator().manual_seed(1)) + 2.0
+
+
+def test_the_concordance_loss_is_lins_formula_over_what_is_annotated():
+    def ccc(ours, theirs):  # Lin 1989, equation 1, by numpy's own moments
+        ours, theirs = ours.double().numpy(), theirs.double().numpy()
+        covariance = np.cov(ours, theirs, bias=True)
+        apart = ours.mean() - theirs.mean()
+        return 2 * covariance[0, 1] / (covariance[0, 0] + covariance[1, 1] + apart**2)
+
+    rows = [1, 2, 4]
+    expected = [
+        1 - ccc(PREDICTED[:, 0], ANNOTATED[:, 0]),
+        1 - ccc(PREDICTED[rows, 1], ANNOTATED[rows, 1]),
+    ]  # the third dimension is known of one utterance, which has no correlation
+    assert concordance_loss(PREDICTED, ANNOTATED).item() == pytest.approx(np.mean(expected), rel=1e-5)
+    assert concordance_loss(3 * PREDICTED + 2, 3 * ANNOTATED + 2).item() == pytest.approx(np.mean(expected), rel=1e-5)
+    known = ANNOTATED[:, :1]
+    assert concordance_loss(known, known).item() == pytest.approx(0.0, abs=1e-6)
+    assert concordance_loss(-known + 2 * known.mean(), known).item() == pytest.approx(2.0, abs=1e-6)
+
+
+def test_the_squared_error_is_the_mean_over_what_is_annotated_then_over_the_dimensions():
+    errors = (PREDICTED - ANNOTATED).square().numpy()
+    assert squared_error(PREDICTED, ANNOTATED).item() == pytest.approx(np.nanmean(errors, axis=0).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", [concordance_loss, squared_error])
+def test_gradients_pass_by_what_is_unknown(loss):
+    predicted = PREDICTED.clone().requires_grad_(True)
+    loss(predicted, ANNOTATED).backward()
+    assert predicted.grad.isfinite().all()
+    assert (predicted.grad[ANNOTATED.isnan()] == 0).all()
+    assert (predicted.grad[:, :2][~ANNOTATED[:, :2].isnan()] != 0).all()
+
+
+@pytest.mark.parametrize("loss", [concordance_loss, squared_error])
+def test_a_batch_of_which_nothing_is_known_costs_nothing_and_still_has_gradients(loss):
+    predicted = PREDICTED.clone().requires_grad_(True)
+    found = loss(predicted, torch.full_like(predicted, NAN))
+    found.backward()
+    assert found.item() == 0.0
+    assert torch.equal(predicted.grad, torch.zeros_like(predicted)), "several processes wait for them"

@@ -54,13 +54,14 @@ def in_order(prediction):
 @torch.no_grad()
 def test_forward_gives_embedding_and_logits(pooling, join):
     model = build(pooling=pooling, join=join)
-    embedding, hidden, logits = model(batch_of([clip(4000), clip(8000, seed=1)]))
+    embedding, hidden, logits, dimensions = model(batch_of([clip(4000), clip(8000, seed=1)]))
     assert embedding.shape == (2, model.pooling.out_dim)
     assert embedding.shape[1] % (DIM * (1 if join == "sum" else LAYERS + 1)) == 0
     assert logits.shape == (2, len(LABELS))
     assert torch.equal(model.head(embedding), logits)
     assert torch.equal(model.head.classify(hidden), logits)
     assert hidden.shape == (2, model.head.hidden_dim)
+    assert dimensions is None
 
 
 @pytest.mark.parametrize("pooling", list(POOLINGS))

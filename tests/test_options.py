@@ -15,6 +15,7 @@ from ser_tl.model import ModelConfig
 from ser_tl.options import Options, parse, run_main, spell
 from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.dimensions import DimensionConfig
 from ser_tl.transfer import TransferConfig
 
 
@@ -154,6 +155,7 @@ CHANGED = Options(
     train=TrainConfig(learning_rate=1e-5, schedule="plateau", tracker="none"),
     balance=BalanceConfig("effective", 0.99, {"fear": 2.0}, focal=2.0, sampling="over"),
     labels=LabelConfig("majority", "first", "votes"),
+    dimensions=DimensionConfig(["valence", "arousal"], "mse", 0.25),
 )
 """Nothing here is as the defaults have it."""
 

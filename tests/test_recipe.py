@@ -13,6 +13,7 @@ from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import AudioError, ConfigError, SplitError
 from ser_tl.options import parse
 from ser_tl.training.balance import BalanceConfig
+from ser_tl.training.dimensions import DimensionConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 
@@ -139,3 +140,37 @@ def test_what_is_done_about_classes_and_votes_stands_in_the_report(recipe, optio
     assert report.facts["balance"]["sampling"] == "under"
     assert len(set(report.facts["balance"]["heard"].values())) == 1
     assert json.loads((tmp_path / "run" / "report.json").read_text())["facts"]["balance"] == report.facts["balance"]
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0])
+def test_dimensions_go_from_the_options_to_report_model_and_card(recipe, options, tmp_path, weight):
+    dimensions = DimensionConfig(["arousal", "valence"], weight=weight)
+    alone = weight == 1.0
+    split = SplitConfig(k=2)
+    report = recipe.main(options(dimensions=dimensions, protocol="kfold", split=split))
+    assert list(report.dimensions) == ["arousal", "valence"]
+    assert {own.support for own in report.dimensions.values()} == {36}
+    assert (report.scores is None) is alone
+    fold = tmp_path / "run" / "fold_1"
+    for folder in (tmp_path / "run", fold):
+        left = {path.name for path in folder.iterdir()}
+        assert "dimensions.png" in left
+        assert ("confusion.png" in left) is not alone
+    assert (fold / "training_curves.png").is_file()
+    model = ser.EmotionModel.from_pretrained(fold / "model")
+    assert model.dimensions == ["arousal", "valence"]
+    assert (model.labels == []) is alone
+    card = (fold / "model" / "README.md").read_text(encoding="utf-8")
+    assert "heard.dimensions" in card
+    assert "CCC (concordance correlation) of valence" in card
+    assert ("UAR" in card) is ("heard.label" in card) is not alone
+    again = parse(ser.Options, "", ["--config", str(tmp_path / "run" / "config.yaml"), "--resume"])
+    assert again.dimensions == dimensions
+    assert recipe.main(again).as_json() == report.as_json()
+
+
+def test_systems_without_emotions_are_not_compared_by_their_uar(recipe, options):
+    dimensions = DimensionConfig(["arousal"], weight=1.0)
+    report = recipe.main(options(dimensions=dimensions))
+    with pytest.raises(ConfigError, match="trained on arousal alone and has no UAR"):
+        ser.Comparison.of({"one": report})

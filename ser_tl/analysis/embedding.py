@@ -51,7 +51,7 @@ def embed(
 
     def values(batch: Batch) -> Tensor:
         embedding = model.embed(*model.frames(batch), batch.domains)
-        return embedding if layer == "embedding" else model.head.hide(embedding)
+        return embedding if layer == "embedding" else model.read(embedding).hidden
 
     return Embeddings(collect(model, corpus, values, config), corpus["id"], corpus["emotion"], corpus["speaker"])
 

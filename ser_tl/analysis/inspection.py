@@ -12,7 +12,7 @@ from ser_tl.model.prediction import has_attention
 
 
 def inspect(model: EmotionModel, file: str | Path, path: str | Path) -> Prediction:
-    """Draws waveform, spectrogram, attention over time and the emotions' probabilities.
+    """Draws waveform, spectrogram, attention over time and the emotions' probabilities; dimensions are in the title.
 
     A pooling that weighs all frames alike has no attention: its panel is left out, and the title says so. A recording
     longer than the model's `audio.max_seconds` is heard in windows, whose probabilities are averaged.
@@ -31,7 +31,9 @@ def inspect(model: EmotionModel, file: str | Path, path: str | Path) -> Predicti
     attends = has_attention(model)
     found = model.predict(file, attention=attends)
     waveform = audio.decode(file)
-    lines = [f"{Path(file).name}: {found.label}, {100 * found.probabilities[found.label]:.1f} %"]
+    said = [f"{found.label}, {100 * found.probabilities[found.label]:.1f} %"] if model.labels else []
+    said += [f"{name} {value:.2f}" for name, value in found.dimensions.items()]
+    lines = [f"{Path(file).name}: {', '.join(said)}"]
     windows = len(audio.windows(len(waveform) / audio.SAMPLE_RATE, model.audio.max_seconds))
     if windows > 1:
         lines.append(f"heard in {windows} windows of {model.audio.max_seconds:g} s, whose probabilities are averaged")

@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset
 
 from ser_tl.analysis.embedding import collect
+from ser_tl.data import schema
 from ser_tl.data.batching import Batch
 from ser_tl.data.splits import SplitConfig, make_splits
 from ser_tl.discriminant import fit_discriminant
@@ -28,7 +29,7 @@ def layer_scores(
 
     Args:
         model: whose encoder is probed; its head and pooling aren't used
-        corpus: rows with the columns of `data.schema`, whose emotions the model knows
+        corpus: rows with the columns of `data.schema`, whose emotions the model knows, if it knows any
         config: as for `embed`
         folds: groups of speakers, each tested by a probe fitted on the others
         seed: deals the speakers to the groups
@@ -49,20 +50,21 @@ def layer_scores(
     pooled = torch.from_numpy(collect(model, corpus, statistics, config))
     splits = make_splits(corpus, "kfold", SplitConfig(k=folds), seed=seed)
     place = {name: row for row, name in enumerate(corpus["id"])}
-    labels = torch.tensor([model.labels.index(emotion) for emotion in corpus["emotion"]])
+    emotions = model.labels or schema.emotions(corpus)
+    labels = torch.tensor([emotions.index(emotion) for emotion in corpus["emotion"]])
     speakers = list(corpus["speaker"])
-    probabilities = np.zeros((pooled.shape[1], len(corpus), len(model.labels)))
+    probabilities = np.zeros((pooled.shape[1], len(corpus), len(emotions)))
     for split in splits:
         inside = [place[name] for name in (*split.train["id"], *split.dev["id"])]
         outside = [place[name] for name in split.test["id"]]
         for layer in range(pooled.shape[1]):
             rows = pooled[:, layer]
             who = [speakers[row] for row in inside]
-            probe = fit_discriminant(rows[inside], labels[inside], who, len(model.labels)).discriminant
+            probe = fit_discriminant(rows[inside], labels[inside], who, len(emotions)).discriminant
             probabilities[layer, outside] = probe(rows[outside]).softmax(dim=-1).detach().numpy()
     return {
         name: Report.of(
-            Predictions(corpus["id"], speakers, corpus["emotion"], said, model.labels),
+            Predictions(corpus["id"], speakers, corpus["emotion"], said, emotions),
             title=f"linear probe of {model.encoder_name}, {name}",
         )
         for name, said in zip(layer_names(model), probabilities, strict=True)

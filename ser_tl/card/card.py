@@ -12,11 +12,12 @@ from ser_tl.card.known import Known
 from ser_tl.card.limits import limits
 from ser_tl.card.metadata import metadata
 from ser_tl.evaluation import Report, confusion_picture
-from ser_tl.evaluation.text import class_table, headline, others, table
+from ser_tl.evaluation.text import class_table, dimension_table, headline, others, table
 from ser_tl.hub import Address
 
 CARD_FILE = "README.md"
 PICTURE_FILE = "confusion.png"
+_CONFUSION = f"![Confusion matrix: rows are references, columns predictions]({PICTURE_FILE})"
 _PROTOCOLS = {
     "holdout": "some speakers held out, the rest trained on",
     "loso": "each speaker held out in turn",
@@ -51,7 +52,7 @@ def write_card(
     config = json.loads(((model or folder) / "config.json").read_text(encoding="utf-8"))
     known = Known.of(config, report, options or {}, repo, note)
     folder.mkdir(parents=True, exist_ok=True)
-    if report is not None:
+    if report is not None and report.scores:
         confusion_picture(report, folder / PICTURE_FILE)
     parts = [f"# {known.title}", *_first(known), *_score(known), *_data(known), *_model(known), *_use(known)]
     path = folder / CARD_FILE
@@ -69,8 +70,12 @@ def _first(known: Known) -> list[str]:
         parts.append(f"> **Not for commercial use**: made from {named}.")
     if known.note:
         parts.append(f"> {known.note}")
-    what = f"Tells which of {len(labels)} emotions a voice resembles: {', '.join(labels)}. "
-    return [*parts, what + "Audio in, one label and a probability for each emotion out. Made with ser_tl."]
+    rated = ", ".join(known.config.get("dimensions", []))
+    what = f"Tells which of {len(labels)} emotions a voice resembles: {', '.join(labels)}. " if labels else ""
+    what += f"Rates its {rated}, on the scale of the training annotations. " if rated else ""
+    out = ["one label and a probability for each emotion"] if labels else []
+    out += ["a number for each dimension"] if rated else []
+    return [*parts, what + f"Audio in, {' and '.join(out)} out. Made with ser_tl."]
 
 
 def _score(known: Known) -> list[str]:
@@ -87,11 +92,11 @@ def _score(known: Known) -> list[str]:
     return [
         "## Score",
         f"{headline(report)}",
-        f"{others(report)}.",
+        *([f"{others(report)}."] if report.scores else []),
         f"{report.title + ': ' if report.title else ''}{'; '.join(said)}.",
         *(["\n".join(f"- {note}" for note in report.notes)] if report.notes else []),
-        class_table(report),
-        f"![Confusion matrix: rows are references, columns predictions]({PICTURE_FILE})",
+        *([dimension_table(report)] if report.dimensions else []),
+        *([class_table(report), _CONFUSION] if report.scores else []),
     ]
 
 
@@ -135,14 +140,17 @@ def _model(known: Known) -> list[str]:
 def _use(known: Known) -> list[str]:
     address = Address.read(known.repo or "./model")  # without a hub: the folder that the card lies in
     where = json.dumps(address.text) + (f", revision={json.dumps(address.revision)}" if address.revision else "")
+    labels = known.config["labels"]
+    told = ["heard.label", "heard.probabilities"] if labels else []
+    told += ["heard.dimensions"] if known.config.get("dimensions") else []
     example = (
         f"```python\nimport ser_tl as ser\n\nmodel = ser.EmotionModel.from_pretrained({where})\n"
-        f'heard = model.predict("clip.wav")\nheard.label, heard.probabilities\n```'
+        f'heard = model.predict("clip.wav")\n{", ".join(told)}\n```'
     )
     plain = (
         f"```python\nfrom transformers import pipeline\n\n"
         f'classify = pipeline("audio-classification", model={where}, trust_remote_code=True)\n```'
     )
     on_a_folder_hub = known.repo and address.folder is not None  # which transformers doesn't know
-    through = [] if on_a_folder_hub else ["Or through transformers, where ser_tl is installed:", plain]
+    through = [] if on_a_folder_hub or not labels else ["Or through transformers, where ser_tl is installed:", plain]
     return ["## How to use", example, *through]

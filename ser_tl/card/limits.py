@@ -28,7 +28,7 @@ def limits(known: Known) -> str:
     languages = sorted({code for source in known.corpora for code in source.languages})
     if languages:
         lines.append(f"- It was trained on {', '.join(languages)} only; other languages are untested.")
-    if known.report is not None:
+    if known.report is not None and known.report.scores:
         scores = sorted(own["uar"] for own in known.report.per_speaker.values())
         if len(scores) > 1:
             lines.append(

@@ -6,7 +6,7 @@ Known --metadata()--> ModelCardData, with the scores as `model-index`
 from huggingface_hub import EvalResult, ModelCardData
 
 from ser_tl.card.known import Known
-from ser_tl.evaluation import Report
+from ser_tl.evaluation import Interval, Report
 
 TASK = "audio-classification"
 _METRICS = {  # figure of Scores: type and name on the hub
@@ -41,8 +41,16 @@ def metadata(known: Known) -> ModelCardData:
 
 def _results(known: Known, report: Report) -> list[EvalResult]:
     names = [source.name for source in known.corpora] or ["unknown"]
-    interval = report.interval
-    ends = None if interval is None else {"level": interval.level, "low": interval.low, "high": interval.high}
+    ends = _ends(report.interval)
+    figures = [
+        (kind, name, getattr(report.scores, figure), ends if figure == "uar" else None)
+        for figure, (kind, name) in (_METRICS if report.scores else {}).items()
+    ]
+    figures += [
+        ("ccc", f"CCC (concordance correlation) of {name}", own.ccc, _ends(own.ccc_interval))
+        for name, own in report.dimensions.items()
+        if own.ccc is not None
+    ]
     return [
         EvalResult(
             task_type=TASK,
@@ -52,8 +60,12 @@ def _results(known: Known, report: Report) -> list[EvalResult]:
             dataset_split=known.protocol or "test",
             metric_type=kind,
             metric_name=name,
-            metric_value=round(getattr(report.scores, figure), 4),
-            metric_args=None if figure != "uar" or ends is None else {"interval_over_speakers": ends},
+            metric_value=round(value, 4),
+            metric_args=None if around is None else {"interval_over_speakers": around},
         )
-        for figure, (kind, name) in _METRICS.items()
+        for kind, name, value, around in figures
     ]
+
+
+def _ends(interval: Interval | None) -> dict[str, float] | None:
+    return None if interval is None else {"level": interval.level, "low": interval.low, "high": interval.high}

@@ -17,7 +17,7 @@ def parser() -> ArgumentParser:
     whole = ArgumentParser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
     commands = whole.add_subcommands(required=True, dest="command")
 
-    predict = ArgumentParser(description="Tells the emotion in each recording.")
+    predict = ArgumentParser(description="Tells the emotion in each recording, and its dimensions if the model does.")
     predict.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
     predict.add_argument("files", type=Path, nargs="+", help="recordings: WAV, FLAC, Ogg, MP3 or AIFF")
     predict.add_argument("--format", type=Literal["json", "table"], default="json", help="JSON lines or a table")

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 
@@ -25,7 +26,9 @@ def predict(options: Namespace) -> int:
             failed += 1
             print(f"error: {error}", file=sys.stderr)
             continue
-        row = {"file": str(path), "label": found.label, "probabilities": found.probabilities}
+        row: dict[str, Any] = {"file": str(path)}
+        row |= {"label": found.label, "probabilities": found.probabilities} if model.labels else {}
+        row |= {"dimensions": found.dimensions} if model.dimensions else {}
         if found.attention is not None and found.frame_seconds is not None:
             row["attention"] = [weights.tolist() for weights in found.attention]
             row["frame_seconds"] = [begins.tolist() for begins in found.frame_seconds]
@@ -33,8 +36,16 @@ def predict(options: Namespace) -> int:
             print(json.dumps(row, ensure_ascii=False), flush=True)
         rows.append(row)
     if options.format == "table" and rows:
-        cells = [[row["file"], row["label"], *(f"{p:.3f}" for p in row["probabilities"].values())] for row in rows]
-        print_table(["file", "label", *model.labels], cells)
+        known = ["label", *model.labels] if model.labels else []
+        cells = [
+            [
+                row["file"],
+                *([row["label"]] if model.labels else []),
+                *(f"{value:.3f}" for part in ("probabilities", "dimensions") for value in row.get(part, {}).values()),
+            ]
+            for row in rows
+        ]
+        print_table(["file", *known, *model.dimensions], cells)
     return 1 if failed else 0
 
 
@@ -77,7 +88,8 @@ def inspect(options: Namespace) -> int:
     found = draw(model, options.file, path)
     if found.attention is None:
         print(f"the model's pooling, {model.pooling_name}, weighs all frames alike: no attention to show")
-    print(f"{found.label}\n{path}")
+    said = [found.label] if model.labels else []
+    print("\n".join([*said, *(f"{name} {value:.2f}" for name, value in found.dimensions.items()), str(path)]))
     return 0
 
 

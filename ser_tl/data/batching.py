@@ -23,6 +23,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ser_tl.data import audio
 from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
 from ser_tl.data.checks import durations, source
+from ser_tl.data.dimensions import annotations
 
 Plan = list[list[list[int]]]
 """Clip indices by step, process and place in the batch. A process without work in a last step has an empty list."""
@@ -49,6 +50,7 @@ class Clip(NamedTuple):
     states: dict[int, State] | None = None  # by the layer's place in the encoder
     domain: str = ""  # whose own statistics it is standardised by, if any
     target: Tensor | None = None  # (C,) probabilities of the classes, where it isn't the label alone
+    dimensions: Tensor | None = None  # (K,) annotations on the corpus' scale, NaN where unknown
 
 
 class Clips(Protocol):
@@ -82,6 +84,7 @@ class Batch:
         domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
             where the training speech's do
         targets: (B, C) probabilities of the classes, which training draws the model to; None where the labels say it
+        dimensions: (B, K) float32 annotations on the corpus' own scale, NaN where unknown; None where none are wanted
     """
 
     waveform: Tensor
@@ -94,6 +97,7 @@ class Batch:
     mask: Tensor | None = None
     domains: list[str] = field(default_factory=list)
     targets: Tensor | None = None
+    dimensions: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device; states travel in half precision and become float32 there."""
@@ -122,6 +126,10 @@ def collate(clips: Sequence[Clip]) -> Batch:
     soft = [clip.target for clip in clips if clip.target is not None]
     if soft:
         batch.targets = torch.stack(soft)
+    annotated = [clip.dimensions for clip in clips if clip.dimensions is not None]
+    if annotated:
+        unknown = torch.full_like(annotated[0], torch.nan)
+        batch.dimensions = torch.stack([unknown if clip.dimensions is None else clip.dimensions for clip in clips])
     held = [clip.states for clip in clips if clip.states is not None]
     if held:
         batch.layers = tuple(sorted(held[0]))
@@ -159,6 +167,7 @@ class Utterances(TorchDataset[Clip]):
         seed: chooses the crops, together with the epoch
         domain: which column (corpus or speaker) names the domain whose own statistics a clip is standardised by
         targets: (rows, C) probabilities of the classes, float32, for training; None where the labels say it
+        dimensions: names of the dimensions whose annotations the clips bring
     """
 
     def __init__(
@@ -171,6 +180,7 @@ class Utterances(TorchDataset[Clip]):
         seed: int = 0,
         domain: str | None = None,
         targets: np.ndarray | None = None,
+        dimensions: Sequence[str] = (),
     ) -> None:
         self.corpus = corpus
         self.config = config
@@ -181,6 +191,7 @@ class Utterances(TorchDataset[Clip]):
         self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
         self.domains: list[str] = [""] * len(corpus) if domain is None else list(corpus[domain])
         self.targets = [None] * len(corpus) if targets is None else list(torch.from_numpy(targets))
+        self.annotations = torch.from_numpy(annotations(corpus, dimensions)).float() if dimensions else None
         self.ids: list[str] = list(corpus["id"])
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
@@ -216,7 +227,13 @@ class Utterances(TorchDataset[Clip]):
         waveform = audio.decode(source(row), row["start"] + start, row["start"] + end, silence=silence)
         waveform = audio.normalise(waveform, self.config.normalise)
         clip = Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
-        return clip._replace(domain=self.domains[row_number], target=self.targets[row_number])
+        return clip._replace(
+            domain=self.domains[row_number], target=self.targets[row_number], dimensions=self.annotation(row_number)
+        )
+
+    def annotation(self, row: int) -> Tensor | None:
+        """The dimensional annotations (K,) of a row; None where none are asked for."""
+        return None if self.annotations is None else self.annotations[row]
 
 
 def plan_batches(

@@ -37,6 +37,9 @@ OPTIONAL = {
 }
 COLUMNS = REQUIRED | OPTIONAL
 
+DIMENSIONS = ("arousal", "valence", "dominance")
+"""The optional columns that hold dimensional annotations."""
+
 
 def build(
     rows: Iterable[Mapping[str, Any]],

@@ -16,8 +16,11 @@ from ser_tl.evaluation.embeddings import Embeddings as Embeddings
 from ser_tl.evaluation.folds import JSON as JSON
 from ser_tl.evaluation.folds import Fold as Fold
 from ser_tl.evaluation.plots import confusion_picture as confusion_picture
+from ser_tl.evaluation.plots import dimensions_picture as dimensions_picture
 from ser_tl.evaluation.plots import training_curves as training_curves
 from ser_tl.evaluation.predictions import Predictions as Predictions
+from ser_tl.evaluation.ratings import Agreement as Agreement
+from ser_tl.evaluation.ratings import Ratings as Ratings
 from ser_tl.evaluation.report import Report as Report
 from ser_tl.evaluation.runs import read_runs as read_runs
 from ser_tl.evaluation.runs import with_model_size as with_model_size

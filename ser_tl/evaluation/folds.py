@@ -16,6 +16,7 @@ import numpy as np
 
 from ser_tl.errors import ConfigError, SplitError, listing
 from ser_tl.evaluation.predictions import Predictions
+from ser_tl.evaluation.ratings import Ratings
 from ser_tl.evaluation.scores import Scores
 
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
@@ -27,11 +28,11 @@ class Fold:
     """One fold's part in a pooled report.
 
     Args:
-        scores: its own figures
+        scores: its own figures; None where dimensions alone were predicted
         support: how many utterances it tested
     """
 
-    scores: Scores
+    scores: Scores | None
     support: int
 
 
@@ -43,12 +44,16 @@ def pool_predictions(parts: Mapping[str, Predictions], *, shared_speakers: bool 
         shared_speakers: whether a speaker may be tested in several folds
 
     Raises:
-        ConfigError: no folds, or folds with different classes
+        ConfigError: no folds, or folds with different classes or dimensions
         SplitError: an utterance or a speaker is tested in two folds
     """
     if not parts:
         raise ConfigError("no folds to pool: give the report of at least one fold")
     labels = next(iter(parts.values())).labels
+    rated = {name: [] if part.ratings is None else part.ratings.names for name, part in parts.items()}
+    if any(names != next(iter(rated.values())) for names in rated.values()):
+        found = listing(f"{name}: {', '.join(names) or 'none'}" for name, names in rated.items())
+        raise ConfigError(f"folds of different dimensions can't be pooled: train each fold on the same ones\n{found}")
     if any(part.labels != labels for part in parts.values()):
         found = listing(f"{name}: {', '.join(part.labels)}" for name, part in parts.items())
         raise ConfigError(f"folds of different classes can't be pooled: train each fold on the same ones\n{found}")
@@ -61,7 +66,15 @@ def pool_predictions(parts: Mapping[str, Predictions], *, shared_speakers: bool 
         references=[name for part in parts.values() for name in part.references],
         probabilities=np.concatenate([part.probabilities for part in parts.values()]),
         labels=labels,
+        ratings=_pool_ratings([part.ratings for part in parts.values() if part.ratings is not None]),
     )
+
+
+def _pool_ratings(parts: Sequence[Ratings]) -> Ratings | None:
+    if not parts:
+        return None
+    annotated, predicted = (np.concatenate(tables) for tables in zip(*(part.tables for part in parts), strict=True))
+    return Ratings(parts[0].names, annotated, predicted)
 
 
 def _check_disjoint(parts: Mapping[str, set[str]], kind: str) -> None:
@@ -80,10 +93,13 @@ def _check_disjoint(parts: Mapping[str, set[str]], kind: str) -> None:
 
 
 def folds_mean(folds: Mapping[str, Fold]) -> dict[str, dict[str, float | None]]:
-    """Mean and sample deviation (n - 1) of each figure; the deviation of a single fold is None, no folds give {}."""
+    """Mean and sample deviation (n - 1) of each figure; the deviation of a single fold is None, no folds give {}.
+
+    Those of dimensions are told of the pooled utterances only.
+    """
     columns: dict[str, list[float]] = {}
     for fold in folds.values():
-        for figure, value in asdict(fold.scores).items():
+        for figure, value in ({} if fold.scores is None else asdict(fold.scores)).items():
             columns.setdefault(figure, []).append(value)
     return {
         figure: {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None}

@@ -1,35 +1,41 @@
 """What a model said about a test set, one row an utterance, and the table it is kept in.
 
-    Predictions(ids, speakers, references, probabilities (U, C), labels)  <-->  predictions.csv
+    Predictions(ids, speakers, references, probabilities (U, C), labels, ratings)  <-->  predictions.csv
 
 The table has the columns id, speaker, reference and prediction, then one probability column a class, `p_anger` and so
-on, in the order of the labels. It knows nothing of where the probabilities come from, and computes no figure.
+on, in the order of the labels, then two columns a dimension, `arousal` (annotated, empty where unknown) and
+`predicted_arousal`. Of a model of dimensions alone there are no classes, and the predictions are empty. It knows
+nothing of where the probabilities come from, and computes no figure.
 """
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ser_tl.errors import CheckpointError, ConfigError, listing
+from ser_tl.evaluation.ratings import Ratings
 
 _COLUMNS = ["id", "speaker", "reference", "prediction"]
 _PREFIX = "p_"
+_RATED = "predicted_"
 _SUM_TOLERANCE = 0.02  # a softmax in bfloat16 misses 1 by almost a hundredth
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model said about a test set of U utterances and C classes.
+    """What a model said about a test set of U utterances, C classes and K dimensions.
 
     Args:
         ids: the utterances' ids, each once
         speakers: who speaks, one name an utterance; names have to be unique across the corpora of a test set
         references: the true classes
         probabilities: (U, C), each row between 0 and 1 and summing to 1
-        labels: the C classes, in the order of the columns
+        labels: the C classes, in the order of the columns; none where dimensions alone were predicted
+        ratings: the dimensions; None where there are none
 
     Raises:
         ConfigError: the parts don't fit together, an id twice, a reference the model has no class for, or
@@ -41,6 +47,7 @@ class Predictions:
     references: list[str]
     probabilities: np.ndarray
     labels: list[str]
+    ratings: Ratings | None = None
 
     def __post_init__(self) -> None:
         for name in ("ids", "speakers", "references", "labels"):  # a dataset's column is a lazy view: hold what it says
@@ -55,12 +62,14 @@ class Predictions:
 
     @property
     def predictions(self) -> list[str]:
-        """The most probable class of each utterance; of equals, the first in the order of the labels."""
+        """The most probable class of each utterance; of equals, the first in the order of the labels. Empty without."""
+        if not self.labels:
+            return [""] * len(self)
         return [self.labels[index] for index in self.probabilities.argmax(axis=1)]
 
     def _check_sizes(self) -> None:
         utterances, classes = len(self.ids), len(self.labels)
-        if not utterances or not classes:
+        if not utterances or (not classes and self.ratings is None):
             raise ConfigError(f"found {utterances} utterances and {classes} classes, expected at least one of each")
         sizes = (len(self.speakers), len(self.references), *self.probabilities.shape)
         if sizes != (utterances, utterances, utterances, classes):
@@ -69,6 +78,10 @@ class Predictions:
                 f"probabilities of shape {self.probabilities.shape}; give one of each for each utterance, and "
                 f"probabilities of shape (utterances, {classes}), one column a class"
             )
+        if self.ratings is not None and len(self.ratings.annotated) != utterances:
+            raise ConfigError(
+                f"found {utterances} utterances and {len(self.ratings.annotated)} rated: give one of each"
+            )
 
     def _check_names(self) -> None:
         for kind, names in (("ids", self.ids), ("classes", self.labels)):
@@ -76,7 +89,7 @@ class Predictions:
             if twice:
                 raise ConfigError(f"{len(twice)} {kind} stand there several times, name each once\n{listing(twice)}")
         unknown = Counter(reference for reference in self.references if reference not in self.labels)
-        if unknown:
+        if self.labels and unknown:
             raise ConfigError(
                 f"the test set has classes that the model doesn't ({', '.join(self.labels)}): leave their utterances "
                 f"out with the option emotions.drop, or map them with emotions.merge\n"
@@ -84,6 +97,8 @@ class Predictions:
             )
 
     def _check_probabilities(self) -> None:
+        if not self.labels:
+            return
         fine = (self.probabilities >= 0) & (self.probabilities <= 1)  # False for NaN as well
         fine = fine.all(axis=1) & (abs(self.probabilities.sum(axis=1, dtype=np.float64) - 1) < _SUM_TOLERANCE)
         if not fine.all():
@@ -97,10 +112,13 @@ class Predictions:
         """Writes the table, probabilities with all their digits."""
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*_COLUMNS, *(f"{_PREFIX}{label}" for label in self.labels)])
+            rated = [] if self.ratings is None else self.ratings.names
+            tables = None if self.ratings is None else np.stack(self.ratings.tables, axis=-1)  # (U, K, 2)
+            writer.writerow([*_columns(self.labels), *_rated_columns(rated)])
             names = zip(self.ids, self.speakers, self.references, self.predictions, strict=True)
-            for name, row in zip(names, self.probabilities, strict=True):
-                writer.writerow([*name, *map(str, row)])
+            for place, (name, row) in enumerate(zip(names, self.probabilities, strict=True)):
+                values = [] if tables is None else tables[place].ravel()
+                writer.writerow([*name, *map(str, row), *("" if np.isnan(value) else str(value) for value in values)])
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
@@ -114,16 +132,27 @@ class Predictions:
             with path.open(encoding="utf-8", newline="") as file:
                 header, *rows = csv.reader(file)
             ids, speakers, references, _, *columns = zip(*rows, strict=True)
-            probabilities = np.array(columns, dtype=np.float64).T
+            rated = [name for name in header if f"{_RATED}{name}" in header]
+            classes = len(columns) - 2 * len(rated)
+            table = np.array([[float(cell or "nan") for cell in column] for column in columns]).T
         except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
             raise CheckpointError(
                 f"{path} can't be read as a table of predictions ({error}): expected are the columns "
                 f"{', '.join(_COLUMNS)} and one {_PREFIX}CLASS a class. Make the report anew"
             ) from error
-        labels = [name.removeprefix(_PREFIX) for name in header[len(_COLUMNS) :]]
-        if header != [*_COLUMNS, *(f"{_PREFIX}{label}" for label in labels)]:
+        labels = [name.removeprefix(_PREFIX) for name in header[len(_COLUMNS) : len(_COLUMNS) + classes]]
+        if header != [*_columns(labels), *_rated_columns(rated)]:
             raise CheckpointError(
                 f"{path} has the columns {', '.join(header)}; expected are {', '.join(_COLUMNS)} and one "
                 f"{_PREFIX}CLASS a class. Make the report anew"
             )
-        return cls(list(ids), list(speakers), list(references), probabilities, labels)
+        ratings = Ratings(rated, table[:, classes::2], table[:, classes + 1 :: 2]) if rated else None
+        return cls(list(ids), list(speakers), list(references), table[:, :classes], labels, ratings)
+
+
+def _columns(labels: Sequence[str]) -> list[str]:
+    return [*_COLUMNS, *(f"{_PREFIX}{label}" for label in labels)]
+
+
+def _rated_columns(names: Sequence[str]) -> list[str]:
+    return [column for name in names for column in (name, f"{_RATED}{name}")]

@@ -2,19 +2,24 @@
 
     Predictions --Report.of--> Report --Report.over_folds--> Report --save--> folder --load--> Report
 
-The folder holds report.json, report.md, confusion.png and predictions.csv. The keys of report.json, fractions between 0
-and 1 and null where a figure is undefined (the recall of a class without test examples), never NaN:
+The folder holds report.json, report.md, predictions.csv, confusion.png and, with dimensions, dimensions.png. The keys
+of report.json, fractions between 0 and 1 (correlations -1 and 1) and null where a figure is undefined (the recall of a
+class without test examples), never NaN:
 
     title                                 what was evaluated
     uar, war, macro_f1, weighted_f1       over all utterances; what each averages over: see `scores`
     interval                              {level, low, high, over, resamples} of the UAR, null with one speaker only
     labels, confusion                     the classes, and counts: a row a reference, a column a prediction
     per_class                             {class: {recall, precision, f1, support}}
+    dimensions                            {name: {ccc, pearson, ccc_interval, pearson_interval, support}}, {} without
     per_speaker                           {speaker: {uar, war, support}}
     folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
     folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
     support, speakers                     how many utterances, how many speakers
     notes, facts                          what the reader must know; encoder, strategy, seed, seconds and the like
+
+A model of dimensions alone has no classes: uar to weighted_f1 aren't there, labels and confusion are empty, and
+per_speaker has the support only.
 
 It runs no model and holds no opinion on which figure counts: the UAR stands first because test sets are unbalanced.
 """
@@ -23,6 +28,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -30,8 +36,9 @@ from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation.bootstrap import Interval, speaker_interval
 from ser_tl.evaluation.folds import JSON as JSON
 from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_predictions
-from ser_tl.evaluation.plots import confusion_picture
+from ser_tl.evaluation.plots import confusion_picture, dimensions_picture
 from ser_tl.evaluation.predictions import Predictions
+from ser_tl.evaluation.ratings import Agreement
 from ser_tl.evaluation.scores import Scores, confusion_by_group
 from ser_tl.evaluation.text import markdown, terminal
 
@@ -43,24 +50,26 @@ class Report:
     Args:
         predictions: what the figures are computed from
         title: what was evaluated
-        scores: the headline figures, over all utterances
+        scores: the headline figures, over all utterances; None where dimensions alone were predicted
         confusion: counts (C, C), row: reference, column: prediction
-        interval: of the UAR, over speakers; None with one speaker only
+        interval: of the UAR, over speakers; None with one speaker only, or without classes
         per_speaker: each speaker's figures
         folds: each fold's figures; empty without folds
         notes: what a reader of the figures must know, files left out for example
         facts: how the figures came about: encoder, strategy, parameters, seconds, machine, seed
+        dimensions: how far predicted and annotated dimensions agree; empty without dimensions
     """
 
     predictions: Predictions
     title: str
-    scores: Scores
+    scores: Scores | None
     confusion: np.ndarray
     interval: Interval | None
     per_speaker: Mapping[str, Mapping[str, float]]
     folds: Mapping[str, Fold] = field(default_factory=dict)
     notes: Sequence[str] = ()
     facts: Mapping[str, JSON] = field(default_factory=dict)
+    dimensions: Mapping[str, Agreement] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -84,21 +93,25 @@ class Report:
         Raises:
             ConfigError: a fact that JSON can't say
         """
-        names, counts = confusion_by_group(
-            predictions.speakers, predictions.references, predictions.predictions, predictions.labels
+        # Without classes there is one row: nothing is confused, and a speaker has a number of utterances only.
+        classes = bool(predictions.labels)
+        references, labels = (
+            (predictions.references, predictions.labels) if classes else (predictions.predictions, [""])
         )
+        names, counts = confusion_by_group(predictions.speakers, references, predictions.predictions, labels)
         pooled = counts.sum(axis=0)
         each = {name: Scores.of(own) for name, own in zip(names, counts, strict=True)}
         return cls(
             predictions=predictions,
             title=title,
-            scores=Scores.of(pooled),
-            confusion=pooled,
-            interval=speaker_interval(counts),
+            scores=Scores.of(pooled) if classes else None,
+            confusion=pooled if classes else np.zeros((0, 0), dtype=np.int64),
+            interval=speaker_interval(counts) if classes else None,
             per_speaker={
-                name: {"uar": each[name].uar, "war": each[name].war, "support": int(own.sum())}
+                name: ({"uar": each[name].uar, "war": each[name].war} if classes else {}) | {"support": int(own.sum())}
                 for name, own in zip(names, counts, strict=True)
             },
+            dimensions={} if predictions.ratings is None else predictions.ratings.agreement(predictions.speakers),
             folds=dict(folds or {}),
             notes=list(notes),
             facts=_plain(facts or {}),
@@ -135,13 +148,36 @@ class Report:
 
     @property
     def uar(self) -> float:
-        """Unweighted average recall, a fraction."""
-        return self.scores.uar
+        """Unweighted average recall, a fraction.
+
+        Raises:
+            ConfigError: dimensions alone were predicted
+        """
+        return self._classified.uar
 
     @property
     def war(self) -> float:
-        """Weighted average recall (accuracy), a fraction."""
-        return self.scores.war
+        """Weighted average recall (accuracy), a fraction.
+
+        Raises:
+            ConfigError: dimensions alone were predicted
+        """
+        return self._classified.war
+
+    @property
+    def _classified(self) -> Scores:
+        if self.scores is None:
+            raise ConfigError(
+                f"{self.title or 'this evaluation'}: the model was trained on {', '.join(self.dimensions)} alone and "
+                f"has no UAR; compare its CCC (report.dimensions), or train with a dimensions.weight below 1"
+            )
+        return self.scores
+
+    @property
+    def ccc(self) -> float | None:
+        """The mean of the dimensions' concordance correlations, of those that have one; None if none has."""
+        known = [own.ccc for own in self.dimensions.values() if own.ccc is not None]
+        return fmean(known) if known else None
 
     @property
     def per_class(self) -> dict[str, dict[str, float | None]]:
@@ -166,13 +202,17 @@ class Report:
         """What report.json holds; the module lists the keys."""
         return {
             "title": self.title,
-            **asdict(self.scores),
+            **(asdict(self.scores) if self.scores else {}),
             "interval": asdict(self.interval) if self.interval else None,
             "labels": self.predictions.labels,
             "confusion": self.confusion.tolist(),
             "per_class": self.per_class,
+            "dimensions": {name: asdict(own) for name, own in self.dimensions.items()},
             "per_speaker": self.per_speaker,
-            "folds": {name: asdict(fold.scores) | {"support": fold.support} for name, fold in self.folds.items()},
+            "folds": {
+                name: (asdict(fold.scores) if fold.scores else {}) | {"support": fold.support}
+                for name, fold in self.folds.items()
+            },
             "folds_mean": self.folds_mean,
             "support": len(self.predictions),
             "speakers": len(self.per_speaker),
@@ -181,14 +221,17 @@ class Report:
         }
 
     def save(self, folder: str | Path) -> None:
-        """Writes report.json, report.md, confusion.png and predictions.csv, over older ones."""
+        """Writes report.json, report.md, predictions.csv and the pictures, over older ones."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
         (folder / "report.md").write_text(markdown(self), encoding="utf-8")
         self.predictions.save(folder / "predictions.csv")
-        confusion_picture(self, folder / "confusion.png")
+        if self.scores:
+            confusion_picture(self, folder / "confusion.png")
+        if self.dimensions:
+            dimensions_picture(self, folder / "dimensions.png")
 
     @classmethod
     def load(cls, folder: str | Path) -> "Report":
@@ -200,10 +243,7 @@ class Report:
         folder = Path(folder)
         try:
             said = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-            folds = {
-                name: Fold(Scores(**{key: value for key, value in own.items() if key != "support"}), own["support"])
-                for name, own in said["folds"].items()
-            }
+            folds = {name: _fold(own) for name, own in said["folds"].items()}
             predictions = Predictions.load(folder / "predictions.csv")
             report = cls.of(predictions, title=said["title"], notes=said["notes"], facts=said["facts"], folds=folds)
             fits = said["confusion"] == report.confusion.tolist()
@@ -225,6 +265,11 @@ class Report:
 
 def _ratio(part: int, whole: int) -> float | None:
     return float(part / whole) if whole else None
+
+
+def _fold(said: Mapping[str, float]) -> Fold:
+    scores = {figure: value for figure, value in said.items() if figure != "support"}
+    return Fold(Scores(**scores) if scores else None, int(said["support"]))
 
 
 def _plain(facts: Mapping[str, JSON]) -> dict[str, JSON]:

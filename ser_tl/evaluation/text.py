@@ -2,7 +2,9 @@
 
     Report --terminal()--> a few lines        Report --markdown()--> report.md
 
-Fractions become percent with one decimal, undefined figures a dash. It computes nothing: the figures are the report's.
+Fractions become percent with one decimal, correlations have three, undefined figures are a dash. Of a model of
+dimensions alone the mean CCC is the headline, and nothing is said of classes. It computes nothing: the figures are the
+report's.
 """
 
 import json
@@ -10,10 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ser_tl.evaluation.bootstrap import Interval
     from ser_tl.evaluation.report import Report
 
 UNDEFINED = "\N{EN DASH}"
 _FIGURES = {"uar": "UAR", "war": "WAR", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
+_DIMENSIONS = ["dimension", "CCC", "95 % interval", "Pearson", "95 % interval", "annotated"]
 _MOST_SPEAKERS = 20  # rows of the speakers' table; report.json has them all
 
 
@@ -25,6 +29,21 @@ def percent(fraction: float | None) -> str:
 def interval_cell(low: float | None, high: float | None) -> str:
     """An interval's ends, for a table; a dash where there is none."""
     return UNDEFINED if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+
+def correlation(figure: float | None) -> str:
+    """A correlation with three decimals; a dash where it is undefined."""
+    return UNDEFINED if figure is None else f"{figure:.3f}"
+
+
+def correlation_interval(found: "Interval | None") -> str:
+    """The ends of a correlation's interval; a dash where there is none."""
+    return UNDEFINED if found is None else f"{correlation(found.low)} to {correlation(found.high)}"
+
+
+def score_text(report: "Report") -> str:
+    """The headline figure alone."""
+    return f"UAR {percent(report.uar)} %" if report.scores else f"mean CCC {correlation(report.ccc)}"
 
 
 def interval_text(report: "Report") -> str:
@@ -40,17 +59,19 @@ def interval_text(report: "Report") -> str:
 
 def terminal(report: "Report") -> str:
     """Headline, interval, folds and the classes' table, to be printed."""
-    rows = [[label, *figures] for label, *figures in _class_rows(report)]
-    header = ["class", "recall", "precision", "F1", "utterances"]
-    first = max(len(row[0]) for row in [header, *rows])
     lines = [report.title] if report.title else []
-    lines += [
-        f"UAR {percent(report.uar)} %{_pooled(report)} ({interval_text(report)})",
-        f"{others(report)}; {_size(report)}",
-        *_folds_sentence(report),
-        "",
-        *("  ".join([row[0].ljust(first), *(cell.rjust(10) for cell in row[1:])]) for row in [header, *rows]),
-    ]
+    if report.scores:
+        header = ["class", "recall", "precision", "F1", "utterances"]
+        lines += [
+            f"{score_text(report)}{_pooled(report)} ({interval_text(report)})",
+            f"{others(report)}; {_size(report)}",
+            *_folds_sentence(report),
+            *_columns(header, _class_rows(report)),
+        ]
+    else:
+        lines += [f"{score_text(report)}{_pooled(report)}; {_size(report)}"]
+    if report.dimensions:
+        lines += _columns(_DIMENSIONS, _dimension_rows(report))
     if report.notes:
         lines += ["", *(f"note: {note}" for note in report.notes)]
     return "\n".join(lines)
@@ -63,22 +84,30 @@ def markdown(report: "Report") -> str:
     parts = [
         f"# {report.title or 'Evaluation'}",
         headline(report),
-        f"{others(report)}; {_size(report)}.",
+        f"{f'{others(report)}; ' if report.scores else ''}{_size(report)}.",
     ]
     if report.notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in report.notes)]
     if report.folds:
         parts += ["## Folds", *(f"{line}." for line in _folds_sentence(report)), _fold_table(report)]
-    parts += [
-        "## Classes",
-        class_table(report),
-        "## Confusion",
-        "Rows are references, columns predictions.",
-        "![Confusion matrix](confusion.png)",
-        table(["", *labels], counts),
-        "## Speakers",
-        *_speakers(report.per_speaker),
-    ]
+    if report.dimensions:
+        parts += [
+            "## Dimensions",
+            "CCC: concordance correlation with the annotations. Intervals are over speakers.",
+            dimension_table(report),
+            "![Predicted against annotated dimensions](dimensions.png)",
+        ]
+    if report.scores:
+        parts += [
+            "## Classes",
+            class_table(report),
+            "## Confusion",
+            "Rows are references, columns predictions.",
+            "![Confusion matrix](confusion.png)",
+            table(["", *labels], counts),
+            "## Speakers",
+            *_speakers(report.per_speaker),
+        ]
     if report.facts:
         facts = [[name, _fact(value)] for name, value in report.facts.items()]
         parts += ["## Facts", table(["fact", "value"], facts, rest="---")]
@@ -90,13 +119,17 @@ def _pooled(report: "Report") -> str:
 
 
 def headline(report: "Report") -> str:
-    """The UAR and its interval, as Markdown."""
+    """The UAR and its interval, or the mean CCC of a model of dimensions alone, as Markdown."""
+    if not report.scores:
+        return f"**Mean CCC {correlation(report.ccc)}** of {', '.join(report.dimensions)}{_pooled(report)}."
     return f"**UAR {percent(report.uar)} %**{_pooled(report)} ({interval_text(report)})."
 
 
 def others(report: "Report") -> str:
-    """The figures beside the UAR."""
+    """The figures beside the UAR; nothing for a model of dimensions alone."""
     scores = report.scores
+    if scores is None:
+        return ""
     return (
         f"WAR {percent(scores.war)} %, macro F1 {percent(scores.macro_f1)} %, "
         f"weighted F1 {percent(scores.weighted_f1)} %"
@@ -112,7 +145,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _folds_sentence(report: "Report") -> list[str]:
-    if not report.folds:
+    if not report.folds_mean:
         return []
     figures = (
         f"{name} {percent(mean['mean'])} \N{PLUS-MINUS SIGN} {percent(mean['std'])} %"
@@ -122,16 +155,49 @@ def _folds_sentence(report: "Report") -> list[str]:
 
 
 def _fold_table(report: "Report") -> str:
+    figures = _FIGURES if report.scores else {}
     rows = [
-        [name, *(percent(getattr(fold.scores, figure)) for figure in _FIGURES), str(fold.support)]
+        [name, *(percent(getattr(fold.scores, figure)) for figure in figures), str(fold.support)]
         for name, fold in report.folds.items()
     ]
-    return table(["fold", *(f"{name} %" for name in _FIGURES.values()), "utterances"], rows)
+    return table(["fold", *(f"{name} %" for name in figures.values()), "utterances"], rows)
 
 
 def class_table(report: "Report") -> str:
     """Recall, precision and F1 of each class, as Markdown."""
     return table(["class", "recall %", "precision %", "F1 %", "utterances"], _class_rows(report))
+
+
+def dimension_table(report: "Report") -> str:
+    """CCC and Pearson's correlation of each dimension with their intervals, as Markdown."""
+    return table(_DIMENSIONS, _dimension_rows(report))
+
+
+def _dimension_rows(report: "Report") -> list[list[str]]:
+    return [
+        [
+            name,
+            correlation(own.ccc),
+            correlation_interval(own.ccc_interval),
+            correlation(own.pearson),
+            correlation_interval(own.pearson_interval),
+            str(own.support),
+        ]
+        for name, own in report.dimensions.items()
+    ]
+
+
+def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """An empty line, and a table for the terminal."""
+    widths = [max(10, *(len(row[place]) for row in [header, *rows])) for place in range(len(header))]
+    widths[0] = max(len(row[0]) for row in [header, *rows])
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in [header, *rows]
+    ]
+    return ["", *lines]
 
 
 def _class_rows(report: "Report") -> list[list[str]]:

@@ -2,6 +2,7 @@
 
     Batch -> Encoder -> Hidden -> Standardise -> LayerMix -> [SourceAttention] -> [network] -> pooling -> Standardise
     -> embedding (B, E) -> Head -> logits (B, C)
+                        -> DimensionHead -> arousal, valence, dominance (B, K), where asked for
 
 A batch that brings states of the encoder's lower layers (`training.cache`) skips these layers, or all of it. Knows
 nothing of corpora or training.
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Batch
+from ser_tl.data.dimensions import check_names
 from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
@@ -25,6 +27,7 @@ from ser_tl.fusion import SourceAttention
 from ser_tl.heads import Head, LinearHead
 from ser_tl.model.adapted import merged_state
 from ser_tl.model.config import ModelConfig
+from ser_tl.model.dimensions import DimensionHead
 from ser_tl.model.folder import CONFIG_FILE, model_folder, read_config, read_weights, write_folder
 from ser_tl.model.interchange import read_classifier
 from ser_tl.model.prediction import Prediction, Recording, frame_score, measure_together, predict_recording
@@ -42,27 +45,30 @@ class Output(NamedTuple):
     Attributes:
         embedding: (B, E), what the head sees
         hidden: (B, H), what its last layer sees
-        logits: (B, C)
+        logits: (B, C); C is 0 for a model of dimensions alone
+        dimensions: (B, K) on the scale of the training annotations; None where the model has none
     """
 
     embedding: Tensor
     hidden: Tensor
     logits: Tensor
+    dimensions: Tensor | None = None
 
 
 class EmotionModel(Shared):
-    """An encoder with a classification head.
+    """An encoder with a head for emotions, one for dimensions, or both.
 
     Args:
         encoder: from `load_encoder`
-        labels: the emotions, in the order of the logits
+        labels: the emotions, in the order of the logits; none for a model of dimensions alone
         pooling: a name of `POOLINGS`
         config: what stands between encoder and logits
         audio: what happens to a clip before the encoder
         encoder_name: what the encoder was loaded as, kept for the record
+        dimensions: which of arousal, valence and dominance it tells, in the order of its output
 
     Shape:
-        Batch of (B, N) -> Output(embedding (B, E), hidden (B, H), logits (B, C))
+        Batch of (B, N) -> Output(embedding (B, E), hidden (B, H), logits (B, C), dimensions (B, K))
     """
 
     def __init__(
@@ -74,11 +80,16 @@ class EmotionModel(Shared):
         config: ModelConfig | None = None,
         audio: AudioConfig | None = None,
         encoder_name: str = "",
+        dimensions: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        if len(labels) < 2 or len(set(labels)) < len(labels):
-            raise ConfigError(f"a classifier needs at least two different labels, got {list(labels)}")
+        if len(set(labels)) < max(len(labels), 0 if dimensions else 2) or len(labels) == 1:
+            raise ConfigError(
+                f"a classifier needs at least two different labels, got {list(labels)}; none at all are for a model of "
+                f"dimensions alone"
+            )
         self.labels = list(labels)
+        self.dimensions = check_names(dimensions)
         self.config = config or ModelConfig()
         self.audio = audio or AudioConfig()
         self.encoder_name = encoder_name
@@ -110,12 +121,17 @@ class EmotionModel(Shared):
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
         embedding = self.pooling.out_dim
         self.standardise_embedding = Standardise(embedding) if self.config.standardise else None
-        classes = len(self.labels)
-        self.head: Head | LinearHead = (
-            Head(embedding, classes, self.config.hidden, self.config.dropout)
-            if self.config.head == "network"
-            else {"linear": LinearHead, "discriminant": Discriminant}[self.config.head](embedding, classes)
-        )
+        classes, hidden, dropout = len(self.labels), self.config.hidden, self.config.dropout
+        self.head: Head | LinearHead | None = None
+        if self.labels:
+            self.head = (
+                Head(embedding, classes, hidden, dropout)
+                if self.config.head == "network"
+                else {"linear": LinearHead, "discriminant": Discriminant}[self.config.head](embedding, classes)
+            )
+        # A network whatever the emotions' head is: that one is replaced by a refit, this one never.
+        count = len(self.dimensions)
+        self.dimension_head = DimensionHead(embedding, count, hidden, dropout) if count else None
 
     @classmethod
     def build(
@@ -128,30 +144,48 @@ class EmotionModel(Shared):
         audio: AudioConfig | None = None,
         pretrained: bool = True,
         encoder_options: Mapping[str, Any] | None = None,
+        dimensions: Sequence[str] = (),
     ) -> Self:
         """A new model on a named encoder, its head random.
 
         Args:
             encoder: a name of `ENCODERS`, a folder or a hub id
-            labels: the emotions
+            labels: the emotions; none for a model of dimensions alone
             pooling: a name of `POOLINGS`
             config: what stands between encoder and logits
             audio: what happens to a clip before the encoder
             pretrained: False starts the encoder from random weights too, as a control
             encoder_options: of `load_encoder`
+            dimensions: which of arousal, valence and dominance it tells as well
 
         Raises:
             EncoderError: the encoder can't be had
             ConfigError: options that don't fit the encoder
         """
         loaded = load_encoder(encoder, pretrained=pretrained, **(encoder_options or {}))
-        return cls(loaded, labels, pooling=pooling, config=config, audio=audio, encoder_name=encoder)
+        return cls(
+            loaded,
+            labels,
+            pooling=pooling,
+            config=config,
+            audio=audio,
+            encoder_name=encoder,
+            dimensions=dimensions,
+        )
 
     def forward(self, batch: Batch) -> Output:
-        """Embedding, hidden layer and logits of a batch."""
-        embedding = self.embed(*self.frames(batch), batch.domains)
-        hidden = self.head.hide(embedding)
-        return Output(embedding, hidden, self.head.classify(hidden))
+        """Embedding, hidden layer, logits and dimensions of a batch."""
+        return self.read(self.embed(*self.frames(batch), batch.domains))
+
+    def read(self, embedding: Tensor) -> Output:
+        """What the heads make of an embedding (B, E). Without emotions, the hidden layer is that of the dimensions."""
+        first, *rest = [head for head in (self.head, self.dimension_head) if head is not None]
+        hidden = first.hide(embedding)
+        logits = embedding.new_zeros(len(embedding), 0) if self.head is None else self.head.classify(hidden)
+        dimensions = None
+        if self.dimension_head is not None:
+            dimensions = self.dimension_head(embedding) if rest else self.dimension_head.read(hidden)
+        return Output(embedding, hidden, logits, dimensions)
 
     def states(self, batch: Batch) -> Hidden:
         """The encoder's states of the layers that are used, as the batch brings them or as the encoder makes them."""
@@ -227,9 +261,9 @@ class EmotionModel(Shared):
     def predict(
         self, recordings: Recording | Sequence[Recording], *, attention: bool = False, together: bool = False
     ) -> Prediction | list[Prediction]:
-        """The emotion of one recording, or of each of several.
+        """The emotion of one recording, or of each of several, and its dimensions.
 
-        Recordings longer than `audio.max_seconds` are cut into windows whose probabilities are averaged.
+        Recordings longer than `audio.max_seconds` are cut into windows whose probabilities and dimensions are averaged.
 
         Args:
             recordings: a path or mono samples (N,) at 16 kHz, or a list of these
@@ -259,6 +293,7 @@ class EmotionModel(Shared):
         """All but the weights, as JSON: what `from_description` needs, and whom the model knows."""
         return {
             "labels": self.labels,
+            "dimensions": self.dimensions,
             "audio": asdict(self.audio),
             "encoder": {"name": self.encoder_name, "family": self.encoder.family, "config": self.encoder.config},
             "pooling": self.pooling_name,
@@ -286,6 +321,7 @@ class EmotionModel(Shared):
                 config=ModelConfig(**config["model"]),
                 audio=AudioConfig(**config["audio"]),
                 encoder_name=config["encoder"]["name"],
+                dimensions=config.get("dimensions", []),  # models saved before there were any have none
             )
             model.known_speakers = config["known_speakers"]
         except (KeyError, TypeError) as error:

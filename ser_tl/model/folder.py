@@ -157,7 +157,8 @@ def _same_model(one: Path, other: Path) -> bool:
         return False
     configs = [read_config(folder) for folder in (one, other)]
     # Not the encoder's: transformers fills in values of its own when it reads one.
-    return all(configs[0][key] == configs[1][key] for key in ("labels", "audio", "pooling", "model", "known_speakers"))
+    keys = ("labels", "dimensions", "audio", "pooling", "model", "known_speakers")
+    return all(configs[0].get(key) == configs[1].get(key) for key in keys)
 
 
 def read_config(folder: Path, layout: Layout = MODEL) -> dict[str, Any]:

@@ -121,6 +121,11 @@ def obstacles(model: "EmotionModel") -> list[str]:
     """Why transformers can't compute what the model computes, and what to train instead; empty if it can."""
     encoder, config, found = model.encoder, model.config, []
     several = len(model.layers) > 1
+    if model.dimensions:
+        found.append(
+            f"a head for {', '.join(model.dimensions)}: transformers' classifiers tell categories only; train without "
+            f"dimensions.names"
+        )
     if not isinstance(encoder, SpeechSSL | Whisper):
         found.append(f"encoder {encoder.family}: transformers has no classifier on it")
     if isinstance(encoder, Whisper) and not encoder.full_window:

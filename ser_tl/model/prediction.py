@@ -1,13 +1,13 @@
 """What a model hears in one recording.
 
-    path or samples -> windows -> model -> mean of the windows' probabilities -> Prediction
+    path or samples -> windows -> model -> mean of the windows' probabilities and dimensions -> Prediction
 
 Recordings longer than `audio.max_seconds` are cut into windows. Several recordings of one voice or room can lend each
 other its mean and deviation (`measure_together`). Knows audio and the model's parts, nothing of training.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,16 +32,19 @@ class Prediction:
     """What the model hears in one recording.
 
     Args:
-        label: the likeliest emotion
-        probabilities: by emotion, adding up to 1
+        label: the likeliest emotion; empty from a model of dimensions alone
+        probabilities: by emotion, adding up to 1; empty likewise
         attention: (windows, T) weight of each frame, adding up to 1 in each window; only if asked for
         frame_seconds: (windows, T) when each frame begins, seconds into the recording; only if asked for
+        dimensions: arousal, valence or dominance by name, on the scale of the training corpus; empty if the model tells
+            none
     """
 
     label: str
     probabilities: dict[str, float]
     attention: list[np.ndarray] | None = None
     frame_seconds: list[np.ndarray] | None = None
+    dimensions: dict[str, float] = field(default_factory=dict)
 
 
 Recording = str | Path | np.ndarray
@@ -111,18 +114,20 @@ def predict_recording(
     """
     starts, batch = _windows(model, recording, domain)
     frames, mask = model.frames(batch.to(model.device))
-    logits = model.head(model.embed(frames, mask, batch.domains)).float()
-    probabilities = logits.softmax(dim=-1).mean(dim=0).cpu()
+    output = model.read(model.embed(frames, mask, batch.domains))
+    probabilities = output.logits.float().softmax(dim=-1).mean(dim=0).cpu()
+    dimensions = [] if output.dimensions is None else output.dimensions.mean(dim=0).tolist()
     weights, begins = None, None
     if score is not None:
         weight = score(frames, mask)[..., 0].float().cpu()
         weights = [row[speech].numpy() for row, speech in zip(weight, mask.cpu(), strict=True)]
         begins = [start + np.arange(len(row)) / model.frame_rate for start, row in zip(starts, weights, strict=True)]
     return Prediction(
-        label=model.labels[int(probabilities.argmax())],
+        label=model.labels[int(probabilities.argmax())] if model.labels else "",
         probabilities=dict(zip(model.labels, probabilities.tolist(), strict=True)),
         attention=weights,
         frame_seconds=begins,
+        dimensions=dict(zip(model.dimensions, dimensions, strict=True)),
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 
 
@@ -54,6 +55,11 @@ class SerTlForAudioClassification(PreTrainedModel):
         model.recognise = EmotionModel.from_pretrained(
             source, revision=None if Path(source).is_dir() else revision, token=options.get("token")
         )
+        if not model.recognise.labels:
+            raise ConfigError(
+                f"{source}: a model of {', '.join(model.recognise.dimensions)} alone has no classes for transformers' "
+                f"audio-classification: ser_tl's EmotionModel.from_pretrained(...).predict(...) tells its dimensions"
+            )
         return model.eval()
 
     @torch.no_grad()

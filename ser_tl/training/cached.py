@@ -49,7 +49,7 @@ class CachedClips:
         states = self.read(index, self.window(index))
         clips, (row, _, _) = self.clips, self.clips.parts[index]
         told = (clips.classes[row], clips.ids[row], states, clips.domains[row], clips.targets[row])
-        return Clip(torch.empty(0), *told)
+        return Clip(torch.empty(0), *told, dimensions=clips.annotation(row))
 
     @property
     def layers(self) -> set[int]:

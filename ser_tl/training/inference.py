@@ -1,7 +1,7 @@
 """What a model says about a corpus, computed by all processes together.
 
-    corpus -> windows -> batches dealt to the processes -> probabilities -> mean of each utterance's windows ->
-    Predictions
+    corpus -> windows -> batches dealt to the processes -> probabilities, dimensions -> mean of each utterance's windows
+    -> Predictions
 
 Every clip goes through exactly one process and nothing is repeated to fill a last batch, so any number of processes
 gives the same figures.
@@ -14,7 +14,8 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 
 from ser_tl.data.batching import Clips, by_utterance, plan_batches
-from ser_tl.evaluation import Predictions
+from ser_tl.data.dimensions import annotations
+from ser_tl.evaluation import Predictions, Ratings
 from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
@@ -35,25 +36,33 @@ def predict_corpus(
         config: batch size and workers
 
     Returns:
-        The predictions in the corpus' order, and the mean cross-entropy over the windows.
+        The predictions in the corpus' order, and the mean cross-entropy over the windows; zero without emotions.
     """
     plan = plan_batches(clips.seconds, config.batch_seconds, processes=accelerator.num_processes)
     model.to(accelerator.device).eval()
-    found: list[tuple[str, list[float], float]] = []
+    found: list[tuple[str, list[float], float]] = []  # id, probabilities and then dimensions, cross-entropy
     for batch in own_batches(clips, plan, accelerator, config.workers):
         with accelerator.autocast():
-            logits = model(batch).logits.float()
-        losses = cross_entropy(logits, batch.labels)
-        found += zip(batch.ids, logits.softmax(dim=-1).tolist(), losses.tolist(), strict=True)
+            output = model(batch)
+        logits = output.logits.float()
+        losses = cross_entropy(logits, batch.labels) if model.labels else logits.new_zeros(len(logits))
+        values = torch.cat(
+            [logits.softmax(dim=-1), *([] if output.dimensions is None else [output.dimensions])], dim=-1
+        )
+        found += zip(batch.ids, values.tolist(), losses.tolist(), strict=True)
     # Objects rather than tensors: processes have different numbers of clips, perhaps none.
     found = gather_object(found)
-    names, probabilities = by_utterance([name for name, _, _ in found], np.array([row for _, row, _ in found]))
+    names, means = by_utterance([name for name, _, _ in found], np.array([row for _, row, _ in found]))
     place = {name: row for row, name in enumerate(names)}
+    means = means[[place[name] for name in corpus["id"]]]
+    probabilities, dimensions = means[:, : len(model.labels)], means[:, len(model.labels) :]
+    ratings = Ratings(model.dimensions, annotations(corpus, model.dimensions), dimensions) if model.dimensions else None
     predictions = Predictions(
         ids=list(corpus["id"]),
         speakers=list(corpus["speaker"]),
         references=list(corpus["emotion"]),
-        probabilities=probabilities[[place[name] for name in corpus["id"]]],
+        probabilities=probabilities,
         labels=model.labels,
+        ratings=ratings,
     )
     return predictions, sum(loss for _, _, loss in found) / len(found)

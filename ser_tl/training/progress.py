@@ -5,6 +5,7 @@ Plain JSON, so that a person can read it in a killed run's folder.
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +24,8 @@ class Progress:
         utterances: how many these are
         seconds: wall-clock time spent in the running epoch's steps
         audio_seconds: speech seen in them, over all processes
-        best: (dev UAR, minus dev loss) of the best epoch so far; ties in UAR go to the lower loss
+        best: (dev UAR, minus dev loss) of the best epoch so far; ties in UAR go to the lower loss. Where dimensions are
+            learned alone, their dev CCC stands for the UAR
         best_epoch: which it was; -1 before the first
         stale: epochs since then
         scale: what the plateau schedule has come down to
@@ -48,13 +50,13 @@ class Progress:
         """Closes the running epoch.
 
         Args:
-            record: what is known of it, `dev_uar` and `dev_loss` among it
+            record: what is known of it, `dev_loss` among it, and `dev_uar` or `dev_ccc`
             config: says when to stop and when the plateau schedule acts
 
         Returns:
             Whether it was the best so far.
         """
-        score = (record["dev_uar"], -record["dev_loss"])
+        score = (record["dev_uar"] if "dev_uar" in record else record["dev_ccc"], -record["dev_loss"])
         improved = score > self.best
         if improved:
             self.best, self.best_epoch, self.stale = score, self.epoch, 0
@@ -80,6 +82,12 @@ class Progress:
         """Reads what `save` wrote."""
         held = json.loads(path.read_text(encoding="utf-8"))
         return cls(**(held | {"best": tuple(held["best"])}))
+
+
+def dev_scores(record: Mapping[str, Any]) -> str:
+    """An epoch's scores on the dev part, for people: the first is what the best epoch is chosen by."""
+    said = [f"UAR {100 * record['dev_uar']:.1f}"] if "dev_uar" in record else []
+    return ", ".join([*said, *([f"CCC {record['dev_ccc']:.3f}"] if "dev_ccc" in record else [])])
 
 
 def rate_factor(config: TrainConfig, done: float, scale: float = 1.0) -> float:

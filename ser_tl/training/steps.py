@@ -19,7 +19,7 @@ from ser_tl.data.batching import Batch, Clips, Plan, plan_batches
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import own_batches
-from ser_tl.training.progress import Progress, rate_factor
+from ser_tl.training.progress import Progress, dev_scores, rate_factor
 from ser_tl.transfer import AlignmentConfig, Rates, Strategy
 from ser_tl.transfer.dann import ramp
 from ser_tl.transfer.strategy import NO_DECAY
@@ -135,7 +135,7 @@ class Steps:
         batches: Iterator[Batch],
         targets: Iterator[Batch] | None,
     ) -> float:
-        """One step of the optimizer; gives the sum of the cross-entropy over all processes."""
+        """One step of the optimizer; gives the sum of the loss, penalties apart, over all utterances and processes."""
         processes = self.accelerator
         weight = self._weight(done)
         loss_sum = torch.zeros((), device=processes.device)
@@ -146,8 +146,9 @@ class Steps:
                 losses = self.wrapped(next(batches), target, weight)
                 # DDP averages over processes; this undoes it and divides by the step's utterances instead.
                 loss = losses.cross_entropy.sum() * processes.num_processes / members
-                processes.backward(loss + losses.penalty / len(step))
-                loss_sum += losses.cross_entropy.detach().sum() / (1.0 - weight)
+                processes.backward(loss + (losses.penalty + losses.dimensional) / len(step))
+                dimensional = len(losses.cross_entropy) * losses.dimensional.detach()
+                loss_sum += (losses.cross_entropy.detach().sum() + dimensional) / (1.0 - weight)
         if self.config.clip:
             processes.clip_grad_norm_(self.objective.parameters(), self.config.clip)
         self.optimizer.step()
@@ -192,4 +193,4 @@ def _postfix(progress: Progress) -> dict[str, str]:
         "loss": f"{progress.loss_sum / progress.utterances:.3f}",
         "audio_s/s": f"{progress.audio_seconds / progress.seconds:.0f}",
     }
-    return shown | ({"dev_UAR": f"{100 * progress.history[-1]['dev_uar']:.1f}"} if progress.history else {})
+    return shown | ({"dev": dev_scores(progress.history[-1])} if progress.history else {})

@@ -3,8 +3,8 @@
     Trainer(model, strategy, config, folder).fit(train, dev) -> history, and the model has the weights of the best epoch
     trainer.evaluate(test) -> Report
 
-`fit` never sees a test set: the epoch is chosen on dev UAR. The strategy decides what moves; the trainer knows only
-epochs, and `Steps` what is in one.
+`fit` never sees a test set: the epoch is chosen on dev UAR, or on dev CCC where dimensions are learned alone. The
+strategy decides what moves; the trainer knows only epochs, and `Steps` what is in one.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips, Utterances
+from ser_tl.data.dimensions import check_annotated, unknown_notes
 from ser_tl.data.splits import shared_note
 from ser_tl.data.votes import LabelConfig, soft_targets
 from ser_tl.encoders import checkpoint_layers, is_frozen
@@ -31,6 +32,7 @@ from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.condensed import condensed
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.dimensions import DimensionConfig, dev_loss, fit_scale
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
 from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
 from ser_tl.training.inference import predict_corpus
@@ -38,7 +40,7 @@ from ser_tl.training.keys import lasting_layers
 from ser_tl.training.known import check_known
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import accelerator
-from ser_tl.training.progress import Progress
+from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.training.refit import refit_discriminant
 from ser_tl.training.statistics import fit_statistics
 from ser_tl.training.steps import Steps
@@ -69,9 +71,10 @@ class Trainer:
         seed: chooses batches and crops
         on_best: called in the main process whenever an epoch is the best so far, with the model as it is then and the
             epoch's record
+        dimensions: how the model's dimensions are learned, if it has some
 
     Raises:
-        ConfigError: a precision or tracker that can't be had here
+        ConfigError: a precision or tracker that can't be had here, or other dimensions than the model's
         UnknownNameError: there is no such alignment
     """
 
@@ -87,6 +90,7 @@ class Trainer:
         labels: LabelConfig | None = None,
         seed: int = 0,
         on_best: Sequence[OnBest] = (),
+        dimensions: DimensionConfig | None = None,
     ) -> None:
         self.model = model
         self.strategy = strategy
@@ -99,6 +103,12 @@ class Trainer:
         self.label_config = labels or LabelConfig()
         self.seed = seed
         self.on_best = list(on_best)
+        self.dimensions = DimensionConfig.of(model, dimensions)
+        if self.dimensions.alone and (self.balance != BalanceConfig() or self.label_config != LabelConfig()):
+            raise ConfigError(
+                "dimensions.weight is 1, so no emotions are learned: leave the balance and labels options out"
+            )
+        self.unknown: list[str] = []  # notes on annotations that training did without
         self.history: list[dict[str, Any]] = []
         self.heard: dict[str, Any] = {}
         self.notes: list[str] = []
@@ -122,17 +132,21 @@ class Trainer:
             resume: go on from the newest training state in the folder, if there is one
 
         Returns:
-            One record per epoch: epoch (from 1), best, train_loss, dev_loss, dev_uar, dev_war, learning_rates,
-            moving_blocks, trainable_parameters, steps, seconds, audio_seconds_per_second.
+            One record per epoch: epoch (from 1), best, train_loss, dev_loss, dev_uar and dev_war where there are
+            emotions, dev_ccc (the mean over the dimensions) where there are dimensions, learning_rates, moving_blocks,
+            trainable_parameters, steps, seconds, audio_seconds_per_second.
 
         Raises:
-            ConfigError: the corpus' emotions and the model's labels don't meet, one of an alignment and its unlabelled
-                clips is missing, there are no votes where they are the targets, or nothing to make synthetic clips of
+            ConfigError: the corpus' emotions and the model's labels don't meet, annotations of dimensions are missing,
+                one of an alignment and its unlabelled clips is, there are no votes where they are the targets, or
+                nothing to make synthetic clips of
             CheckpointError: the training state can't be used
         """
         self._check(train, dev, unlabelled)
         self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
         self.heard = what_is_heard(train, dev)
+        self.unknown = unknown_notes(train, self.model.dimensions, "training")
+        self.unknown += unknown_notes(dev, self.model.dimensions, "dev")
         self.strategy.prepare(self.model)
         if self.config.checkpointing:
             checkpoint_layers(self.model.encoder)
@@ -151,6 +165,7 @@ class Trainer:
             progress, best = loaded
         else:
             fit_statistics(self.model, parts[0][1], self.accelerator, self.config, seed=self.seed)
+            fit_scale(self.model, train)
         if self.tracked:
             self.accelerator.init_trackers("curves")
         while not progress.finished:
@@ -185,9 +200,11 @@ class Trainer:
         self.history = progress.history
         return progress.history
 
-    def _training_clips(self, train: Dataset) -> tuple[Clips, Balance]:
-        """What the steps are fed, and how its classes are balanced; takes down what a report has to tell of both."""
+    def _training_clips(self, train: Dataset) -> tuple[Clips, Balance | None]:
+        """What the steps are fed, and how its classes are balanced, if any; takes down what a report has to tell."""
         labels, processes = self.model.labels, self.accelerator.num_processes
+        if not labels:
+            return self._clips(train, training=True), None
         balance = Balance.of(self.balance, train["emotion"], labels, self.seed, processes)
         made = self.balance.synthesise != "none"
         if made:
@@ -202,17 +219,26 @@ class Trainer:
         self.notes = [*balance.notes(refit=refit), *(f"{note}{REFIT_NOTE * refit}" for note in notes)]
         return clips, balance
 
-    def _steps(self, balance: Balance) -> Steps:
+    def _steps(self, balance: Balance | None) -> Steps:
         """The optimizer of the prepared model, and what it lowers."""
         aligned = self.alignment if self.alignment.method != "none" else None
+        labels, head = self.model.labels, self.model.head
         objective = Objective(
             self.model,
             self.strategy,
-            None if aligned is None else ALIGNMENTS[aligned.method](self.model.head.hidden_dim, len(self.model.labels)),
-            criterion=balance.criterion(self.config.label_smoothing),
+            None if aligned is None or head is None else ALIGNMENTS[aligned.method](head.hidden_dim, len(labels)),
+            criterion=None if balance is None else balance.criterion(self.config.label_smoothing),
+            dimensions=self.dimensions,
         )
-        told = {"alignment": aligned, "seed": self.seed, "draw": balance.draw}
-        return Steps(objective, self.strategy, self.config, self.accelerator, **told)
+        return Steps(
+            objective,
+            self.strategy,
+            self.config,
+            self.accelerator,
+            alignment=aligned,
+            seed=self.seed,
+            draw=None if balance is None else balance.draw,
+        )
 
     def _record(self, progress: Progress, steps: Steps) -> dict[str, Any]:
         return {
@@ -236,11 +262,18 @@ class Trainer:
 
         Every process calls it.
         """
-        labels = self.model.labels if labelled else []
+        labels, dimensions = (self.model.labels, self.model.dimensions) if labelled else ([], [])
         statistics = self.model.config.statistics
         domain = None if statistics == "training" else statistics
         clips = Utterances(
-            corpus, labels, self.model.audio, training=training, seed=self.seed, domain=domain, targets=targets
+            corpus,
+            labels,
+            self.model.audio,
+            training=training,
+            seed=self.seed,
+            domain=domain,
+            targets=targets,
+            dimensions=dimensions,
         )
         layers = self._lasting()
         if not layers:
@@ -251,8 +284,15 @@ class Trainer:
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
         predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)
-        found = Scores.of(confusion(predictions.references, predictions.predictions, predictions.labels))
-        return {"dev_loss": loss, "dev_uar": found.uar, "dev_war": found.war}
+        scores: dict[str, float] = {}
+        if predictions.labels:
+            found = Scores.of(confusion(predictions.references, predictions.predictions, predictions.labels))
+            scores |= {"dev_uar": found.uar, "dev_war": found.war}
+        if predictions.ratings is not None:
+            share, ratings = self.dimensions.weight, predictions.ratings
+            scores["dev_ccc"] = ratings.mean_ccc
+            loss = (1.0 - share) * loss + share * dev_loss(self.dimensions, self.model, *ratings.tables)
+        return {"dev_loss": loss} | scores
 
     def _track(self, progress: Progress) -> None:
         record = progress.history[-1]
@@ -263,7 +303,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             tqdm.write(
                 f"epoch {record['epoch']:>3}  train loss {record['train_loss']:.3f}  dev loss "
-                f"{record['dev_loss']:.3f}  dev UAR {100 * record['dev_uar']:.1f}{' best' if record['best'] else ''}  "
+                f"{record['dev_loss']:.3f}  dev {dev_scores(record)}{' best' if record['best'] else ''}  "
                 f"{record['audio_seconds_per_second']:.0f} audio s/s"
             )
 
@@ -297,7 +337,8 @@ class Trainer:
             self._fit_domains((test, clips))
             notes = [statistics_note(self.model.config.statistics, test), *notes]
         predictions, _ = predict_corpus(self.model, test, clips, self.accelerator, self.config)
-        notes, facts = [*self.notes, *notes], self.facts
+        notes = [*self.notes, *notes, *self.unknown, *unknown_notes(test, self.model.dimensions, "test")]
+        facts = self.facts
         if known:
             title = f"{title} (NOT speaker-independent)".strip()
             notes = [shared_note(known, test["speaker"]), *notes]
@@ -312,8 +353,9 @@ class Trainer:
             fit_domains(self.model, [clips for _, clips in parts], names, self.accelerator, self.config)
 
     def _check(self, train: Dataset, dev: Dataset, unlabelled: Dataset | None) -> None:
-        for corpus in (train, dev):
+        for part, corpus in (("training", train), ("dev", dev)):
             check_known(corpus, self.model.labels)
+            check_annotated(corpus, self.model.dimensions, part)
         unseen = sorted(set(self.model.labels) - set(schema.emotions(train)))
         if unseen:
             raise ConfigError(
@@ -325,6 +367,11 @@ class Trainer:
                 raise ConfigError(
                     f"{len(corpus)} {name} utterances can't feed {self.accelerator.num_processes} processes"
                 )
+        if not self.model.labels and (self.config.refit != "none" or self.alignment.method != "none"):
+            raise ConfigError(
+                f"train.refit is {self.config.refit} and alignment.method {self.alignment.method}, which are about the "
+                f"head of emotions, and dimensions.weight 1 learns none: leave both out, or take a lower weight"
+            )
         if self.config.refit == "layer-discriminants":
             self.model.layer_channels()  # raises now rather than after the training
         wanting = [f"alignment.method is {self.alignment.method}"] if self.alignment.method != "none" else []
@@ -345,6 +392,8 @@ class Trainer:
             named["alignment"] = asdict(self.alignment)
         if self.model.config.statistics != "training":
             named["statistics"] = self.model.config.statistics
+        if self.model.dimensions:
+            named["dimensions"] = asdict(self.dimensions)
         return known | named | self.heard | ({"refit": self.refit} if self.refit else {})
 
     def clear_states(self) -> None:

@@ -61,8 +61,9 @@ class Progressive(Strategy):
             return list(range(every, len(history) + 1, every))
         found, best, stale = [], float("-inf"), 0
         for epoch, record in enumerate(history, 1):
-            stale = 0 if record["dev_uar"] > best else stale + 1
-            best = max(best, record["dev_uar"])
+            score = record["dev_uar"] if "dev_uar" in record else record["dev_ccc"]  # of dimensions alone
+            stale = 0 if score > best else stale + 1
+            best = max(best, score)
             if stale >= every:
                 found.append(epoch)
                 stale = 0  # the new block has as long to show what it brings

@@ -83,6 +83,13 @@ def test_layers_are_scored_by_probes_that_never_heard_the_speaker(corpus, model)
         assert report.predictions.predictions != report.predictions.references or report.uar == 1.0
 
 
+def test_a_model_of_dimensions_alone_is_looked_into_by_the_emotions_of_the_corpus(corpus, model):
+    alone = tiny_model(dropout=0.1, labels=[], dimensions=["arousal"])
+    scores, expected = layer_scores(alone, corpus, folds=3), layer_scores(model, corpus, folds=3)
+    assert [report.uar for report in scores.values()] == [report.uar for report in expected.values()]
+    assert embed(alone, corpus, layer="hidden").values.shape == (len(corpus), alone.dimension_head.head.hidden_dim)
+
+
 def test_labels_that_mean_nothing_score_at_chance(corpus, model):
     draw = np.random.default_rng(3)
     rows = [row | {"emotion": str(name)} for row, name in zip(corpus, draw.permutation(corpus["emotion"]), strict=True)]

@@ -8,8 +8,8 @@ from ser_tl.evaluation import Report, Scores
 
 from .samples import certain, sample
 
-KEYS = ["title", "uar", "war", "macro_f1", "weighted_f1", "interval", "labels", "confusion", "per_class", "per_speaker"]
-KEYS += ["folds", "folds_mean", "support", "speakers", "notes", "facts"]
+KEYS = ["title", "uar", "war", "macro_f1", "weighted_f1", "interval", "labels", "confusion", "per_class"]
+KEYS += ["dimensions", "per_speaker", "folds", "folds_mean", "support", "speakers", "notes", "facts"]
 
 
 @pytest.fixture

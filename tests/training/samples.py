@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,9 +48,28 @@ def tone_corpus(root: Path, *, speakers: int = 6, takes: int = 3) -> Dataset:
     return build([row | {"corpus": "tones", "language": "und"} for row in rows], source=str(root))
 
 
+def rated(corpus: Dataset, *, unknown: int = 0) -> Dataset:
+    """The tones with arousal and valence: each pitch has its own, and takes differ a little. The first have no valence.
+
+    Args:
+        corpus: of `tone_corpus`
+        unknown: how many first rows lack the valence
+    """
+    means = {"anger": (4.5, 20.0), "neutral": (2.5, 80.0), "sadness": (1.5, 50.0)}  # two scales far apart
+    draw = np.random.default_rng(1)
+    table = np.array([means[emotion] for emotion in corpus["emotion"]])
+    arousal, valence = (table + draw.normal(size=table.shape) * (0.1, 2.0)).T.tolist()
+    return corpus.add_column("arousal", arousal).add_column("valence", [None] * unknown + valence[unknown:])
+
+
 def tone_split(root: Path) -> Split:
     """Four speakers to learn from, one dev, one test."""
-    return make_splits(tone_corpus(root), "holdout", SplitConfig(dev=0.2, test=0.2))[0]
+    return split_tones(tone_corpus(root))
+
+
+def split_tones(corpus: Dataset) -> Split:
+    """Likewise, of tones that are there."""
+    return make_splits(corpus, "holdout", SplitConfig(dev=0.2, test=0.2))[0]
 
 
 def uneven_split(root: Path) -> Split:
@@ -60,13 +80,20 @@ def uneven_split(root: Path) -> Split:
     return replace(split, train=split.train.select(rows))
 
 
-def tiny_model(*, dropout: float = 0.1, seed: int = 0, layers: list[int] | None = None, **options) -> EmotionModel:
+def tiny_model(
+    *,
+    dropout: float = 0.1,
+    seed: int = 0,
+    layers: list[int] | None = None,
+    labels: Sequence[str] = tuple(TONES),
+    **options,
+) -> EmotionModel:
     """A random Whisper of 16 channels under the usual head; dropout makes its random states matter."""
     seed_everything(seed)
     shape = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
     encoder = Whisper(WhisperEncoder(WhisperConfig(**shape, num_mel_bins=20, dropout=dropout)))
     config = ModelConfig(layers=layers, hidden=16, dropout=0.1)
-    return EmotionModel(encoder, list(TONES), config=config, audio=AudioConfig(), **options)
+    return EmotionModel(encoder, labels, config=config, audio=AudioConfig(), **options)
 
 
 def train_config(**changes) -> TrainConfig:

@@ -25,7 +25,18 @@ from ser_tl.transfer import (
 )
 from ser_tl.transfer.insertion import Adapters
 from tests.encoders.tiny import save, tiny
-from tests.transfer.samples import EVERY, LABELS, build, encoder, learn, logits, stirred, strategies, with_adapter
+from tests.transfer.samples import (
+    EVERY,
+    LABELS,
+    batch,
+    build,
+    encoder,
+    learn,
+    logits,
+    stirred,
+    strategies,
+    with_adapter,
+)
 
 every = pytest.mark.parametrize(("name", "kind"), EVERY)
 
@@ -269,3 +280,15 @@ def test_an_adapter_goes_to_a_hub_and_comes_back(tmp_path):
     push_folder(tmp_path / "adapter", repo, tag="v1")
     again = load_adapter(repo, encoder("whisper"), revision="v1")
     assert torch.equal(logits(again), logits(model))
+
+
+@pytest.mark.parametrize("labels", [LABELS, []])
+def test_an_adapter_keeps_the_head_of_dimensions_and_its_scale(labels, tmp_path):
+    plain = EmotionModel(encoder("wav2vec2"), labels, config=ModelConfig(hidden=8), dimensions=["valence", "arousal"])
+    model = stirred(plain, Lora()).eval()
+    saved = load_file(save_adapter(model, tmp_path))
+    assert {"dimension_head.scale.mean", "dimension_head.scale.deviation"} < saved.keys()
+    again = load_adapter(tmp_path, encoder("wav2vec2"))
+    assert (again.labels, again.dimensions) == (labels, ["valence", "arousal"])
+    with torch.no_grad():
+        assert torch.equal(again(batch()).dimensions, model(batch()).dimensions)

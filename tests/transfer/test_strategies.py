@@ -8,11 +8,14 @@ from ser_tl.encoders import is_frozen, load_encoder
 from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.training.dimensions import dimension_loss
 from ser_tl.transfer import STRATEGIES, AdapterConfig, Rates
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.tiny import LAYERS, clip, padded, tiny
 
 ENCODERS = ["wav2vec2", "hubert", "wavlm", "data2vec-audio", "whisper"]
+# Arousal and valence of the batch's clips, one of them unknown.
+RATED = torch.tensor([[1.0, 4.0], [2.0, 3.5], [4.0, float("nan")], [1.5, 2.0], [3.0, 1.0], [5.0, 3.0]])
 RATES = Rates(head=1e-2, encoder=1e-3)
 RATE_OF = {"head": RATES.head, "encoder": RATES.encoder, "adapters": AdapterConfig().learning_rate}
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
@@ -23,10 +26,12 @@ SHIFTS = ("k_proj.bias", "attend.score.2.bias")
 WAITS = ("lora_A.default.weight",)  # for LoRA's other matrix, which begins at zero: test_lora.py takes a second step
 
 
-def build(name, **options) -> EmotionModel:
+def build(
+    name, *, labels=("anger", "neutral", "sadness"), dimensions=("arousal", "valence"), **options
+) -> EmotionModel:
     torch.manual_seed(2)
     config = ModelConfig(**({"hidden": 8, "projection": 6, "dropout": 0.0} | options))
-    model = EmotionModel(tiny(name), ["anger", "neutral", "sadness"], pooling="attentive-stats", config=config)
+    model = EmotionModel(tiny(name), labels, pooling="attentive-stats", config=config, dimensions=dimensions)
     with torch.no_grad():
         for parameter in model.pooling.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))  # attention begins with weights of zero
@@ -43,7 +48,9 @@ def step(model, strategy) -> dict[str, torch.Tensor]:
     optimizer = torch.optim.AdamW(strategy.param_groups(model, RATES), weight_decay=0.0)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     output, clips = model.train()(batch()), batch()
-    loss = cross_entropy(output.logits, clips.labels).mean()
+    loss = dimension_loss("ccc", model.dimension_head, output.dimensions, RATED)
+    if model.labels:
+        loss = loss + cross_entropy(output.logits, clips.labels).mean()
     penalty = strategy.penalty(output, clips)
     (loss if penalty is None else loss + penalty).backward()
     optimizer.step()
@@ -81,6 +88,19 @@ def test_everything_above_the_encoder_moves(strategy, name):
     STRATEGIES[strategy]().prepare(model)
     for label, parameter in model.named_parameters():
         assert parameter.requires_grad or label.startswith("encoder."), label
+
+
+@every_strategy
+def test_a_model_of_dimensions_alone_has_no_other_head_that_would_wait_for_gradients(strategy):
+    model, chosen = build("wav2vec2", labels=()), STRATEGIES[strategy]()
+    chosen.prepare(model)
+    before = step(model, chosen)
+    moving = {label for label, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {label.split(".")[0] for label in moving} >= {"dimension_head", "pooling", "mix"}
+    for label, parameter in model.named_parameters():
+        if label in moving and not label.endswith(SHIFTS + WAITS):
+            assert parameter.grad.abs().max() > 1e-8, f"{label} gets a gradient of zero"
+            assert not torch.equal(parameter, before[label]), f"{label} moves and didn't change"
 
 
 def moving_blocks(model):

@@ -5,6 +5,7 @@ Each function takes what it draws and the file to write. It knows neither models
 
 from ser_tl.evaluation.plots.comparison import comparison_picture as comparison_picture
 from ser_tl.evaluation.plots.comparison import cost_picture as cost_picture
+from ser_tl.evaluation.plots.dimensions import dimensions_picture as dimensions_picture
 from ser_tl.evaluation.plots.embedding import domains_picture as domains_picture
 from ser_tl.evaluation.plots.embedding import embeddings_picture as embeddings_picture
 from ser_tl.evaluation.plots.embedding import layers_picture as layers_picture

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Target: TypeAlias = "str | Path | IO[bytes]"
 """Where a picture goes: a file to write (.png, .svg or .pdf), or an open binary file, which gets a PNG."""
 
-TRAIN, DEV, OTHER, BEST = "#7f7f7f", "#1f5fa8", "#d98212", "#2a8f4b"
+TRAIN, DEV, OTHER, BEST, CONCORDANCE = "#7f7f7f", "#1f5fa8", "#d98212", "#2a8f4b", "#8a4fa3"
 MARKERS = "os^Dv<>P*X"
 DPI = 150
 COARSE = 100  # of pictures with many panels, so that they stay below 150 kB

@@ -34,18 +34,18 @@ def recording_picture(
     Args:
         waveform: (N,) samples in [-1, 1]
         rate: samples a second
-        probabilities: emotion to probability
+        probabilities: emotion to probability; the panel is left out where there are none
         path: the file to write
         attention: of each window, when each frame begins (seconds into the recording) and its weight, adding up to 1 in
             the window; None leaves the panel out
         title: what is shown
     """
-    classes = 0.45 + 0.24 * len(probabilities)
-    heights = [1.0, 1.9, *([1.1] if attention else []), classes]
-    figure = canvas(10.0, 0.8 + 1.25 * sum(heights[:-1]) + classes)
-    grid = figure.add_gridspec(len(heights), 1, height_ratios=[*(1.25 * height for height in heights[:-1]), classes])
+    classes = [0.45 + 0.24 * len(probabilities)] if probabilities else []
+    heights = [1.25, 2.375, *([1.375] if attention else [])]
+    figure = canvas(10.0, 0.8 + sum([*heights, *classes]))
+    grid = figure.add_gridspec(len(heights) + len(classes), 1, height_ratios=[*heights, *classes])
     wave = figure.add_subplot(grid[0])
-    panels = [wave, *(figure.add_subplot(grid[row], sharex=wave) for row in range(1, len(heights) - 1))]
+    panels = [wave, *(figure.add_subplot(grid[row], sharex=wave) for row in range(1, len(heights)))]
     seconds = len(waveform) / rate
     _waveform(wave, waveform, rate)
     _spectrogram(panels[1], waveform, rate)
@@ -55,7 +55,8 @@ def recording_picture(
         axes.tick_params(labelbottom=False)
     panels[-1].set_xlabel("time in seconds")
     wave.set_xlim(0, seconds)
-    _bars(figure.add_subplot(grid[-1]), probabilities)
+    if probabilities:
+        _bars(figure.add_subplot(grid[-1]), probabilities)
     figure.suptitle(title, fontsize=10, linespacing=1.4, parse_math=False)
     figure.align_ylabels()
     write(figure, path)

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation.plots.canvas import BEST, DEV, OTHER, TRAIN, Target, canvas, colours, legend, plain, write
+from ser_tl.evaluation.plots.canvas import (
+    BEST,
+    CONCORDANCE,
+    DEV,
+    OTHER,
+    TRAIN,
+    Target,
+    canvas,
+    colours,
+    legend,
+    plain,
+    write,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +35,7 @@ def training_curves(history: Sequence[Mapping[str, Any]], path: Target) -> None:
     Where the number of moving parameters changes, it has a place of its own below.
 
     Args:
-        history: one mapping an epoch. Drawn are epoch, train_loss, dev_loss, dev_uar and dev_war (fractions),
+        history: one mapping an epoch. Drawn are epoch, train_loss, dev_loss, dev_uar and dev_war (fractions), dev_ccc,
             learning_rates (group to rate), trainable_parameters and best (bool; the last epoch that has it is the
             best). Missing values and None leave a gap
         path: the file to write
@@ -48,7 +60,11 @@ def training_curves(history: Sequence[Mapping[str, Any]], path: Target) -> None:
     uar = _percents(history, "dev_uar")
     _line(score, epochs, uar, "UAR", DEV)
     _line(score, epochs, _percents(history, "dev_war"), "WAR", OTHER)
-    score.set_ylabel("dev score in %")
+    alone = all(value is None for value in uar)  # of dimensions, which choose the epoch then
+    ccc = [record.get("dev_ccc") for record in history] if alone else _percents(history, "dev_ccc")
+    name, colour = ("CCC", DEV) if alone else ("CCC \N{MULTIPLICATION SIGN} 100", CONCORDANCE)
+    _line(score, epochs, ccc, name, colour)
+    score.set_ylabel("dev CCC" if alone and any(value is not None for value in ccc) else "dev score in %")
     groups = list(dict.fromkeys(group for record in history for group in record.get("learning_rates") or {}))
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.85, max(len(groups), 1)))  # up to 0.85: yellow can't be read
     for group, shade in zip(groups, shades, strict=False):
@@ -61,9 +77,11 @@ def training_curves(history: Sequence[Mapping[str, Any]], path: Target) -> None:
     rate.set(yscale="log", ylabel="learning rate", xlim=(min(epochs) - 0.5, max(epochs) + 0.5))
     rate.xaxis.set_major_locator(_whole_numbers())
     best = next((index for index in reversed(range(len(history))) if history[index].get("best")), None)
-    if best is not None and uar[best] is not None:
-        score.plot(epochs[best], uar[best], marker="*", markersize=13, color=BEST, linestyle="none", zorder=3)
-        score.set_title(f"best: epoch {epochs[best]}, UAR {uar[best]:.1f} %", fontsize=10, color=BEST, loc="right")
+    top = None if best is None else (ccc if alone else uar)[best]
+    if best is not None and top is not None:
+        said = f"CCC {top:.3f}" if alone else f"UAR {top:.1f} %"
+        score.plot(epochs[best], top, marker="*", markersize=13, color=BEST, linestyle="none", zorder=3)
+        score.set_title(f"best: epoch {epochs[best]}, {said}", fontsize=10, color=BEST, loc="right")
     for axes in (loss, score, rate, *total):
         plain(axes)
         if best is not None:

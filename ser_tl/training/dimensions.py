@@ -1,0 +1,112 @@
+"""Learning arousal, valence and dominance: the options, the loss of a batch, and the scale that outputs are on.
+
+    predicted, annotated (B, K), NaN where unknown --dimension_loss--> a scalar
+    annotations of the training part --fit_scale--> mean and deviation in the model
+
+Knows nothing of emotions, or of how the losses of a step are added up.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import Tensor
+
+from ser_tl.data.dimensions import annotations, check_names
+from ser_tl.errors import ConfigError
+from ser_tl.losses import concordance_loss, squared_error
+from ser_tl.model import EmotionModel
+from ser_tl.model.dimensions import DimensionHead
+from ser_tl.standardise import Moments
+
+
+@dataclass(frozen=True)
+class DimensionConfig:
+    """Which dimensions are learned, and how.
+
+    Args:
+        names: of arousal, valence and dominance those that a second head learns; none by default
+        loss: 1 - the concordance correlation of each dimension over a batch (`ccc`), or the squared error of
+            standardised annotations (`mse`)
+        weight: the dimensions' share of the loss, beside the emotions'; 1 trains dimensions alone, without emotions
+    """
+
+    names: list[str] = field(default_factory=list)
+    loss: Literal["ccc", "mse"] = "ccc"
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_names(self.names)
+        if not 0 < self.weight <= 1:
+            raise ConfigError(
+                f"dimensions.weight is {self.weight}: expected a share above 0, up to 1 for dimensions alone; to learn "
+                f"none, leave dimensions.names out"
+            )
+        if not self.names and (self.weight != 0.5 or self.loss != "ccc"):
+            raise ConfigError(
+                f"dimensions.loss is {self.loss} and dimensions.weight {self.weight:g}, but no dimension is to be "
+                f"learned: say which (--dimensions.names '[arousal, valence]'), or leave both out"
+            )
+
+    @property
+    def alone(self) -> bool:
+        """Whether no emotions are learned beside them."""
+        return self.weight == 1.0
+
+    @classmethod
+    def of(cls, model: EmotionModel, config: "DimensionConfig | None") -> "DimensionConfig":
+        """How a model's dimensions are learned: as the options say, else by default.
+
+        Raises:
+            ConfigError: the model tells other dimensions than the options ask for, or has emotions where they say alone
+        """
+        config = config or cls(list(model.dimensions), weight=0.5 if model.labels else 1.0)
+        if config.names != model.dimensions or config.alone == bool(model.labels):
+            raise ConfigError(
+                f"dimensions.names is {config.names} and dimensions.weight {config.weight:g}, but the model tells the "
+                f"dimensions {model.dimensions} and {len(model.labels)} emotions: build it with the same names, and "
+                f"without labels if and only if the weight is 1"
+            )
+        return config
+
+
+def dimension_loss(kind: str, head: DimensionHead, predicted: Tensor, annotated: Tensor) -> Tensor:
+    """The loss of a batch, a scalar; zero, with gradients of zero, where too little is annotated.
+
+    Both losses see standardised values, so that dimensions of different scales have the same say; the concordance
+    correlation is the same on any common scale.
+
+    Args:
+        kind: ccc or mse
+        head: whose scale it is
+        predicted: (B, K) on the corpus' scale
+        annotated: (B, K) likewise, NaN where unknown
+    """
+    loss = concordance_loss if kind == "ccc" else squared_error
+    return loss(head.scale(predicted), head.scale(annotated))
+
+
+def fit_scale(model: EmotionModel, train: Dataset) -> None:
+    """Sets the scale of a model's dimensions: mean and deviation of the training annotations.
+
+    Args:
+        model: with or without dimensions
+        train: the training part
+    """
+    if model.dimension_head is None:
+        return
+    table = torch.from_numpy(annotations(train, model.dimensions))
+    known = ~table.isnan()
+    table = table.nan_to_num(0.0)
+    model.dimension_head.scale.fit(Moments(known.sum(dim=0).double(), table.sum(dim=0), table.square().sum(dim=0)))
+
+
+def dev_loss(config: DimensionConfig, model: EmotionModel, annotated: np.ndarray, predicted: np.ndarray) -> float:
+    """The loss over a whole dev part at once, (U, K) each."""
+    if model.dimension_head is None:
+        return 0.0
+    device = model.device
+    pair = [torch.from_numpy(values).float().to(device) for values in (predicted, annotated)]
+    return float(dimension_loss(config.loss, model.dimension_head, *pair))
