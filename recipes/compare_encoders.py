@@ -59,7 +59,9 @@ def main(options: Options) -> ser.Comparison:
             ser.seed_everything(own.seed)
             model = ser.build_model(own, ser.emotions(corpus))
             strategy, on_best = ser.build_strategy(own), ser.publishing(own, folder)
-            trainer = ser.Trainer(model, strategy, own.train, folder, seed=own.seed, on_best=on_best)
+            trainer = ser.Trainer(
+                model, strategy, own.train, folder, augment=own.augment, seed=own.seed, on_best=on_best
+            )
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {own.corpus}, {split.name}"
             report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)

@@ -32,7 +32,9 @@ def main(options: Options) -> ser.Report:
         ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(corpus))
         strategy, on_best = ser.build_strategy(options), ser.publishing(options, folder)
-        trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed, on_best=on_best)
+        trainer = ser.Trainer(
+            model, strategy, options.train, folder, augment=options.augment, seed=options.seed, on_best=on_best
+        )
         trainer.fit(split.train, split.dev, resume=options.resume)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=skipped, shared=split.shared)

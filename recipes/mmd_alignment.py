@@ -47,6 +47,7 @@ def main(options: Options) -> ser.Report:
             options.train,
             folder,
             alignment=options.alignment,
+            augment=options.augment,
             seed=options.seed,
             on_best=ser.publishing(options, folder),
         )

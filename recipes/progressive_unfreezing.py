@@ -33,7 +33,9 @@ def main(options: Options) -> ser.Report:
         model = ser.build_model(options, ser.emotions(corpus))
         before = deepcopy(model.encoder)
         strategy, on_best = ser.build_strategy(options), ser.publishing(options, folder)
-        trainer = ser.Trainer(model, strategy, options.train, folder, seed=options.seed, on_best=on_best)
+        trainer = ser.Trainer(
+            model, strategy, options.train, folder, augment=options.augment, seed=options.seed, on_best=on_best
+        )
         history = trainer.fit(split.train, split.dev, resume=options.resume)
         if trainer.accelerator.is_main_process:
             ser.plots.unfreezing_picture(history, folder / "unfreezing.png")

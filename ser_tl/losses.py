@@ -36,3 +36,18 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None,
     """
     loss = functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="none")
     return loss if weights is None else loss * weights[labels]
+
+
+def soft_cross_entropy(
+    logits: Tensor, targets: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy of utterances that are of several classes by shares: `cross_entropy` where one has it all.
+
+    The weight of an utterance is that of its classes, by their shares.
+
+    Shape:
+        logits (B, C), targets (B, C) each adding up to 1, weights (C,) -> (B,)
+    """
+    smoothed = (1.0 - smoothing) * targets + smoothing / targets.shape[-1]
+    loss = -(smoothed * logits.float().log_softmax(dim=-1)).sum(dim=-1)
+    return loss if weights is None else loss * (targets @ weights)

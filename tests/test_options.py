@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ser_tl.augment import AugmentConfig
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
@@ -146,6 +147,7 @@ CHANGED = Options(
     skip_unreadable=True,
     emotions=EmotionMap({"Ärger": "anger", "no": "calm", "1": "fear"}, {"low": ["calm", "no"]}, ["fear"]),
     audio=AudioConfig("rms", 5.5, "centre"),
+    augment=AugmentConfig("ser", {"speed": {"factor": [0.95, 1.05]}, "babble": {}, "pitch": None}),
     split=SplitConfig(0.1, 0.3, 4, True, only=["fold_2"]),
     model=ModelConfig(layers=[0, -1], join="sum", dropout=0.1),
     transfer=TransferConfig(layer_decay=0.8, join="plateau"),

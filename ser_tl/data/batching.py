@@ -80,6 +80,7 @@ class Batch:
         mask: (B, T) True on speech, with the states
         domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
             where the training speech's do
+        targets: (B, C) probabilities in the place of the labels, where clips were mixed
     """
 
     waveform: Tensor
@@ -91,6 +92,7 @@ class Batch:
     means: Tensor | None = None
     mask: Tensor | None = None
     domains: list[str] = field(default_factory=list)
+    targets: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device; states travel in half precision and become float32 there."""

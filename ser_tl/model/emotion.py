@@ -8,6 +8,7 @@ nothing of corpora or training.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, overload
@@ -16,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ser_tl.augment import Disturbance
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Batch
 from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
+from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.fusion import SourceAttention
 from ser_tl.heads import Head, LinearHead
@@ -147,9 +150,16 @@ class EmotionModel(Shared):
         loaded = load_encoder(encoder, pretrained=pretrained, **(encoder_options or {}))
         return cls(loaded, labels, pooling=pooling, config=config, audio=audio, encoder_name=encoder)
 
-    def forward(self, batch: Batch) -> Output:
-        """Embedding, hidden layer and logits of a batch."""
-        embedding = self.embed(*self.frames(batch), batch.domains)
+    def forward(self, batch: Batch, disturbance: Disturbance | None = None) -> Output:
+        """Embedding, hidden layer and logits of a batch.
+
+        Args:
+            batch: clips, or what the encoder made of them before
+            disturbance: what augmentation does to them on the way, in training steps
+        """
+        embedding = self.embed(*self.frames(batch, disturbance), batch.domains)
+        if disturbance is not None:
+            embedding = disturbance.embedding(embedding)
         hidden = self.head.hide(embedding)
         return Output(embedding, hidden, self.head.classify(hidden))
 
@@ -167,11 +177,14 @@ class EmotionModel(Shared):
             states |= dict(zip(above, resumed, strict=True))
         return Hidden(torch.stack([states[layer] for layer in self.layers]), batch.mask)
 
-    def frames(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def frames(self, batch: Batch, disturbance: Disturbance | None = None) -> tuple[Tensor, Tensor]:
         """What the pooling sees: frames (B, T, W) and mask (B, T)."""
-        states, mask = self.states(batch)
+        with nullcontext() if disturbance is None else tapped(self.encoder, disturbance.mel):
+            states, mask = self.states(batch)
         if self.standardise_states is not None:
             states = self.standardise_states(states, batch.domains)
+        if disturbance is not None:
+            states = disturbance.states(states, mask)
         frames = self.project(self.fuse(self.mix(states)))
         return (frames, mask) if self.network is None else self.network(frames, mask)
 

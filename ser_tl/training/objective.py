@@ -16,8 +16,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ser_tl.augment import Disturbance
 from ser_tl.data.batching import Batch
-from ser_tl.losses import cross_entropy
+from ser_tl.losses import cross_entropy, soft_cross_entropy
 from ser_tl.model import EmotionModel
 from ser_tl.transfer import Strategy
 from ser_tl.transfer.alignment import Alignment, Domain
@@ -64,16 +65,26 @@ class Objective(nn.Module):
         self.register_buffer("class_weights", class_weights, persistent=False)
         self._penalty = strategy.penalty
 
-    def forward(self, source: Batch, target: Batch | None = None, weight: float = 0.0) -> Losses:
+    def forward(
+        self,
+        source: Batch,
+        target: Batch | None = None,
+        weight: float = 0.0,
+        disturbance: Disturbance | None = None,
+    ) -> Losses:
         """The losses of a batch of the source and, where domains are aligned, one of the target.
 
         Args:
             source: labelled clips
             target: clips of the other domain, whose labels are unknown (-1)
             weight: the alignment's share of the loss
+            disturbance: of the source's clips on their way through the model
         """
-        output = self.model(source)
-        losses = cross_entropy(output.logits, source.labels, self.class_weights, self.label_smoothing)
+        output = self.model(source, disturbance)
+        if source.targets is None:
+            losses = cross_entropy(output.logits, source.labels, self.class_weights, self.label_smoothing)
+        else:
+            losses = soft_cross_entropy(output.logits, source.targets, self.class_weights, self.label_smoothing)
         penalty = self._penalty(output, source)
         penalty = torch.zeros((), device=losses.device) if penalty is None else penalty
         if self.alignment is not None and target is not None:

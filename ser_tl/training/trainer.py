@@ -17,6 +17,7 @@ from accelerate.utils import set_seed
 from datasets import Dataset
 from tqdm.auto import tqdm
 
+from ser_tl.augment import AugmentConfig
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips, Utterances
 from ser_tl.data.splits import shared_note
@@ -25,6 +26,7 @@ from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.losses import class_weights
 from ser_tl.model import EmotionModel
+from ser_tl.training.augmentation import chain_for
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.condensed import condensed
@@ -58,6 +60,7 @@ class Trainer:
         config: the rest
         folder: where training states and curves go; None keeps nothing on disk
         alignment: with which penalty the embeddings of `fit`'s unlabelled clips are drawn to the training part's
+        augment: what happens to the training part's clips in each step, and to no others
         seed: chooses batches and crops
         on_best: called in the main process whenever an epoch is the best so far, with the model as it is then and the
             epoch's record
@@ -65,6 +68,7 @@ class Trainer:
     Raises:
         ConfigError: a precision or tracker that can't be had here
         UnknownNameError: there is no such alignment
+        ConfigError: augmentation that needs a log-mel front end, of an encoder without one
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Trainer:
         folder: str | Path | None = None,
         *,
         alignment: AlignmentConfig | None = None,
+        augment: AugmentConfig | None = None,
         seed: int = 0,
         on_best: Sequence[OnBest] = (),
     ) -> None:
@@ -85,6 +90,7 @@ class Trainer:
         self.alignment = alignment or AlignmentConfig(method="none")
         if self.alignment.method != "none":
             ALIGNMENTS[self.alignment.method]  # an unknown name is told now, and not after an hour of encoding
+        self.augment = chain_for(model, augment, seed)
         self.seed = seed
         self.on_best = list(on_best)
         self.history: list[dict[str, Any]] = []
@@ -122,7 +128,7 @@ class Trainer:
         self.heard = what_is_heard(train, dev)
         self.strategy.prepare(self.model)
         steps = self._steps(train)
-        clips, dev_clips = self._clips(train, training=True), self._clips(dev)
+        clips, dev_clips = self._heard(train), self._clips(dev)
         aligned = unlabelled is not None and self.alignment.method != "none"
         target = self._clips(unlabelled, training=True, labelled=False) if aligned else None
         # In evaluation's windows: what statistics are measured on.
@@ -180,7 +186,15 @@ class Trainer:
             class_weights=class_weights(train["emotion"], labels) if self.config.class_weights else None,
             label_smoothing=self.config.label_smoothing,
         )
-        return Steps(objective, self.strategy, self.config, self.accelerator, alignment=aligned, seed=self.seed)
+        return Steps(
+            objective,
+            self.strategy,
+            self.config,
+            self.accelerator,
+            alignment=aligned,
+            augment=self.augment or None,
+            seed=self.seed,
+        )
 
     def _record(self, progress: Progress, steps: Steps) -> dict[str, Any]:
         return {
@@ -193,21 +207,33 @@ class Trainer:
             "audio_seconds_per_second": progress.audio_seconds / progress.seconds,
         }
 
-    def _clips(self, corpus: Dataset, *, training: bool = False, labelled: bool = True) -> Clips:
-        """The corpus' clips: what the part of the encoder that never moves makes of them, else their audio.
+    def _heard(self, train: Dataset) -> Clips:
+        """The training part's clips: decoded anew in each epoch where augmentation changes what the encoder hears."""
+        decoded = self._decoded(train, training=True)
+        self.augment.prepare(decoded)
+        if self.augment.on_audio:
+            return decoded
+        return self._clips(train, training=True, whole=self.augment.on_states)
 
-        Every process calls it.
-        """
+    def _decoded(self, corpus: Dataset, *, training: bool, labelled: bool = True) -> Utterances:
         labels = self.model.labels if labelled else []
         statistics = self.model.config.statistics
         domain = None if statistics == "training" else statistics
-        clips = Utterances(corpus, labels, self.model.audio, training=training, seed=self.seed, domain=domain)
+        return Utterances(corpus, labels, self.model.audio, training=training, seed=self.seed, domain=domain)
+
+    def _clips(self, corpus: Dataset, *, training: bool = False, labelled: bool = True, whole: bool = False) -> Clips:
+        """The corpus' clips: what the part of the encoder that never moves makes of them, else their audio.
+
+        Every process calls it. In training they may be cut down to what the pooling can't tell from all of them, unless
+        the `whole` is wanted.
+        """
+        clips = self._decoded(corpus, training=training, labelled=labelled)
         layers = lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
         if not layers:
             return clips
         encoder, name = self.model.encoder, self.model.encoder_name
         filled = self.cache.fill(clips, encoder, layers, self.accelerator, self.config, name=name)
-        return condensed(filled, self.model) if training else filled
+        return condensed(filled, self.model) if training and not whole else filled
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
         predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)
@@ -305,6 +331,8 @@ class Trainer:
             named["alignment"] = asdict(self.alignment)
         if self.model.config.statistics != "training":
             named["statistics"] = self.model.config.statistics
+        if self.augment:
+            named["augment"] = self.augment.facts
         return known | named | self.heard | ({"refit": self.refit} if self.refit else {})
 
     def clear_states(self) -> None:
