@@ -17,6 +17,9 @@ from ser_tl.augment.config import build_transform as build_transform
 from ser_tl.augment.crop import Crop as Crop
 from ser_tl.augment.draws import Draws as Draws
 from ser_tl.augment.gain import Gain as Gain
+from ser_tl.augment.hearing import Augmenter as Augmenter
+from ser_tl.augment.hearing import Example as Example
+from ser_tl.augment.hearing import examples as examples
 from ser_tl.augment.mask import MelMask as MelMask
 from ser_tl.augment.mask import StateMask as StateMask
 from ser_tl.augment.mixup import EmbeddingMixup as EmbeddingMixup

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ser_tl.augment.bank import Bank
-from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, mixed_at, within
+from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, mixed_at
 from ser_tl.augment.draws import Draws
 from ser_tl.errors import ConfigError
 
@@ -54,11 +54,9 @@ class Babble(ClipTransform):
         fewest, most = map(int, self.voices)
         snr = draws.uniform(count, *self.snr)
         number = fewest + draws.choice(count, most - fewest + 1)
-        which = draws.choice(count * most, len(self._bank)).reshape(count, most)
-        begins = draws.below(self._bank.lengths[which])
         babble = torch.zeros_like(waveform)
-        speaks = within(number, most).to(waveform)
-        for voice in range(most):  # one after the other: all at once would be the batch seven times over
-            stretch = self._bank.stretches(which[:, voice], begins[:, voice], samples, waveform.device)
-            babble += speaks[:, voice, None] * stretch
+        for voice in range(int(number.max())):  # one after the other: all at once is the batch seven times over
+            speaks = (number > voice).nonzero()[:, 0]
+            stretches, _ = self._bank.stretches(len(speaks), samples, draws)
+            babble.index_add_(0, speaks.to(waveform.device), stretches)
         return mixed_at(waveform, lengths, babble, snr), lengths, {"SNR in dB": snr.tolist(), "voices": number.tolist()}

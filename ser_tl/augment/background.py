@@ -61,8 +61,6 @@ class Background(ClipTransform):
             chosen = [self.colours[place] for place in draws.choice(count, len(self.colours))]
             noise = coloured(chosen, samples, draws)
             return mixed_at(waveform, lengths, noise, snr), lengths, {"SNR in dB": snr.tolist(), "colour": chosen}
-        which = draws.choice(count, len(self._bank))
-        begins = draws.below(self._bank.lengths[which])
-        noise = self._bank.stretches(which, begins, samples, waveform.device)
+        noise, which = self._bank.stretches(count, samples, draws)
         drawn = {"SNR in dB": snr.tolist(), "recording": which.tolist()}
-        return mixed_at(waveform, lengths, noise - noise.mean(dim=1, keepdim=True), snr), lengths, drawn
+        return mixed_at(waveform, lengths, noise, snr), lengths, drawn

@@ -1,8 +1,8 @@
 """Recordings held in memory, from which batches of stretches are cut.
 
-    folder of recordings --a seeded sample--> Bank --stretches(which, from where)--> (B, N)
+    folder of recordings --a seeded sample--> Bank --stretches(...)--> (R, N)
 
-Everything is on one device and one tensor: a stretch is a gather, and no file is read while training goes on.
+All of them are one tensor on one device: a stretch is copied, and no file is read while training goes on.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ser_tl.augment.draws import Draws
 from ser_tl.data.audio import FORMATS, SAMPLE_RATE, decode
 from ser_tl.errors import ConfigError
 
@@ -19,36 +20,39 @@ SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
 
 
 class Bank:
-    """Recordings, one behind the other.
+    """Recordings, one behind the other on a tape whose end meets its beginning.
 
     Args:
         recordings: (N,) each, of any length
     """
 
     def __init__(self, recordings: Sequence[Tensor]) -> None:
-        self.samples = torch.cat(list(recordings))
-        self.lengths = torch.tensor([len(recording) for recording in recordings])
-        self.starts = self.lengths.cumsum(0) - self.lengths
+        self._tape = torch.cat(list(recordings))
+        self._lengths = torch.tensor([len(recording) for recording in recordings])
+        self._starts = self._lengths.cumsum(0) - self._lengths
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self._lengths)
 
-    def stretches(self, which: Tensor, begins: Tensor, samples: int, device: torch.device) -> Tensor:
-        """A stretch of a recording for each; a recording that ends within it begins again.
+    def stretches(self, count: int, samples: int, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Random stretches, each of a random recording, which it leaves only where that is too short.
 
         Args:
-            which: places of recordings, of any shape
-            begins: samples into each, of the same shape
-            samples: of each stretch
-            device: where they are wanted; the recordings move there and stay
+            count: of stretches, R
+            samples: of each
+            draws: the batch's; the recordings move to their device and stay there
 
         Returns:
-            (*shape, samples)
+            Stretches (R, samples), and places of the recordings in which they begin (R,).
         """
-        self.samples = self.samples.to(device)
-        lengths, starts = (one[which][..., None].to(device) for one in (self.lengths, self.starts))
-        places = (begins[..., None].to(device) + torch.arange(samples, device=device)) % lengths
-        return self.samples[starts + places]
+        which = draws.choice(count, len(self))
+        begins = self._starts[which] + draws.below((self._lengths[which] - samples + 1).clamp_min(1))
+        whole = int(self._lengths.sum())
+        if len(self._tape) < whole + samples:  # its beginning once more, so that no stretch runs over the end
+            again = -(-(whole + samples) // whole)
+            self._tape = self._tape[:whole].repeat(again)[: whole + samples]
+        self._tape = self._tape.to(draws.device)
+        return self._tape.unfold(0, samples, 1)[begins.to(draws.device)], which
 
 
 def check_folder(option: str, folder: object) -> None:

@@ -118,6 +118,7 @@ class WaveformTransform(Transform):
     """Changes what an encoder hears."""
 
     needs_voices = False
+    mixes = False  # the clips of a batch with each other
 
     def prepare(self, voices: Sequence[Tensor], seed: int) -> None:  # noqa: ARG002 - most need nothing
         """Fetches what the transform mixes in, once, before the first batch.

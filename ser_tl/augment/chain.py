@@ -7,6 +7,7 @@ What is drawn follows from (seed, epoch, step, process) alone. Only training ste
 a clip of dev or test. Knows the shapes of a model's states, not the model.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -86,7 +87,7 @@ class Chain:
         self.transforms = config.build()
         self.names = list(config.chosen)
         self.classes = classes
-        self.longest = round(longest * SAMPLE_RATE)
+        self.longest = longest * SAMPLE_RATE
         self.seed = seed
         self.centred = centred
 
@@ -119,11 +120,15 @@ class Chain:
         Args:
             clips: the training part, decoded; the only voices that are ever mixed in
         """
-        ours = [one for one in self.transforms if isinstance(one, WaveformTransform)]
-        order = Draws(self.seed).permutation(len(clips))[:VOICES] if any(one.needs_voices for one in ours) else []
-        voices = [clips[int(place)].waveform for place in order]
-        for one in ours:
-            one.prepare(voices, self.seed)
+        needed = any(one.needs_voices for one in self.transforms if isinstance(one, WaveformTransform))
+        order = Draws(self.seed).permutation(len(clips))[:VOICES] if needed else []
+        self.take([clips[int(place)].waveform for place in order])
+
+    def take(self, voices: Sequence[Tensor]) -> None:
+        """The same, of clips (N,) that are at hand."""
+        for one in self.transforms:
+            if isinstance(one, WaveformTransform):
+                one.prepare(voices, self.seed)
 
     @torch.no_grad()
     def __call__(self, batch: Batch, *place: int) -> tuple[Batch, Disturbance]:
@@ -156,5 +161,5 @@ class Chain:
         whole = lengths.cpu()
         if int(whole.max()) <= self.longest:
             return waveform, lengths
-        kept = whole.clamp_max(self.longest)
+        kept = whole.clamp_max(round(self.longest))
         return stretches(waveform, draws.below(whole - kept + 1), kept), kept.to(lengths)

@@ -57,6 +57,8 @@ class Mixup(_Shares, WaveformTransform):
         alpha: of the beta distribution: small ones leave most mixtures near one of the clips, 1 makes all shares alike
     """
 
+    mixes = True
+
     def __call__(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> Changed:
         """Mixes some of the clips, each with another; a partner is cut to the clip's length, or ends before it."""
         mixing = self.draw(len(waveform), draws)

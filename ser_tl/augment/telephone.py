@@ -22,6 +22,7 @@ from torchaudio.functional import mu_law_decoding, mu_law_encoding
 from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, silenced
 from ser_tl.augment.draws import Draws
 from ser_tl.augment.resampling import played
+from ser_tl.augment.reverb import convolved
 from ser_tl.errors import ConfigError
 
 BAND = (300.0, 3400.0)
@@ -56,7 +57,7 @@ class Telephone(ClipTransform):
         chosen = [self.codecs[place] for place in draws.choice(len(waveform), len(self.codecs))]
         twice = torch.full((len(waveform),), 2)
         narrow, ends = played(waveform, lengths, twice, 1)
-        narrow = functional.conv1d(narrow[:, None], _band_pass(waveform.device), padding=_TAPS // 2)[:, 0]
+        narrow = convolved(functional.pad(narrow, (0, _TAPS // 2)), _band_pass(waveform.device))[:, _TAPS // 2 :]
         narrow = silenced(narrow, ends)  # of the filter's ringing
         level = narrow.abs().amax(dim=1, keepdim=True).clamp_min(1.0)  # codecs end at full scale
         narrow = narrow / level
@@ -71,11 +72,11 @@ class Telephone(ClipTransform):
 
 @lru_cache(maxsize=4)
 def _band_pass(device: torch.device) -> Tensor:
-    """A windowed sinc (1, 1, taps) of linear phase, whose delay the convolution's padding takes up."""
+    """A windowed sinc (1, taps) of linear phase: a delay of half its taps, and nothing else, in all frequencies."""
     time = torch.arange(_TAPS, dtype=torch.float64) - _TAPS // 2
     low, high = (2 * edge / _RATE * torch.sinc(2 * edge / _RATE * time) for edge in BAND)
     taps = (high - low) * torch.hamming_window(_TAPS, periodic=False, dtype=torch.float64)
-    return taps.float().to(device)[None, None]
+    return taps.float().to(device)[None]
 
 
 def mu_law(waveform: Tensor) -> Tensor:

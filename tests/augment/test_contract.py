@@ -84,14 +84,14 @@ def test_each_clip_is_drawn_for_by_itself(name):
 
 @each_of_clips
 def test_padding_means_nothing_to_a_clip(name):
-    transform = made(name)
+    transform = made(name, **({"codecs": ["none"]} if name == "telephone" else {}))  # a step of 8 bits is no rounding
     short, long = speech(0.8, 1), speech(1.5, 2)
     waveform, lengths = batch(short, long)
     # the same draws, as the batch is as large; only what stands behind the first clip differs
     narrow = transform(waveform[:, : len(short)], torch.tensor([len(short), len(short)]), Draws(0))
     wide = transform(waveform, lengths, Draws(0))
     assert narrow.lengths[0] == wide.lengths[0]
-    if name not in ("noise", "background", "reverb"):  # whose noise has another size in a wider batch
+    if name not in ("noise", "background", "babble", "reverb"):  # what is added has another size in a wider batch
         first = int(wide.lengths[0])
         torch.testing.assert_close(narrow.waveform[0, :first], wide.waveform[0, :first], atol=2e-5, rtol=1e-4)
 
