@@ -192,6 +192,19 @@ def test_a_recipe_may_add_options():
     assert (found.twice, found.seed) == (True, 2)
 
 
+def test_augmentation_is_named_with_its_options(told):
+    found = options(
+        "--augment.preset", "ser", "--augment.transforms", "{speed: {}, noise: {snr: [0, 10]}, pitch: null}"
+    )
+    chosen = {"stretch": {"probability": 0.3}, "noise": {"probability": 0.5, "snr": [0, 10]}, "speed": {}}
+    assert found.augment.chosen == chosen
+    assert list(found.augment.chosen) == list(chosen)
+    changed = found.changed({"augment.preset": "none", "augment.transforms": {"gain": {}}})
+    assert list(changed.augment.chosen) == ["gain"]
+    assert "there is no transform called 'sped': did you mean 'speed'" in told("--augment.transforms", "{sped: {}}")
+    assert "noise: no option 'snrs': did you mean 'snr'" in told("--augment.transforms", "{noise: {snrs: 3}}")
+
+
 def test_help_lists_every_option(capsys):
     with pytest.raises(SystemExit) as ended:
         options("--help")
