@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ser_tl.analysis import inspect as inspect
     from ser_tl.analysis import layer_scores as layer_scores
     from ser_tl.analysis import travelled as travelled
+    from ser_tl.augment import AugmentConfig as AugmentConfig
+    from ser_tl.augment import Augmenter as Augmenter
     from ser_tl.corpora import load_corpus as load_corpus
     from ser_tl.data.checks import check_audio as check_audio
     from ser_tl.data.domains import cross_domain as cross_domain
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from ser_tl.transfer import save_adapter as save_adapter
 
 _HOMES = {
+    "AugmentConfig": "ser_tl.augment",
+    "Augmenter": "ser_tl.augment",
     "Comparison": "ser_tl.evaluation",
     "DomainOptions": "ser_tl.options",
     "EmotionModel": "ser_tl.model",

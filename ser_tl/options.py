@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
+from ser_tl.augment import AugmentConfig
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, SplitConfig
@@ -57,6 +58,7 @@ class Options:
         columns: which column of a manifest or dataset holds what, where the names don't say it: {emotion: label}
         emotions: how the corpus' emotions become classes
         audio: what happens to a clip before the encoder
+        augment: what happens to training clips besides, anew in each epoch
         split: how many speakers go where
         model: what stands between encoder and logits
         transfer: how fast what moves, when it joins, and which adapters there are
@@ -84,6 +86,7 @@ class Options:
     columns: dict[str, str] = field(default_factory=dict)
     emotions: EmotionMap = field(default_factory=EmotionMap)
     audio: AudioConfig = field(default_factory=AudioConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)

@@ -93,6 +93,7 @@ def build_trainer(options: Options, model: EmotionModel, folder: Path) -> Traine
         alignment=options.alignment if isinstance(options, DomainOptions) else None,
         balance=options.balance,
         labels=options.labels,
+        augment=options.augment,
         dimensions=options.dimensions,
         seed=options.seed,
         on_best=publishing(options, folder),

@@ -175,3 +175,37 @@ def test_help_does_not_wait_for_torch():
         [sys.executable, "-c", f"{code}\nprint('torch' in sys.modules)"], capture_output=True, text=True, check=True
     )
     assert loaded.stdout.splitlines()[-1] == "False"
+
+
+def test_augment_writes_each_transform_to_hear_and_a_picture(run, tmp_path, capsys):
+    file = run / "tones" / "anger_0_0.wav"
+    assert cli.main(["augment", str(file), "--output", str(tmp_path / "heard")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    names = {path.stem.partition("_")[2] for path in (tmp_path / "heard").glob("*.flac")}
+    assert names == {
+        *("original", "babble", "background", "crop", "gain", "mixup", "noise", "pitch", "reverb", "speed", "stretch"),
+        "telephone",
+    }
+    assert any("frames" in line and "bands blank" in line for line in told)
+    assert (tmp_path / "heard" / "augmentation.png").stat().st_size > 20_000
+    original, rate = soundfile.read(tmp_path / "heard" / "00_original.flac")
+    assert rate == 16_000
+    for path in (tmp_path / "heard").glob("*.flac"):
+        heard, _ = soundfile.read(path)
+        assert path.stem == "00_original" or len(heard) != len(original) or np.abs(heard - original).max() > 1e-3
+
+
+def test_augment_shows_a_preset_its_changes_and_its_chain(run, tmp_path, capsys):
+    command = ["augment", str(run / "tones" / "anger_0_0.wav"), "--output", str(tmp_path), "--seed", "3"]
+    command += ["--augment.preset", "ser", "--augment.transforms", "{noise: {snr: 7}, pitch: null}"]
+    assert cli.main(command) == 0
+    assert "SNR in dB 7, colour white" in capsys.readouterr().out
+    names = [path.stem for path in sorted(tmp_path.glob("*.flac"))]
+    chains = [f"{number:02}_whole_chain_{number - 2}" for number in (3, 4, 5)]
+    assert names == ["00_original", "01_stretch", "02_noise", *chains]
+
+
+def test_augment_tells_what_there_is_not(run, tmp_path, capsys):
+    command = ["augment", str(run / "tones" / "anger_0_0.wav"), "--output", str(tmp_path), "--augment.preset", "sre"]
+    assert cli.main(command) == 1
+    assert "error: there is no augmentation preset called 'sre': did you mean 'ser'?" in capsys.readouterr().err

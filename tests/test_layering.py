@@ -18,6 +18,7 @@ LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
     ("registry assets", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
+    ("augment", ""),
     ("heads", ""),
     ("discriminant", ""),
     ("self_training", ""),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ser_tl.augment import AugmentConfig
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
@@ -149,6 +150,7 @@ CHANGED = Options(
     skip_unreadable=True,
     emotions=EmotionMap({"Ärger": "anger", "no": "calm", "1": "fear"}, {"low": ["calm", "no"]}, ["fear"]),
     audio=AudioConfig("rms", 5.5, "centre"),
+    augment=AugmentConfig("ser", {"speed": {"factor": [0.95, 1.05]}, "babble": {}, "pitch": None}),
     split=SplitConfig(0.1, 0.3, 4, True, only=["fold_2"]),
     model=ModelConfig(layers=[0, -1], join="sum", dropout=0.1),
     transfer=TransferConfig(layer_decay=0.8, join="plateau"),
@@ -194,6 +196,19 @@ def test_a_recipe_may_add_options():
     found = options("--twice", "--seed", "2", kind=Wider)
     assert type(found) is Wider
     assert (found.twice, found.seed) == (True, 2)
+
+
+def test_augmentation_is_named_with_its_options(told):
+    found = options(
+        "--augment.preset", "ser", "--augment.transforms", "{speed: {}, noise: {snr: [0, 10]}, pitch: null}"
+    )
+    chosen = {"stretch": {"probability": 0.3}, "noise": {"probability": 0.5, "snr": [0, 10]}, "speed": {}}
+    assert found.augment.chosen == chosen
+    assert list(found.augment.chosen) == list(chosen)
+    changed = found.changed({"augment.preset": "none", "augment.transforms": {"gain": {}}})
+    assert list(changed.augment.chosen) == ["gain"]
+    assert "there is no transform called 'sped': did you mean 'speed'" in told("--augment.transforms", "{sped: {}}")
+    assert "noise: no option 'snrs': did you mean 'snr'" in told("--augment.transforms", "{noise: {snrs: 3}}")
 
 
 def test_help_lists_every_option(capsys):

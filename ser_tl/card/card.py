@@ -125,6 +125,8 @@ def _model(known: Known) -> list[str]:
         value = facts.get(name, options.get(name))
         if value is not None:
             rows.append([name, value if isinstance(value, str) else json.dumps(value)])
+    if facts.get("augment"):
+        rows.append(["augmentation, in training alone", ", ".join(facts["augment"])])
     if "parameters" in facts:
         moving = facts.get("trainable_parameters")
         rows.append(["parameters", f"{facts['parameters']:,}, of which {moving:,} moved"])

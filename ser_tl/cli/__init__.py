@@ -1,4 +1,4 @@
-"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract` and what lists and tidies.
+"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract`, `augment` and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
@@ -7,6 +7,7 @@
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
+    ser-tl augment clip.wav --output FOLDER            a recording as training hears it, to listen to and look at
 
 MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 
@@ -18,6 +19,7 @@ import sys
 from collections.abc import Sequence
 
 from ser_tl.cli.arguments import parser, spelt
+from ser_tl.cli.augmentation import augment
 from ser_tl.cli.lists import cache, corpora, encoders
 from ser_tl.cli.models import evaluate, extract, inspect, predict, push
 from ser_tl.cli.runs import compare
@@ -30,6 +32,7 @@ COMMANDS = {
     "inspect": inspect,
     "push": push,
     "extract": extract,
+    "augment": augment,
     "corpora": corpora,
     "encoders": encoders,
     "cache": cache,

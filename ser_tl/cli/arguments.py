@@ -87,6 +87,22 @@ def parser() -> ArgumentParser:
     extract.add_argument("--cache_gib", type=float, default=20.0, help="the most that may lie in the cache, in GiB")
     commands.add_subcommand("extract", extract, help="fill the feature cache ahead of trainings")
 
+    augment = ArgumentParser(description="Writes a recording as training hears it: each transform, and a picture.")
+    augment.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
+    augment.add_argument("--output", type=Path, required=True, help="folder for the FLAC files and augmentation.png")
+    augment.add_argument("--augment.preset", type=str, default="none", help="as in training")
+    augment.add_argument(
+        "--augment.transforms",
+        type=dict[str, dict[str, Any] | None],
+        default={},
+        help="as in training: {noise: {snr: 10}}; without it and a preset, every transform at its defaults",
+    )
+    augment.add_argument("--corpus", type=str, default="emodb-mini", help="whose voices make babble and mixtures")
+    augment.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    augment.add_argument("--max_seconds", type=float, default=12.0, help="of the recording that are heard")
+    augment.add_argument("--seed", type=int, default=0, help="of all draws")
+    commands.add_subcommand("augment", augment, help="hear and see what augmentation does")
+
     corpora = ArgumentParser(
         description="Lists the corpora that can be read; with a name, tells what there is of each emotion in one, and "
         "how far its annotators agree."

@@ -16,6 +16,7 @@ from torchaudio.functional import create_dct, melscale_fbanks
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, silence_after
 from ser_tl.encoders.computed import HOP, Computed, check_deltas, decibels, samples, with_slopes
+from ser_tl.encoders.mel import MelTap
 from ser_tl.errors import EncoderError
 
 WINDOW = 0.025
@@ -89,6 +90,7 @@ class LogMel(Computed):
     def __init__(self, *, bands: int, window: float, hop: float) -> None:
         super().__init__(hop, {"bands": bands, "window": window, "hop": hop})
         self.spectrum = MelSpectrum(bands, window, self.hop)
+        self.tap = MelTap()
         self.dim = bands
 
     @classmethod
@@ -96,9 +98,9 @@ class LogMel(Computed):
         """The features; nothing is loaded, whatever the source."""
         return cls(bands=bands, window=window, hop=hop)
 
-    def features(self, waveform: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
+    def features(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """Mel spectrum (B, T, bands), dB."""
-        return self.spectrum(waveform)
+        return self.tap(self.spectrum(waveform), self.counts(lengths))
 
 
 @FAMILIES.register("mfcc")
@@ -124,6 +126,7 @@ class MFCC(Computed):
             raise EncoderError(f"{coefficients} cepstral coefficients: {MFCC_BANDS} mel bands give 1 to {MFCC_BANDS}")
         self.spectrum = MelSpectrum(MFCC_BANDS, window, self.hop)
         self.register_buffer("cosines", create_dct(coefficients, MFCC_BANDS, norm="ortho"), persistent=False)
+        self.tap = MelTap()
         self.deltas = check_deltas(deltas)
         self.dim = coefficients * (1 + deltas)
 
@@ -144,5 +147,6 @@ class MFCC(Computed):
         """Cepstra and their slopes."""
         emphasised = waveform.clone()
         emphasised[:, 1:] -= EMPHASIS * waveform[:, :-1]
-        cepstra = self.spectrum(silence_after(emphasised, lengths)) @ self.cosines
-        return with_slopes(cepstra, self.counts(lengths), self.deltas)
+        counts = self.counts(lengths)
+        mel = self.tap(self.spectrum(silence_after(emphasised, lengths)), counts)
+        return with_slopes(mel @ self.cosines, counts, self.deltas)

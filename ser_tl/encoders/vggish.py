@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, silence_after
+from ser_tl.encoders.mel import MelTap
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
 from ser_tl.errors import EncoderError
@@ -78,6 +79,7 @@ class VGGish(Encoder):
         self.step = _mel_hop(0.48 if hop is None else hop)
         self.channels, self.hidden, self.size = list(channels), hidden, size
         self.log_mel = LogMel()
+        self.tap = MelTap()
         self.features = _convolutions(self.channels)
         self.embeddings, self.pproc = nn.Sequential(), nn.Identity()
         if output == "frames":
@@ -139,7 +141,7 @@ class VGGish(Encoder):
         """
         counts = mel_frames(lengths).clamp_min(EXAMPLE)
         longest = max(EXAMPLE, mel_frames(waveform.shape[1]))
-        mel = self.log_mel(silence_after(waveform, lengths), longest)
+        mel = self.tap(self.log_mel(silence_after(waveform, lengths), longest), mel_frames(lengths))
         number = -(-(longest - EXAMPLE) // self.step) + 1
         starts = (self.step * torch.arange(number, device=mel.device)).minimum(counts[:, None] - EXAMPLE)
         places = starts[..., None] + torch.arange(EXAMPLE, device=mel.device)  # (B, T, 96)
@@ -150,7 +152,7 @@ class VGGish(Encoder):
         """Convolves whole clips, with zeros behind each at every layer, as a clip alone has them."""
         counts = -(-mel_frames(lengths).clamp_min(1) // STRIDE)
         longest = max(1, -(-mel_frames(waveform.shape[1]) // STRIDE))
-        mel = self.log_mel(silence_after(waveform, lengths), STRIDE * longest)
+        mel = self.tap(self.log_mel(silence_after(waveform, lengths), STRIDE * longest), mel_frames(lengths))
         ends = STRIDE * counts
         images = (mel * frames_mask(ends, mel.shape[1])[..., None])[:, None]
         for layer in self.features:

@@ -21,6 +21,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.mel import MelTap
 from ser_tl.encoders.pretrained import load_pretrained
 from ser_tl.errors import EncoderError
 
@@ -61,6 +62,7 @@ class Whisper(Encoder):
         self.dim = self.width + (model.config.encoder_ffn_dim if feed_forward else 0)
         self.num_states = model.config.encoder_layers + (0 if feed_forward else 1)
         self.longest = model.config.max_source_positions  # frames
+        self.tap = MelTap()
         self.max_seconds = self.longest / self.frame_rate
         filters = melscale_fbanks(
             WINDOW // 2 + 1, 0.0, 8000.0, model.config.num_mel_bins, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
@@ -121,7 +123,7 @@ class Whisper(Encoder):
                 torch.full_like(lengths, samples),
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(self.blocks()[0].modules)):
-            mel = self.log_mel(waveform)
+            mel = self.tap(self.log_mel(waveform).mT, -(-lengths // HOP)).mT
             mel = mel[..., : 2 * self.longest] if self.full_window else mel  # silence behind is none of the window's
             frames = functional.gelu(self.model.conv1(mel))
             frames = functional.gelu(self.model.conv2(frames)).transpose(1, 2)

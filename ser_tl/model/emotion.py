@@ -9,6 +9,7 @@ nothing of corpora or training.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, overload
@@ -17,11 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ser_tl.augment import Disturbance
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Batch
 from ser_tl.data.dimensions import check_names
 from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
+from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.fusion import SourceAttention
 from ser_tl.heads import Head, LinearHead
@@ -173,9 +176,15 @@ class EmotionModel(Shared):
             dimensions=dimensions,
         )
 
-    def forward(self, batch: Batch) -> Output:
-        """Embedding, hidden layer, logits and dimensions of a batch."""
-        return self.read(self.embed(*self.frames(batch), batch.domains))
+    def forward(self, batch: Batch, disturbance: Disturbance | None = None) -> Output:
+        """Embedding, hidden layer, logits and dimensions of a batch.
+
+        Args:
+            batch: clips, or what the encoder made of them before
+            disturbance: what augmentation does to them on the way, in training steps
+        """
+        embedding = self.embed(*self.frames(batch, disturbance), batch.domains)
+        return self.read(embedding if disturbance is None else disturbance.embedding(embedding))
 
     def read(self, embedding: Tensor) -> Output:
         """What the heads make of an embedding (B, E). Without emotions, the hidden layer is that of the dimensions."""
@@ -201,11 +210,14 @@ class EmotionModel(Shared):
             states |= dict(zip(above, resumed, strict=True))
         return Hidden(torch.stack([states[layer] for layer in self.layers]), batch.mask)
 
-    def frames(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def frames(self, batch: Batch, disturbance: Disturbance | None = None) -> tuple[Tensor, Tensor]:
         """What the pooling sees: frames (B, T, W) and mask (B, T)."""
-        states, mask = self.states(batch)
+        with nullcontext() if disturbance is None else tapped(self.encoder, disturbance.mel):
+            states, mask = self.states(batch)
         if self.standardise_states is not None:
             states = self.standardise_states(states, batch.domains)
+        if disturbance is not None:
+            states = disturbance.states(states, mask)
         frames = self.project(self.fuse(self.mix(states)))
         return (frames, mask) if self.network is None else self.network(frames, mask)
 

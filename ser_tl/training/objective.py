@@ -21,6 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ser_tl.augment import Disturbance
 from ser_tl.data.batching import Batch
 from ser_tl.losses import Criterion
 from ser_tl.model import EmotionModel
@@ -70,15 +71,22 @@ class Objective(nn.Module):
         self._penalty = strategy.penalty
         self.dimensions = DimensionConfig.of(model, dimensions)
 
-    def forward(self, source: Batch, target: Batch | None = None, weight: float = 0.0) -> Losses:
+    def forward(
+        self,
+        source: Batch,
+        target: Batch | None = None,
+        weight: float = 0.0,
+        disturbance: Disturbance | None = None,
+    ) -> Losses:
         """The losses of a batch of the source and, where domains are aligned, one of the target.
 
         Args:
             source: labelled clips
             target: clips of the other domain, whose labels are unknown (-1)
             weight: the alignment's share of the loss
+            disturbance: of the source's clips on their way through the model
         """
-        output = self.model(source)
+        output = self.model(source, disturbance)
         losses = output.embedding.new_zeros(len(source.ids), dtype=torch.float32)
         if self.model.labels:
             losses = self.criterion(output.logits, source.labels, source.targets)

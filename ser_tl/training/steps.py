@@ -1,6 +1,7 @@
 """The steps of a training: batches in, moved weights out.
 
-    plan of an epoch -> micro-batches of source (and target) -> Objective -> gradients -> optimizer
+    plan of an epoch -> micro-batches of source (and target) --augmentation of the source's--> Objective -> gradients
+      -> optimizer
 
 Each step's loss is the mean over the utterances of all its micro-batches and processes, so uneven batches weigh no one
 twice. Knows nothing of dev sets, best epochs or reports.
@@ -15,6 +16,7 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
+from ser_tl.augment import Chain, Disturbance
 from ser_tl.data.batching import Batch, Clips, Plan, plan_batches
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.objective import Objective
@@ -37,6 +39,7 @@ class Steps:
         config: the schedule and the rest
         accelerator: whose processes share the work
         alignment: how the alignment's share of the loss goes; None where there is one domain
+        augment: what happens to labelled batches; None for nothing
         seed: chooses batches
         draw: which clips an epoch hears, by its number from 0; every clip once if None
     """
@@ -49,6 +52,7 @@ class Steps:
         accelerator: Accelerator,
         *,
         alignment: AlignmentConfig | None = None,
+        augment: Chain | None = None,
         seed: int = 0,
         draw: Callable[[int], Sequence[int]] | None = None,
     ) -> None:
@@ -57,6 +61,7 @@ class Steps:
         self.config = config
         self.accelerator = accelerator
         self.alignment = alignment
+        self.augment = augment
         self.seed = seed
         self.draw = draw
         rates = Rates(config.learning_rate, config.encoder_learning_rate)
@@ -115,7 +120,8 @@ class Steps:
             done = progress.epoch + number / len(steps)
             self._set_rates(done, progress.scale)
             members = [clip for micro in steps[number] for batch in micro for clip in batch]
-            loss_sum = self._step(steps[number], len(members), done, batches, targets)
+            heard = self._augmented(batches, progress.epoch, number)
+            loss_sum = self._step(steps[number], len(members), done, heard, targets)
             progress.step += 1
             progress.loss_sum += loss_sum
             progress.utterances += len(members)
@@ -132,7 +138,7 @@ class Steps:
         step: Plan,
         members: int,
         done: float,
-        batches: Iterator[Batch],
+        batches: Iterator[tuple[Batch, Disturbance | None]],
         targets: Iterator[Batch] | None,
     ) -> float:
         """One step of the optimizer; gives the sum of the loss, penalties apart, over all utterances and processes."""
@@ -143,7 +149,8 @@ class Steps:
             last = micro == len(step) - 1
             with nullcontext() if last else processes.no_sync(self.wrapped):
                 target = None if targets is None else next(targets)
-                losses = self.wrapped(next(batches), target, weight)
+                source, disturbance = next(batches)
+                losses = self.wrapped(source, target, weight, disturbance)
                 # DDP averages over processes; this undoes it and divides by the step's utterances instead.
                 loss = losses.cross_entropy.sum() * processes.num_processes / members
                 processes.backward(loss + (losses.penalty + losses.dimensional) / len(step))
@@ -154,6 +161,14 @@ class Steps:
         self.optimizer.step()
         self.optimizer.zero_grad()
         return float(processes.reduce(loss_sum, "sum"))
+
+    def _augmented(self, batches: Iterator[Batch], *place: int) -> Iterator[tuple[Batch, Disturbance | None]]:
+        """A step's batches, as training hears them; what is drawn follows from where the training stands."""
+        for micro, batch in enumerate(batches):
+            if self.augment is None:
+                yield batch, None
+            else:
+                yield self.augment(batch, *place, micro, self.accelerator.process_index)
 
     def _set_rates(self, done: float, scale: float) -> None:
         factor = rate_factor(self.config, done / self.config.epochs, scale)

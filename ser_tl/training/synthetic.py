@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ser_tl.augment import Chain
 from ser_tl.data.batching import Clip, Clips, State
 from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError
@@ -72,7 +73,9 @@ class SyntheticClips:
         return Clip(torch.empty(0), self.classes[made], f"synthetic_{made}", states)
 
 
-def check_synthesis(model: EmotionModel, layers: Sequence[int], config: BalanceConfig, labels: LabelConfig) -> None:
+def check_synthesis(
+    model: EmotionModel, layers: Sequence[int], config: BalanceConfig, labels: LabelConfig, augment: Chain
+) -> None:
     """Refuses synthetic clips where there are no vectors to make them of, before anything is encoded.
 
     Args:
@@ -80,10 +83,11 @@ def check_synthesis(model: EmotionModel, layers: Sequence[int], config: BalanceC
         layers: the encoder's states that never move and are cached
         config: asks for synthetic clips
         labels: what clips are taught as
+        augment: what happens to training clips
 
     Raises:
-        ConfigError: imbalanced-learn isn't installed, clips are taught as votes, or the model sees more of a clip than
-            few frames of its cached states
+        ConfigError: imbalanced-learn isn't installed, clips are taught as votes, augmentation needs their audio or
+            frames, or the model sees more of a clip than few frames of its cached states
     """
     _resampler(config, {}, seed=0)
     asked = f"balance.synthesise is {config.synthesise}"
@@ -91,6 +95,11 @@ def check_synthesis(model: EmotionModel, layers: Sequence[int], config: BalanceC
         raise ConfigError(
             f"{asked}, and labels.targets {labels.targets}, but nobody heard a synthetic clip: leave one of the two "
             f"out, or choose --balance.sampling over"
+        )
+    if augment.on_audio or augment.on_states:
+        raise ConfigError(
+            f"{asked}, and augmentation changes the audio or the frames of training clips, which a synthetic clip "
+            f"doesn't have: leave one of the two out, or choose --balance.sampling over"
         )
     if reduction(model) is None or not set(layers) >= set(model.layers):
         raise ConfigError(

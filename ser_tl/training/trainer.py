@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from accelerate.utils import set_seed
 from datasets import Dataset
 from tqdm.auto import tqdm
 
+from ser_tl.augment import AugmentConfig
 from ser_tl.data import schema
-from ser_tl.data.batching import Clips, Utterances
+from ser_tl.data.batching import Clips
 from ser_tl.data.dimensions import check_annotated, unknown_notes
 from ser_tl.data.splits import shared_note
 from ser_tl.data.votes import LabelConfig, soft_targets
@@ -27,16 +27,15 @@ from ser_tl.encoders import checkpoint_layers, is_frozen
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.model import EmotionModel
+from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
-from ser_tl.training.cache import FeatureCache
 from ser_tl.training.checkpoint import TrainingStates
-from ser_tl.training.condensed import condensed
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.dimensions import DimensionConfig, dev_loss, fit_scale
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
 from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
+from ser_tl.training.feed import Feed
 from ser_tl.training.inference import predict_corpus
-from ser_tl.training.keys import lasting_layers
 from ser_tl.training.known import check_known
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import accelerator
@@ -68,6 +67,7 @@ class Trainer:
         alignment: with which penalty the embeddings of `fit`'s unlabelled clips are drawn to the training part's
         balance: what is done about classes of different sizes
         labels: whether clips are taught as their emotion or as what annotators voted
+        augment: what happens to the training part's clips in each step, and to no others
         seed: chooses batches and crops
         on_best: called in the main process whenever an epoch is the best so far, with the model as it is then and the
             epoch's record
@@ -76,6 +76,7 @@ class Trainer:
     Raises:
         ConfigError: a precision or tracker that can't be had here, or other dimensions than the model's
         UnknownNameError: there is no such alignment
+        ConfigError: augmentation that needs a log-mel front end, of an encoder without one
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Trainer:
         alignment: AlignmentConfig | None = None,
         balance: BalanceConfig | None = None,
         labels: LabelConfig | None = None,
+        augment: AugmentConfig | None = None,
         seed: int = 0,
         on_best: Sequence[OnBest] = (),
         dimensions: DimensionConfig | None = None,
@@ -99,6 +101,7 @@ class Trainer:
         self.alignment = alignment or AlignmentConfig(method="none")
         if self.alignment.method != "none":
             ALIGNMENTS[self.alignment.method]  # an unknown name is told now, and not after an hour of encoding
+        self.augment = chain_for(model, augment, seed)
         self.balance = balance or BalanceConfig()
         self.label_config = labels or LabelConfig()
         self.seed = seed
@@ -113,8 +116,8 @@ class Trainer:
         self.heard: dict[str, Any] = {}
         self.notes: list[str] = []
         self.refit: dict[str, float] = {}
-        self.cache = FeatureCache(gib=self.config.cache_gib)
         self.accelerator = accelerator(self.config, self.folder)
+        self.feed = Feed(model, strategy, self.config, self.accelerator, seed)
         if model.config.statistics != "training":
             self.accelerator.register_for_checkpointing(DomainTables(model))
         self.tracked = self.folder is not None and self.config.tracker != "none"
@@ -152,12 +155,12 @@ class Trainer:
             checkpoint_layers(self.model.encoder)
         clips, balance = self._training_clips(train)
         steps = self._steps(balance)
-        dev_clips = self._clips(dev)
+        dev_clips = self.feed.clips(dev)
         aligned = unlabelled is not None and self.alignment.method != "none"
-        target = self._clips(unlabelled, training=True, labelled=False) if aligned else None
+        target = self.feed.clips(unlabelled, training=True, labelled=False) if aligned else None
         # In evaluation's windows: what statistics are measured on.
-        parts = [(train, self._clips(train))]
-        parts += [] if unlabelled is None else [(unlabelled, self._clips(unlabelled, labelled=False))]
+        parts = [(train, self.feed.clips(train))]
+        parts += [] if unlabelled is None else [(unlabelled, self.feed.clips(unlabelled, labelled=False))]
         states = None if self.folder is None else TrainingStates(self.folder / "states", self.accelerator)
         progress, best = Progress(), None
         loaded = states.load() if resume and states is not None else None
@@ -204,13 +207,13 @@ class Trainer:
         """What the steps are fed, and how its classes are balanced, if any; takes down what a report has to tell."""
         labels, processes = self.model.labels, self.accelerator.num_processes
         if not labels:
-            return self._clips(train, training=True), None
+            return self.feed.augmented(train, self.augment), None
         balance = Balance.of(self.balance, train["emotion"], labels, self.seed, processes)
         made = self.balance.synthesise != "none"
         if made:
-            check_synthesis(self.model, self._lasting(), self.balance, self.label_config)
+            check_synthesis(self.model, self.feed.lasting, self.balance, self.label_config, self.augment)
         targets, notes = soft_targets(train, labels, self.label_config)
-        clips: Clips | SyntheticClips = self._clips(train, training=True, targets=targets)
+        clips: Clips | SyntheticClips = self.feed.augmented(train, self.augment, targets)
         if made:
             clips = synthesised(clips, self.balance, labels, self.seed)
             balance = balance.with_synthetic(clips.classes)
@@ -236,6 +239,7 @@ class Trainer:
             self.config,
             self.accelerator,
             alignment=aligned,
+            augment=self.augment or None,
             seed=self.seed,
             draw=None if balance is None else balance.draw,
         )
@@ -250,37 +254,6 @@ class Trainer:
             "seconds": progress.seconds,
             "audio_seconds_per_second": progress.audio_seconds / progress.seconds,
         }
-
-    def _lasting(self) -> list[int]:
-        """The encoder's states that are worth keeping: no block below them ever moves."""
-        return lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
-
-    def _clips(
-        self, corpus: Dataset, *, training: bool = False, labelled: bool = True, targets: np.ndarray | None = None
-    ) -> Clips:
-        """The corpus' clips: what the part of the encoder that never moves makes of them, else their audio.
-
-        Every process calls it.
-        """
-        labels, dimensions = (self.model.labels, self.model.dimensions) if labelled else ([], [])
-        statistics = self.model.config.statistics
-        domain = None if statistics == "training" else statistics
-        clips = Utterances(
-            corpus,
-            labels,
-            self.model.audio,
-            training=training,
-            seed=self.seed,
-            domain=domain,
-            targets=targets,
-            dimensions=dimensions,
-        )
-        layers = self._lasting()
-        if not layers:
-            return clips
-        encoder, name = self.model.encoder, self.model.encoder_name
-        filled = self.cache.fill(clips, encoder, layers, self.accelerator, self.config, name=name)
-        return condensed(filled, self.model) if training else filled
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
         predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)
@@ -331,7 +304,7 @@ class Trainer:
                 f"score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
                 f"runs/NAME/split.json), or on another corpus\n{listing(known)}"
             )
-        clips = self._clips(test)
+        clips = self.feed.clips(test)
         if self.model.config.statistics != "training":
             self.model.to(self.accelerator.device)
             self._fit_domains((test, clips))
@@ -394,6 +367,8 @@ class Trainer:
             named["statistics"] = self.model.config.statistics
         if self.model.dimensions:
             named["dimensions"] = asdict(self.dimensions)
+        if self.augment:
+            named["augment"] = self.augment.facts
         return known | named | self.heard | ({"refit": self.refit} if self.refit else {})
 
     def clear_states(self) -> None:

@@ -161,7 +161,7 @@ def test_each_way_trains_its_own_model_and_scores_dev_by_plain_logits(split, opt
 
     (trainer, record), (_, usual) = fit(**options), fit()
     assert record["train_loss"] != usual["train_loss"]
-    plain = trainer._score(split.dev, trainer._clips(split.dev))
+    plain = trainer._score(split.dev, trainer.feed.clips(split.dev))
     assert record["dev_loss"] == pytest.approx(plain["dev_loss"], abs=1e-6)
 
 

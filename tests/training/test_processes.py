@@ -33,7 +33,7 @@ def test_two_processes_train_together_and_score_like_one(tmp_path):
     assert two["report"]["support"] == len(split.test)
     assert np.allclose(one.predictions.probabilities, two["probabilities"], atol=1e-6)
     assert one.as_json()["confusion"] == two["report"]["confusion"]
-    dev = trainer._score(split.dev, trainer._clips(split.dev))
+    dev = trainer._score(split.dev, trainer.feed.clips(split.dev))
     best = next(record for record in two["history"] if record["best"])
     assert dev["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-5)
     assert dev["dev_uar"] == pytest.approx(best["dev_uar"])

@@ -19,7 +19,7 @@ def split(tmp_path_factory):
 
 
 def embeddings(trainer, corpus):
-    clips = trainer._clips(corpus)
+    clips = trainer.feed.clips(corpus)
     from ser_tl.data.batching import collate
 
     batch = collate([clips[place] for place in range(len(clips))]).to("cpu")

@@ -30,7 +30,7 @@ def test_tones_are_learned_and_the_best_epoch_is_put_back(split):
     assert trainer.evaluate(split.test).uar > 0.8
     best = max(history, key=lambda record: (record["dev_uar"], -record["dev_loss"]))
     assert [record["epoch"] for record in history if record["best"]] == [best["epoch"]]
-    again = trainer._score(split.dev, trainer._clips(split.dev))
+    again = trainer._score(split.dev, trainer.feed.clips(split.dev))
     assert again["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-6)
 
 

@@ -369,4 +369,6 @@ def test_tones_are_learned_and_the_best_epoch_is_put_back(strategy, tmp_path):
     history = trainer.fit(split.train, split.dev)
     assert trainer.evaluate(split.test).uar > 0.8
     best = next(record for record in history if record["best"])
-    assert trainer._score(split.dev, trainer._clips(split.dev))["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-6)
+    assert trainer._score(split.dev, trainer.feed.clips(split.dev))["dev_loss"] == pytest.approx(
+        best["dev_loss"], abs=1e-6
+    )

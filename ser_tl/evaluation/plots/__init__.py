@@ -1,8 +1,9 @@
-"""Pictures of reports, trainings, comparisons, embeddings and recordings.
+"""Pictures of reports, trainings, comparisons, embeddings, recordings and augmentation.
 
 Each function takes what it draws and the file to write. It knows neither models nor corpora.
 """
 
+from ser_tl.evaluation.plots.augmentation import augmentation_picture as augmentation_picture
 from ser_tl.evaluation.plots.comparison import comparison_picture as comparison_picture
 from ser_tl.evaluation.plots.comparison import cost_picture as cost_picture
 from ser_tl.evaluation.plots.dimensions import dimensions_picture as dimensions_picture

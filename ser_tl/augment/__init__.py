@@ -1,0 +1,34 @@
+"""Augmentation: training clips, states and embeddings changed at random, and those of training alone.
+
+`base` has the contract, each other file a transform; `config` says which, `chain` applies them.
+"""
+
+from ser_tl.augment.babble import Babble as Babble
+from ser_tl.augment.background import Background as Background
+from ser_tl.augment.base import TRANSFORMS as TRANSFORMS
+from ser_tl.augment.base import Changed as Changed
+from ser_tl.augment.base import ClipTransform as ClipTransform
+from ser_tl.augment.base import Mixing as Mixing
+from ser_tl.augment.base import Transform as Transform
+from ser_tl.augment.chain import Chain as Chain
+from ser_tl.augment.chain import Disturbance as Disturbance
+from ser_tl.augment.config import AugmentConfig as AugmentConfig
+from ser_tl.augment.config import build_transform as build_transform
+from ser_tl.augment.crop import Crop as Crop
+from ser_tl.augment.draws import Draws as Draws
+from ser_tl.augment.gain import Gain as Gain
+from ser_tl.augment.hearing import Augmenter as Augmenter
+from ser_tl.augment.hearing import Example as Example
+from ser_tl.augment.hearing import examples as examples
+from ser_tl.augment.mask import MelMask as MelMask
+from ser_tl.augment.mask import StateMask as StateMask
+from ser_tl.augment.mixup import EmbeddingMixup as EmbeddingMixup
+from ser_tl.augment.mixup import Mixup as Mixup
+from ser_tl.augment.noise import Noise as Noise
+from ser_tl.augment.pitch import Pitch as Pitch
+from ser_tl.augment.presets import PRESETS as PRESETS
+from ser_tl.augment.presets import Preset as Preset
+from ser_tl.augment.reverb import Reverb as Reverb
+from ser_tl.augment.speed import Speed as Speed
+from ser_tl.augment.stretch import Stretch as Stretch
+from ser_tl.augment.telephone import Telephone as Telephone

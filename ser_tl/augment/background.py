@@ -1,0 +1,66 @@
+"""Recordings of a folder behind the speech: rooms, streets, music.
+
+    folder --Bank--> a random stretch of a random recording --at the SNR--> added to the clip
+
+Without a folder the noise colours stand in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ser_tl.augment.bank import Bank, check_folder, read_folder
+from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, mixed_at
+from ser_tl.augment.draws import Draws
+from ser_tl.augment.noise import check_colours, coloured
+from ser_tl.errors import ConfigError
+
+MINUTES = 10.0
+"""How much of a folder is held in memory: 38 MB."""
+
+
+@TRANSFORMS.register("background")
+@dataclass
+class Background(ClipTransform):
+    """Mixes recordings in.
+
+    Args:
+        probability: of each clip
+        snr: speech to background, dB
+        folder: of recordings; those in its folders count too
+        minutes: how much of them is held in memory, a seeded sample where there are more
+        colours: without a folder: which noises stand in, of white, pink and brown
+    """
+
+    probability: float = 0.5
+    snr: Range = (5.0, 15.0)
+    folder: str | None = None
+    minutes: float = MINUTES
+    colours: Sequence[str] = ("white", "pink", "brown")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._range("snr", -20.0, 80.0)
+        check_folder(self._at("folder"), self.folder)
+        check_colours(self._at("colours"), self.colours)
+        if not isinstance(self.minutes, int | float) or not self.minutes > 0:
+            raise ConfigError(f"{self._at('minutes')} is {self.minutes!r}: expected a number above 0")
+        self._bank: Bank | None = None
+
+    def prepare(self, voices: Sequence[Tensor], seed: int) -> None:  # noqa: ARG002
+        """Reads the folder."""
+        if self.folder is not None:
+            self._bank = Bank(read_folder(self._at("folder"), self.folder, 60.0 * self.minutes, seed))
+
+    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+        """Mixes a stretch of a recording into all of the clips."""
+        count, samples = waveform.shape
+        snr = draws.uniform(count, *self.snr)
+        if self._bank is None:
+            chosen = [self.colours[place] for place in draws.choice(count, len(self.colours))]
+            noise = coloured(chosen, samples, draws)
+            return mixed_at(waveform, lengths, noise, snr), lengths, {"SNR in dB": snr.tolist(), "colour": chosen}
+        noise, which = self._bank.stretches(count, samples, draws)
+        drawn = {"SNR in dB": snr.tolist(), "recording": which.tolist()}
+        return mixed_at(waveform, lengths, noise, snr), lengths, drawn

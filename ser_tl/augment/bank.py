@@ -1,0 +1,95 @@
+"""Recordings held in memory, from which batches of stretches are cut.
+
+    folder of recordings --a seeded sample--> Bank --stretches(...)--> (R, N)
+
+All of them are one tensor on one device: a stretch is copied, and no file is read while training goes on.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ser_tl.augment.draws import Draws
+from ser_tl.data.audio import FORMATS, SAMPLE_RATE, decode
+from ser_tl.errors import ConfigError
+
+SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
+
+
+class Bank:
+    """Recordings, one behind the other on a tape whose end meets its beginning.
+
+    Args:
+        recordings: (N,) each, of any length
+    """
+
+    def __init__(self, recordings: Sequence[Tensor]) -> None:
+        self._tape = torch.cat(list(recordings))
+        self._lengths = torch.tensor([len(recording) for recording in recordings])
+        self._starts = self._lengths.cumsum(0) - self._lengths
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def stretches(self, count: int, samples: int, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Random stretches, each of a random recording, which it leaves only where that is too short.
+
+        Args:
+            count: of stretches, R
+            samples: of each
+            draws: the batch's; the recordings move to their device and stay there
+
+        Returns:
+            Stretches (R, samples), and places of the recordings in which they begin (R,).
+        """
+        which = draws.choice(count, len(self))
+        begins = self._starts[which] + draws.below((self._lengths[which] - samples + 1).clamp_min(1))
+        whole = int(self._lengths.sum())
+        if len(self._tape) < whole + samples:  # its beginning once more, so that no stretch runs over the end
+            again = -(-(whole + samples) // whole)
+            self._tape = self._tape[:whole].repeat(again)[: whole + samples]
+        self._tape = self._tape.to(draws.device)
+        return self._tape.unfold(0, samples, 1)[begins.to(draws.device)], which
+
+
+def check_folder(option: str, folder: object) -> None:
+    """Refuses what is no folder.
+
+    Args:
+        option: what it was given for
+        folder: what was given; None for none
+
+    Raises:
+        ConfigError: there is no such folder
+    """
+    if folder is not None and not (isinstance(folder, str | Path) and Path(folder).is_dir()):
+        raise ConfigError(f"{option} is {str(folder)!r}, which is no folder: name one that has {FORMATS} in it")
+
+
+def read_folder(option: str, folder: str | Path, seconds: float, seed: int) -> list[Tensor]:
+    """Recordings of a folder and those in it, in a seeded order, until they are long enough together.
+
+    Args:
+        option: what the folder was given for
+        folder: where they are
+        seconds: of audio at most; a recording that would exceed it is cut
+        seed: the order
+
+    Raises:
+        ConfigError: there are no recordings
+        AudioError: one of them is broken
+    """
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise ConfigError(f"{option} is {str(folder)!r}, where no recording is: put {FORMATS} there, or leave it out")
+    held: list[Tensor] = []
+    left = round(seconds * SAMPLE_RATE)
+    for place in np.random.default_rng(seed).permutation(len(paths)):
+        held.append(torch.from_numpy(decode(paths[place]))[:left])
+        left -= len(held[-1])
+        if left <= 0:
+            break
+    return held

@@ -1,0 +1,42 @@
+"""The command that lets a user hear and see what training hears."""
+
+from jsonargparse import Namespace
+
+CHAINS = 3
+"""How many examples of a whole chain are written."""
+
+
+def augment(options: Namespace) -> int:
+    """Writes a FLAC file of each example, and the picture of all."""
+    import soundfile
+
+    from ser_tl.augment import AugmentConfig, Augmenter, Example, examples
+    from ser_tl.augment.hearing import HOP, log_mel
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.audio import SAMPLE_RATE, decode
+    from ser_tl.evaluation import plots
+
+    config = AugmentConfig(**vars(options.augment))
+    waveform = decode(options.file)[: round(options.max_seconds * SAMPLE_RATE)]
+    corpus = load_corpus(options.corpus, options.root)
+    chosen = corpus.shuffle(seed=options.seed).select(range(min(16, len(corpus))))
+    voices = [decode(row["audio"]["bytes"] or row["audio"]["path"]) for row in chosen]
+    made = list(examples(waveform, config, voices, options.seed))
+    if config.chosen:
+        hear = Augmenter(config, voices, options.seed)
+        for number in range(CHAINS):
+            heard = hear([waveform, *voices[:3]], number)[0]
+            seconds = f"{len(heard) / SAMPLE_RATE:.2f} s, each transform at its probability"
+            made.append(Example(f"whole chain {number + 1}", heard, log_mel(heard), seconds))
+    options.output.mkdir(parents=True, exist_ok=True)
+    for number, example in enumerate(made):
+        path = options.output / f"{number:02}_{example.name.replace(' ', '_')}.flac"
+        if example.audible:
+            soundfile.write(path, example.waveform, SAMPLE_RATE)
+        print(f"{path if example.audible else '(in the picture)'}  {example.drawn}")
+    picture = options.output / "augmentation.png"
+    panels = [(one.name, one.drawn, one.mel) for one in made]
+    title = f"{options.file.name}, as training hears it"
+    plots.augmentation_picture(panels, picture, hop=HOP / SAMPLE_RATE, title=title)
+    print(picture)
+    return 0
