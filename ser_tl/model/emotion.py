@@ -28,10 +28,8 @@ from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.fusion import SourceAttention
 from ser_tl.heads import Head, LinearHead
-from ser_tl.model.adapted import merged_state
 from ser_tl.model.config import ModelConfig
 from ser_tl.model.dimensions import DimensionHead
-from ser_tl.model.folder import CONFIG_FILE, model_folder, read_config, read_weights, write_folder
 from ser_tl.model.interchange import read_classifier
 from ser_tl.model.prediction import Prediction, Recording, frame_score, measure_together, predict_recording
 from ser_tl.model.sharing import Shared
@@ -341,33 +339,6 @@ class EmotionModel(Shared):
                 f"{source}: not the config of a ser_tl model ({error}); save the model again"
             ) from error
         return model
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed.
-
-        Adapters are folded into what is written, and stay as they are in the model.
-        """
-        write_folder(Path(folder), self.description, merged_state(self))
-        self.home = Path(folder)
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, token: str | None = None) -> Self:
-        """The model that `save_pretrained` or `push_to_hub` wrote, in evaluation mode.
-
-        Args:
-            source: a folder; an id on the hub (name/repo); or a folder that is the hub (file:///teamhub/name/repo)
-            revision: a branch, tag or commit of a hub; main if None
-            token: for a hub; huggingface_hub's own ($HF_TOKEN, `hf auth login`) if None
-
-        Raises:
-            CheckpointError: the folder isn't there, isn't a model, or is damaged
-            HubError: no such repository or revision, or the hub can't be reached
-        """
-        folder = model_folder(source, revision, token)
-        model = cls.from_description(read_config(folder), folder / CONFIG_FILE)
-        model.load_state_dict(read_weights(folder, model.state_dict()))
-        model.home = folder
-        return model.eval()
 
     @classmethod
     def from_transformers(

@@ -1,23 +1,34 @@
-"""Putting a model on a hub.
+"""A model's way to a folder or a hub, and back.
 
-    model --save_pretrained--> a scratch folder + card --push_folder--> "name/repo" or "file:///teamhub/name/repo"
+    model --save_pretrained--> folder --from_pretrained--> model
+          --save_pretrained--> a scratch folder + card --push_folder--> "name/repo" or "file:///teamhub/name/repo"
 
-`EmotionModel.from_pretrained` is the way back.
+Knows of a model only that it can describe itself, and be made of a description.
 """
 
 from abc import abstractmethod
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Self
 
 from torch import nn
 
 from ser_tl.card import write_card
 from ser_tl.hub import Pushed, push_folder
-from ser_tl.model.folder import carry_over, write_remote
+from ser_tl.model.adapted import merged_state
+from ser_tl.model.folder import (
+    CONFIG_FILE,
+    carry_over,
+    model_folder,
+    read_config,
+    read_weights,
+    write_folder,
+    write_remote,
+)
 
 
 class Shared(nn.Module):
-    """A model that can be pushed.
+    """A model that can be kept and pushed.
 
     Attributes:
         home: the folder that it was loaded from or saved to; None before
@@ -25,9 +36,47 @@ class Shared(nn.Module):
 
     home: Path | None = None
 
+    @property
     @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """All but the weights, as JSON: what `from_description` needs."""
+
+    @classmethod
+    @abstractmethod
+    def from_description(cls, config: dict[str, Any], source: Path) -> Self:
+        """A model with random weights.
+
+        Args:
+            config: a model's `description`
+            source: where it was read, for messages
+        """
+
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the model into a folder, which becomes its home."""
+        """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed.
+
+        Adapters are folded into what is written, and stay as they are in the model.
+        """
+        write_folder(Path(folder), self.description, merged_state(self))
+        self.home = Path(folder)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, token: str | None = None) -> Self:
+        """The model that `save_pretrained` or `push_to_hub` wrote, in evaluation mode.
+
+        Args:
+            source: a folder; an id on the hub (name/repo); or a folder that is the hub (file:///teamhub/name/repo)
+            revision: a branch, tag or commit of a hub; main if None
+            token: for a hub; huggingface_hub's own ($HF_TOKEN, `hf auth login`) if None
+
+        Raises:
+            CheckpointError: the folder isn't there, isn't a model, or is damaged
+            HubError: no such repository or revision, or the hub can't be reached
+        """
+        folder = model_folder(source, revision, token)
+        model = cls.from_description(read_config(folder), folder / CONFIG_FILE)
+        model.load_state_dict(read_weights(folder, model.state_dict()))
+        model.home = folder
+        return model.eval()
 
     def push_to_hub(
         self,

@@ -18,9 +18,8 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from ser_tl.augment import AugmentConfig
-from ser_tl.data import schema
 from ser_tl.data.batching import Clips
-from ser_tl.data.dimensions import check_annotated, unknown_notes
+from ser_tl.data.dimensions import unknown_notes
 from ser_tl.data.splits import shared_note
 from ser_tl.data.votes import LabelConfig, soft_targets
 from ser_tl.encoders import checkpoint_layers, is_frozen
@@ -30,13 +29,13 @@ from ser_tl.model import EmotionModel
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
 from ser_tl.training.checkpoint import TrainingStates
+from ser_tl.training.checks import check_known, check_options, check_parts
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.dimensions import DimensionConfig, dev_loss, fit_scale
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
 from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
 from ser_tl.training.feed import Feed
 from ser_tl.training.inference import predict_corpus
-from ser_tl.training.known import check_known
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import Progress, dev_scores
@@ -145,7 +144,8 @@ class Trainer:
                 nothing to make synthetic clips of
             CheckpointError: the training state can't be used
         """
-        self._check(train, dev, unlabelled)
+        check_parts(self.model, train, dev, unlabelled, self.accelerator.num_processes)
+        check_options(self.model, self.config, self.alignment, unlabelled=unlabelled is not None)
         self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
         self.heard = what_is_heard(train, dev)
         self.unknown = unknown_notes(train, self.model.dimensions, "training")
@@ -324,37 +324,6 @@ class Trainer:
         if statistics != "training":
             names = [name for corpus, _ in parts for name in corpus[statistics]]
             fit_domains(self.model, [clips for _, clips in parts], names, self.accelerator, self.config)
-
-    def _check(self, train: Dataset, dev: Dataset, unlabelled: Dataset | None) -> None:
-        for part, corpus in (("training", train), ("dev", dev)):
-            check_known(corpus, self.model.labels)
-            check_annotated(corpus, self.model.dimensions, part)
-        unseen = sorted(set(self.model.labels) - set(schema.emotions(train)))
-        if unseen:
-            raise ConfigError(
-                f"the model has the labels {', '.join(unseen)}, of which there is no training utterance: build it with "
-                f"the training part's emotions, or drop them with --emotions.drop"
-            )
-        for name, corpus in (("training", train), ("unlabelled", unlabelled)):
-            if corpus is not None and len(corpus) < self.accelerator.num_processes:
-                raise ConfigError(
-                    f"{len(corpus)} {name} utterances can't feed {self.accelerator.num_processes} processes"
-                )
-        if not self.model.labels and (self.config.refit != "none" or self.alignment.method != "none"):
-            raise ConfigError(
-                f"train.refit is {self.config.refit} and alignment.method {self.alignment.method}, which are about the "
-                f"head of emotions, and dimensions.weight 1 learns none: leave both out, or take a lower weight"
-            )
-        if self.config.refit == "layer-discriminants":
-            self.model.layer_channels()  # raises now rather than after the training
-        wanting = [f"alignment.method is {self.alignment.method}"] if self.alignment.method != "none" else []
-        wanting += ["train.refit is self-training"] if self.config.refit == "self-training" else []
-        if unlabelled is None and wanting:
-            raise ConfigError(
-                f"{wanting[0]}, but there are no unlabelled clips of another domain: recipes/mmd_alignment.py has a "
-                f"--target, in Python it is fit(..., unlabelled=...); --alignment.method none and --train.refit "
-                f"discriminant do without"
-            )
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""What is refused before anything is encoded: parts and options that don't fit a model, or each other."""
+
+from datasets import Dataset
+
+from ser_tl.data import schema
+from ser_tl.data.dimensions import check_annotated
+from ser_tl.errors import ConfigError
+from ser_tl.model import EmotionModel
+from ser_tl.training.config import TrainConfig
+from ser_tl.transfer import AlignmentConfig
+
+
+def check_known(corpus: Dataset, labels: list[str]) -> None:
+    """Refuses a corpus with emotions that a model has no label for; a model of dimensions alone takes any.
+
+    Raises:
+        ConfigError: some emotions are unknown to the model
+    """
+    strangers = sorted(set(schema.emotions(corpus)) - set(labels))
+    if labels and strangers:
+        raise ConfigError(
+            f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them "
+            f"(--emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
+        )
+
+
+def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: Dataset | None, processes: int) -> None:
+    """Refuses parts that a model can't be trained on.
+
+    Args:
+        model: with its labels and dimensions
+        train: what it is to learn from
+        dev: what its epoch is to be chosen on
+        unlabelled: clips of another domain, if any
+        processes: each of which needs a clip
+
+    Raises:
+        ConfigError: emotions and labels don't meet, annotations are missing, or there are too few clips
+    """
+    for part, corpus in (("training", train), ("dev", dev)):
+        check_known(corpus, model.labels)
+        check_annotated(corpus, model.dimensions, part)
+    unseen = sorted(set(model.labels) - set(schema.emotions(train)))
+    if unseen:
+        raise ConfigError(
+            f"the model has the labels {', '.join(unseen)}, of which there is no training utterance: build it with "
+            f"the training part's emotions, or drop them with --emotions.drop"
+        )
+    for name, corpus in (("training", train), ("unlabelled", unlabelled)):
+        if corpus is not None and len(corpus) < processes:
+            raise ConfigError(f"{len(corpus)} {name} utterances can't feed {processes} processes")
+
+
+def check_options(model: EmotionModel, config: TrainConfig, alignment: AlignmentConfig, *, unlabelled: bool) -> None:
+    """Refuses an alignment or a refit that the model, or the lack of clips of another domain, rules out.
+
+    Args:
+        model: what is to be trained
+        config: whether, and how, its classifier is fitted anew in the end
+        alignment: with the other domain
+        unlabelled: whether there are clips of it
+
+    Raises:
+        ConfigError: with the way out
+    """
+    aligned = alignment.method != "none"
+    if not model.labels and (config.refit != "none" or aligned):
+        raise ConfigError(
+            f"train.refit is {config.refit} and alignment.method {alignment.method}, which are about the head of "
+            f"emotions, and dimensions.weight 1 learns none: leave both out, or take a lower weight"
+        )
+    if config.refit == "layer-discriminants":
+        model.layer_channels()  # raises now rather than after the training
+    wanting = [f"alignment.method is {alignment.method}"] if aligned else []
+    wanting += ["train.refit is self-training"] if config.refit == "self-training" else []
+    if wanting and not unlabelled:
+        raise ConfigError(
+            f"{wanting[0]}, but there are no unlabelled clips of another domain: recipes/mmd_alignment.py has a "
+            f"--target, in Python it is fit(..., unlabelled=...); --alignment.method none and --train.refit "
+            f"discriminant do without"
+        )
