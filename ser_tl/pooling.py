@@ -18,16 +18,15 @@ class Pooling(nn.Module):
     """From frames to one vector; built as `POOLINGS[name](dim)` with the channels per frame.
 
     Attributes:
-        out_dim: channels of the embedding, E
+        out_dim: channels of the embedding, E; those of a frame unless a pooling says otherwise
 
     Shape:
         frames (B, T, D), mask (B, T) -> (B, E)
     """
 
-    out_dim: int
-
-    def __init__(self, dim: int) -> None:  # noqa: ARG002 - what every pooling is built from
+    def __init__(self, dim: int) -> None:
         super().__init__()
+        self.out_dim = dim
 
 
 POOLINGS: Registry[type[Pooling]] = Registry("pooling")
@@ -112,10 +111,6 @@ class Mean(Pooling):
         frames (B, T, D), mask (B, T) -> (B, D)
     """
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
-        self.out_dim = dim
-
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The embedding."""
         return masked_mean(frames, mask)
@@ -129,10 +124,6 @@ class Max(Pooling):
         frames (B, T, D), mask (B, T) -> (B, D)
     """
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
-        self.out_dim = dim
-
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The embedding."""
         return frames.masked_fill(~mask[..., None], -torch.inf).amax(dim=1)
@@ -145,10 +136,6 @@ class Last(Pooling):
     Shape:
         frames (B, T, D), mask (B, T) -> (B, D)
     """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
-        self.out_dim = dim
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The embedding."""
@@ -185,7 +172,6 @@ class Attention(Pooling):
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
         self.attend = FrameScore(dim)
-        self.out_dim = dim
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The embedding."""

@@ -5,14 +5,31 @@ Tiny tensors on two threads are ten times slower than on one where the cores are
 
 import os
 import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub is imported: nothing here may need a network
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the programs that tests start
 
 _cache = tempfile.TemporaryDirectory(prefix="ser_tl_cache_")  # the user's own stays as it is
 os.environ["SER_TL_CACHE"] = _cache.name
+
+
+@pytest.fixture
+def shared() -> Callable[[str], Path]:
+    """A path in ../shared; skips the test where it isn't there."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"needs ../shared/{name}, which isn't beside this checkout")
+        return path
+
+    return find
 
 
 @pytest.fixture

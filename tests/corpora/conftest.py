@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 
-SHARED = Path(__file__).parents[3] / "shared"
 FORMATS = {
     ".wav": ("WAV", "PCM_16"),
     ".flac": ("FLAC", "PCM_16"),
@@ -32,19 +31,6 @@ def tree(tmp_path: Path) -> Callable[[Iterable[str]], Path]:
         return root
 
     return make
-
-
-@pytest.fixture
-def shared() -> Callable[[str], Path]:
-    """A path in ../shared; skips the test where it isn't there."""
-
-    def find(name: str) -> Path:
-        path = SHARED / name
-        if not path.exists():
-            pytest.skip(f"needs ../shared/{name}, which isn't beside this checkout")
-        return path
-
-    return find
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from datasets import Dataset
 
 from ser_tl.data.schema import build
 
-SHARED = Path(__file__).parents[3] / "shared"
 Row = tuple[str, str]
 
 
@@ -43,16 +42,3 @@ def corpus_of(record: Callable[..., Path]) -> Callable[..., Dataset]:
         return build(rows, source="test")
 
     return make
-
-
-@pytest.fixture
-def shared() -> Callable[[str], Path]:
-    """A path in ../shared; skips the test where it isn't there."""
-
-    def find(name: str) -> Path:
-        path = SHARED / name
-        if not path.exists():
-            pytest.skip(f"needs ../shared/{name}, which isn't beside this checkout")
-        return path
-
-    return find
