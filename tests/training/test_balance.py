@@ -104,10 +104,10 @@ def watched(monkeypatch):
 
     def watch(self, members, number, done, batches, unlabelled):
         def passed():
-            for batch in batches:
+            for batch, disturbance in batches:
                 heard.setdefault(int(done), Counter()).update(batch.ids)
                 targets.append(batch.targets)
-                yield batch
+                yield batch, disturbance
 
         return step(self, members, number, done, passed(), unlabelled)
 

@@ -191,7 +191,7 @@ def test_a_training_reads_what_another_kept_though_its_own_top_has_moved(tmp_pat
 
     def kept_by(strategy):
         trainer = Trainer(tiny_model(), strategy, train_config(epochs=2))
-        trainer.cache = store
+        trainer.feed.cache = store
         trainer.fit(split.train, split.dev)
         trainer.evaluate(split.test)
         return {path: path.stat().st_ino for path in entries(store)}
