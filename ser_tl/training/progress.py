@@ -26,8 +26,8 @@ class Progress:
         audio_seconds: speech seen in them, over all processes
         best: (dev UAR, minus dev loss) of the best epoch so far; ties in UAR go to the lower loss. Where dimensions are
             learned alone, their dev CCC stands for the UAR
-        best_epoch: which it was; -1 before the first
-        stale: epochs since then
+        best_epoch: the one that is kept, the best or the last; -1 before the first
+        stale: epochs since the best
         scale: what the plateau schedule has come down to
         history: one record per finished epoch, which counts from 1 there
         finished: whether training has ended
@@ -54,24 +54,28 @@ class Progress:
             config: says when to stop and when the plateau schedule acts
 
         Returns:
-            Whether it was the best so far.
+            Whether it is the one to keep so far.
         """
         score = (record["dev_uar"] if "dev_uar" in record else record["dev_ccc"], -record["dev_loss"])
         improved = score > self.best
         if improved:
-            self.best, self.best_epoch, self.stale = score, self.epoch, 0
+            self.best, self.stale = score, 0
         else:
             self.stale += 1
             if config.schedule == "plateau" and self.stale % config.plateau_patience == 0:
                 self.scale *= 0.5
+        kept = improved or config.keep == "last"
+        if kept:
+            self.best_epoch = self.epoch
         self.history.append(record | {"epoch": self.epoch + 1})
         for number, past in enumerate(self.history):
             past["best"] = number == self.best_epoch
         self.epoch += 1
         self.step, self.utterances = 0, 0
         self.loss_sum = self.seconds = self.audio_seconds = 0.0
-        self.finished = self.epoch >= config.epochs or bool(config.patience and self.stale >= config.patience)
-        return improved
+        stalls = config.keep == "best" and config.patience and self.stale >= config.patience
+        self.finished = self.epoch >= config.epochs or bool(stalls)
+        return kept
 
     def save(self, path: Path) -> None:
         """Writes JSON."""
