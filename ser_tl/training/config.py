@@ -28,9 +28,9 @@ class TrainConfig:
         checkpointing: run a moving layer of the encoder again in the backward pass instead of keeping what is in it:
             less memory, a third more time
         label_smoothing: share of the target spread over all classes
-        keep: whose weights the model has in the end: those of the epoch that is `best` on dev, or of the `last` one, for
-            which patience doesn't count. An alignment with another domain goes on where the source's dev speakers, who
-            know nothing of it, see no more progress
+        keep: whose weights the model has in the end: of the epoch that is `best` on dev, or of the `last` one; then
+            patience doesn't count. An alignment with another domain goes on where the source's dev speakers, who know
+            nothing of it, see no more progress
         patience: epochs without a better dev UAR before training stops; 0 never stops early
         refit: `discriminant` fits the classifier anew when the epoch is chosen: a shrunken linear discriminant of the
             embedding, in closed form, on training and dev speakers; `layer-discriminants` fits one to each of the
