@@ -81,11 +81,11 @@ class Feed:
             chain: its transforms; maybe none
             targets: as of `clips`
         """
+        if not chain.on_audio:
+            return self.clips(train, training=True, targets=targets, whole=chain.on_states)
         decoded = self._decoded(train, training=True, targets=targets)
         chain.prepare(decoded)
-        if chain.on_audio:
-            return decoded
-        return self.clips(train, training=True, targets=targets, whole=chain.on_states)
+        return decoded
 
     def _decoded(
         self, corpus: Dataset, *, training: bool, labelled: bool = True, targets: np.ndarray | None = None

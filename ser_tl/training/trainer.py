@@ -110,10 +110,9 @@ class Trainer:
             raise ConfigError(
                 "dimensions.weight is 1, so no emotions are learned: leave the balance and labels options out"
             )
-        self.unknown: list[str] = []  # notes on annotations that training did without
         self.history: list[dict[str, Any]] = []
         self.heard: dict[str, Any] = {}
-        self.notes: list[str] = []
+        self.notes: list[str] = []  # on the training, for every report
         self.refit: dict[str, float] = {}
         self.accelerator = accelerator(self.config, self.folder)
         self.feed = Feed(model, strategy, self.config, self.accelerator, seed)
@@ -148,12 +147,12 @@ class Trainer:
         check_options(self.model, self.config, self.alignment, unlabelled=unlabelled is not None)
         self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
         self.heard = what_is_heard(train, dev)
-        self.unknown = unknown_notes(train, self.model.dimensions, "training")
-        self.unknown += unknown_notes(dev, self.model.dimensions, "dev")
         self.strategy.prepare(self.model)
         if self.config.checkpointing:
             checkpoint_layers(self.model.encoder)
-        clips, balance = self._training_clips(train)
+        clips, balance, self.notes = self._training_clips(train)
+        for part, corpus in (("training", train), ("dev", dev)):
+            self.notes += unknown_notes(corpus, self.model.dimensions, part)
         steps = self._steps(balance)
         dev_clips = self.feed.clips(dev)
         aligned = unlabelled is not None and self.alignment.method != "none"
@@ -203,11 +202,11 @@ class Trainer:
         self.history = progress.history
         return progress.history
 
-    def _training_clips(self, train: Dataset) -> tuple[Clips, Balance | None]:
-        """What the steps are fed, and how its classes are balanced, if any; takes down what a report has to tell."""
+    def _training_clips(self, train: Dataset) -> tuple[Clips, Balance | None, list[str]]:
+        """What the steps are fed, how its classes are balanced, if any, and notes on both for reports."""
         labels, processes = self.model.labels, self.accelerator.num_processes
         if not labels:
-            return self.feed.augmented(train, self.augment), None
+            return self.feed.augmented(train, self.augment), None, []
         balance = Balance.of(self.balance, train["emotion"], labels, self.seed, processes)
         made = self.balance.synthesise != "none"
         if made:
@@ -219,8 +218,7 @@ class Trainer:
             balance = balance.with_synthetic(clips.classes)
         refit = self.config.refit != "none"
         self.heard |= {"balance": balance.facts, "labels": asdict(self.label_config)}
-        self.notes = [*balance.notes(refit=refit), *(f"{note}{REFIT_NOTE * refit}" for note in notes)]
-        return clips, balance
+        return clips, balance, [*balance.notes(refit=refit), *(f"{note}{REFIT_NOTE * refit}" for note in notes)]
 
     def _steps(self, balance: Balance | None) -> Steps:
         """The optimizer of the prepared model, and what it lowers."""
@@ -310,7 +308,7 @@ class Trainer:
             self._fit_domains((test, clips))
             notes = [statistics_note(self.model.config.statistics, test), *notes]
         predictions, _ = predict_corpus(self.model, test, clips, self.accelerator, self.config)
-        notes = [*self.notes, *notes, *self.unknown, *unknown_notes(test, self.model.dimensions, "test")]
+        notes = [*self.notes, *notes, *unknown_notes(test, self.model.dimensions, "test")]
         facts = self.facts
         if known:
             title = f"{title} (NOT speaker-independent)".strip()
