@@ -10,6 +10,7 @@ steps alone: what is measured frame by frame needs all frames.
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -65,6 +66,16 @@ class CondensedClips(CachedClips):
         super().__init__(cached.clips, cached.files)
         self.reduce = reduce
         self.held: dict[tuple[int, int], dict[int, State]] = {}  # by clip and window
+
+    @property
+    def seconds(self) -> list[float]:
+        """The clips' mean length for each of them, so that batches are drawn from all clips alike.
+
+        Few frames need no padding, and batches of like length are a biased sample of a corpus: an alignment would
+        compare the short clips of one domain with the long ones of the other.
+        """
+        lengths = super().seconds
+        return [float(np.mean(lengths))] * len(lengths)
 
     def read(self, index: int, window: int) -> dict[int, State]:
         """The few frames of a window, from the disk once and then from memory."""

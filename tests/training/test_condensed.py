@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances, collate
+from ser_tl.data.batching import Utterances, collate, plan_batches
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.pooling import POOLINGS
 from ser_tl.training import Trainer
@@ -52,7 +52,8 @@ def test_pooled_vectors_and_gradients_are_those_of_all_frames(corpus, pooling, o
     clips = cached(corpus, model)
     few = condensed(clips, model)
     assert isinstance(few, CondensedClips)
-    assert (len(few), few.seconds) == (len(clips), clips.seconds)
+    assert len(few) == len(clips)
+    assert few.seconds == pytest.approx([sum(clips.seconds) / len(clips)] * len(clips))
     short, long = (collate([one[place] for place in range(len(clips))]).to("cpu") for one in (few, clips))
     assert (short.ids, short.labels.tolist()) == (long.ids, long.labels.tolist())
     assert short.mask.shape[1] <= 2 < long.mask.shape[1]
@@ -103,6 +104,7 @@ def test_a_clip_is_read_once_and_windows_are_drawn_as_before(corpus, monkeypatch
 
 def test_a_training_on_few_frames_is_one_on_all(tmp_path, monkeypatch):
     split = tone_split(tmp_path)
+    monkeypatch.setattr(CondensedClips, "seconds", CachedClips.seconds)  # the same batches on both sides
 
     def losses():
         trainer = Trainer(build("stats"), Frozen(), train_config(epochs=2))
@@ -112,3 +114,14 @@ def test_a_training_on_few_frames_is_one_on_all(tmp_path, monkeypatch):
     few = losses()
     monkeypatch.setattr("ser_tl.training.feed.condensed", lambda clips, _: clips)
     assert few == pytest.approx(losses(), abs=2e-3)
+
+
+def test_batches_are_drawn_from_clips_of_any_length(corpus):
+    clips = cached(corpus, build("stats"))
+    lengths = [0.5 + 0.1 * place for place in range(len(clips))]
+    clips.clips.parts = [(row, 0.0, length) for (row, _, _), length in zip(clips.clips.parts, lengths, strict=True)]
+    few = condensed(clips, build("stats"))
+    batches = [batch for (batch,) in plan_batches(few.seconds, 4 * few.seconds[0], shuffle=(0, 0))]
+    spans = [max(batch) - min(batch) for batch in batches]
+    assert max(spans) > len(clips) / 2  # in batches of like length, which have neighbours alone, it is a few clips
+    assert sorted(clip for batch in batches for clip in batch) == list(range(len(clips)))
