@@ -45,7 +45,13 @@ class Fit(NamedTuple):
 
 
 def fit_discriminant(
-    embedding: Tensor, labels: Tensor, speakers: Sequence[str], classes: int, parts: Sequence[Tensor] = ()
+    embedding: Tensor,
+    labels: Tensor,
+    speakers: Sequence[str],
+    classes: int,
+    parts: Sequence[Tensor] = (),
+    *,
+    weights: Tensor | None = None,
 ) -> Fit:
     """The discriminant of some training speakers, all of whom it learns from.
 
@@ -63,28 +69,40 @@ def fit_discriminant(
         speakers: n names
         classes: number of classes, C
         parts: places of channels that have a discriminant of their own, no channel in two parts; all in one if empty
+        weights: (n,) how much each clip counts, more than 0; all alike if None
 
     Raises:
         ConfigError: one speaker only, or a class that some group of speakers alone has
     """
     embedding = embedding.double()
     parts = parts or [torch.arange(embedding.shape[1])]
-    held = _held_out_logits(embedding, labels, speakers, classes, parts)
-    counts = torch.bincount(labels, minlength=classes).clamp_min(1)
-    weight = (1.0 / counts)[labels] / len(labels.unique())
+    weights = torch.ones(len(labels)) if weights is None else weights
+    held = _held_out_logits(embedding, labels, speakers, classes, parts, weights)
+    weight = class_shares(labels, weights, classes)
     right = torch.nn.functional.one_hot(labels, classes)
     brier = torch.stack(  # (shrinkages, temperatures)
         [
-            ((logits / _TEMPERATURES[:, None, None]).softmax(dim=-1) - right).square().sum(dim=-1) @ weight.double()
+            ((logits / _TEMPERATURES[:, None, None]).softmax(dim=-1) - right).square().sum(dim=-1) @ weight
             for logits in held
         ]
     )
     row, column = divmod(int(brier.argmin()), len(_TEMPERATURES))
     temperature = float(_TEMPERATURES[column])
     hit = (held[row].argmax(dim=-1) == labels).double()
-    recalls = [float(hit[labels == label].mean()) for label in labels.unique()]
-    fitted = discriminant_of(embedding, labels, classes, SHRINKAGES[row], temperature, parts=parts)
-    return Fit(fitted, SHRINKAGES[row], temperature, sum(recalls) / len(recalls))
+    fitted = discriminant_of(embedding, labels, classes, SHRINKAGES[row], temperature, weights=weights, parts=parts)
+    return Fit(fitted, SHRINKAGES[row], temperature, float(hit @ weight))
+
+
+def class_shares(labels: Tensor, weights: Tensor, classes: int) -> Tensor:
+    """What each clip counts (n,) where classes count alike; adds up to 1.
+
+    Args:
+        labels: (n,) class indices
+        weights: (n,) how much each clip counts within its class
+        classes: number of classes, C
+    """
+    mass = torch.zeros(classes, dtype=torch.float64).index_add_(0, labels, weights.double())
+    return weights.double() / (mass[labels] * (mass > 0).sum())
 
 
 def discriminant_of(
@@ -121,7 +139,12 @@ def discriminant_of(
 
 
 def _held_out_logits(
-    embedding: Tensor, labels: Tensor, speakers: Sequence[str], classes: int, parts: Sequence[Tensor]
+    embedding: Tensor,
+    labels: Tensor,
+    speakers: Sequence[str],
+    classes: int,
+    parts: Sequence[Tensor],
+    weights: Tensor,
 ) -> Tensor:
     """The logits (shrinkages, n, C) of each clip by the discriminant of other speakers."""
     names = sorted(set(speakers))
@@ -138,7 +161,7 @@ def _held_out_logits(
             )
         for part in parts:
             rows = embedding[:, part]
-            solver = _Solver.of(rows[inside], labels[inside], classes)
+            solver = _Solver.of(rows[inside], labels[inside], classes, weights[inside])
             held[:, ~inside] += torch.stack([solver.logits(rows[~inside], shrinkage) for shrinkage in SHRINKAGES])
     return held
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ser_tl.discriminant import Fit, discriminant_of, fit_discriminant
+from ser_tl.discriminant import Fit, class_shares, discriminant_of, fit_discriminant
 
 ROUNDS = 12
 """Of guessing and fitting."""
@@ -25,7 +25,14 @@ _BALANCING = 50  # rounds of Sinkhorn's
 
 
 def fit_self_trained(
-    embedding: Tensor, labels: Tensor, speakers: Sequence[str], target: Tensor, classes: int, rounds: int = ROUNDS
+    embedding: Tensor,
+    labels: Tensor,
+    speakers: Sequence[str],
+    target: Tensor,
+    classes: int,
+    rounds: int = ROUNDS,
+    *,
+    weights: Tensor | None = None,
 ) -> Fit:
     """The discriminant of labelled source clips and unlabelled target clips.
 
@@ -42,26 +49,28 @@ def fit_self_trained(
         target: the target's, (m, E), standardised likewise
         classes: number of classes, C
         rounds: how many; 0 gives the source's discriminant
+        weights: (n,) how much each of the source's clips counts, more than 0; all alike if None
 
     Raises:
         ConfigError: as of `fit_discriminant`
     """
-    fit = fit_discriminant(embedding, labels, speakers, classes)
+    weights = torch.ones(len(labels)) if weights is None else weights
+    fit = fit_discriminant(embedding, labels, speakers, classes, weights=weights)
     counts = torch.bincount(labels, minlength=classes)
-    known = 1.0 / (counts[labels] * (counts > 0).sum())  # adds up to 1, as the guesses' weights do
+    known = class_shares(labels, weights, classes)  # adds up to 1, as the guesses' weights do
     discriminant = fit.discriminant
     for number in range(rounds):
         share = FIRST_SHARE + (1.0 - FIRST_SHARE) * number / max(rounds - 1, 1)
         with torch.no_grad():
             heard = discriminant(target.float()).double().softmax(dim=1)
-        believed, guess, weights = surest(balanced(heard, counts > 0), share)
+        believed, guess, sure = surest(balanced(heard, counts > 0), share)
         discriminant = discriminant_of(
             torch.cat([embedding, target[believed]]),
             torch.cat([labels, guess]),
             classes,
             fit.shrinkage,
             fit.temperature,
-            weights=torch.cat([known, weights]),
+            weights=torch.cat([known, sure]),
         )
     return fit._replace(discriminant=discriminant)
 

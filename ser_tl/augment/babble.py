@@ -46,6 +46,11 @@ class Babble(ClipTransform):
         """Takes over the voices."""
         self._bank = Bank([voice / voice.square().mean().sqrt().clamp_min(1e-6) for voice in voices])
 
+    @property
+    def fetched(self) -> list[Tensor]:
+        """The recordings."""
+        return [] if self._bank is None else self._bank.content
+
     def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
         """Adds babble to all of the clips."""
         if self._bank is None:

@@ -53,6 +53,11 @@ class Background(ClipTransform):
         if self.folder is not None:
             self._bank = Bank(read_folder(self._at("folder"), self.folder, 60.0 * self.minutes, seed))
 
+    @property
+    def fetched(self) -> list[Tensor]:
+        """The recordings."""
+        return [] if self._bank is None else self._bank.content
+
     def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
         """Mixes a stretch of a recording into all of the clips."""
         count, samples = waveform.shape

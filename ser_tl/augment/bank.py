@@ -34,6 +34,11 @@ class Bank:
     def __len__(self) -> int:
         return len(self._lengths)
 
+    @property
+    def content(self) -> list[Tensor]:
+        """All recordings, one behind the other (N,), and their lengths (M,)."""
+        return [self._tape[: int(self._lengths.sum())], self._lengths]
+
     def stretches(self, count: int, samples: int, draws: Draws) -> tuple[Tensor, Tensor]:
         """Random stretches, each of a random recording, which it leaves only where that is too short.
 

@@ -120,6 +120,11 @@ class WaveformTransform(Transform):
     needs_voices = False
     mixes = False  # the clips of a batch with each other
 
+    @property
+    def fetched(self) -> list[Tensor]:
+        """What `prepare` fetched to mix in; what else a change follows from are options and draws."""
+        return []
+
     def prepare(self, voices: Sequence[Tensor], seed: int) -> None:  # noqa: ARG002 - most need nothing
         """Fetches what the transform mixes in, once, before the first batch.
 

@@ -54,9 +54,7 @@ class _Drawn(Disturbance):
         self._mixings = mixings
 
     def mel(self, mel: Tensor, counts: Tensor) -> Tensor:
-        for one in self._chain.transforms:
-            mel = one(mel, counts, self._draws) if isinstance(one, MelTransform) else mel
-        return mel
+        return self._chain.masked(mel, counts, self._draws)
 
     def states(self, states: Tensor, mask: Tensor) -> Tensor:
         for one in self._chain.transforms:
@@ -105,6 +103,11 @@ class Chain:
         return any(isinstance(one, MelTransform) for one in self.transforms)
 
     @property
+    def needs_voices(self) -> bool:
+        """Whether it mixes training clips in."""
+        return any(one.needs_voices for one in self.transforms if isinstance(one, WaveformTransform))
+
+    @property
     def on_states(self) -> bool:
         """Whether it changes single frames of the encoder's states."""
         return any(isinstance(one, StateTransform) for one in self.transforms)
@@ -120,8 +123,7 @@ class Chain:
         Args:
             clips: the training part, decoded; the only voices that are ever mixed in
         """
-        needed = any(one.needs_voices for one in self.transforms if isinstance(one, WaveformTransform))
-        order = Draws(self.seed).permutation(len(clips))[:VOICES] if needed else []
+        order = Draws(self.seed).permutation(len(clips))[:VOICES] if self.needs_voices else []
         self.take([clips[int(place)].waveform for place in order])
 
     def take(self, voices: Sequence[Tensor]) -> None:
@@ -156,6 +158,12 @@ class Chain:
             waveform, lengths = self._cropped(waveform, lengths, draws)
         changed = replace(batch, waveform=waveform, lengths=lengths, targets=targets, dimensions=dimensions)
         return changed, _Drawn(self, draws, embedded)
+
+    def masked(self, mel: Tensor, counts: Tensor, draws: Draws) -> Tensor:
+        """Log-mel spectrograms (B, F, bands) of clips with so many frames (B,), parts of them blank."""
+        for one in self.transforms:
+            mel = one(mel, counts, draws) if isinstance(one, MelTransform) else mel
+        return mel
 
     def _cropped(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Clips that are too long now, at a random place."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ser_tl.augment.base import TRANSFORMS, Transform
+from ser_tl.augment.base import TRANSFORMS, MelTransform, Transform, WaveformTransform
 from ser_tl.augment.presets import PRESETS
 from ser_tl.errors import ConfigError
 
@@ -23,15 +23,22 @@ class AugmentConfig:
         preset: transforms after a published recipe (docs/augmentation.md lists them); none for none
         transforms: transforms and their options, in the order in which they are applied: {noise: {snr: [10, 20]},
             speed: {}}. One of the preset's stays in its place and gets these options besides; null takes it out
+        views: 0 changes clips anew in each epoch. With so many fixed views of each clip, a frozen encoder hears each
+            view once and the feature cache keeps what it makes of them; an epoch draws one view of each clip
     """
 
     preset: str = "none"
     transforms: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    views: int = 0
 
     def __post_init__(self) -> None:
         if self.preset != "none":
             PRESETS[self.preset]
         self.build()
+        if type(self.views) is not int or self.views < 0:
+            raise ConfigError(f"augment.views is {self.views!r}: expected a whole number from 0")
+        if self.views:
+            self._check_views()
 
     @property
     def chosen(self) -> dict[str, dict[str, Any]]:
@@ -45,6 +52,30 @@ class AugmentConfig:
                 found[name] = found.get(name, {}) | own
         return found
 
+    def part(self, *, heard: bool) -> "AugmentConfig":
+        """Some of the transforms, without views.
+
+        Args:
+            heard: those that change what an encoder hears; else those on states and embeddings, which change with views
+                anew in each epoch, too
+        """
+        return AugmentConfig(transforms={name: own for name, own in self.chosen.items() if _is_heard(name) == heard})
+
+    def _check_views(self) -> None:
+        mixing = [name for name in self.chosen if getattr(TRANSFORMS[name], "mixes", False)]
+        if mixing:
+            raise ConfigError(
+                f"augment.views is {self.views}, but {mixing[0]} mixes two clips, and a view is of one: leave it out "
+                f"(--augment.transforms '{{{mixing[0]}: null}}'), mix embeddings instead ('{{mixup-embedding: {{}}}}'), "
+                f"or change clips anew in each epoch (--augment.views 0)"
+            )
+        if not any(map(_is_heard, self.chosen)):
+            raise ConfigError(
+                f"augment.views is {self.views}, but no transform changes what an encoder hears: name some, such as "
+                f"--augment.preset ser or --augment.transforms '{{noise: {{}}}}', or leave augment.views out (masks on "
+                f"states and mixup of embeddings don't need it)"
+            )
+
     def build(self) -> list[Transform]:
         """New transforms, in order.
 
@@ -53,6 +84,10 @@ class AugmentConfig:
             ConfigError: it has no such option, or the option no such value
         """
         return [build_transform(name, options) for name, options in self.chosen.items()]
+
+
+def _is_heard(name: str) -> bool:
+    return issubclass(TRANSFORMS[name], WaveformTransform | MelTransform)
 
 
 def build_transform(name: str, options: Mapping[str, Any]) -> Transform:

@@ -57,6 +57,11 @@ class Reverb(ClipTransform):
             cut = [one[int(one.abs().argmax()) :][: round(LONGEST * SAMPLE_RATE)] for one in every]
             self._responses = torch.nn.utils.rnn.pad_sequence(cut, batch_first=True)
 
+    @property
+    def fetched(self) -> list[Tensor]:
+        """The folder's responses."""
+        return [] if self._responses is None else [self._responses]
+
     def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
         """Puts all of the clips into rooms, each into its own."""
         drawn: Drawn

@@ -1,6 +1,6 @@
 """Clips that are read from the feature cache, in the place of decoded ones.
 
-    Utterances, files of each clip's windows --CachedClips[index]--> Clip(states of some layers)
+    Utterances, files of each clip's windows or views --CachedClips[index]--> Clip(states of some layers)
 
 Knows nothing of keys, nor of how the files came about.
 """
@@ -17,21 +17,26 @@ from ser_tl.training.entries import read_state
 class CachedClips:
     """Clips that bring states of an encoder instead of their waveform.
 
-    In training, a clip longer than `AudioConfig.max_seconds` is one of its evaluation windows, drawn anew each epoch.
+    In training, a clip longer than `AudioConfig.max_seconds` is one of its evaluation windows, drawn anew each epoch;
+    an augmented clip is one of its views, or one of its windows' views, likewise.
 
     Args:
         clips: the clips; their crops, seed and epoch are followed
-        files: of each clip's windows, by layer
+        files: of each clip's windows or views, by layer
+        lengths: of each of them, seconds; that of the clip if None
     """
 
-    def __init__(self, clips: Utterances, files: list[list[dict[int, Path]]]) -> None:
+    def __init__(
+        self, clips: Utterances, files: list[list[dict[int, Path]]], lengths: list[list[float]] | None = None
+    ) -> None:
         self.clips = clips
         self.files = files
+        self.lengths = lengths or [[long] * len(own) for long, own in zip(clips.seconds, files, strict=True)]
 
     @property
     def seconds(self) -> list[float]:
-        """The length of each clip."""
-        return self.clips.seconds
+        """The length of each clip, in this epoch."""
+        return [own[self.window(index)] for index, own in enumerate(self.lengths)]
 
     @property
     def epoch(self) -> int:
@@ -46,7 +51,11 @@ class CachedClips:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> Clip:
-        states = self.read(index, self.window(index))
+        return self.clip(index, self.window(index))
+
+    def clip(self, index: int, window: int) -> Clip:
+        """A clip with the states of one of its windows or views."""
+        states = self.read(index, window)
         clips, (row, _, _) = self.clips, self.clips.parts[index]
         told = (clips.classes[row], clips.ids[row], states, clips.domains[row], clips.targets[row])
         return Clip(torch.empty(0), *told, dimensions=clips.annotation(row))
@@ -57,7 +66,7 @@ class CachedClips:
         return set(self.files[0][0])
 
     def window(self, index: int) -> int:
-        """Which of a clip's windows it is in this epoch."""
+        """Which of a clip's windows or views it is in this epoch."""
         count = len(self.files[index])
         if count == 1:
             return 0
@@ -66,3 +75,27 @@ class CachedClips:
     def read(self, index: int, window: int) -> dict[int, State]:
         """The states of a clip's window, by layer."""
         return {layer: read_state(path) for layer, path in self.files[index][window].items()}
+
+
+class EveryView:
+    """All windows or views of cached clips, each as a clip of its own.
+
+    Args:
+        cached: the clips
+    """
+
+    def __init__(self, cached: CachedClips) -> None:
+        self.cached = cached
+        self.epoch = 0
+        self._places = [(clip, window) for clip, own in enumerate(cached.files) for window in range(len(own))]
+
+    @property
+    def seconds(self) -> list[float]:
+        """The length of each."""
+        return [seconds for own in self.cached.lengths for seconds in own]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Clip:
+        return self.cached.clip(*self._places[index])

@@ -63,7 +63,7 @@ class CondensedClips(CachedClips):
     """
 
     def __init__(self, cached: CachedClips, reduce: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(cached.clips, cached.files)
+        super().__init__(cached.clips, cached.files, cached.lengths)
         self.reduce = reduce
         self.held: dict[tuple[int, int], dict[int, State]] = {}  # by clip and window
 

@@ -20,8 +20,8 @@ from ser_tl.encoders.fingerprint import digest
 from ser_tl.errors import CacheError
 
 
-def write_state(path: Path, state: Tensor) -> None:
-    """Writes the state (T, D) of one clip; the file is whole or not there."""
+def write_state(path: Path, state: Tensor, seconds: float = 0.0) -> None:
+    """Writes the state (T, D) of a clip that is so long; the file is whole or not there."""
     state = state.detach().float().cpu()
     mean = state.mean(dim=0, keepdim=True)
     rest = state - mean
@@ -29,7 +29,8 @@ def write_state(path: Path, state: Tensor) -> None:
     kept = {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file(kept, part, metadata={name: digest(tensor) for name, tensor in kept.items()})
+    noted = {name: digest(tensor) for name, tensor in kept.items()}
+    save_file(kept, part, metadata=noted | {"seconds": f"{seconds:.6f}"})
     part.replace(path)
 
 
@@ -42,10 +43,27 @@ def read_state(path: Path) -> State:
     try:
         return State(**load(path.read_bytes()))  # a file is small: to map it takes longer than to read it
     except (OSError, SafetensorError) as error:
-        raise CacheError(
-            f"{path}: this entry of the feature cache can't be read ({error}). `ser-tl cache verify "
-            f"--delete` deletes damaged entries, which are then computed anew; --train.cache false does without"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def read_seconds(path: Path) -> float:
+    """How long the clip is, from the file's header.
+
+    Raises:
+        CacheError: the file is gone or damaged
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return float(file.metadata()["seconds"])
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> CacheError:
+    return CacheError(
+        f"{path}: this entry of the feature cache can't be read ({error}). `ser-tl cache verify "
+        f"--delete` deletes damaged entries, which are then computed anew; --train.cache false does without"
+    )
 
 
 def is_whole(path: Path) -> bool:

@@ -2,7 +2,8 @@
 
     corpus --decoded--> Utterances --the part of the encoder that never moves--> cached, in training condensed clips
 
-Where nothing of the encoder stays, or augmentation changes what it hears, clips are decoded anew in every epoch.
+Where nothing of the encoder stays, or augmentation changes what it hears, clips are decoded anew in every epoch. With
+views of the training clips the encoder hears these, and they are cached.
 """
 
 import numpy as np
@@ -11,11 +12,13 @@ from datasets import Dataset
 
 from ser_tl.augment import Chain
 from ser_tl.data.batching import Clips, Utterances
+from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.condensed import condensed
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.keys import lasting_layers
+from ser_tl.training.views import Views
 from ser_tl.transfer import Strategy
 
 
@@ -69,23 +72,48 @@ class Feed:
         layers = self.lasting
         if not layers:
             return clips
-        encoder, name = self.model.encoder, self.model.encoder_name
-        filled = self.cache.fill(clips, encoder, layers, self.accelerator, self.config, name=name)
+        filled = self._filled(clips, layers)
         return condensed(filled, self.model) if training and not whole else filled
 
-    def augmented(self, train: Dataset, chain: Chain, targets: np.ndarray | None = None) -> Clips:
+    def augmented(
+        self, train: Dataset, chain: Chain, targets: np.ndarray | None = None, views: Views | None = None
+    ) -> Clips:
         """The training part's clips for a chain of transforms, which is made ready.
 
         Args:
             train: the training part
-            chain: its transforms; maybe none
+            chain: its transforms that act anew in each epoch; maybe none
             targets: as of `clips`
+            views: what the encoder hears in the place of the clips; None for these themselves
+
+        Raises:
+            ConfigError: views of clips that an encoder hears in every epoch
+            CacheError: the cache can't hold the views
         """
+        if views is not None:
+            return self._viewed(self._decoded(train, training=True, targets=targets), views, whole=chain.on_states)
         if not chain.on_audio:
             return self.clips(train, training=True, targets=targets, whole=chain.on_states)
         decoded = self._decoded(train, training=True, targets=targets)
         chain.prepare(decoded)
         return decoded
+
+    def _viewed(self, clips: Utterances, views: Views, *, whole: bool) -> Clips:
+        layers = self.lasting
+        if not layers:
+            why = "the strategy moves all of the encoder" if self.config.cache else "train.cache is false"
+            raise ConfigError(
+                f"augment.views is {views.number}, but {why}, so that nothing it makes of a view can be kept: choose "
+                f"--strategy frozen or partial with --train.cache true, or change clips anew in each epoch "
+                f"(--augment.views 0)"
+            )
+        filled = self._filled(clips, layers, views)
+        return filled if whole else condensed(filled, self.model)
+
+    def _filled(self, clips: Utterances, layers: list[int], views: Views | None = None) -> Clips:
+        name = self.model.encoder_name
+        options = (self.accelerator, self.config)
+        return self.cache.fill(clips, self.model.encoder, layers, *options, name=name, views=views)
 
     def _decoded(
         self, corpus: Dataset, *, training: bool, labelled: bool = True, targets: np.ndarray | None = None

@@ -9,7 +9,10 @@ still found, by every fold, head and strategy that leaves the blocks below alone
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
+from ser_tl.augment import Chain
+from ser_tl.augment.base import WaveformTransform
 from ser_tl.data.batching import Utterances
 from ser_tl.data.checks import content_keys
 from ser_tl.encoders import Block, Encoder
@@ -18,6 +21,9 @@ from ser_tl.model import EmotionModel
 
 FORMAT = 2
 """Part of every key: a change of the layout begins a new cache."""
+
+VIEWS = 1
+"""Part of every view's key: raised whenever a transform makes something else of the same options and draws."""
 
 
 def lasting_layers(model: EmotionModel, moving: Sequence[Block]) -> list[int]:
@@ -85,4 +91,28 @@ def clip_keys(windows: Utterances) -> list[str]:
     return [
         hashlib.blake2b(f"{contents[row]}|{start:.6f}-{end:.6f}".encode(), digest_size=16).hexdigest()
         for row, start, end in windows.parts
+    ]
+
+
+def view_keys(contents: Sequence[str], chain: Chain, number: int) -> list[str]:
+    """The keys of clips' augmented views: of the clip, the transforms and all that they mix in, not where that lay.
+
+    Args:
+        contents: keys of the clips
+        chain: the transforms, prepared
+        number: of views of each clip
+
+    Returns:
+        Those of the first clip's views, then those of the second's, and so on.
+    """
+    known: list[object] = [VIEWS, chain.longest]
+    for name, one in zip(chain.names, chain.transforms, strict=True):
+        options = {option: value for option, value in asdict(one).items() if option != "folder"}
+        fetched = one.fetched if isinstance(one, WaveformTransform) else []
+        known.append([name, options, [[list(tensor.shape), digest(tensor)] for tensor in fetched]])
+    changes = json.dumps(known, sort_keys=True)
+    return [
+        hashlib.blake2b(f"{changes}|{content}|{view}".encode(), digest_size=16).hexdigest()
+        for content in contents
+        for view in range(number)
     ]

@@ -28,6 +28,7 @@ from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.model import EmotionModel
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
+from ser_tl.training.cached import CachedClips, EveryView
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.checks import check_known, check_options, check_parts
 from ser_tl.training.config import TrainConfig
@@ -66,7 +67,7 @@ class Trainer:
         alignment: with which penalty the embeddings of `fit`'s unlabelled clips are drawn to the training part's
         balance: what is done about classes of different sizes
         labels: whether clips are taught as their emotion or as what annotators voted
-        augment: what happens to the training part's clips in each step, and to no others
+        augment: what happens to the training part's clips in each step or, with views, before, and to no others
         seed: chooses batches and crops
         on_best: called in the main process whenever an epoch is the best so far, with the model as it is then and the
             epoch's record
@@ -100,7 +101,7 @@ class Trainer:
         self.alignment = alignment or AlignmentConfig(method="none")
         if self.alignment.method != "none":
             ALIGNMENTS[self.alignment.method]  # an unknown name is told now, and not after an hour of encoding
-        self.augment = chain_for(model, augment, seed)
+        self.augment, self.views = chain_for(model, augment or AugmentConfig(), seed)
         self.balance = balance or BalanceConfig()
         self.label_config = labels or LabelConfig()
         self.seed = seed
@@ -193,8 +194,10 @@ class Trainer:
             self._fit_domains(*parts, (dev, dev_clips))
             speaker_of = dict(zip([*train["id"], *dev["id"]], [*train["speaker"], *dev["speaker"]], strict=True))
             heard = parts[1][1] if self.config.refit == "self-training" else None
+            real = clips.real if isinstance(clips, SyntheticClips) else clips
+            views = EveryView(real) if self.views and isinstance(real, CachedClips) else None
             self.refit = refit_discriminant(
-                self.model, [parts[0][1], dev_clips], speaker_of, heard, self.accelerator, self.config
+                self.model, parts[0][1], dev_clips, speaker_of, heard, self.accelerator, self.config, views=views
             )
         if self.tracked:
             for tracker in self.accelerator.trackers:  # not end_training: it ends the process group too
@@ -206,13 +209,13 @@ class Trainer:
         """What the steps are fed, how its classes are balanced, if any, and notes on both for reports."""
         labels, processes = self.model.labels, self.accelerator.num_processes
         if not labels:
-            return self.feed.augmented(train, self.augment), None, []
+            return self.feed.augmented(train, self.augment, views=self.views), None, []
         balance = Balance.of(self.balance, train["emotion"], labels, self.seed, processes)
         made = self.balance.synthesise != "none"
         if made:
             check_synthesis(self.model, self.feed.lasting, self.balance, self.label_config, self.augment)
         targets, notes = soft_targets(train, labels, self.label_config)
-        clips: Clips | SyntheticClips = self.feed.augmented(train, self.augment, targets)
+        clips: Clips | SyntheticClips = self.feed.augmented(train, self.augment, targets, self.views)
         if made:
             clips = synthesised(clips, self.balance, labels, self.seed)
             balance = balance.with_synthetic(clips.classes)
@@ -334,7 +337,9 @@ class Trainer:
             named["statistics"] = self.model.config.statistics
         if self.model.dimensions:
             named["dimensions"] = asdict(self.dimensions)
-        if self.augment:
+        if self.views is not None:
+            named |= {"augment": self.views.chain.facts | self.augment.facts, "views": self.views.number}
+        elif self.augment:
             named["augment"] = self.augment.facts
         return known | named | self.heard | ({"refit": self.refit} if self.refit else {})
 
