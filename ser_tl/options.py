@@ -58,7 +58,7 @@ class Options:
         columns: which column of a manifest or dataset holds what, where the names don't say it: {emotion: label}
         emotions: how the corpus' emotions become classes
         audio: what happens to a clip before the encoder
-        augment: what happens to training clips besides, anew in each epoch
+        augment: what happens to training clips besides, anew in each epoch or in fixed views
         split: how many speakers go where
         model: what stands between encoder and logits
         transfer: how fast what moves, when it joins, and which adapters there are

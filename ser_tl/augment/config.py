@@ -66,7 +66,7 @@ class AugmentConfig:
         if mixing:
             raise ConfigError(
                 f"augment.views is {self.views}, but {mixing[0]} mixes two clips, and a view is of one: leave it out "
-                f"(--augment.transforms '{{{mixing[0]}: null}}'), mix embeddings instead ('{{mixup-embedding: {{}}}}'), "
+                f"({{{mixing[0]}: null}} in --augment.transforms), mix embeddings instead ({{mixup-embedding: {{}}}}), "
                 f"or change clips anew in each epoch (--augment.views 0)"
             )
         if not any(map(_is_heard, self.chosen)):

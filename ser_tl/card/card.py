@@ -126,7 +126,8 @@ def _model(known: Known) -> list[str]:
         if value is not None:
             rows.append([name, value if isinstance(value, str) else json.dumps(value)])
     if facts.get("augment"):
-        rows.append(["augmentation, in training alone", ", ".join(facts["augment"])])
+        views = f" ({facts['views']} fixed views of each clip)" if facts.get("views") else ""
+        rows.append(["augmentation, in training alone", ", ".join(facts["augment"]) + views])
     if "parameters" in facts:
         moving = facts.get("trainable_parameters")
         rows.append(["parameters", f"{facts['parameters']:,}, of which {moving:,} moved"])

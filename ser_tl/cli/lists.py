@@ -101,13 +101,14 @@ def cache(options: Namespace) -> int:
             str(encoder.facts["encoder"]),
             " ".join(map(str, encoder.facts["layers"])),
             str(encoder.facts["precision"]),
-            str(encoder.entries),
+            str(encoder.entries - encoder.views),
+            str(encoder.views),
             f"{encoder.size / 2**20:.1f}",
             f"{datetime.fromtimestamp(encoder.used):%Y-%m-%d %H:%M}",
             encoder.folder.name,
         ]
         for encoder in found.encoders()
     ]
-    print_table(["encoder", "layers", "precision", "clips", "MiB", "last used", "folder"], rows)
+    print_table(["encoder", "layers", "precision", "clips", "views", "MiB", "last used", "folder"], rows)
     print(f"\n{found.folder}, {sum(one.size for one in found.encoders()) / 2**20:.1f} MiB ($SER_TL_CACHE moves it)")
     return 0

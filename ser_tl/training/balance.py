@@ -177,11 +177,12 @@ class Balance:
             | {name: dict(zip(self.labels, counts, strict=True)) for name, counts in named.items()}
         )
 
-    def notes(self, *, refit: bool) -> list[str]:
+    def notes(self, *, refit: bool, views: bool = False) -> list[str]:
         """A sentence on what was done; none for the default, weights by inverse frequency alone.
 
         Args:
             refit: whether the classifier was fitted anew in the end
+            views: whether on augmented views besides
         """
         config = self.config
         if config == BalanceConfig():
@@ -205,7 +206,7 @@ class Balance:
         sizes = ", ".join(f"{name} {real}" + f" to {heard}" * (real != heard) for name, real, heard in counts)
         what = " and ".join(done) or "nothing was done about their sizes"
         note = f"classes in training: {what}; clips of each: {sizes}"
-        note += "; the refitted classifier heard every real clip once" if refit else ""
+        note += f"; the refitted classifier heard every real clip once{', and its views' * views}" if refit else ""
         return [note + ". Dev and test are as they were"]
 
 

@@ -221,7 +221,8 @@ class Trainer:
             balance = balance.with_synthetic(clips.classes)
         refit = self.config.refit != "none"
         self.heard |= {"balance": balance.facts, "labels": asdict(self.label_config)}
-        return clips, balance, [*balance.notes(refit=refit), *(f"{note}{REFIT_NOTE * refit}" for note in notes)]
+        done = balance.notes(refit=refit, views=self.views is not None)
+        return clips, balance, [*done, *(f"{note}{REFIT_NOTE * refit}" for note in notes)]
 
     def _steps(self, balance: Balance | None) -> Steps:
         """The optimizer of the prepared model, and what it lowers."""

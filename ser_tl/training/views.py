@@ -2,9 +2,9 @@
 
     windows of training clips --Views.of--> ViewedClips: view 0, 1, ... of the first, then those of the second --> cache
 
-A view follows from what is heard in its window, from the transforms' options, from its number, and from the recordings
-that are mixed in. Nothing else has a part in it: seeds, folds and batches share views, and any number of processes makes
-the same ones. So each clip is changed by itself, on the CPU, whose noise is not a GPU's.
+A view follows from what is heard in its window, from the transforms' options, from its number, and from recordings
+that are mixed in. Nothing else has a part in it: seeds, folds and batches share views, and any number of processes
+makes the same ones. So each clip is changed by itself, on the CPU, whose noise is not a GPU's.
 """
 
 from torch import Tensor
