@@ -1,5 +1,7 @@
 """Cached views: what they follow from, that training on them is training on the changed audio, and who hears them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,8 +11,8 @@ from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CacheError, ConfigError
-from ser_tl.model import ModelConfig
-from ser_tl.training import Trainer
+from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.training import Trainer, domains
 from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.cache import VIEW, FeatureCache
 from ser_tl.training.cached import CachedClips, EveryView
@@ -21,23 +23,32 @@ from ser_tl.transfer import Frozen, Full, Partial
 from tests.training.samples import TONES, interrupted, split_tones, tiny_model, tone_corpus, train_config, untimed
 
 CHANGES = {"speed": {"probability": 1.0}, "noise": {"probability": 1.0}}
+CONFIG = train_config()
 VIEWS = AugmentConfig(transforms=CHANGES, views=3)
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    return tone_corpus(tmp_path_factory.mktemp("tones"))
+    return tone_corpus(tmp_path_factory.mktemp("tones"), takes=1)
 
 
 @pytest.fixture(scope="module")
 def split(corpus):
-    return split_tones(corpus)
+    return split_tones(corpus)  # four speakers of three clips each to learn from, one dev, one test
 
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path / "cache"))
     return FeatureCache()
+
+
+@pytest.fixture(scope="module")
+def usual(split, tmp_path_factory):
+    """A training on views, in a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SER_TL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return trained(split, epochs=1)
 
 
 def windows_of(corpus, audio=None) -> Utterances:
@@ -86,12 +97,18 @@ class OnTheFly:
         return self.views[index * self.views.number + self.cached.window(index)]
 
 
-@pytest.mark.parametrize(("strategy", "options"), [(Frozen, {}), (Frozen, {"pooling": "stats"}), (Partial, {})])
+@pytest.mark.parametrize(("strategy", "options"), [(Frozen, {"pooling": "stats"}), (Partial, {})])
 def test_a_training_on_cached_views_scores_as_one_that_makes_them_anew(strategy, options, split, monkeypatch):
     augment = AugmentConfig(transforms=CHANGES | {"mask": {}, "mixup-embedding": {}}, views=3)
-    usual = {"strategy": strategy(*([1] if strategy is Partial else [])), "epochs": 3}
+    usual = {
+        "strategy": strategy(*([1] if strategy is Partial else [])),
+        "epochs": 2,
+        "batch_seconds": 2.0,
+        "learning_rate": 1e-2,
+    }
     cached = trained(split, augment, model=tiny_model(**options), **usual)
-    assert isinstance(cached.feed.augmented(split.train, cached.augment, views=cached.views), CachedClips)
+    none = trained(split, replace(augment, views=0), model=tiny_model(**options), **usual)
+    assert viewed(cached, split)
     augmented = Feed.augmented
 
     def fresh(self, train, chain, targets=None, views=None):
@@ -102,15 +119,20 @@ def test_a_training_on_cached_views_scores_as_one_that_makes_them_anew(strategy,
     monkeypatch.setattr(Feed, "augmented", fresh)
     anew = trained(split, augment, model=tiny_model(**options), **usual)
     for one, other in zip(cached.history, anew.history, strict=True):
-        assert one["train_loss"] == pytest.approx(other["train_loss"], abs=2e-3)
-        assert one["dev_loss"] == pytest.approx(other["dev_loss"], abs=2e-3)
-    probabilities = [each.evaluate(split.test).predictions.probabilities for each in (cached, anew)]
-    assert abs(probabilities[0] - probabilities[1]).max() < 2e-3
+        assert one["train_loss"] == pytest.approx(other["train_loss"], abs=2e-4)
+        assert one["dev_loss"] == pytest.approx(other["dev_loss"], abs=2e-4)
+    said, again, otherwise = (each.evaluate(split.test).predictions.probabilities for each in (cached, anew, none))
+    assert abs(said - again).max() < 0.01 * abs(said - otherwise).max()
 
 
-def test_an_epoch_hears_one_view_of_each_clip_and_in_the_end_all_of_them(split):
-    trainer = trained(split, epochs=1)
+def viewed(trainer, split) -> CachedClips:
     clips = trainer.feed.augmented(split.train, trainer.augment, views=trainer.views)
+    assert isinstance(clips, CachedClips)
+    return clips
+
+
+def test_an_epoch_hears_one_view_of_each_clip_and_in_the_end_all_of_them(split, usual):
+    clips = viewed(usual, split)
     assert len(clips) == len(split.train)
     heard = []
     for epoch in range(12):
@@ -119,36 +141,32 @@ def test_an_epoch_hears_one_view_of_each_clip_and_in_the_end_all_of_them(split):
         assert heard[-1] == [clips.window(place) for place in range(len(clips))]
     assert {view for epoch in heard for view in epoch} == {0, 1, 2}
     assert len({tuple(epoch) for epoch in heard}) == 12
-    other = Trainer(tiny_model(), Frozen(), train_config(), augment=VIEWS, seed=1)
-    other.strategy.prepare(other.model)
-    assert [other.feed.augmented(split.train, other.augment, views=other.views).window(place) for place in range(9)] != (
-        [trainer.feed.augmented(split.train, trainer.augment, views=trainer.views).window(place) for place in range(9)]
-    )
+    clips.clips.seed = 1
+    assert [clips.window(place) for place in range(len(clips))] != heard[-1]
 
 
-def test_lengths_are_those_of_the_views(split):
-    trainer = trained(split, epochs=1)
-    clips = trainer.feed.augmented(split.train, trainer.augment, views=trainer.views)
-    views = trainer.views.of(windows_of(split.train))
+def test_lengths_are_those_of_the_views(split, usual):
+    clips = viewed(usual, split)
+    views = usual.views.of(windows_of(split.train))
     every = EveryView(clips)
     assert len(every) == len(views) == 3 * len(split.train)
     assert every.seconds == pytest.approx([len(view.waveform) / SAMPLE_RATE for view in views], abs=1e-6)
-    assert clips.seconds == pytest.approx([every.seconds[3 * place + clips.window(place)] for place in range(len(clips))])
+    assert clips.seconds == pytest.approx(
+        [every.seconds[3 * place + clips.window(place)] for place in range(len(clips))]
+    )
     assert clips.seconds != pytest.approx(windows_of(split.train).seconds, rel=1e-3)
 
 
 def test_seeds_and_folds_share_views(corpus, split, store, monkeypatch):
     model = tiny_model()
-    trained(split, model=model, epochs=1)
+    running = accelerator(CONFIG, None)
+    Feed(model, Frozen(), CONFIG, running, seed=0).augmented(split.train, *_chain(VIEWS))
     before = entries(store)
     assert len(before) == 3 * 3 * len(split.train)  # views, layers
     monkeypatch.setattr(ViewedClips, "__getitem__", lambda *_: pytest.fail("made again"))
-    trained(split, epochs=1, seed=5)
-    assert entries(store) == before
     speakers = sorted(set(split.train["speaker"]))[1:]
     rows = [row for row, who in enumerate(split.train["speaker"]) if who in speakers]
-    fewer = Feed(model, Frozen(), train_config(), accelerator(train_config(), None), seed=2)
-    filled = fewer.augmented(split.train.select(rows[::-1]), *_chain(VIEWS))
+    filled = Feed(model, Frozen(), CONFIG, running, seed=5).augmented(split.train.select(rows[::-1]), *_chain(VIEWS))
     assert len(filled) == len(rows)
     assert entries(store) == before
 
@@ -187,7 +205,7 @@ def test_a_view_is_the_same_in_any_batch_order_and_number_of_processes(corpus, t
         [[[path.name for path in paths.values()] for paths in own] for own in states[1][1]]
     )
     for left, right in zip(states[0][0], states[1][0], strict=True):
-        torch.testing.assert_close(left, right, atol=5e-3, rtol=0)
+        torch.testing.assert_close(left, right, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +216,9 @@ def test_a_view_is_the_same_in_any_batch_order_and_number_of_processes(corpus, t
 def test_another_option_makes_other_views(other, corpus):
     first = corpus.select(range(3))
     plain = views_of(first, transforms(noise={"snr": 20}))
-    assert plain.keys == views_of(first, transforms(noise={"snr": [20, 20]}, speed=None)).keys  # the same, said otherwise
+    assert (
+        plain.keys == views_of(first, transforms(noise={"snr": [20, 20]}, speed=None)).keys
+    )  # the same, said otherwise
     assert not set(plain.keys) & set(views_of(first, other).keys)
     assert not set(plain.keys) & set(views_of(first, transforms(noise={"snr": 20}), AudioConfig(max_seconds=9.0)).keys)
 
@@ -241,7 +261,7 @@ def test_babble_is_of_training_clips_whatever_their_order_and_seed_and_of_others
 def test_masks_on_mel_are_a_part_of_the_view(split, store):
     model = tiny_model().eval()
     augment = AugmentConfig(transforms={"noise": {}, "mask-mel": {"bands": 0.5}}, views=2)
-    feed = Feed(model, Frozen(), train_config(), accelerator(train_config(), None), seed=0)
+    feed = Feed(model, Frozen(), CONFIG, accelerator(CONFIG, None), seed=0)
     chain, _, views = _chain(augment)
     every = EveryView(feed.augmented(split.train, chain, views=views))
     heard = views.of(windows_of(split.train))
@@ -249,10 +269,9 @@ def test_masks_on_mel_are_a_part_of_the_view(split, store):
         batch = collate([heard[place]])
         with tapped(model.encoder, heard.mask(place)):
             states, _ = model.encoder(batch.waveform, batch.lengths, [2])
-        state = every[place].states[2]
-        torch.testing.assert_close(state.mean + state.rest, states[0, 0], atol=5e-3, rtol=0)
         plain, _ = model.encoder(batch.waveform, batch.lengths, [2])
-        assert not torch.allclose(states, plain, atol=5e-2)
+        state = every[place].states[2]
+        assert (state.mean + state.rest - states[0, 0]).abs().mean() < 0.2 * (plain - states).abs().mean()
     assert not torch.equal(heard.mask(0)(*_mel()), heard.mask(1)(*_mel()))
 
 
@@ -260,8 +279,8 @@ def _mel():
     return torch.randn(1, 60, 20, generator=torch.manual_seed(0)), torch.tensor([60])
 
 
-def test_dev_and_test_never_hear_a_view(split, store, monkeypatch):
-    trainer = trained(split, refit="discriminant")
+def test_dev_and_test_never_hear_a_view(split, usual, monkeypatch):
+    trainer, store = usual, usual.feed.cache
     made = len(entries(store))
     assert made == 3 * 3 * len(split.train)
     monkeypatch.setattr(ViewedClips, "__getitem__", lambda *_: pytest.fail("a view"))
@@ -271,7 +290,6 @@ def test_dev_and_test_never_hear_a_view(split, store, monkeypatch):
     assert all(not path.stem.endswith(VIEW) for own in trainer.feed.clips(split.dev).files for path in own[0].values())
     assert report.facts["views"] == 3
     assert list(report.facts["augment"]) == ["speed", "noise"]
-    assert any("every real clip once" in note for note in report.notes) is False  # nothing was done about classes
 
 
 def test_the_refit_hears_clips_and_all_views_and_no_speaker_is_on_both_sides(split, monkeypatch):
@@ -285,7 +303,7 @@ def test_the_refit_hears_clips_and_all_views_and_no_speaker_is_on_both_sides(spl
         return fit(embedding, labels, speakers, classes, layers, weights=weights)
 
     monkeypatch.setattr(refit, "fit_discriminant", watched)
-    trained(split, refit="discriminant")
+    trained(split, refit="discriminant", epochs=1)
     assert heard["count"] == 4 * len(split.train) + len(split.dev)
     for speaker in set(split.train["speaker"]):
         clips = list(split.train["speaker"]).count(speaker)
@@ -296,16 +314,19 @@ def test_the_refit_hears_clips_and_all_views_and_no_speaker_is_on_both_sides(spl
 
 
 @pytest.mark.parametrize("statistics", ["corpus", "speaker"])
-def test_statistics_are_those_of_clips_as_they_are(statistics, split):
+def test_statistics_are_those_of_clips_as_they_are(statistics, split, monkeypatch):
+    monkeypatch.setattr(domains, "FEWEST_CLIPS", 3)
+
     def model():
-        return tiny_model(config=ModelConfig(hidden=16, statistics=statistics))
+        config = ModelConfig(hidden=16, statistics=statistics)
+        return EmotionModel(tiny_model().encoder, list(TONES), config=config, audio=AudioConfig())
 
     plain, viewed = (trained(split, augment, model=model(), epochs=1).model for augment in (None, VIEWS))
-    domains = plain.standardise_states.domains, viewed.standardise_states.domains
-    assert domains[0].keys() == domains[1].keys()
-    for name, (mean, deviation) in domains[0].items():
-        torch.testing.assert_close(mean, domains[1][name][0])
-        torch.testing.assert_close(deviation, domains[1][name][1])
+    tables = plain.standardise_states.domains, viewed.standardise_states.domains
+    assert tables[0].keys() == tables[1].keys()
+    for name, (mean, deviation) in tables[0].items():
+        torch.testing.assert_close(mean, tables[1][name][0])
+        torch.testing.assert_close(deviation, tables[1][name][1])
 
 
 def test_resuming_hears_the_same_views(split, tmp_path):
@@ -320,32 +341,40 @@ def test_resuming_hears_the_same_views(split, tmp_path):
 def test_synthetic_clips_lie_between_views(split):
     config = BalanceConfig(synthesise="smote", weights="none")
     trainer = Trainer(tiny_model(pooling="stats"), Frozen(), train_config(epochs=1), augment=VIEWS, balance=config)
-    rows = [row for row, name in enumerate(split.train["id"]) if not name.endswith("_2") or "anger" in name]
+    spared = next(name for name in split.train["id"] if "sadness" in name)
+    rows = [row for row, name in enumerate(split.train["id"]) if name != spared]
     trainer.fit(split.train.select(rows), split.dev)
     assert trainer.history[0]["train_loss"] < 5.0
 
 
-def test_the_command_tells_views_from_clips(split, capsys):
-    trained(split, epochs=1)
+def test_the_command_tells_views_from_clips(split, usual, capsys, monkeypatch):
+    usual.evaluate(split.test)
+    monkeypatch.setenv("SER_TL_CACHE", str(usual.feed.cache.folder))
+    capsys.readouterr()
     assert main(["cache"]) == 0
     shown = capsys.readouterr().out.splitlines()
-    names, *rows = [line.split() for line in shown[:5] if not set(line) <= set("- ")]
-    clips, views = (names.index(name) for name in ("clips", "views"))
-    assert (rows[0][clips], rows[0][views]) == (str(len(split.train) + len(split.dev)), str(3 * len(split.train)))
+    counts = [shown[2][shown[0].index(name) :].split()[0] for name in ("clips", "views")]
+    assert counts == [str(len(split.train) + len(split.dev) + len(split.test)), str(3 * len(split.train))]
 
 
 def test_what_cant_be_a_view_is_told_with_the_way_out(split):
-    with pytest.raises(ConfigError, match=r"mixup mixes two clips.*\{mixup: null\}.*mixup-embedding.*--augment.views 0"):
+    with pytest.raises(
+        ConfigError, match=r"mixup mixes two clips.*\{mixup: null\}.*mixup-embedding.*--augment.views 0"
+    ):
         AugmentConfig("everything", views=4)
-    with pytest.raises(ConfigError, match=r"no transform changes what an encoder hears: name some.*leave augment.views"):
+    with pytest.raises(
+        ConfigError, match=r"no transform changes what an encoder hears: name some.*leave augment.views"
+    ):
         AugmentConfig("manifold-mixup", views=4)
     with pytest.raises(ConfigError, match=r"augment.views is -1: expected a whole number"):
         AugmentConfig("ser", views=-1)
-    with pytest.raises(ConfigError, match=r"the strategy moves all of the encoder.*--strategy frozen.*--augment.views 0"):
+    with pytest.raises(
+        ConfigError, match=r"the strategy moves all of the encoder.*--strategy frozen.*--augment.views 0"
+    ):
         trained(split, strategy=Full())
     with pytest.raises(ConfigError, match=r"train.cache is false.*--train.cache true"):
         trained(split, cache=False)
-    with pytest.raises(CacheError, match=r"3 views of 36 clips would take .*--train.cache_gib.*--augment.views"):
+    with pytest.raises(CacheError, match=r"3 views of 12 clips would take .*--train.cache_gib.*--augment.views"):
         trained(split, cache_gib=1e-5)
     model = tiny_model()
     model.encoder.tap = torch.nn.Identity()
