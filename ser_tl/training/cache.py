@@ -10,14 +10,9 @@ place and moved there whole, so a killed process leaves nothing half-valid, and 
 Folds, runs, choices of layers and strategies share all they have in common.
 """
 
-import json
-import os
-import time
-from collections.abc import Collection, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -28,49 +23,16 @@ from ser_tl.data.batching import Utterances, loader, plan_batches
 from ser_tl.encoders import Encoder
 from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CacheError
+from ser_tl.training.cache_folder import SUFFIX, VIEW, CacheFolder
 from ser_tl.training.cached import CachedClips
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.entries import is_whole, read_seconds, touch, write_state
+from ser_tl.training.entries import read_seconds, touch, write_state
 from ser_tl.training.keys import clip_keys, layer_facts, layer_keys
 from ser_tl.training.views import ViewedClips, Views
 
-FACTS_FILE = "encoder.json"
-SUFFIX = ".safetensors"
-VIEW = ".view"  # before the suffix, where an entry is of an augmented view
 
-_ABANDONED = 86_400.0  # seconds after which a half-written file is nobody's any more
-
-
-def default_folder() -> Path:
-    """$SER_TL_CACHE, or ser_tl in the user's cache folder."""
-    if given := os.environ.get("SER_TL_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ser_tl"
-
-
-@dataclass(frozen=True)
-class EncoderCache:
-    """The entries of one layer of an encoder, as `ser-tl cache` shows them.
-
-    Args:
-        folder: where they are
-        facts: encoder's name, family, layer and so on
-        entries: number of clips and views
-        views: how many of them are augmented views
-        size: bytes
-        used: when one was used last, seconds since the epoch
-    """
-
-    folder: Path
-    facts: dict[str, Any]
-    entries: int
-    views: int
-    size: int
-    used: float
-
-
-class FeatureCache:
-    """A folder of encoders' states.
+class FeatureCache(CacheFolder):
+    """A folder of encoders' states, and what fills it.
 
     Args:
         folder: `default_folder()` if None
@@ -78,8 +40,7 @@ class FeatureCache:
     """
 
     def __init__(self, folder: Path | None = None, gib: float = 20.0) -> None:
-        self.folder = folder or default_folder()
-        self.limit = int(gib * 2**30)
+        super().__init__(folder, gib)
         self.used: dict[Path, float] = {}  # entries that clips of this cache read, and about how many bytes each takes
 
     def fill(
@@ -141,7 +102,7 @@ class FeatureCache:
         self.used = used
         if accelerator.is_main_process:
             for layer, home in homes.items():
-                _write_facts(home, {"encoder": name, **layer_facts(encoder, layer, *settings)})
+                self.describe(home, {"encoder": name, **layer_facts(encoder, layer, *settings)})
         accelerator.wait_for_everyone()  # a file that is there now is there for all
         missing = [number for number, paths in enumerate(files) if sum(map(touch, paths.values())) < len(paths)]
         accelerator.wait_for_everyone()
@@ -198,70 +159,6 @@ class FeatureCache:
                         write_state(files[number][layer], state, batch.lengths[row].item() / SAMPLE_RATE)
         encoder.train(training)
 
-    def encoders(self) -> list[EncoderCache]:
-        """What lies in the cache, the last used first."""
-        found = []
-        for facts in sorted(self.folder.glob(f"*/{FACTS_FILE}")):
-            paths = list(facts.parent.glob(f"*/*{SUFFIX}"))
-            status = [path.stat() for path in paths]
-            found.append(
-                EncoderCache(
-                    folder=facts.parent,
-                    facts=json.loads(facts.read_text(encoding="utf-8")),
-                    entries=len(status),
-                    views=sum(path.stem.endswith(VIEW) for path in paths),
-                    size=sum(one.st_size for one in status),
-                    used=max((one.st_mtime for one in status), default=facts.stat().st_mtime),
-                )
-            )
-        return sorted(found, key=lambda encoder: -encoder.used)
-
-    def verify(self, *, delete: bool = False) -> list[Path]:
-        """Reads every entry through, and returns those whose content isn't what was written.
-
-        Args:
-            delete: delete them, so that they are computed anew
-        """
-        damaged = [path for path in sorted(self.folder.glob(f"*/*/*{SUFFIX}")) if not is_whole(path)]
-        for path in damaged if delete else []:
-            path.unlink(missing_ok=True)
-        return damaged
-
-    def shrink(self, keep: Collection[Path] = (), limit: int | None = None) -> None:
-        """Deletes the least recently used entries until the rest is within the limit, and what killed processes left.
-
-        Args:
-            keep: entries that stay in any case
-            limit: bytes; the cache's own limit if None
-        """
-        limit = self.limit if limit is None else limit
-        begun = time.time() - _ABANDONED
-        for path in self.folder.glob("*/*/*.part"):
-            with suppress(FileNotFoundError):  # another process may be at it, too
-                if path.stat().st_mtime < begun or limit == 0:
-                    path.unlink()
-        entries = []
-        for path in self.folder.glob(f"*/*/*{SUFFIX}"):
-            with suppress(FileNotFoundError):
-                status = path.stat()
-                entries.append((status.st_mtime, status.st_size, path))
-        size = sum(one for _, one, _ in entries)
-        for _, one, path in sorted(entries):
-            if size <= limit:
-                break
-            if path not in keep:
-                path.unlink(missing_ok=True)
-                size -= one
-
-    def clear(self) -> None:
-        """Deletes all entries. Files that aren't the cache's stay."""
-        self.shrink(limit=0)
-        for facts in self.folder.glob(f"*/{FACTS_FILE}"):
-            facts.unlink(missing_ok=True)
-        for folder in sorted(self.folder.glob("*/*/"), reverse=True) + sorted(self.folder.glob("*/"), reverse=True):
-            with suppress(OSError):  # not empty: somebody's own
-                folder.rmdir()
-
 
 def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:
     """What is encoded once: a training clip's windows rather than its random crops; and the clip of each window."""
@@ -269,10 +166,3 @@ def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:
         return clips, list(range(len(clips)))
     windows = Utterances(clips.corpus, [], clips.config, training=False)
     return windows, [row for row, _, _ in windows.parts]  # in training each row is one clip
-
-
-def _write_facts(home: Path, facts: dict[str, object]) -> None:
-    home.mkdir(parents=True, exist_ok=True)
-    part = home / f"{FACTS_FILE}.{os.getpid()}.part"
-    part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    part.replace(home / FACTS_FILE)

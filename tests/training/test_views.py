@@ -16,7 +16,8 @@ from ser_tl.errors import CacheError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer, domains
 from ser_tl.training.balance import BalanceConfig
-from ser_tl.training.cache import VIEW, FeatureCache
+from ser_tl.training.cache import FeatureCache
+from ser_tl.training.cache_folder import VIEW
 from ser_tl.training.cached import CachedClips, EveryView
 from ser_tl.training.feed import Feed
 from ser_tl.training.processes import accelerator
@@ -236,11 +237,9 @@ def test_order_counts_and_more_views_keep_those_that_there_are(corpus):
 @pytest.mark.parametrize("name", ["background", "reverb"])
 def test_what_is_mixed_in_counts_by_content_not_by_place(name, corpus, tmp_path):
     first = corpus.select(range(2))
-    for folder, takes in (("one", [4]), ("moved", [4]), ("other", [5])):
+    for folder, take in (("one", 4), ("moved", 4), ("other", 5)):
         (tmp_path / folder).mkdir()
-        for take in takes:
-            source = corpus[take]["audio"]["path"]
-            (tmp_path / folder / "a.wav").write_bytes(open(source, "rb").read())
+        (tmp_path / folder / "a.wav").write_bytes(Path(corpus[take]["audio"]["path"]).read_bytes())
     keys = {
         folder: views_of(first, transforms(**{name: {"folder": str(tmp_path / folder)}})).keys
         for folder in ("one", "moved", "other")
