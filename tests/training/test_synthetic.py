@@ -132,8 +132,9 @@ def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monke
 def test_the_refit_hears_real_clips_only(split, monkeypatch):
     embedded = []
 
-    def watch(model, parts, *rest):
-        embedded.extend(parts)
+    def watch(model, train, dev, *rest, views):
+        embedded.extend([train, dev])
+        assert views is None
         return {}
 
     monkeypatch.setattr("ser_tl.training.trainer.refit_discriminant", watch)

@@ -339,13 +339,18 @@ def test_resuming_hears_the_same_views(split, tmp_path):
     assert untimed(resumed.history) == untimed(whole.history)
 
 
-def test_synthetic_clips_lie_between_views(split):
+def test_synthetic_clips_lie_between_views_and_the_refit_hears_none(split, monkeypatch):
+    heard = []
+    monkeypatch.setattr("ser_tl.training.trainer.refit_discriminant", lambda *_, views: heard.append(len(views)) or {})
     config = BalanceConfig(synthesise="smote", weights="none")
-    trainer = Trainer(tiny_model(pooling="stats"), Frozen(), train_config(epochs=1), augment=VIEWS, balance=config)
+    training = train_config(epochs=1, refit="discriminant")
+    trainer = Trainer(tiny_model(pooling="stats"), Frozen(), training, augment=VIEWS, balance=config)
     spared = next(name for name in split.train["id"] if "sadness" in name)
     rows = [row for row, name in enumerate(split.train["id"]) if name != spared]
     trainer.fit(split.train.select(rows), split.dev)
-    assert trainer.history[0]["train_loss"] < 5.0
+    assert trainer.facts["balance"]["heard"] == dict.fromkeys(TONES, 4)
+    assert heard == [3 * len(rows)]
+    assert "every real clip once, and its views" in trainer.notes[0]
 
 
 def test_the_command_tells_views_from_clips(split, usual, capsys, monkeypatch):
