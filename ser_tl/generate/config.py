@@ -9,7 +9,7 @@ FRAMES = 16
 
 STRIDE = 4
 
-_MINUTES = 0.7  # where neither steps nor minutes are given: enough to see that all works
+_MINUTES = 0.5  # where neither steps nor minutes are given: enough to see that all works
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class WaveGanConfig:
         ema: decay of the averaged generator that makes the clips; 0 takes the trained one itself
         steps: of the generator after which training ends
         minutes: of training after which it ends, over all resumed runs; with `steps`, whichever is first. Without both,
-            0.7
+            0.5
         log_every: steps that a line of the log is a mean of
         save_every: steps between training states on disk, each with a sample sheet
         clips: synthetic clips of each class

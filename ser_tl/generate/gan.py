@@ -1,7 +1,8 @@
 """A trained generator, with its classes, its sizes and the level of the speech that it learned from.
 
-WaveGan.sample(emotion, count, seed) -> (count, N)
-WaveGan.save(path), WaveGan.load(path): one safetensors file
+    emotion, count, seed --WaveGan.sample--> waveforms (count, N)
+
+It is kept in one safetensors file.
 """
 
 import json

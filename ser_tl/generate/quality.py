@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 _BATCH = 16  # windows encoded at once
-_WINDOWS = 3  # of a real clip
 
 
 @dataclass(frozen=True)
@@ -132,9 +131,9 @@ def synthetic_quality(
     halves = draw.permutation(len(train))
     fitted, held = (train.select(np.sort(half).tolist()) for half in (halves[::2], halves[1::2]))
     sets = {
-        "training speakers": _windows(fitted, samples, draw),
-        "training speakers, other clips": _windows(held, samples, draw),
-        "other speakers (dev)": _windows(split.dev, samples, draw),
+        "training speakers": _windows(fitted, samples, 2, draw),
+        "training speakers, other clips": _windows(held, samples, 1, draw),
+        "other speakers (dev)": _windows(split.dev, samples, 1, draw),
         "synthetic": (np.stack(made), list(clips["emotion"])),
     }
     audio, said = sets["training speakers, other clips"]
@@ -166,10 +165,10 @@ def synthetic_quality(
     return Quality(rows, len(labels), samples / SAMPLE_RATE, encoder)
 
 
-def _windows(corpus: Dataset, samples: int, draw: np.random.Generator) -> tuple[np.ndarray, list[str]]:
-    """Windows (n, N) from anywhere in the clips, and their emotions."""
-    clips = [clip for clip in waveforms(corpus, SAMPLE_RATE) for _ in range(_WINDOWS)]
-    said = [emotion for emotion in corpus["emotion"] for _ in range(_WINDOWS)]
+def _windows(corpus: Dataset, samples: int, each: int, draw: np.random.Generator) -> tuple[np.ndarray, list[str]]:
+    """So many windows (n, N) from anywhere in each clip, and their emotions."""
+    clips = [clip for clip in waveforms(corpus, SAMPLE_RATE) for _ in range(each)]
+    said = [emotion for emotion in corpus["emotion"] for _ in range(each)]
     return np.stack([window(clip, samples, draw.uniform()) for clip in clips]), said
 
 
