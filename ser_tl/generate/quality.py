@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 _BATCH = 16  # windows encoded at once
+_FEWEST = 8  # windows of a kind
 
 
 @dataclass(frozen=True)
@@ -132,15 +133,19 @@ def synthetic_quality(
     fitted, held = (train.select(np.sort(half).tolist()) for half in (halves[::2], halves[1::2]))
     sets = {
         "training speakers": _windows(fitted, samples, 2, draw),
-        "training speakers, other clips": _windows(held, samples, 1, draw),
-        "other speakers (dev)": _windows(split.dev, samples, 1, draw),
+        "training speakers, other clips": _windows(held, samples, 2, draw),
+        "other speakers (dev)": _windows(split.dev, samples, 2, draw),
         "synthetic": (np.stack(made), list(clips["emotion"])),
     }
     audio, said = sets["training speakers, other clips"]
     sets["the same clips, random phases"] = (_random_phases(audio, draw), said)
-    size = min(len(said) for _, said in sets.values())
-    if size < 8:
-        raise ConfigError(f"{size} windows of a kind are too few to compare: raise --wavegan.clips")
+    fewest = min(sets, key=lambda name: len(sets[name][1]))
+    size = len(sets[fewest][1])
+    if size < _FEWEST:
+        raise ConfigError(
+            f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise --wavegan.clips, or, where "
+            f"it is the dev speakers', --split.dev"
+        )
     network = load_encoder(encoder, **(options or {})).to(processes().device).eval()
     labels = emotions(train)
     found = {name: (_states(network, audio), _bands(audio), said) for name, (audio, said) in sets.items()}
