@@ -143,7 +143,7 @@ def synthetic_quality(
     size = len(sets[fewest][1])
     if size < _FEWEST:
         raise ConfigError(
-            f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise --wavegan.clips, or, where "
+            f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise --wavegan.clips or, where "
             f"it is the dev speakers', --split.dev"
         )
     network = load_encoder(encoder, **(options or {})).to(processes().device).eval()
