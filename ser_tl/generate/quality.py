@@ -5,8 +5,8 @@
 Four sets of as many windows, each set against one of the training speakers' windows: more windows of the same speakers,
 windows of the dev speakers, synthetic clips, and the first again with random phases, which keeps a window's spectrum
 and no more of speech. Distances are read from these: what is as near as other speakers is speech, what is as far as
-random phases is noise. A classifier of the frozen encoder's states, fitted to the training speakers, is asked for the
-class of each window; the test part isn't looked at.
+random phases is noise. A classifier of the frozen encoder's states, fitted to the windows that all are set
+against, is asked for the class of each other one; the test part isn't looked at.
 """
 
 import json
@@ -45,7 +45,7 @@ class Row:
 
     Args:
         windows: what they are of
-        count: how many
+        count: how many the distances are between; all are asked for their class
         encoder: Fréchet distance to the training speakers' windows, in the frozen encoder's states
         log_mel: likewise, in means and deviations of log-mel bands
         spread: deviation along the encoder's axes, the training speakers' own being 1; near 0 where all clips are alike

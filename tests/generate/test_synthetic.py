@@ -125,6 +125,20 @@ def test_a_training_counts_them_apart_and_its_judges_refuse_them(split, manifest
         Trainer(tiny_model(), Frozen(), train_config(epochs=1)).fit(split.train, load_corpus("csv", manifest))
 
 
+def test_statistics_and_the_refit_hear_real_clips_alone(split, manifest):
+    found = []
+    for chosen in (split, add_synthetic([split], manifest)[0]):
+        model = tiny_model(pooling="stats")
+        trainer = Trainer(
+            model, Frozen(), train_config(epochs=1, learning_rate=1e-9, refit="discriminant", cache=False)
+        )
+        trainer.fit(chosen.train, chosen.dev)
+        report = trainer.evaluate(chosen.test)
+        found.append(report.predictions.probabilities)
+    assert found[0] == pytest.approx(found[1], abs=1e-5)  # a frozen encoder: the steps change nothing that counts here
+    assert "the refitted classifier heard the real ones alone" in report.notes[0]
+
+
 def test_speakers_statistics_do_not_go_with_clips_of_no_speaker(split, manifest):
     added = add_synthetic([split], manifest)[0]
     model = tiny_model()
