@@ -5,8 +5,8 @@
 Four sets of as many windows, each set against one of the training speakers' windows: more windows of the same speakers,
 windows of the dev speakers, synthetic clips, and the first again with random phases, which keeps a window's spectrum
 and no more of speech. Distances are read from these: what is as near as other speakers is speech, what is as far as
-random phases is noise. A classifier of the frozen encoder's states, fitted to the windows that all are set
-against, is asked for the class of each other one; the test part isn't looked at.
+random phases is noise. A classifier of the frozen encoder's states, fitted to the windows that all are set against,
+is asked for the class of each other one; the test part isn't looked at.
 """
 
 import json
