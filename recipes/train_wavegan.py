@@ -37,7 +37,7 @@ def main(options: Options) -> None:
     splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
     splits = ser.add_synthetic(splits, options.synthetic)
     print("\n".join([*skipped, *voted]))
-    run = ser.start_run(options, changeable=["wavegan"])
+    run = ser.start_run(options, changeable=options.wavegan.changeable)
     for split in splits:
         folder = run if len(splits) == 1 else run / split.name
         trainer = ser.WaveGanTrainer(options.wavegan, folder, options.train, seed=options.seed)

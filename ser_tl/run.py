@@ -105,7 +105,7 @@ def start_run(options: Options, changeable: Sequence[str] = ()) -> Path:
 
     Args:
         options: of the run
-        changeable: options that may have other values when it is resumed, with all that is nested in them
+        changeable: options that may have other values when it is resumed; nested ones with dots
 
     Returns:
         The folder, the same for all processes.
@@ -144,14 +144,28 @@ def _begun(folder: Path) -> bool:
 
 
 def _check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> None:
-    before = yaml.safe_load(config.read_text(encoding="utf-8"))
-    free = {"resume", "output", "push_to_hub", *changeable}
-    other = sorted(key for key in {*before, *now} - free if before.get(key) != now.get(key))
+    free = ["resume", "output", "push_to_hub", *changeable]
+    before, now = (_without(options, free) for options in (yaml.safe_load(config.read_text(encoding="utf-8")), now))
+    other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     if other:
         raise ConfigError(
             f"--resume: {config} was run with other values of {', '.join(other)}: go on with --config {config} "
             f"--resume and no other options, or start a new run"
         )
+
+
+def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Options but for some, whose names have dots where they are nested."""
+    inner = {
+        name: [one.removeprefix(f"{name}.") for one in names if one.startswith(f"{name}.")]
+        for name, value in options.items()
+        if isinstance(value, dict)
+    }
+    return {
+        name: _without(value, inner[name]) if name in inner else value
+        for name, value in options.items()
+        if name not in names
+    }
 
 
 def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report], folder: Path) -> Report:

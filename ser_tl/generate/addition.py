@@ -42,13 +42,13 @@ def add_synthetic(splits: Sequence[Split], source: Path | None) -> list[Split]:
 
 
 def _manifest(source: Path, split: Split) -> Path:
-    if not source.is_dir():
+    if source.is_file():
         return source
     places = [source / split.name / MANIFEST, source / MANIFEST]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise CorpusError(
-            f"{source}: no {MANIFEST} in it, nor in {split.name}/: expected the folder of a run of "
+            f"--synthetic {source}: no {MANIFEST} there, nor in {split.name}/ in it: expected the folder of a run of "
             f"recipes/train_wavegan.py on the same splits, or a manifest"
         )
     return found

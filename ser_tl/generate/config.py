@@ -9,6 +9,9 @@ FRAMES = 16
 
 STRIDE = 4
 
+CHANGEABLE = ("steps", "minutes", "log_every", "save_every", "clips")
+"""Options that may have other values when a training is resumed: its weights depend on none of them."""
+
 _MINUTES = 0.5  # where neither steps nor minutes are given: enough to see that all works
 
 
@@ -84,6 +87,11 @@ class WaveGanConfig:
             strides.append(min(STRIDE, left))
             left //= strides[-1]
         return strides
+
+    @property
+    def changeable(self) -> list[str]:
+        """What may be changed in a resumed training, as the command line calls it."""
+        return [f"wavegan.{name}" for name in CHANGEABLE]
 
     @property
     def most_minutes(self) -> float:

@@ -19,13 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ser_tl.errors import CheckpointError
+from ser_tl.generate.config import CHANGEABLE
 from ser_tl.generate.steps import Adversaries
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
-
-_FREE = {"steps", "minutes", "clips", "save_every", "log_every"}
-"""Options that a resumed training may have other values of."""
 
 
 def save_state(folder: Path, adversaries: Adversaries, labels: list[str], step: int, seconds: float) -> None:
@@ -64,7 +62,7 @@ def load_state(folder: Path, adversaries: Adversaries, labels: list[str]) -> tup
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["state"])
             config = asdict(adversaries.config)
-            other = sorted(name for name in config.keys() - _FREE if about["config"].get(name) != config[name])
+            other = sorted(name for name in config.keys() - CHANGEABLE if about["config"].get(name) != config[name])
             other += [] if about["labels"] == labels else ["the classes"]
             if other:
                 raise CheckpointError(

@@ -83,6 +83,11 @@ def test_the_recipes_clips_are_trained_on_by_another_on_the_same_split(tiny, tmp
     assert {path.name for path in (tmp_path / "gan").iterdir()} >= left
     longer = tiny_config(samples=4096, width=1, steps=3)
     recipe.main(recipe.Options(**usual, output=tmp_path / "gan", wavegan=longer, resume=True))
+    before = (tmp_path / "gan" / "config.yaml").read_text()
+    wider = tiny_config(samples=4096, width=2, steps=3)
+    with pytest.raises(ConfigError, match="was run with other values of wavegan: go on with"):
+        recipe.main(recipe.Options(**usual, output=tmp_path / "gan", wavegan=wider, resume=True))
+    assert (tmp_path / "gan" / "config.yaml").read_text() == before
     lines = (tmp_path / "gan" / "log.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 3
 

@@ -98,8 +98,9 @@ def test_real_clips_classes_that_are_none_and_empty_folders_are_refused(split, m
     with pytest.raises(CorpusError, match=r"real speech belongs into the corpus"):
         add_synthetic([split], manifest)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CorpusError, match=r"no synthetic\.csv in it, nor in holdout/"):
-        add_synthetic([split], tmp_path / "empty")
+    for name in ("empty", "nowhere"):
+        with pytest.raises(CorpusError, match=r"no synthetic\.csv there, nor in holdout/ in it: expected"):
+            add_synthetic([split], tmp_path / name)
 
 
 @pytest.mark.parametrize("part", ["dev", "test"])
