@@ -55,6 +55,7 @@ def main(options: Options) -> ser.Comparison:
     for number, (name, seed) in enumerate(product(runs, range(len(seeds)))):
         own = runs[name][seed]
         splits = ser.make_splits(corpus, own.protocol, own.split, folds=own.folds, seed=own.seed)
+        splits = ser.add_synthetic(splits, own.synthetic)
 
         def run_one(split: ser.Split, folder: Path, own: ser.Options = own, name: str = name) -> ser.Report:
             ser.seed_everything(own.seed)

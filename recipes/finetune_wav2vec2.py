@@ -18,6 +18,7 @@ def main(options: ser.Options) -> ser.Report:
     corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
     corpus, voted = ser.relabel(corpus, options.labels)
     splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
+    splits = ser.add_synthetic(splits, options.synthetic)
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)

@@ -48,7 +48,7 @@ def main(options: Options) -> ser.Report:
         report = trainer.evaluate(split.test, title=title, notes=[*notes, *skipped, *also_skipped, *voted])
         return ser.finish(trainer, report, folder)
 
-    return ser.run_splits([split], run_one, ser.start_run(options))
+    return ser.run_splits(ser.add_synthetic([split], options.synthetic), run_one, ser.start_run(options))
 
 
 if __name__ == "__main__":

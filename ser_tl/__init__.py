@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
     from ser_tl.evaluation import plots as plots
+    from ser_tl.generate import WaveGan as WaveGan
+    from ser_tl.generate import WaveGanConfig as WaveGanConfig
+    from ser_tl.generate import WaveGanTrainer as WaveGanTrainer
+    from ser_tl.generate import add_synthetic as add_synthetic
+    from ser_tl.generate import synthetic_quality as synthetic_quality
+    from ser_tl.generate import write_synthetic as write_synthetic
     from ser_tl.hub import pull_folder as pull_folder
     from ser_tl.hub import push_folder as push_folder
     from ser_tl.model import EmotionModel as EmotionModel
@@ -64,6 +70,10 @@ _HOMES = {
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
     "Trainer": "ser_tl.training",
+    "WaveGan": "ser_tl.generate",
+    "WaveGanConfig": "ser_tl.generate",
+    "WaveGanTrainer": "ser_tl.generate",
+    "add_synthetic": "ser_tl.generate",
     "build_model": "ser_tl.run",
     "build_strategy": "ser_tl.run",
     "build_trainer": "ser_tl.run",
@@ -90,7 +100,9 @@ _HOMES = {
     "save_adapter": "ser_tl.transfer",
     "seed_everything": "ser_tl.training",
     "start_run": "ser_tl.run",
+    "synthetic_quality": "ser_tl.generate",
     "travelled": "ser_tl.analysis",
+    "write_synthetic": "ser_tl.generate",
 }
 __all__ = list(_HOMES)
 

@@ -55,6 +55,8 @@ class Options:
             Several folds have a branch each
         pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
         skip_unreadable: leave broken audio out, and say so in the report, instead of stopping
+        synthetic: the folder of a run of recipes/train_wavegan.py on the same split, or its manifest: clips that are
+            trained on besides
         columns: which column of a manifest or dataset holds what, where the names don't say it: {emotion: label}
         emotions: how the corpus' emotions become classes
         audio: what happens to a clip before the encoder
@@ -83,6 +85,7 @@ class Options:
     push_to_hub: str | None = None
     pretrained: bool = True
     skip_unreadable: bool = False
+    synthetic: Path | None = None
     columns: dict[str, str] = field(default_factory=dict)
     emotions: EmotionMap = field(default_factory=EmotionMap)
     audio: AudioConfig = field(default_factory=AudioConfig)

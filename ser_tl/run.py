@@ -100,8 +100,12 @@ def build_trainer(options: Options, model: EmotionModel, folder: Path) -> Traine
     )
 
 
-def start_run(options: Options) -> Path:
+def start_run(options: Options, changeable: Sequence[str] = ()) -> Path:
     """Makes the run's folder with its config.yaml, or finds the one to resume. Every process calls it.
+
+    Args:
+        options: of the run
+        changeable: options that may have other values when it is resumed; nested ones with dots
 
     Returns:
         The folder, the same for all processes.
@@ -121,7 +125,7 @@ def start_run(options: Options) -> Path:
                 f"--resume: no {CONFIG_FILE} in {options.output or 'any --output'}: name the interrupted run, for "
                 f"example --config runs/NAME/{CONFIG_FILE} --resume"
             )
-        _check_same(config, yaml.safe_load(text))
+        _check_same(config, yaml.safe_load(text), changeable)
     elif _begun(folder):
         raise ConfigError(
             f"{folder} isn't empty: add --resume to go on with the run it holds, or choose another --output"
@@ -139,16 +143,29 @@ def _begun(folder: Path) -> bool:
     return folder.is_dir() and bool({path.name for path in folder.iterdir()} - {CONFIG_FILE, SPLIT_FILE, "curves"})
 
 
-def _check_same(config: Path, now: dict[str, Any]) -> None:
-    before = yaml.safe_load(config.read_text(encoding="utf-8"))
-    other = sorted(
-        key for key in {*before, *now} - {"resume", "output", "push_to_hub"} if before.get(key) != now.get(key)
-    )
+def _check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> None:
+    free = ["resume", "output", "push_to_hub", *changeable]
+    before, now = (_without(options, free) for options in (yaml.safe_load(config.read_text(encoding="utf-8")), now))
+    other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     if other:
         raise ConfigError(
             f"--resume: {config} was run with other values of {', '.join(other)}: go on with --config {config} "
             f"--resume and no other options, or start a new run"
         )
+
+
+def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Options but for some, whose names have dots where they are nested."""
+    inner = {
+        name: [one.removeprefix(f"{name}.") for one in names if one.startswith(f"{name}.")]
+        for name, value in options.items()
+        if isinstance(value, dict)
+    }
+    return {
+        name: _without(value, inner[name]) if name in inner else value
+        for name, value in options.items()
+        if name not in names
+    }
 
 
 def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report], folder: Path) -> Report:

@@ -31,6 +31,7 @@ LAYERS: list[tuple[str, str]] = [
     ("transfer", ""),
     ("training", "accelerate tqdm imblearn"),
     ("analysis", ""),
+    ("generate", ""),
     ("options", "jsonargparse yaml"),
     ("publish", ""),
     ("run", ""),

@@ -148,6 +148,7 @@ CHANGED = Options(
     resume=True,
     pretrained=False,
     skip_unreadable=True,
+    synthetic=Path("runs/gan"),
     emotions=EmotionMap({"Ärger": "anger", "no": "calm", "1": "fear"}, {"low": ["calm", "no"]}, ["fear"]),
     audio=AudioConfig("rms", 5.5, "centre"),
     augment=AugmentConfig("ser", {"speed": {"factor": [0.95, 1.05]}, "babble": {}, "pitch": None}),

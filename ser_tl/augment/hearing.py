@@ -98,13 +98,17 @@ def examples(
             yield Example(name, waveform, blank.numpy(), _share(blank != mel), audible=False)
 
 
-def log_mel(waveform: np.ndarray) -> np.ndarray:
+def log_mel(waveform: np.ndarray, rate: int = SAMPLE_RATE) -> np.ndarray:
     """A clip's log-mel spectrogram, dB.
 
+    Args:
+        waveform: (N,)
+        rate: samples a second
+
     Shape:
-        waveform (N,) at 16 kHz -> (F, bands), a frame every 10 ms
+        waveform (N,) -> (F, bands), a frame every 160 samples, 10 ms at 16 kHz
     """
-    power = MelSpectrogram(SAMPLE_RATE, n_fft=512, win_length=400, hop_length=HOP, n_mels=BANDS, pad_mode="constant")
+    power = MelSpectrogram(rate, n_fft=512, win_length=400, hop_length=HOP, n_mels=BANDS, pad_mode="constant")
     return AmplitudeToDB(top_db=80.0)(power(torch.from_numpy(waveform))).mT.numpy()
 
 

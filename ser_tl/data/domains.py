@@ -30,7 +30,7 @@ def cross_domain(
         target: what is tested on; may be the same corpus as the source, if `speakers` divides it
         speakers: whose clips are the target, all of the target's if empty; they are taken out of the source
         config: `dev` is the share of the source's speakers that choose the epoch
-        seed: chooses them
+        seed: chooses them, unless the config has a seed for that
 
     Returns:
         The split, and lines for the report: what was left out, and what the test clips were used for.
@@ -64,6 +64,7 @@ def cross_domain(
     names = sorted(set(source["speaker"]))
     if len(names) < 2:
         raise SplitError(f"the source has {len(names)} speakers: one to train on and one for dev are needed")
+    seed = seed if config.seed is None else config.seed
     dev = draw_speakers(source, names, config.dev, seed, f"split.dev={config.dev}", spare=1)
     split = Split(
         train=_rows(source, "speaker", set(names) - dev),

@@ -40,6 +40,9 @@ COLUMNS = REQUIRED | OPTIONAL
 DIMENSIONS = ("arousal", "valence", "dominance")
 """The optional columns that hold dimensional annotations."""
 
+SYNTHETIC = "synthetic"
+"""The speaker of clips that nobody said. They may be trained on, and are refused in dev and test."""
+
 
 def build(
     rows: Iterable[Mapping[str, Any]],
@@ -118,6 +121,14 @@ def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
     rates = [f"{row['id']}: {row['recognised']}" for row in table if not 0 <= (row.get("recognised") or 0) <= 1]
     if rates:
         raise CorpusError(f"{source}: recognised is a share of listeners, 0 to 1 (not percent)\n{listing(rates)}")
+
+
+def real_rows(corpus: Dataset) -> Dataset:
+    """The utterances that somebody said, without the synthetic ones."""
+    speakers = list(corpus["speaker"])
+    if SYNTHETIC not in speakers:
+        return corpus
+    return corpus.select([row for row, speaker in enumerate(speakers) if speaker != SYNTHETIC])
 
 
 def emotions(corpus: Dataset) -> list[str]:

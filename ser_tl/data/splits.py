@@ -23,6 +23,7 @@ from datasets import Dataset
 from ser_tl.data.checks import content_keys
 from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
+from ser_tl.data.schema import SYNTHETIC
 from ser_tl.errors import ConfigError, SplitError, listing
 
 ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "folds"]
@@ -40,6 +41,8 @@ class SplitConfig:
         shared_speakers: accept published folds that test on speakers they train on, as EmoBox's of EMO-DB do; the
             scores are then not speaker-independent, and the report says so (folds only)
         only: names of the splits to run, fold_1 for example; all of the protocol's if None
+        seed: chooses the speakers of every random part, so that several seeds can train on one split; the run's seed
+            if None
     """
 
     dev: float = 0.2
@@ -48,6 +51,7 @@ class SplitConfig:
     partial: bool = False
     shared_speakers: bool = False
     only: list[str] | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("dev", "test"):
@@ -55,6 +59,8 @@ class SplitConfig:
                 raise ConfigError(f"split.{name} is {getattr(self, name)}: expected a share between 0 and 1")
         if self.k < 2:
             raise ConfigError(f"split.k is {self.k}: expected at least 2 folds")
+        if self.seed is not None and self.seed < 0:
+            raise ConfigError(f"split.seed is {self.seed}: expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Split:
 
     Raises:
         SplitError: a part is empty, two parts share a speaker without leave, or the very same audio, or dev or test
-            has an emotion that no training utterance has
+            has an emotion that no training utterance has, or a synthetic clip
     """
 
     train: Dataset
@@ -84,6 +90,12 @@ class Split:
         for part, corpus in parts.items():
             if not len(corpus):
                 raise SplitError(f"split {self.name}: the {part} part is empty")
+            made = list(corpus["speaker"]).count(SYNTHETIC)
+            if made and part != "train":
+                raise SplitError(
+                    f"split {self.name}: {made} synthetic clips are in the {part} part, where only real speech tells "
+                    f"anything: take them out of the corpus, and add them to the training part with --synthetic"
+                )
         keys = {part: content_keys(corpus) for part, corpus in parts.items()}
         for one, other in combinations(parts, 2):
             speakers = sorted(set(parts[one]["speaker"]) & set(parts[other]["speaker"]))
@@ -153,7 +165,7 @@ def make_splits(
             once; `sessions` each recording session tested once; `folds` a published list of folds
         config: shares and number of folds
         folds: where the published folds are (folds only), see `data.folds.read_folds`
-        seed: chooses the speakers of every random part
+        seed: chooses the speakers of every random part, unless the config has a seed for that
 
     Raises:
         SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers
@@ -161,6 +173,7 @@ def make_splits(
             a split that isn't there
     """
     config = config or SplitConfig()
+    seed = seed if config.seed is None else config.seed
     if config.shared_speakers and protocol != "folds":
         raise ConfigError(
             f"--split.shared_speakers is for published folds (--protocol folds), but the protocol is {protocol}, which "

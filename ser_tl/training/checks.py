@@ -4,7 +4,7 @@ from datasets import Dataset
 
 from ser_tl.data import schema
 from ser_tl.data.dimensions import check_annotated
-from ser_tl.errors import ConfigError
+from ser_tl.errors import ConfigError, SplitError
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
 from ser_tl.transfer import AlignmentConfig
@@ -24,6 +24,20 @@ def check_known(corpus: Dataset, labels: list[str]) -> None:
         )
 
 
+def check_real(corpus: Dataset, part: str) -> None:
+    """Refuses synthetic clips where a model is judged.
+
+    Raises:
+        SplitError: there are some
+    """
+    made = list(corpus["speaker"]).count(schema.SYNTHETIC)
+    if made:
+        raise SplitError(
+            f"{made} of {len(corpus)} {part} clips are synthetic, and only real speech tells how well a model does: "
+            f"take the rows whose speaker is {schema.SYNTHETIC} out. recipes/train_wavegan.py judges synthetic clips"
+        )
+
+
 def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: Dataset | None, processes: int) -> None:
     """Refuses parts that a model can't be trained on.
 
@@ -36,7 +50,14 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
 
     Raises:
         ConfigError: emotions and labels don't meet, annotations are missing, or there are too few clips
+        SplitError: synthetic clips are in dev
     """
+    check_real(dev, "dev")
+    if schema.SYNTHETIC in train["speaker"] and model.config.statistics != "training":
+        raise ConfigError(
+            f"model.statistics is {model.config.statistics}, but a synthetic clip is of no speaker and no corpus, and "
+            f"has no statistics of its own: choose --model.statistics training, or leave --synthetic out"
+        )
     for part, corpus in (("training", train), ("dev", dev)):
         check_known(corpus, model.labels)
         check_annotated(corpus, model.dimensions, part)

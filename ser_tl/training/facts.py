@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from datasets import Dataset
 from torch import nn
 
+from ser_tl.data.schema import SYNTHETIC, real_rows
 from ser_tl.model import EmotionModel
 
 
@@ -20,13 +21,29 @@ def moving_parameters(model: nn.Module) -> int:
 
 def what_is_heard(train: Dataset, dev: Dataset) -> dict[str, Any]:
     """The facts of the speech that a model learns from and that chooses its epoch."""
+    real = real_rows(train)
+    made = len(train) - len(real)
     return {
-        "corpora": sorted({*train["corpus"], *dev["corpus"]}),
-        "languages": sorted({*train["language"], *dev["language"]}),
-        "training_utterances": len(train),
-        "training_speakers": len(set(train["speaker"])),
+        "corpora": sorted({*real["corpus"], *dev["corpus"]}),
+        "languages": sorted({*real["language"], *dev["language"]}),
+        "training_utterances": len(real),
+        "training_speakers": len(set(real["speaker"])),
         "dev_speakers": len(set(dev["speaker"])),
-    }
+    } | ({"synthetic_utterances": made} if made else {})
+
+
+def synthetic_notes(train: Dataset, *, refit: bool) -> list[str]:
+    """A line for the report where synthetic clips were trained on.
+
+    Args:
+        train: the training part
+        refit: whether the classifier was fitted anew in the end
+    """
+    made = list(train["speaker"]).count(SYNTHETIC)
+    if not made:
+        return []
+    note = f"trained on {made} synthetic clips beside {len(train) - made} real ones; dev and test are real speech"
+    return [note + ("; the refitted classifier heard the real ones alone" if refit else "")]
 
 
 def run_facts(model: EmotionModel, history: list[dict[str, Any]], accelerator: Accelerator) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from ser_tl.augment import AugmentConfig
 from ser_tl.data.batching import Clips
 from ser_tl.data.dimensions import unknown_notes
+from ser_tl.data.schema import real_rows
 from ser_tl.data.splits import shared_note
 from ser_tl.data.votes import LabelConfig, soft_targets
 from ser_tl.encoders import checkpoint_layers, is_frozen
@@ -30,11 +31,11 @@ from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
 from ser_tl.training.cached import CachedClips, EveryView
 from ser_tl.training.checkpoint import TrainingStates
-from ser_tl.training.checks import check_known, check_options, check_parts
+from ser_tl.training.checks import check_known, check_options, check_parts, check_real
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.dimensions import DimensionConfig, dev_loss, fit_scale
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
-from ser_tl.training.facts import moving_parameters, run_facts, what_is_heard
+from ser_tl.training.facts import moving_parameters, run_facts, synthetic_notes, what_is_heard
 from ser_tl.training.feed import Feed
 from ser_tl.training.inference import predict_corpus
 from ser_tl.training.objective import Objective
@@ -127,7 +128,7 @@ class Trainer:
         """Trains until the last epoch or until dev UAR stalls, then puts the best epoch's weights back.
 
         Args:
-            train: what is learned from
+            train: what is learned from; synthetic clips may be among it
             dev: what the epoch is chosen on; other speakers than train's
             unlabelled: clips of the domain that embeddings are aligned with, or that the refit trains itself on; their
                 emotions are never looked at
@@ -146,20 +147,22 @@ class Trainer:
         """
         check_parts(self.model, train, dev, unlabelled, self.accelerator.num_processes)
         check_options(self.model, self.config, self.alignment, unlabelled=unlabelled is not None)
-        self.model.known_speakers = sorted({*train["speaker"], *dev["speaker"]})
+        real = real_rows(train)
+        self.model.known_speakers = sorted({*real["speaker"], *dev["speaker"]})
         self.heard = what_is_heard(train, dev)
         self.strategy.prepare(self.model)
         if self.config.checkpointing:
             checkpoint_layers(self.model.encoder)
         clips, balance, self.notes = self._training_clips(train)
+        self.notes += synthetic_notes(train, refit=self.config.refit != "none")
         for part, corpus in (("training", train), ("dev", dev)):
             self.notes += unknown_notes(corpus, self.model.dimensions, part)
         steps = self._steps(balance)
         dev_clips = self.feed.clips(dev)
         aligned = unlabelled is not None and self.alignment.method != "none"
         target = self.feed.clips(unlabelled, training=True, labelled=False) if aligned else None
-        # In evaluation's windows: what statistics are measured on.
-        parts = [(train, self.feed.clips(train))]
+        # In evaluation's windows: what statistics are measured on, and the refit. Real speech only.
+        parts = [(real, self.feed.clips(real))]
         parts += [] if unlabelled is None else [(unlabelled, self.feed.clips(unlabelled, labelled=False))]
         states = None if self.folder is None else TrainingStates(self.folder / "states", self.accelerator)
         progress, best = Progress(), None
@@ -192,7 +195,7 @@ class Trainer:
         self.model.load_state_dict(best)
         if self.config.refit != "none":
             self._fit_domains(*parts, (dev, dev_clips))
-            speaker_of = dict(zip([*train["id"], *dev["id"]], [*train["speaker"], *dev["speaker"]], strict=True))
+            speaker_of = dict(zip([*real["id"], *dev["id"]], [*real["speaker"], *dev["speaker"]], strict=True))
             heard = parts[1][1] if self.config.refit == "self-training" else None
             real = clips.real if isinstance(clips, SyntheticClips) else clips
             views = EveryView(real) if self.views and isinstance(real, CachedClips) else None
@@ -296,9 +299,10 @@ class Trainer:
 
         Raises:
             ConfigError: the test set has an emotion that the model doesn't know
-            SplitError: the model was trained on, or its epoch chosen on, some of the speakers
+            SplitError: the model was trained on, or its epoch chosen on, some of the speakers, or clips are synthetic
         """
         check_known(test, self.model.labels)
+        check_real(test, "test")
         known = sorted(set(test["speaker"]) & set(self.model.known_speakers))
         if set(known) - set(shared):
             raise SplitError(

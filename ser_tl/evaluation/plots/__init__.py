@@ -1,4 +1,4 @@
-"""Pictures of reports, trainings, comparisons, embeddings, recordings and augmentation.
+"""Pictures of reports, trainings, comparisons, embeddings, recordings, augmentation and generation.
 
 Each function takes what it draws and the file to write. It knows neither models nor corpora.
 """
@@ -10,6 +10,8 @@ from ser_tl.evaluation.plots.dimensions import dimensions_picture as dimensions_
 from ser_tl.evaluation.plots.embedding import domains_picture as domains_picture
 from ser_tl.evaluation.plots.embedding import embeddings_picture as embeddings_picture
 from ser_tl.evaluation.plots.embedding import layers_picture as layers_picture
+from ser_tl.evaluation.plots.generation import adversaries_picture as adversaries_picture
+from ser_tl.evaluation.plots.generation import sample_sheet as sample_sheet
 from ser_tl.evaluation.plots.recording import recording_picture as recording_picture
 from ser_tl.evaluation.plots.report import confusion_picture as confusion_picture
 from ser_tl.evaluation.plots.report import confusions_picture as confusions_picture

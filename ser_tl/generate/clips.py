@@ -1,0 +1,78 @@
+"""Synthetic clips on disk, and whose speech they were made from.
+
+    WaveGan, Split --write_synthetic--> folder/synthetic/EMOTION_0000.wav
+                                        folder/synthetic.csv    a manifest, read by `load_corpus("csv", ...)`
+                                        folder/synthetic.json   who was heard, and which split it was
+
+All rows of the manifest have the speaker `synthetic`. The JSON file is what tells `add_synthetic` whether the clips may
+be trained on beside a dev and a test part.
+"""
+
+import csv
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ser_tl.data.audio import SILENCE
+from ser_tl.data.checks import content_keys
+from ser_tl.data.schema import SYNTHETIC
+from ser_tl.data.splits import Split
+from ser_tl.errors import ConfigError
+from ser_tl.generate.gan import WaveGan
+
+MANIFEST = "synthetic.csv"
+ORIGIN = "synthetic.json"
+COLUMNS = ("path", "id", "emotion", "speaker", "corpus")
+
+
+def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) -> Path:
+    """Makes the clips that the generator's options ask for, over older ones.
+
+    Args:
+        gan: a generator that was trained on the split's training part
+        split: whose speakers it heard, and may not be judged by
+        folder: where to
+        seed: the same gives the same clips
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ConfigError: the generator makes silence
+    """
+    made = {emotion: gan.sample(emotion, gan.config.clips, seed) for emotion in gan.labels}
+    silent = [emotion for emotion, clips in made.items() if (np.abs(clips).max(axis=1) <= SILENCE).any()]
+    if silent:
+        raise ConfigError(
+            f"the generator makes silence for {', '.join(silent)}: it has collapsed, or hasn't begun to learn. Train "
+            f"it for longer (--wavegan.minutes), or with a lower --wavegan.learning_rate"
+        )
+    shutil.rmtree(folder / SYNTHETIC, ignore_errors=True)
+    (folder / SYNTHETIC).mkdir(parents=True)
+    rows = []
+    for emotion, clips in made.items():
+        for number, clip in enumerate(clips):
+            name = f"{SYNTHETIC}/{emotion}_{number:04}"
+            soundfile.write(folder / f"{name}.wav", clip, gan.config.rate, subtype="PCM_16")
+            rows.append((f"{name}.wav", name, emotion, SYNTHETIC, SYNTHETIC))
+    (folder / ORIGIN).write_text(json.dumps(_origin(gan, split), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with (folder / MANIFEST).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    return folder / MANIFEST
+
+
+def _origin(gan: WaveGan, split: Split) -> dict[str, object]:
+    parts = {"train": split.train, "dev": split.dev, "test": split.test}
+    return {
+        "made_by": "ser_tl, WaveGAN",
+        "split": split.name,
+        "speakers": {part: sorted(set(corpus["speaker"])) for part, corpus in parts.items()},
+        "corpora": sorted(set(split.train["corpus"])),
+        "heard": sorted(set(content_keys(split.train))),  # of audio: it shows under another speaker's name too
+        "labels": gan.labels,
+        "wavegan": asdict(gan.config),
+    }

@@ -1,0 +1,218 @@
+"""What synthetic clips are worth before anybody trains on them: are they like speech, does the emotion come through.
+
+    Split, manifest, encoder --synthetic_quality--> Quality --save--> quality.json, quality.md
+
+Four sets of as many windows, each set against one of the training speakers' windows: more windows of the same speakers,
+windows of the dev speakers, synthetic clips, and the first again with random phases, which keeps a window's spectrum
+and no more of speech. Distances are read from these: what is as near as other speakers is speech, what is as far as
+random phases is noise. A classifier of the frozen encoder's states, fitted to the windows that all are set against,
+is asked for the class of each other one; the test part isn't looked at.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from ser_tl.augment.hearing import log_mel
+from ser_tl.corpora import load_corpus
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.schema import emotions, real_rows
+from ser_tl.data.splits import Split
+from ser_tl.encoders import Encoder, load_encoder
+from ser_tl.errors import ConfigError
+from ser_tl.evaluation import confusion, mean_recall
+from ser_tl.evaluation.frechet import Axes, frechet
+from ser_tl.evaluation.text import percent, table
+from ser_tl.generate.windows import waveforms, window
+from ser_tl.training.processes import processes
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+_BATCH = 16  # windows encoded at once
+_FEWEST = 8  # windows of a kind
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set of windows.
+
+    Args:
+        windows: what they are of
+        count: how many the distances are between; all are asked for their class
+        encoder: Fréchet distance to the training speakers' windows, in the frozen encoder's states
+        log_mel: likewise, in means and deviations of log-mel bands
+        spread: deviation along the encoder's axes, the training speakers' own being 1; near 0 where all clips are alike
+        uar: how often the classifier hears the intended class, mean over the classes, a fraction
+    """
+
+    windows: str
+    count: int
+    encoder: float
+    log_mel: float
+    spread: float
+    uar: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Synthetic clips beside real ones.
+
+    Args:
+        rows: the four sets
+        classes: number of classes, C; chance is 1 / C
+        seconds: a window's length
+        encoder: whose states
+    """
+
+    rows: list[Row]
+    classes: int
+    seconds: float
+    encoder: str
+
+    def __str__(self) -> str:
+        head = ["windows", "number", "distance, encoder", "distance, log-mel", "spread", "class heard, UAR %"]
+        lines = [
+            [
+                one.windows,
+                str(one.count),
+                f"{one.encoder:.2f}",
+                f"{one.log_mel:.2f}",
+                f"{one.spread:.2f}",
+                percent(one.uar),
+            ]
+            for one in self.rows
+        ]
+        told = (
+            f"Windows of {self.seconds:.2f} s; Fréchet distances to windows of the training speakers, smaller is "
+            f"nearer; the encoder is {self.encoder}, frozen, its classifier fitted to these windows. Chance is "
+            f"{percent(1 / self.classes)} %."
+        )
+        return f"{told}\n\n{table(head, lines)}"
+
+    def save(self, folder: Path) -> None:
+        """Writes quality.json and quality.md."""
+        (folder / "quality.json").write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        (folder / "quality.md").write_text(f"# Synthetic clips beside real ones\n\n{self}\n", encoding="utf-8")
+
+
+def synthetic_quality(
+    split: Split,
+    manifest: Path,
+    encoder: str = "wav2vec2-mini",
+    options: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+) -> Quality:
+    """Compares synthetic clips with real speech.
+
+    Args:
+        split: whose training part the generator heard
+        manifest: of the synthetic clips
+        encoder: a name in `ENCODERS`, a folder or a hub id
+        options: of the encoder's own
+        seed: chooses windows
+
+    Raises:
+        ConfigError: too few clips
+        CorpusError: no such manifest
+        EncoderError: the encoder can't be had
+    """
+    draw = np.random.default_rng(seed)
+    clips = load_corpus("csv", manifest)
+    made = waveforms(clips, SAMPLE_RATE)
+    samples = len(made[0])
+    train = real_rows(split.train)
+    halves = draw.permutation(len(train))
+    fitted, held = (train.select(np.sort(half).tolist()) for half in (halves[::2], halves[1::2]))
+    sets = {
+        "training speakers": _windows(fitted, samples, 2, draw),
+        "training speakers, other clips": _windows(held, samples, 2, draw),
+        "other speakers (dev)": _windows(split.dev, samples, 2, draw),
+        "synthetic": (np.stack(made), list(clips["emotion"])),
+    }
+    audio, said = sets["training speakers, other clips"]
+    sets["the same clips, random phases"] = (_random_phases(audio, draw), said)
+    fewest = min(sets, key=lambda name: len(sets[name][1]))
+    size = len(sets[fewest][1])
+    if size < _FEWEST:
+        raise ConfigError(
+            f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise --wavegan.clips or, where "
+            f"it is the dev speakers', --split.dev"
+        )
+    network = load_encoder(encoder, **(options or {})).to(processes().device).eval()
+    labels = emotions(train)
+    found = {name: (_states(network, audio), _bands(audio), said) for name, (audio, said) in sets.items()}
+    base = found.pop("training speakers")
+    heard = _classifier(base[0], base[2])
+    rows = []
+    axes = [Axes.of(base[kind]) for kind in (0, 1)]
+    for name, (states, bands, said) in found.items():
+        few = draw.permutation(len(said))[:size]  # distances depend on how many there are
+        ours = draw.permutation(len(base[2]))[:size]
+        along = axes[0](states[few])
+        rows.append(
+            Row(
+                windows=name,
+                count=size,
+                encoder=frechet(axes[0](base[0][ours]), along),
+                log_mel=frechet(axes[1](base[1][ours]), axes[1](bands[few])),
+                spread=float(along.std(axis=0).mean()),
+                uar=_uar(said, heard.predict(states), labels),
+            )
+        )
+    return Quality(rows, len(labels), samples / SAMPLE_RATE, encoder)
+
+
+def _windows(corpus: Dataset, samples: int, each: int, draw: np.random.Generator) -> tuple[np.ndarray, list[str]]:
+    """So many windows (n, N) from anywhere in each clip, and their emotions."""
+    clips = [clip for clip in waveforms(corpus, SAMPLE_RATE) for _ in range(each)]
+    said = [emotion for emotion in corpus["emotion"] for _ in range(each)]
+    return np.stack([window(clip, samples, draw.uniform()) for clip in clips]), said
+
+
+def _random_phases(audio: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Windows (n, N) with the magnitude of each frequency and phases of noise."""
+    spectrum = np.abs(np.fft.rfft(audio, axis=1))
+    turned = spectrum * np.exp(2j * np.pi * draw.uniform(size=spectrum.shape))
+    return np.fft.irfft(turned, audio.shape[1], axis=1).astype(np.float32)
+
+
+@torch.no_grad()
+def _states(encoder: Encoder, audio: np.ndarray) -> np.ndarray:
+    """The mean of each layer's states over a window, side by side: (n, L * D)."""
+    device = processes().device
+    rows = []
+    for part in torch.from_numpy(audio).split(_BATCH):
+        lengths = torch.full((len(part),), part.shape[1])
+        hidden = encoder(part.to(device), lengths.to(device))
+        share = hidden.mask / hidden.mask.sum(dim=1, keepdim=True)  # (B, T)
+        means = (hidden.states * share[None, :, :, None]).sum(dim=2)  # (L, B, D)
+        rows.append(means.transpose(0, 1).flatten(1).float().cpu().numpy())
+    return np.concatenate(rows)
+
+
+def _bands(audio: np.ndarray) -> np.ndarray:
+    """Mean and deviation of each log-mel band over a window, (n, 2 * bands)."""
+    mels = [log_mel(clip) for clip in audio]
+    return np.stack([np.concatenate([mel.mean(axis=0), mel.std(axis=0)]) for mel in mels])
+
+
+def _classifier(states: np.ndarray, said: Sequence[str]) -> "Pipeline":
+    """A logistic regression, whose classes weigh alike."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    return make_pipeline(StandardScaler(), regression).fit(states, said)
+
+
+def _uar(said: Sequence[str], heard: Sequence[str], labels: list[str]) -> float:
+    return float(mean_recall(confusion(said, list(map(str, heard)), labels)))

@@ -1,0 +1,153 @@
+"""Training of a WaveGAN: on one CPU, one GPU or several processes, through Accelerate.
+
+    WaveGanTrainer(config, folder, seed).fit(split, resume) -> WaveGan
+
+    folder/ state.safetensors, log.jsonl   what --resume goes on from
+            generator.safetensors          what `WaveGan.load` reads
+            curves.png, sheet.png          the losses; real and synthetic clips of each class
+
+It hears the training part of the split and nothing else.
+"""
+
+import json
+import time
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from ser_tl.augment import Draws
+from ser_tl.augment.hearing import log_mel
+from ser_tl.data import schema
+from ser_tl.data.splits import Split
+from ser_tl.errors import ConfigError
+from ser_tl.evaluation import plots
+from ser_tl.generate.config import WaveGanConfig
+from ser_tl.generate.gan import WaveGan
+from ser_tl.generate.states import LOG_FILE, load_state, read_log, save_state
+from ser_tl.generate.steps import Adversaries
+from ser_tl.generate.windows import Windows
+from ser_tl.training import TrainConfig
+from ser_tl.training.processes import accelerator
+
+GENERATOR_FILE = "generator.safetensors"
+
+
+class WaveGanTrainer:
+    """Trains one WaveGAN.
+
+    Args:
+        config: sizes, rates and how long
+        folder: where states, log and pictures are kept
+        train: of the classifiers' training options, precision and threads
+        seed: of weights and all draws
+
+    Raises:
+        ConfigError: fp16, or a precision that can't be had here
+    """
+
+    def __init__(self, config: WaveGanConfig, folder: Path, train: TrainConfig | None = None, *, seed: int = 0) -> None:
+        train = train or TrainConfig()
+        if train.precision == "fp16":
+            raise ConfigError(
+                "train.precision is fp16, in which the gradient penalty's gradients vanish: choose bf16 or no"
+            )
+        self.config = config
+        self.folder = folder
+        self.seed = seed
+        self.accelerator = accelerator(train, None)
+        self.history: list[dict[str, Any]] = []
+        self.step = 0
+        self.seconds = 0.0
+
+    def fit(self, split: Split, *, resume: bool = False) -> WaveGan:
+        """Trains until the options' last step or minute.
+
+        Args:
+            split: whose training part is learned
+            resume: go on from the state in the folder, if there is one
+
+        Returns:
+            The averaged generator, on the training's device.
+
+        Raises:
+            SplitError: synthetic clips are in the training part
+            CheckpointError: the state is damaged, or of other options
+        """
+        labels = schema.emotions(split.train)
+        windows = Windows(split.train, labels, self.config)
+        gan = WaveGan(self.config, labels, level=windows.level, seed=self.seed)
+        adversaries = Adversaries(gan.generator, self.config, len(labels), self.seed, self.accelerator)
+        gan.generator = adversaries.averaged
+        self.folder.mkdir(parents=True, exist_ok=True)
+        loaded = load_state(self.folder, adversaries, labels) if resume else None
+        self.step, self.seconds = loaded or (0, 0.0)
+        if self.accelerator.is_main_process:
+            self.history = read_log(self.folder, self.step)
+        begin, figures = time.monotonic() - self.seconds, []
+        while not self._finished:
+            figures.append(self._one_step(adversaries, windows))
+            self.seconds = self._agreed(time.monotonic() - begin)
+            save = self.step % self.config.save_every == 0 or self._finished
+            if save or self.step % self.config.log_every == 0:
+                self._log(figures)
+                figures = []
+            if save:
+                self._save(adversaries, gan, windows)
+        return gan
+
+    @property
+    def _finished(self) -> bool:
+        last = self.config.steps
+        return (last is not None and self.step >= last) or self.seconds >= 60 * self.config.most_minutes
+
+    def _one_step(self, adversaries: Adversaries, windows: Windows) -> dict[str, torch.Tensor]:
+        """So many steps of the critic and one of the generator."""
+        self.step += 1
+        device, batch = self.accelerator.device, self.config.batch
+        found: dict[str, torch.Tensor] = {}
+        for turn in range(self.config.critic_steps + 1):
+            draws = Draws(self.seed, self.step, turn, self.accelerator.process_index, device=device)
+            real, classes = windows.draw(batch, draws)
+            if turn < self.config.critic_steps:
+                found |= adversaries.critic_step(real.to(device), classes.to(device), draws)
+            else:
+                found |= adversaries.generator_step(classes.to(device), draws, self.step)
+        return found
+
+    def _agreed(self, seconds: float) -> float:
+        """The same time for all processes, so that all end with the same step."""
+        if self.accelerator.num_processes == 1:
+            return seconds
+        return float(self.accelerator.reduce(torch.tensor(seconds, device=self.accelerator.device), "mean"))
+
+    def _log(self, figures: list[dict[str, torch.Tensor]]) -> None:
+        means = {name: fmean(float(one[name]) for one in figures) for name in figures[0]}
+        record = {"step": self.step, "seconds": round(self.seconds, 2)} | means
+        if self.accelerator.is_main_process:
+            self.history.append(record)
+            with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(record) + "\n")
+            tqdm.write(
+                f"step {self.step:>6}  distance {means['distance']:8.3f}  penalty {means['penalty']:.3f}  "
+                f"{self.seconds:.0f} s"
+            )
+
+    def _save(self, adversaries: Adversaries, gan: WaveGan, windows: Windows) -> None:
+        if self.accelerator.is_main_process:
+            save_state(self.folder, adversaries, gan.labels, self.step, self.seconds)
+            gan.save(self.folder / GENERATOR_FILE)
+            plots.adversaries_picture(self.history, self.folder / "curves.png")
+            plots.sample_sheet(self._sheet(gan, windows), self.folder / "sheet.png", rate=self.config.rate)
+        self.accelerator.wait_for_everyone()
+
+    def _sheet(self, gan: WaveGan, windows: Windows) -> dict[str, list[tuple[str, Any, Any]]]:
+        """Of each class a real window and a synthetic clip, with their spectrograms."""
+        draws, shown = Draws(self.seed), {}
+        for label, own in zip(gan.labels, windows.by_class, strict=True):
+            real = windows.of(own[int(draws.choice(1, len(own)))], 0.5) * windows.level
+            clips = [("real", real), ("synthetic", gan.sample(label, 1, self.seed)[0])]
+            shown[label] = [(name, clip, log_mel(clip, self.config.rate)) for name, clip in clips]
+        return shown
