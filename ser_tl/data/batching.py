@@ -25,6 +25,9 @@ from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
 from ser_tl.data.checks import durations, source
 from ser_tl.data.dimensions import annotations
 
+MOST_PADDING = 0.1
+"""Share of a batch that may be padding in evaluation."""
+
 Plan = list[list[list[int]]]
 """Clip indices by step, process and place in the batch. A process without work in a last step has an empty list."""
 
@@ -245,7 +248,9 @@ def plan_batches(
         seconds: the length of each clip
         budget: the most seconds of audio in a batch, padding counted; a longer clip has a batch of its own. Where all
             clips are alone and processes would be left without one, the shortest are paired beyond the budget
-        shuffle: what the order is drawn from, such as (seed, epoch), for training; None keeps one order for evaluation
+        shuffle: what the order is drawn from, such as (seed, epoch), for training; None keeps one order for evaluation,
+            where a batch is rather small than more than a tenth padding. In training each is a step that counts as
+            much as any other, and clips that are alone with their length stay with the next
         processes: batches are dealt out to so many processes
 
     Returns:
@@ -258,12 +263,13 @@ def plan_batches(
     # Lengths within a tenth of each other count as equal, so that a new epoch makes new batches.
     keys = np.log(np.maximum(lengths, 1e-3)) + (generator.uniform(0.0, 0.1, len(lengths)) if shuffle else 0.0)
     batches: list[list[int]] = [[]]
-    longest = 0.0
+    longest, filled = 0.0, 0.0
     for clip in np.argsort(-keys, kind="stable").tolist():
-        longest = max(longest, lengths[clip])
-        if batches[-1] and longest * (len(batches[-1]) + 1) > budget:
+        longest, filled = max(longest, lengths[clip]), filled + lengths[clip]
+        padded = longest * (len(batches[-1]) + 1)
+        if batches[-1] and (padded > budget or (not shuffle and filled < (1.0 - MOST_PADDING) * padded)):
             batches.append([])
-            longest = lengths[clip]
+            longest = filled = lengths[clip]
         batches[-1].append(clip)
     if shuffle:
         while len(batches) % processes and any(len(batch) > 1 for batch in batches):
