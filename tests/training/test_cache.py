@@ -320,7 +320,8 @@ def test_damage_is_told_with_the_way_out_found_and_mended(corpus, store):
     assert store.verify() == sorted([short, flipped])
     assert store.verify(delete=True) == sorted([short, flipped])
     assert store.verify() == []
-    assert torch.equal(value(fill(store, clips, model)[0].states[1]), expected)
+    # Mended beside other clips than before: longer padding may move the last bit of a half.
+    torch.testing.assert_close(value(fill(store, clips, model)[0].states[1]), expected, atol=1e-5, rtol=1e-3)
 
 
 def test_states_beyond_half_precision_keep_their_values(tmp_path):
