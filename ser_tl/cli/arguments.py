@@ -39,6 +39,9 @@ def parser() -> ArgumentParser:
         "--labels.emotion", type=Literal["corpus", "majority"], default="corpus", help="as in training"
     )
     evaluate.add_argument("--labels.ties", type=Literal["drop", "keep", "first"], default="drop", help="as in training")
+    evaluate.add_argument(
+        "--noise", type=float, default=None, help="white noise on every clip, at so many dB of speech above it"
+    )
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 

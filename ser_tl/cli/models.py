@@ -51,6 +51,7 @@ def predict(options: Namespace) -> int:
 
 def evaluate(options: Namespace) -> int:
     """Prints the report, and saves it where asked."""
+    from ser_tl.augment.noisy import noisy
     from ser_tl.corpora import load_corpus
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
@@ -68,9 +69,13 @@ def evaluate(options: Namespace) -> int:
     if options.ids is not None:
         corpus = tested_part(corpus, options.ids)
     corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    noise = []
+    if options.noise is not None:
+        corpus = noisy(corpus, options.noise)
+        noise = [f"every clip under white noise, {options.noise:g} dB below the speech"]
     # no cache: a fine-tuned encoder's states serve once
     trainer = Trainer(model, STRATEGIES["frozen"](), TrainConfig(cache=False))
-    report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=[*voted, *skipped])
+    report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=[*voted, *skipped, *noise])
     if trainer.accelerator.is_main_process:
         print(report)
         if options.output is not None:
