@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from ser_tl.data.draws import draw_speakers
 from ser_tl.data.splits import Split, SplitConfig
+from ser_tl.data.tail import long_tailed
 from ser_tl.errors import SplitError, listing
 
 
@@ -67,7 +68,7 @@ def cross_domain(
     seed = seed if config.seed is None else config.seed
     dev = draw_speakers(source, names, config.dev, seed, f"split.dev={config.dev}", spare=1)
     split = Split(
-        train=_rows(source, "speaker", set(names) - dev),
+        train=long_tailed(_rows(source, "speaker", set(names) - dev), config.tail, seed=seed),
         dev=_rows(source, "speaker", dev),
         test=target,
         name=f"{_name(source)} to {_name(target)}",

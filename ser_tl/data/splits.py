@@ -12,7 +12,7 @@ whoever has to reproduce figures on them asks for it with `shared_speakers`. Suc
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from ser_tl.data.checks import content_keys
 from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
 from ser_tl.data.schema import SYNTHETIC
+from ser_tl.data.tail import long_tailed
 from ser_tl.errors import ConfigError, SplitError, listing
 
 ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "folds"]
@@ -43,6 +44,8 @@ class SplitConfig:
         only: names of the splits to run, fold_1 for example; all of the protocol's if None
         seed: chooses the speakers of every random part, so that several seeds can train on one split; the run's seed
             if None
+        tail: makes the training part's classes unequal by a rule, to try remedies on: the class of rank r by size keeps
+            tail^r of its utterances (Cui et al. 2019); 1 keeps all
     """
 
     dev: float = 0.2
@@ -52,6 +55,7 @@ class SplitConfig:
     shared_speakers: bool = False
     only: list[str] | None = None
     seed: int | None = None
+    tail: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("dev", "test"):
@@ -59,6 +63,8 @@ class SplitConfig:
                 raise ConfigError(f"split.{name} is {getattr(self, name)}: expected a share between 0 and 1")
         if self.k < 2:
             raise ConfigError(f"split.k is {self.k}: expected at least 2 folds")
+        if not 0 < self.tail <= 1:
+            raise ConfigError(f"split.tail is {self.tail}: expected more than 0 and at most 1, where 1 keeps all")
         if self.seed is not None and self.seed < 0:
             raise ConfigError(f"split.seed is {self.seed}: expected 0 or more")
 
@@ -187,9 +193,13 @@ def make_splits(
         )
     if protocol == "folds":
         published = {fold.name: fold for fold in read_folds(Path(str(folds)))}
-        return [_published(corpus, published[name], config, seed) for name in _chosen(list(published), config)]
-    groups = _test_groups(corpus, protocol, config, seed)
-    return [_by_speaker(corpus, name, groups[name], config, seed) for name in _chosen(list(groups), config)]
+        splits = [_published(corpus, published[name], config, seed) for name in _chosen(list(published), config)]
+    else:
+        groups = _test_groups(corpus, protocol, config, seed)
+        splits = [_by_speaker(corpus, name, groups[name], config, seed) for name in _chosen(list(groups), config)]
+    if config.tail < 1.0:
+        return [replace(split, train=long_tailed(split.train, config.tail, seed=seed)) for split in splits]
+    return splits
 
 
 def _chosen(names: list[str], config: SplitConfig) -> list[str]:
