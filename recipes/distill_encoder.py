@@ -54,7 +54,7 @@ class Options(ser.RunOptions):
 def main(options: Options) -> ser.Report:
     """Trains the student, probes it, and writes its folder."""
     found = ser.find_recordings(options.corpus, options.root, options.audio, options.columns)
-    recordings = ser.Recordings(found, options.distill.crop, options.distill.memory)
+    recordings = ser.Recordings(found, options.distill.crop, options.distill.memory, options.distill.normalise)
     probe = ser.Probe(options.probe, seed=options.seed)
     folder = ser.start_run(options, changeable=options.distill.changeable)
     ser.seed_everything(options.seed)

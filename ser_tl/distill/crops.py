@@ -9,7 +9,7 @@ knows no emotions: of a corpus' rows it reads the audio alone.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -66,11 +66,19 @@ class Recordings:
         recordings: where it is
         crop: seconds of a crop; a recording that is shorter is taken whole
         memory: GiB that decoded audio may take
+        normalise: what each crop's loudness becomes, as of `AudioConfig`
     """
 
-    def __init__(self, recordings: Sequence[Recording], crop: float, memory: float) -> None:
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        crop: float,
+        memory: float,
+        normalise: Literal["none", "peak", "rms"] = "none",
+    ) -> None:
         self.recordings = list(recordings)
         self.crop = crop
+        self.normalise = normalise
         self.seconds = sum(one.seconds for one in self.recordings)
         self.held: dict[int, np.ndarray] = {}  # int16 samples of recordings that were decoded
         self.room = memory * 2**30 / _BYTES  # seconds
@@ -105,7 +113,7 @@ class Recordings:
         lengths = torch.tensor([len(one) for one in crops])
         waveform = torch.zeros(count, int(lengths.max()))
         for row, one in zip(waveform, crops, strict=True):
-            row[: len(one)] = torch.from_numpy(one)
+            row[: len(one)] = torch.from_numpy(audio.normalise(one, self.normalise))
         return waveform, lengths
 
     def _crop(self, number: int, share: Tensor) -> np.ndarray:

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.distill.config import DistillConfig
-from ser_tl.encoders import Encoder, SpeechSSL
+from ser_tl.encoders import Encoder, SpeechSSL, Whisper
 from ser_tl.errors import ConfigError
 
 _SPREAD_UNKNOWN = 0.0  # a deviation that hasn't been measured yet
+_LEAST_SPREAD = 1e-2  # of a channel, against the mean of all: channels that stand still aren't blown up
 
 
 class Pair(NamedTuple):
@@ -76,6 +77,7 @@ class Lessons(nn.Module):
         ConfigError: states that don't fit
     """
 
+    centre: Tensor
     spread: Tensor
 
     def __init__(self, teacher: Encoder, student: SpeechSSL, config: DistillConfig) -> None:
@@ -90,12 +92,13 @@ class Lessons(nn.Module):
             config.targets == "normed" or (pair.student == last and student.stable and student.final_norm)
             for pair in self.pairs
         ]
-        # The deviation of each taught state over all of the first batch that tells it, for raw targets.
-        self.register_buffer("spread", torch.full((len(self.pairs),), _SPREAD_UNKNOWN))
+        # Mean and deviation of each channel of a taught state in the first batch that tells it, for raw targets.
+        self.register_buffer("centre", torch.zeros(len(self.pairs), teacher.dim))
+        self.register_buffer("spread", torch.full((len(self.pairs), teacher.dim), _SPREAD_UNKNOWN))
         if self.identity:
             self._check_identity(student.dim)
         self.heads = nn.ModuleList(
-            nn.Identity() if self.identity else nn.Linear(student.dim, teacher.dim) for _ in self.pairs
+            nn.Identity() if self.identity else _head(student.dim, teacher.dim) for _ in self.pairs
         )
 
     def _check_identity(self, width: int) -> None:
@@ -143,13 +146,40 @@ class Lessons(nn.Module):
             target = functional.layer_norm(target, target.shape[-1:])
             predicted = functional.layer_norm(predicted, predicted.shape[-1:]) if self.identity else predicted
         else:
-            if self.spread[place] == _SPREAD_UNKNOWN:
-                self.spread[place] = target.std().clamp_min(1e-6)
-            target = target / self.spread[place]
-            predicted = predicted / self.spread[place] if self.identity else predicted
+            if (self.spread[place] == _SPREAD_UNKNOWN).all():
+                self.centre[place], spread = target.mean(dim=0), target.std(dim=0)
+                self.spread[place] = spread.clamp_min(_LEAST_SPREAD * float(spread.mean()) + 1e-6)
+            target = (target - self.centre[place]) / self.spread[place]
+            predicted = (predicted - self.centre[place]) / self.spread[place] if self.identity else predicted
         cosine = functional.cosine_similarity(predicted, target, dim=-1)
         loss = functional.l1_loss(predicted, target) - self.cosine * functional.logsigmoid(cosine).mean()
         return loss, cosine.mean()
+
+
+def _head(width: int, dim: int) -> nn.Module:
+    """A linear head. Where the widths are the same it begins with what the student says, so that layers which come from
+    the teacher aren't pulled away by a random one."""
+    linear = nn.Linear(width, dim)
+    if width == dim:
+        nn.init.eye_(linear.weight)
+        nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.LayerNorm(width, elementwise_affine=False), linear)
+
+
+def without_positions(teacher: Encoder, state: Tensor) -> Tensor:
+    """State 0 of a teacher with the mean of its position embeddings instead of each frame's own.
+
+    Whisper adds sinusoids of a clip's time, ten times as large as what its convolutions say. A student that hears no
+    clock can't know them, and they would drown what it can learn.
+
+    Args:
+        teacher: Whisper, or another encoder, whose state is left as it is
+        state: (B, T, D)
+    """
+    if not isinstance(teacher, Whisper):
+        return state
+    positions = teacher.positions[: state.shape[1]]
+    return state - positions + positions.mean(dim=0)
 
 
 def aligned(states: Tensor, mask: Tensor, frames: Tensor, ratio: float) -> tuple[Tensor, Tensor]:

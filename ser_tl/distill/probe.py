@@ -155,7 +155,7 @@ def clip_statistics(encoder: Encoder, corpus: Dataset, accelerator: Accelerator 
             with accelerator.autocast():
                 states, mask = encoder(waveform, lengths)
         names += batch.ids
-        rows += torch.stack([pool(frames.float(), mask) for frames in states], dim=1).cpu().numpy()
+        rows.extend(torch.stack([pool(frames.float(), mask) for frames in states], dim=1).cpu().numpy())
     encoder.train(training)
     found, means = by_utterance(names, np.stack(rows))
     place = {name: row for row, name in enumerate(found)}

@@ -28,7 +28,8 @@ from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch
 from ser_tl.distill.config import DistillConfig
 from ser_tl.distill.crops import Recordings
-from ser_tl.distill.lessons import Lessons, aligned
+from ser_tl.distill.gabor import start_as_bands
+from ser_tl.distill.lessons import Lessons, aligned, without_positions
 from ser_tl.distill.probe import Probe
 from ser_tl.distill.states import load_state, save_state
 from ser_tl.distill.students import copy_layers
@@ -90,7 +91,11 @@ class EncoderDistiller:
         self.network = nn.ModuleDict({"student": student, "lessons": lessons}).to(self.accelerator.device)
         self.student, self.lessons = student, lessons
         self.optimizer = AdamW(
-            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+            self.network.parameters(),
+            config.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self.chain = _chain(augment or AugmentConfig(), config.crop, seed)
         self.history: list[dict[str, Any]] = []
@@ -114,6 +119,8 @@ class EncoderDistiller:
             ConfigError: the loss is no number any more
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.config.front == "bands":
+            start_as_bands(self.student, *self._drawn(recordings, Draws(self.seed), _VOICES))
         loaded = load_state(self.folder, self.network, self.optimizer, self.config) if resume else None
         self.step, self.seconds = loaded or (0, 0.0)
         if self.accelerator.is_main_process:
@@ -152,7 +159,7 @@ class EncoderDistiller:
         draws = Draws(self.seed, self.step, self.accelerator.process_index)
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * rate
-        waveform, lengths = (each.to(self.accelerator.device) for each in recordings.draw(config.batch, draws))
+        waveform, lengths = self._drawn(recordings, draws, config.batch)
         places = self.lessons.chosen(first=first)
         losses, cosines = self._losses(waveform, lengths, places)
         losses.mean().backward()
@@ -166,12 +173,18 @@ class EncoderDistiller:
         row[:, places] = torch.stack([losses.detach().cpu(), cosines.cpu()])
         return Figures(row[0], row[1], audio, time.monotonic() - begin)
 
+    def _drawn(self, recordings: Recordings, draws: Draws, count: int) -> tuple[Tensor, Tensor]:
+        waveform, lengths = recordings.draw(count, draws)
+        return waveform.to(self.accelerator.device), lengths.to(self.accelerator.device)
+
     def _losses(self, waveform: Tensor, lengths: Tensor, places: Sequence[int]) -> tuple[Tensor, Tensor]:
         pairs = [self.lessons.pairs[place] for place in places]
         wanted = sorted({pair.teacher for pair in pairs})
         own = sorted({pair.student for pair in pairs})
         with torch.no_grad(), self.accelerator.autocast():
             taught = self.teacher(waveform, lengths, wanted)
+            if wanted[0] == 0:
+                taught.states[0] = without_positions(self.teacher, taught.states[0])
         with self.accelerator.autocast():
             told: Hidden = self.student(*self._heard(waveform, lengths), own)
         states, inside = aligned(taught.states, taught.mask, told.mask, self.lessons.ratio)
@@ -216,8 +229,7 @@ class EncoderDistiller:
                 "layers": self._by_layer(losses),
                 "cosines": self._by_layer(cosines),
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "audio_seconds_per_second": fmean(one.audio for one in figures)
-                / fmean(one.seconds for one in figures),
+                "audio_seconds_per_second": fmean(one.audio for one in figures) / fmean(one.seconds for one in figures),
             }
         )
 
