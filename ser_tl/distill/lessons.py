@@ -19,7 +19,7 @@ from ser_tl.encoders import Encoder, SpeechSSL, Whisper
 from ser_tl.errors import ConfigError
 
 _SPREAD_UNKNOWN = 0.0  # a deviation that hasn't been measured yet
-_LEAST_SPREAD = 1e-2  # of a channel, against the mean of all: channels that stand still aren't blown up
+_LEAST_SPREAD = 0.2  # of a channel, against the mean of all: channels that stand still aren't blown up
 
 
 class Pair(NamedTuple):
