@@ -27,7 +27,7 @@ class DistillConfig:
         cosine: weight of the cosine's part of the loss beside the L1 part, lambda
         initial: `teacher` starts the student's transformer layers from the teacher's lowest ones (same widths and norm)
         front: `bands` starts the student's first convolution, if its kernels are long, as filters of mel-spaced bands
-            (ser_tl.distill.gabor)
+            (ser_tl.distill.gabor), and keeps its positional convolution silent: for a training on state 0 alone
         freeze_steps: so many steps train what lies below the transformer layers alone, on the state that goes into them;
             no layer of student or teacher is computed meanwhile
         crop: seconds of a training clip, cut from the audio at random

@@ -52,7 +52,7 @@ def gabor_filters(count: int, samples: int) -> Tensor:
 
 @torch.no_grad()
 def start_as_bands(student: SpeechSSL, waveform: Tensor, lengths: Tensor) -> None:
-    """Sets the student's first convolution, in place.
+    """Sets the student's first convolution, in place, and silences its positional one, which has to learn later.
 
     Args:
         student: its first convolution has long kernels
@@ -73,5 +73,8 @@ def start_as_bands(student: SpeechSSL, waveform: Tensor, lengths: Tensor) -> Non
     heard = unit_variance(waveform, lengths) if student.normalise else waveform
     made = nn.functional.conv1d(heard[:, None], filters, stride=convolution.stride)
     convolution.weight.copy_(filters / made.std(dim=(0, 2)).clamp_min(1e-6)[:, None, None])
+    positions = student.model.encoder.pos_conv_embed.conv
+    positions.parametrizations.weight.original0.zero_()  # the weight norm's lengths: gradients still reach them
+    positions.bias.zero_()
     if convolution.bias is not None:
         nn.init.normal_(convolution.bias, std=_BIAS)

@@ -150,15 +150,32 @@ class Lessons(nn.Module):
                 self.centre[place], spread = target.mean(dim=0), target.std(dim=0)
                 self.spread[place] = spread.clamp_min(_LEAST_SPREAD * float(spread.mean()) + 1e-6)
             target = (target - self.centre[place]) / self.spread[place]
-            predicted = (predicted - self.centre[place]) / self.spread[place] if self.identity else predicted
+            if self.identity and pair.student > 0:
+                predicted = (predicted - self.centre[place]) / self.spread[place]
         cosine = functional.cosine_similarity(predicted, target, dim=-1)
         loss = functional.l1_loss(predicted, target) - self.cosine * functional.logsigmoid(cosine).mean()
         return loss, cosine.mean()
 
+    @torch.no_grad()
+    def fold(self, student: SpeechSSL) -> None:
+        """Gives the student's state 0 the teacher's scale, in its projection.
+
+        Raw targets are learned in units of each channel's deviation, which suit one learning rate; the teacher's layers
+        expect its own.
+        """
+        for place, pair in enumerate(self.pairs):
+            if pair.student == 0 and self.identity and not self.normed[place]:
+                projection = student.model.feature_projection.projection
+                projection.weight.mul_(self.spread[place][:, None])
+                projection.bias.mul_(self.spread[place]).add_(self.centre[place])
+
 
 def _head(width: int, dim: int) -> nn.Module:
-    """A linear head. Where the widths are the same it begins with what the student says, so that layers which come from
-    the teacher aren't pulled away by a random one."""
+    """A linear head on layer-normed states.
+
+    Where the widths are the same it begins with what the student says, so that layers which come from the teacher
+    aren't pulled away by a random one.
+    """
     linear = nn.Linear(width, dim)
     if width == dim:
         nn.init.eye_(linear.weight)

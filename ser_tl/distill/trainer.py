@@ -121,6 +121,7 @@ class EncoderDistiller:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.config.front == "bands":
             start_as_bands(self.student, *self._drawn(recordings, Draws(self.seed), _VOICES))
+            self.student.model.encoder.pos_conv_embed.requires_grad_(False)
         loaded = load_state(self.folder, self.network, self.optimizer, self.config) if resume else None
         self.step, self.seconds = loaded or (0, 0.0)
         if self.accelerator.is_main_process:
@@ -145,6 +146,7 @@ class EncoderDistiller:
             if self.seconds - saved >= 60 * self.config.save_every or ended:
                 self._save()
                 saved = self.seconds
+        self.lessons.fold(self.student)
         self.student.eval()
         return self.student
 
