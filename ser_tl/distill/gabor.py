@@ -27,7 +27,7 @@ _BIAS = 0.1  # deviation: tells the layer norm behind silence from speech
 
 
 def gabor_filters(count: int, samples: int) -> Tensor:
-    """Filters of unit energy.
+    """Cosines under Gaussians of unit energy.
 
     Args:
         count: filters; bands are a quarter of them
