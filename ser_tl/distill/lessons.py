@@ -145,8 +145,9 @@ class Lessons(nn.Module):
         else:
             if self.spread[place] == _SPREAD_UNKNOWN:
                 self.spread[place] = target.std().clamp_min(1e-6)
-            target = target / self.spread[place]
-            predicted = predicted / self.spread[place] if self.identity else predicted
+            spread = self.spread[place].clone()  # the graph keeps it, and another pair's is still to be written
+            target = target / spread
+            predicted = predicted / spread if self.identity else predicted
         cosine = functional.cosine_similarity(predicted, target, dim=-1)
         loss = functional.l1_loss(predicted, target) - self.cosine * functional.logsigmoid(cosine).mean()
         return loss, cosine.mean()
