@@ -1,7 +1,7 @@
 """Distillation of encoders: a small student learns the states of a large teacher, from audio without labels.
 
-    Recordings, teacher, student --EncoderDistiller.fit--> student --finish_distillation--> a folder of transformers'
-    labelled speech, encoder --Probe--> Report: what a linear model reads from its states
+Recordings, teacher, student --EncoderDistiller.fit--> student --finish_distillation--> a folder of transformers'
+labelled speech, encoder --Probe--> Report: what a linear model reads from its states
 """
 
 from ser_tl.distill.config import DistillConfig as DistillConfig

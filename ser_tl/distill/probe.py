@@ -120,9 +120,7 @@ class Probe:
         classes = np.array([labels.index(emotion) for emotion in (*split.train["emotion"], *split.dev["emotion"])])
         # All principal components: a rotation, which the regression's penalty doesn't feel, to fewer features.
         rotation = PCA(svd_solver="full")
-        model = make_pipeline(
-            StandardScaler(), rotation, LogisticRegression(C=self.config.strength, max_iter=_STEPS)
-        )
+        model = make_pipeline(StandardScaler(), rotation, LogisticRegression(C=self.config.strength, max_iter=_STEPS))
         with warnings.catch_warnings(), threadpool_limits(1):  # more threads than idle cores take ten times as long
             warnings.simplefilter("ignore", ConvergenceWarning)  # the report says it: a training isn't stopped for it
             model.fit(features[inside], classes)

@@ -72,9 +72,7 @@ def _from_config(path: Path) -> SpeechSSL:
         raise EncoderError(f"--student {path}: its model_type is {found!r}; expected one of {', '.join(known)}")
     architecture |= {"add_adapter": False}
     try:
-        return SpeechSSL.from_config(
-            {"architecture": architecture, "normalise": extractor.get("do_normalize", True)}
-        )
+        return SpeechSSL.from_config({"architecture": architecture, "normalise": extractor.get("do_normalize", True)})
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise EncoderError(f"--student {path}: transformers can't build this config ({error}): correct it") from error
 

@@ -216,8 +216,7 @@ class EncoderDistiller:
                 "layers": self._by_layer(losses),
                 "cosines": self._by_layer(cosines),
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "audio_seconds_per_second": fmean(one.audio for one in figures)
-                / fmean(one.seconds for one in figures),
+                "audio_seconds_per_second": fmean(one.audio for one in figures) / fmean(one.seconds for one in figures),
             }
         )
 
