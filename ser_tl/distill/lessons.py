@@ -149,9 +149,11 @@ class Lessons(nn.Module):
             if (self.spread[place] == _SPREAD_UNKNOWN).all():
                 self.centre[place], spread = target.mean(dim=0), target.std(dim=0)
                 self.spread[place] = spread.clamp_min(_LEAST_SPREAD * float(spread.mean()) + 1e-6)
-            target = (target - self.centre[place]) / self.spread[place]
+            # Copies: the graph keeps them, and another pair's are still to be written.
+            centre, spread = self.centre[place].clone(), self.spread[place].clone()
+            target = (target - centre) / spread
             if self.identity and pair.student > 0:
-                predicted = (predicted - self.centre[place]) / self.spread[place]
+                predicted = (predicted - centre) / spread
         cosine = functional.cosine_similarity(predicted, target, dim=-1)
         loss = functional.l1_loss(predicted, target) - self.cosine * functional.logsigmoid(cosine).mean()
         return loss, cosine.mean()

@@ -15,10 +15,12 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data import schema
@@ -59,7 +61,7 @@ class ProbeConfig:
     folds: Path | None = None
     split: SplitConfig = field(default_factory=SplitConfig)
     layers: list[int] | None = None
-    strength: float = 0.01
+    strength: float = 0.1
 
     def __post_init__(self) -> None:
         if not self.strength > 0:
@@ -90,7 +92,11 @@ class Probe:
             encoder: on the accelerator's device
             accelerator: its precision; None computes in the encoder's own
         """
-        return self.report(clip_statistics(encoder, self.corpus, accelerator), encoder, self.config.layers)
+        return self.report(self.statistics(encoder, accelerator), encoder, self.config.layers)
+
+    def statistics(self, encoder: Encoder, accelerator: Accelerator | None = None) -> np.ndarray:
+        """Mean and deviation of each state of each clip, (n, L, 2D), in the order of the corpus."""
+        return clip_statistics(encoder, self.corpus, accelerator)
 
     def report(self, statistics: np.ndarray, encoder: Encoder, layers: Sequence[int] | None) -> Report:
         """The same, of statistics that are there.
@@ -101,7 +107,7 @@ class Probe:
             layers: set side by side; all if None
         """
         chosen = chosen_layers(statistics.shape[1], layers)
-        features = statistics[:, chosen].reshape(len(statistics), -1)
+        features = statistics[:, chosen].reshape(len(statistics), -1).astype(np.float64)
         reports = {split.name: self._fold(split, features) for split in self.splits}
         title = f"linear probe of {encoder.family}, layers {' '.join(map(str, chosen))}, on {self.config.corpus}"
         return Report.over_folds(reports, title=title)
@@ -112,8 +118,10 @@ class Probe:
         inside = [place[name] for name in (*split.train["id"], *split.dev["id"])]
         outside = [place[name] for name in split.test["id"]]
         classes = np.array([labels.index(emotion) for emotion in (*split.train["emotion"], *split.dev["emotion"])])
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=self.config.strength, max_iter=_STEPS))
-        with warnings.catch_warnings():
+        # All principal components: a rotation, which the regression's penalty doesn't feel, to fewer features.
+        rotation = PCA(svd_solver="full")
+        model = make_pipeline(StandardScaler(), rotation, LogisticRegression(C=self.config.strength, max_iter=_STEPS))
+        with warnings.catch_warnings(), threadpool_limits(1):  # more threads than idle cores take ten times as long
             warnings.simplefilter("ignore", ConvergenceWarning)  # the report says it: a training isn't stopped for it
             model.fit(features[inside], classes)
         settled = int(model[-1].n_iter_.max()) < _STEPS
