@@ -6,7 +6,7 @@
     accelerate launch recipes/distill_encoder.py --config runs/mini/config.yaml --resume --distill.minutes 180
 
 Without arguments: two minutes in which a smaller wav2vec 2.0 learns from the bundled one, on the bundled EMO-DB without
-its labels. The run's folder is the student, in transformers' layout: --encoder runs/mini. docs/distillation.md tells more.
+its labels. The run's folder is the student, in transformers' layout: --encoder runs/mini (docs/distillation.md).
 """
 
 from dataclasses import dataclass, field

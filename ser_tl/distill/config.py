@@ -21,18 +21,18 @@ class DistillConfig:
         pairs: which of the student's states tells each of these, {teacher: student}; spread over the student's if empty
         heads: what makes a prediction of the student's state: a `linear` layer for each taught state, which is thrown
             away afterwards, or nothing (`identity`), so that the student's states become the teacher's
-        targets: `normed` layer-norms what the teacher says, frame by frame; `raw` measures it by each channel's own mean
-            and deviation, so that with identity heads the student's states get the teacher's scale too. What the
+        targets: `normed` layer-norms what the teacher says, frame by frame; `raw` measures it by each channel's mean and
+            deviation, so that with identity heads the student's states get the teacher's scale too. What the
             student's last state tells is normed either way where a final norm makes that state
         cosine: weight of the cosine's part of the loss beside the L1 part, lambda
         initial: `teacher` starts the student's transformer layers from the teacher's lowest ones (same widths and norm)
         front: `bands` starts the student's first convolution, if its kernels are long, as filters of mel-spaced bands
             (ser_tl.distill.gabor), and keeps its positional convolution silent: for a training on state 0 alone
-        freeze_steps: so many steps train what lies below the transformer layers alone, on the state that goes into them;
-            no layer of student or teacher is computed meanwhile
+        freeze_steps: so many steps train what lies below the transformer layers alone, on the state that goes into
+            them; no layer of student or teacher is computed meanwhile
         crop: seconds of a training clip, cut from the audio at random
-        normalise: each crop at a peak of 1 or an `rms` of 0.1 before either hears it: a student that hears clips at unit
-            variance can't tell how loud they were, so it is easier taught by a teacher that can't either
+        normalise: each crop at a peak of 1 or an `rms` of 0.1 before either hears it: a student that hears clips at
+            unit variance can't tell how loud they were, and is easier taught by a teacher that can't either
         batch: clips in a step, for each process
         learning_rate: AdamW's peak, after a linear warm-up and before a cosine to zero
         weight_decay: AdamW's

@@ -82,7 +82,10 @@ def _card(
     code = 'model = Wav2Vec2Model.from_pretrained("this/folder")' if student.family == "wav2vec2" else ""
     imported = "Wav2Vec2Model" if code else "AutoModel"
     code = code or 'model = AutoModel.from_pretrained("this/folder")'
-    header = f"---\nlibrary_name: transformers\npipeline_tag: feature-extraction\nlicense: {json.dumps(config.licence or 'other')}\n---\n"
+    header = (
+        f"---\nlibrary_name: transformers\npipeline_tag: feature-extraction\n"
+        f"license: {json.dumps(config.licence or 'other')}\n---\n"
+    )
     return (
         f"{header}\n# {distiller.folder.name}: a {student.family} encoder, distilled with ser_tl\n\n"
         f"It hears 16 kHz audio{', each clip at zero mean and unit variance,' if student.normalise else ''} and makes "

@@ -222,8 +222,8 @@ class EncoderDistiller:
         losses, cosines = (torch.stack(values) for values in list(zip(*figures, strict=True))[:2])
         if not losses.nanmean(dim=1).isfinite().all():
             raise ConfigError(
-                f"step {self.step}: the loss isn't a number any more: go on from the last state with --resume, in a new "
-                f"run with a lower distill.learning_rate or distill.clip"
+                f"step {self.step}: the loss isn't a number any more: go on from the last state with --resume, in a "
+                f"new run with a lower distill.learning_rate or distill.clip"
             )
         self._record(
             {

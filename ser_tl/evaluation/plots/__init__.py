@@ -1,5 +1,4 @@
-"""Pictures of reports, trainings, comparisons, embeddings, recordings, augmentation, generation
-and distillation.
+"""Pictures of reports, trainings, comparisons, embeddings, recordings, augmentation, generation, distillation.
 
 Each function takes what it draws and the file to write. It knows neither models nor corpora.
 """
