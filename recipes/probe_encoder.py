@@ -6,7 +6,7 @@
     accelerate launch recipes/probe_encoder.py --encoder runs/mini --random --probe.protocol loso
 
 Mean and deviation of each layer over time, set side by side and standardised, then a logistic regression: no training
-of the encoder, no choice on dev. Without arguments: the bundled encoder, on the bundled EMO-DB in five groups of speakers.
+of the encoder, no choice on dev. Without arguments: the bundled encoder, on the bundled EMO-DB in five folds.
 """
 
 from dataclasses import dataclass, field

@@ -21,8 +21,8 @@ class DistillConfig:
         pairs: which of the student's states tells each of these, {teacher: student}; spread over the student's if empty
         heads: what makes a prediction of the student's state: a `linear` layer for each taught state, which is thrown
             away afterwards, or nothing (`identity`), so that the student's states become the teacher's
-        targets: `normed` layer-norms what the teacher says, frame by frame; `raw` measures it by each channel's mean and
-            deviation, so that with identity heads the student's states get the teacher's scale too. What the
+        targets: `normed` layer-norms what the teacher says, frame by frame; `raw` measures it by each channel's mean
+            and deviation, so that with identity heads the student's states get the teacher's scale too. What the
             student's last state tells is normed either way where a final norm makes that state
         cosine: weight of the cosine's part of the loss beside the L1 part, lambda
         initial: `teacher` starts the student's transformer layers from the teacher's lowest ones (same widths and norm)

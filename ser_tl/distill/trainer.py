@@ -246,7 +246,7 @@ class EncoderDistiller:
         self.accelerator.wait_for_everyone()
 
     def _record(self, figures: dict[str, Any]) -> None:
-        record = {"step": self.step, "minutes": round(self.seconds / 60, 3)} | figures
+        record: dict[str, Any] = {"step": self.step, "minutes": round(self.seconds / 60, 3)} | figures
         if not self.accelerator.is_main_process:
             return
         self.history.append(record)
