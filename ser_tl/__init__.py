@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from ser_tl.data.splits import Split as Split
     from ser_tl.data.splits import make_splits as make_splits
     from ser_tl.data.votes import relabel as relabel
+    from ser_tl.distill import DistillConfig as DistillConfig
+    from ser_tl.distill import EncoderDistiller as EncoderDistiller
+    from ser_tl.distill import Probe as Probe
+    from ser_tl.distill import ProbeConfig as ProbeConfig
+    from ser_tl.distill import Recordings as Recordings
+    from ser_tl.distill import find_recordings as find_recordings
+    from ser_tl.distill import finish_distillation as finish_distillation
+    from ser_tl.distill import load_student as load_student
     from ser_tl.encoders import load_encoder as load_encoder
     from ser_tl.errors import SerTlError as SerTlError
     from ser_tl.evaluation import Comparison as Comparison
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
     from ser_tl.model import EmotionModel as EmotionModel
     from ser_tl.options import DomainOptions as DomainOptions
     from ser_tl.options import Options as Options
+    from ser_tl.options import RunOptions as RunOptions
     from ser_tl.options import run_main as run_main
     from ser_tl.run import build_model as build_model
     from ser_tl.run import build_strategy as build_strategy
@@ -63,10 +72,16 @@ _HOMES = {
     "AugmentConfig": "ser_tl.augment",
     "Augmenter": "ser_tl.augment",
     "Comparison": "ser_tl.evaluation",
+    "DistillConfig": "ser_tl.distill",
     "DomainOptions": "ser_tl.options",
     "EmotionModel": "ser_tl.model",
+    "EncoderDistiller": "ser_tl.distill",
     "Options": "ser_tl.options",
+    "Probe": "ser_tl.distill",
+    "ProbeConfig": "ser_tl.distill",
+    "Recordings": "ser_tl.distill",
     "Report": "ser_tl.evaluation",
+    "RunOptions": "ser_tl.options",
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
     "Trainer": "ser_tl.training",
@@ -81,13 +96,16 @@ _HOMES = {
     "cross_domain": "ser_tl.data.domains",
     "embed": "ser_tl.analysis",
     "emotions": "ser_tl.data.schema",
+    "find_recordings": "ser_tl.distill",
     "finish": "ser_tl.run",
     "finish_comparison": "ser_tl.run",
+    "finish_distillation": "ser_tl.distill",
     "inspect": "ser_tl.analysis",
     "layer_scores": "ser_tl.analysis",
     "load_adapter": "ser_tl.transfer",
     "load_corpus": "ser_tl.corpora",
     "load_encoder": "ser_tl.encoders",
+    "load_student": "ser_tl.distill",
     "make_splits": "ser_tl.data.splits",
     "merge_adapter": "ser_tl.transfer",
     "plots": "ser_tl.evaluation",

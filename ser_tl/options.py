@@ -31,7 +31,67 @@ from ser_tl.transfer.config import AlignmentConfig, TransferConfig
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
+    """What every recipe can be told, whatever it does.
+
+    Args:
+        seed: of everything random
+        output: the run's folder; a new one under runs/ if not given
+        resume: go on with the interrupted run in --output
+    """
+
+    seed: int = 0
+    output: Path | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1 << 32:
+            raise ConfigError(f"seed is {self.seed}: expected a whole number from 0 to {(1 << 32) - 1}")
+
+    @property
+    def name(self) -> str:
+        """What a run is called where --output doesn't say it."""
+        return type(self).__name__.lower()
+
+    def as_yaml(self) -> str:
+        """The options as a file for `--config`."""
+        return yaml.safe_dump(_plain(asdict(self)), sort_keys=False, allow_unicode=True)
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """The same options but for some.
+
+        Args:
+            changes: name to value; nested ones with dots, as on the command line ("train.epochs")
+
+        Raises:
+            ConfigError: no such option, or a value of another kind
+        """
+        values = yaml.safe_load(self.as_yaml())
+        for name, value in changes.items():
+            *path, last = name.split(".")
+            place = values
+            for part in path:
+                place = place.get(part) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or (last not in place and place is not values.get("encoder_options")):
+                raise ConfigError(f"there is no option {name!r}: `--help` lists them")
+            place[last] = value
+        parser = _parser(type(self), "")
+        parser.exit_on_error = False
+        try:
+            return _filled(type(self), parser, parser.parse_object(values))
+        except ArgumentError as error:
+            raise ConfigError(f"{', '.join(changes)}: {error}") from error
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what YAML can say
+    """The same with names of files as text."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+@dataclass(frozen=True)
+class Options(RunOptions):
     """What every fine-tuning recipe can be told; the defaults need neither data nor network.
 
     Args:
@@ -47,9 +107,6 @@ class Options:
         protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, or
             published folds
         folds: the published folds, with --protocol folds: EmoBox's folder, or a CSV with the columns id and fold
-        seed: of everything random
-        output: the run's folder; a new one under runs/ if not given
-        resume: go on with the interrupted run in --output
         push_to_hub: where the model goes: each best epoch as it is found, and in the end the model with its card; an id
             on the hub (name/repo, made private if it is new) or a folder that is the hub (file:///teamhub/name/repo).
             Several folds have a branch each
@@ -79,9 +136,6 @@ class Options:
     pooling: str = "attentive-stats"
     protocol: ProtocolName = "holdout"
     folds: Path | None = None
-    seed: int = 0
-    output: Path | None = None
-    resume: bool = False
     push_to_hub: str | None = None
     pretrained: bool = True
     skip_unreadable: bool = False
@@ -98,41 +152,15 @@ class Options:
     labels: LabelConfig = field(default_factory=LabelConfig)
     dimensions: DimensionConfig = field(default_factory=DimensionConfig)
 
+    @property
+    def name(self) -> str:
+        """Encoder and corpus."""
+        return f"{Path(self.encoder).name}_{self.corpus}"
+
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 32:
-            raise ConfigError(f"seed is {self.seed}: expected a whole number from 0 to {(1 << 32) - 1}")
+        super().__post_init__()
         if self.push_to_hub is not None:
             Address.read(self.push_to_hub)  # a slip of the pen is told before the training, not after it
-
-    def as_yaml(self) -> str:
-        """The options as a file for `--config`."""
-        plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
-        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-
-    def changed(self, changes: Mapping[str, Any]) -> Self:
-        """The same options but for some.
-
-        Args:
-            changes: name to value; nested ones with dots, as on the command line ("train.epochs")
-
-        Raises:
-            ConfigError: no such option, or a value of another kind
-        """
-        values = yaml.safe_load(self.as_yaml())
-        for name, value in changes.items():
-            *path, last = name.split(".")
-            place = values
-            for part in path:
-                place = place.get(part) if isinstance(place, dict) else None
-            if not isinstance(place, dict) or (last not in place and place is not values.get("encoder_options")):
-                raise ConfigError(f"there is no option {name!r}: `--help` lists them")
-            place[last] = value
-        parser = _parser(type(self), "")
-        parser.exit_on_error = False
-        try:
-            return _filled(type(self), parser, parser.parse_object(values))
-        except ArgumentError as error:
-            raise ConfigError(f"{', '.join(changes)}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -156,10 +184,10 @@ class DomainOptions(Options):
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
 
 
-AnyOptions = TypeVar("AnyOptions", bound=Options)
+SomeOptions = TypeVar("SomeOptions", bound=RunOptions)
 
 
-def parse(kind: type[AnyOptions], description: str, arguments: Sequence[str] | None = None) -> AnyOptions:
+def parse(kind: type[SomeOptions], description: str, arguments: Sequence[str] | None = None) -> SomeOptions:
     """The options of a command line. Ends the program with status 2 and a message if they are wrong.
 
     Args:
@@ -174,19 +202,19 @@ def parse(kind: type[AnyOptions], description: str, arguments: Sequence[str] | N
         parser.error(str(error))
 
 
-def _parser(kind: type[Options], description: str) -> ArgumentParser:
+def _parser(kind: type[RunOptions], description: str) -> ArgumentParser:
     parser = ArgumentParser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
     parser.add_class_arguments(kind)
     return parser
 
 
-def _filled(kind: type[AnyOptions], parser: ArgumentParser, parsed: Namespace) -> AnyOptions:
+def _filled(kind: type[SomeOptions], parser: ArgumentParser, parsed: Namespace) -> SomeOptions:
     values = parser.instantiate(parsed)
     return kind(**{item.name: values[item.name] for item in fields(kind)})
 
 
-def spell(kind: type[Options], arguments: Sequence[str]) -> list[str]:
+def spell(kind: type[RunOptions], arguments: Sequence[str]) -> list[str]:
     """Arguments as jsonargparse spells them: underscores in names, and `true` after a bare switch."""
     switches = _switches(kind, "--")
     spelt: list[str] = []
@@ -209,7 +237,7 @@ def _switches(kind: Any, prefix: str) -> set[str]:  # noqa: ANN401 - any datacla
     return {f"{prefix}{item.name}" for item in fields(kind) if item.type is bool}.union(*nested)
 
 
-def run_main(main: Any, kind: type[Options], description: str) -> None:  # noqa: ANN401
+def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # noqa: ANN401
     """What stands under `if __name__ == "__main__"` in a recipe: parse, run, and turn ser_tl's errors into messages."""
     try:
         main(parse(kind, description))

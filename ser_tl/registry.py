@@ -8,11 +8,12 @@ A name means one thing: registering it twice is an error, and an unknown name's 
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from ser_tl.errors import UnknownNameError
 
 Entry = TypeVar("Entry")
+Registered = TypeVar("Registered")
 
 
 class Registry(Mapping[str, Entry]):
@@ -26,17 +27,17 @@ class Registry(Mapping[str, Entry]):
         self.kind = kind
         self._entries: dict[str, Entry] = {}
 
-    def register(self, name: str) -> Callable[[Entry], Entry]:
-        """A decorator that enters what it decorates under `name`.
+    def register(self, name: str) -> Callable[[Registered], Registered]:
+        """A decorator that enters what it decorates under `name`, and leaves its type as it is.
 
         Raises:
             ValueError: the name is taken
         """
 
-        def enter(entry: Entry) -> Entry:
+        def enter(entry: Registered) -> Registered:
             if name in self._entries:
                 raise ValueError(f"the {self.kind} {name!r} is registered already, as {self._entries[name]!r}")
-            self._entries[name] = entry
+            self._entries[name] = cast(Any, entry)
             return entry
 
         return enter

@@ -27,7 +27,7 @@ from ser_tl.evaluation import Comparison, Report, training_curves, with_model_si
 from ser_tl.evaluation.text import score_text
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
-from ser_tl.options import DomainOptions, Options
+from ser_tl.options import DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
@@ -100,7 +100,7 @@ def build_trainer(options: Options, model: EmotionModel, folder: Path) -> Traine
     )
 
 
-def start_run(options: Options, changeable: Sequence[str] = ()) -> Path:
+def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
     """Makes the run's folder with its config.yaml, or finds the one to resume. Every process calls it.
 
     Args:
@@ -115,7 +115,7 @@ def start_run(options: Options, changeable: Sequence[str] = ()) -> Path:
     """
     state = processes()
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    names = [str(options.output or Path("runs") / f"{stamp}_{Path(options.encoder).name}_{options.corpus}")]
+    names = [str(options.output or Path("runs") / f"{stamp}_{options.name}")]
     folder = Path(broadcast_object_list(names)[0]) if state.num_processes > 1 else Path(names[0])
     config = folder / CONFIG_FILE
     text = yaml.safe_dump(yaml.safe_load(options.as_yaml()) | {"output": str(folder), "resume": False}, sort_keys=False)

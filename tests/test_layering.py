@@ -32,6 +32,7 @@ LAYERS: list[tuple[str, str]] = [
     ("training", "accelerate tqdm imblearn"),
     ("analysis", ""),
     ("generate", ""),
+    ("distill", "threadpoolctl"),  # scikit-learn's
     ("options", "jsonargparse yaml"),
     ("publish", ""),
     ("run", ""),

@@ -18,6 +18,7 @@ from torch.nn import functional
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
+from ser_tl.encoders.cpu import is_plain, strided_layer, wide_convolution
 
 
 def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,6 +36,8 @@ def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[
         if isinstance(norm, nn.GroupNorm):
             frames = layer.conv(frames)
             frames = layer.activation(group_norm_(frames, frames_mask(counts, frames.shape[2]), norm))
+        elif norm is not None and is_plain(layer.conv, frames):
+            frames = strided_layer(layer, frames)
         else:
             frames = layer(frames)
     return frames, counts
@@ -78,7 +81,8 @@ def positions(embed: Any, frames: Tensor, mask: Tensor) -> Tensor:  # noqa: ANN4
         embedded = functional.batch_norm(
             embedded, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
         )
-    return embed.activation(embed.padding(embed.conv(embedded * inside))).transpose(1, 2)
+    convolve_widely = wide_convolution if is_plain(embed.conv, embedded) else nn.Module.__call__
+    return embed.activation(embed.padding(convolve_widely(embed.conv, embedded * inside))).transpose(1, 2)
 
 
 class MaskedAttention(WavLMAttention):

@@ -1,4 +1,4 @@
-"""Pictures of reports, trainings, comparisons, embeddings, recordings, augmentation and generation.
+"""Pictures of reports, trainings, comparisons, embeddings, recordings, augmentation, generation, distillation.
 
 Each function takes what it draws and the file to write. It knows neither models nor corpora.
 """
@@ -7,6 +7,7 @@ from ser_tl.evaluation.plots.augmentation import augmentation_picture as augment
 from ser_tl.evaluation.plots.comparison import comparison_picture as comparison_picture
 from ser_tl.evaluation.plots.comparison import cost_picture as cost_picture
 from ser_tl.evaluation.plots.dimensions import dimensions_picture as dimensions_picture
+from ser_tl.evaluation.plots.distillation import distillation_picture as distillation_picture
 from ser_tl.evaluation.plots.embedding import domains_picture as domains_picture
 from ser_tl.evaluation.plots.embedding import embeddings_picture as embeddings_picture
 from ser_tl.evaluation.plots.embedding import layers_picture as layers_picture

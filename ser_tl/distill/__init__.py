@@ -1,0 +1,17 @@
+"""Distillation of encoders: a small student learns the states of a large teacher, from audio without labels.
+
+Recordings, teacher, student --EncoderDistiller.fit--> student --finish_distillation--> a folder of transformers'
+labelled speech, encoder --Probe--> Report: what a linear model reads from its states
+"""
+
+from ser_tl.distill.config import DistillConfig as DistillConfig
+from ser_tl.distill.crops import Recordings as Recordings
+from ser_tl.distill.crops import find_recordings as find_recordings
+from ser_tl.distill.finish import finish_distillation as finish_distillation
+from ser_tl.distill.lessons import Lessons as Lessons
+from ser_tl.distill.probe import Probe as Probe
+from ser_tl.distill.probe import ProbeConfig as ProbeConfig
+from ser_tl.distill.students import copy_layers as copy_layers
+from ser_tl.distill.students import load_student as load_student
+from ser_tl.distill.students import save_student as save_student
+from ser_tl.distill.trainer import EncoderDistiller as EncoderDistiller

@@ -1,0 +1,116 @@
+"""The options of an encoder's distillation, checked where they enter."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ser_tl.errors import ConfigError
+
+CHANGEABLE = ("steps", "minutes", "log_every", "save_every", "probe_every", "memory", "threads", "dtype", "licence")
+"""Options that may have other values when a distillation is resumed: no step is computed otherwise for them."""
+
+_MINUTES = 1.5  # where neither steps nor minutes are given: enough to see that all works
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """What a student learns of its teacher's states, from which audio, and for how long.
+
+    Args:
+        layers: the teacher's states that are taught, by the encoder's own numbers: 0 is what its first transformer
+            layer takes in. All if None
+        pairs: which of the student's states tells each of these, {teacher: student}; spread over the student's if empty
+        heads: what makes a prediction of the student's state: a `linear` layer for each taught state, which is thrown
+            away afterwards, or nothing (`identity`), so that the student's states become the teacher's
+        targets: `normed` layer-norms what the teacher says, frame by frame; `raw` measures it by each channel's mean
+            and deviation, so that with identity heads the student's states get the teacher's scale too. What the
+            student's last state tells is normed either way where a final norm makes that state
+        cosine: weight of the cosine's part of the loss beside the L1 part, lambda
+        initial: `teacher` starts the student's transformer layers from the teacher's lowest ones (same widths and norm)
+        front: `bands` starts the student's first convolution, if its kernels are long, as filters of mel-spaced bands
+            (ser_tl.distill.gabor), and keeps its positional convolution silent: for a training on state 0 alone
+        freeze_steps: so many steps train what lies below the transformer layers alone, on the state that goes into
+            them; no layer of student or teacher is computed meanwhile
+        crop: seconds of a training clip, cut from the audio at random
+        normalise: each crop at a peak of 1 or an `rms` of 0.1 before either hears it: a student that hears clips at
+            unit variance can't tell how loud they were, and is easier taught by a teacher that can't either
+        batch: clips in a step, for each process
+        learning_rate: AdamW's peak, after a linear warm-up and before a cosine to zero
+        weight_decay: AdamW's
+        warmup: share of the training in which the learning rate rises
+        clip: largest norm of the gradient
+        steps: after which training ends
+        minutes: after which it ends, over all resumed runs; with `steps`, whichever is first. Without both, 1.5
+        precision: `bf16` or `no` of autocast, or `auto`, whichever is faster here
+        threads: CPU threads; 0 leaves it to OMP_NUM_THREADS
+        memory: GiB that decoded audio may take, at 16 bits a sample (115 MB an hour); audio beyond is read from the
+            files in every step
+        log_every: steps that a line of the log is a mean of
+        save_every: minutes between training states on disk
+        probe_every: minutes between probes of the student; 0 probes it in the end alone
+        dtype: of the weights in the student's folder
+        licence: of the student, for its card
+    """
+
+    layers: list[int] | None = None
+    pairs: dict[int, int] = field(default_factory=dict)
+    heads: Literal["linear", "identity"] = "linear"
+    targets: Literal["normed", "raw"] = "normed"
+    cosine: float = 1.0
+    initial: Literal["none", "teacher"] = "none"
+    front: Literal["as it is", "bands"] = "as it is"
+    freeze_steps: int = 0
+    crop: float = 2.5
+    normalise: Literal["none", "peak", "rms"] = "none"
+    batch: int = 16
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup: float = 0.05
+    clip: float = 1.0
+    steps: int | None = None
+    minutes: float | None = None
+    precision: Literal["no", "bf16", "auto"] = "auto"
+    threads: int = 0
+    memory: float = 2.0
+    log_every: int = 20
+    save_every: float = 5.0
+    probe_every: float = 0.0
+    dtype: Literal["float16", "float32"] = "float16"
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"distill.{name} is {getattr(self, name)}: expected 1 or more")
+        for name in ("cosine", "freeze_steps", "weight_decay", "threads", "memory", "save_every", "probe_every"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"distill.{name} is {getattr(self, name)}: expected 0 or more")
+        for name in ("learning_rate", "clip", "steps", "minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"distill.{name} is {value}: expected more than 0")
+        if not self.crop >= 0.1:
+            raise ConfigError(f"distill.crop is {self.crop}: clips need at least 0.1 s")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"distill.warmup is {self.warmup}: expected a share from 0 to below 1")
+
+    @property
+    def changeable(self) -> list[str]:
+        """What may be changed in a resumed training, as the command line calls it."""
+        return [f"distill.{name}" for name in CHANGEABLE]
+
+    @property
+    def most_minutes(self) -> float:
+        """Minutes after which training ends; without end where only `steps` are given."""
+        if self.minutes is None:
+            return float("inf") if self.steps is not None else _MINUTES
+        return self.minutes
+
+    def done(self, step: int, minutes: float) -> float:
+        """The share of the training that is behind, 0 to 1.
+
+        Args:
+            step: steps done
+            minutes: spent, over all resumed runs
+        """
+        share = minutes / self.most_minutes
+        return min(1.0, share if self.steps is None else max(share, step / self.steps))

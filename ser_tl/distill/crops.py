@@ -1,0 +1,133 @@
+"""Random stretches of unlabelled audio, for batches.
+
+    corpus or folder --find_recordings--> files --Recordings--> .draw(count, draws) -> waveform (B, N), lengths (B,)
+
+A recording is drawn as often as it is long, so every second is heard equally often. What has been decoded is kept as
+16-bit samples as long as it fits into the memory given; the rest is read from the file where the stretch begins. It
+knows no emotions: of a corpus' rows it reads the audio alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ser_tl.augment import Draws
+from ser_tl.corpora import load_corpus
+from ser_tl.corpora.base import audio_files
+from ser_tl.data import audio, checks
+from ser_tl.data.audio import SAMPLE_RATE
+
+_FULL_SCALE = 32767.0
+_BYTES = 2 * SAMPLE_RATE  # a second takes
+
+
+class Recording(NamedTuple):
+    """A stretch of speech that crops are cut from."""
+
+    source: audio.Source
+    start: float  # seconds into the file
+    seconds: float
+
+
+def find_recordings(
+    corpus: str, root: Path | None = None, folder: Path | None = None, columns: Mapping[str, str] | None = None
+) -> list[Recording]:
+    """The audio of a corpus or of a folder; labels aren't looked at.
+
+    Args:
+        corpus: its name
+        root: its folder, manifest or hub id
+        folder: of audio files of any length, also in folders below; instead of the corpus if given
+        columns: which column of a manifest holds what
+
+    Raises:
+        CorpusError: no such corpus or folder, or no audio in it
+        AudioError: a file's header can't be read
+    """
+    if folder is not None:
+        files = sorted(audio_files(folder, "a folder of audio files", same_names=True))
+        return [Recording(path, 0.0, audio.duration(path)) for path in files]
+    found = load_corpus(corpus, root, columns=columns)
+    rows = found.select_columns(["audio", "start", "end"])
+    return [
+        Recording(checks.source(row), row["start"], seconds)
+        for row, seconds in zip(rows, checks.durations(found), strict=True)
+    ]
+
+
+class Recordings:
+    """Audio to cut crops from.
+
+    Args:
+        recordings: where it is
+        crop: seconds of a crop; a recording that is shorter is taken whole
+        memory: GiB that decoded audio may take
+        normalise: what each crop's loudness becomes, as of `AudioConfig`
+    """
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        crop: float,
+        memory: float,
+        normalise: Literal["none", "peak", "rms"] = "none",
+    ) -> None:
+        self.recordings = list(recordings)
+        self.crop = crop
+        self.normalise = normalise
+        self.seconds = sum(one.seconds for one in self.recordings)
+        self.held: dict[int, np.ndarray] = {}  # int16 samples of recordings that were decoded
+        self.room = memory * 2**30 / _BYTES  # seconds
+        self.ends = torch.tensor([one.seconds for one in self.recordings], dtype=torch.float64).cumsum(0)
+
+    def __str__(self) -> str:
+        kept = min(self.seconds, self.room)
+        return (
+            f"{self.seconds / 3600:.2f} h in {len(self.recordings)} recordings; decoded audio will take "
+            f"{kept * _BYTES / 1e6:.0f} MB"
+            + (f", and {(self.seconds - kept) / 3600:.2f} h are read in every step" if kept < self.seconds else "")
+        )
+
+    def draw(self, count: int, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Crops, on the CPU.
+
+        Args:
+            count: crops, B
+            draws: choose recordings and places
+
+        Returns:
+            Waveform (B, N) at 16 kHz, zeros behind each end, and lengths (B,) in samples.
+
+        Raises:
+            AudioError: a recording can't be decoded
+        """
+        places = draws.uniform(count, 0.0, self.seconds)
+        chosen = torch.searchsorted(self.ends, places, right=True).clamp_max(len(self.recordings) - 1)
+        crops = [
+            self._crop(number, share) for number, share in zip(chosen.tolist(), draws.uniform(count, 0, 1), strict=True)
+        ]
+        lengths = torch.tensor([len(one) for one in crops])
+        waveform = torch.zeros(count, int(lengths.max()))
+        for row, one in zip(waveform, crops, strict=True):
+            row[: len(one)] = torch.from_numpy(audio.normalise(one, self.normalise))
+        return waveform, lengths
+
+    def _crop(self, number: int, share: Tensor) -> np.ndarray:
+        one = self.recordings[number]
+        spare = max(0.0, one.seconds - self.crop)
+        start = float(share) * spare
+        if number not in self.held and one.seconds > self.room:
+            begin = one.start + start
+            end = begin + min(self.crop, one.seconds)
+            return audio.decode(one.source, begin, end, silence=True)  # a pause may fill a crop
+        if number not in self.held:
+            whole = audio.decode(one.source, one.start, one.start + one.seconds)
+            self.held[number] = np.round(whole * _FULL_SCALE).astype(np.int16)
+            self.room -= one.seconds
+        begin = round(start * SAMPLE_RATE)
+        crop = self.held[number][begin : begin + round(self.crop * SAMPLE_RATE)]
+        return crop.astype(np.float32) / _FULL_SCALE

@@ -1,0 +1,98 @@
+"""What a distillation leaves: the student in transformers' layout, its card, its log and its picture.
+
+    folder/ config.json, model.safetensors, preprocessor_config.json   what transformers and `load_encoder` load
+            README.md                                                  the card
+            config.yaml, log.jsonl, curves.png, probe/                 how it came about, and the probe's report
+
+It trains nothing.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ser_tl.distill.crops import Recordings
+from ser_tl.distill.students import save_student
+from ser_tl.distill.trainer import EncoderDistiller
+from ser_tl.encoders import parameter_count
+from ser_tl.evaluation import Report
+from ser_tl.evaluation.text import score_text
+
+CARD_FILE = "README.md"
+PROBE_FOLDER = "probe"
+
+
+def finish_distillation(
+    distiller: EncoderDistiller, recordings: Recordings, report: Report | None, options: Mapping[str, Any]
+) -> Path:
+    """Writes student, card and the probe's report into the distiller's folder.
+
+    Args:
+        distiller: whose training has ended
+        recordings: what it heard
+        report: the probe's; None if there was none
+        options: of the run, as config.yaml has them
+
+    Returns:
+        The folder.
+    """
+    folder, config = distiller.folder, distiller.config
+    save_student(distiller.student, folder, getattr(torch, config.dtype))
+    if report is not None:
+        report.save(folder / PROBE_FOLDER)
+    (folder / CARD_FILE).write_text(_card(distiller, recordings, report, options), encoding="utf-8")
+    return folder
+
+
+def _card(
+    distiller: EncoderDistiller, recordings: Recordings, report: Report | None, options: Mapping[str, Any]
+) -> str:
+    config, student, lessons = distiller.config, distiller.student, distiller.lessons
+    last = next((record for record in reversed(distiller.history) if "cosines" in record), {"cosines": {}})
+    speed = [one["audio_seconds_per_second"] for one in distiller.history if "audio_seconds_per_second" in one]
+    architecture = student.model.config
+    licence = config.licence or "not stated (--distill.licence)"
+    heard = distiller.step * config.batch * config.crop / 3600
+    told = ", ".join(f"{pair.teacher} by {pair.student}" for pair in lessons.pairs)
+    cosines = ", ".join(f"{layer}: {value:.3f}" for layer, value in last["cosines"].items())
+    facts = {
+        "Teacher": f"{options['teacher']} ({distiller.teacher.family}), its states {told} of the student",
+        "Student": f"{student.family}, {parameter_count([student]) / 1e6:.2f} M parameters, "
+        f"{architecture.num_hidden_layers} layers of {architecture.hidden_size}; started from {options['student']}"
+        + (", its layers from the teacher's" if config.initial == "teacher" else ""),
+        "Audio": f"{recordings.seconds / 3600:.2f} h without labels, from "
+        f"{options['audio'] or options['corpus']}; {heard:.1f} h of crops of {config.crop:g} s were heard",
+        "Loss": f"L1 - {config.cosine:g} log sigmoid(cosine), {config.targets} targets, {config.heads} heads (Chang et "
+        f"al. 2022, equation 1)",
+        "Training": f"{distiller.step} steps of {config.batch} crops in {distiller.seconds / 60:.1f} minutes; AdamW, "
+        f"peak rate {config.learning_rate:g}, {distiller.accelerator.mixed_precision} autocast"
+        + (f", {sum(speed) / len(speed):.0f} s of audio a second" if speed else ""),
+        "Machine": f"{distiller.accelerator.device.type}, {torch.get_num_threads()} threads, {platform.machine()}, "
+        f"torch {torch.__version__}",
+        "Cosine with the teacher in the end": cosines or "not measured",
+        "Linear probe": "none" if report is None else f"{score_text(report)} ({report.title})",
+        "Weights": config.dtype,
+        "Licence": licence,
+    }
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    code = 'model = Wav2Vec2Model.from_pretrained("this/folder")' if student.family == "wav2vec2" else ""
+    imported = "Wav2Vec2Model" if code else "AutoModel"
+    code = code or 'model = AutoModel.from_pretrained("this/folder")'
+    header = (
+        f"---\nlibrary_name: transformers\npipeline_tag: feature-extraction\n"
+        f"license: {json.dumps(config.licence or 'other')}\n---\n"
+    )
+    return (
+        f"{header}\n# {distiller.folder.name}: a {student.family} encoder, distilled with ser_tl\n\n"
+        f"It hears 16 kHz audio{', each clip at zero mean and unit variance,' if student.normalise else ''} and makes "
+        f"{student.frame_rate:.0f} frames a second of it.\n\n"
+        f"| | |\n|---|---|\n{rows}\n\n"
+        f"```python\nfrom transformers import {imported}\n\n{code}\n```\n\n"
+        f"In ser_tl: `--encoder this/folder`. The options of the training are in config.yaml, its log in log.jsonl; "
+        f"`accelerate launch recipes/distill_encoder.py --config config.yaml --output NEW` runs it again.\n\n"
+        f"![loss and cosine by layer](curves.png)\n"
+    )

@@ -1,0 +1,170 @@
+"""How much of emotion an encoder's states tell to a linear model: the score that distillation is watched by.
+
+    clips --encoder--> states (L, B, T, D) --mean and deviation over time--> (n, L, 2D) --logistic regression--> Report
+
+The encoder stays as it is. All chosen layers are set side by side, each feature standardised on the training speakers;
+train and dev of a split are both learned from, since nothing is chosen on dev.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from datasets import Dataset
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from ser_tl.corpora import load_corpus
+from ser_tl.data import schema
+from ser_tl.data.audio import AudioConfig
+from ser_tl.data.batching import Utterances, by_utterance, loader, plan_batches
+from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.splits import ProtocolName, Split, SplitConfig, make_splits
+from ser_tl.encoders import Encoder, chosen_layers
+from ser_tl.errors import ConfigError
+from ser_tl.evaluation import Predictions, Report
+from ser_tl.pooling import Stats
+
+_BATCH_SECONDS = 60.0
+_STEPS = 1000  # of L-BFGS, at most
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """The probe's corpus and its only setting.
+
+    Args:
+        corpus: labelled speech, by name
+        root: its folder, manifest or hub id; not needed for a bundled corpus
+        columns: which of its columns holds what
+        emotions: how its emotions become classes
+        protocol: who is tested on, as in fine-tuning
+        folds: published folds, with `protocol` folds
+        split: how many speakers go where
+        layers: of the encoder's states, set side by side; all if None
+        strength: of the regression, C: the smaller, the more its weights are held small
+    """
+
+    corpus: str = "emodb-mini"
+    root: Path | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    emotions: EmotionMap = field(default_factory=EmotionMap)
+    protocol: ProtocolName = "kfold"
+    folds: Path | None = None
+    split: SplitConfig = field(default_factory=SplitConfig)
+    layers: list[int] | None = None
+    strength: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.strength > 0:
+            raise ConfigError(f"probe.strength is {self.strength}: expected more than 0")
+
+
+class Probe:
+    """A labelled corpus in speaker-disjoint folds, on which encoders are compared.
+
+    Args:
+        config: corpus, protocol, layers, strength
+        seed: of the folds
+
+    Raises:
+        CorpusError: the corpus isn't there
+        SplitError: folds that can't be had, or share speakers
+    """
+
+    def __init__(self, config: ProbeConfig, seed: int = 0) -> None:
+        self.config = config
+        self.corpus = load_corpus(config.corpus, config.root, emotions=config.emotions, columns=config.columns)
+        self.splits = make_splits(self.corpus, config.protocol, config.split, folds=config.folds, seed=seed)
+
+    def __call__(self, encoder: Encoder, accelerator: Accelerator | None = None) -> Report:
+        """The probe's report over all folds.
+
+        Args:
+            encoder: on the accelerator's device
+            accelerator: its precision; None computes in the encoder's own
+        """
+        return self.report(self.statistics(encoder, accelerator), encoder, self.config.layers)
+
+    def statistics(self, encoder: Encoder, accelerator: Accelerator | None = None) -> np.ndarray:
+        """Mean and deviation of each state of each clip, (n, L, 2D), in the order of the corpus."""
+        return clip_statistics(encoder, self.corpus, accelerator)
+
+    def report(self, statistics: np.ndarray, encoder: Encoder, layers: Sequence[int] | None) -> Report:
+        """The same, of statistics that are there.
+
+        Args:
+            statistics: (n, L, 2D), in the order of the corpus
+            encoder: whose they are, for the title
+            layers: set side by side; all if None
+        """
+        chosen = chosen_layers(statistics.shape[1], layers)
+        features = statistics[:, chosen].reshape(len(statistics), -1).astype(np.float64)
+        reports = {split.name: self._fold(split, features) for split in self.splits}
+        title = f"linear probe of {encoder.family}, layers {' '.join(map(str, chosen))}, on {self.config.corpus}"
+        return Report.over_folds(reports, title=title)
+
+    def _fold(self, split: Split, features: np.ndarray) -> Report:
+        place = {name: row for row, name in enumerate(self.corpus["id"])}
+        labels = schema.emotions(self.corpus)
+        inside = [place[name] for name in (*split.train["id"], *split.dev["id"])]
+        outside = [place[name] for name in split.test["id"]]
+        classes = np.array([labels.index(emotion) for emotion in (*split.train["emotion"], *split.dev["emotion"])])
+        # All principal components: a rotation, which the regression's penalty doesn't feel, to fewer features.
+        rotation = PCA(svd_solver="full")
+        model = make_pipeline(StandardScaler(), rotation, LogisticRegression(C=self.config.strength, max_iter=_STEPS))
+        with warnings.catch_warnings(), threadpool_limits(1):  # more threads than idle cores take ten times as long
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the report says it: a training isn't stopped for it
+            model.fit(features[inside], classes)
+        settled = int(model[-1].n_iter_.max()) < _STEPS
+        probabilities = np.zeros((len(outside), len(labels)))
+        probabilities[:, model.classes_] = model.predict_proba(features[outside])
+        test = split.test
+        facts = {"probe": "logistic regression on mean and deviation", "C": self.config.strength}
+        shared = {"speaker_independent": False} if split.shared else {}
+        return Report.of(
+            Predictions(test["id"], test["speaker"], test["emotion"], probabilities, labels),
+            notes=[] if settled else [f"the regression hadn't settled after {_STEPS} steps: lower probe.strength"],
+            facts=facts | shared,
+        )
+
+
+@torch.no_grad()
+def clip_statistics(encoder: Encoder, corpus: Dataset, accelerator: Accelerator | None = None) -> np.ndarray:
+    """Mean and deviation over time of each state, clip by clip; of longer clips the mean of their windows.
+
+    Args:
+        encoder: left as it is
+        corpus: rows with the columns of `data.schema`
+        accelerator: its precision and device; None computes where the encoder is, as it is
+
+    Returns:
+        (n, L, 2D) float32, in the order of the corpus.
+    """
+    clips = Utterances(corpus, [], AudioConfig(), training=False)
+    pool, training = Stats(encoder.dim), encoder.training
+    encoder.eval()
+    device = next(encoder.parameters(), torch.empty(0)).device
+    names: list[str] = []
+    rows: list[np.ndarray] = []
+    for batch in loader(clips, plan_batches(clips.seconds, _BATCH_SECONDS)):
+        waveform, lengths = batch.waveform.to(device), batch.lengths.to(device)
+        if accelerator is None:
+            states, mask = encoder(waveform, lengths)
+        else:
+            with accelerator.autocast():
+                states, mask = encoder(waveform, lengths)
+        names += batch.ids
+        rows.extend(torch.stack([pool(frames.float(), mask) for frames in states], dim=1).cpu().numpy())
+    encoder.train(training)
+    found, means = by_utterance(names, np.stack(rows))
+    place = {name: row for row, name in enumerate(found)}
+    return means[[place[name] for name in corpus["id"]]]

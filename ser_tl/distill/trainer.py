@@ -1,0 +1,282 @@
+"""The distillation of one encoder into another, on one CPU, one GPU or several processes, through Accelerate.
+
+    EncoderDistiller(teacher, student, config, folder).fit(recordings, probe, resume) -> student
+
+    crop --> teacher, frozen -----------------------> its states
+         --> noise, another level --> student ------> its states --> heads --> loss
+
+    folder/ state.safetensors, log.jsonl   what --resume goes on from
+            curves.png
+
+It knows neither the student's folder nor its card.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from tqdm.auto import tqdm
+
+from ser_tl.augment import AugmentConfig, Chain, Crop, Draws, Speed, Stretch
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.batching import Batch
+from ser_tl.distill.config import DistillConfig
+from ser_tl.distill.crops import Recordings
+from ser_tl.distill.gabor import start_as_bands
+from ser_tl.distill.lessons import Lessons, aligned, without_positions
+from ser_tl.distill.probe import Probe
+from ser_tl.distill.states import load_state, save_state
+from ser_tl.distill.students import copy_layers
+from ser_tl.encoders import Encoder, Hidden, SpeechSSL
+from ser_tl.errors import ConfigError
+from ser_tl.evaluation import plots
+from ser_tl.generate.states import LOG_FILE, read_log
+from ser_tl.training import TrainConfig
+from ser_tl.training.processes import accelerator
+from ser_tl.training.progress import rate_factor
+
+_VOICES = 64  # crops that are held for babble
+
+
+class Figures(NamedTuple):
+    """What a step tells the log."""
+
+    losses: Tensor  # (P,), NaN for pairs that weren't taught
+    cosines: Tensor  # (P,)
+    audio: float  # seconds, over all processes
+    seconds: float  # that the step took
+
+
+class EncoderDistiller:
+    """Trains one student.
+
+    Args:
+        teacher: stays as it is
+        student: trained in place
+        config: what is taught, and for how long
+        folder: where state, log and picture are kept
+        augment: what happens to the student's input; the teacher hears clean audio
+        seed: of the heads and of all draws
+
+    Raises:
+        ConfigError: states, layers or transforms that don't fit, or a precision that can't be had here
+    """
+
+    def __init__(
+        self,
+        teacher: Encoder,
+        student: SpeechSSL,
+        config: DistillConfig,
+        folder: Path,
+        *,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.seed = seed
+        self.accelerator = accelerator(TrainConfig(precision=config.precision, threads=config.threads), None)
+        self.teacher = teacher.to(self.accelerator.device).requires_grad_(False).eval()
+        if config.initial == "teacher":
+            copy_layers(teacher, student)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            lessons = Lessons(teacher, student, config)
+        self.network = nn.ModuleDict({"student": student, "lessons": lessons}).to(self.accelerator.device)
+        self.student, self.lessons = student, lessons
+        self.optimizer = AdamW(
+            self.network.parameters(),
+            config.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.chain = _chain(augment or AugmentConfig(), config.crop, seed)
+        self.history: list[dict[str, Any]] = []
+        self.step = 0
+        self.seconds = 0.0
+
+    def fit(self, recordings: Recordings, probe: Probe | None = None, *, resume: bool = False) -> SpeechSSL:
+        """Trains until the options' last step or minute.
+
+        Args:
+            recordings: what both hear
+            probe: asked every `probe_every` minutes and in the end; None for never
+            resume: go on from the state in the folder, if there is one
+
+        Returns:
+            The student, on the training's device, in evaluation mode.
+
+        Raises:
+            AudioError: a recording can't be read
+            CheckpointError: the state is damaged, or of other options
+            ConfigError: the loss is no number any more
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.config.front == "bands":
+            start_as_bands(self.student, *self._drawn(recordings, Draws(self.seed), _VOICES))
+            self.student.model.encoder.pos_conv_embed.requires_grad_(False)
+        loaded = load_state(self.folder, self.network, self.optimizer, self.config) if resume else None
+        self.step, self.seconds = loaded or (0, 0.0)
+        if self.accelerator.is_main_process:
+            self.history = read_log(self.folder, self.step)
+        voices = recordings.draw(_VOICES, Draws(self.seed))[0] if self.chain.needs_voices else []
+        self.chain.take(list(voices))
+        self.student.train()
+        begin = time.monotonic() - self.seconds
+        saved = probed = self.seconds
+        figures: list[Figures] = []
+        while self._done < 1.0:
+            figures.append(self._one_step(recordings))
+            self.seconds = self._agreed(time.monotonic() - begin)
+            ended = self._done >= 1.0
+            if len(figures) >= self.config.log_every or ended:
+                self._log(figures)
+                figures = []
+            every = 60 * self.config.probe_every
+            if probe is not None and every and (self.seconds - probed >= every) and not ended:
+                self._probe(probe)
+                probed = self.seconds = self._agreed(time.monotonic() - begin)
+            if self.seconds - saved >= 60 * self.config.save_every or ended:
+                self._save()
+                saved = self.seconds
+        self.lessons.fold(self.student)
+        self.student.eval()
+        return self.student
+
+    @property
+    def _done(self) -> float:
+        return self.config.done(self.step, self.seconds / 60)
+
+    def _one_step(self, recordings: Recordings) -> Figures:
+        begin, config = time.monotonic(), self.config
+        rate = rate_factor(TrainConfig(warmup=config.warmup), self._done)
+        first = self.step < config.freeze_steps
+        draws = Draws(self.seed, self.step, self.accelerator.process_index)
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * rate
+        waveform, lengths = self._drawn(recordings, draws, config.batch)
+        places = self.lessons.chosen(first=first)
+        losses, cosines = self._losses(waveform, lengths, places)
+        losses.mean().backward()
+        self._share_gradients()
+        nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        audio = float(lengths.sum()) / SAMPLE_RATE * self.accelerator.num_processes
+        row = torch.full((2, len(self.lessons.pairs)), torch.nan)
+        row[:, places] = torch.stack([losses.detach().cpu(), cosines.cpu()])
+        return Figures(row[0], row[1], audio, time.monotonic() - begin)
+
+    def _drawn(self, recordings: Recordings, draws: Draws, count: int) -> tuple[Tensor, Tensor]:
+        waveform, lengths = recordings.draw(count, draws)
+        return waveform.to(self.accelerator.device), lengths.to(self.accelerator.device)
+
+    def _losses(self, waveform: Tensor, lengths: Tensor, places: Sequence[int]) -> tuple[Tensor, Tensor]:
+        pairs = [self.lessons.pairs[place] for place in places]
+        wanted = sorted({pair.teacher for pair in pairs})
+        own = sorted({pair.student for pair in pairs})
+        with torch.no_grad(), self.accelerator.autocast():
+            taught = self.teacher(waveform, lengths, wanted)
+            if wanted[0] == 0:
+                taught.states[0] = without_positions(self.teacher, taught.states[0])
+        with self.accelerator.autocast():
+            told: Hidden = self.student(*self._heard(waveform, lengths), own)
+        states, inside = aligned(taught.states, taught.mask, told.mask, self.lessons.ratio)
+        with self.accelerator.autocast():
+            return self.lessons(
+                dict(zip(wanted, states, strict=True)), dict(zip(own, told.states, strict=True)), inside, places
+            )
+
+    def _heard(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What the student hears."""
+        if not self.chain:
+            return waveform, lengths
+        batch = Batch(waveform, lengths, labels=torch.full_like(lengths, -1), ids=[])
+        changed, _ = self.chain(batch, self.step, self.accelerator.process_index)
+        return changed.waveform, changed.lengths
+
+    def _share_gradients(self) -> None:
+        """Each process the mean of all gradients, without DDP: which states are taught changes on the way."""
+        if self.accelerator.num_processes == 1:
+            return
+        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
+        mean = self.accelerator.reduce(torch.cat([one.flatten() for one in gradients]), "mean")
+        for gradient, own in zip(gradients, mean.split([one.numel() for one in gradients]), strict=True):
+            gradient.copy_(own.view_as(gradient))
+
+    def _agreed(self, seconds: float) -> float:
+        """The same time for all processes, so that all end with the same step."""
+        if self.accelerator.num_processes == 1:
+            return seconds
+        return float(self.accelerator.reduce(torch.tensor(seconds, device=self.accelerator.device), "mean"))
+
+    def _log(self, figures: Sequence[Figures]) -> None:
+        losses, cosines = (torch.stack(values) for values in list(zip(*figures, strict=True))[:2])
+        if not losses.nanmean(dim=1).isfinite().all():
+            raise ConfigError(
+                f"step {self.step}: the loss isn't a number any more: go on from the last state with --resume, in a "
+                f"new run with a lower distill.learning_rate or distill.clip"
+            )
+        self._record(
+            {
+                "loss": float(losses.nanmean(dim=1).mean()),
+                "layers": self._by_layer(losses),
+                "cosines": self._by_layer(cosines),
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "audio_seconds_per_second": fmean(one.audio for one in figures) / fmean(one.seconds for one in figures),
+            }
+        )
+
+    def _by_layer(self, values: Tensor) -> dict[str, float]:
+        """Means over the steps, by the teacher's layer, of pairs that were taught in them."""
+        means = zip(self.lessons.pairs, values.nanmean(dim=0).tolist(), strict=True)
+        return {str(pair.teacher): mean for pair, mean in means if mean == mean}
+
+    def _probe(self, probe: Probe) -> None:
+        if self.accelerator.is_main_process:
+            self._record({"probe_uar": probe(self.student, self.accelerator).uar})
+        self.accelerator.wait_for_everyone()
+
+    def _record(self, figures: dict[str, Any]) -> None:
+        record: dict[str, Any] = {"step": self.step, "minutes": round(self.seconds / 60, 3)} | figures
+        if not self.accelerator.is_main_process:
+            return
+        self.history.append(record)
+        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+        if "loss" in record:
+            each = "  ".join(f"{layer}: {cosine:.3f}" for layer, cosine in record["cosines"].items())
+            said = f"loss {record['loss']:.3f}  cosine {each}  {record['audio_seconds_per_second']:.0f} s/s"
+        else:
+            said = f"probe UAR {100 * record['probe_uar']:.1f}"
+        tqdm.write(f"step {self.step:>6}  {record['minutes']:7.2f} min  {said}")
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            save_state(self.folder, self.network, self.optimizer, self.config, self.step, self.seconds)
+            plots.distillation_picture(self.history, self.folder / "curves.png")
+        self.accelerator.wait_for_everyone()
+
+
+def _chain(config: AugmentConfig, crop: float, seed: int) -> Chain:
+    """The student's transforms.
+
+    Raises:
+        ConfigError: a transform after which the student's frames aren't the teacher's
+    """
+    chain = Chain(config, 0, longest=crop, seed=seed)
+    moved = [one.name for one in chain.transforms if isinstance(one, Speed | Stretch | Crop) or one.name == "mixup"]
+    if moved or chain.on_mel or chain.on_states or config.views:
+        raise ConfigError(
+            f"augment: the student has to hear what the teacher hears, at the same times, and its states are what is "
+            f"taught; leave out {', '.join(moved) or 'masks on log-mel and states, and views'}"
+        )
+    return chain
