@@ -135,7 +135,7 @@ class TaughtCriterion(nn.Module):
     adjustment are the criterion's, and act on the labels' part alone.
 
     Args:
-        criterion: of the labels
+        criterion: of the labels, a `Criterion`
         alpha: the teacher's share, 0 to 1
         temperature: T
 
@@ -144,7 +144,7 @@ class TaughtCriterion(nn.Module):
         and beside it the teacher's at T
     """
 
-    def __init__(self, criterion: Criterion, alpha: float, temperature: float) -> None:
+    def __init__(self, criterion: nn.Module, alpha: float, temperature: float) -> None:
         super().__init__()
         self.criterion = criterion
         self.alpha = alpha

@@ -145,7 +145,7 @@ def _checked(model: EmotionModel, folder: Path, split: Split, config: TeachConfi
             f"{len(set(split.test['speaker']))} test speakers of split {split.name}, so it would carry them to the "
             f"student; {way_out}\n{listing(speakers)}"
         )
-    path = folder.parent / _SPLIT
+    path = folder.absolute().parent / _SPLIT
     try:
         ids = json.loads(path.read_text(encoding="utf-8"))
         heard = {*ids["train"], *ids["dev"]}

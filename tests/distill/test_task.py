@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ser_tl.augment import AugmentConfig
+from ser_tl.data.batching import collate
 from ser_tl.distill import StudentTrainer, TeachConfig, load_teacher
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
 from ser_tl.losses import Criterion, TaughtCriterion
@@ -111,15 +112,25 @@ def test_a_frozen_student_is_taught_through_its_cache(run, split):
     assert trainer.fit(split.train, split.dev)
 
 
-def test_mixup_mixes_what_the_teacher_said_too(run, split):
-    augment = AugmentConfig(transforms={"mixup": {"probability": 1.0}})
-    assert np.isfinite(fitted(student(run, split, augment=augment), split)[0]["train_loss"])
+def test_mixup_mixes_what_the_teacher_said_as_it_mixes_labels(run, split):
+    trainer = student(run, split, augment=AugmentConfig(transforms={"mixup": {"probability": 1.0}}))
+    trainer.strategy.prepare(trainer.model)
+    clips, _, _ = trainer._training_clips(split.train)
+    batch = collate([clips[0], clips[5]])
+    said = trainer.augment(batch, 0, 0, 0, 0)[0].targets
+    share = said[0, :3].max()
+    assert 0.5 <= share < 1.0
+    torch.testing.assert_close(said[0], share * batch.targets[0] + (1 - share) * batch.targets[1])
 
 
-def test_the_report_tells_the_teaching(run, split):
+def test_the_report_tells_the_teaching_and_whom_the_teacher_knows_the_student_knows(run, split):
+    config = json.loads((run / "model" / "config.json").read_text())
+    config["known_speakers"].append("a_stranger")
+    (run / "model" / "config.json").write_text(json.dumps(config))
     trainer = student(run, split)
     trainer.fit(split.train, split.dev)
     report = trainer.evaluate(split.test)
+    assert "a_stranger" in trainer.model.known_speakers
     told = report.facts["teaching"]
     sizes = [sum(one.numel() for one in model.parameters()) for model in (trainer.teacher.model, trainer.model)]
     assert (told["temperature"], told["alpha"], told["teacher"]) == (2.0, 0.7, str(run / "model"))
@@ -145,7 +156,7 @@ def test_a_teacher_that_heard_test_clips_is_refused(run, split, part):
 
 def test_a_teacher_that_knows_test_speakers_is_refused(run, split):
     turned = replace(split, train=split.test, test=split.train)
-    with pytest.raises(SplitError, match="4 of the 4 test speakers.*train the teacher on these very splits"):
+    with pytest.raises(SplitError, match=r"4 of the 4 test speakers.*train the teacher on these very splits"):
         load_teacher(run, turned, TeachConfig(unchecked=True))
 
 
@@ -160,7 +171,7 @@ def test_a_teacher_of_unknown_origin_is_refused_unless_accepted_and_then_noted(r
 def test_other_labels_than_the_teachers_are_refused(run, split):
     teacher = load_teacher(run, split, TeachConfig())
     model = tiny_model(labels=["anger", "fear", "neutral"])
-    with pytest.raises(ConfigError, match="lacks sadness; the teacher lacks fear.*same --corpus and --emotions"):
+    with pytest.raises(ConfigError, match=r"lacks sadness; the teacher lacks fear.*same --corpus and --emotions"):
         StudentTrainer(model, Full(), train_config(), teacher=teacher)
 
 
@@ -171,15 +182,6 @@ def test_what_a_teacher_cannot_hear_or_say_is_refused(run, split):
         TeachConfig(temperature=0.0)
     with pytest.raises(ConfigError, match=r"0 \(labels\) to 1 \(the teacher\)"):
         TeachConfig(alpha=1.2)
-
-
-def test_whom_the_teacher_knows_the_student_knows(run, split):
-    config = json.loads((run / "model" / "config.json").read_text())
-    config["known_speakers"].append("a_stranger")
-    (run / "model" / "config.json").write_text(json.dumps(config))
-    trainer = student(run, split)
-    trainer.fit(split.train, split.dev)
-    assert "a_stranger" in trainer.model.known_speakers
 
 
 def test_the_recipe_trains_teacher_student_and_control(tmp_path, monkeypatch):
