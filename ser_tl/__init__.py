@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from ser_tl.distill import Probe as Probe
     from ser_tl.distill import ProbeConfig as ProbeConfig
     from ser_tl.distill import Recordings as Recordings
+    from ser_tl.distill import StudentTrainer as StudentTrainer
+    from ser_tl.distill import TeachConfig as TeachConfig
     from ser_tl.distill import find_recordings as find_recordings
     from ser_tl.distill import finish_distillation as finish_distillation
     from ser_tl.distill import load_student as load_student
+    from ser_tl.distill import load_teacher as load_teacher
     from ser_tl.encoders import load_encoder as load_encoder
     from ser_tl.errors import SerTlError as SerTlError
     from ser_tl.evaluation import Comparison as Comparison
@@ -84,6 +87,8 @@ _HOMES = {
     "RunOptions": "ser_tl.options",
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
+    "StudentTrainer": "ser_tl.distill",
+    "TeachConfig": "ser_tl.distill",
     "Trainer": "ser_tl.training",
     "WaveGan": "ser_tl.generate",
     "WaveGanConfig": "ser_tl.generate",
@@ -106,6 +111,7 @@ _HOMES = {
     "load_corpus": "ser_tl.corpora",
     "load_encoder": "ser_tl.encoders",
     "load_student": "ser_tl.distill",
+    "load_teacher": "ser_tl.distill",
     "make_splits": "ser_tl.data.splits",
     "merge_adapter": "ser_tl.transfer",
     "plots": "ser_tl.evaluation",

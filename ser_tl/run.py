@@ -74,18 +74,21 @@ def build_strategy(options: Options) -> Strategy:
     return STRATEGIES[options.strategy](options.unfreeze, options.transfer)
 
 
-def build_trainer(options: Options, model: EmotionModel, folder: Path) -> Trainer:
+def build_trainer(
+    options: Options, model: EmotionModel, folder: Path, kind: Callable[..., Trainer] = Trainer
+) -> Trainer:
     """The trainer that the options describe: strategy, schedule, what is taught, alignment, and what is pushed.
 
     Args:
         options: of the run
         model: what is trained
         folder: of the training: the run's, or a fold's in it
+        kind: what is built, from a `Trainer`'s arguments
 
     Raises:
         ConfigError: options that don't fit each other, or this machine
     """
-    return Trainer(
+    return kind(
         model,
         build_strategy(options),
         options.train,

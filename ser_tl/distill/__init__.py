@@ -1,7 +1,8 @@
-"""Distillation of encoders: a small student learns the states of a large teacher, from audio without labels.
+"""Distillation: of encoders, whose states a small student learns from audio without labels, and of whole models.
 
 Recordings, teacher, student --EncoderDistiller.fit--> student --finish_distillation--> a folder of transformers'
 labelled speech, encoder --Probe--> Report: what a linear model reads from its states
+labelled speech, Teacher, student --StudentTrainer.fit--> student, taught by labels and by what the teacher says
 """
 
 from ser_tl.distill.config import DistillConfig as DistillConfig
@@ -14,4 +15,8 @@ from ser_tl.distill.probe import ProbeConfig as ProbeConfig
 from ser_tl.distill.students import copy_layers as copy_layers
 from ser_tl.distill.students import load_student as load_student
 from ser_tl.distill.students import save_student as save_student
+from ser_tl.distill.task import StudentTrainer as StudentTrainer
+from ser_tl.distill.teachers import TeachConfig as TeachConfig
+from ser_tl.distill.teachers import Teacher as Teacher
+from ser_tl.distill.teachers import load_teacher as load_teacher
 from ser_tl.distill.trainer import EncoderDistiller as EncoderDistiller

@@ -67,7 +67,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.alignment = alignment
-        self.criterion = criterion or Criterion()
+        self.criterion: nn.Module = criterion or Criterion()
         self._penalty = strategy.penalty
         self.dimensions = DimensionConfig.of(model, dimensions)
 
