@@ -10,7 +10,7 @@ every process to take as many batches. So a device has to hold the weights once,
 This is torch's `fully_shard`: Accelerate's FSDP on CPU would silently not shard.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NamedTuple, cast
@@ -98,8 +98,8 @@ class Shards:
         self.held.train()
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """The steps of an epoch, which move the shares; the whole module stands aside and then has what they learned."""
+    def at_work(self) -> Generator[None]:
+        """The steps of an epoch, which move the shares; the whole module stands aside and then has what was learned."""
         self.scatter()
         self.module.to("cpu")
         yield
@@ -132,7 +132,10 @@ class Shards:
 
     def state_dict(self) -> dict[str, Any]:
         """All that moves, whole, for a training state; all processes call it."""
-        return {"module": _put_together(self.held.state_dict()), "optimizer": _put_together(self.optimizer.state_dict())}
+        return {
+            "module": _put_together(self.held.state_dict()),
+            "optimizer": _put_together(self.optimizer.state_dict()),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes what `state_dict` gave: each process its share of it, and the module the whole."""

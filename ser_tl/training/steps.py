@@ -116,7 +116,6 @@ class Steps:
         left = [micro for step in steps[progress.step :] for micro in step]
         batches = own_batches(clips, left, processes, config.workers)
         targets = self._targets(unlabelled, progress.epoch, len(plan), len(left))
-        self.wrapped.train()
         bar = tqdm(
             total=len(steps),
             initial=progress.step,
@@ -125,6 +124,7 @@ class Steps:
             unit="step",
         )
         with bar, nullcontext() if self.shards is None else self.shards.at_work():
+            self.wrapped.train()
             for number in range(progress.step, len(steps)):
                 begin = time.perf_counter()
                 done = progress.epoch + number / len(steps)

@@ -19,15 +19,16 @@ HERE = Path(__file__).parents[2]
 
 
 def test_shares_of_two_processes_train_the_same_model(tmp_path):
-    ways = ["full", "progressive", "lora"]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += ["-m", "tests.training.sharded", str(tmp_path / "tones"), str(tmp_path / "made"), *ways]
+    command += ["-m", "tests.training.sharded", str(tmp_path / "tones"), str(tmp_path / "made"), "progressive"]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     made = json.loads((tmp_path / "made" / "result.json").read_text())
 
-    assert set(made["differences"]) == {*ways, "resumed"}
-    assert max(made["differences"].values()) < 1e-4, made["differences"]
+    apart = made["differences"]
+    assert apart["progressive"] < 1e-6
+    assert apart["adamw"] < 3e-4  # eight steps of up to 3e-3
+    assert apart["resumed"] < 1e-7
     assert made["held"] < 0.6  # of a tensor with an odd number of rows, one process has the larger half
     whole, resumed = made["histories"]
     assert resumed == [pytest.approx(record) if isinstance(record, float) else record for record in whole]
