@@ -27,6 +27,8 @@ class TrainConfig:
             whether bf16 is faster here, and takes it where it is
         checkpointing: run a moving layer of the encoder again in the backward pass instead of keeping what is in it:
             less memory, a third more time
+        shard: several processes share weights, gradients and the optimizer's state out among them (FSDP2), where
+            otherwise each has all of them: for encoders that are too large for that
         label_smoothing: share of the target spread over all classes
         keep: whose weights the model has in the end: of the epoch that is `best` on dev, or of the `last` one; then
             patience doesn't count. An alignment with another domain goes on where the source's dev speakers, who know
@@ -59,6 +61,7 @@ class TrainConfig:
     clip: float = 1.0
     precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     checkpointing: bool = False
+    shard: bool = False
     label_smoothing: float = 0.1
     keep: Literal["best", "last"] = "best"
     patience: int = 6

@@ -55,11 +55,11 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
     sharded = [
         name for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM") if os.environ.get(f"ACCELERATE_USE_{name}") == "true"
     ]
-    if sharded:  # on CPU Accelerate would silently not shard, and no state of a sharded model is kept here
+    if sharded:  # on CPU Accelerate would silently not shard, and would keep no whole model anywhere
         raise ConfigError(
-            f"accelerate launch asks for {sharded[0]}, which shards a model, and here each process has the whole one: "
-            f"launch with --config_file recipes/accelerate/gpus.yaml (DDP), and for encoders too large for that choose "
-            f"--strategy lora or --train.checkpointing true"
+            f"accelerate launch asks for {sharded[0]}, and shards are made here without it: launch with --config_file "
+            f"recipes/accelerate/sharded.yaml and give the recipe --train.shard true, or with "
+            f"recipes/accelerate/gpus.yaml (DDP) to have the whole model in each process"
         )
     if config.precision == "fp16" and on_cpu:  # Accelerate would silently train in float32
         raise ConfigError("train.precision is fp16, which needs a GPU, and there is none here: choose bf16 or no")

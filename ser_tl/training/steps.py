@@ -22,6 +22,7 @@ from ser_tl.training.config import TrainConfig
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import own_batches
 from ser_tl.training.progress import Progress, dev_scores, rate_factor
+from ser_tl.training.sharding import Shards
 from ser_tl.transfer import AlignmentConfig, Rates, Strategy
 from ser_tl.transfer.dann import ramp
 from ser_tl.transfer.strategy import NO_DECAY
@@ -64,20 +65,28 @@ class Steps:
         self.augment = augment
         self.seed = seed
         self.draw = draw
+        self.shards = Shards(objective, accelerator) if config.shard else None
+        self._moved: Objective = objective if self.shards is None else self.shards.held
         rates = Rates(config.learning_rate, config.encoder_learning_rate)
-        groups = strategy.param_groups(objective.model, rates)
-        if objective.alignment is not None and any(True for _ in objective.alignment.parameters()):
-            own = list(objective.alignment.parameters())
+        groups = strategy.param_groups(self._moved.model, rates)
+        if self._moved.alignment is not None and any(True for _ in self._moved.alignment.parameters()):
+            own = list(self._moved.alignment.parameters())
             groups.append({"name": "alignment", "params": own, "lr": rates.head})
         self._peaks = [group["lr"] for group in groups]
         self._optimizer = OPTIMIZERS[config.optimizer](groups, weight_decay=config.weight_decay)
+        if self.shards is not None:
+            self.shards.keep(self._optimizer)
         self.wrap()
 
     def wrap(self) -> None:
         """Hands model and optimizer to Accelerate, anew where other parameters move than before.
 
         DDP waits for the gradients of the parameters that moved when it was made; the optimizer and its state stay.
+        Shares learn what moves at the beginning of each epoch.
         """
+        if self.shards is not None:
+            self.wrapped, self.optimizer = self.shards, self._optimizer
+            return
         self.accelerator.free_memory()
         self.wrapped, self.optimizer = self.accelerator.prepare(self.objective, self._optimizer)
 
@@ -107,7 +116,6 @@ class Steps:
         left = [micro for step in steps[progress.step :] for micro in step]
         batches = own_batches(clips, left, processes, config.workers)
         targets = self._targets(unlabelled, progress.epoch, len(plan), len(left))
-        self.wrapped.train()
         bar = tqdm(
             total=len(steps),
             initial=progress.step,
@@ -115,23 +123,24 @@ class Steps:
             disable=not processes.is_local_main_process,
             unit="step",
         )
-        for number in range(progress.step, len(steps)):
-            begin = time.perf_counter()
-            done = progress.epoch + number / len(steps)
-            self._set_rates(done, progress.scale)
-            members = [clip for micro in steps[number] for batch in micro for clip in batch]
-            heard = self._augmented(batches, progress.epoch, number)
-            loss_sum = self._step(steps[number], len(members), done, heard, targets)
-            progress.step += 1
-            progress.loss_sum += loss_sum
-            progress.utterances += len(members)
-            progress.audio_seconds += sum(seconds[clip] for clip in members)
-            progress.seconds += time.perf_counter() - begin
-            bar.update()
-            bar.set_postfix(_postfix(progress))
-            if save is not None and config.save_every and progress.step % config.save_every == 0:
-                save()
-        bar.close()
+        with bar, nullcontext() if self.shards is None else self.shards.at_work():
+            self.wrapped.train()
+            for number in range(progress.step, len(steps)):
+                begin = time.perf_counter()
+                done = progress.epoch + number / len(steps)
+                self._set_rates(done, progress.scale)
+                members = [clip for micro in steps[number] for batch in micro for clip in batch]
+                heard = self._augmented(batches, progress.epoch, number)
+                loss_sum = self._step(steps[number], len(members), done, heard, targets)
+                progress.step += 1
+                progress.loss_sum += loss_sum
+                progress.utterances += len(members)
+                progress.audio_seconds += sum(seconds[clip] for clip in members)
+                progress.seconds += time.perf_counter() - begin
+                bar.update()
+                bar.set_postfix(_postfix(progress))
+                if save is not None and config.save_every and progress.step % config.save_every == 0:
+                    save()
 
     def _step(
         self,
@@ -157,7 +166,7 @@ class Steps:
                 dimensional = len(losses.cross_entropy) * losses.dimensional.detach()
                 loss_sum += (losses.cross_entropy.detach().sum() + dimensional) / (1.0 - weight)
         if self.config.clip:
-            processes.clip_grad_norm_(self.objective.parameters(), self.config.clip)
+            processes.clip_grad_norm_(self._moved.parameters(), self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return float(processes.reduce(loss_sum, "sum"))

@@ -42,6 +42,7 @@ from ser_tl.training.objective import Objective
 from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.training.refit import refit_discriminant
+from ser_tl.training.sharding import check_shardable
 from ser_tl.training.statistics import fit_statistics
 from ser_tl.training.steps import Steps
 from ser_tl.training.synthetic import SyntheticClips, check_synthesis, synthesised
@@ -117,6 +118,7 @@ class Trainer:
         self.notes: list[str] = []  # on the training, for every report
         self.refit: dict[str, float] = {}
         self.accelerator = accelerator(self.config, self.folder)
+        check_shardable(self.config, strategy, self.accelerator.num_processes)
         self.feed = Feed(model, strategy, self.config, self.accelerator, seed)
         if model.config.statistics != "training":
             self.accelerator.register_for_checkpointing(DomainTables(model))
