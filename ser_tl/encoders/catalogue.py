@@ -68,7 +68,7 @@ ENCODERS: Registry[EncoderCard] = Registry("encoder")
 """The encoders that have a short name."""
 
 for _name, _card in {
-    "wav2vec2-mini": EncoderCard("wav2vec2_mini", "wav2vec2", 256, 4, 4.0, "MIT", bundled=True),
+    "wav2vec2-mini": EncoderCard("wav2vec2_mini", "wav2vec2", 384, 2, 5.2, "MIT", bundled=True),
     "wav2vec2-base": EncoderCard("facebook/wav2vec2-base", "wav2vec2", 768, 12, 94.4, "Apache-2.0"),
     "wav2vec2-large": EncoderCard("facebook/wav2vec2-large", "wav2vec2", 1024, 24, 315.4, "Apache-2.0"),
     "wav2vec2-xls-r-300m": EncoderCard("facebook/wav2vec2-xls-r-300m", "wav2vec2", 1024, 24, 315.4, "Apache-2.0"),
