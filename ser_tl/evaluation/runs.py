@@ -68,12 +68,13 @@ def _minutes(report: Report, seconds: Sequence[float]) -> float | None:
 
 
 def with_model_size(report: Report, folder: Path) -> Report:
-    """The report with the fact `model_mib`: the size of the largest model folder in a run, where there is one."""
-    sizes = [
-        sum(path.stat().st_size for path in model.rglob("*") if path.is_file())
-        for model in (folder / "model", *folder.glob("*/model"))
-        if model.is_dir()
-    ]
+    """The report with the fact `model_mib`: the size of a run's model folder, or of the largest of its folds'.
+
+    A run with a model of its own has no folds: what lies beside it are other runs, such as a student's teacher.
+    """
+    own = folder / "model"
+    models = [own] if own.is_dir() else [model for model in folder.glob("*/model") if model.is_dir()]
+    sizes = [sum(path.stat().st_size for path in model.rglob("*") if path.is_file()) for model in models]
     return replace(report, facts={**report.facts, _SIZE: round(max(sizes) / _MIB, 2)}) if sizes else report
 
 

@@ -12,6 +12,7 @@ from ser_tl.augment import AugmentConfig
 from ser_tl.data.batching import collate
 from ser_tl.distill import StudentTrainer, TeachConfig, load_teacher
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
+from ser_tl.evaluation import with_model_size
 from ser_tl.losses import Criterion, TaughtCriterion
 from ser_tl.model import EmotionModel
 from ser_tl.training import Trainer
@@ -196,5 +197,7 @@ def test_the_recipe_trains_teacher_student_and_control(tmp_path, monkeypatch):
         assert "teaching" not in own["facts"]
         assert own["title"].startswith(name)
     assert EmotionModel.from_pretrained(tmp_path / "run" / "model").labels
+    (tmp_path / "run" / "teacher" / "model" / "large").write_bytes(bytes(9 << 20))
+    assert with_model_size(report, tmp_path / "run").facts["model_mib"] < 9
     again = recipe.main(replace(options, resume=True))  # all of it is there
     assert again.title == report.title
