@@ -164,6 +164,10 @@ class EncoderDistiller:
         waveform, lengths = self._drawn(recordings, draws, config.batch)
         places = self.lessons.chosen(first=first)
         losses, cosines = self._losses(waveform, lengths, places)
+        if not losses.isfinite().all():
+            raise ConfigError(
+                f"step {self.step}: the loss isn't a number any more: start anew with a lower distill.learning_rate"
+            )
         losses.mean().backward()
         self._share_gradients()
         nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
@@ -220,11 +224,6 @@ class EncoderDistiller:
 
     def _log(self, figures: Sequence[Figures]) -> None:
         losses, cosines = (torch.stack(values) for values in list(zip(*figures, strict=True))[:2])
-        if not losses.nanmean(dim=1).isfinite().all():
-            raise ConfigError(
-                f"step {self.step}: the loss isn't a number any more: go on from the last state with --resume, in a "
-                f"new run with a lower distill.learning_rate or distill.clip"
-            )
         self._record(
             {
                 "loss": float(losses.nanmean(dim=1).mean()),
