@@ -1,8 +1,10 @@
 """Distillation: of encoders, whose states a small student learns from audio without labels, and of whole models.
 
-Recordings, teacher, student --EncoderDistiller.fit--> student --finish_distillation--> a folder of transformers'
-labelled speech, encoder --Probe--> Report: what a linear model reads from its states
-labelled speech, Teacher, student --StudentTrainer.fit--> student, taught by labels and by what the teacher says
+    audio, teacher, student --EncoderDistiller--> student --finish_distillation--> a folder in transformers' layout
+    labelled speech, encoder --Probe--> Report: what a linear model reads from its states
+    labelled speech, Teacher, student --StudentTrainer--> student, taught by labels and by what the teacher says
+
+A finished student is an encoder, or a model, like any other.
 """
 
 from ser_tl.distill.config import DistillConfig as DistillConfig

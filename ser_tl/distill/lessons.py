@@ -84,6 +84,9 @@ class Lessons(nn.Module):
         super().__init__()
         self.pairs = pairs_of(config, teacher.num_states, student.num_states)
         self.identity = config.heads == "identity"
+        # With raw targets a front end is learned in units of the deviation and given the teacher's scale in the end
+        # (`fold`); layers that learn above it have to hear that scale from the beginning.
+        self.front_alone = all(pair.student == 0 for pair in self.pairs)
         self.cosine = config.cosine
         self.dim = teacher.dim
         self.ratio = teacher.frame_rate / student.frame_rate
@@ -152,7 +155,7 @@ class Lessons(nn.Module):
             # Copies: the graph keeps them, and another pair's are still to be written.
             centre, spread = self.centre[place].clone(), self.spread[place].clone()
             target = (target - centre) / spread
-            if self.identity and pair.student > 0:
+            if self.identity and not self.front_alone:
                 predicted = (predicted - centre) / spread
         cosine = functional.cosine_similarity(predicted, target, dim=-1)
         loss = functional.l1_loss(predicted, target) - self.cosine * functional.logsigmoid(cosine).mean()
@@ -160,13 +163,13 @@ class Lessons(nn.Module):
 
     @torch.no_grad()
     def fold(self, student: SpeechSSL) -> None:
-        """Gives the student's state 0 the teacher's scale, in its projection.
+        """Gives the state of a front end that was taught alone the teacher's scale, in its projection.
 
         Raw targets are learned in units of each channel's deviation, which suit one learning rate; the teacher's layers
         expect its own.
         """
-        for place, pair in enumerate(self.pairs):
-            if pair.student == 0 and self.identity and not self.normed[place]:
+        for place in range(len(self.pairs)):
+            if self.front_alone and self.identity and not self.normed[place]:
                 projection = student.model.feature_projection.projection
                 projection.weight.mul_(self.spread[place][:, None])
                 projection.bias.mul_(self.spread[place]).add_(self.centre[place])

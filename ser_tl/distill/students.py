@@ -17,7 +17,7 @@ from torch import nn
 from transformers import Wav2Vec2FeatureExtractor
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders import Encoder, SpeechSSL, Whisper, load_encoder
+from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper, load_encoder
 from ser_tl.errors import ConfigError, EncoderError
 
 CONFIG_FILE = "config.json"
@@ -67,7 +67,7 @@ def _from_config(path: Path) -> SpeechSSL:
         found = architecture.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
         raise EncoderError(f"--student {path}: no config can be read there ({error}): name a config.json") from error
-    known = ("wav2vec2", "hubert", "wavlm", "unispeech-sat", "data2vec-audio")
+    known = sorted(name for name, family in FAMILIES.items() if family is SpeechSSL)
     if found not in known:
         raise EncoderError(f"--student {path}: its model_type is {found!r}; expected one of {', '.join(known)}")
     architecture |= {"add_adapter": False}

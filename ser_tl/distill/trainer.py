@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from tqdm.auto import tqdm
 
-from ser_tl.augment import AugmentConfig, Chain, Crop, Draws, Speed, Stretch
+from ser_tl.augment import AugmentConfig, Chain, ClipTransform, Crop, Draws, Speed, Stretch
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch
 from ser_tl.distill.config import DistillConfig
@@ -164,6 +164,10 @@ class EncoderDistiller:
         waveform, lengths = self._drawn(recordings, draws, config.batch)
         places = self.lessons.chosen(first=first)
         losses, cosines = self._losses(waveform, lengths, places)
+        if not losses.isfinite().all():
+            raise ConfigError(
+                f"step {self.step}: the loss isn't a number any more: start anew with a lower distill.learning_rate"
+            )
         losses.mean().backward()
         self._share_gradients()
         nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
@@ -220,11 +224,6 @@ class EncoderDistiller:
 
     def _log(self, figures: Sequence[Figures]) -> None:
         losses, cosines = (torch.stack(values) for values in list(zip(*figures, strict=True))[:2])
-        if not losses.nanmean(dim=1).isfinite().all():
-            raise ConfigError(
-                f"step {self.step}: the loss isn't a number any more: go on from the last state with --resume, in a "
-                f"new run with a lower distill.learning_rate or distill.clip"
-            )
         self._record(
             {
                 "loss": float(losses.nanmean(dim=1).mean()),
@@ -273,10 +272,12 @@ def _chain(config: AugmentConfig, crop: float, seed: int) -> Chain:
         ConfigError: a transform after which the student's frames aren't the teacher's
     """
     chain = Chain(config, 0, longest=crop, seed=seed)
-    moved = [one.name for one in chain.transforms if isinstance(one, Speed | Stretch | Crop) or one.name == "mixup"]
-    if moved or chain.on_mel or chain.on_states or config.views:
+    moving = (Speed, Stretch, Crop)
+    wrong = [one.name for one in chain.transforms if not isinstance(one, ClipTransform) or isinstance(one, moving)]
+    if wrong or config.views:
         raise ConfigError(
             f"augment: the student has to hear what the teacher hears, at the same times, and its states are what is "
-            f"taught; leave out {', '.join(moved) or 'masks on log-mel and states, and views'}"
+            f"taught; leave out {', '.join(wrong) or 'augment.views'}. Noise, background, babble, gain, reverb, "
+            f"telephone and their like are fine"
         )
     return chain
