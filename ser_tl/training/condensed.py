@@ -72,7 +72,8 @@ class CondensedClips(CachedClips):
         """The clips' mean length for each of them, so that batches are drawn from all clips alike.
 
         Few frames need no padding, and batches of like length are a biased sample of a corpus: an alignment would
-        compare the short clips of one domain with the long ones of the other.
+        compare the short clips of one domain with the long ones of the other. Without the cache, where clips have to be
+        padded, the same training has other batches.
         """
         lengths = super().seconds
         return [float(np.mean(lengths))] * len(lengths)

@@ -12,6 +12,8 @@ from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report
 from ser_tl.options import Options, parse
 from ser_tl.training import TrainConfig, Trainer
+from ser_tl.training.cached import CachedClips
+from ser_tl.training.condensed import CondensedClips
 from ser_tl.training.dimensions import DimensionConfig, dimension_loss, fit_scale
 from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full, Progressive, TransferConfig
@@ -117,7 +119,9 @@ def test_a_weight_of_almost_nothing_leaves_the_emotions_as_they_are_without(spli
     assert np.abs(half - beside).max() > 1e-3
 
 
-def test_cached_and_condensed_clips_bring_annotations_too(split):
+def test_cached_and_condensed_clips_bring_annotations_too(split, monkeypatch):
+    monkeypatch.setattr(CondensedClips, "seconds", CachedClips.seconds)  # the same batches on both sides
+
     def history(pooling, *, cache):
         model = model_of(alone=True, pooling=pooling)
         trainer = Trainer(model, Frozen(), train_config(cache=cache, epochs=2), dimensions=ALONE)
