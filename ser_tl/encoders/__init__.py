@@ -12,6 +12,7 @@ from ser_tl.encoders.catalogue import EncoderCard as EncoderCard
 from ser_tl.encoders.catalogue import availability as availability
 from ser_tl.encoders.catalogue import load_encoder as load_encoder
 from ser_tl.encoders.checkpointing import checkpoint_layers as checkpoint_layers
+from ser_tl.encoders.compiling import compile_layers as compile_layers
 from ser_tl.encoders.egemaps import EGeMAPS as EGeMAPS
 from ser_tl.encoders.fused import Fused as Fused
 from ser_tl.encoders.prosody import Prosody as Prosody

@@ -27,6 +27,8 @@ class TrainConfig:
             whether bf16 is faster here, and takes it where it is
         checkpointing: run a moving layer of the encoder again in the backward pass instead of keeping what is in it:
             less memory, a third more time
+        compile: let torch.compile make code of the encoder's transformer layers in the first steps: for a GPU; on CPUs
+            it was measured to cost a minute or two and to gain nothing
         shard: several processes share weights, gradients and the optimizer's state out among them (FSDP2), where
             otherwise each has all of them: for encoders that are too large for that
         label_smoothing: share of the target spread over all classes
@@ -61,6 +63,7 @@ class TrainConfig:
     clip: float = 1.0
     precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     checkpointing: bool = False
+    compile: bool = False
     shard: bool = False
     label_smoothing: float = 0.1
     keep: Literal["best", "last"] = "best"

@@ -21,9 +21,9 @@ from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from ser_tl.encoders import Encoder
+from ser_tl.encoders.compiling import transformer_layers
 from ser_tl.errors import ConfigError
 from ser_tl.standardise import Standardise
 from ser_tl.training.config import TrainConfig
@@ -50,6 +50,8 @@ def check_shardable(config: TrainConfig, strategy: Strategy, processes: int) -> 
             "train.precision is fp16, whose loss scaling is not done for a model in shares: choose bf16 or no with "
             "--train.shard true"
         )
+    if config.compile:
+        raise ConfigError("train.compile isn't done for a model in shares: leave it or --train.shard out")
     if strategy.config.l2sp:
         raise ConfigError(
             "transfer.l2sp compares whole weights with the pretrained ones, and with --train.shard true no process "
@@ -161,10 +163,9 @@ def _layers(encoder: Encoder) -> Iterator[nn.Module]:
 
     WavLM's first layer is asked for the position bias of all of them before its own turn: it stays there, too.
     """
-    for part in (part for block in encoder.blocks() for part in block.modules):
-        biased = any(hasattr(one, "rel_attn_embed") for one in part.modules())
-        if isinstance(part, GradientCheckpointingLayer) and not biased:
-            yield part
+    for layer in transformer_layers(encoder):
+        if not any(hasattr(part, "rel_attn_embed") for part in layer.modules()):
+            yield layer
 
 
 def _put_together(state: Any) -> Any:  # noqa: ANN401 - a tree

@@ -23,7 +23,7 @@ from ser_tl.data.dimensions import unknown_notes
 from ser_tl.data.schema import real_rows
 from ser_tl.data.splits import shared_note
 from ser_tl.data.votes import LabelConfig, soft_targets
-from ser_tl.encoders import checkpoint_layers, is_frozen
+from ser_tl.encoders import checkpoint_layers, compile_layers, is_frozen
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.model import EmotionModel
@@ -155,6 +155,8 @@ class Trainer:
         self.strategy.prepare(self.model)
         if self.config.checkpointing:
             checkpoint_layers(self.model.encoder)
+        if self.config.compile:
+            compile_layers(self.model.encoder)
         clips, balance, self.notes = self._training_clips(train)
         self.notes += synthetic_notes(train, refit=self.config.refit != "none")
         for part, corpus in (("training", train), ("dev", dev)):

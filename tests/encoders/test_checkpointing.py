@@ -12,10 +12,10 @@ SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "i
 SMALL |= {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
 
 
-def encoders():
+def encoders(**options):
     for kind in (Wav2Vec2Config, HubertConfig, WavLMConfig):
         torch.manual_seed(0)
-        architecture = kind(**SMALL).to_diff_dict()
+        architecture = kind(**SMALL, **options).to_diff_dict()
         yield SpeechSSL.from_config({"architecture": architecture, "normalise": True})
     yield tiny_model().encoder
 
