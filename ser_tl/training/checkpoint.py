@@ -1,7 +1,7 @@
 """Training states on disk: what `--resume` goes on from after a kill.
 
     states/step_00000120/   Accelerate's state (weights, optimizer, random states of each process), progress.json,
-                            best.safetensors (the weights of the best epoch)
+                            best.safetensors (the weights of the best epoch, if that is kept)
 
 A state is written under another name and renamed when whole, so a kill at any moment leaves only whole ones; the newest
 counts and older ones are deleted after it. Accelerate keeps optimizer and random states in torch's pickle format:
@@ -41,7 +41,7 @@ class TrainingStates:
 
         Args:
             progress: where the training stands
-            best: weights of the best epoch; None before the first
+            best: weights of the best epoch; None before the first, or if the last is kept
         """
         name = f"step_{sum(record['steps'] for record in progress.history) + progress.step:08d}"
         part = self.folder / f"{name}.part"

@@ -188,15 +188,17 @@ class Trainer:
             self._fit_domains((dev, dev_clips))
             record = self._record(progress, steps) | self._score(dev, dev_clips)
             if progress.end_epoch(record, self.config):
-                best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+                if self.config.keep == "best":  # the last epoch's weights are where they are in the end
+                    best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
                 for tell in self.on_best if self.accelerator.is_main_process else ():
                     tell(self.model, progress.history[-1])
             self._track(progress)
             if states is not None:
                 states.save(progress, best)
-        if best is None:
+        if best is not None:
+            self.model.load_state_dict(best)
+        elif self.config.keep == "best":
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
-        self.model.load_state_dict(best)
         if self.config.refit != "none":
             self._fit_domains(*parts, (dev, dev_clips))
             speaker_of = dict(zip([*real["id"], *dev["id"]], [*real["speaker"], *dev["speaker"]], strict=True))

@@ -12,17 +12,26 @@ from ser_tl.options import Options
 from ser_tl.training import TrainConfig
 from tests.benchmarks.clips import CLASSES, Clips
 
-# The head of transformers' classifier: the last state's mean, and one linear layer of 256 before the logits.
+# The head of transformers' classifier behind its pooling: the last state, one linear layer of 256 before the logits.
 SAME_HEAD = ModelConfig(layers=[-1], join="sum", standardise=False, projection=256, head="linear")
 
 
-def trained(clips: Clips, batch: int, strategy: str, unfreeze: int | None = None, **options) -> float:
+def trained(
+    clips: Clips,
+    batch: int,
+    encoder: str,
+    strategy: str,
+    *,
+    unfreeze: int | None = None,
+    pooling: str = "mean",
+    **options,
+) -> float:
     """Audio seconds a second of the second epoch of `Trainer.fit`, decoding included."""
-    model = ser.EmotionModel.build(clips.base, CLASSES, pooling="mean", config=SAME_HEAD)
+    model = ser.EmotionModel.build(encoder, CLASSES, pooling=pooling, config=SAME_HEAD)
     train = TrainConfig(
         epochs=2,
         batch_seconds=batch * max(clips.seconds),
-        patience=0,
+        keep="last",  # as the peers do: no second copy of the weights
         tracker="none",
         threads=clips.threads,
         **options,

@@ -27,7 +27,7 @@ class _Clock(TrainerCallback):
         self.seconds = time.perf_counter() - self._begin
 
 
-def trained(clips: Clips, batch: int, frozen: str = "") -> float:
+def trained(clips: Clips, batch: int, frozen: str = "", *, bf16: bool = False) -> float:
     """Audio seconds a second of the second epoch of the audio-classification example's Trainer, decoding included."""
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(clips.base)
     model = Wav2Vec2ForSequenceClassification.from_pretrained(clips.base, num_labels=len(CLASSES))
@@ -50,6 +50,7 @@ def trained(clips: Clips, batch: int, frozen: str = "") -> float:
         logging_strategy="no",
         disable_tqdm=True,
         use_cpu=True,
+        bf16=bf16,
         remove_unused_columns=False,
     )
     data = list(range(len(clips.seconds)))

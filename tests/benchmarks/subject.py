@@ -1,6 +1,10 @@
 """One measurement in a process of its own, so that it has its own peak memory.
 
-python -m tests.benchmarks.subject NAME FOLDER [WHISPER]  ->  {"rate": audio seconds a second, "peak_mib": ...}
+    python -m tests.benchmarks.subject FOLDER WHISPER WHO WHAT ENCODER
+
+It prints {"rate": audio seconds a second, "peak_mib": ...}.
+
+WHO is ours, transformers or speechbrain; WHAT a kind of training or `states`; ENCODER base, mini, whisper or soundnet.
 """
 
 import json
@@ -17,39 +21,50 @@ from tests.benchmarks.clips import Clips
 BATCH = 8  # clips in a batch, of both sides
 
 
-def main(name: str, folder: str, whisper: str = "whisper-tiny.en") -> None:
+def main(folder: str, whisper: str, who: str, what: str, encoder: str) -> None:
     """Prints what was measured, as the last line."""
     clips = Clips.read(folder)
-    encoders = {"base": clips.base, "whisper": whisper, "mini": "wav2vec2-mini", "soundnet": "soundnet"}
-    side, what = name.split()
-    if side == "flop":
-        print(json.dumps({"flop": _flop(clips, what, encoders)}))
+    source = {"base": clips.base, "whisper": whisper, "mini": "wav2vec2-mini", "soundnet": "soundnet"}[encoder]
+    if who == "flop":
+        print(json.dumps({"flop": _flop(clips, source, learning=what == "full")}))
         return
-    subjects = {
-        "ours full": lambda: ours.trained(clips, BATCH, "full"),
-        "ours checkpointed": lambda: ours.trained(clips, BATCH, "full", checkpointing=True),
-        "ours layers": lambda: ours.trained(clips, BATCH, "partial", 13),
-        "ours frozen": lambda: ours.trained(clips, BATCH, "frozen", cache=False),
-        "ours cached": lambda: ours.trained(clips, BATCH, "frozen"),
-        "peer full": lambda: peers.trained(clips, BATCH),
-        "peer layers": lambda: peers.trained(clips, BATCH, "front end"),
-        "peer frozen": lambda: peers.trained(clips, BATCH, "encoder"),
-        "peer whisper": lambda: peers.whisper(clips, BATCH, whisper),
+    print(json.dumps({"rate": _rate(clips, who, what, source), "peak_mib": _peak_mib()}))
+
+
+def _rate(clips: Clips, who: str, what: str, source: str) -> float:
+    if who == "speechbrain":
+        from tests.benchmarks import speechbrain_peer
+
+        return speechbrain_peer.trained(clips, BATCH)
+    if what == "states":
+        return (ours.encoded if who == "ours" else peers.whisper)(clips, BATCH, source)
+    if who == "transformers":
+        frozen = {"layers": "front end", "frozen": "encoder"}.get(what, "")
+        return peers.trained(clips, BATCH, frozen, bf16=what == "bf16")
+    ways = {
+        "full": lambda: ours.trained(clips, BATCH, source, "full"),
+        "bf16": lambda: ours.trained(clips, BATCH, source, "full", precision="bf16"),
+        "checkpointed": lambda: ours.trained(clips, BATCH, source, "full", checkpointing=True),
+        "layers": lambda: ours.trained(clips, BATCH, source, "partial", unfreeze=13),
+        "partial": lambda: ours.trained(clips, BATCH, source, "partial", unfreeze=2),
+        "frozen": lambda: ours.trained(clips, BATCH, source, "frozen", cache=False),
+        "cached": lambda: ours.trained(clips, BATCH, source, "frozen"),
+        "attentive": lambda: ours.trained(clips, BATCH, source, "frozen", pooling="attention"),
     }
-    for encoder, source in encoders.items():
-        subjects[f"ours {encoder}"] = lambda source=source: ours.encoded(clips, BATCH, source)
-    rate = subjects[name]()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rate": rate, "peak_mib": peak}))
+    return ways[what]()
 
 
-def _flop(clips: Clips, what: str, encoders: dict[str, str]) -> float:
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _flop(clips: Clips, source: str, *, learning: bool) -> float:
     """Floating-point operations of an encoder's forward pass, or of a full step, a second of audio."""
-    model = ser.load_encoder(encoders["base" if what == "full" else what])
+    model = ser.load_encoder(source)
     one = ours.batches(clips, BATCH)[0]
-    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(what == "full"):
-        states = model.train(what == "full")(one.waveform, one.lengths).states
-        if what == "full":
+    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(learning):
+        states = model.train(learning)(one.waveform, one.lengths).states
+        if learning:
             states[-1].sum().backward()
     return counter.get_total_flops() / one.seconds
 

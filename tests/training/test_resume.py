@@ -59,9 +59,11 @@ def test_resume_without_a_state_begins_at_the_beginning(tmp_path):
     assert len(trainer.fit(split.train, split.dev, resume=True)) == 1
 
 
-def test_a_finished_training_resumes_to_its_end_without_a_step(tmp_path):
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_finished_training_resumes_to_its_end_without_a_step(tmp_path, keep):
     split = tone_split(tmp_path / "tones")
-    trainer = Trainer(tiny_model(), Full(), train_config(epochs=1), tmp_path / "run")
+    config = train_config(epochs=1, keep=keep)
+    trainer = Trainer(tiny_model(), Full(), config, tmp_path / "run")
     history = trainer.fit(split.train, split.dev)
     weights = trainer.model.state_dict()
 
@@ -69,7 +71,7 @@ def test_a_finished_training_resumes_to_its_end_without_a_step(tmp_path):
         def penalty(self, output, batch):
             raise AssertionError("no step was due")
 
-    again = Trainer(tiny_model(seed=1), Never(), train_config(epochs=1), tmp_path / "run")
+    again = Trainer(tiny_model(seed=1), Never(), config, tmp_path / "run")
     assert again.fit(split.train, split.dev, resume=True) == history
     assert all(tensor.equal(weights[name]) for name, tensor in again.model.state_dict().items())
 
