@@ -33,8 +33,6 @@ def compile_layers(encoder: Encoder, backend: str = "inductor") -> None:
     """
     layers = list(transformer_layers(encoder))
     if not layers:
-        raise ConfigError(
-            f"train.compile is for transformers' encoders, and {encoder.family} isn't one: leave it out"
-        )
+        raise ConfigError(f"train.compile is for transformers' encoders, and {encoder.family} isn't one: leave it out")
     for layer in layers:
         layer.compile(dynamic=True, backend=backend)  # dynamic: each batch has a length of its own

@@ -20,6 +20,7 @@ from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.pretrained import load_pretrained
+from ser_tl.encoders.products import quicken
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
 PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
@@ -46,6 +47,7 @@ class SpeechSSL(Encoder):
     def __init__(self, model: PreTrainedModel, *, normalise: bool, final_norm: bool = True) -> None:
         super().__init__()
         self.model: Any = model  # the families share names of parts, but no type that has them
+        quicken(model)
         self.normalise = normalise
         self.final_norm = final_norm
         if self.stable and not final_norm:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, silence_after
 from ser_tl.encoders.mel import MelTap
+from ser_tl.encoders.products import quicken
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
 from ser_tl.errors import EncoderError
@@ -89,6 +90,7 @@ class VGGish(Encoder):
             width = self.channels[-1] * (EXAMPLE // STRIDE) * (BANDS // STRIDE)
             layers = [nn.Linear(width, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, size)]
             self.embeddings = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
+            quicken(self.embeddings)
         if output == "postprocessed":
             self.pproc = Postprocessor(size)
 

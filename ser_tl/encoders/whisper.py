@@ -23,6 +23,7 @@ from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.mel import MelTap
 from ser_tl.encoders.pretrained import load_pretrained
+from ser_tl.encoders.products import quicken
 from ser_tl.errors import EncoderError
 
 WINDOW = 400  # samples of an STFT window, 25 ms
@@ -57,6 +58,7 @@ class Whisper(Encoder):
         self.feed_forward = feed_forward
         self.register_buffer("positions", model.embed_positions.weight.detach().clone())
         del model.embed_positions
+        quicken(model)
         self.model: Any = model
         self.width = model.config.d_model  # channels of a layer's output, the first in a state
         self.dim = self.width + (model.config.encoder_ffn_dim if feed_forward else 0)

@@ -1,0 +1,95 @@
+"""Products by oneDNN: the numbers and gradients of torch's linear layers, whatever may move."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ser_tl.encoders import products
+from ser_tl.encoders.products import QuickLinear, linear, quicken
+from tests.encoders.test_cpu import gradients
+
+pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+
+
+@pytest.fixture(autouse=True)
+def quicker(monkeypatch):
+    monkeypatch.setattr(products, "is_quicker", lambda: True)
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 24), (60, 24), (2, 1, 24), (0, 40, 24), (1, 17, 24)], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_numbers_and_gradients(shape, bias):
+    torch.manual_seed(0)
+    layer = nn.Linear(24, 33, bias=bias)
+    frames = torch.randn(shape, requires_grad=True)
+    plain, made = layer(frames), linear(frames, layer.weight, layer.bias)
+    torch.testing.assert_close(made, plain)
+    for one, other in zip(
+        gradients(made, frames, *layer.parameters()), gradients(plain, frames, *layer.parameters()), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_frames_that_are_views():
+    frames, weight = torch.randn(2, 24, 50).transpose(1, 2), torch.randn(40, 33).T[:, :24]
+    torch.testing.assert_close(linear(frames, weight), functional.linear(frames, weight), rtol=1e-5, atol=1e-5)
+
+
+def test_oneDNN_is_what_multiplies(monkeypatch):  # noqa: N802 - its name
+    def refuse(*_):
+        raise AssertionError("torch's own product")
+
+    layer = nn.Sequential(nn.Linear(24, 33))
+    quicken(layer)
+    monkeypatch.setattr(functional, "linear", refuse)
+    assert layer(torch.randn(2, 20, 24)).shape == (2, 20, 33)
+    with torch.backends.mkldnn.flags(enabled=False), pytest.raises(AssertionError, match="torch's own"):
+        layer(torch.randn(2, 20, 24))
+    with torch.autocast("cpu"), pytest.raises(AssertionError, match="torch's own"):
+        layer(torch.randn(2, 20, 24))
+    with pytest.raises(AssertionError, match="torch's own"):
+        layer(torch.randn(2, 24))  # a head's few rows
+
+
+def test_frozen_weights_have_no_gradient_made(monkeypatch):
+    made = []
+    multiplied = products._multiplied
+    monkeypatch.setattr(products, "_multiplied", lambda *given: made.append(0) or multiplied(*given))
+    frames, weight = torch.randn(2, 20, 24, requires_grad=True), torch.randn(33, 24)
+    linear(frames, weight).sum().backward()
+    assert len(made) == 2
+    assert frames.grad is not None
+
+
+def test_only_the_class_of_plain_layers_changes():
+    class Own(nn.Linear):
+        pass
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), Own(5, 6), nn.ReLU())
+    before = deepcopy(model.state_dict())
+    quicken(model)
+    assert [type(part) for part in model] == [QuickLinear, Own, nn.ReLU]
+    assert isinstance(model[0], nn.Linear)
+    assert list(model.state_dict()) == list(before)
+    again = deepcopy(model)
+    assert type(again[0]) is QuickLinear
+
+
+def test_other_machines_keep_torchs_own(monkeypatch):
+    monkeypatch.setattr(products, "is_quicker", lambda: False)
+    model = nn.Sequential(nn.Linear(4, 5))
+    quicken(model)
+    assert type(model[0]) is nn.Linear
+
+
+def test_doubles_and_compiled_code_take_torchs_own():
+    layer = QuickLinear(24, 33)
+    frames = torch.randn(2, 20, 24)
+    compiled = torch.compile(layer, backend="eager")
+    torch.testing.assert_close(compiled(frames), functional.linear(frames, layer.weight, layer.bias))
+    layer.double()
+    assert layer(frames.double()).dtype == torch.float64
