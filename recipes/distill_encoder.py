@@ -54,14 +54,13 @@ class Options(ser.RunOptions):
 def main(options: Options) -> ser.Report:
     """Trains the student, probes it, and writes its folder."""
     found = ser.find_recordings(options.corpus, options.root, options.audio, options.columns)
-    recordings = ser.Recordings(found, options.distill.crop, options.distill.memory, options.distill.normalise)
+    distill = options.distill
+    recordings = ser.Recordings(found, distill.crop, distill.memory, distill.normalise, distill.speed)
     probe = ser.Probe(options.probe, seed=options.seed)
-    folder = ser.start_run(options, changeable=options.distill.changeable)
+    folder = ser.start_run(options, changeable=distill.changeable)
     ser.seed_everything(options.seed)
     teacher, student = ser.load_encoder(options.teacher), ser.load_student(options.student)
-    trainer = ser.EncoderDistiller(
-        teacher, student, options.distill, folder, augment=options.augment, seed=options.seed
-    )
+    trainer = ser.EncoderDistiller(teacher, student, distill, folder, augment=options.augment, seed=options.seed)
     trainer.accelerator.print(recordings)
     trainer.fit(recordings, probe, resume=options.resume)
     report = probe(student, trainer.accelerator)

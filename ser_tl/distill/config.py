@@ -33,6 +33,8 @@ class DistillConfig:
         crop: seconds of a training clip, cut from the audio at random
         normalise: each crop at a peak of 1 or an `rms` of 0.1 before either hears it: a student that hears clips at
             unit variance can't tell how loud they were, and is easier taught by a teacher that can't either
+        speed: each crop is played at a speed from this range before either hears it, [0.8, 1.25] for example: voices,
+            higher and lower, that the audio doesn't have
         batch: clips in a step, for each process
         learning_rate: AdamW's peak, after a linear warm-up and before a cosine to zero
         weight_decay: AdamW's
@@ -61,6 +63,7 @@ class DistillConfig:
     freeze_steps: int = 0
     crop: float = 2.5
     normalise: Literal["none", "peak", "rms"] = "none"
+    speed: tuple[float, float] = (1.0, 1.0)
     batch: int = 16
     learning_rate: float = 5e-4
     weight_decay: float = 0.01
@@ -90,6 +93,8 @@ class DistillConfig:
                 raise ConfigError(f"distill.{name} is {value}: expected more than 0")
         if not self.crop >= 0.1:
             raise ConfigError(f"distill.crop is {self.crop}: clips need at least 0.1 s")
+        if not 0.25 <= self.speed[0] <= self.speed[1] <= 4.0:
+            raise ConfigError(f"distill.speed is {list(self.speed)}: expected [lowest, highest], from 0.25 to 4")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"distill.warmup is {self.warmup}: expected a share from 0 to below 1")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import soxr
 import torch
 from torch import Tensor
 
@@ -67,6 +68,7 @@ class Recordings:
         crop: seconds of a crop; a recording that is shorter is taken whole
         memory: GiB that decoded audio may take
         normalise: what each crop's loudness becomes, as of `AudioConfig`
+        speed: the range from which each crop's playing speed is drawn; tempo, pitch and formants go with it
     """
 
     def __init__(
@@ -75,10 +77,12 @@ class Recordings:
         crop: float,
         memory: float,
         normalise: Literal["none", "peak", "rms"] = "none",
+        speed: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         self.recordings = list(recordings)
         self.crop = crop
         self.normalise = normalise
+        self.speed = speed
         self.seconds = sum(one.seconds for one in self.recordings)
         self.held: dict[int, np.ndarray] = {}  # int16 samples of recordings that were decoded
         self.room = memory * 2**30 / _BYTES  # seconds
@@ -107,8 +111,11 @@ class Recordings:
         """
         places = draws.uniform(count, 0.0, self.seconds)
         chosen = torch.searchsorted(self.ends, places, right=True).clamp_max(len(self.recordings) - 1)
+        shares = draws.uniform(count, 0, 1)
+        speeds = draws.uniform(count, *self.speed) if self.speed != (1.0, 1.0) else torch.ones(count)
         crops = [
-            self._crop(number, share) for number, share in zip(chosen.tolist(), draws.uniform(count, 0, 1), strict=True)
+            self._crop(number, share, speed)
+            for number, share, speed in zip(chosen.tolist(), shares.tolist(), speeds.tolist(), strict=True)
         ]
         lengths = torch.tensor([len(one) for one in crops])
         waveform = torch.zeros(count, int(lengths.max()))
@@ -116,18 +123,18 @@ class Recordings:
             row[: len(one)] = torch.from_numpy(audio.normalise(one, self.normalise))
         return waveform, lengths
 
-    def _crop(self, number: int, share: Tensor) -> np.ndarray:
-        one = self.recordings[number]
-        spare = max(0.0, one.seconds - self.crop)
-        start = float(share) * spare
+    def _crop(self, number: int, share: float, speed: float) -> np.ndarray:
+        one, wanted = self.recordings[number], self.crop * speed
+        start = share * max(0.0, one.seconds - wanted)
         if number not in self.held and one.seconds > self.room:
             begin = one.start + start
-            end = begin + min(self.crop, one.seconds)
-            return audio.decode(one.source, begin, end, silence=True)  # a pause may fill a crop
-        if number not in self.held:
-            whole = audio.decode(one.source, one.start, one.start + one.seconds)
-            self.held[number] = np.round(whole * _FULL_SCALE).astype(np.int16)
-            self.room -= one.seconds
-        begin = round(start * SAMPLE_RATE)
-        crop = self.held[number][begin : begin + round(self.crop * SAMPLE_RATE)]
-        return crop.astype(np.float32) / _FULL_SCALE
+            end = begin + min(wanted, one.seconds)
+            crop = audio.decode(one.source, begin, end, silence=True)  # a pause may fill a crop
+        else:
+            if number not in self.held:
+                whole = audio.decode(one.source, one.start, one.start + one.seconds)
+                self.held[number] = np.round(whole * _FULL_SCALE).astype(np.int16)
+                self.room -= one.seconds
+            begin = round(start * SAMPLE_RATE)
+            crop = self.held[number][begin : begin + round(wanted * SAMPLE_RATE)].astype(np.float32) / _FULL_SCALE
+        return crop if speed == 1.0 else soxr.resample(crop, speed * SAMPLE_RATE, SAMPLE_RATE)

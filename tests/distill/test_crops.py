@@ -76,6 +76,30 @@ def test_files_of_all_formats_and_rates_in_folders_below(tmp_path):
     assert waveform.shape == (8, 8000)
 
 
+@pytest.mark.parametrize("memory", [1.0, 0.0])
+def test_speed_moves_pitch_and_keeps_the_crop_s_length(tmp_path, memory):
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    soundfile.write(folder / "tone.flac", 0.3 * np.sin(np.arange(64000) * (2 * np.pi * 500 / 16000)), 16000)
+    faster = Recordings(find_recordings("", folder=folder), 1.0, memory, speed=(2.0, 2.0))
+    between = Recordings(find_recordings("", folder=folder), 1.0, memory, speed=(0.8, 1.25))
+    waveform, lengths = faster.draw(3, Draws(0))
+    assert lengths.tolist() == [16000] * 3
+    assert waveform.double().numpy()[:, 4000:12000] == pytest.approx(
+        np.stack([_sine_like(row, 1000.0) for row in waveform.numpy()])[:, 4000:12000], abs=1e-2
+    )
+    peaks = torch.fft.rfft(between.draw(40, Draws(0))[0][:, :15900], n=16000).abs().argmax(dim=1)
+    assert 395 <= int(peaks.min()) < 440
+    assert 580 < int(peaks.max()) <= 630
+
+
+def _sine_like(row, hertz):
+    """The sine of a frequency that fits best."""
+    time = np.arange(len(row)) * (2 * np.pi * hertz / 16000)
+    basis = np.stack([np.sin(time), np.cos(time)], axis=1)
+    return basis @ np.linalg.lstsq(basis, row, rcond=None)[0]
+
+
 def test_a_folder_without_audio_is_told(tmp_path):
     with pytest.raises(CorpusError, match="a folder of audio files"):
         find_recordings("", folder=tmp_path)
