@@ -16,6 +16,7 @@ from accelerate.state import AcceleratorState
 
 from ser_tl.data.batching import Batch, Clips, Plan, loader
 from ser_tl.errors import ConfigError
+from ser_tl.training.allocation import keep_freed_memory
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.precision import fastest_precision
 
@@ -65,6 +66,8 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
         raise ConfigError("train.precision is fp16, which needs a GPU, and there is none here: choose bf16 or no")
     state = processes()
     share_cores(config.threads)
+    if on_cpu:
+        keep_freed_memory()
     precision = fastest_precision(state) if config.precision == "auto" else config.precision
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()  # else a notebook's second training would be stuck with the first's precision

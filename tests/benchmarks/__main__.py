@@ -59,18 +59,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", default="emodb-mini")
     parser.add_argument("--root")
-    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--whisper", default="", help="whisper-tiny.en's folder; without it Whisper is left out")
-    parser.add_argument("--only", nargs="*", help="measurements by their names, such as 'ours full base'")
+    parser.add_argument("--only", nargs="*", help="measurements by their names, such as ours_full_base")
     parser.add_argument("--output", type=Path, help="a JSON file for all figures")
     options = parser.parse_args()
     left_out = [] if options.whisper else ["whisper"]
     left_out += [] if find_spec("speechbrain") else ["speechbrain"]
     names = dict.fromkeys([*chain(*PAIRS.values()), *(f"ours {what} {one}" for one in ENCODERS for what in WORK)])
     names = [name for name in names if not any(part in name for part in left_out)]
-    names = [name for name in names if options.only is None or name in options.only]
+    names = [name for name in names if options.only is None or name.replace(" ", "_") in options.only]
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,32 @@
+"""Large blocks that were freed are used again, without the system's new pages."""
+
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, torch
+from ser_tl.training.allocation import keep_freed_memory
+kept = keep_freed_memory() if {keep} else None
+for _ in range(3):
+    torch.zeros(2**24)  # 64 MiB, with what is around it
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    torch.zeros(2**24)
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(*, keep):
+    done = subprocess.run([sys.executable, "-c", FAULTS.format(keep=keep)], capture_output=True, text=True, check=True)
+    told, faults = done.stdout.split()
+    return told, int(faults)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="page faults are counted otherwise elsewhere")
+def test_blocks_are_used_again():
+    told, faults = page_faults(keep=True)
+    if told == "False":
+        pytest.skip("this C library takes no such advice")
+    assert faults < 0.1 * page_faults(keep=False)[1]
