@@ -47,7 +47,7 @@ def strided_layer(layer: Any, frames: Tensor) -> Tensor:  # noqa: ANN401 - each 
     windows = [blocks[:, place : place + count] for place in range(spanned)]
     windows[-1] = windows[-1][..., :rest]
     joined = windows[0] if spanned == 1 else torch.cat(windows, dim=-1)
-    multiply = linear if is_quicker() and not torch.is_autocast_enabled("cpu") else functional.linear
+    multiply = linear if is_quicker() else functional.linear
     made = multiply(joined, layer.conv.weight.transpose(1, 2).flatten(1), layer.conv.bias)
     return layer.activation(layer.layer_norm(made)).transpose(1, 2)
 

@@ -43,7 +43,7 @@ def is_quicker() -> bool:
 
 
 class QuickLinear(nn.Linear):
-    """A linear layer, by `linear` where that applies: float32 on a CPU, outside autocast, tracing and compilation."""
+    """torch's linear layer, by `linear`."""
 
     def forward(self, input: Tensor) -> Tensor:
         """As nn.Linear.
@@ -51,20 +51,22 @@ class QuickLinear(nn.Linear):
         Shape:
             input (..., I) -> (..., O)
         """
-        plain = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu")
-        return (functional.linear if plain else linear)(input, self.weight, self.bias)
+        return linear(input, self.weight, self.bias)
 
 
 def linear(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """As torch's, by oneDNN if all is float32 on a CPU and there are rows enough.
 
+    Autocast, tracing and compilation get torch's own.
+
     Shape:
         frames (..., I), weight (O, I), bias (O,) -> (..., O)
     """
+    elsewhere = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu")
     given = [frames, weight] if bias is None else [frames, weight, bias]
     fits = all(one.device.type == "cpu" and one.dtype == torch.float32 for one in given)
     few = frames.numel() <= _FEW * frames.shape[-1]
-    if not fits or few or not torch.backends.mkldnn.enabled:
+    if elsewhere or few or not fits or not torch.backends.mkldnn.enabled:
         return functional.linear(frames, weight, bias)
     return _Product.apply(frames, weight, bias)
 
