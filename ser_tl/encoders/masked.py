@@ -18,17 +18,26 @@ from torch.nn import functional
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
-from ser_tl.encoders.cpu import is_plain, strided_layer, wide_convolution
+from ser_tl.encoders.cpu import clips_at_once, is_plain, strided_layer, wide_convolution
 
 
 def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Frames that the convolutions make of each clip, and how many of them lie within it.
 
     No convolution pads, so that a frame whose receptive field lies within the clip never sees what stands behind.
+    On a CPU a few clips go through all layers before the next do.
 
     Shape:
         waveform (B, N), lengths (B,) -> frames (B, C, T), counts (B,)
     """
+    layers = list(layers)
+    clips = clips_at_once(layers[0].conv, waveform)
+    parts = zip(waveform.split(clips), lengths.split(clips), strict=True)
+    made = [_convolve(layers, *part) for part in parts]
+    return made[0] if len(made) == 1 else (torch.cat([one[0] for one in made]), torch.cat([one[1] for one in made]))
+
+
+def _convolve(layers: list[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     frames, counts = waveform[:, None], lengths
     for layer in layers:
         counts = (counts - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1

@@ -5,7 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ser_tl.encoders.cpu import is_plain, strided_layer, wide_convolution
+from ser_tl.encoders import cpu
+from ser_tl.encoders.cpu import clips_at_once, is_plain, strided_layer, wide_convolution
+from ser_tl.encoders.masked import convolve
 
 
 class Layer(nn.Module):
@@ -46,6 +48,41 @@ def test_a_single_frame():
     layer = Layer(10, 5, 1, 4)
     frames = torch.randn(1, 1, 10)
     torch.testing.assert_close(strided_layer(layer, frames), layer(frames), rtol=1e-5, atol=1e-5)
+
+
+class FirstLayer(nn.Module):
+    """As transformers' layer with a group norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 4, 10, 5, bias=False)
+        self.layer_norm = nn.GroupNorm(4, 4)
+        self.activation = functional.gelu
+
+
+def test_few_clips_at_once_make_the_same_frames(monkeypatch):
+    torch.manual_seed(0)
+    layers = nn.ModuleList([FirstLayer(), Layer(3, 2, 4, 5)])
+    waveform, lengths = torch.randn(5, 900), torch.tensor([900, 700, 850, 300, 20])
+    plain, counts = convolve(layers, waveform, lengths)
+    expected = gradients(plain, *layers.parameters())
+    seen = []
+    layers[0].conv.register_forward_hook(lambda _module, inside, _made: seen.append(len(inside[0])))
+    monkeypatch.setattr(cpu, "_BLOCK", 2 * 900 // 5 * 4 * 4)
+    made, same_counts = convolve(layers, waveform, lengths)
+    assert seen == [2, 2, 1]
+    assert torch.equal(counts, same_counts)
+    torch.testing.assert_close(made, plain, rtol=1e-5, atol=1e-6)
+    for one, other in zip(gradients(made, *layers.parameters()), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_how_many_clips_at_once():
+    conv = nn.Conv1d(1, 512, 10, 5)
+    assert clips_at_once(conv, torch.empty(8, 16_000)) == 5  # 6.6 MB a second of audio
+    assert clips_at_once(conv, torch.empty(8, 16_000 * 30)) == 1
+    assert clips_at_once(conv, torch.empty(8, 1)) > 8
+    assert clips_at_once(conv, torch.empty(8, 16_000 * 30, device="meta")) == 8
 
 
 @pytest.mark.parametrize(("kernel", "groups"), [(64, 4), (128, 2), (31, 4), (16, 1), (8, 4), (64, 8)])
