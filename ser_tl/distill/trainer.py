@@ -11,9 +11,9 @@
 It knows neither the student's folder nor its card.
 """
 
-import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -26,20 +26,19 @@ from tqdm.auto import tqdm
 from ser_tl.augment import AugmentConfig, Chain, ClipTransform, Crop, Draws, Speed, Stretch
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch
-from ser_tl.distill.config import DistillConfig
+from ser_tl.distill.config import CHANGEABLE, DistillConfig
 from ser_tl.distill.crops import Recordings
 from ser_tl.distill.gabor import start_as_bands
 from ser_tl.distill.lessons import Lessons, aligned, without_positions
 from ser_tl.distill.probe import Probe
-from ser_tl.distill.states import load_state, save_state
 from ser_tl.distill.students import copy_layers
 from ser_tl.encoders import Encoder, Hidden, SpeechSSL
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import plots
-from ser_tl.generate.states import LOG_FILE, read_log
 from ser_tl.training import TrainConfig
 from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import rate_factor
+from ser_tl.training.state_file import StateFile, append_log, read_log
 
 _VOICES = 64  # crops that are held for babble
 
@@ -97,6 +96,9 @@ class EncoderDistiller:
             weight_decay=config.weight_decay,
             fused=True,
         )
+        self.state = StateFile(
+            folder, {"network": self.network}, {"network": self.optimizer}, asdict(config), CHANGEABLE
+        )
         self.chain = _chain(augment or AugmentConfig(), config.crop, seed)
         self.history: list[dict[str, Any]] = []
         self.step = 0
@@ -122,7 +124,7 @@ class EncoderDistiller:
         if self.config.front == "bands":
             start_as_bands(self.student, *self._drawn(recordings, Draws(self.seed), _VOICES))
             self.student.model.encoder.pos_conv_embed.requires_grad_(False)
-        loaded = load_state(self.folder, self.network, self.optimizer, self.config) if resume else None
+        loaded = self.state.load() if resume else None
         self.step, self.seconds = loaded or (0, 0.0)
         if self.accelerator.is_main_process:
             self.history = read_log(self.folder, self.step)
@@ -249,8 +251,7 @@ class EncoderDistiller:
         if not self.accelerator.is_main_process:
             return
         self.history.append(record)
-        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
+        append_log(self.folder, record)
         if "loss" in record:
             each = "  ".join(f"{layer}: {cosine:.3f}" for layer, cosine in record["cosines"].items())
             said = f"loss {record['loss']:.3f}  cosine {each}  {record['audio_seconds_per_second']:.0f} s/s"
@@ -260,7 +261,7 @@ class EncoderDistiller:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            save_state(self.folder, self.network, self.optimizer, self.config, self.step, self.seconds)
+            self.state.save(self.step, self.seconds)
             plots.distillation_picture(self.history, self.folder / "curves.png")
         self.accelerator.wait_for_everyone()
 

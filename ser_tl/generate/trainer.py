@@ -9,8 +9,8 @@
 It hears the training part of the split and nothing else.
 """
 
-import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,13 +24,13 @@ from ser_tl.data import schema
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import plots
-from ser_tl.generate.config import WaveGanConfig
+from ser_tl.generate.config import CHANGEABLE, WaveGanConfig
 from ser_tl.generate.gan import WaveGan
-from ser_tl.generate.states import LOG_FILE, load_state, read_log, save_state
 from ser_tl.generate.steps import Adversaries
 from ser_tl.generate.windows import Windows
 from ser_tl.training import TrainConfig
 from ser_tl.training.processes import accelerator
+from ser_tl.training.state_file import StateFile, append_log, read_log
 
 GENERATOR_FILE = "generator.safetensors"
 
@@ -82,7 +82,14 @@ class WaveGanTrainer:
         adversaries = Adversaries(gan.generator, self.config, len(labels), self.seed, self.accelerator)
         gan.generator = adversaries.averaged
         self.folder.mkdir(parents=True, exist_ok=True)
-        loaded = load_state(self.folder, adversaries, labels) if resume else None
+        networks = {
+            "generator": adversaries.generator,
+            "critic": adversaries.critic,
+            "averaged": adversaries.averaged,
+        }
+        options = asdict(self.config) | {"classes": labels}
+        state = StateFile(self.folder, networks, adversaries.optimizers, options, CHANGEABLE)
+        loaded = state.load() if resume else None
         self.step, self.seconds = loaded or (0, 0.0)
         if self.accelerator.is_main_process:
             self.history = read_log(self.folder, self.step)
@@ -95,7 +102,7 @@ class WaveGanTrainer:
                 self._log(figures)
                 figures = []
             if save:
-                self._save(adversaries, gan, windows)
+                self._save(state, gan, windows)
         return gan
 
     @property
@@ -128,16 +135,15 @@ class WaveGanTrainer:
         record = {"step": self.step, "seconds": round(self.seconds, 2)} | means
         if self.accelerator.is_main_process:
             self.history.append(record)
-            with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(record) + "\n")
+            append_log(self.folder, record)
             tqdm.write(
                 f"step {self.step:>6}  distance {means['distance']:8.3f}  penalty {means['penalty']:.3f}  "
                 f"{self.seconds:.0f} s"
             )
 
-    def _save(self, adversaries: Adversaries, gan: WaveGan, windows: Windows) -> None:
+    def _save(self, state: StateFile, gan: WaveGan, windows: Windows) -> None:
         if self.accelerator.is_main_process:
-            save_state(self.folder, adversaries, gan.labels, self.step, self.seconds)
+            state.save(self.step, self.seconds)
             gan.save(self.folder / GENERATOR_FILE)
             plots.adversaries_picture(self.history, self.folder / "curves.png")
             plots.sample_sheet(self._sheet(gan, windows), self.folder / "sheet.png", rate=self.config.rate)

@@ -9,7 +9,7 @@ import ctypes
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
-_KEPT = 2**27  # bytes of the largest block that is kept; a fine-tuned wav2vec2-base has two or three larger ones a step
+_KEPT = 2**27  # bytes of the largest block that is kept; a fine-tuned wav2vec2-base has hardly a larger one
 _LARGEST = 2**31 - 1  # mallopt takes an int
 
 

@@ -8,9 +8,8 @@ import torch
 
 from ser_tl.augment import AugmentConfig
 from ser_tl.distill import DistillConfig
-from ser_tl.distill.states import STATE_FILE
 from ser_tl.errors import CheckpointError, ConfigError
-from ser_tl.generate.states import LOG_FILE
+from ser_tl.training.state_file import LOG_FILE, STATE_FILE
 from tests.distill.samples import audio_folder, distiller, recordings
 
 

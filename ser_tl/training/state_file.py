@@ -1,0 +1,143 @@
+"""The state of a training whose draws follow from seed and step: one safetensors file, and the log beside it.
+
+    state.safetensors   networks and optimizers; step, seconds and options in its header
+    log.jsonl           a line for every few steps
+
+The state is written under another name and renamed when whole, so a kill at any moment leaves a whole one. There are no
+random states to keep, and a resumed training ends with the same weights as one never killed.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ser_tl.errors import CheckpointError
+
+STATE_FILE = "state.safetensors"
+LOG_FILE = "log.jsonl"
+
+
+class StateFile:
+    """What is kept of a training, and put back.
+
+    Args:
+        folder: where the file lies
+        networks: by name
+        optimizers: by name
+        options: all that the training was told; what is in JSON
+        changeable: names of options that may have other values when it is resumed
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        options: Mapping[str, Any],
+        changeable: Collection[str],
+    ) -> None:
+        self.path = folder / STATE_FILE
+        self.networks = networks
+        self.optimizers = optimizers
+        self.options: dict[str, Any] = json.loads(json.dumps(options))
+        self.changeable = changeable
+
+    def save(self, step: int, seconds: float) -> None:
+        """Writes the state, over an older one.
+
+        Args:
+            step: done
+            seconds: spent so far, over all resumed runs
+        """
+        part = self.path.with_name(f"{STATE_FILE}.part")
+        about = {"step": step, "seconds": seconds, "config": self.options}
+        save_file(
+            {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()},
+            part,
+            metadata={"state": json.dumps(about)},
+        )
+        part.replace(self.path)
+
+    def load(self) -> tuple[int, float] | None:
+        """Puts the saved state into networks and optimizers.
+
+        Returns:
+            Step and seconds so far; None where nothing was saved yet.
+
+        Raises:
+            CheckpointError: the state is damaged, or of other options
+        """
+        if not self.path.is_file():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                about = json.loads(file.metadata()["state"])
+                self._compare(about["config"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            self._put(tensors)
+            return int(about["step"]), float(about["seconds"])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{self.path}: damaged ({error}): delete it to train from the beginning") from error
+
+    def _compare(self, saved: dict[str, Any]) -> None:
+        fixed = self.options.keys() - set(self.changeable)
+        other = sorted(name for name in fixed if saved.get(name) != self.options[name])
+        if other:
+            raise CheckpointError(
+                f"{self.path}: of a training with other values of {', '.join(other)}: resume with the same ones, or "
+                f"start anew in another --output"
+            )
+
+    def _tensors(self) -> dict[str, Tensor]:
+        found = {
+            f"{name}.{weight}": tensor
+            for name, network in self.networks.items()
+            for weight, tensor in network.state_dict().items()
+        }
+        for name, optimizer in self.optimizers.items():
+            for place, held in optimizer.state_dict()["state"].items():
+                found |= {f"{name}_optimizer.{place}.{key}": torch.as_tensor(value) for key, value in held.items()}
+        return found
+
+    def _put(self, tensors: dict[str, Tensor]) -> None:
+        for name, network in self.networks.items():
+            network.load_state_dict(_under(tensors, name))
+        for name, optimizer in self.optimizers.items():
+            held: dict[int, dict[str, Tensor]] = {}
+            for key, value in _under(tensors, f"{name}_optimizer").items():
+                place, _, what = key.partition(".")
+                held.setdefault(int(place), {})[what] = value
+            optimizer.load_state_dict({"state": held, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    begin = f"{name}."
+    return {key.removeprefix(begin): tensor for key, tensor in tensors.items() if key.startswith(begin)}
+
+
+def append_log(folder: Path, record: dict[str, Any]) -> None:
+    """Adds a line to the log."""
+    with (folder / LOG_FILE).open("a", encoding="utf-8") as log:
+        log.write(json.dumps(record) + "\n")
+
+
+def read_log(folder: Path, step: int) -> list[dict[str, Any]]:
+    """The log up to a step; what a killed training wrote after its last state is taken out of the file."""
+    path = folder / LOG_FILE
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:  # cut short by the kill: later than any state
+            break
+    kept = [record for record in records if record["step"] <= step]
+    path.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+    return kept
