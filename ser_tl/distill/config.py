@@ -31,11 +31,14 @@ class DistillConfig:
         freeze_steps: so many steps train what lies below the transformer layers alone, on the state that goes into
             them; no layer of student or teacher is computed meanwhile
         crop: seconds of a training clip, cut from the audio at random
+        shortest: crops are from this many seconds to `crop` long: one length a step, drawn evenly on a logarithmic
+            scale. All are `crop` long if None: then a student of a teacher that knows absolute time learns to tell it
+            from where a clip ends, which is wrong for clips of any other length
         normalise: each crop at a peak of 1 or an `rms` of 0.1 before either hears it: a student that hears clips at
             unit variance can't tell how loud they were, and is easier taught by a teacher that can't either
         speed: each crop is played at a speed from this range before either hears it, [0.8, 1.25] for example: voices,
             higher and lower, that the audio doesn't have
-        batch: clips in a step, for each process
+        batch: clips in a step, for each process; of shorter crops as many more as make the same seconds
         learning_rate: AdamW's peak, after a linear warm-up and before a cosine to zero
         weight_decay: AdamW's
         warmup: share of the training in which the learning rate rises
@@ -62,6 +65,7 @@ class DistillConfig:
     front: Literal["as it is", "bands"] = "as it is"
     freeze_steps: int = 0
     crop: float = 2.5
+    shortest: float | None = None
     normalise: Literal["none", "peak", "rms"] = "none"
     speed: tuple[float, float] = (1.0, 1.0)
     batch: int = 16
@@ -93,6 +97,8 @@ class DistillConfig:
                 raise ConfigError(f"distill.{name} is {value}: expected more than 0")
         if not self.crop >= 0.1:
             raise ConfigError(f"distill.crop is {self.crop}: clips need at least 0.1 s")
+        if self.shortest is not None and not 0.1 <= self.shortest <= self.crop:
+            raise ConfigError(f"distill.shortest is {self.shortest}: expected 0.1 to distill.crop, {self.crop}")
         if not 0.25 <= self.speed[0] <= self.speed[1] <= 4.0:
             raise ConfigError(f"distill.speed is {list(self.speed)}: expected [lowest, highest], from 0.25 to 4")
         if not 0 <= self.warmup < 1:

@@ -96,12 +96,13 @@ class Recordings:
             + (f", and {(self.seconds - kept) / 3600:.2f} h are read in every step" if kept < self.seconds else "")
         )
 
-    def draw(self, count: int, draws: Draws) -> tuple[Tensor, Tensor]:
+    def draw(self, count: int, draws: Draws, crop: float | None = None) -> tuple[Tensor, Tensor]:
         """Crops, on the CPU.
 
         Args:
             count: crops, B
             draws: choose recordings and places
+            crop: seconds of each, instead of the usual ones
 
         Returns:
             Waveform (B, N) at 16 kHz, zeros behind each end, and lengths (B,) in samples.
@@ -114,7 +115,7 @@ class Recordings:
         shares = draws.uniform(count, 0, 1)
         speeds = draws.uniform(count, *self.speed) if self.speed != (1.0, 1.0) else torch.ones(count)
         crops = [
-            self._crop(number, share, speed)
+            self._crop(number, share, speed, crop or self.crop)
             for number, share, speed in zip(chosen.tolist(), shares.tolist(), speeds.tolist(), strict=True)
         ]
         lengths = torch.tensor([len(one) for one in crops])
@@ -123,8 +124,8 @@ class Recordings:
             row[: len(one)] = torch.from_numpy(audio.normalise(one, self.normalise))
         return waveform, lengths
 
-    def _crop(self, number: int, share: float, speed: float) -> np.ndarray:
-        one, wanted = self.recordings[number], self.crop * speed
+    def _crop(self, number: int, share: float, speed: float, seconds: float) -> np.ndarray:
+        one, wanted = self.recordings[number], seconds * speed
         start = share * max(0.0, one.seconds - wanted)
         if number not in self.held and one.seconds > self.room:
             begin = one.start + start

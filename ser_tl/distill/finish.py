@@ -57,6 +57,7 @@ def _card(
     architecture = student.model.config
     licence = config.licence or "not stated (--distill.licence)"
     heard = distiller.step * config.batch * config.crop / 3600
+    crops = f"{config.crop:g}" if config.shortest is None else f"{config.shortest:g} to {config.crop:g}"
     told = ", ".join(f"{pair.teacher} by {pair.student}" for pair in lessons.pairs)
     cosines = ", ".join(f"{layer}: {value:.3f}" for layer, value in last["cosines"].items())
     facts = {
@@ -65,7 +66,7 @@ def _card(
         f"{architecture.num_hidden_layers} layers of {architecture.hidden_size}; started from {options['student']}"
         + (", its layers from the teacher's" if config.initial == "teacher" else ""),
         "Audio": f"{recordings.seconds / 3600:.2f} h without labels, from "
-        f"{options['audio'] or options['corpus']}; {heard:.1f} h of crops of {config.crop:g} s were heard",
+        f"{options['audio'] or options['corpus']}; {heard:.1f} h of crops of {crops} s were heard",
         "Loss": f"L1 - {config.cosine:g} log sigmoid(cosine), {config.targets} targets, {config.heads} heads (Chang et "
         f"al. 2022, equation 1)",
         "Training": f"{distiller.step} steps of {config.batch} crops in {distiller.seconds / 60:.1f} minutes; AdamW, "

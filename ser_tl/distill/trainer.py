@@ -163,7 +163,7 @@ class EncoderDistiller:
         draws = Draws(self.seed, self.step, self.accelerator.process_index)
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * rate
-        waveform, lengths = self._drawn(recordings, draws, config.batch)
+        waveform, lengths = self._drawn(recordings, draws, *self._crops(draws))
         places = self.lessons.chosen(first=first)
         losses, cosines = self._losses(waveform, lengths, places)
         if not losses.isfinite().all():
@@ -181,8 +181,19 @@ class EncoderDistiller:
         row[:, places] = torch.stack([losses.detach().cpu(), cosines.cpu()])
         return Figures(row[0], row[1], audio, time.monotonic() - begin)
 
-    def _drawn(self, recordings: Recordings, draws: Draws, count: int) -> tuple[Tensor, Tensor]:
-        waveform, lengths = recordings.draw(count, draws)
+    def _crops(self, draws: Draws) -> tuple[int, float]:
+        """How many crops a step has, and of how many seconds."""
+        config = self.config
+        if config.shortest is None:
+            return config.batch, config.crop
+        share = float(draws.uniform(1, 0, 1))
+        seconds = round(config.shortest * (config.crop / config.shortest) ** share, 1)
+        return max(1, round(config.batch * config.crop / seconds)), seconds
+
+    def _drawn(
+        self, recordings: Recordings, draws: Draws, count: int, seconds: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        waveform, lengths = recordings.draw(count, draws, seconds)
         return waveform.to(self.accelerator.device), lengths.to(self.accelerator.device)
 
     def _losses(self, waveform: Tensor, lengths: Tensor, places: Sequence[int]) -> tuple[Tensor, Tensor]:
