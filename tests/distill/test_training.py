@@ -46,6 +46,25 @@ def test_the_loss_goes_down_and_the_log_tells(folder, tmp_path):
     assert not trainer.student.training
 
 
+def test_crops_of_many_lengths_make_the_same_seconds(folder, tmp_path, monkeypatch):
+    trainer = distiller(tmp_path, steps=60, batch=2, crop=1.6, shortest=0.4)
+    seen = []
+
+    def losses(waveform, lengths, places):
+        assert lengths.unique().numel() == 1
+        seen.append(tuple(waveform.shape))
+        return torch.zeros(len(places), requires_grad=True), torch.zeros(len(places))
+
+    monkeypatch.setattr(trainer, "_losses", losses)
+    trainer.fit(recordings(folder, crop=1.6))
+    crops, samples = (torch.tensor(one, dtype=torch.float64) for one in zip(*seen, strict=True))
+    seconds = samples / 16000
+    assert seconds.min() == 0.4
+    assert seconds.max() == 1.6
+    assert 0.35 < float((seconds < 0.8).double().mean()) < 0.65  # evenly by the logarithm
+    assert torch.equal(crops, (3.2 / seconds).round())
+
+
 def test_a_resumed_distillation_ends_with_the_same_weights(folder, tmp_path):
     whole = distiller(tmp_path / "whole", NOISE, freeze_steps=2, save_every=0)
     whole.fit(recordings(folder))
@@ -158,6 +177,8 @@ def test_a_loss_that_is_no_number_ends_the_training(folder, tmp_path):
         ("cosine", -1.0, "0 or more"),
         ("minutes", 0.0, "more than 0"),
         ("crop", 0.01, "at least 0.1 s"),
+        ("shortest", 0.05, "0.1 to distill.crop, 2.5"),
+        ("shortest", 3.0, "0.1 to distill.crop, 2.5"),
         ("warmup", 1.0, "0 to below 1"),
     ],
 )
