@@ -69,7 +69,7 @@ def _card(
         f"{options['audio'] or options['corpus']}; {heard:.1f} h of crops of {crops} s were heard",
         "Loss": f"L1 - {config.cosine:g} log sigmoid(cosine), {config.targets} targets, {config.heads} heads (Chang et "
         f"al. 2022, equation 1)",
-        "Training": f"{distiller.step} steps of {config.batch} crops in {distiller.seconds / 60:.1f} minutes; AdamW, "
+        "Training": f"{distiller.step} steps of {config.batch * config.crop:g} s of audio in {distiller.seconds / 60:.1f} minutes; AdamW, "
         f"peak rate {config.learning_rate:g}, {distiller.accelerator.mixed_precision} autocast"
         + (f", {sum(speed) / len(speed):.0f} s of audio a second" if speed else ""),
         "Machine": f"{distiller.accelerator.device.type}, {torch.get_num_threads()} threads, {platform.machine()}, "
