@@ -57,7 +57,9 @@ def _card(
     architecture = student.model.config
     licence = config.licence or "not stated (--distill.licence)"
     heard = distiller.step * config.batch * config.crop / 3600
-    crops = f"{config.crop:g}" if config.shortest is None else f"{config.shortest:g} to {config.crop:g}"
+    crops, each = f"{config.crop:g}", f"{config.batch} crops"
+    if config.shortest is not None:
+        crops, each = f"{config.shortest:g} to {crops}", f"{config.batch * config.crop:g} s"
     told = ", ".join(f"{pair.teacher} by {pair.student}" for pair in lessons.pairs)
     cosines = ", ".join(f"{layer}: {value:.3f}" for layer, value in last["cosines"].items())
     facts = {
@@ -69,7 +71,7 @@ def _card(
         f"{options['audio'] or options['corpus']}; {heard:.1f} h of crops of {crops} s were heard",
         "Loss": f"L1 - {config.cosine:g} log sigmoid(cosine), {config.targets} targets, {config.heads} heads (Chang et "
         f"al. 2022, equation 1)",
-        "Training": f"{distiller.step} steps of {config.batch * config.crop:g} s of audio in {distiller.seconds / 60:.1f} minutes; AdamW, "
+        "Training": f"{distiller.step} steps of {each} in {distiller.seconds / 60:.1f} minutes; AdamW, "
         f"peak rate {config.learning_rate:g}, {distiller.accelerator.mixed_precision} autocast"
         + (f", {sum(speed) / len(speed):.0f} s of audio a second" if speed else ""),
         "Machine": f"{distiller.accelerator.device.type}, {torch.get_num_threads()} threads, {platform.machine()}, "
