@@ -7,6 +7,7 @@ the end with the command that sends what is missing.
 """
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ser_tl.card import write_card
-from ser_tl.hub import MAIN, Address, BackgroundPushes, push_folder
+from ser_tl.hub import MAIN, Address, BackgroundPushes, branch_name, push_folder
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
 from ser_tl.training.progress import dev_scores
@@ -36,7 +37,7 @@ class Publisher:
     def __init__(self, repo: str, folder: Path, *, fold: str = "") -> None:
         address = Address.read(repo)
         self.repo = address.text
-        self.branch = "-".join(filter(None, (address.revision, fold.replace("/", "-")))) or MAIN
+        self.branch = "-".join(filter(None, (address.revision, branch_name(fold)))) or MAIN
         self.folder = folder
         self.pushes: BackgroundPushes | None = None
 
@@ -100,8 +101,9 @@ def told(folder: Path) -> str:
     if known["commit"] is not None:
         missing = "".join(f"\nan earlier best epoch wasn't pushed: {failure}" for failure in known["failed"])
         return f"pushed to {known['url']} as {known['commit'][:7]}{missing}"
-    branch = "" if known["branch"] == MAIN else f" --revision {known['branch']}"
+    command = ["ser-tl", "push", known["pushed"], known["repo"]]
+    command += [] if known["branch"] == MAIN else ["--revision", known["branch"]]
     return (
         f"NOT PUSHED. All is safe in {known['pushed']}. When the cause is gone, this sends what is missing:\n"
-        f"    ser-tl push {known['pushed']} {known['repo']}{branch}\n" + "\n".join(known["failed"])
+        f"    {shlex.join(command)}\n" + "\n".join(known["failed"])
     )

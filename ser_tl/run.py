@@ -253,7 +253,7 @@ def publishing(options: Options, folder: Path) -> list[Publisher]:
 
 def _run_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """The run that a training's folder belongs to, and its options; none for a training outside of a run."""
-    for place in [folder, *folder.parents][:3]:  # a fold's folder may lie in a compared system's
+    for place in [folder, *folder.parents][:4]:  # RUN/01/seed_0/fold_1: of a compared system, of a seed, of a fold
         if (place / CONFIG_FILE).is_file():
             known = yaml.safe_load((place / CONFIG_FILE).read_text(encoding="utf-8"))
             if isinstance(known, dict) and "push_to_hub" in known:  # else another program's

@@ -10,8 +10,9 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from ser_tl.data.audio import AudioConfig, decode
-from ser_tl.data.batching import Batch
+from ser_tl.corpora import load_corpus
+from ser_tl.data.audio import AudioConfig, decode, normalise
+from ser_tl.data.batching import Batch, Utterances
 from ser_tl.errors import AudioError, CheckpointError, ConfigError, UnknownNameError
 from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig
 from ser_tl.model import folder as folder_module
@@ -185,14 +186,37 @@ def test_a_long_recording_is_cut_into_windows_whose_probabilities_are_averaged()
     torch.testing.assert_close(in_order(model.predict(long.numpy())), expected.mean(dim=0), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("normalise", ["none", "peak", "rms"])
-def test_a_silent_window_of_a_long_recording_does_not_spoil_it(normalise):
-    model = build("whisper", audio=AudioConfig(normalise=normalise, max_seconds=0.5))
-    long = torch.cat([clip(8000), torch.zeros(8000)])
-    prediction = model.predict(long.numpy(), attention=True)
-    first = model.predict(long[:8000].numpy())
-    assert prediction.probabilities == pytest.approx(first.probabilities, abs=1e-6)
-    assert [seconds[0] for seconds in prediction.frame_seconds] == [0.0]
+@pytest.mark.parametrize("how", ["none", "peak", "rms"])
+def test_a_silent_window_of_a_long_recording_counts_as_any_other(how):
+    model = build("whisper", audio=AudioConfig(normalise=how, max_seconds=0.5))
+    spoken = clip(8000).numpy()
+    heard = probabilities(model, [torch.from_numpy(normalise(spoken, how)), torch.zeros(8000)])
+    found = model.predict(np.concatenate([spoken, np.zeros(8000, np.float32)]), attention=True)
+    torch.testing.assert_close(in_order(found), heard.mean(dim=0), atol=1e-5, rtol=0)
+    assert [seconds[0] for seconds in found.frame_seconds] == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("evaluation", ["windows", "centre"])
+def test_a_recording_is_heard_as_evaluation_hears_it(tmp_path, evaluation):
+    model = build(audio=AudioConfig(max_seconds=0.5, evaluation=evaluation))
+    soundfile.write(tmp_path / "anger_a.wav", 0.5 * clip(20_000), 16_000, subtype="FLOAT")
+    (tmp_path / "list.csv").write_text("path,emotion,speaker\nanger_a.wav,anger,a\n")
+    clips = Utterances(load_corpus("csv", tmp_path / "list.csv"), model.labels, model.audio, training=False)
+    assert len(clips) == {"windows": 3, "centre": 1}[evaluation]
+    expected = probabilities(model, [clips[number].waveform for number in range(len(clips))]).mean(dim=0)
+    torch.testing.assert_close(in_order(model.predict(tmp_path / "anger_a.wav")), expected, atol=1e-5, rtol=0)
+
+
+def test_a_long_recording_goes_through_the_model_a_minute_at_a_time(monkeypatch):
+    model, sizes = build(audio=AudioConfig(max_seconds=0.5)), []
+    whole = in_order(model.predict(clip(20_000).numpy()))
+    monkeypatch.setattr("ser_tl.model.prediction._BATCH_SECONDS", 1.0)
+    frames = model.frames
+    monkeypatch.setattr(model, "frames", lambda batch: sizes.append(len(batch.lengths)) or frames(batch))
+    found = model.predict(clip(20_000).numpy(), attention=True)
+    torch.testing.assert_close(in_order(found), whole, atol=1e-6, rtol=0)
+    assert sizes == [2, 1]
+    assert [seconds[0] for seconds in found.frame_seconds] == [0.0, 0.375, 0.75]
 
 
 def test_clips_are_normalised_as_the_model_was_told():

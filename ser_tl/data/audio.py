@@ -60,6 +60,13 @@ class AudioConfig:
         if not self.max_seconds >= 0.1:
             raise ConfigError(f"audio.max_seconds is {self.max_seconds}: clips need at least 0.1 s")
 
+    def parts(self, seconds: float) -> list[tuple[float, float]]:
+        """What evaluation hears of a clip of so many seconds: start and end of each part, in order."""
+        longest = self.max_seconds
+        if self.evaluation == "centre" and seconds > longest:
+            return [((seconds - longest) / 2, (seconds + longest) / 2)]
+        return windows(seconds, longest)
+
 
 def decode(source: Source, start: float = 0.0, end: float | None = None, *, silence: bool = False) -> np.ndarray:
     """The samples of a file, or of a part of it.

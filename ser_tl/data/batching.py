@@ -199,15 +199,7 @@ class Utterances(TorchDataset[Clip]):
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
         for row, seconds in enumerate(self.durations):
-            self.parts += [(row, *part) for part in self._parts(seconds)]
-
-    def _parts(self, seconds: float) -> list[tuple[float, float]]:
-        longest = self.config.max_seconds
-        if self.training:
-            return [(0.0, seconds)]
-        if self.config.evaluation == "centre" and seconds > longest:
-            return [((seconds - longest) / 2, (seconds + longest) / 2)]
-        return audio.windows(seconds, longest)
+            self.parts += [(row, *part) for part in ([(0.0, seconds)] if training else config.parts(seconds))]
 
     @property
     def seconds(self) -> list[float]:

@@ -130,10 +130,10 @@ class Recordings:
         if number not in self.held and one.seconds > self.room:
             begin = one.start + start
             end = begin + min(wanted, one.seconds)
-            crop = audio.decode(one.source, begin, end, silence=True)  # a pause may fill a crop
+            crop = audio.decode(one.source, begin, end, silence=True)  # a pause may fill a crop, and a recording
         else:
             if number not in self.held:
-                whole = audio.decode(one.source, one.start, one.start + one.seconds)
+                whole = audio.decode(one.source, one.start, one.start + one.seconds, silence=True)
                 self.held[number] = np.round(whole * _FULL_SCALE).astype(np.int16)
                 self.room -= one.seconds
             begin = round(start * SAMPLE_RATE)

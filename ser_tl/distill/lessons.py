@@ -135,9 +135,29 @@ class Lessons(nn.Module):
         Returns:
             (P,) and (P,), the second without a graph.
         """
+        self.measure(taught, mask, places)
         found = [self._one(place, taught, said, mask) for place in places]
         losses, cosines = zip(*found, strict=True)
         return torch.stack(losses), torch.stack(cosines).detach()
+
+    @torch.no_grad()
+    def measure(self, taught: Mapping[int, Tensor], mask: Tensor, places: Sequence[int]) -> bool:
+        """Measures the scale of raw targets where it isn't known yet; `forward` does it otherwise.
+
+        Args:
+            taught: as for `forward`
+            mask: likewise
+            places: of the pairs
+
+        Returns:
+            Whether there was any to measure.
+        """
+        new = [place for place in places if not self.normed[place] and (self.spread[place] == _SPREAD_UNKNOWN).all()]
+        for place in new:
+            target = taught[self.pairs[place].teacher].float()[mask]
+            self.centre[place], spread = target.mean(dim=0), target.std(dim=0)
+            self.spread[place] = spread.clamp_min(_LEAST_SPREAD * float(spread.mean()) + 1e-6)
+        return bool(new)
 
     def _one(
         self, place: int, taught: Mapping[int, Tensor], said: Mapping[int, Tensor], mask: Tensor
@@ -149,9 +169,6 @@ class Lessons(nn.Module):
             target = functional.layer_norm(target, target.shape[-1:])
             predicted = functional.layer_norm(predicted, predicted.shape[-1:]) if self.identity else predicted
         else:
-            if (self.spread[place] == _SPREAD_UNKNOWN).all():
-                self.centre[place], spread = target.mean(dim=0), target.std(dim=0)
-                self.spread[place] = spread.clamp_min(_LEAST_SPREAD * float(spread.mean()) + 1e-6)
             # Copies: the graph keeps them, and another pair's are still to be written.
             centre, spread = self.centre[place].clone(), self.spread[place].clone()
             target = (target - centre) / spread

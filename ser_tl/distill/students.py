@@ -22,7 +22,7 @@ from ser_tl.errors import ConfigError, EncoderError
 
 CONFIG_FILE = "config.json"
 EXTRACTOR_FILE = "preprocessor_config.json"
-WEIGHTS_FILE = "model.safetensors"
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # whole or in shards
 
 # Parts of a transformer layer by their names in Whisper and in the pre-norm layout of wav2vec 2.0.
 _WHISPER_PARTS = {
@@ -49,7 +49,7 @@ def load_student(source: str) -> SpeechSSL:
     """
     path = Path(source).expanduser()
     config = path / CONFIG_FILE if path.is_dir() else path
-    weightless = path.is_dir() and config.is_file() and not (path / WEIGHTS_FILE).is_file()
+    weightless = path.is_dir() and config.is_file() and not any(any(path.glob(name)) for name in _WEIGHTS)
     student = _from_config(config) if path.suffix == ".json" or weightless else load_encoder(source)
     if not isinstance(student, SpeechSSL):
         raise EncoderError(

@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.optim import AdamW
 from tqdm.auto import tqdm
@@ -207,10 +208,11 @@ class EncoderDistiller:
         with self.accelerator.autocast():
             told: Hidden = self.student(*self._heard(waveform, lengths), own)
         states, inside = aligned(taught.states, taught.mask, told.mask, self.lessons.ratio)
+        targets = dict(zip(wanted, states, strict=True))
+        if self.lessons.measure(targets, inside, places):  # on each process' own crops: the first one's scale is all's
+            broadcast([self.lessons.centre, self.lessons.spread])
         with self.accelerator.autocast():
-            return self.lessons(
-                dict(zip(wanted, states, strict=True)), dict(zip(own, told.states, strict=True)), inside, places
-            )
+            return self.lessons(targets, dict(zip(own, told.states, strict=True)), inside, places)
 
     def _heard(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What the student hears."""

@@ -9,6 +9,7 @@ files and where they go, and nothing of models.
 
 from ser_tl.hub.address import HUB_ID as HUB_ID
 from ser_tl.hub.address import Address as Address
+from ser_tl.hub.address import branch_name as branch_name
 from ser_tl.hub.background import BackgroundPushes as BackgroundPushes
 from ser_tl.hub.base import MAIN as MAIN
 from ser_tl.hub.base import Pushed as Pushed

@@ -5,17 +5,20 @@
 Knows names only: whether there is such a repository, the repository itself tells.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ser_tl.errors import HubError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """An id on the hub: owner and repository."""
 
+# Of a path alone: a # or a ? in it is part of the name, as folders may have them.
+_FILE_URL = re.compile(r"file:(?://(?:localhost)?)?(/.*)")
 _REVISION = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*")
 
 
@@ -59,10 +62,19 @@ class Address:
 def _folder(name: str) -> Path:
     if not name.startswith("file:"):
         return Path(name).expanduser()
-    parts = urlsplit(name)
-    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+    path = _FILE_URL.fullmatch(name)
+    if path is None:
         raise HubError(f"{name}: expected three slashes and a whole path, as in file:///teamhub/name/repo")
-    return Path(unquote(parts.path))
+    return Path(unquote(path[1]))
+
+
+def branch_name(text: str) -> str:
+    """A branch's name that tells a text, a speaker's name for example, with a digest where it can't tell all of it."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text.replace("/", "-")).strip(".-")
+    name = re.sub(r"\.{2,}", ".", name)
+    if name == text.replace("/", "-"):
+        return name
+    return "-".join(filter(None, (name, hashlib.sha256(text.encode()).hexdigest()[:6])))
 
 
 def check_revision(name: str) -> None:

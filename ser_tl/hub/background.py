@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from safetensors import SafetensorError
 
 from ser_tl.errors import SerTlError
 from ser_tl.hub.base import Pushed
@@ -47,7 +48,7 @@ class BackgroundPushes:
         copy = self.scratch / f"{self._started:04d}"
         try:
             save(copy)
-        except (OSError, SerTlError) as error:  # a full disk, for example
+        except (OSError, SafetensorError, SerTlError) as error:  # a full disk, for example
             self.failed.append(f"{message}: {error}")
             return
         self._running.append((message, self._pool.submit(self._push, copy, message)))

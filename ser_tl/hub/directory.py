@@ -18,6 +18,7 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from ser_tl.errors import HubError
@@ -26,6 +27,14 @@ from ser_tl.hub.base import Pushed, Repository, files_of
 SNAPSHOTS, BRANCHES, TAGS = Path("snapshots"), Path("refs/branches"), Path("refs/tags")
 HISTORY = "history.jsonl"
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
+
+class _Version(NamedTuple):
+    """The files of a version by name, and which of them the branch had already."""
+
+    commit: str
+    tree: dict[str, Path]
+    kept: set[str]
 
 
 class DirectoryRepository(Repository):
@@ -47,13 +56,21 @@ class DirectoryRepository(Repository):
             raise HubError(f"{self.name}: there is no hub {hub}; make that folder first, or correct the path")
         if self.root.is_dir() and any(self.root.iterdir()) and not is_repository(self.root):
             raise HubError(f"{self.root} holds other files than a repository's: choose another name")
-        if tag is not None and (self.root / TAGS / tag).exists():
-            raise HubError(f"{self.name}: the tag {tag} is taken, and tags never move: choose another one")
+        for kind, name, other in ((TAGS, branch, "branch"), (BRANCHES, tag, "tag")):
+            if name is not None and (self.root / kind / name).is_file():
+                raise HubError(
+                    f"{self.name}: {name} is a {'tag' if kind == TAGS else 'branch'}, and can't be a {other} too: "
+                    f"choose another name"
+                )
         try:
-            commit = self._store(dict(files_of(folder)), self._at(BRANCHES / branch))
-            self._point(BRANCHES / branch, commit)
+            version = self._version(dict(files_of(folder)), self._at(BRANCHES / branch))
+            if tag is not None and self._at(TAGS / tag) not in (None, version.commit):
+                raise self._taken(tag)
+            self._store(version)
             if tag is not None:
-                self._point(TAGS / tag, commit)
+                self._fix(tag, version.commit)
+            self._point(BRANCHES / branch, version.commit)
+            commit = version.commit
             line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "branch": branch, "tag": tag}
             with (self.root / HISTORY).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line | {"commit": commit, "message": message}) + "\n")
@@ -77,29 +94,31 @@ class DirectoryRepository(Repository):
             raise HubError(f"{self.name} has no revision {revision!r}: there are {', '.join(there)}, and commits")
         return self.root / SNAPSHOTS / commit
 
-    def _store(self, files: dict[str, Path], head: str | None) -> str:
-        """Copies what isn't there yet, and names the version."""
+    def _version(self, files: dict[str, Path], head: str | None) -> _Version:
+        """What a branch would hold with these files."""
         before = {} if head is None else dict(files_of(self.root / SNAPSHOTS / head))
         digest = {path: _digest(path) for path in {*before.values(), *files.values()}}
         kept = {name: path for name, path in before.items() if name not in files or digest[path] == digest[files[name]]}
         tree = dict(sorted((files | kept).items()))
         listing = "".join(f"{digest[path]}  {name}\n" for name, path in tree.items())
-        commit = hashlib.sha256(listing.encode()).hexdigest()[:40]
-        whole = self.root / SNAPSHOTS / commit
-        part = whole.with_name(f".{commit}.part")
+        return _Version(hashlib.sha256(listing.encode()).hexdigest()[:40], tree, set(kept))
+
+    def _store(self, version: _Version) -> None:
+        """Copies what isn't there yet."""
+        whole = self.root / SNAPSHOTS / version.commit
+        part = whole.with_name(f".{version.commit}.part")
         for name in (SNAPSHOTS, BRANCHES):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         try:
-            for name, path in {} if whole.is_dir() else tree.items():
+            for name, path in {} if whole.is_dir() else version.tree.items():
                 if not (part / name).is_file():
-                    _put(path, part / name, self.root / SNAPSHOTS, link=name in kept)
+                    _put(path, part / name, self.root / SNAPSHOTS, link=name in version.kept)
             if not whole.is_dir():
                 part.replace(whole)
         except OSError:
             if not whole.is_dir():  # else another push of the very same files was quicker
                 raise
         shutil.rmtree(part, ignore_errors=True)
-        return commit
 
     def _refs(self, kind: Path) -> list[Path]:
         return sorted(path for path in (self.root / kind).rglob("*") if path.is_file() and path.suffix != ".part")
@@ -107,6 +126,20 @@ class DirectoryRepository(Repository):
     def _at(self, ref: Path) -> str | None:
         path = self.root / ref
         return path.read_text(encoding="ascii").strip() if path.is_file() else None
+
+    def _fix(self, tag: str, commit: str) -> None:
+        """Makes a tag, of which only one of several pushes at once can be the maker."""
+        path = self.root / TAGS / tag
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x", encoding="ascii") as file:
+                file.write(f"{commit}\n")
+        except FileExistsError:
+            if self._at(TAGS / tag) != commit:
+                raise self._taken(tag) from None
+
+    def _taken(self, tag: str) -> HubError:
+        return HubError(f"{self.name}: the tag {tag} is taken, and tags never move: choose another one")
 
     def _point(self, ref: Path, commit: str) -> None:
         path = self.root / ref

@@ -29,6 +29,7 @@ from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
 from ser_tl.encoders.pretrained import load_pretrained, model_type
 from ser_tl.encoders.speech_ssl import PLAIN
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
+from ser_tl.model.adapted import merged_state
 from ser_tl.standardise import Standardise
 
 if TYPE_CHECKING:
@@ -189,13 +190,15 @@ def export_transformers(model: "EmotionModel", folder: str | Path) -> Path:
         shares = torch.full((model.encoder.num_states,), _LEFT_OUT)
         shares[model.layers] = model.mix.scores.detach().cpu()
         built.layer_weights.data.copy_(shares)
-    weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()}
+    weights = {name: tensor.cpu() for name, tensor in merged_state(inner).items()}  # adapters folded in
     if isinstance(model.encoder, Whisper):
         built.encoder.load_state_dict(weights | {"embed_positions.weight": model.encoder.positions.cpu()})
         extractor: Any = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
     else:
         # Not in the encoder here and of no use there: the embedding of masked frames, and a norm behind the last layer.
-        built.base_model.load_state_dict(weights, strict=False)
+        unknown = built.base_model.load_state_dict(weights, strict=False).unexpected_keys
+        if unknown:
+            raise ConfigError(f"transformers' {config.model_type} has no {', '.join(unknown)}: save the model instead")
         extractor = Wav2Vec2FeatureExtractor(
             sampling_rate=SAMPLE_RATE, do_normalize=model.encoder.normalise, return_attention_mask=True
         )

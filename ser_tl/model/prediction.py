@@ -2,11 +2,13 @@
 
     path or samples -> windows -> model -> mean of the windows' probabilities and dimensions -> Prediction
 
-Recordings longer than `audio.max_seconds` are cut into windows. Several recordings of one voice or room can lend each
-other its mean and deviation (`measure_together`). Knows audio and the model's parts, nothing of training.
+Recordings longer than `audio.max_seconds` are cut as evaluation cuts them, so that a report holds for what a model says
+of a recording. A few windows at a time go through the model: an hour takes no more memory than a minute. Several
+recordings of one voice or room can lend each other its mean and deviation (`measure_together`). Knows audio and the
+model's parts, nothing of training.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -24,7 +26,9 @@ from ser_tl.pooling import FrameScore
 from ser_tl.standardise import Moments
 
 if TYPE_CHECKING:
-    from ser_tl.model.emotion import EmotionModel
+    from ser_tl.model.emotion import EmotionModel, Output
+
+_BATCH_SECONDS = 60.0  # of one recording's audio that goes through the model at once
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,13 @@ def measure_together(model: "EmotionModel", recordings: Sequence[Recording], nam
     """
     if model.standardise_states is None or model.standardise_embedding is None:
         raise ConfigError("model.standardise is false: this model has no statistics that recordings could share")
-    batches = [_windows(model, recording, name)[1].to(model.device) for recording in recordings]
+    batches = [batch for recording in recordings for _, batch in _windows(model, recording, name)]
     moments = []
     for batch in batches:
-        states, mask = model.states(batch)
+        states, mask = model.states(batch.to(model.device))
         moments.append(Moments.of(states[:, mask].transpose(0, 1)[:, :, None, None]))  # of (frames, L, 1, 1, D)
     model.standardise_states.set_domain(name, reduce(Moments.plus, moments))
-    moments = [Moments.of(model.pooling(*model.frames(batch))) for batch in batches]
+    moments = [Moments.of(model.pooling(*model.frames(batch.to(model.device)))) for batch in batches]
     model.standardise_embedding.set_domain(name, reduce(Moments.plus, moments))
 
 
@@ -112,33 +116,39 @@ def predict_recording(
     Raises:
         AudioError: the recording can't be used
     """
-    starts, batch = _windows(model, recording, domain)
-    frames, mask = model.frames(batch.to(model.device))
-    output = model.read(model.embed(frames, mask, batch.domains))
-    probabilities = output.logits.float().softmax(dim=-1).mean(dim=0).cpu()
-    dimensions = [] if output.dimensions is None else output.dimensions.mean(dim=0).tolist()
-    weights, begins = None, None
-    if score is not None:
-        weight = score(frames, mask)[..., 0].float().cpu()
-        weights = [row[speech].numpy() for row, speech in zip(weight, mask.cpu(), strict=True)]
-        begins = [start + np.arange(len(row)) / model.frame_rate for start, row in zip(starts, weights, strict=True)]
+    outputs: list[Output] = []
+    weights: list[np.ndarray] = []
+    begins: list[np.ndarray] = []
+    for starts, batch in _windows(model, recording, domain):
+        frames, mask = model.frames(batch.to(model.device))
+        outputs.append(model.read(model.embed(frames, mask, batch.domains)))
+        if score is not None:
+            rows = zip(starts, score(frames, mask)[..., 0].float().cpu(), mask.cpu(), strict=True)
+            for start, weight, speech in rows:
+                weights.append(weight[speech].numpy())
+                begins.append(start + np.arange(int(speech.sum())) / model.frame_rate)
+    probabilities = torch.cat([output.logits for output in outputs]).float().softmax(dim=-1).mean(dim=0).cpu()
+    told = [output.dimensions for output in outputs if output.dimensions is not None]
+    dimensions = torch.cat(told).mean(dim=0).tolist() if told else []
     return Prediction(
         label=model.labels[int(probabilities.argmax())] if model.labels else "",
         probabilities=dict(zip(model.labels, probabilities.tolist(), strict=True)),
-        attention=weights,
-        frame_seconds=begins,
+        attention=None if score is None else weights,
+        frame_seconds=None if score is None else begins,
         dimensions=dict(zip(model.dimensions, dimensions, strict=True)),
     )
 
 
-def _windows(model: "EmotionModel", recording: Recording, domain: str) -> tuple[list[float], Batch]:
-    """When each window of a recording begins, in seconds, and all of them as a batch."""
+def _windows(model: "EmotionModel", recording: Recording, domain: str) -> Iterator[tuple[list[float], Batch]]:
+    """A recording's windows, a batch at a time, and when each begins, in seconds."""
     waveform = _waveform(recording)
-    spans = audio.windows(len(waveform) / SAMPLE_RATE, model.audio.max_seconds)
-    parts = [(start, waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]) for start, end in spans]
-    kept = [(start, audio.normalise(cut, model.audio.normalise)) for start, cut in parts if cut.any()]  # not pure zeros
-    clips = [Clip(torch.from_numpy(cut), -1, "", domain=domain) for _, cut in kept]
-    return [start for start, _ in kept], collate(clips)
+    spans = model.audio.parts(len(waveform) / SAMPLE_RATE)
+    size = max(1, int(_BATCH_SECONDS / model.audio.max_seconds))
+    for first in range(0, len(spans), size):
+        few = spans[first : first + size]
+        cuts = [waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in few]
+        heard = [torch.from_numpy(audio.normalise(cut, model.audio.normalise)) for cut in cuts]
+        yield [start for start, _ in few], collate([Clip(one, -1, "", domain=domain) for one in heard])
 
 
 def _waveform(recording: Recording) -> np.ndarray:

@@ -65,6 +65,20 @@ def test_a_config_is_a_student_with_random_weights(tmp_path, where):
     assert student.model.config.layerdrop == 0.0
 
 
+@pytest.mark.parametrize("kept", [{"max_shard_size": "20KB"}, {"safe_serialization": False}], ids=["shards", "bin"])
+def test_weights_are_found_however_a_checkpoint_keeps_them(tmp_path, kept):
+    save_student(small_student(), tmp_path, torch.float32)
+    model = Wav2Vec2Model.from_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    if "max_shard_size" in kept:
+        model.save_pretrained(tmp_path, **kept)
+    else:
+        torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    assert not (tmp_path / "model.safetensors").exists()
+    loaded = load_student(str(tmp_path)).model.state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
+
+
 def test_what_is_no_student_is_told(tmp_path):
     with pytest.raises(EncoderError, match=r"soundnet encoder can't be a student.*choose wav2vec2"):
         load_student("soundnet")

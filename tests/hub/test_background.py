@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from safetensors import SafetensorError
 
 from ser_tl.errors import HubError
 from ser_tl.hub import BackgroundPushes, background, pull_folder
@@ -37,6 +38,16 @@ def test_start_returns_at_once_and_every_version_arrives_in_order(repo, tmp_path
     assert [history.index(f"version {text}") for text in "123"] == sorted(history.index(f"version {t}") for t in "123")
     assert (pull_folder(repo) / "config.json").read_text() == "3"
     assert not (tmp_path / "scratch").exists()
+
+
+@pytest.mark.parametrize("problem", [OSError("no space"), SafetensorError("no space"), HubError("no space")])
+def test_a_copy_that_cannot_be_written_is_told_too_and_stops_nothing(repo, tmp_path, problem):
+    def save(folder):
+        raise problem
+
+    pushes = BackgroundPushes(repo, revision="main", scratch=tmp_path / "scratch")
+    pushes.start(save, "best")
+    assert pushes.finish() == ["best: no space"]
 
 
 def test_failures_are_told_at_the_end_and_later_pushes_still_go(repo, tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ser_tl.errors import HubError
-from ser_tl.hub import directory, pull_folder, push_folder
+from ser_tl.hub import branch_name, directory, pull_folder, push_folder
+from ser_tl.hub.address import check_revision
 
 
 @pytest.fixture
@@ -111,6 +112,51 @@ def test_many_pushes_at_once_leave_whole_versions(folder, repo, tmp_path):
         done = list(pool.map(lambda other: push_folder(other, repo), others))
     assert {(pull_folder(repo, revision=one.commit) / "config.json").read_text() for one in done} == {"0", "1", "2"}
     assert all(len(contents(pull_folder(repo, revision=one.commit))) == 3 for one in done)
+
+
+def test_the_same_push_with_the_same_tag_again_is_no_mistake(folder, repo):
+    assert push_folder(folder, repo, tag="v1").commit == push_folder(folder, repo, tag="v1").commit
+
+
+def test_of_pushes_at_once_one_gets_the_tag_and_the_others_are_told(folder, repo, tmp_path):
+    others = [shutil.copytree(folder, tmp_path / f"copy{number}") for number in range(6)]
+    for number, other in enumerate(others):
+        (other / "config.json").write_text(str(number))
+
+    with ThreadPoolExecutor(6) as pool:
+        pushes = [pool.submit(push_folder, other, repo, tag="v1") for other in others]
+    failures = [str(push.exception()) for push in pushes if push.exception()]
+    assert len(failures) == 5
+    assert all("tags never move" in failure for failure in failures)
+    done = next(push.result().commit for push in pushes if not push.exception())
+    assert pull_folder(repo, revision="v1").name == done
+
+
+def test_a_tag_and_a_branch_cannot_have_one_name(folder, repo):
+    push_folder(folder, repo, tag="v1")
+    with pytest.raises(HubError, match=r"v1 is a tag, and can't be a branch too: choose another name"):
+        push_folder(folder, repo, revision="v1")
+    with pytest.raises(HubError, match=r"main is a branch, and can't be a tag too"):
+        push_folder(folder, repo, tag="main")
+
+
+def test_marks_that_mean_something_in_other_urls_are_part_of_the_name(folder, tmp_path):
+    (tmp_path / "hub").mkdir()
+    for name in ("exp#1", "exp#2", "exp?3"):
+        (folder / "config.json").write_text(name)
+        push_folder(folder, f"file://{tmp_path}/hub/me/{name}")
+    read = {name: pull_folder(f"file://{tmp_path}/hub/me/{name}") / "config.json" for name in ("exp#1", "exp#2")}
+    assert {name: path.read_text() for name, path in read.items()} == {"exp#1": "exp#1", "exp#2": "exp#2"}
+
+
+@pytest.mark.parametrize("text", ["Ann Lee", "spk(1)", "a+b", "..", "José", "a..b", "-x", "fold/ü"])
+def test_any_text_has_a_branch_of_its_own(text):
+    check_revision(branch_name(text))
+    assert branch_name(text) != branch_name(f"{text} ")
+
+
+def test_a_text_that_can_name_a_branch_does():
+    assert [branch_name(text) for text in ("fold_1", "01/seed_0/fold_1", "")] == ["fold_1", "01-seed_0-fold_1", ""]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from transformers import (
 from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig, export_transformers
-from ser_tl.transfer import Full
+from ser_tl.transfer import Full, Lora
 from tests.encoders.tiny import KINDS, NAMES, checkpoint, clip, save, soundnet, tiny
 from tests.test_model import batch_of
 
@@ -203,3 +203,18 @@ def test_what_is_no_such_classifier_is_refused(tmp_path):
     (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(CheckpointError, match="its model_type 'bert' is none of whisper, "):
         EmotionModel.from_transformers(str(tmp_path / "bert"))
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "whisper"])
+def test_adapters_go_out_folded_into_the_weights(name, tmp_path):
+    model = linear_model(name, layers=[-1])
+    Lora().prepare(model)
+    with torch.no_grad():
+        for key, tensor in model.encoder.named_parameters():
+            if "lora_" in key:
+                tensor.add_(torch.randn_like(tensor))
+    samples = clip(9000)
+    plain = theirs(export_transformers(linear_model(name, layers=[-1]), tmp_path / "plain"), samples)
+    said = theirs(export_transformers(model, tmp_path / "lora"), samples)
+    torch.testing.assert_close(said, ours(model, samples), atol=1e-4, rtol=1e-4)
+    assert (said - plain).abs().max() > 1e-2
