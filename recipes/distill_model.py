@@ -61,13 +61,13 @@ def main(options: Options) -> ser.Report:
         return ser.run_splits(splits, run_one, place)
 
     def run_beside(own: Options, name: str) -> None:
-        resume = own.resume and (whole / name).is_dir()
-        own = replace(own, output=whole / name, resume=resume, push_to_hub=None)
+        own = replace(own, output=whole / name, resume=own.resume and (whole / name).is_dir(), push_to_hub=None)
         run(own, ser.start_run(own), name)
 
     if options.teacher is None:
         # The bundled encoder under the usual head; what else is asked for is the student's.
-        usual = {name: getattr(ser.Options(), name) for name in ("encoder", "encoder_options", "model", "transfer")}
+        names = ("encoder", "encoder_options", "pretrained", "pooling", "model", "transfer")
+        usual = {name: getattr(ser.Options(), name) for name in names}
         run_beside(replace(options, strategy="frozen", unfreeze=None, **usual), "teacher")
     report = run(options, whole, "student", options.teacher or whole / "teacher")
     if options.control:

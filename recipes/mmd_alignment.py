@@ -35,6 +35,7 @@ def main(options: Options) -> ser.Report:
     source, skipped = ser.check_audio(source, skip_unreadable=options.skip_unreadable)
     target, also_skipped = ser.check_audio(target, skip_unreadable=options.skip_unreadable)
     source, voted = ser.relabel(source, options.labels)
+    voted = [f"Of the source: {note}" for note in voted]
     split, notes = ser.cross_domain(
         source, target, speakers=options.target_speakers, config=options.split, seed=options.seed
     )

@@ -37,16 +37,15 @@ def main(options: Options) -> None:
     splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
     splits = ser.add_synthetic(splits, options.synthetic)
     print("\n".join([*skipped, *voted]))
-    run = ser.start_run(options, changeable=options.wavegan.changeable)
+    judge = ser.load_encoder(options.encoder, **options.encoder_options)  # a wrong one is told now
+    run = ser.start_run(options, changeable=[*options.wavegan.changeable, "encoder", "encoder_options"])
     for split in splits:
         folder = run if len(splits) == 1 else run / split.name
         trainer = ser.WaveGanTrainer(options.wavegan, folder, options.train, seed=options.seed)
         gan = trainer.fit(split, resume=options.resume)
         if trainer.accelerator.is_main_process:
             manifest = ser.write_synthetic(gan, split, folder, seed=options.seed)
-            quality = ser.synthetic_quality(
-                split, manifest, options.encoder, options.encoder_options, seed=options.seed
-            )
+            quality = ser.synthetic_quality(split, manifest, judge, options.encoder, seed=options.seed)
             quality.save(folder)
             print(
                 f"\n{split.name}: {trainer.step} steps in {trainer.seconds / 60:.1f} minutes\n\n{quality}\n\n{manifest}"

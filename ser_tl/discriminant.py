@@ -9,7 +9,7 @@ and sentences, pulled towards the identity by a shrinkage that speakers held out
 Knows nothing of encoders, and of corpora only who spoke.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple, Self
 
 import torch
@@ -138,6 +138,32 @@ def discriminant_of(
     return fitted
 
 
+def held_out_groups(speakers: Sequence[str], labels: Sequence[Hashable]) -> list[int]:
+    """The group of each clip: speakers of one group are held out together.
+
+    Args:
+        speakers: of each clip
+        labels: of each clip
+
+    Raises:
+        ConfigError: one speaker alone, or an emotion that one group has all clips of
+    """
+    names = sorted(set(speakers))
+    if len(names) < 2:
+        raise ConfigError("a discriminant needs at least two training speakers, one of whom is held out: found one")
+    place = {name: number % min(_GROUPS, len(names)) for number, name in enumerate(names)}
+    groups = [place[speaker] for speaker in speakers]
+    where: dict[Hashable, set[int]] = {}
+    for group, label in zip(groups, labels, strict=True):
+        where.setdefault(label, set()).add(group)
+    if any(len(found) == 1 for found in where.values()):
+        raise ConfigError(
+            "a discriminant holds out groups of training speakers in turn, and one group has all utterances of "
+            "some emotion: drop or merge that emotion, or train without --train.refit"
+        )
+    return groups
+
+
 def _held_out_logits(
     embedding: Tensor,
     labels: Tensor,
@@ -147,18 +173,10 @@ def _held_out_logits(
     weights: Tensor,
 ) -> Tensor:
     """The logits (shrinkages, n, C) of each clip by the discriminant of other speakers."""
-    names = sorted(set(speakers))
-    if len(names) < 2:
-        raise ConfigError("a discriminant needs at least two training speakers, one of whom is held out: found one")
-    group = torch.tensor([names.index(speaker) % min(_GROUPS, len(names)) for speaker in speakers])
+    group = torch.tensor(held_out_groups(speakers, labels.tolist()))
     held = torch.zeros(len(SHRINKAGES), len(labels), classes, dtype=torch.float64)
     for out in range(int(group.max()) + 1):
         inside = group != out
-        if len(labels[inside].unique()) < len(labels.unique()):
-            raise ConfigError(
-                "a discriminant holds out groups of training speakers in turn, and one group has all utterances of "
-                "some emotion: drop or merge that emotion, or train without --train.refit"
-            )
         for part in parts:
             rows = embedding[:, part]
             solver = _Solver.of(rows[inside], labels[inside], classes, weights[inside])

@@ -183,6 +183,19 @@ class DomainOptions(Options):
     target_speakers: list[str] = field(default_factory=list)
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        usual = {"protocol": ("holdout", self.protocol), "folds": (None, self.folds)}
+        split = SplitConfig()
+        for name in ("test", "k", "partial", "shared_speakers", "only"):
+            usual[f"split.{name}"] = (getattr(split, name), getattr(self.split, name))
+        unread = [name for name, (before, now) in usual.items() if before != now]
+        if unread:
+            raise ConfigError(
+                f"{', '.join(unread)}: the target's speakers are all tested, so there is no protocol here; leave it "
+                f"out. Of the split options dev, seed and tail count"
+            )
+
 
 SomeOptions = TypeVar("SomeOptions", bound=RunOptions)
 

@@ -117,9 +117,7 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
         ConfigError: the folder holds a run already, there is none to resume, or it was run with other options
     """
     state = processes()
-    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    names = [str(options.output or Path("runs") / f"{stamp}_{options.name}")]
-    folder = Path(broadcast_object_list(names)[0]) if state.num_processes > 1 else Path(names[0])
+    folder = options.output or _new_folder(options.name)
     config = folder / CONFIG_FILE
     text = yaml.safe_dump(yaml.safe_load(options.as_yaml()) | {"output": str(folder), "resume": False}, sort_keys=False)
     if options.resume:
@@ -139,6 +137,21 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
         config.write_text(text, encoding="utf-8")
     state.wait_for_everyone()
     return folder
+
+
+def _new_folder(name: str) -> Path:
+    """A folder that no other run has, the same for all processes: several may be started in one second."""
+    state, names = processes(), [""]
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    number = 1
+    while state.is_main_process and not names[0]:
+        folder = Path("runs") / f"{stamp}_{name}{f'_{number}' if number > 1 else ''}"
+        try:
+            folder.mkdir(parents=True)
+            names = [str(folder)]
+        except FileExistsError:
+            number += 1
+    return Path(broadcast_object_list(names)[0]) if state.num_processes > 1 else Path(names[0])
 
 
 def _begun(folder: Path) -> bool:

@@ -12,7 +12,8 @@ from ser_tl.data.splits import SplitConfig
 from ser_tl.errors import ConfigError, HubError
 from ser_tl.hub import background
 from ser_tl.options import parse
-from ser_tl.publish import Publisher
+from ser_tl.publish import Publisher, told
+from ser_tl.run import publishing
 from ser_tl.training import Trainer
 from ser_tl.transfer import Full
 from tests.hub.server import TOKEN
@@ -151,3 +152,21 @@ def test_a_resumed_run_may_push_elsewhere_and_pushes_what_is_trained_then(recipe
     assert ser.EmotionModel.from_pretrained(repo).known_speakers
     with pytest.raises(ConfigError, match="other values of seed"):
         recipe.main(options(resume=True, push_to_hub=repo, seed=9))
+
+
+def test_a_fold_of_a_seed_of_a_compared_system_belongs_to_the_comparison(tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"push_to_hub": REPO, "corpus": "csv"}))
+    place = tmp_path / "01" / "seed_0" / "fold_1"
+    (publisher,) = publishing(ser.Options(push_to_hub=REPO), place)
+    assert publisher.branch == "01-seed_0-fold_1"
+
+
+def test_speakers_whose_names_cannot_be_branches_have_branches(tmp_path):
+    assert Publisher(REPO, tmp_path, fold="Ann Lee").branch.startswith("Ann-Lee-")
+    assert Publisher(REPO, tmp_path, fold="spk(1)").branch != Publisher(REPO, tmp_path, fold="spk 1").branch
+
+
+def test_the_command_that_sends_what_is_missing_can_be_pasted(tmp_path):
+    known = {"repo": "/team hub/me/tones", "branch": "fold_1", "commit": None, "pushed": "runs/a b/model", "failed": []}
+    (tmp_path / "push.json").write_text(json.dumps(known))
+    assert "    ser-tl push 'runs/a b/model' '/team hub/me/tones' --revision fold_1\n" in told(tmp_path)

@@ -96,6 +96,7 @@ def test_without_output_a_run_gets_a_folder_of_its_own(recipe, options, tmp_path
     (folder,) = (tmp_path / "runs").iterdir()
     assert "wav2vec2-mini_csv" in folder.name
     assert yaml.safe_load((folder / "config.yaml").read_text())["output"] == str(Path("runs") / folder.name)
+    assert len({ser.start_run(options(output=None, seed=seed)) for seed in range(4)}) == 4  # in one second
 
 
 def test_broken_audio_stops_the_run_before_it_begins(recipe, options, tmp_path):

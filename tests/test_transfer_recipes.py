@@ -1,6 +1,7 @@
 """The recipes of progressive unfreezing and of alignment, end to end on tones and a tiny encoder."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,16 @@ def test_self_training_without_a_target_tells_where_there_is_one(tones, tmp_path
 def test_without_arguments_a_recipe_needs_neither_data_nor_network(name):
     options = parse(load_recipe(name).Options, "", [])
     assert (options.corpus, options.root, options.encoder) == ("emodb-mini", None, "wav2vec2-mini")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"protocol": "loso"}, "protocol"),
+        ({"folds": Path("nowhere")}, "folds"),
+        ({"split": SplitConfig(only=["fold_1"], k=3)}, "split.k, split.only"),
+    ],
+)
+def test_options_of_protocols_are_refused_where_there_is_none(options, named):
+    with pytest.raises(ConfigError, match=f"{named}: the target's speakers are all tested, so there is no protocol"):
+        load_recipe("mmd_alignment").Options(**options)

@@ -61,6 +61,10 @@ def cross_domain(
         if left_out:
             notes.append(f"The {name}'s {', '.join(left_out)} are left out: the other domain has none.")
     source, target = _rows(source, "emotion", set(shared)), _rows(target, "emotion", set(shared))
+    if set(source["corpus"]) & set(target["corpus"]):  # two domains none the less, for statistics by corpus too
+        names = [f"{name} (target)" for name in target["corpus"]]
+        renamed = target.remove_columns("corpus").add_column("corpus", names, feature=target.features["corpus"])
+        target = renamed.select_columns(target.column_names)
     config = config or SplitConfig()
     names = sorted(set(source["speaker"]))
     if len(names) < 2:

@@ -14,12 +14,11 @@ from typing import Any
 
 from datasets import Dataset, concatenate_datasets
 
-from ser_tl.corpora import load_corpus
 from ser_tl.data.checks import check_audio, content_keys
 from ser_tl.data.schema import SYNTHETIC, emotions
 from ser_tl.data.splits import Split
 from ser_tl.errors import CorpusError, SplitError, listing
-from ser_tl.generate.clips import MANIFEST, ORIGIN
+from ser_tl.generate.clips import MANIFEST, ORIGIN, load_synthetic
 
 
 def add_synthetic(splits: Sequence[Split], source: Path | None) -> list[Split]:
@@ -55,7 +54,7 @@ def _manifest(source: Path, split: Split) -> Path:
 
 
 def _added(split: Split, manifest: Path) -> Split:
-    clips = load_corpus("csv", manifest)
+    clips = load_synthetic(manifest)
     strangers = sorted(set(clips["speaker"]) - {SYNTHETIC})
     if strangers:
         raise CorpusError(

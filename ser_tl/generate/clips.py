@@ -3,6 +3,7 @@
     WaveGan, Split --write_synthetic--> folder/synthetic/EMOTION_0000.wav
                                         folder/synthetic.csv    a manifest, read by `load_corpus("csv", ...)`
                                         folder/synthetic.json   who was heard, and which split it was
+    folder/synthetic.csv --load_synthetic--> a corpus
 
 All rows of the manifest have the speaker `synthetic`. The JSON file is what tells `add_synthetic` whether the clips may
 be trained on beside a dev and a test part.
@@ -16,9 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from datasets import Dataset
 
+from ser_tl.corpora import load_corpus
 from ser_tl.data.audio import SILENCE
 from ser_tl.data.checks import content_keys
+from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.schema import SYNTHETIC
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
@@ -55,14 +59,30 @@ def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) 
     (folder / SYNTHETIC).mkdir(parents=True)
     rows = []
     for emotion, clips in made.items():
+        plain = emotion.replace("%", "%25").replace("/", "%2F")  # merged classes may be called happy/bored
         for number, clip in enumerate(clips):
-            name = f"{SYNTHETIC}/{emotion}_{number:04}"
+            name = f"{SYNTHETIC}/{plain}_{number:04}"
             soundfile.write(folder / f"{name}.wav", clip, gan.config.rate, subtype="PCM_16")
             rows.append((f"{name}.wav", name, emotion, SYNTHETIC, SYNTHETIC))
     (folder / ORIGIN).write_text(json.dumps(_origin(gan, split), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     with (folder / MANIFEST).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     return folder / MANIFEST
+
+
+def load_synthetic(manifest: Path) -> Dataset:
+    """The clips of a manifest, whose classes are the generator's own, merged and renamed ones too.
+
+    Raises:
+        CorpusError: no such manifest, or another file than one of clips
+    """
+    origin = manifest.with_name(ORIGIN)
+    try:
+        labels = json.loads(origin.read_text(encoding="utf-8"))["labels"]
+        known = EmotionMap(rename={label: label for label in labels})
+    except (OSError, ValueError, KeyError, TypeError):  # whoever needs the file says that it is missing or damaged
+        known = EmotionMap()
+    return load_corpus("csv", manifest, emotions=known)
 
 
 def _origin(gan: WaveGan, split: Split) -> dict[str, object]:

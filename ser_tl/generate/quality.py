@@ -10,25 +10,25 @@ is asked for the class of each other one; the test part isn't looked at.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from datasets import Dataset
 
 from ser_tl.augment.hearing import log_mel
-from ser_tl.corpora import load_corpus
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.schema import emotions, real_rows
 from ser_tl.data.splits import Split
-from ser_tl.encoders import Encoder, load_encoder
+from ser_tl.encoders import Encoder
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import confusion, mean_recall
 from ser_tl.evaluation.frechet import Axes, frechet
 from ser_tl.evaluation.text import percent, table
+from ser_tl.generate.clips import load_synthetic
 from ser_tl.generate.windows import waveforms, window
 from ser_tl.training.processes import processes
 
@@ -105,8 +105,8 @@ class Quality:
 def synthetic_quality(
     split: Split,
     manifest: Path,
-    encoder: str = "wav2vec2-mini",
-    options: Mapping[str, Any] | None = None,
+    encoder: Encoder,
+    name: str,
     *,
     seed: int = 0,
 ) -> Quality:
@@ -115,17 +115,16 @@ def synthetic_quality(
     Args:
         split: whose training part the generator heard
         manifest: of the synthetic clips
-        encoder: a name in `ENCODERS`, a folder or a hub id
-        options: of the encoder's own
+        encoder: the judge
+        name: what the report calls it
         seed: chooses windows
 
     Raises:
         ConfigError: too few clips
         CorpusError: no such manifest
-        EncoderError: the encoder can't be had
     """
     draw = np.random.default_rng(seed)
-    clips = load_corpus("csv", manifest)
+    clips = load_synthetic(manifest)
     made = waveforms(clips, SAMPLE_RATE)
     samples = len(made[0])
     train = real_rows(split.train)
@@ -146,7 +145,7 @@ def synthetic_quality(
             f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise --wavegan.clips or, where "
             f"it is the dev speakers', --split.dev"
         )
-    network = load_encoder(encoder, **(options or {})).to(processes().device).eval()
+    network = encoder.to(processes().device).eval()
     labels = emotions(train)
     found = {name: (_states(network, audio), _bands(audio), said) for name, (audio, said) in sets.items()}
     base = found.pop("training speakers")
@@ -167,7 +166,7 @@ def synthetic_quality(
                 uar=_uar(said, heard.predict(states), labels),
             )
         )
-    return Quality(rows, len(labels), samples / SAMPLE_RATE, encoder)
+    return Quality(rows, len(labels), samples / SAMPLE_RATE, name)
 
 
 def _windows(corpus: Dataset, samples: int, each: int, draw: np.random.Generator) -> tuple[np.ndarray, list[str]]:

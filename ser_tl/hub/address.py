@@ -18,7 +18,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """An id on the hub: owner and repository."""
 
 # Of a path alone: a # or a ? in it is part of the name, as folders may have them.
-_FILE_URL = re.compile(r"file:(?://(?:localhost)?)?(/.*)")
+_FILE_URL = re.compile(r"file:(?://(?:localhost)?)?(/(?!/).*)")
 _REVISION = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*")
 
 

@@ -239,6 +239,11 @@ class EmotionModel(Shared):
                 f"train.refit layer-discriminants needs them side by side: leave it out, or take --train.refit "
                 f"discriminant"
             )
+        if len(self.layers) == 1:
+            raise ConfigError(
+                "train.refit layer-discriminants gives each of several layers a discriminant, and this model has one "
+                "(several taps and fused encoders are one, too): take --train.refit discriminant"
+            )
         places = torch.arange(self.pooling.out_dim).reshape(-1, len(self.layers), self.encoder.dim)
         return [places[:, layer].flatten() for layer in range(len(self.layers))]
 

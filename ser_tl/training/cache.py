@@ -10,6 +10,7 @@ place and moved there whole, so a killed process leaves nothing half-valid, and 
 Folds, runs, choices of layers and strategies share all they have in common.
 """
 
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -30,6 +31,8 @@ from ser_tl.training.entries import read_seconds, touch, write_state
 from ser_tl.training.keys import clip_keys, layer_facts, layer_keys
 from ser_tl.training.views import ViewedClips, Views
 
+_MARK_SECONDS = 300.0  # between two markings of the entries in use
+
 
 class FeatureCache(CacheFolder):
     """A folder of encoders' states, and what fills it.
@@ -41,6 +44,7 @@ class FeatureCache(CacheFolder):
 
     def __init__(self, folder: Path | None = None, gib: float = 20.0) -> None:
         super().__init__(folder, gib)
+        self._marked = time.monotonic()
         self.used: dict[Path, float] = {}  # entries that clips of this cache read, and about how many bytes each takes
 
     def fill(
@@ -119,6 +123,13 @@ class FeatureCache(CacheFolder):
         if views is None:
             return CachedClips(clips, of_clip)
         return CachedClips(clips, of_clip, [[read_seconds(paths[layers[0]]) for paths in own] for own in of_clip])
+
+    def stay(self) -> None:
+        """Marks what is in use as used now, so that other runs, when they need room, delete other entries first."""
+        if time.monotonic() - self._marked > _MARK_SECONDS:
+            for path in self.used:
+                touch(path)
+            self._marked = time.monotonic()
 
     @torch.no_grad()
     def _compute(

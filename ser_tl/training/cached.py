@@ -5,6 +5,7 @@
 Knows nothing of keys, nor of how the files came about.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -82,17 +83,24 @@ class EveryView:
 
     Args:
         cached: the clips
+        ids: whose windows or views count; everybody's if None
     """
 
-    def __init__(self, cached: CachedClips) -> None:
+    def __init__(self, cached: CachedClips, ids: Collection[str] | None = None) -> None:
         self.cached = cached
         self.epoch = 0
-        self._places = [(clip, window) for clip, own in enumerate(cached.files) for window in range(len(own))]
+        wanted = set(cached.clips.ids if ids is None else ids)
+        self._places = [
+            (clip, window)
+            for clip, own in enumerate(cached.files)
+            if cached.clips.ids[cached.clips.parts[clip][0]] in wanted
+            for window in range(len(own))
+        ]
 
     @property
     def seconds(self) -> list[float]:
         """The length of each."""
-        return [seconds for own in self.cached.lengths for seconds in own]
+        return [self.cached.lengths[clip][window] for clip, window in self._places]
 
     def __len__(self) -> int:
         return len(self._places)

@@ -23,6 +23,8 @@ from ser_tl.training.progress import Progress
 PROGRESS_FILE = "progress.json"
 BEST_FILE = "best.safetensors"
 
+_DAMAGED = (OSError, EOFError, json.JSONDecodeError, SafetensorError)
+
 
 class TrainingStates:
     """The training states of one run.
@@ -56,7 +58,8 @@ class TrainingStates:
                 save_file(best, part / BEST_FILE)
             progress.save(part / PROGRESS_FILE)
             older = self._whole()
-            whole = self.folder / f"{name}{'_finished' if progress.finished else ''}"
+            ended = "_finished" if progress.finished else "_epoch" if progress.step == 0 else ""
+            whole = self.folder / f"{name}{ended}"  # another name than that of a state in the epoch's last step
             shutil.rmtree(whole, ignore_errors=True)
             part.replace(whole)
             for state in older:
@@ -87,7 +90,7 @@ class TrainingStates:
             progress = Progress.load(state / PROGRESS_FILE)
             best = load_file(state / BEST_FILE) if (state / BEST_FILE).is_file() else None
             self.accelerator.load_state(str(state))
-        except (OSError, RuntimeError, KeyError, TypeError, json.JSONDecodeError, SafetensorError) as error:
+        except (*_DAMAGED, RuntimeError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{state}: damaged or of another configuration ({error}): delete {self.folder} to train from the "
                 f"beginning"

@@ -4,9 +4,11 @@ from datasets import Dataset
 
 from ser_tl.data import schema
 from ser_tl.data.dimensions import check_annotated
+from ser_tl.discriminant import held_out_groups
 from ser_tl.errors import ConfigError, SplitError
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.domains import check_domains
 from ser_tl.transfer import AlignmentConfig
 
 
@@ -49,7 +51,8 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
         processes: each of which needs a clip
 
     Raises:
-        ConfigError: emotions and labels don't meet, annotations are missing, or there are too few clips
+        ConfigError: emotions and labels don't meet, annotations are missing, or there are too few clips, also of a
+            domain that is to have statistics of its own
         SplitError: synthetic clips are in dev
     """
     check_real(dev, "dev")
@@ -61,6 +64,11 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
     for part, corpus in (("training", train), ("dev", dev)):
         check_known(corpus, model.labels)
         check_annotated(corpus, model.dimensions, part)
+    statistics = model.config.statistics
+    if statistics != "training":
+        heard = [train] if unlabelled is None else [train, unlabelled]
+        for names in ([name for corpus in heard for name in corpus[statistics]], list(dev[statistics])):
+            check_domains(statistics, names)
     unseen = sorted(set(model.labels) - set(schema.emotions(train)))
     if unseen:
         raise ConfigError(
@@ -70,6 +78,21 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
     for name, corpus in (("training", train), ("unlabelled", unlabelled)):
         if corpus is not None and len(corpus) < processes:
             raise ConfigError(f"{len(corpus)} {name} utterances can't feed {processes} processes")
+
+
+def check_refit(config: TrainConfig, train: Dataset, dev: Dataset) -> None:
+    """Refuses a refit for which speakers can't be held out in turn.
+
+    Args:
+        config: whether there is one
+        train: real speech that is trained on
+        dev: which the refit hears too
+
+    Raises:
+        ConfigError: there is one speaker, or a group of speakers has all clips of an emotion
+    """
+    if config.refit != "none":
+        held_out_groups([*train["speaker"], *dev["speaker"]], [*train["emotion"], *dev["emotion"]])
 
 
 def check_options(model: EmotionModel, config: TrainConfig, alignment: AlignmentConfig, *, unlabelled: bool) -> None:

@@ -42,18 +42,31 @@ def fit_domains(
     Raises:
         ConfigError: a domain has too few utterances
     """
-    few = sorted(f"{name} ({count})" for name, count in Counter(names).items() if count < FEWEST_CLIPS)
-    if few:
-        raise ConfigError(
-            f"model.statistics is {model.config.statistics}, which takes at least {FEWEST_CLIPS} utterances of each; "
-            f"there are fewer of {', '.join(few[:10])}: leave these out, or choose corpus or training"
-        )
+    check_domains(model.config.statistics, names)
     training = model.training
     model.eval()
     for module, rows_of in ((model.standardise_states, _states), (model.standardise_embedding, _embeddings)):
         if module is not None:
             _measure(model, module, rows_of, parts, accelerator, config)
     model.train(training)
+
+
+def check_domains(statistics: str, names: Sequence[str]) -> None:
+    """Refuses domains with too few utterances.
+
+    Args:
+        statistics: `ModelConfig.statistics`
+        names: the domain of each utterance
+
+    Raises:
+        ConfigError: a domain has too few of them
+    """
+    few = sorted(f"{name} ({count})" for name, count in Counter(names).items() if count < FEWEST_CLIPS)
+    if few:
+        raise ConfigError(
+            f"model.statistics is {statistics}, which takes at least {FEWEST_CLIPS} utterances of each; there are "
+            f"fewer of {', '.join(few[:10])}: leave these out, or choose corpus or training"
+        )
 
 
 def _states(model: EmotionModel, batch: Batch) -> Iterator[Tensor]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from math import isnan
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +19,7 @@ from tqdm.auto import tqdm
 
 from ser_tl.augment import Chain, Disturbance
 from ser_tl.data.batching import Batch, Clips, Plan, plan_batches
+from ser_tl.errors import ConfigError
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import own_batches
@@ -132,6 +134,12 @@ class Steps:
                 members = [clip for micro in steps[number] for batch in micro for clip in batch]
                 heard = self._augmented(batches, progress.epoch, number)
                 loss_sum = self._step(steps[number], len(members), done, heard, targets)
+                if isnan(loss_sum):
+                    raise ConfigError(
+                        f"epoch {progress.epoch + 1}, step {number + 1}: the loss isn't a number any more, the "
+                        f"training has diverged: lower train.learning_rate and train.encoder_learning_rate, or train "
+                        f"with --train.precision no"
+                    )
                 progress.step += 1
                 progress.loss_sum += loss_sum
                 progress.utterances += len(members)

@@ -42,6 +42,8 @@ class SyntheticClips:
         self.frames = frames
         self.classes = list(classes)
         self.layers = sorted(real.layers)
+        annotated = real[0].dimensions
+        self.unknown = None if annotated is None else torch.full_like(annotated, torch.nan)
 
     @property
     def seconds(self) -> list[float]:
@@ -70,7 +72,7 @@ class SyntheticClips:
             layer: State(mean, frames - mean)
             for layer, mean, frames in zip(self.layers, means, self.frames[made], strict=True)
         }
-        return Clip(torch.empty(0), self.classes[made], f"synthetic_{made}", states)
+        return Clip(torch.empty(0), self.classes[made], f"synthetic_{made}", states, dimensions=self.unknown)
 
 
 def check_synthesis(

@@ -31,7 +31,7 @@ from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
 from ser_tl.training.cached import CachedClips, EveryView
 from ser_tl.training.checkpoint import TrainingStates
-from ser_tl.training.checks import check_known, check_options, check_parts, check_real
+from ser_tl.training.checks import check_known, check_options, check_parts, check_real, check_refit
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.dimensions import DimensionConfig, dev_loss, fit_scale
 from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
@@ -51,6 +51,10 @@ from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Strategy
 OnBest = Callable[[EmotionModel, dict[str, Any]], None]
 
 REFIT_NOTE = "; the refitted classifier is taught emotions alone"
+REPLACED_NOTE = (
+    "the alignment ({}) acted in the hidden layer of a head that the refit has replaced: what is left of it is what it "
+    "did to weights below the head, nothing where the encoder is frozen and the pooling has none"
+)
 
 
 def seed_everything(seed: int) -> None:
@@ -150,6 +154,7 @@ class Trainer:
         check_parts(self.model, train, dev, unlabelled, self.accelerator.num_processes)
         check_options(self.model, self.config, self.alignment, unlabelled=unlabelled is not None)
         real = real_rows(train)
+        check_refit(self.config, real, dev)
         self.model.known_speakers = sorted({*real["speaker"], *dev["speaker"]})
         self.heard = what_is_heard(train, dev)
         self.strategy.prepare(self.model)
@@ -161,9 +166,10 @@ class Trainer:
         self.notes += synthetic_notes(train, refit=self.config.refit != "none")
         for part, corpus in (("training", train), ("dev", dev)):
             self.notes += unknown_notes(corpus, self.model.dimensions, part)
+        aligned = unlabelled is not None and self.alignment.method != "none"
+        self.notes += [REPLACED_NOTE.format(self.alignment.method)] if aligned and self.config.refit != "none" else []
         steps = self._steps(balance)
         dev_clips = self.feed.clips(dev)
-        aligned = unlabelled is not None and self.alignment.method != "none"
         target = self.feed.clips(unlabelled, training=True, labelled=False) if aligned else None
         # In evaluation's windows: what statistics are measured on, and the refit. Real speech only.
         parts = [(real, self.feed.clips(real))]
@@ -181,6 +187,7 @@ class Trainer:
         while not progress.finished:
             if self.strategy.on_epoch_start(self.model, progress.history):
                 steps.wrap()
+            self.feed.cache.stay()
             if not progress.step:  # a training state holds them
                 self._fit_domains(*parts)
             save = None if states is None else partial(states.save, progress, best)
@@ -203,8 +210,8 @@ class Trainer:
             self._fit_domains(*parts, (dev, dev_clips))
             speaker_of = dict(zip([*real["id"], *dev["id"]], [*real["speaker"], *dev["speaker"]], strict=True))
             heard = parts[1][1] if self.config.refit == "self-training" else None
-            real = clips.real if isinstance(clips, SyntheticClips) else clips
-            views = EveryView(real) if self.views and isinstance(real, CachedClips) else None
+            spoken = clips.real if isinstance(clips, SyntheticClips) else clips
+            views = EveryView(spoken, real["id"]) if self.views and isinstance(spoken, CachedClips) else None
             self.refit = refit_discriminant(
                 self.model, parts[0][1], dev_clips, speaker_of, heard, self.accelerator, self.config, views=views
             )

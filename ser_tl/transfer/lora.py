@@ -14,6 +14,7 @@ from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.model.adapted import added_state
+from ser_tl.transfer.adapter_config import AdapterConfig
 from ser_tl.transfer.config import TransferConfig
 from ser_tl.transfer.insertion import Adapters, Kind, places, planned
 from ser_tl.transfer.strategy import NO_DECAY, STRATEGIES, Rates, Strategy, decayed
@@ -29,6 +30,7 @@ class Adapted(Strategy):
 
     kind: ClassVar[Kind]
     moves_pretrained = False
+    reads = frozenset({"adapter"})
 
     def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
         super().__init__(unfreeze, config)
@@ -101,6 +103,8 @@ class IA3(Adapted):
 
     def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
         super().__init__(unfreeze, config)
-        foreign = [name for name in ("dropout", "dora", "rslora") if getattr(self.adapter, name)]
+        usual = AdapterConfig()
+        names = ("rank", "alpha", "dropout", "dora", "rslora")
+        foreign = [name for name in names if getattr(self.adapter, name) != getattr(usual, name)]
         if foreign:
             raise ConfigError(f"transfer.adapter.{foreign[0]} is for --strategy lora: leave it out with ia3")

@@ -26,6 +26,7 @@ class Progressive(Strategy):
     """
 
     takes_unfreeze = True
+    reads = frozenset({"join", "every", "join_warmup"})
 
     def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
         super().__init__(unfreeze, config)

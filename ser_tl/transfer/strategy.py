@@ -10,7 +10,7 @@ the config and the history alone, so a training that was killed goes on as if no
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -23,6 +23,9 @@ from ser_tl.transfer.config import TransferConfig
 from ser_tl.transfer.l2sp import L2SP
 
 STRATEGIES: Registry[type["Strategy"]] = Registry("strategy")
+
+PARTICULAR = frozenset({"join", "every", "join_warmup", "adapter"})
+"""Options of `TransferConfig` that most strategies have no use for."""
 
 NO_DECAY = " (no decay)"
 """Behind the name of a group whose parameters have no weight decay."""
@@ -57,6 +60,7 @@ class Strategy(ABC):
 
     takes_unfreeze = False
     moves_pretrained = True
+    reads: ClassVar[frozenset[str]] = frozenset()  # which of `PARTICULAR` it heeds
 
     def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
         self.unfreeze = unfreeze
@@ -73,6 +77,11 @@ class Strategy(ABC):
                 f"transfer.layer_decay and transfer.l2sp are about the encoder's pretrained weights, of which "
                 f"--strategy {name} moves none: leave them out, or choose partial, progressive or full"
             )
+
+        for name in sorted(PARTICULAR - self.reads):
+            if getattr(self.config, name) != getattr(TransferConfig(), name):
+                able = ", ".join(label for label, kind in STRATEGIES.items() if name in kind.reads)
+                raise ConfigError(f"transfer.{name} is for --strategy {able}: leave it out")
 
     @abstractmethod
     def may_move(self, model: EmotionModel) -> list[Block]:

@@ -58,3 +58,12 @@ def test_domains_without_common_emotions_name_both_sides(corpus_of):
 def test_unknown_target_speakers_are_named(domains):
     with pytest.raises(SplitError, match=r"1 of them aren't in the target, whose speakers are x, y, z"):
         cross_domain(*domains, speakers=["x", "nobody"])
+
+
+def test_two_domains_of_one_corpus_are_two_to_statistics_by_corpus(domains):
+    whole = concatenate_datasets(domains)
+    split, _ = cross_domain(whole, whole, speakers=["a", "x"])
+    (source,), (target,) = set(split.train["corpus"]), set(split.test["corpus"])
+    assert target == f"{source} (target)"
+    assert split.name == f"{source} to {target}"
+    assert split.test.column_names == split.train.column_names

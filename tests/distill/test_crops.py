@@ -109,3 +109,11 @@ def test_a_corpus_is_heard_without_its_labels():
     found = find_recordings("emodb-mini")
     assert len(found) == 535
     assert all(len(one) == 3 for one in found)  # source, start, seconds: there is no place for a label
+
+
+@pytest.mark.parametrize("memory", [1.0, 0.0])
+def test_a_recording_of_silence_is_heard_as_silence(tmp_path, memory):
+    soundfile.write(tmp_path / "pause.wav", np.zeros(16000), 16000)
+    waveform, lengths = Recordings(find_recordings("", folder=tmp_path), 0.5, memory, "rms").draw(2, Draws(0))
+    assert lengths.tolist() == [8000, 8000]
+    assert not waveform.any()

@@ -105,3 +105,16 @@ def test_frames_of_other_rates_are_interpolated_in_time():
         expected = torch.arange(6) * ratio
         assert inside[0].tolist() == (expected <= 6).tolist()
         torch.testing.assert_close(found[0, 0, inside[0], 0], expected[inside[0]])
+
+
+def test_the_scale_of_raw_targets_is_measured_once():
+    made = lessons(small_student(), pairs={0: 0, 1: 1}, heads="identity", targets="raw")
+    mask = torch.ones(1, 30, dtype=torch.bool)
+    first, other = ({layer: torch.randn(1, 30, DIM) + layer for layer in (0, 1)} for _ in range(2))
+    assert made.measure(first, mask, [0])
+    scale = made.centre[0].clone()
+    torch.testing.assert_close(scale, first[0][0].mean(dim=0))
+    assert not made.measure(other, mask, [0])
+    assert made.measure(other, mask, [0, 1])
+    assert torch.equal(made.centre[0], scale)
+    assert not lessons(layers=[1], pairs={1: 1}).measure(first, mask, [0])  # normed targets have none

@@ -48,19 +48,18 @@ def test_random_phases_keep_the_spectrum_and_lose_the_wave():
 @pytest.fixture
 def tiny(monkeypatch):
     monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
-    monkeypatch.setattr("ser_tl.generate.quality.load_encoder", lambda name: tiny_model().encoder)
 
 
 def test_true_tones_are_nearer_and_better_heard_than_an_untrained_generators_clips(tiny, tmp_path):
     split = tone_split(tmp_path / "tones")
     gan = WaveGan(tiny_config(samples=4096, width=1), sorted(TONES))
     manifest = write_synthetic(gan, split, tmp_path / "gan")
-    bad = synthetic_quality(split, manifest)
+    bad = synthetic_quality(split, manifest, tiny_model().encoder, "tiny")
     for row, pitch in ((label, TONES[label]) for label in TONES for _ in range(3)):  # a perfect generator
         for path in sorted((tmp_path / "gan" / "synthetic").glob(f"{row}_*.wav")):
             noise = 0.05 * np.random.default_rng(int(path.stem[-4:])).normal(size=4096)
             soundfile.write(path, 0.3 * np.sin(2 * np.pi * pitch * np.arange(4096) / 16000) + noise, 16000)
-    good = synthetic_quality(split, manifest)
+    good = synthetic_quality(split, manifest, tiny_model().encoder, "tiny")
     names = ["training speakers, other clips", "other speakers (dev)", "synthetic", "the same clips, random phases"]
     assert [row.windows for row in good.rows] == names
     (made, true) = (found.rows[2] for found in (bad, good))
@@ -90,6 +89,10 @@ def test_the_recipes_clips_are_trained_on_by_another_on_the_same_split(tiny, tmp
     assert (tmp_path / "gan" / "config.yaml").read_text() == before
     lines = (tmp_path / "gan" / "log.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 3
+
+    with pytest.raises(ser.SerTlError, match="no-such-encoder"):  # told before the training, not after it
+        recipe.main(recipe.Options(**usual, output=tmp_path / "none", wavegan=config, encoder="no-such-encoder"))
+    assert not (tmp_path / "none").exists()
 
     train = train_config(epochs=1, cache=False)
     options = ser.Options(**usual, output=tmp_path / "run", strategy="frozen", train=train, synthetic=tmp_path / "gan")

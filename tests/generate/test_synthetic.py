@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from datasets import concatenate_datasets
 
+from ser_tl.augment import AugmentConfig
 from ser_tl.corpora import load_corpus
 from ser_tl.data.splits import SplitConfig, make_splits
 from ser_tl.errors import ConfigError, CorpusError, SplitError
@@ -161,3 +162,25 @@ def test_one_split_can_be_trained_with_several_seeds(corpus):
     assert make_splits(corpus, seed=4)[0].ids == pair[0]
     with pytest.raises(ConfigError, match=r"split\.seed is -1: expected 0 or more"):
         SplitConfig(seed=-1)
+
+
+def test_the_refit_hears_views_of_real_clips_alone(split, manifest):
+    augment = AugmentConfig(transforms={"gain": {}}, views=2)
+    heads = []
+    for chosen in (split, add_synthetic([split], manifest)[0]):
+        config = train_config(epochs=1, learning_rate=1e-9, refit="discriminant")
+        trainer = Trainer(tiny_model(pooling="stats"), Frozen(), config, augment=augment)
+        trainer.fit(chosen.train, chosen.dev)
+        heads.append(trainer.evaluate(chosen.test).predictions.probabilities)
+    assert heads[0] == pytest.approx(heads[1], abs=1e-4)
+
+
+def test_a_class_with_a_slash_in_its_name_is_a_class(split, tmp_path):
+    merged = {"anger": "loud/fast", "neutral": "loud%fast", "sadness": "sadness"}
+    parts = {part: getattr(split, part) for part in ("train", "dev", "test")}
+    parts = {part: rows.map(lambda row: {"emotion": merged[row["emotion"]]}) for part, rows in parts.items()}
+    gan = WaveGan(tiny_config(samples=4096, width=1), sorted(merged.values()))
+    (added,) = add_synthetic([replace(split, **parts)], write_synthetic(gan, split, tmp_path))
+    made = [row for row in added.train if row["speaker"] == "synthetic"]
+    assert len({row["audio"]["path"] for row in made}) == 9
+    assert {row["emotion"] for row in made} == set(merged.values())

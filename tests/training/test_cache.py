@@ -368,3 +368,18 @@ def test_the_command_shows_verifies_and_clears(corpus, tmp_path, monkeypatch, ca
     assert command("verify", "--delete")[0] == 0
     assert command("clear")[0] == 0
     assert store.encoders() == []
+
+
+def test_entries_in_use_are_marked_and_what_is_gone_all_the_same_is_explained(corpus, store, monkeypatch):
+    model = tiny_model()
+    clips = fill(store, clips_of(corpus, model), model)
+    for path in entries(store):
+        os.utime(path, (1.0, 1.0))
+    store.stay()
+    assert entries(store)[0].stat().st_mtime == 1.0  # it was filled just now
+    monkeypatch.setattr("ser_tl.training.cache._MARK_SECONDS", -1.0)
+    store.stay()
+    assert min(path.stat().st_mtime for path in entries(store)) > time.time() - 60
+    store.clear()
+    with pytest.raises(CacheError, match=r"is gone; another run has made room.*--train\.cache_gib.*--resume goes on"):
+        clips[0]

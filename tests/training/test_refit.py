@@ -7,7 +7,7 @@ from ser_tl.discriminant import Discriminant, fit_discriminant
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer
-from ser_tl.transfer import Frozen, Full
+from ser_tl.transfer import AlignmentConfig, Frozen, Full
 from tests.training.samples import tiny_model, tone_split, train_config
 
 CONFIG = train_config(refit="discriminant", epochs=2)
@@ -83,3 +83,26 @@ def test_layers_that_are_mixed_before_the_pooling_are_refused_before_the_trainin
     with pytest.raises(ConfigError, match=f"model.{next(iter(mixing))} is .*take --train.refit discriminant"):
         trainer.fit(split.train, split.dev)
     assert trainer.history == []
+
+
+def test_speakers_who_cannot_be_held_out_are_told_before_the_training(split, tmp_path):
+    rows = zip(split.train["speaker"], split.train["emotion"], strict=True)
+    alone = [row for row, (speaker, emotion) in enumerate(rows) if emotion != "anger" or speaker == "speaker_0"]
+    alone = alone if "speaker_0" in split.train["speaker"] else None
+    train = split.train.select(alone)
+    dev = split.dev.select([row for row, emotion in enumerate(split.dev["emotion"]) if emotion != "anger"])
+    with pytest.raises(ConfigError, match="one group has all utterances of some emotion"):
+        Trainer(tiny_model(), Frozen(), CONFIG, tmp_path).fit(train, dev)
+    assert not (tmp_path / "states").exists()
+
+
+def test_a_model_of_one_layer_has_no_layers_apart(split):
+    trainer = Trainer(tiny_model(layers=[1]), Frozen(), train_config(refit="layer-discriminants"))
+    with pytest.raises(ConfigError, match=r"this model has one .*take --train\.refit discriminant"):
+        trainer.fit(split.train, split.dev)
+
+
+def test_what_becomes_of_an_alignment_is_said(split):
+    trainer = Trainer(tiny_model(), Frozen(), CONFIG, alignment=AlignmentConfig("mmd"))
+    trainer.fit(split.train, split.dev, unlabelled=split.test)
+    assert any("the alignment (mmd) acted in the hidden layer of a head that the refit" in one for one in trainer.notes)

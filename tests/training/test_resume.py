@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ser_tl.errors import CheckpointError
+from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.training import Trainer
+from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.transfer import Full
 from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 
@@ -76,11 +77,12 @@ def test_a_finished_training_resumes_to_its_end_without_a_step(tmp_path, keep):
     assert all(tensor.equal(weights[name]) for name, tensor in again.model.state_dict().items())
 
 
-def test_a_damaged_state_is_refused_with_the_way_out(tmp_path):
+@pytest.mark.parametrize("damaged", ["progress.json", "optimizer.bin"])
+def test_a_damaged_state_is_refused_with_the_way_out(tmp_path, damaged):
     split = tone_split(tmp_path / "tones")
     Trainer(tiny_model(), Full(), train_config(epochs=1), tmp_path / "run").fit(split.train, split.dev)
     (state,) = (tmp_path / "run" / "states").iterdir()
-    (state / "progress.json").write_text("{")
+    (state / damaged).write_text("{" if damaged.endswith("json") else "")
     with pytest.raises(CheckpointError, match=r"delete .*states to train from the beginning"):
         Trainer(tiny_model(), Full(), train_config(epochs=1), tmp_path / "run").fit(split.train, split.dev, resume=True)
 
@@ -90,3 +92,31 @@ def test_a_half_written_state_is_not_taken_for_a_state(tmp_path):
     (tmp_path / "run" / "states" / "step_00000099.part").mkdir(parents=True)
     trainer = Trainer(tiny_model(), Full(), train_config(epochs=1), tmp_path / "run")
     assert len(trainer.fit(split.train, split.dev, resume=True)) == 1
+
+
+def test_a_state_never_takes_the_place_of_the_only_other_one(tmp_path, monkeypatch):
+    """Where states are saved in the last step of an epoch too, the epoch's own state is another one."""
+    split = tone_split(tmp_path / "tones")
+    saved, save = [], TrainingStates.save
+
+    def noted(states, progress, best):
+        before = states._whole()
+        save(states, progress, best)
+        saved.append(states._whole()[-1].name)
+        assert states._whole()[-1] not in before
+
+    monkeypatch.setattr(TrainingStates, "save", noted)
+    Trainer(tiny_model(), Full(), train_config(epochs=2, save_every=7), tmp_path / "run").fit(split.train, split.dev)
+    assert saved == ["step_00000007", "step_00000007_epoch", "step_00000014", "step_00000014_finished"]
+
+
+def test_a_training_that_diverges_says_so(tmp_path):
+    split = tone_split(tmp_path)
+
+    class Wild(Full):
+        def penalty(self, output, batch):
+            return output.logits.sum() * 1e30
+
+    trainer = Trainer(tiny_model(), Wild(), train_config(learning_rate=1e30, encoder_learning_rate=1e30, clip=0.0))
+    with pytest.raises(ConfigError, match=r"epoch 1, step \d: the loss isn't a number any more.*lower train\.learning"):
+        trainer.fit(split.train, split.dev)

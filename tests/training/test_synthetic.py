@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ import torch
 from ser_tl.data.batching import collate
 from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError
+from ser_tl.losses import Criterion
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer
 from ser_tl.training.balance import BalanceConfig
+from ser_tl.training.dimensions import DimensionConfig
+from ser_tl.training.objective import Objective
 from ser_tl.training.synthetic import SyntheticClips, synthesised
 from ser_tl.transfer import Frozen, Partial
-from tests.training.samples import TONES, tiny_model, train_config, uneven_split
+from tests.training.samples import TONES, rated, tiny_model, train_config, uneven_split
 
 LABELS = list(TONES)
 SMOTE = BalanceConfig(synthesise="smote")
@@ -158,7 +162,8 @@ def test_where_there_are_no_vectors_the_error_says_what_is_needed(split, options
         trainer(**options).fit(split.train, split.dev)
 
 
-def test_speakers_own_statistics_and_votes_are_refused(split):
+def test_speakers_own_statistics_and_votes_are_refused(split, monkeypatch):
+    monkeypatch.setattr("ser_tl.training.domains.FEWEST_CLIPS", 1)
     model = EmotionModel(tiny_model().encoder, LABELS, pooling="stats", config=ModelConfig(statistics="speaker"))
     with pytest.raises(ConfigError, match="a clip between two speakers is nobody's"):
         Trainer(model, Frozen(), train_config(), balance=SMOTE).fit(split.train, split.dev)
@@ -178,3 +183,24 @@ def test_without_imbalanced_learn_the_error_names_the_extra(split, monkeypatch):
     monkeypatch.setitem(sys.modules, "imblearn.over_sampling", None)
     with pytest.raises(ConfigError, match=r'pip install "ser_tl\[imbalance\]"'):
         trainer().fit(split.train, split.dev)
+
+
+def test_nobody_has_annotated_a_synthetic_clip(tmp_path):
+    tones = uneven_split(tmp_path)
+    annotated = replace(tones, train=rated(tones.train), dev=rated(tones.dev))
+    config = DimensionConfig(["arousal"], weight=0.5)
+    own = Trainer(
+        tiny_model(pooling="stats", dimensions=["arousal"], dropout=0.0),
+        Frozen(),
+        train_config(epochs=1),
+        balance=SMOTE,
+        dimensions=config,
+    )
+    own.strategy.prepare(own.model)
+    clips = own._training_clips(annotated.train)[0]
+    batch = collate([clips[place] for place in range(24, len(clips))])  # of synthetic ones alone
+    assert batch.dimensions.shape == (12, 1)
+    assert batch.dimensions.isnan().all()
+    losses = Objective(own.model.eval(), own.strategy, dimensions=config)(batch)
+    plain = Criterion()(own.model(batch).logits, batch.labels)
+    torch.testing.assert_close(losses.cross_entropy, 0.5 * plain)

@@ -9,7 +9,7 @@ from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training.dimensions import dimension_loss
-from ser_tl.transfer import STRATEGIES, AdapterConfig, Rates
+from ser_tl.transfer import STRATEGIES, AdapterConfig, Rates, TransferConfig
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.tiny import LAYERS, clip, padded, tiny
 
@@ -178,3 +178,18 @@ def test_an_encoder_without_weights_has_nothing_to_unfreeze():
     model = EmotionModel(load_encoder("mfcc"), ["anger", "neutral"])
     with pytest.raises(ConfigError, match="no weights that could move; use --strategy frozen"):
         STRATEGIES["partial"]().prepare(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("partial", {"join": "plateau"}, r"transfer\.join is for --strategy progressive: leave it out"),
+        ("full", {"every": 3}, r"transfer\.every is for --strategy progressive"),
+        ("lora", {"join_warmup": 2.0}, r"transfer\.join_warmup is for --strategy progressive"),
+        ("frozen", {"adapter": AdapterConfig(rank=64)}, r"transfer\.adapter is for --strategy (ia3, lora|lora, ia3)"),
+        ("ia3", {"adapter": AdapterConfig(rank=64)}, r"transfer\.adapter\.rank is for --strategy lora"),
+    ],
+)
+def test_options_that_a_strategy_has_no_use_for_are_refused(name, options, told):
+    with pytest.raises(ConfigError, match=told):
+        STRATEGIES[name](config=TransferConfig(**options))
