@@ -494,3 +494,20 @@ def test_a_model_without_statistics_has_none_to_share():
     model = EmotionModel(tiny("whisper"), LABELS, config=ModelConfig(standardise=False)).eval()
     with pytest.raises(ConfigError, match=r"model\.standardise is false"):
         model.predict([clip(4000).numpy()], together=True)
+
+
+@pytest.mark.parametrize("options", [{"projection": -1}, {"hidden": -8}, {"dropout": 1.0}, {"dropout": -0.1}])
+def test_widths_and_shares_that_there_cannot_be_are_told(options):
+    (name,) = options
+    with pytest.raises(ConfigError, match=rf"model\.{name} is .*: expected"):
+        ModelConfig(**options)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_model_in_another_precision_names_the_way_to_it(kind):
+    with pytest.raises(ConfigError, match=rf"weights are {kind}.*call model\.float\(\); `with torch\.autocast"):
+        build().to(kind).predict(clip(8000).numpy())
+
+
+def test_no_recordings_have_no_predictions():
+    assert build().predict([]) == build().predict([], together=True) == []

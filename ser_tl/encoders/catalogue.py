@@ -125,7 +125,14 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
     if family not in FAMILIES:
         raise EncoderError(f"--encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
     _check_options(name, FAMILIES[family].from_pretrained, options)
-    encoder = FAMILIES[family].from_pretrained(source, **options)
+    try:
+        encoder = FAMILIES[family].from_pretrained(source, **options)
+    except TypeError as error:
+        if not options:
+            raise
+        raise EncoderError(
+            f"--encoder {name}: can't be built with {options} ({error}): a value of another kind is expected"
+        ) from error
     return encoder if pretrained else FAMILIES[family].from_config(encoder.config)
 
 

@@ -42,10 +42,10 @@ class Fused(Encoder):
         layers = [None] * len(encoders) if layers is None else list(layers)
         if len(encoders) < 2:
             raise EncoderError("a fused encoder needs at least two encoders, as in --encoder whisper-tiny.en+mfcc")
-        if len(layers) != len(encoders):
+        if len(layers) != len(encoders) or not all(chosen is None or isinstance(chosen, Sequence) for chosen in layers):
             raise EncoderError(
-                f"encoder_options.layers has {len(layers)} entries for {len(encoders)} encoders: give one list (or "
-                f"null, for all layers) for each, as in '[[1, 2, 3], null]'"
+                f"encoder_options.layers is {layers} for {len(encoders)} encoders: give one list (or null, for all "
+                f"layers) for each, as in '[[1, 2, 3], null]'"
             )
         self.encoders = nn.ModuleList(encoders)
         try:

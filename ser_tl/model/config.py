@@ -41,6 +41,11 @@ class ModelConfig:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
+        for name in ("projection", "hidden"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"model.{name} is {getattr(self, name)}: expected 1 or more, or 0 to leave it out")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"model.dropout is {self.dropout}: expected a share from 0 to below 1")
         if self.statistics != "training" and not self.standardise:
             raise ConfigError(
                 f"model.statistics is {self.statistics}, but model.standardise is false, so that there is nothing to "

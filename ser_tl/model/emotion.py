@@ -288,15 +288,21 @@ class EmotionModel(Shared):
 
         Raises:
             AudioError: a recording can't be used
-            ConfigError: attention is asked of a pooling that has none
+            ConfigError: attention is asked of a pooling that has none, or weights aren't float32
         """
+        kinds = {one.dtype for one in self.parameters() if one.is_floating_point()} - {torch.float32}
+        if kinds:
+            raise ConfigError(
+                f"the model's weights are {', '.join(map(str, kinds))}, and audio comes in float32: call "
+                f"model.float(); `with torch.autocast(...)` around predict computes in half precision"
+            )
         score = frame_score(self) if attention else None
         single = isinstance(recordings, str | Path | np.ndarray)
         training = self.training
         self.eval()
         try:
             every = [recordings] if single else recordings
-            if together:
+            if together and every:
                 measure_together(self, every, _TOGETHER)
             found = [predict_recording(self, one, score, _TOGETHER if together else "") for one in every]
         finally:

@@ -70,7 +70,8 @@ def test_names_joined_by_plus_make_one_encoder(tmp_path):
 @pytest.mark.parametrize(
     ("layers", "error", "found"),
     [
-        ([None], EncoderError, "has 1 entries for 2 encoders"),
+        ([None], EncoderError, r"layers is \[None\] for 2 encoders: give one list"),
+        ([1, 2], EncoderError, r"layers is \[1, 2\] for 2 encoders: give one list"),
         ([[9], None], ConfigError, r"encoder_options.layers: .*\[9\]"),
     ],
 )

@@ -161,3 +161,8 @@ def test_a_checkpoint_without_some_weights_lists_them_and_the_way_out(folder):
     with pytest.raises(EncoderError, match=r"lacks 1 of the model's weights.*: download it again") as error:
         load_encoder(str(folder))
     assert gone in str(error.value)
+
+
+def test_an_option_of_another_kind_is_told():
+    with pytest.raises(EncoderError, match=r"--encoder mfcc: can't be built with \{'window': 'abc'\}"):
+        load_encoder("mfcc", window="abc")
