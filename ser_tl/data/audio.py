@@ -28,6 +28,9 @@ SILENCE = 1e-4
 
 FORMATS = "WAV, FLAC, Ogg Vorbis, Ogg Opus, MP3 or AIFF"
 
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
+"""What names of files in these formats end with, in lower case."""
+
 # libsndfile reads what is left of a cut file and tells it only here: "data : 64000 (should be 31978)".
 _SIZE_NOTE = re.compile(r"(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)")
 _STREAMED = 0x7FFF0000  # a size from here up is the placeholder of a WAV written to a pipe, no promise
