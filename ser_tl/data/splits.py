@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from datasets import Dataset
 
-from ser_tl.data.checks import content_keys
+from ser_tl.data.copies import copies, stretches
 from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
 from ser_tl.data.schema import SYNTHETIC
@@ -102,7 +102,7 @@ class Split:
                     f"split {self.name}: {made} synthetic clips are in the {part} part, where only real speech tells "
                     f"anything: take them out of the corpus, and add them to the training part with --synthetic"
                 )
-        keys = {part: content_keys(corpus) for part, corpus in parts.items()}
+        heard = {part: stretches(corpus) for part, corpus in parts.items()}
         for one, other in combinations(parts, 2):
             speakers = sorted(set(parts[one]["speaker"]) & set(parts[other]["speaker"]))
             if speakers and not self.shared_speakers:
@@ -112,16 +112,12 @@ class Split:
                     f"Only to reproduce figures published on these very folds: --split.shared_speakers true, which "
                     f"the report will say\n{listing(speakers)}"
                 )
-            where = dict(zip(keys[one], parts[one]["id"], strict=True))
-            copies = [
-                f"{where[key]} ({one}) = {name} ({other})"
-                for key, name in zip(keys[other], parts[other]["id"], strict=True)
-                if key in where
-            ]
-            if copies:
+            twice = [f"{first} ({one}) = {second} ({other})" for first, second in copies(heard[one], heard[other])]
+            if twice:
                 raise SplitError(
-                    f"split {self.name}: {len(copies)} utterances of {one} and {other} are the very same audio under "
-                    f"different speakers; remove the copies\n{listing(copies)}"
+                    f"split {self.name}: {len(twice)} utterances of {one} and {other} are the very same audio, or more "
+                    f"than half of it; remove the copies, or give what is heard together to one speaker or session\n"
+                    f"{listing(twice)}"
                 )
         missing = sorted((set(self.dev["emotion"]) | set(self.test["emotion"])) - set(self.train["emotion"]))
         if missing:

@@ -6,12 +6,14 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import soundfile
 from datasets import concatenate_datasets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data import splits
+from ser_tl.data.checks import check_audio
 from ser_tl.data.folds import read_folds
 from ser_tl.data.schema import build
 from ser_tl.data.splits import Split, SplitConfig, make_splits
@@ -218,6 +220,53 @@ def test_the_same_audio_under_another_speaker_is_refused(even, tmp_path):
         Split(rows(even, "bcd"), rows(even, "a"), test)
     copy.write_bytes(copy.read_bytes() + b"\0")
     Split(rows(even, "abcd"), rows(even, "e"), test)
+
+
+@pytest.mark.parametrize("kind", ["flac", "tagged", "times"])
+def test_the_same_samples_in_another_file_are_refused_once_they_were_read(even, tmp_path, kind):
+    original = rows(even, "a")[0]
+    path = Path(original["audio"]["path"])
+    samples, rate = soundfile.read(path)
+    copy, times = tmp_path / "copy.flac", {}
+    if kind == "times":
+        copy, times = path, {"start": 0.0, "end": len(samples) / rate}
+    elif kind == "flac":
+        soundfile.write(copy, samples, rate)
+    else:
+        copy = tmp_path / "copy.wav"
+        with soundfile.SoundFile(copy, "w", rate, 1) as file:
+            file.title = "another name"
+            file.write(samples)
+    row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"} | times
+    test, _ = check_audio(build([row], source="test"))
+    check_audio(rows(even, "a"))
+    with pytest.raises(SplitError, match=r"the very same audio(?s:.)*\n  u0 \(train\) = new \(test\)$"):
+        Split(rows(even, "abcd"), rows(even, "e"), test)
+
+
+def test_stretches_that_lie_over_each_other_are_refused_with_the_way_out(record):
+    path = record(1.0)
+
+    def parts(**times):
+        row = {"audio": path, "emotion": "fear", "corpus": "c", "language": "en"}
+        own = [
+            {"id": who, "speaker": who, "audio": record(1.0) if who == "b" else path} | times.get(who, {})
+            for who in "abc"
+        ]
+        return [build([row | one], source="test") for one in own]
+
+    for here, there in [
+        ({"start": 0.0, "end": 0.5}, {"start": 0.2, "end": 0.7}),
+        ({"start": 0.2, "end": 0.4}, {}),
+        ({"start": 0.5}, {"start": 0.6}),
+    ]:
+        for first, second in [(here, there), (there, here)]:
+            with pytest.raises(
+                SplitError, match=r"or more than half of it; .*one speaker or session\n  a \(train\) = c"
+            ):
+                Split(*parts(a=first, c=second))
+    Split(*parts(a={"start": 0.0, "end": 0.5}, c={"start": 0.3, "end": 0.8}))
+    Split(*parts(a={"start": 0.0, "end": 0.5}, c={"start": 0.5}))
 
 
 def test_other_parts_of_one_recording_are_no_copies(record):
