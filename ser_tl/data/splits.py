@@ -11,6 +11,7 @@ whoever has to reproduce figures on them asks for it with `shared_speakers`. Suc
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -170,7 +171,8 @@ def make_splits(
         seed: chooses the speakers of every random part, unless the config has a seed for that
 
     Raises:
-        SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers
+        SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers, or several splits
+            that test on one speaker or utterance, whose figures couldn't be pooled
         ConfigError: `folds` is missing, it or `shared_speakers` is given with another protocol, or `config.only` names
             a split that isn't there
     """
@@ -193,9 +195,30 @@ def make_splits(
     else:
         groups = _test_groups(corpus, protocol, config, seed)
         splits = [_by_speaker(corpus, name, groups[name], config, seed) for name in _chosen(list(groups), config)]
+    _refuse_tested_twice(splits, protocol)
     if config.tail < 1.0:
         return [replace(split, train=long_tailed(split.train, config.tail, seed=seed)) for split in splits]
     return splits
+
+
+def _refuse_tested_twice(splits: Sequence[Split], protocol: ProtocolName) -> None:
+    """Refuses splits that `Report.over_folds` would refuse to pool: hours earlier, before any of them is trained."""
+    shared = all(split.shared for split in splits)  # then the report says so, and speakers may come again
+    for column in ["id"] if shared else ["speaker", "id"]:
+        counts = Counter(name for split in splits for name in set(split.test[column]))
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if not twice:
+            continue
+        way_out = (
+            "they speak in several sessions: use --protocol loso or kfold, or call people by different names who only "
+            "share a name"
+            if protocol == "sessions"
+            else f"put each into one fold's test part, or run the folds one by one (--split.only '[{splits[0].name}]')"
+        )
+        kind = "utterances" if column == "id" else "speakers"
+        raise SplitError(
+            f"{len(twice)} {kind} are tested in several splits of this protocol; {way_out}\n{listing(twice)}"
+        )
 
 
 def _chosen(names: list[str], config: SplitConfig) -> list[str]:

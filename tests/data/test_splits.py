@@ -123,11 +123,46 @@ def test_sessions_are_tested_one_by_one(even):
     }
 
 
-def test_a_speaker_of_two_sessions_is_in_one_part_all_the_same(corpus_of):
+def test_a_speaker_of_two_sessions_is_in_one_part_all_the_same_and_no_pool_has_them_twice(corpus_of):
     corpus = corpus_of(EVEN, session=list("1" * 9 + "2" * 8 + "1"))
-    found = {split.name: speakers(split) for split in make_splits(corpus, "sessions")}
-    assert found["1"]["test"] == set("abcf")
-    assert found["2"]["test"] == set("def")
+    alone = [make_splits(corpus, "sessions", SplitConfig(only=[name]))[0] for name in "12"]
+    assert [speakers(split)["test"] for split in alone] == [set("abcf"), set("def")]
+    with pytest.raises(SplitError, match=r"1 speakers are tested in several.* use --protocol loso or kfold.*\n  f$"):
+        make_splits(corpus, "sessions")
+
+
+def test_folds_that_test_one_speaker_twice_are_run_one_by_one(even, tmp_path):
+    tests = {"one": "ab", "two": "bc"}
+    lines = [
+        f"u{place},{fold},{'test' if who in tested else 'train'}"
+        for fold, tested in tests.items()
+        for place, (who, _) in enumerate(EVEN)
+    ]
+    path = folds_csv(tmp_path, *lines)
+    with pytest.raises(SplitError, match=r"1 speakers are tested in several.*--split.only '\[one\]'\)\n  b$"):
+        make_splits(even, "folds", folds=path)
+    for name, tested in tests.items():
+        (split,) = make_splits(even, "folds", SplitConfig(only=[name]), folds=path)
+        assert speakers(split)["test"] == set(tested)
+
+
+def test_folds_with_leave_to_share_speakers_may_test_them_again_but_no_utterance(corpus_of, tmp_path):
+    corpus = corpus_of([(speaker, emotion) for speaker in "ab" for emotion in [*EMOTIONS, *EMOTIONS, *EMOTIONS]])
+    config = SplitConfig(shared_speakers=True)
+
+    def path(*tested):
+        return folds_csv(
+            tmp_path,
+            *(
+                f"u{place},{start},{'test' if start <= place % 9 < start + 3 else 'train'}"
+                for start in tested
+                for place in range(18)
+            ),
+        )
+
+    assert len(make_splits(corpus, "folds", config, folds=path(0, 3, 6))) == 3
+    with pytest.raises(SplitError, match="2 utterances are tested in several splits"):
+        make_splits(corpus, "folds", config, folds=path(0, 2))
 
 
 def test_dev_is_chosen_without_a_look_at_the_test_part(corpus_of):
