@@ -126,6 +126,8 @@ def parser() -> ArgumentParser:
 
 def _add_emotions(command: ArgumentParser) -> None:
     """The options of `EmotionMap`."""
-    command.add_argument("--emotions.rename", type=dict[str, str], default={}, help="label to name")
+    command.add_argument(
+        "--emotions.rename", type=dict[str, str], default={}, help="label, as the corpus spells it, to name"
+    )
     command.add_argument("--emotions.merge", type=dict[str, list[str]], default={}, help="class to its emotions")
     command.add_argument("--emotions.drop", type=list[str], default=[], help="emotions to leave out")

@@ -9,7 +9,7 @@ the audio, never divides it into parts, and never passes over a file in silence:
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -106,7 +106,8 @@ def load_corpus(
     Raises:
         UnknownNameError: no reader has this name
         CorpusError: the root is missing, or holds something else than the reader expects
-        ConfigError: the mapping names emotions that no utterance has, or columns are given to a reader that has none
+        ConfigError: the mapping names emotions or labels that no utterance has, or columns are given to a reader that
+            has none
     """
     reader = CORPORA[name]
     if columns and not reader.takes_columns:
@@ -114,7 +115,8 @@ def load_corpus(
         raise ConfigError(f"the corpus {name} has no columns to name: leave --columns out, it is for {takers}")
     place = _place(reader, root)
     given = (dict(columns or {}),) if reader.takes_columns else ()
-    return reader.read(place, emotions or EmotionMap(), *given)
+    mapping = replace(emotions) if emotions else EmotionMap()  # one that hasn't read another corpus' labels
+    return reader.read(place, mapping, *given)
 
 
 def _place(reader: CorpusReader, root: Path | str | None) -> Path | str:

@@ -132,6 +132,15 @@ def test_the_mapping_of_emotions_is_applied(tree):
         load_corpus("emodb", root, emotions=EmotionMap(drop=["surprise"]))
 
 
+def test_renaming_is_held_to_the_labels_of_the_corpus_that_is_read(tree):
+    mapping = EmotionMap(rename={"anger": "rage"})
+    assert load_corpus("emodb", tree(["03a01Wa.wav"]), emotions=mapping)["emotion"] == ["rage"]
+    root = tree(["calm/03a01Fa.wav"])
+    (root / "03a01Wa.wav").unlink()
+    with pytest.raises(ConfigError, match=r"rename names anger, which no utterance(?s:.)*\n  happiness$"):
+        load_corpus("emodb", root, emotions=mapping)
+
+
 def test_columns_are_for_readers_that_have_some(tree):
     takers = [name for name, reader in CORPORA.items() if reader.takes_columns]
     assert set(takers) == {"audformat", "csv", "huggingface", "jsonl"}
