@@ -43,6 +43,9 @@ DIMENSIONS = ("arousal", "valence", "dominance")
 SYNTHETIC = "synthetic"
 """The speaker of clips that nobody said. They may be trained on, and are refused in dev and test."""
 
+NAMESAKES = "If these are different people, give them different names in the manifest, for example A_1 and B_1"
+"""What an error has to say where speakers are told apart by their names: those of two corpora may be the same."""
+
 
 def build(
     rows: Iterable[Mapping[str, Any]],

@@ -24,7 +24,7 @@ from datasets import Dataset
 from ser_tl.data.copies import copies, stretches
 from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
-from ser_tl.data.schema import SYNTHETIC
+from ser_tl.data.schema import NAMESAKES, SYNTHETIC
 from ser_tl.data.tail import long_tailed
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -111,7 +111,7 @@ class Split:
                     f"split {self.name}: {len(speakers)} speakers are in both {one} and {other}, so its scores would "
                     f"not be speaker-independent; choose a protocol that divides by speaker (holdout, loso, kfold). "
                     f"Only to reproduce figures published on these very folds: --split.shared_speakers true, which "
-                    f"the report will say\n{listing(speakers)}"
+                    f"the report will say. {NAMESAKES}\n{listing(speakers)}"
                 )
             twice = [f"{first} ({one}) = {second} ({other})" for first, second in copies(heard[one], heard[other])]
             if twice:
@@ -210,8 +210,7 @@ def _refuse_tested_twice(splits: Sequence[Split], protocol: ProtocolName) -> Non
         if not twice:
             continue
         way_out = (
-            "they speak in several sessions: use --protocol loso or kfold, or call people by different names who only "
-            "share a name"
+            f"they speak in several sessions: use --protocol loso or kfold. {NAMESAKES}"
             if protocol == "sessions"
             else f"put each into one fold's test part, or run the folds one by one (--split.only '[{splits[0].name}]')"
         )

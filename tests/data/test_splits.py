@@ -127,7 +127,9 @@ def test_a_speaker_of_two_sessions_is_in_one_part_all_the_same_and_no_pool_has_t
     corpus = corpus_of(EVEN, session=list("1" * 9 + "2" * 8 + "1"))
     alone = [make_splits(corpus, "sessions", SplitConfig(only=[name]))[0] for name in "12"]
     assert [speakers(split)["test"] for split in alone] == [set("abcf"), set("def")]
-    with pytest.raises(SplitError, match=r"1 speakers are tested in several.* use --protocol loso or kfold.*\n  f$"):
+    with pytest.raises(
+        SplitError, match=r"1 speakers are tested in several.* use --protocol loso or kfold.*different people.*\n  f$"
+    ):
         make_splits(corpus, "sessions")
 
 
@@ -239,6 +241,7 @@ def test_a_shared_speaker_is_refused(even, train, dev, test):
         Split(rows(even, train), rows(even, dev), rows(even, test), name="mine")
     assert str(error.value).startswith("split mine: ")
     assert "choose a protocol that divides by speaker (holdout, loso, kfold)" in str(error.value)
+    assert "If these are different people, give them different names in the manifest" in str(error.value)
 
 
 def test_the_same_audio_under_another_speaker_is_refused(even, tmp_path):
