@@ -53,15 +53,16 @@ def stretches(corpus: Dataset) -> list[Stretch]:
 def copies(one: Sequence[Stretch], other: Sequence[Stretch]) -> list[tuple[str, str]]:
     """Pairs of ids, of one part and of the other, that are the same audio; each of the other's at most once."""
     heard = {stretch.samples: stretch.id for stretch in one if stretch.samples is not None}
-    files: dict[str, list[Stretch]] = defaultdict(list)
+    files: dict[tuple[str, bool], list[Stretch]] = defaultdict(list)
     for stretch in sorted(one, key=lambda stretch: stretch.start):
-        files[stretch.file].append(stretch)
-    longest = {file: max(stretch.end - stretch.start for stretch in held) for file, held in files.items()}
+        files[stretch.file, stretch.end == inf].append(stretch)  # apart, for these reach everything behind their start
+    longest = {key: max(stretch.end - stretch.start for stretch in held) for key, held in files.items()}
     pairs = []
     for stretch in other:
         twin = heard.get(stretch.samples) if stretch.samples is not None else None
-        if twin is None and stretch.file in files:
-            twin = _over(stretch, files[stretch.file], longest[stretch.file])
+        for key in ((stretch.file, False), (stretch.file, True)):
+            if twin is None and key in files:
+                twin = _over(stretch, files[key], longest[key])
         if twin is not None:
             pairs.append((twin, stretch.id))
     return pairs
@@ -71,6 +72,11 @@ def _over(stretch: Stretch, held: Sequence[Stretch], longest: float) -> str | No
     """Which of one file's stretches, sorted by start, lies over this one by more than half of the shorter of the two.
 
     A long recording may have thousands: only those that begin near enough to reach this one are looked at.
+
+    Args:
+        stretch: of the other part
+        held: of one part, sorted by start
+        longest: of those, seconds
     """
     first = bisect_left(held, stretch.start - longest, key=lambda near: near.start)
     last = bisect_right(held, stretch.end, key=lambda near: near.start)

@@ -82,8 +82,8 @@ class Split:
         shared_speakers: the same speakers may be in several parts; only to reproduce figures that others published so
 
     Raises:
-        SplitError: a part is empty, two parts share a speaker without leave, or the very same audio, or dev or test
-            has an emotion that no training utterance has, or a synthetic clip
+        SplitError: a part is empty, two parts share a speaker without leave, or the very same audio (`data.copies`
+            says what that is), or dev or test has an emotion that no training utterance has, or a synthetic clip
     """
 
     train: Dataset
