@@ -161,6 +161,62 @@ def test_evaluate_takes_the_majority_as_training_did(run, tmp_path, capsys):
     assert "36 of 54 utterances have another one than the corpus gives" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["evaluate", "compare", "augment"])
+def test_what_cannot_be_written_to_is_refused_before_the_work(command, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_, **__: pytest.fail("evaluated all the same"))
+    (tmp_path / "file").touch()
+    clip = str(run / "tones" / "anger_0_0.wav")
+    options = {"evaluate": [str(run / "model"), "--corpus", "emodb-mini"], "compare": ["nothing"], "augment": [clip]}
+    for place, told in (
+        (tmp_path / "file", "is a file: name a folder"),
+        (tmp_path / "file" / "x", "name a folder else"),
+    ):
+        assert cli.main([command, *options[command], "--output", str(place)]) == 1
+        assert f"error: --output {place} " in (error := capsys.readouterr().err)
+        assert told in error
+
+
+@pytest.mark.parametrize("name", ["clip.xyz", "clip", "folder.png"])
+def test_inspect_draws_pictures_only(run, tmp_path, name, capsys):
+    (tmp_path / "folder.png").mkdir()
+    command = ["inspect", str(run / "model"), str(run / "tones" / "anger_0_0.wav"), "--output", str(tmp_path / name)]
+    assert cli.main(command) == 1
+    assert f"{name} is no picture: expected is a file that ends with ." in capsys.readouterr().err
+
+
+def test_extract_and_augment_take_a_corpus_as_training_does(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SER_TL_CACHE", str(tmp_path / "cache"))
+    rows = ["path,what,speaker,start,end"]
+    for place in range(3):
+        soundfile.write(tmp_path / f"{place}.wav", np.concatenate([np.zeros(8000), np.full(8000, 0.1)]), 16000)
+        rows.append(f"{place}.wav,odd,{place},0.5,1.0")  # the rest is silent, and no voice
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    corpus = ["--corpus", "csv", "--root", str(tmp_path / "list.csv"), "--columns", "{emotion: what}"]
+    corpus += ["--emotions.rename", "{odd: other}"]
+    assert cli.main(["extract", "--encoder", "mfcc", *corpus]) == 0
+    assert "for 3 clips of csv" in capsys.readouterr().out
+    heard = []
+    monkeypatch.setattr("ser_tl.augment.examples", lambda clip, config, voices, seed: heard.extend(voices) or iter(()))
+    monkeypatch.setattr("ser_tl.evaluation.plots.augmentation_picture", lambda *_, **__: None)
+    file = str(run / "tones" / "anger_0_0.wav")
+    assert cli.main(["augment", file, "--output", str(tmp_path / "heard"), *corpus]) == 0
+    assert [len(voice) for voice in heard] == [8000] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--seed", "-1"], "--seed is -1: expected 0 or more"),
+        (["--max_seconds", "0"], "--max_seconds is 0.0: clips need at least 0.1 s"),
+        (["--max_seconds", "-3"], "--max_seconds is -3.0: clips need at least 0.1 s"),
+    ],
+)
+def test_augment_refuses_numbers_without_sense(run, tmp_path, options, told, capsys):
+    command = ["augment", str(run / "tones" / "anger_0_0.wav"), "--output", str(tmp_path), *options]
+    assert cli.main(command) == 1
+    assert f"error: {told}" in capsys.readouterr().err
+
+
 def test_an_unknown_option_ends_with_status_2(run):
     with pytest.raises(SystemExit) as ended:
         cli.main(["predict", str(run / "model"), "clip.wav", "--colour", "red"])

@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 
 from ser_tl.augment.draws import Draws
-from ser_tl.data.audio import FORMATS, SAMPLE_RATE, decode
+from ser_tl.data.audio import FORMATS, SAMPLE_RATE, SUFFIXES, decode
 from ser_tl.errors import ConfigError
-
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
 
 
 class Bank:

@@ -76,6 +76,7 @@ def parser() -> ArgumentParser:
     extract.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
     extract.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
     extract.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    _add_emotions(extract)
     extract.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
     extract.add_argument(
         "--audio.normalise", type=Literal["none", "peak", "rms"], default="none", help="as in training"
@@ -102,6 +103,8 @@ def parser() -> ArgumentParser:
     )
     augment.add_argument("--corpus", type=str, default="emodb-mini", help="whose voices make babble and mixtures")
     augment.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    augment.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    _add_emotions(augment)
     augment.add_argument("--max_seconds", type=float, default=12.0, help="of the recording that are heard")
     augment.add_argument("--seed", type=int, default=0, help="of all draws")
     commands.add_subcommand("augment", augment, help="hear and see what augmentation does")
@@ -126,6 +129,8 @@ def parser() -> ArgumentParser:
 
 def _add_emotions(command: ArgumentParser) -> None:
     """The options of `EmotionMap`."""
-    command.add_argument("--emotions.rename", type=dict[str, str], default={}, help="label to name")
+    command.add_argument(
+        "--emotions.rename", type=dict[str, str], default={}, help="label, as the corpus spells it, to name"
+    )
     command.add_argument("--emotions.merge", type=dict[str, list[str]], default={}, help="class to its emotions")
     command.add_argument("--emotions.drop", type=list[str], default=[], help="emotions to leave out")

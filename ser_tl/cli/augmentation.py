@@ -2,6 +2,9 @@
 
 from jsonargparse import Namespace
 
+from ser_tl.cli.output import make_folder
+from ser_tl.errors import ConfigError
+
 CHAINS = 3
 """How many examples of a whole chain are written."""
 
@@ -14,13 +17,21 @@ def augment(options: Namespace) -> int:
     from ser_tl.augment.hearing import HOP, log_mel
     from ser_tl.corpora import load_corpus
     from ser_tl.data.audio import SAMPLE_RATE, decode
+    from ser_tl.data.checks import source
+    from ser_tl.data.emotions import EmotionMap
     from ser_tl.evaluation import plots
 
+    if options.seed < 0:
+        raise ConfigError(f"--seed is {options.seed}: expected 0 or more")
+    if not options.max_seconds >= 0.1:
+        raise ConfigError(f"--max_seconds is {options.max_seconds}: clips need at least 0.1 s")
+    make_folder(options.output)
     config = AugmentConfig(**vars(options.augment))
     waveform = decode(options.file)[: round(options.max_seconds * SAMPLE_RATE)]
-    corpus = load_corpus(options.corpus, options.root)
+    emotions = EmotionMap(**vars(options.emotions))
+    corpus = load_corpus(options.corpus, options.root, emotions=emotions, columns=options.columns)
     chosen = corpus.shuffle(seed=options.seed).select(range(min(16, len(corpus))))
-    voices = [decode(row["audio"]["bytes"] or row["audio"]["path"]) for row in chosen]
+    voices = [decode(source(row), row["start"], row["end"]) for row in chosen]
     made = list(examples(waveform, config, voices, options.seed))
     if config.chosen:
         hear = Augmenter(config, voices, options.seed)
@@ -28,7 +39,6 @@ def augment(options: Namespace) -> int:
             heard = hear([waveform, *voices[:3]], number)[0]
             seconds = f"{len(heard) / SAMPLE_RATE:.2f} s, each transform at its probability"
             made.append(Example(f"whole chain {number + 1}", heard, log_mel(heard), seconds))
-    options.output.mkdir(parents=True, exist_ok=True)
     for number, example in enumerate(made):
         path = options.output / f"{number:02}_{example.name.replace(' ', '_')}.flac"
         if example.audible:

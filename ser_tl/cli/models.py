@@ -7,6 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from ser_tl.cli.output import check_picture, make_folder
 from ser_tl.cli.table import print_table
 
 
@@ -61,6 +62,7 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.training import TrainConfig, Trainer
     from ser_tl.transfer import STRATEGIES
 
+    output = None if options.output is None else make_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
     corpus = load_corpus(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
@@ -78,8 +80,8 @@ def evaluate(options: Namespace) -> int:
     report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=[*voted, *skipped, *noise])
     if trainer.accelerator.is_main_process:
         print(report)
-        if options.output is not None:
-            report.save(options.output)
+        if output is not None:
+            report.save(output)
     return 0
 
 
@@ -89,6 +91,7 @@ def inspect(options: Namespace) -> int:
     from ser_tl.model import EmotionModel
 
     path = options.output or Path(f"{options.file.stem}.png")
+    check_picture(path)
     model = EmotionModel.from_pretrained(options.model)
     found = draw(model, options.file, path)
     if found.attention is None:
@@ -119,6 +122,7 @@ def extract(options: Namespace) -> int:
     from ser_tl.corpora import load_corpus
     from ser_tl.data.audio import AudioConfig
     from ser_tl.data.checks import check_audio
+    from ser_tl.data.emotions import EmotionMap
     from ser_tl.encoders import load_encoder
     from ser_tl.training import TrainConfig
     from ser_tl.training.extraction import extract as fill_cache
@@ -131,7 +135,8 @@ def extract(options: Namespace) -> int:
         cache_gib=options.cache_gib,
     )
     encoder = load_encoder(options.encoder, **options.encoder_options)
-    corpus = load_corpus(options.corpus, options.root, columns=options.columns)
+    emotions = EmotionMap(**vars(options.emotions))
+    corpus = load_corpus(options.corpus, options.root, emotions=emotions, columns=options.columns)
     corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     audio = AudioConfig(**vars(options.audio))
     found = fill_cache(encoder, corpus, layers=options.layers, audio=audio, config=config, name=options.encoder)

@@ -2,14 +2,17 @@
 
 from jsonargparse import Namespace
 
+from ser_tl.cli.output import make_folder
+
 
 def compare(options: Namespace) -> int:
     """Prints the table of runs, and writes it and the page where asked."""
     from ser_tl.evaluation import Comparison, read_runs
 
+    output = None if options.output is None else make_folder(options.output)
     comparison = Comparison.of(read_runs(options.runs), title=options.title, mixed=True)
     print(comparison)
-    if options.output is not None:
-        comparison.save(options.output)
-        print(options.output / "comparison.html")
+    if output is not None:
+        comparison.save(output)
+        print(output / "comparison.html")
     return 0

@@ -9,13 +9,14 @@ the audio, never divides it into parts, and never passes over a file in silence:
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from datasets import Dataset
 
 from ser_tl.assets import asset
+from ser_tl.data.audio import FORMATS, SUFFIXES
 from ser_tl.data.emotions import EMOTIONS, EmotionMap
 from ser_tl.errors import ConfigError, CorpusError, listing
 from ser_tl.registry import Registry
@@ -23,7 +24,9 @@ from ser_tl.registry import Registry
 Read = Callable[..., Dataset]
 """read(root, emotions), with the columns as a third where the reader takes them."""
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+OTHER_SUFFIXES = {".m4a", ".m4b", ".mp4", ".aac", ".ac3", ".amr", ".ape", ".au", ".snd", ".caf", ".w64", ".wma", ".wv"}
+OTHER_SUFFIXES |= {".webm", ".mka", ".3gp", ".aifc", ".alac", ".mp2", ".ra", ".rf64", ".sph", ".spx", ".tta"}
+"""What names of recordings end with that ser_tl doesn't read."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -103,7 +106,8 @@ def load_corpus(
     Raises:
         UnknownNameError: no reader has this name
         CorpusError: the root is missing, or holds something else than the reader expects
-        ConfigError: the mapping names emotions that no utterance has, or columns are given to a reader that has none
+        ConfigError: the mapping names emotions or labels that no utterance has, or columns are given to a reader that
+            has none
     """
     reader = CORPORA[name]
     if columns and not reader.takes_columns:
@@ -111,7 +115,8 @@ def load_corpus(
         raise ConfigError(f"the corpus {name} has no columns to name: leave --columns out, it is for {takers}")
     place = _place(reader, root)
     given = (dict(columns or {}),) if reader.takes_columns else ()
-    return reader.read(place, emotions or EmotionMap(), *given)
+    mapping = replace(emotions) if emotions else EmotionMap()  # one that hasn't read another corpus' labels
+    return reader.read(place, mapping, *given)
 
 
 def _place(reader: CorpusReader, root: Path | str | None) -> Path | str:
@@ -160,19 +165,32 @@ def audio_files(root: Path, layout: str, *, same_names: bool = False) -> list[Pa
         same_names: files of one name are different recordings, told apart by their folders
 
     Raises:
-        CorpusError: the root isn't a folder, holds no audio, holds two files of one name, or can't be read
+        CorpusError: the root isn't a folder, holds no audio, holds recordings of a kind that isn't read, holds two
+            files of one name, or can't be read
     """
     if not root.is_dir():
         raise wrong_root(root, layout)
     walk = os.walk(root, onerror=_unreadable, followlinks=True)
-    found = [Path(folder) / name for folder, _, names in walk for name in names]
-    found = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")]
+    every = [Path(folder) / name for folder, _, names in walk for name in names if not name.startswith(".")]
+    found = [path for path in every if path.suffix.lower() in SUFFIXES]
+    _refuse_others(root, [path for path in every if path.suffix.lower() in OTHER_SUFFIXES], found)
     if not found:
-        raise wrong_root(root, f"{layout}, as {', '.join(AUDIO_SUFFIXES)}")
+        raise wrong_root(root, f"{layout}, as {', '.join(SUFFIXES)}")
     files = sorted(found, key=lambda path: (path.stem, path))
     if not same_names:
         _refuse_copies(root, files, parts=1)
     return files
+
+
+def _refuse_others(root: Path, others: list[Path], found: list[Path]) -> None:
+    """Refuses recordings that can't be read, but for those that somebody has converted and left beside the result."""
+    converted = {path.with_suffix("") for path in found}
+    lost = sorted(str(path.relative_to(root)) for path in others if path.with_suffix("") not in converted)
+    if lost:
+        raise CorpusError(
+            f"{root}: {len(lost)} recordings can't be read here: expected are {FORMATS} ({', '.join(SUFFIXES)}). "
+            f"Convert them, for example to FLAC, or move them elsewhere\n{listing(lost)}"
+        )
 
 
 def _refuse_copies(root: Path, files: list[Path], parts: int) -> None:

@@ -8,7 +8,7 @@
 The columns are audio (file_name in an audiofolder) and those of `corpora.table`; audio, emotion and speaker are needed,
 and the option columns says which holds what where they are called otherwise: {"emotion": "label"}. Labels stored as
 numbers take their names from the dataset. An id that isn't given is the file's name without ending, or its path where
-two share a name, or split and row where there are no names (train/17).
+two share a name, or split and row (train/17) where there are no names, or rows that carry their audio share them.
 
 All splits make one corpus: published splits seldom keep speakers apart, so who is tested on is the protocol's choice.
 For one configuration, revision or split of a hub dataset, load that with the library, save_to_disk and give the folder.
@@ -75,9 +75,12 @@ def read_huggingface(root: Path | str, emotions: EmotionMap, columns: Mapping[st
         paths += files
         carried += [audio] if audio is not None else []
     named = short_names([path for path in paths if path is not None])
-    names = named if len(named) == len(paths) else [row["place"] for row in rows]
+    names = [name + part_of_file(row) for name, row in zip(named, rows, strict=False)]
+    # Bytes lie in their own row whatever it is called, and many recordings are called alike: 001.wav of each speaker.
+    if len(named) < len(paths) or (carried and len(set(names)) < len(names)):
+        names = [row["place"] + part_of_file(row) for row in rows]
     for row, name in zip(rows, names, strict=True):
-        row["id"] = row["id"] or name + part_of_file(row)
+        row["id"] = row["id"] or name
     if carried:
         if sum(map(len, carried)) < len(rows):
             raise CorpusError(f"{root}: some splits carry their audio and others point at files; save them alike")

@@ -3,8 +3,8 @@
     path or bytes --decode()--> waveform (N,) float32 in [-1, 1] at 16 kHz --normalise()--> waveform
 
 Reads what libsndfile reads: WAV, FLAC, Ogg (Vorbis and Opus), MP3, AIFF, at any rate, channel count and bit depth. A
-file that is missing, cut short, empty, silent or not finite raises `AudioError`: broken audio never becomes zeros.
-Knows nothing of emotions, batches or models.
+file that is missing, cut short, empty, silent, not finite or not scaled raises `AudioError`: broken audio never becomes
+zeros. Knows nothing of emotions, batches or models.
 """
 
 import io
@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from ser_tl.data.mp3 import untold_samples
 from ser_tl.errors import AudioError, ConfigError
 
 SAMPLE_RATE = 16_000
@@ -28,12 +29,16 @@ SILENCE = 1e-4
 
 FORMATS = "WAV, FLAC, Ogg Vorbis, Ogg Opus, MP3 or AIFF"
 
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
+"""What names of files in these formats end with, in lower case."""
+
 # libsndfile reads what is left of a cut file and tells it only here: "data : 64000 (should be 31978)".
 _SIZE_NOTE = re.compile(r"(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)")
 _STREAMED = 0x7FFF0000  # a size from here up is the placeholder of a WAV written to a pipe, no promise
 _OGG_PAGE = 65_307  # bytes of the longest page of an Ogg file
 _UNKNOWN = 1 << 62  # samples: libsndfile's number for a FLAC that doesn't tell its length is beyond
 _OVERSHOOT = 0.1  # seconds: annotations may end beyond the file by a rounding
+_LOUDEST = 4.0  # floats above are no overdriven recording, but integers that nobody scaled
 _MP3_SLACK = 0.1  # seconds: where an MP3 doesn't tell its length, libsndfile takes it from file size and bit rate
 
 Source = str | Path | bytes
@@ -81,7 +86,8 @@ def decode(source: Source, start: float = 0.0, end: float | None = None, *, sile
         Waveform (N,), float32 in [-1, 1], mono (mean of the channels), 16 kHz.
 
     Raises:
-        AudioError: the file is missing, not audio, cut short, empty, silent, not finite, or shorter than the part
+        AudioError: the file is missing, not audio, cut short, empty, silent, not finite, not scaled, or shorter than
+            the part
     """
     name = _name(source)
     with _open(source) as file:
@@ -108,7 +114,13 @@ def decode(source: Source, start: float = 0.0, end: float | None = None, *, sile
     waveform = channels.mean(axis=1)
     if not np.isfinite(waveform).all():
         raise AudioError(f"{name}: has samples that are NaN or infinite: export it again or leave it out")
-    if not silence and np.abs(waveform).max() <= SILENCE:
+    peak = np.abs(waveform).max()
+    if peak > _LOUDEST:
+        raise AudioError(
+            f"{name}: samples up to {peak:g}, expected are floats in [-1, 1]: divide them by the full scale (32768 for "
+            f"16 bits) and write the file again"
+        )
+    if not silence and peak <= SILENCE:
         raise AudioError(f"{name}: silent, no sample above {SILENCE:g} (-80 dBFS): export it again or leave it out")
     if rate != SAMPLE_RATE:
         waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
@@ -172,12 +184,21 @@ def _open(source: Source) -> soundfile.SoundFile:
         problem = "cut short, it ends in the middle of an Ogg page: restore the file"
     elif file.frames > _UNKNOWN:
         problem = "doesn't tell its length, as if written to a pipe: encode it again, to a file"
+    elif file.format == "MP3" and _is_misjudged(source, file):
+        problem = "doesn't tell its length, which can't be told from its size as the bit rate varies: encode it again"
     elif file.frames == 0:
         problem = "empty, it has no samples: restore the file or leave it out"
     if problem:
         file.close()
         raise AudioError(f"{name}: {problem}")
     return file
+
+
+def _is_misjudged(source: Source, file: soundfile.SoundFile) -> bool:
+    """Whether an MP3 has more or fewer samples than libsndfile makes out: it would hear a part, or miss the rest."""
+    with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as stream:
+        samples = untold_samples(stream)
+    return samples is not None and abs(samples - file.frames) > _MP3_SLACK * file.samplerate
 
 
 def _ogg_is_whole(source: Source) -> bool:

@@ -2,8 +2,8 @@
 
     corpus --check_audio()--> corpus, or one AudioError that lists every file that can't be used
 
-Every file is decoded once: what is broken is known in the first seconds and not in the third hour. `content_keys` tells
-which utterances are the very same audio, for `data.splits`.
+Every file is decoded once: what is broken is known in the first seconds and not in the third hour. Keys tell what is
+the same: `file_keys` files, `content_keys` files and parts of them, `sample_key` what was heard when they were read.
 """
 
 import hashlib
@@ -38,8 +38,10 @@ def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Data
     Raises:
         AudioError: some files can't be used; all of them are listed, with their count
     """
+    rows = corpus.select_columns(["id", "audio", "start", "end"])
     with ThreadPoolExecutor() as pool:  # libsndfile and soxr work outside the interpreter's lock
-        problems = list(pool.map(_problem, corpus.select_columns(["id", "audio", "start", "end"])))
+        # Places and not rows, which may carry the bytes of their files: all of them would wait in memory.
+        problems = list(pool.map(lambda place: _problem(rows[place]), range(len(rows))))
     broken = [problem for problem in problems if problem is not None]
     if broken and (not skip_unreadable or len(broken) == len(corpus)):
         raise AudioError(
@@ -54,22 +56,50 @@ def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Data
 def _problem(row: dict[str, Any]) -> str | None:
     held = source(row)
     try:
-        audio.decode(held, row["start"], row["end"])
+        waveform = audio.decode(held, row["start"], row["end"])
     except AudioError as error:
         return f"{row['id']}: {error}" if isinstance(held, bytes) else str(error)  # bytes have no name of their own
+    _HEARD[_part(_file_key(row), row["start"], row["end"])] = _digest(waveform.data)
     return None
 
 
+def file_keys(corpus: Dataset) -> list[str]:
+    """A key per utterance, equal where the file's bytes are: a copy under another name shows."""
+    return [_file_key(row) for row in corpus.select_columns(["audio"])]
+
+
 def content_keys(corpus: Dataset) -> list[str]:
-    """A key per utterance, equal where the file's bytes and the part of it are: a copy under another name shows."""
-    return [
-        f"{_digest(held) if isinstance(held := source(row), bytes) else _file_digest(held, _stamp(held))}"
-        f"@{row['start']}-{row['end']}"
-        for row in corpus.select_columns(["audio", "start", "end"])
-    ]
+    """A key per utterance, equal where the file's bytes and the part of it are."""
+    return [_part(*facts) for facts in zip(file_keys(corpus), corpus["start"][:], corpus["end"][:], strict=True)]
 
 
-def _digest(content: bytes) -> str:
+def sample_key(file: str, start: float, end: float | None) -> str | None:
+    """A key of the decoded samples of a file or a part of it: a FLAC of a WAV shows, and one part written in two ways.
+
+    Args:
+        file: key of the file's bytes
+        start: seconds into the file
+        end: seconds into the file; its end if None
+
+    Returns:
+        The key, or None where `check_audio` hasn't read this part: nothing is decoded here.
+    """
+    return _HEARD.get(_part(file, start, end))
+
+
+_HEARD: dict[str, str] = {}  # of each part of a file that was decoded, the digest of its samples
+
+
+def _part(file: str, start: float, end: float | None) -> str:
+    return f"{file}@{start}-{end}"
+
+
+def _file_key(row: dict[str, Any]) -> str:
+    held = source(row)
+    return _digest(held) if isinstance(held, bytes) else _file_digest(held, _stamp(held))
+
+
+def _digest(content: bytes | memoryview) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 

@@ -7,8 +7,9 @@ Models and reports key everything by name. Numbers exist only inside a model, ne
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from ser_tl.errors import ConfigError, CorpusError
+from ser_tl.errors import ConfigError, CorpusError, listing
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "anger": ("angry", "ang", "anger"),
@@ -74,6 +75,17 @@ class EmotionMap:
         twice = sorted({member for member in members if members.count(member) > 1})
         if twice:
             raise ConfigError(f"emotions.merge puts {', '.join(twice)} into two classes: name each emotion once")
+        gone = sorted(set(self.drop) & set(members) - set(self.merge))
+        if gone:
+            raise ConfigError(
+                f"emotions.drop names {', '.join(gone)}, which emotions.merge takes into a class before: take it out "
+                f"of one of the two, or drop the class (classes of emotions.merge are {', '.join(self.merge)})"
+            )
+
+    @cached_property
+    def labels(self) -> set[str]:
+        """How the corpus spells its emotions: every label that `read` has told the name of."""
+        return set()
 
     def read(self, label: str, *, where: str) -> str:
         """The name of a corpus' label: as `rename` says, else its canonical one.
@@ -81,7 +93,9 @@ class EmotionMap:
         Raises:
             CorpusError: the label is neither renamed nor known
         """
-        return self.rename[label] if label in self.rename else canonical(label, where=where)
+        name = self.rename[label] if label in self.rename else canonical(label, where=where)
+        self.labels.add(label)
+        return name
 
     def target(self, emotion: str) -> str | None:
         """The class of an emotion; None when its utterances are dropped."""
@@ -95,8 +109,15 @@ class EmotionMap:
         """Refuses a mapping that names emotions the corpus doesn't have, most often a slip of the pen.
 
         Raises:
-            ConfigError: `merge` or `drop` names an emotion that no utterance has
+            ConfigError: `merge` or `drop` names an emotion that no utterance has, or `rename` a label that wasn't among
+                those that were read
         """
+        unread = sorted(set(self.rename) - self.labels)
+        if unread and self.labels:
+            raise ConfigError(
+                f"the option emotions.rename names {', '.join(unread)}, which no utterance is labelled: give labels as "
+                f"the corpus spells them. Those that were read are\n{listing(sorted(self.labels), most=30)}"
+            )
         named = {member for members in self.merge.values() for member in members} | set(self.drop) - set(self.merge)
         unknown = sorted(named - set(present))
         if unknown:

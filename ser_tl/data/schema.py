@@ -43,6 +43,9 @@ DIMENSIONS = ("arousal", "valence", "dominance")
 SYNTHETIC = "synthetic"
 """The speaker of clips that nobody said. They may be trained on, and are refused in dev and test."""
 
+NAMESAKES = "If these are different people, give them different names in the manifest, for example A_1 and B_1"
+"""What an error has to say where speakers are told apart by their names: those of two corpora may be the same."""
+
 
 def build(
     rows: Iterable[Mapping[str, Any]],
@@ -62,8 +65,8 @@ def build(
             rows as there are and in their order. It is referred to and not copied; the rows then have no audio
 
     Raises:
-        CorpusError: no rows, a required value missing, an id twice, an audio file that isn't there, an impossible
-            interval or share
+        CorpusError: no rows, a required value missing, a name that can't be written as UTF-8, an id twice, an audio
+            file that isn't there, an impossible interval or share
         ConfigError: the mapping names emotions that no utterance has
     """
     mapping = mapping or EmotionMap()
@@ -101,6 +104,12 @@ def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
     gaps = [f"row {number}: no {name}" for number, row in enumerate(table, 1) for name in needed if not row.get(name)]
     if gaps:
         raise CorpusError(f"{source}: each utterance needs {', '.join(needed)}\n{listing(gaps)}")
+    odd = [ascii(name) for row in table for name in map(str, map(row.get, needed)) if not _is_text(name)]
+    if odd:
+        raise CorpusError(
+            f"{source}: {len(odd)} names can't be written as UTF-8, most often as they were given in Latin-1 or the "
+            f"like; rename them\n{listing(odd)}"
+        )
     twice = [name for name, count in Counter(row["id"] for row in table).items() if count > 1]
     if twice:
         raise CorpusError(f"{source}: {len(twice)} ids stand on several utterances; make them unique\n{listing(twice)}")
@@ -121,6 +130,14 @@ def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
     rates = [f"{row['id']}: {row['recognised']}" for row in table if not 0 <= (row.get("recognised") or 0) <= 1]
     if rates:
         raise CorpusError(f"{source}: recognised is a share of listeners, 0 to 1 (not percent)\n{listing(rates)}")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # lone surrogates: bytes of a file's name, or escapes in JSON, that are no character
+        return False
+    return True
 
 
 def real_rows(corpus: Dataset) -> Dataset:

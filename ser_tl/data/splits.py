@@ -11,6 +11,7 @@ whoever has to reproduce figures on them asks for it with `shared_speakers`. Suc
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -20,10 +21,10 @@ from typing import Literal
 import numpy as np
 from datasets import Dataset
 
-from ser_tl.data.checks import content_keys
+from ser_tl.data.copies import copies, stretches
 from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
-from ser_tl.data.schema import SYNTHETIC
+from ser_tl.data.schema import NAMESAKES, SYNTHETIC
 from ser_tl.data.tail import long_tailed
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -81,8 +82,8 @@ class Split:
         shared_speakers: the same speakers may be in several parts; only to reproduce figures that others published so
 
     Raises:
-        SplitError: a part is empty, two parts share a speaker without leave, or the very same audio, or dev or test
-            has an emotion that no training utterance has, or a synthetic clip
+        SplitError: a part is empty, two parts share a speaker without leave, or the very same audio (`data.copies`
+            says what that is), or dev or test has an emotion that no training utterance has, or a synthetic clip
     """
 
     train: Dataset
@@ -102,7 +103,7 @@ class Split:
                     f"split {self.name}: {made} synthetic clips are in the {part} part, where only real speech tells "
                     f"anything: take them out of the corpus, and add them to the training part with --synthetic"
                 )
-        keys = {part: content_keys(corpus) for part, corpus in parts.items()}
+        heard = {part: stretches(corpus) for part, corpus in parts.items()}
         for one, other in combinations(parts, 2):
             speakers = sorted(set(parts[one]["speaker"]) & set(parts[other]["speaker"]))
             if speakers and not self.shared_speakers:
@@ -110,18 +111,14 @@ class Split:
                     f"split {self.name}: {len(speakers)} speakers are in both {one} and {other}, so its scores would "
                     f"not be speaker-independent; choose a protocol that divides by speaker (holdout, loso, kfold). "
                     f"Only to reproduce figures published on these very folds: --split.shared_speakers true, which "
-                    f"the report will say\n{listing(speakers)}"
+                    f"the report will say. {NAMESAKES}\n{listing(speakers)}"
                 )
-            where = dict(zip(keys[one], parts[one]["id"], strict=True))
-            copies = [
-                f"{where[key]} ({one}) = {name} ({other})"
-                for key, name in zip(keys[other], parts[other]["id"], strict=True)
-                if key in where
-            ]
-            if copies:
+            twice = [f"{first} ({one}) = {second} ({other})" for first, second in copies(heard[one], heard[other])]
+            if twice:
                 raise SplitError(
-                    f"split {self.name}: {len(copies)} utterances of {one} and {other} are the very same audio under "
-                    f"different speakers; remove the copies\n{listing(copies)}"
+                    f"split {self.name}: {len(twice)} utterances of {one} and {other} are the very same audio, or more "
+                    f"than half of it; remove the copies, or give what is heard together to one speaker or session\n"
+                    f"{listing(twice)}"
                 )
         missing = sorted((set(self.dev["emotion"]) | set(self.test["emotion"])) - set(self.train["emotion"]))
         if missing:
@@ -174,7 +171,8 @@ def make_splits(
         seed: chooses the speakers of every random part, unless the config has a seed for that
 
     Raises:
-        SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers
+        SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers, or several splits
+            that test on one speaker or utterance, whose figures couldn't be pooled
         ConfigError: `folds` is missing, it or `shared_speakers` is given with another protocol, or `config.only` names
             a split that isn't there
     """
@@ -197,9 +195,29 @@ def make_splits(
     else:
         groups = _test_groups(corpus, protocol, config, seed)
         splits = [_by_speaker(corpus, name, groups[name], config, seed) for name in _chosen(list(groups), config)]
+    _refuse_tested_twice(splits, protocol)
     if config.tail < 1.0:
         return [replace(split, train=long_tailed(split.train, config.tail, seed=seed)) for split in splits]
     return splits
+
+
+def _refuse_tested_twice(splits: Sequence[Split], protocol: ProtocolName) -> None:
+    """Refuses splits that `Report.over_folds` would refuse to pool: hours earlier, before any of them is trained."""
+    shared = all(split.shared for split in splits)  # then the report says so, and speakers may come again
+    for column in ["id"] if shared else ["speaker", "id"]:
+        counts = Counter(name for split in splits for name in set(split.test[column]))
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if not twice:
+            continue
+        way_out = (
+            f"they speak in several sessions: use --protocol loso or kfold. {NAMESAKES}"
+            if protocol == "sessions"
+            else f"put each into one fold's test part, or run the folds one by one (--split.only '[{splits[0].name}]')"
+        )
+        kind = "utterances" if column == "id" else "speakers"
+        raise SplitError(
+            f"{len(twice)} {kind} are tested in several splits of this protocol; {way_out}\n{listing(twice)}"
+        )
 
 
 def _chosen(names: list[str], config: SplitConfig) -> list[str]:

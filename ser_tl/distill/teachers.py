@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from datasets import Dataset
 from torch import nn
 
+from ser_tl.data.schema import NAMESAKES
 from ser_tl.data.splits import Split
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.model import EmotionModel
@@ -143,7 +144,7 @@ def _checked(model: EmotionModel, folder: Path, split: Split, config: TeachConfi
         raise SplitError(
             f"--teacher {folder} was trained on, or its epoch chosen on, {len(speakers)} of the "
             f"{len(set(split.test['speaker']))} test speakers of split {split.name}, so it would carry them to the "
-            f"student; {way_out}\n{listing(speakers)}"
+            f"student; {way_out}. {NAMESAKES}\n{listing(speakers)}"
         )
     path = folder.absolute().parent / _SPLIT
     try:

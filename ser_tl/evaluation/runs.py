@@ -88,14 +88,15 @@ def read_runs(named: Sequence[str]) -> dict[str, list[Report]]:
 
     Raises:
         CheckpointError: a folder holds no readable report
-        ConfigError: a folder is given twice
+        ConfigError: a folder is given twice, or its path gives it the name of another
     """
     pairs = [_split(text) for text in named]
-    folders = [folder for _, folder in pairs]
-    twice = {str(folder) for folder in folders if folders.count(folder) > 1}
+    places = [folder.resolve() for _, folder in pairs]
+    twice = {str(folder) for (_, folder), place in zip(pairs, places, strict=True) if places.count(place) > 1}
     if twice:
         raise ConfigError(f"{', '.join(sorted(twice))}: given twice, name each run once")
     shown = _short_names([folder for name, folder in pairs if not name])
+    _refuse_namesakes([name or shown[folder] for name, folder in pairs], pairs)
     runs: dict[str, list[Report]] = {}
     for name, folder in pairs:
         if not (folder / "report.json").is_file():
@@ -104,6 +105,17 @@ def read_runs(named: Sequence[str]) -> dict[str, list[Report]]:
             raise CheckpointError(f"{folder}: no report.json, so it is no finished run's folder: {hint}")
         runs.setdefault(name or shown[folder], []).append(with_model_size(Report.load(folder), folder))
     return runs
+
+
+def _refuse_namesakes(names: Sequence[str], pairs: Sequence[tuple[str, Path]]) -> None:
+    """Refuses folders whose paths give them a name that another has: only who says so makes two runs one system."""
+    for name in dict.fromkeys(names):
+        same = [pair for own, pair in zip(names, pairs, strict=True) if own == name]
+        if len(same) > 1 and not all(given for given, _ in same):
+            raise ConfigError(
+                f"{', '.join(str(folder) for _, folder in same)} would all be called {name}: name each as NAME=FOLDER, "
+                f"where the same name again is another seed of one system"
+            )
 
 
 def _split(text: str) -> tuple[str, Path]:

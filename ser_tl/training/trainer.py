@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from ser_tl.augment import AugmentConfig
 from ser_tl.data.batching import Clips
 from ser_tl.data.dimensions import unknown_notes
-from ser_tl.data.schema import real_rows
+from ser_tl.data.schema import NAMESAKES, real_rows
 from ser_tl.data.splits import shared_note
 from ser_tl.data.votes import LabelConfig, soft_targets
 from ser_tl.encoders import checkpoint_layers, compile_layers, is_frozen
@@ -321,7 +321,7 @@ class Trainer:
             raise SplitError(
                 f"the model knows {len(known)} of the {len(set(test['speaker']))} speakers from its training, so the "
                 f"score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
-                f"runs/NAME/split.json), or on another corpus\n{listing(known)}"
+                f"runs/NAME/split.json), or on another corpus. {NAMESAKES}\n{listing(known)}"
             )
         clips = self.feed.clips(test)
         if self.model.config.statistics != "training":

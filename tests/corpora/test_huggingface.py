@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, List, Value
+from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, List, Value, concatenate_datasets
 from datasets.exceptions import DatasetNotFoundError
 
 from ser_tl.corpora import huggingface, load_corpus
@@ -71,14 +71,31 @@ def test_dropped_emotions_take_their_audio_along(dataset, clips, tmp_path):
 
 def test_all_splits_make_one_corpus(dataset, tmp_path):
     parts = DatasetDict(train=dataset(), test=dataset(names=["a1"], emotion=["sad"], speaker=["c"]))
-    parts.save_to_disk(tmp_path / "saved")
-    with pytest.raises(CorpusError, match=r"1 ids stand on several utterances.*\n  a1"):
-        load_corpus("huggingface", tmp_path / "saved")
-    parts["test"] = parts["test"].map(lambda row: row | {"id": "other"})
+    parts = DatasetDict(
+        {name: part.add_column("id", [name + clip for clip in NAMES[: len(part)]]) for name, part in parts.items()}
+    )
     parts.save_to_disk(tmp_path / "again")
     corpus = load_corpus("huggingface", tmp_path / "again")
-    assert corpus["id"] == [*NAMES, "other"]
+    assert corpus["id"] == [*(f"train{name}" for name in NAMES), "testa1"]
     assert corpus["speaker"][-1] == "c"
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_rows_that_share_a_name_are_called_by_their_place_where_they_carry_their_audio(dataset, tmp_path, inside):
+    parts = DatasetDict(train=dataset(inside=inside), test=dataset(names=["a1"], inside=inside))
+    if inside:
+        parts.save_to_disk(tmp_path / "saved")
+        corpus = load_corpus("huggingface", tmp_path / "saved")
+        assert corpus["id"] == ["train/0", "train/1", "train/2", "train/3", "test/0"]
+    else:  # one file twice
+        whole = concatenate_datasets(list(parts.values()))
+        with pytest.raises(CorpusError, match=r"1 ids stand on several utterances.*\n  a1"):
+            load_parquet(whole, tmp_path)
+
+
+def test_parts_of_recordings_keep_their_names(dataset, tmp_path):
+    dataset(names=["a1", "a1"], start=[0.0, 0.05], end=[0.05, 0.1]).save_to_disk(tmp_path / "saved")
+    assert load_corpus("huggingface", tmp_path / "saved")["id"] == ["a1@0.0-0.05", "a1@0.05-0.1"]
 
 
 def test_without_file_names_split_and_row_are_the_id(dataset, tmp_path):

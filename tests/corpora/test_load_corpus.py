@@ -81,6 +81,19 @@ def test_a_file_is_no_folder(name, tmp_path):
         load_corpus(name, tmp_path / "corpus.zip")
 
 
+@pytest.mark.parametrize("suffix", [".m4a", ".WMA", ".mp4"])
+def test_recordings_of_a_kind_that_is_not_read_are_not_passed_over(tree, suffix):
+    root = tree(["03a01Fa.wav", "03a01Wa.flac"])
+    (root / f"03a01Wa{suffix}").touch()  # somebody has converted it
+    (root / f".03a01Na{suffix}").touch()  # what a system leaves behind
+    (root / "notes.txt").touch()
+    assert len(load_corpus("emodb", root)) == 2
+    (root / f"03a02Fa{suffix}").touch()
+    with pytest.raises(CorpusError, match=r"1 recordings can't be read here.*Convert them.*or move them") as error:
+        load_corpus("emodb", root)
+    assert str(error.value).endswith(f"\n  03a02Fa{suffix}")
+
+
 def test_a_folder_that_cannot_be_read_is_not_passed_over(tree, monkeypatch):
     root = tree(["03a01Fa.wav", "more/03a02Fa.wav"])
     scandir = os.scandir
@@ -117,6 +130,15 @@ def test_the_mapping_of_emotions_is_applied(tree):
     assert set(REQUIRED) <= set(corpus.column_names)
     with pytest.raises(ConfigError, match="surprise, which no utterance has"):
         load_corpus("emodb", root, emotions=EmotionMap(drop=["surprise"]))
+
+
+def test_renaming_is_held_to_the_labels_of_the_corpus_that_is_read(tree):
+    mapping = EmotionMap(rename={"anger": "rage"})
+    assert load_corpus("emodb", tree(["03a01Wa.wav"]), emotions=mapping)["emotion"] == ["rage"]
+    root = tree(["calm/03a01Fa.wav"])
+    (root / "03a01Wa.wav").unlink()
+    with pytest.raises(ConfigError, match=r"rename names anger, which no utterance(?s:.)*\n  happiness$"):
+        load_corpus("emodb", root, emotions=mapping)
 
 
 def test_columns_are_for_readers_that_have_some(tree):

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 import soundfile
 from datasets import Audio, Dataset
 
-from ser_tl.data.checks import check_audio, content_keys, durations, source
+from ser_tl.data import checks
+from ser_tl.data.checks import check_audio, content_keys, durations, file_keys, sample_key, source
 from ser_tl.data.schema import build
 from ser_tl.errors import AudioError
 
@@ -110,6 +113,30 @@ def test_parts_of_one_file_have_keys_of_their_own(record):
     keys = content_keys(corpus([path] * 4, start=[0.0, 0.5, 0.0, 0.5], end=[0.5, 1.0, 1.0, 1.0]))
     assert keys[1] == keys[3]
     assert len(set(keys)) == 3
+
+
+def test_what_was_read_has_a_key_of_its_samples(record, tmp_path):
+    path, copy = record(1.0), tmp_path / "copy.flac"
+    soundfile.write(copy, *soundfile.read(path))
+    clips = corpus([path, copy, path, path], end=[None, None, 1.0, 0.5])
+    files = file_keys(clips)
+    assert [sample_key(file, 0.0, end) for file, end in zip(files, clips["end"], strict=True)] == [None] * 4
+    for checked in (clips, embedded([copy])):
+        check_audio(checked)
+    keys = [sample_key(file, 0.0, end) for file, end in zip(files, clips["end"], strict=True)]
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+    assert None not in keys
+    assert file_keys(embedded([copy])) == [files[1]] != [files[0]]
+
+
+def test_rows_that_carry_their_audio_do_not_all_wait_in_memory(record, monkeypatch):
+    clips = embedded([record(1.0)] * 500)
+    monkeypatch.setattr(checks, "_problem", lambda row: time.sleep(0.002))
+    tracemalloc.start()
+    check_audio(clips)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000  # of 16 million bytes, and at most 32 threads have a row each
 
 
 def test_a_changed_file_gets_a_new_key(record, tmp_path):

@@ -63,6 +63,21 @@ def test_an_emotion_goes_into_one_class_only():
         EmotionMap(merge={"low": ["calm", "sadness"], "neutral": ["calm"]})
 
 
+def test_what_goes_into_a_class_is_not_dropped_as_well():
+    with pytest.raises(ConfigError, match=r"drop names excitement, which .*merge takes.*or drop the class .*happiness"):
+        EmotionMap(merge={"happiness": ["excitement"]}, drop=["excitement", "fear"])
+
+
+def test_renaming_a_label_that_no_utterance_has_shows_how_the_corpus_spells_its_own():
+    mapping = EmotionMap(rename={"happy": "joy"})
+    for label in ("Happy", "Sad"):
+        mapping.read(label, where="here")
+    with pytest.raises(
+        ConfigError, match=r"rename names happy, which no .*as the corpus spells them.*\n  Happy\n  Sad$"
+    ):
+        mapping.check(["happiness", "sadness"])
+
+
 @pytest.mark.parametrize(
     "mapping",
     [

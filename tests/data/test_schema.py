@@ -47,6 +47,14 @@ def test_none_is_the_same_as_missing(row):
     assert corpus.to_list() == build([row("a")], source="list").to_list()
 
 
+def test_names_that_are_no_utf_8_are_refused_as_they_are(row):
+    with pytest.raises(CorpusError, match=r"list: 3 names can't be written as UTF-8.*rename them") as error:
+        build([row("a"), row("atenci\udcf3n"), row("b", id="\ud800")], source="list")
+    assert str(error.value).count("\\udcf3") == 2  # id and file
+    assert "\n  '\\ud800'" in str(error.value)
+    assert len(build([row("atención")], source="list")) == 1
+
+
 def test_columns_that_are_not_ours_are_left_out(row):
     assert build([row("a", mood="good")], source="list").column_names == list(REQUIRED)
 

@@ -6,12 +6,14 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import soundfile
 from datasets import concatenate_datasets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data import splits
+from ser_tl.data.checks import check_audio
 from ser_tl.data.folds import read_folds
 from ser_tl.data.schema import build
 from ser_tl.data.splits import Split, SplitConfig, make_splits
@@ -121,11 +123,48 @@ def test_sessions_are_tested_one_by_one(even):
     }
 
 
-def test_a_speaker_of_two_sessions_is_in_one_part_all_the_same(corpus_of):
+def test_a_speaker_of_two_sessions_is_in_one_part_all_the_same_and_no_pool_has_them_twice(corpus_of):
     corpus = corpus_of(EVEN, session=list("1" * 9 + "2" * 8 + "1"))
-    found = {split.name: speakers(split) for split in make_splits(corpus, "sessions")}
-    assert found["1"]["test"] == set("abcf")
-    assert found["2"]["test"] == set("def")
+    alone = [make_splits(corpus, "sessions", SplitConfig(only=[name]))[0] for name in "12"]
+    assert [speakers(split)["test"] for split in alone] == [set("abcf"), set("def")]
+    with pytest.raises(
+        SplitError, match=r"1 speakers are tested in several.* use --protocol loso or kfold.*different people.*\n  f$"
+    ):
+        make_splits(corpus, "sessions")
+
+
+def test_folds_that_test_one_speaker_twice_are_run_one_by_one(even, tmp_path):
+    tests = {"one": "ab", "two": "bc"}
+    lines = [
+        f"u{place},{fold},{'test' if who in tested else 'train'}"
+        for fold, tested in tests.items()
+        for place, (who, _) in enumerate(EVEN)
+    ]
+    path = folds_csv(tmp_path, *lines)
+    with pytest.raises(SplitError, match=r"1 speakers are tested in several.*--split.only '\[one\]'\)\n  b$"):
+        make_splits(even, "folds", folds=path)
+    for name, tested in tests.items():
+        (split,) = make_splits(even, "folds", SplitConfig(only=[name]), folds=path)
+        assert speakers(split)["test"] == set(tested)
+
+
+def test_folds_with_leave_to_share_speakers_may_test_them_again_but_no_utterance(corpus_of, tmp_path):
+    corpus = corpus_of([(speaker, emotion) for speaker in "ab" for emotion in [*EMOTIONS, *EMOTIONS, *EMOTIONS]])
+    config = SplitConfig(shared_speakers=True)
+
+    def path(*tested):
+        return folds_csv(
+            tmp_path,
+            *(
+                f"u{place},{start},{'test' if start <= place % 9 < start + 3 else 'train'}"
+                for start in tested
+                for place in range(18)
+            ),
+        )
+
+    assert len(make_splits(corpus, "folds", config, folds=path(0, 3, 6))) == 3
+    with pytest.raises(SplitError, match="2 utterances are tested in several splits"):
+        make_splits(corpus, "folds", config, folds=path(0, 2))
 
 
 def test_dev_is_chosen_without_a_look_at_the_test_part(corpus_of):
@@ -202,6 +241,7 @@ def test_a_shared_speaker_is_refused(even, train, dev, test):
         Split(rows(even, train), rows(even, dev), rows(even, test), name="mine")
     assert str(error.value).startswith("split mine: ")
     assert "choose a protocol that divides by speaker (holdout, loso, kfold)" in str(error.value)
+    assert "If these are different people, give them different names in the manifest" in str(error.value)
 
 
 def test_the_same_audio_under_another_speaker_is_refused(even, tmp_path):
@@ -218,6 +258,53 @@ def test_the_same_audio_under_another_speaker_is_refused(even, tmp_path):
         Split(rows(even, "bcd"), rows(even, "a"), test)
     copy.write_bytes(copy.read_bytes() + b"\0")
     Split(rows(even, "abcd"), rows(even, "e"), test)
+
+
+@pytest.mark.parametrize("kind", ["flac", "tagged", "times"])
+def test_the_same_samples_in_another_file_are_refused_once_they_were_read(even, tmp_path, kind):
+    original = rows(even, "a")[0]
+    path = Path(original["audio"]["path"])
+    samples, rate = soundfile.read(path)
+    copy, times = tmp_path / "copy.flac", {}
+    if kind == "times":
+        copy, times = path, {"start": 0.0, "end": len(samples) / rate}
+    elif kind == "flac":
+        soundfile.write(copy, samples, rate)
+    else:
+        copy = tmp_path / "copy.wav"
+        with soundfile.SoundFile(copy, "w", rate, 1) as file:
+            file.title = "another name"
+            file.write(samples)
+    row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"} | times
+    test, _ = check_audio(build([row], source="test"))
+    check_audio(rows(even, "a"))
+    with pytest.raises(SplitError, match=r"the very same audio(?s:.)*\n  u0 \(train\) = new \(test\)$"):
+        Split(rows(even, "abcd"), rows(even, "e"), test)
+
+
+def test_stretches_that_lie_over_each_other_are_refused_with_the_way_out(record):
+    path = record(1.0)
+
+    def parts(**times):
+        row = {"audio": path, "emotion": "fear", "corpus": "c", "language": "en"}
+        own = [
+            {"id": who, "speaker": who, "audio": record(1.0) if who == "b" else path} | times.get(who, {})
+            for who in "abc"
+        ]
+        return [build([row | one], source="test") for one in own]
+
+    for here, there in [
+        ({"start": 0.0, "end": 0.5}, {"start": 0.2, "end": 0.7}),
+        ({"start": 0.2, "end": 0.4}, {}),
+        ({"start": 0.5}, {"start": 0.6}),
+    ]:
+        for first, second in [(here, there), (there, here)]:
+            with pytest.raises(
+                SplitError, match=r"or more than half of it; .*one speaker or session\n  a \(train\) = c"
+            ):
+                Split(*parts(a=first, c=second))
+    Split(*parts(a={"start": 0.0, "end": 0.5}, c={"start": 0.3, "end": 0.8}))
+    Split(*parts(a={"start": 0.0, "end": 0.5}, c={"start": 0.5}))
 
 
 def test_other_parts_of_one_recording_are_no_copies(record):

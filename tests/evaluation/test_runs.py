@@ -61,3 +61,16 @@ def test_what_is_no_run_is_refused_with_the_way_out(tmp_path):
     mine = str(tmp_path / "runs" / "mine")
     with pytest.raises(ConfigError, match="given twice"):
         read_runs([mine, f"again={mine}"])
+    (tmp_path / "link").symlink_to(tmp_path / "runs")
+    for other in (f"{tmp_path}/runs/../runs/mine", f"{tmp_path}/link/mine"):
+        with pytest.raises(ConfigError, match="given twice, name each run once"):
+            read_runs([mine, other])
+
+
+@pytest.mark.parametrize(("first", "second"), [("{}/a", "{}/a/a"), ("a={}/b", "{}/a")])
+def test_runs_that_nobody_called_alike_are_no_seeds_of_one_system(tmp_path, first, second):
+    for place in ("a", "a/a", "b"):
+        save(tmp_path / place, report(0.5))
+    with pytest.raises(ConfigError, match=r"would all be called a: name each as NAME=FOLDER, .* another seed"):
+        read_runs([first.format(tmp_path), second.format(tmp_path)])
+    assert len(read_runs([f"a={tmp_path}/a", f"a={tmp_path}/a/a"])["a"]) == 2
