@@ -24,9 +24,9 @@ from ser_tl.registry import Registry
 Read = Callable[..., Dataset]
 """read(root, emotions), with the columns as a third where the reader takes them."""
 
-OTHER_SUFFIXES = {".m4a", ".m4b", ".mp4", ".aac", ".ac3", ".amr", ".ape", ".au", ".snd", ".caf", ".w64", ".wma", ".wv"}
-OTHER_SUFFIXES |= {".webm", ".mka", ".3gp", ".aifc", ".alac", ".mp2", ".ra", ".rf64", ".sph", ".spx", ".tta"}
-"""What names of recordings end with that ser_tl doesn't read."""
+OTHER_SUFFIXES = {".m4a", ".m4b", ".aac", ".ac3", ".amr", ".ape", ".au", ".snd", ".caf", ".w64", ".wma", ".wv", ".mka"}
+OTHER_SUFFIXES |= {".aifc", ".alac", ".mp2", ".ra", ".rf64", ".sph", ".spx", ".tta"}
+"""What names of recordings end with that ser_tl doesn't read. Videos aren't among them: corpora have both side by side."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 

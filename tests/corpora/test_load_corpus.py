@@ -81,12 +81,13 @@ def test_a_file_is_no_folder(name, tmp_path):
         load_corpus(name, tmp_path / "corpus.zip")
 
 
-@pytest.mark.parametrize("suffix", [".m4a", ".WMA", ".mp4"])
+@pytest.mark.parametrize("suffix", [".m4a", ".WMA", ".aac"])
 def test_recordings_of_a_kind_that_is_not_read_are_not_passed_over(tree, suffix):
     root = tree(["03a01Fa.wav", "03a01Wa.flac"])
     (root / f"03a01Wa{suffix}").touch()  # somebody has converted it
     (root / f".03a01Na{suffix}").touch()  # what a system leaves behind
     (root / "notes.txt").touch()
+    (root / "03a02Wa.mp4").touch()  # a video
     assert len(load_corpus("emodb", root)) == 2
     (root / f"03a02Fa{suffix}").touch()
     with pytest.raises(CorpusError, match=r"1 recordings can't be read here.*Convert them.*or move them") as error:
