@@ -26,7 +26,7 @@ Read = Callable[..., Dataset]
 
 OTHER_SUFFIXES = {".m4a", ".m4b", ".aac", ".ac3", ".amr", ".ape", ".au", ".snd", ".caf", ".w64", ".wma", ".wv", ".mka"}
 OTHER_SUFFIXES |= {".aifc", ".alac", ".mp2", ".ra", ".rf64", ".sph", ".spx", ".tta"}
-"""What names of recordings end with that ser_tl doesn't read. Videos aren't among them: corpora have both side by side."""
+"""What names of recordings end with that ser_tl doesn't read; videos, which corpora have beside them, are none."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
