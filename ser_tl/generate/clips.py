@@ -76,13 +76,20 @@ def load_synthetic(manifest: Path) -> Dataset:
     Raises:
         CorpusError: no such manifest, or another file than one of clips
     """
-    origin = manifest.with_name(ORIGIN)
     try:
-        labels = json.loads(origin.read_text(encoding="utf-8"))["labels"]
-        known = EmotionMap(rename={label: label for label in labels})
-    except (OSError, ValueError, KeyError, TypeError):  # whoever needs the file says that it is missing or damaged
-        known = EmotionMap()
-    return load_corpus("csv", manifest, emotions=known)
+        labels = set(json.loads(manifest.with_name(ORIGIN).read_text(encoding="utf-8"))["labels"])
+        with manifest.open(encoding="utf-8", newline="") as file:
+            told = {row.get("emotion") for row in csv.DictReader(file)}
+        own = EmotionMap(rename={label: label for label in labels & told})
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        csv.Error,
+    ):  # whoever needs the files says what is wrong with them
+        own = EmotionMap()
+    return load_corpus("csv", manifest, emotions=own)
 
 
 def _origin(gan: WaveGan, split: Split) -> dict[str, object]:

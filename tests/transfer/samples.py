@@ -24,12 +24,13 @@ def with_adapter(**options) -> TransferConfig:
 
 
 def strategies(name: str, **options) -> dict[str, Strategy]:
-    """One of each kind that the family takes."""
+    """One of each kind that the family takes; of the options IA3 gets those that it has."""
     made: dict[str, Strategy] = {
         "lora": Lora(config=with_adapter(**options)),
         "dora": Lora(config=with_adapter(dora=True, rslora=True, **options)),
     }
-    return made if name in CONVOLUTIONS else made | {"ia3": IA3(config=with_adapter(**options))}
+    own = {option: value for option, value in options.items() if option not in ("rank", "alpha")}
+    return made if name in CONVOLUTIONS else made | {"ia3": IA3(config=with_adapter(**own))}
 
 
 EVERY = [(name, kind) for name in [*TRANSFORMERS, *CONVOLUTIONS] for kind in strategies(name)]
