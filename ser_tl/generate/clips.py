@@ -87,7 +87,7 @@ def load_synthetic(manifest: Path) -> Dataset:
         KeyError,
         TypeError,
         csv.Error,
-    ):  # whoever needs the files says what is wrong with them
+    ):  # whoever needs them says what is wrong
         own = EmotionMap()
     return load_corpus("csv", manifest, emotions=own)
 
