@@ -118,7 +118,7 @@ def test_the_real_corpus_has_its_published_counts(shared):
 
 
 def test_assets_are_there_with_their_notice():
-    logs = {f"log_{part}.jsonl" for part in ("front", "whole", "longer", "lengths")}
+    logs = {f"log_{part}.jsonl" for part in ("front", "whole", "longer", "lengths", "lengths_longer")}
     held = {"config.json", "model.safetensors", "preprocessor_config.json", "README.md"}
     assert {path.name for path in asset("wav2vec2_mini").iterdir()} == held | logs
     notice = (asset("emodb_mini").parent / "NOTICE.md").read_text("utf-8")
