@@ -152,13 +152,13 @@ def synthetic_quality(
     heard = _classifier(base[0], base[2])
     rows = []
     axes = [Axes.of(base[kind]) for kind in (0, 1)]
-    for name, (states, bands, said) in found.items():
+    for windows, (states, bands, said) in found.items():
         few = draw.permutation(len(said))[:size]  # distances depend on how many there are
         ours = draw.permutation(len(base[2]))[:size]
         along = axes[0](states[few])
         rows.append(
             Row(
-                windows=name,
+                windows=windows,
                 count=size,
                 encoder=frechet(axes[0](base[0][ours]), along),
                 log_mel=frechet(axes[1](base[1][ours]), axes[1](bands[few])),

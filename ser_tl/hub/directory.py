@@ -56,12 +56,10 @@ class DirectoryRepository(Repository):
             raise HubError(f"{self.name}: there is no hub {hub}; make that folder first, or correct the path")
         if self.root.is_dir() and any(self.root.iterdir()) and not is_repository(self.root):
             raise HubError(f"{self.root} holds other files than a repository's: choose another name")
-        for kind, name, other in ((TAGS, branch, "branch"), (BRANCHES, tag, "tag")):
-            if name is not None and (self.root / kind / name).is_file():
-                raise HubError(
-                    f"{self.name}: {name} is a {'tag' if kind == TAGS else 'branch'}, and can't be a {other} too: "
-                    f"choose another name"
-                )
+        if self._at(TAGS / branch) is not None:
+            raise HubError(f"{self.name}: {branch} is a tag, and can't be a branch too: choose another name")
+        if tag is not None and (tag == branch or self._at(BRANCHES / tag) is not None):
+            raise HubError(f"{self.name}: {tag} is a branch, and can't be a tag too: choose another name")
         try:
             version = self._version(dict(files_of(folder)), self._at(BRANCHES / branch))
             if tag is not None and self._at(TAGS / tag) not in (None, version.commit):
@@ -70,16 +68,15 @@ class DirectoryRepository(Repository):
             if tag is not None:
                 self._fix(tag, version.commit)
             self._point(BRANCHES / branch, version.commit)
-            commit = version.commit
             line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "branch": branch, "tag": tag}
             with (self.root / HISTORY).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line | {"commit": commit, "message": message}) + "\n")
+                file.write(json.dumps(line | {"commit": version.commit, "message": message}) + "\n")
         except OSError as error:
             raise HubError(
                 f"{self.name}: can't be written ({error}). What was copied whole is kept: push again when the disk has "
                 f"room and you may write there"
             ) from error
-        return Pushed(self.name, branch, commit, str(self.root / SNAPSHOTS / commit))
+        return Pushed(self.name, branch, version.commit, str(self.root / SNAPSHOTS / version.commit))
 
     def pull(self, revision: str) -> Path:
         """The folder of a version, in place."""

@@ -60,6 +60,7 @@ def test_true_tones_are_nearer_and_better_heard_than_an_untrained_generators_cli
             noise = 0.05 * np.random.default_rng(int(path.stem[-4:])).normal(size=4096)
             soundfile.write(path, 0.3 * np.sin(2 * np.pi * pitch * np.arange(4096) / 16000) + noise, 16000)
     good = synthetic_quality(split, manifest, tiny_model().encoder, "tiny")
+    assert good.encoder == "tiny"
     names = ["training speakers, other clips", "other speakers (dev)", "synthetic", "the same clips, random phases"]
     assert [row.windows for row in good.rows] == names
     (made, true) = (found.rows[2] for found in (bad, good))

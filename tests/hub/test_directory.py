@@ -133,6 +133,8 @@ def test_of_pushes_at_once_one_gets_the_tag_and_the_others_are_told(folder, repo
 
 
 def test_a_tag_and_a_branch_cannot_have_one_name(folder, repo):
+    with pytest.raises(HubError, match=r"v0 is a branch, and can't be a tag too"):
+        push_folder(folder, repo, revision="v0", tag="v0")
     push_folder(folder, repo, tag="v1")
     with pytest.raises(HubError, match=r"v1 is a tag, and can't be a branch too: choose another name"):
         push_folder(folder, repo, revision="v1")
