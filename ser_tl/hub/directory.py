@@ -54,7 +54,7 @@ class DirectoryRepository(Repository):
         hub = self.root.parent.parent
         if not hub.is_dir():
             raise HubError(f"{self.name}: there is no hub {hub}; make that folder first, or correct the path")
-        if self.root.is_dir() and any(self.root.iterdir()) and not is_repository(self.root):
+        if self.root.is_dir() and not is_repository(self.root) and not self._begun():
             raise HubError(f"{self.root} holds other files than a repository's: choose another name")
         if self._at(TAGS / branch) is not None:
             raise HubError(f"{self.name}: {branch} is a tag, and can't be a branch too: choose another name")
@@ -90,6 +90,10 @@ class DirectoryRepository(Repository):
             there = [str(path.relative_to(self.root / kind)) for kind in (BRANCHES, TAGS) for path in self._refs(kind)]
             raise HubError(f"{self.name} has no revision {revision!r}: there are {', '.join(there)}, and commits")
         return self.root / SNAPSHOTS / commit
+
+    def _begun(self) -> bool:
+        """Whether the folder is empty, or holds what another push has just begun to make."""
+        return {path.name for path in self.root.iterdir()} <= {SNAPSHOTS.parts[0], BRANCHES.parts[0]}
 
     def _version(self, files: dict[str, Path], head: str | None) -> _Version:
         """What a branch would hold with these files."""
@@ -127,23 +131,23 @@ class DirectoryRepository(Repository):
     def _fix(self, tag: str, commit: str) -> None:
         """Makes a tag, of which only one of several pushes at once can be the maker."""
         path = self.root / TAGS / tag
-        path.parent.mkdir(parents=True, exist_ok=True)
+        part = _written_beside(path, f"{commit}\n")
         try:
-            with path.open("x", encoding="ascii") as file:
-                file.write(f"{commit}\n")
+            if not _linked(part, path):  # a link, unlike a rename, never replaces what is there
+                with path.open("x", encoding="ascii") as file:
+                    file.write(f"{commit}\n")
         except FileExistsError:
             if self._at(TAGS / tag) != commit:
                 raise self._taken(tag) from None
+        finally:
+            part.unlink()
 
     def _taken(self, tag: str) -> HubError:
         return HubError(f"{self.name}: the tag {tag} is taken, and tags never move: choose another one")
 
     def _point(self, ref: Path, commit: str) -> None:
         path = self.root / ref
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-        part.write_text(f"{commit}\n", encoding="ascii")
-        part.replace(path)
+        _written_beside(path, f"{commit}\n").replace(path)
 
 
 def is_repository(folder: Path) -> bool:
@@ -154,6 +158,14 @@ def is_repository(folder: Path) -> bool:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _written_beside(path: Path, text: str) -> Path:
+    """A new file next to where it is to be put, whole, so that no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    part.write_text(text, encoding="ascii")
+    return part
 
 
 def _put(source: Path, place: Path, scratch: Path, *, link: bool) -> None:

@@ -132,6 +132,21 @@ def test_of_pushes_at_once_one_gets_the_tag_and_the_others_are_told(folder, repo
     assert pull_folder(repo, revision="v1").name == done
 
 
+def test_a_push_joins_one_that_has_just_begun_to_make_the_repository(folder, tmp_path):
+    (tmp_path / "hub" / "me" / "tones" / "snapshots").mkdir(parents=True)  # as far as another has come
+    done = push_folder(folder, f"file://{tmp_path}/hub/me/tones", tag="v1")
+    assert pull_folder(f"file://{tmp_path}/hub/me/tones", revision="v1").name == done.commit
+
+
+def test_a_tag_is_made_where_the_disk_has_no_hard_links(folder, repo, monkeypatch):
+    monkeypatch.setattr(directory.os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    done = push_folder(folder, repo, tag="v1")
+    assert pull_folder(repo, revision="v1").name == done.commit
+    (folder / "config.json").write_text("else")
+    with pytest.raises(HubError, match="tags never move"):
+        push_folder(folder, repo, tag="v1")
+
+
 def test_a_tag_and_a_branch_cannot_have_one_name(folder, repo):
     with pytest.raises(HubError, match=r"v0 is a branch, and can't be a tag too"):
         push_folder(folder, repo, revision="v0", tag="v0")
