@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +28,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances, by_utterance, loader, plan_batches
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, Split, SplitConfig, make_splits
+from ser_tl.distill.fidelity import fidelity
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Report
@@ -97,6 +98,20 @@ class Probe:
     def statistics(self, encoder: Encoder, accelerator: Accelerator | None = None) -> np.ndarray:
         """Mean and deviation of each state of each clip, (n, L, 2D), in the order of the corpus."""
         return clip_statistics(encoder, self.corpus, accelerator)
+
+    def fidelity(self, encoder: Encoder, teacher: Encoder) -> torch.Tensor:
+        """The mean cosine of a teacher's states with the best linear guess at them, on the first fold's test speakers.
+
+        Args:
+            encoder: whose chosen layers guess; the maps are fitted on the fold's other speakers
+            teacher: whose states are guessed
+
+        Returns:
+            (L, L') float64: the chosen layers by the teacher's.
+        """
+        split = self.splits[0]
+        others = concatenate_datasets([split.train, split.dev])
+        return fidelity(encoder, teacher, others, split.test, self.config.layers)
 
     def report(self, statistics: np.ndarray, encoder: Encoder, layers: Sequence[int] | None) -> Report:
         """The same, of statistics that are there.

@@ -11,6 +11,7 @@ they belong to the machine that trains. What is shared, the model, is safetensor
 import json
 import shutil
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from accelerate import Accelerator
 from safetensors import SafetensorError
@@ -23,7 +24,7 @@ from ser_tl.training.progress import Progress
 PROGRESS_FILE = "progress.json"
 BEST_FILE = "best.safetensors"
 
-_DAMAGED = (OSError, EOFError, json.JSONDecodeError, SafetensorError)
+_DAMAGED = (OSError, EOFError, json.JSONDecodeError, SafetensorError, BadZipFile)
 
 
 class TrainingStates:
@@ -80,15 +81,17 @@ class TrainingStates:
         if not states:
             return None
         state = states[-1]
-        written = len(list(state.glob("random_states_*.pkl")))
-        if written != self.accelerator.num_processes:
+        written = list(state.glob("random_states_*.pkl"))
+        if len(written) != self.accelerator.num_processes:
             raise CheckpointError(
-                f"{state}: written by {written} processes, resumed with {self.accelerator.num_processes}: an exact "
-                f"continuation needs the same number"
+                f"{state}: written by {len(written)} processes, resumed with {self.accelerator.num_processes}: an "
+                f"exact continuation needs the same number"
             )
         try:
             progress = Progress.load(state / PROGRESS_FILE)
             best = load_file(state / BEST_FILE) if (state / BEST_FILE).is_file() else None
+            for path in written:
+                _check_archive(path)
             self.accelerator.load_state(str(state))
         except (*_DAMAGED, RuntimeError, KeyError, TypeError) as error:
             raise CheckpointError(
@@ -104,3 +107,10 @@ class TrainingStates:
 
     def _whole(self) -> list[Path]:
         return sorted(state for state in self.folder.glob("step_*") if not state.name.endswith(".part"))
+
+
+def _check_archive(path: Path) -> None:
+    """Refuses random states that can't be read: Accelerate would go on without them, to other weights."""
+    with ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise BadZipFile(f"{path.name} has a part that fails its checksum")
