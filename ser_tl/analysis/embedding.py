@@ -53,7 +53,9 @@ def embed(
         embedding = model.embed(*model.frames(batch), batch.domains)
         return embedding if layer == "embedding" else model.read(embedding).hidden
 
-    return Embeddings(collect(model, corpus, values, config), corpus["id"], corpus["emotion"], corpus["speaker"])
+    return Embeddings(
+        collect(model, corpus, values, config), corpus["id"][:], corpus["emotion"][:], corpus["speaker"][:]
+    )
 
 
 @torch.no_grad()
@@ -82,7 +84,7 @@ def collect(
         cache, name = FeatureCache(gib=config.cache_gib), model.encoder_name
         clips = cache.fill(clips, model.encoder, model.layers, workers, config, name=name)
     if domain is not None:
-        fit_domains(model, [clips], corpus[domain], workers, config)
+        fit_domains(model, [clips], corpus[domain][:], workers, config)
     plan = plan_batches(clips.seconds, config.batch_seconds, processes=workers.num_processes)
     found: list[tuple[str, np.ndarray]] = []
     for batch in own_batches(clips, plan, workers, config.workers):
@@ -93,4 +95,4 @@ def collect(
     found = gather_object(found)
     names, means = by_utterance([name for name, _ in found], np.stack([row for _, row in found]))
     place = {name: row for row, name in enumerate(names)}
-    return means[[place[name] for name in corpus["id"]]]
+    return means[[place[name] for name in corpus["id"][:]]]

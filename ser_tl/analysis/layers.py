@@ -49,14 +49,14 @@ def layer_scores(
 
     pooled = torch.from_numpy(collect(model, corpus, statistics, config))
     splits = make_splits(corpus, "kfold", SplitConfig(k=folds), seed=seed)
-    place = {name: row for row, name in enumerate(corpus["id"])}
+    place = {name: row for row, name in enumerate(corpus["id"][:])}
     emotions = model.labels or schema.emotions(corpus)
-    labels = torch.tensor([emotions.index(emotion) for emotion in corpus["emotion"]])
-    speakers = list(corpus["speaker"])
+    labels = torch.tensor([emotions.index(emotion) for emotion in corpus["emotion"][:]])
+    speakers = corpus["speaker"][:]
     probabilities = np.zeros((pooled.shape[1], len(corpus), len(emotions)))
     for split in splits:
-        inside = [place[name] for name in (*split.train["id"], *split.dev["id"])]
-        outside = [place[name] for name in split.test["id"]]
+        inside = [place[name] for name in (*split.train["id"][:], *split.dev["id"][:])]
+        outside = [place[name] for name in split.test["id"][:]]
         for layer in range(pooled.shape[1]):
             rows = pooled[:, layer]
             who = [speakers[row] for row in inside]
@@ -64,7 +64,7 @@ def layer_scores(
             probabilities[layer, outside] = probe(rows[outside]).softmax(dim=-1).detach().numpy()
     return {
         name: Report.of(
-            Predictions(corpus["id"], speakers, corpus["emotion"], said, emotions),
+            Predictions(corpus["id"][:], speakers, corpus["emotion"][:], said, emotions),
             title=f"linear probe of {model.encoder_name}, {name}",
         )
         for name, said in zip(layer_names(model), probabilities, strict=True)

@@ -46,7 +46,9 @@ def agreement(corpus: Dataset) -> Agreement | None:
     if "votes" not in corpus.column_names:
         return None
     pairs = [
-        (own, votes) for own, votes in zip(corpus["emotion"], corpus["votes"], strict=True) if len(votes or ()) > 1
+        (own, votes)
+        for own, votes in zip(corpus["emotion"][:], corpus["votes"][:], strict=True)
+        if len(votes or ()) > 1
     ]
     if not pairs:
         return None

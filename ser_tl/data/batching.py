@@ -191,11 +191,11 @@ class Utterances(TorchDataset[Clip]):
         self.seed = seed
         self.epoch = 0
         index = {label: number for number, label in enumerate(labels)}
-        self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"]]
-        self.domains: list[str] = [""] * len(corpus) if domain is None else list(corpus[domain])
+        self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"][:]]
+        self.domains: list[str] = [""] * len(corpus) if domain is None else corpus[domain][:]
         self.targets = [None] * len(corpus) if targets is None else list(torch.from_numpy(targets))
         self.annotations = torch.from_numpy(annotations(corpus, dimensions)).float() if dimensions else None
-        self.ids: list[str] = list(corpus["id"])
+        self.ids: list[str] = corpus["id"][:]
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
         for row, seconds in enumerate(self.durations):

@@ -28,7 +28,7 @@ def annotations(corpus: Dataset, names: Sequence[str]) -> np.ndarray:
     found = np.full((len(corpus), len(names)), np.nan)
     for place, name in enumerate(names):
         if name in corpus.column_names:
-            found[:, place] = np.array(corpus[name], dtype=np.float64)  # None becomes NaN
+            found[:, place] = np.array(corpus[name][:], dtype=np.float64)  # None becomes NaN
     return found
 
 
@@ -57,7 +57,7 @@ def check_annotated(corpus: Dataset, names: Sequence[str], part: str) -> None:
     Raises:
         ConfigError: a dimension that the corpus doesn't have, an infinite annotation, or fewer than two different ones
     """
-    named = ", ".join(sorted(set(corpus["corpus"])))
+    named = ", ".join(sorted(set(corpus["corpus"][:])))
     there = [name for name in DIMENSIONS if name in corpus.column_names]
     missing = [name for name in names if name not in there]
     if missing:

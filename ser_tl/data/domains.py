@@ -11,6 +11,7 @@ from collections.abc import Collection
 from datasets import Dataset
 
 from ser_tl.data.draws import draw_speakers
+from ser_tl.data.schema import emotions
 from ser_tl.data.splits import Split, SplitConfig
 from ser_tl.data.tail import long_tailed
 from ser_tl.errors import SplitError, listing
@@ -39,34 +40,34 @@ def cross_domain(
     Raises:
         SplitError: fewer than two shared emotions, unknown speakers, or too few of them in the source
     """
-    strangers = sorted(set(speakers) - set(target["speaker"]))
+    strangers = sorted(set(speakers) - set(target["speaker"][:]))
     if strangers:
         raise SplitError(
             f"target_speakers: {len(strangers)} of them aren't in the target, whose speakers are "
-            f"{', '.join(sorted(set(target['speaker'])))}\n{listing(strangers)}"
+            f"{', '.join(sorted(set(target['speaker'][:])))}\n{listing(strangers)}"
         )
     if speakers:
         target = _rows(target, "speaker", set(speakers))
-        source = _rows(source, "speaker", set(source["speaker"]) - set(speakers))
-    shared = sorted(set(source["emotion"]) & set(target["emotion"]))
+        source = _rows(source, "speaker", set(source["speaker"][:]) - set(speakers))
+    shared = sorted(set(emotions(source)) & set(emotions(target)))
     if len(shared) < 2:
         raise SplitError(
             f"source and target share {len(shared)} emotions, two or more are needed: the source has "
-            f"{', '.join(sorted(set(source['emotion'])))}, the target {', '.join(sorted(set(target['emotion'])))}; "
+            f"{', '.join(emotions(source))}, the target {', '.join(emotions(target))}; "
             f"--emotions.rename and --emotions.merge (--target_emotions... of the target) bring names together"
         )
     notes = []
     for name, corpus in (("source", source), ("target", target)):
-        left_out = sorted(set(corpus["emotion"]) - set(shared))
+        left_out = sorted(set(emotions(corpus)) - set(shared))
         if left_out:
             notes.append(f"The {name}'s {', '.join(left_out)} are left out: the other domain has none.")
     source, target = _rows(source, "emotion", set(shared)), _rows(target, "emotion", set(shared))
-    if set(source["corpus"]) & set(target["corpus"]):  # two domains none the less, for statistics by corpus too
-        names = [f"{name} (target)" for name in target["corpus"]]
+    if set(source["corpus"][:]) & set(target["corpus"][:]):  # two domains none the less, for statistics by corpus too
+        names = [f"{name} (target)" for name in target["corpus"][:]]
         renamed = target.remove_columns("corpus").add_column("corpus", names, feature=target.features["corpus"])
         target = renamed.select_columns(target.column_names)
     config = config or SplitConfig()
-    names = sorted(set(source["speaker"]))
+    names = sorted(set(source["speaker"][:]))
     if len(names) < 2:
         raise SplitError(f"the source has {len(names)} speakers: one to train on and one for dev are needed")
     seed = seed if config.seed is None else config.seed
@@ -79,15 +80,15 @@ def cross_domain(
     )
     notes.append(
         f"Across domains: learned on {len(set(names) - dev)} speakers of {_name(source)}, the epoch chosen on "
-        f"{len(dev)} others of it, tested on {len(set(target['speaker']))} speakers of {_name(target)}. What adapts to "
-        f"the target without labels does so on the very clips that are tested."
+        f"{len(dev)} others of it, tested on {len(set(target['speaker'][:]))} speakers of {_name(target)}. What adapts "
+        f"to the target without labels does so on the very clips that are tested."
     )
     return split, notes
 
 
 def _name(corpus: Dataset) -> str:
-    return "+".join(sorted(set(corpus["corpus"])))
+    return "+".join(sorted(set(corpus["corpus"][:])))
 
 
 def _rows(corpus: Dataset, column: str, wanted: Collection[str]) -> Dataset:
-    return corpus.select([row for row, value in enumerate(corpus[column]) if value in wanted])
+    return corpus.select([row for row, value in enumerate(corpus[column][:]) if value in wanted])

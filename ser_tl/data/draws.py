@@ -30,7 +30,7 @@ def draw_speakers(corpus: Dataset, speakers: list[str], share: float, seed: int,
     if len(speakers) - size < spare:
         raise SplitError(f"{what} takes {size} of {len(speakers)} speakers and leaves too few to train on: lower it")
     emotions: dict[str, set[str]] = {speaker: set() for speaker in speakers}
-    for speaker, emotion in zip(corpus["speaker"], corpus["emotion"], strict=True):
+    for speaker, emotion in zip(corpus["speaker"][:], corpus["emotion"][:], strict=True):
         if speaker in emotions:
             emotions[speaker].add(emotion)
     everything = set().union(*emotions.values())
@@ -53,7 +53,7 @@ def draw_utterances(corpus: Dataset, share: float, seed: int) -> set[str]:
         seed: chooses them
     """
     groups: dict[str, list[str]] = {}
-    for emotion, name in sorted(zip(corpus["emotion"], corpus["id"], strict=True)):
+    for emotion, name in sorted(zip(corpus["emotion"][:], corpus["id"][:], strict=True)):
         groups.setdefault(emotion, []).append(name)
     generator = np.random.default_rng(seed)
     sizes = {emotion: min(max(1, round(share * len(names))), len(names) - 1) for emotion, names in groups.items()}

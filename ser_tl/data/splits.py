@@ -97,7 +97,7 @@ class Split:
         for part, corpus in parts.items():
             if not len(corpus):
                 raise SplitError(f"split {self.name}: the {part} part is empty")
-            made = list(corpus["speaker"]).count(SYNTHETIC)
+            made = corpus["speaker"][:].count(SYNTHETIC)
             if made and part != "train":
                 raise SplitError(
                     f"split {self.name}: {made} synthetic clips are in the {part} part, where only real speech tells "
@@ -105,7 +105,7 @@ class Split:
                 )
         heard = {part: stretches(corpus) for part, corpus in parts.items()}
         for one, other in combinations(parts, 2):
-            speakers = sorted(set(parts[one]["speaker"]) & set(parts[other]["speaker"]))
+            speakers = sorted(set(parts[one]["speaker"][:]) & set(parts[other]["speaker"][:]))
             if speakers and not self.shared_speakers:
                 raise SplitError(
                     f"split {self.name}: {len(speakers)} speakers are in both {one} and {other}, so its scores would "
@@ -120,7 +120,7 @@ class Split:
                     f"than half of it; remove the copies, or give what is heard together to one speaker or session\n"
                     f"{listing(twice)}"
                 )
-        missing = sorted((set(self.dev["emotion"]) | set(self.test["emotion"])) - set(self.train["emotion"]))
+        missing = sorted((set(self.dev["emotion"][:]) | set(self.test["emotion"][:])) - set(self.train["emotion"][:]))
         if missing:
             raise SplitError(
                 f"split {self.name}: no training utterance is labelled {', '.join(missing)}, so it can't be learned: "
@@ -130,12 +130,12 @@ class Split:
     @property
     def shared(self) -> list[str]:
         """The speakers of the test part whom train or dev know as well; empty unless `shared_speakers`."""
-        return sorted(set(self.test["speaker"]) & {*self.train["speaker"], *self.dev["speaker"]})
+        return sorted(set(self.test["speaker"][:]) & {*self.train["speaker"][:], *self.dev["speaker"][:]})
 
     @property
     def ids(self) -> dict[str, list[str]]:
         """The utterance ids of each part."""
-        return {"train": list(self.train["id"]), "dev": list(self.dev["id"]), "test": list(self.test["id"])}
+        return {"train": self.train["id"][:], "dev": self.dev["id"][:], "test": self.test["id"][:]}
 
 
 def shared_note(known: Collection[str], tested: Collection[str]) -> str:
@@ -205,7 +205,7 @@ def _refuse_tested_twice(splits: Sequence[Split], protocol: ProtocolName) -> Non
     """Refuses splits that `Report.over_folds` would refuse to pool: hours earlier, before any of them is trained."""
     shared = all(split.shared for split in splits)  # then the report says so, and speakers may come again
     for column in ["id"] if shared else ["speaker", "id"]:
-        counts = Counter(name for split in splits for name in set(split.test[column]))
+        counts = Counter(name for split in splits for name in set(split.test[column][:]))
         twice = sorted(name for name, count in counts.items() if count > 1)
         if not twice:
             continue
@@ -229,7 +229,7 @@ def _chosen(names: list[str], config: SplitConfig) -> list[str]:
 
 def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int) -> dict[str, set[str]]:
     """The test speakers of each fold."""
-    speakers = sorted(set(corpus["speaker"]))
+    speakers = sorted(set(corpus["speaker"][:]))
     if protocol == "holdout":
         _need(speakers, 3, "a hold-out split (train, dev and test)")
         return {"holdout": draw_speakers(corpus, speakers, config.test, seed, f"split.test={config.test}", spare=2)}
@@ -242,10 +242,10 @@ def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int)
         return {f"fold_{number + 1}": set(shuffled[number :: config.k]) for number in range(config.k)}
     if "session" not in corpus.column_names:
         raise SplitError("--protocol sessions: the corpus has no column session; use loso or kfold instead")
-    sessions = sorted({session for session in corpus["session"] if session is not None})
-    if len(sessions) < 2 or None in corpus["session"]:
+    sessions = sorted({session for session in corpus["session"][:] if session is not None})
+    if len(sessions) < 2 or None in corpus["session"][:]:
         raise SplitError(f"--protocol sessions: every utterance needs a session, of two or more; found {sessions}")
-    by_session = zip(corpus["session"], corpus["speaker"], strict=True)
+    by_session = zip(corpus["session"][:], corpus["speaker"][:], strict=True)
     groups: dict[str, set[str]] = {session: set() for session in sessions}
     for session, speaker in by_session:
         groups[session].add(speaker)
@@ -260,7 +260,7 @@ def _need(speakers: Sequence[str], least: int, what: str, way_out: str = "add sp
 
 
 def _by_speaker(corpus: Dataset, name: str, test: set[str], config: SplitConfig, seed: int) -> Split:
-    rest = sorted(set(corpus["speaker"]) - test)
+    rest = sorted(set(corpus["speaker"][:]) - test)
     pool = _rows(corpus, "speaker", rest.__contains__)
     _need(rest, 2, f"the training side of split {name} (train and dev)")
     dev = draw_speakers(pool, rest, config.dev, seed, f"split.dev={config.dev}", spare=1)
@@ -273,7 +273,7 @@ def _by_speaker(corpus: Dataset, name: str, test: set[str], config: SplitConfig,
 
 
 def _published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> Split:
-    known = set(corpus["id"])
+    known = set(corpus["id"][:])
     strangers = sorted((fold.train | fold.dev | fold.test) - known)
     if len(strangers) == len(fold.train | fold.dev | fold.test):
         raise SplitError(
@@ -297,12 +297,12 @@ def _published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> S
     if fold.dev:
         dev = _rows(corpus, "id", fold.dev.__contains__)
         return Split(pool, dev, test, fold.name, shared_speakers=config.shared_speakers)
-    if config.shared_speakers and set(pool["speaker"]) & set(test["speaker"]):
+    if config.shared_speakers and set(pool["speaker"][:]) & set(test["speaker"][:]):
         # EmoBox takes a random fifth of the utterances; whole speakers would make another and smaller training part
         chosen = draw_utterances(pool, config.dev, seed)
         train, dev = (_rows(pool, "id", lambda name, side=side: (name in chosen) is side) for side in (False, True))
         return Split(train, dev, test, fold.name, shared_speakers=True)
-    speakers = sorted(set(pool["speaker"]))
+    speakers = sorted(set(pool["speaker"][:]))
     _need(speakers, 2, f"the training side of {fold.name} (train and dev)")
     dev = draw_speakers(pool, speakers, config.dev, seed, f"split.dev={config.dev}", spare=1)
     train = _rows(pool, "speaker", lambda speaker: speaker not in dev)
@@ -310,7 +310,7 @@ def _published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> S
 
 
 def _rows(corpus: Dataset, column: str, wanted: Callable[[str], bool]) -> Dataset:
-    return corpus.select([row for row, value in enumerate(corpus[column]) if wanted(value)])
+    return corpus.select([row for row, value in enumerate(corpus[column][:]) if wanted(value)])
 
 
 def tested_part(corpus: Dataset, path: Path) -> Dataset:
@@ -327,7 +327,7 @@ def tested_part(corpus: Dataset, path: Path) -> Dataset:
         wanted = set(json.loads(path.read_text(encoding="utf-8"))["test"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SplitError(f"{path}: no split of a run ({error}): expected the split.json of a run's folder") from error
-    missing = sorted(wanted - set(corpus["id"]))
+    missing = sorted(wanted - set(corpus["id"][:]))
     if missing:
         raise SplitError(
             f"{path}: {len(missing)} of its test utterances aren't in the corpus: is it the run's corpus, with the "

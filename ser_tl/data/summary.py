@@ -56,8 +56,8 @@ class Summary:
         Raises:
             AudioError: a file's header can't be read
         """
-        rates = corpus["recognised"] if "recognised" in corpus.column_names else [None] * len(corpus)
-        rows = list(zip(corpus["emotion"], durations(corpus), corpus["speaker"], rates, strict=True))
+        rates = corpus["recognised"][:] if "recognised" in corpus.column_names else [None] * len(corpus)
+        rows = list(zip(corpus["emotion"][:], durations(corpus), corpus["speaker"][:], rates, strict=True))
 
         def share(own: list[tuple[str, float, str, float | None]]) -> Share:
             told = [rate for *_, rate in own if rate is not None]
@@ -71,6 +71,6 @@ class Summary:
         return cls(
             emotions={name: share([row for row in rows if row[0] == name]) for name in schema.emotions(corpus)},
             whole=share(rows),
-            languages=dict(sorted(Counter(corpus["language"]).items())),
+            languages=dict(sorted(Counter(corpus["language"][:]).items())),
             agreement=agreement(corpus),
         )

@@ -22,7 +22,7 @@ def long_tailed(train: Dataset, factor: float, *, seed: int = 0) -> Dataset:
     """
     if factor == 1.0:
         return train
-    emotions, speakers = np.array(train["emotion"]), np.array(train["speaker"])
+    emotions, speakers = np.array(train["emotion"][:]), np.array(train["speaker"][:])
     names, counts = np.unique(emotions, return_counts=True)
     ranked = names[np.argsort(-counts, kind="stable")]
     generator = np.random.default_rng(seed)

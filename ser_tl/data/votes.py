@@ -67,7 +67,7 @@ def relabel(corpus: Dataset, config: LabelConfig) -> tuple[Dataset, list[str]]:
     if config.emotion == "corpus":
         return corpus, []
     voted = _votes(corpus, "labels.emotion is majority")
-    own = list(corpus["emotion"])
+    own = corpus["emotion"][:]
     chosen: list[str | None] = []
     tied = 0
     for emotion, votes in zip(own, voted, strict=True):
@@ -113,7 +113,7 @@ def soft_targets(corpus: Dataset, labels: Sequence[str], config: LabelConfig) ->
     if config.targets == "label":
         return None, []
     place = {label: number for number, label in enumerate(labels)}
-    own = np.eye(len(labels), dtype=np.float32)[[place[emotion] for emotion in corpus["emotion"]]]
+    own = np.eye(len(labels), dtype=np.float32)[[place[emotion] for emotion in corpus["emotion"][:]]]
     if config.targets == "recognised":
         return _recognised(_column(corpus, "recognised", "labels.targets is recognised"), own)
     return _shares(_votes(corpus, "labels.targets is votes"), place, own)
@@ -150,10 +150,10 @@ def _votes(corpus: Dataset, asked: str) -> list[list[str]]:
 
 
 def _column(corpus: Dataset, name: str, asked: str) -> list[Any]:
-    values = corpus[name] if name in corpus.column_names else []
+    values = corpus[name][:] if name in corpus.column_names else []
     if not any(value is not None for value in values):
         raise ConfigError(
-            f"{asked}, but no utterance of {', '.join(sorted(set(corpus['corpus'])))} has {name}: leave the option "
+            f"{asked}, but no utterance of {', '.join(sorted(set(corpus['corpus'][:])))} has {name}: leave the option "
             f"out, or give the data a column {name}"
         )
-    return list(values)
+    return values

@@ -46,7 +46,7 @@ def fidelity(
         ConfigError: the student has no such states
         SplitError: speakers in both sets of clips
     """
-    shared = sorted(set(heard["speaker"]) & set(unheard["speaker"]))
+    shared = sorted(set(heard["speaker"][:]) & set(unheard["speaker"][:]))
     if shared:
         raise SplitError(f"speakers both in the clips that maps are fitted on and in the others:\n{listing(shared)}")
     chosen = chosen_layers(student.num_states, layers)

@@ -128,11 +128,13 @@ class Probe:
         return Report.over_folds(reports, title=title)
 
     def _fold(self, split: Split, features: np.ndarray) -> Report:
-        place = {name: row for row, name in enumerate(self.corpus["id"])}
+        place = {name: row for row, name in enumerate(self.corpus["id"][:])}
         labels = schema.emotions(self.corpus)
-        inside = [place[name] for name in (*split.train["id"], *split.dev["id"])]
-        outside = [place[name] for name in split.test["id"]]
-        classes = np.array([labels.index(emotion) for emotion in (*split.train["emotion"], *split.dev["emotion"])])
+        inside = [place[name] for name in (*split.train["id"][:], *split.dev["id"][:])]
+        outside = [place[name] for name in split.test["id"][:]]
+        classes = np.array(
+            [labels.index(emotion) for emotion in (*split.train["emotion"][:], *split.dev["emotion"][:])]
+        )
         # All principal components: a rotation, which the regression's penalty doesn't feel, to fewer features.
         rotation = PCA(svd_solver="full")
         model = make_pipeline(StandardScaler(), rotation, LogisticRegression(C=self.config.strength, max_iter=_STEPS))
@@ -146,7 +148,7 @@ class Probe:
         facts = {"probe": "logistic regression on mean and deviation", "C": self.config.strength}
         shared = {"speaker_independent": False} if split.shared else {}
         return Report.of(
-            Predictions(test["id"], test["speaker"], test["emotion"], probabilities, labels),
+            Predictions(test["id"][:], test["speaker"][:], test["emotion"][:], probabilities, labels),
             notes=[] if settled else [f"the regression hadn't settled after {_STEPS} steps: lower probe.strength"],
             facts=facts | shared,
         )
@@ -182,4 +184,4 @@ def clip_statistics(encoder: Encoder, corpus: Dataset, accelerator: Accelerator 
     encoder.train(training)
     found, means = by_utterance(names, np.stack(rows))
     place = {name: row for row, name in enumerate(found)}
-    return means[[place[name] for name in corpus["id"]]]
+    return means[[place[name] for name in corpus["id"][:]]]

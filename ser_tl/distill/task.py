@@ -103,7 +103,7 @@ class _TaughtFeed(Feed):
     ) -> Clips:
         labels = self.model.labels
         if targets is None:
-            targets = np.eye(len(labels), dtype=np.float32)[[labels.index(emotion) for emotion in train["emotion"]]]
+            targets = np.eye(len(labels), dtype=np.float32)[[labels.index(emotion) for emotion in train["emotion"][:]]]
         lessons = self.teacher.lessons(train, labels, self.accelerator, self.config, self.seed)
         return super().augmented(train, chain, np.concatenate([targets, lessons], axis=1), views)
 

@@ -86,7 +86,7 @@ class Teacher:
         clips = Feed(self.model, Frozen(), train, accelerator, seed).clips(corpus)
         self.model.to(accelerator.device)
         if self.model.config.statistics != "training":
-            fit_domains(self.model, [clips], corpus[self.model.config.statistics], accelerator, train)
+            fit_domains(self.model, [clips], corpus[self.model.config.statistics][:], accelerator, train)
         predictions, _ = predict_corpus(self.model, corpus, clips, accelerator, train)
         self.model.cpu()
         own = [self.model.labels.index(label) for label in labels]
@@ -139,11 +139,11 @@ def _checked(model: EmotionModel, folder: Path, split: Split, config: TeachConfi
         "train the teacher on these very splits (recipes/finetune_wav2vec2.py with the same --corpus, --emotions, "
         "--protocol, --split, --seed) and name its run's folder, which has a teacher for each split"
     )
-    speakers = sorted(set(split.test["speaker"]) & set(model.known_speakers) - set(split.shared))
+    speakers = sorted(set(split.test["speaker"][:]) & set(model.known_speakers) - set(split.shared))
     if speakers:
         raise SplitError(
             f"--teacher {folder} was trained on, or its epoch chosen on, {len(speakers)} of the "
-            f"{len(set(split.test['speaker']))} test speakers of split {split.name}, so it would carry them to the "
+            f"{len(set(split.test['speaker'][:]))} test speakers of split {split.name}, so it would carry them to the "
             f"student; {way_out}. {NAMESAKES}\n{listing(speakers)}"
         )
     path = folder.absolute().parent / _SPLIT
@@ -157,7 +157,7 @@ def _checked(model: EmotionModel, folder: Path, split: Split, config: TeachConfi
             f"--teacher {folder}: {path} doesn't tell what it was trained on ({error}), which could be the test clips "
             f"of split {split.name}; {way_out}. --teach.unchecked true takes it as it is, which the report will say"
         ) from error
-    known = sorted(heard & set(split.test["id"]))
+    known = sorted(heard & set(split.test["id"][:]))
     if known:
         raise SplitError(
             f"--teacher {folder} was trained on, or its epoch chosen on, {len(known)} of the {len(split.test)} test "

@@ -55,7 +55,7 @@ def _manifest(source: Path, split: Split) -> Path:
 
 def _added(split: Split, manifest: Path) -> Split:
     clips = load_synthetic(manifest)
-    strangers = sorted(set(clips["speaker"]) - {SYNTHETIC})
+    strangers = sorted(set(clips["speaker"][:]) - {SYNTHETIC})
     if strangers:
         raise CorpusError(
             f"{manifest}: --synthetic is for clips whose speaker is {SYNTHETIC}, found {', '.join(strangers[:5])}: "
@@ -63,7 +63,7 @@ def _added(split: Split, manifest: Path) -> Split:
         )
     origin = _origin(manifest.with_name(ORIGIN))
     _check(split, origin, manifest)
-    unknown = sorted(set(clips["emotion"]) - set(emotions(split.train)))
+    unknown = sorted(set(clips["emotion"][:]) - set(emotions(split.train)))
     if unknown:
         raise SplitError(
             f"{manifest} has {', '.join(unknown)}, which are no classes here: make the clips with the same --emotions "
@@ -100,20 +100,22 @@ def _check(split: Split, origin: dict[str, Any], manifest: Path) -> None:
         "--seed (or --split.seed)"
     )
     for part, corpus in (("dev", split.dev), ("test", split.test)):
-        whose = sorted(set(corpus["speaker"]) & origin["speakers"])
+        whose = sorted(set(corpus["speaker"][:]) & origin["speakers"])
         if whose and not split.shared_speakers:
             raise SplitError(
                 f"{manifest} was made from the speech of {len(whose)} speakers who are in the {part} part of split "
                 f"{split.name} (it was made for split {origin['split']}), so its clips would carry them into training; "
                 f"{way_out}\n{listing(whose)}"
             )
-        copies = [name for key, name in zip(content_keys(corpus), corpus["id"], strict=True) if key in origin["heard"]]
+        copies = [
+            name for key, name in zip(content_keys(corpus), corpus["id"][:], strict=True) if key in origin["heard"]
+        ]
         if copies:
             raise SplitError(
                 f"{manifest} was made from {len(copies)} clips that are in the {part} part of split {split.name}; "
                 f"{way_out}\n{listing(copies)}"
             )
-    others = sorted(origin["speakers"] - set(split.train["speaker"]))
+    others = sorted(origin["speakers"] - set(split.train["speaker"][:]))
     if others:
         raise SplitError(
             f"{manifest} was made from the speech of {len(others)} speakers who aren't in the training part of split "

@@ -91,8 +91,8 @@ def _origin(gan: WaveGan, split: Split) -> dict[str, object]:
     return {
         "made_by": "ser_tl, WaveGAN",
         "split": split.name,
-        "speakers": {part: sorted(set(corpus["speaker"])) for part, corpus in parts.items()},
-        "corpora": sorted(set(split.train["corpus"])),
+        "speakers": {part: sorted(set(corpus["speaker"][:])) for part, corpus in parts.items()},
+        "corpora": sorted(set(split.train["corpus"][:])),
         "heard": sorted(set(content_keys(split.train))),  # of audio: it shows under another speaker's name too
         "labels": gan.labels,
         "wavegan": asdict(gan.config),

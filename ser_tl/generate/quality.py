@@ -134,7 +134,7 @@ def synthetic_quality(
         "training speakers": _windows(fitted, samples, 2, draw),
         "training speakers, other clips": _windows(held, samples, 2, draw),
         "other speakers (dev)": _windows(split.dev, samples, 2, draw),
-        "synthetic": (np.stack(made), list(clips["emotion"])),
+        "synthetic": (np.stack(made), clips["emotion"][:]),
     }
     audio, said = sets["training speakers, other clips"]
     sets["the same clips, random phases"] = (_random_phases(audio, draw), said)
@@ -172,7 +172,7 @@ def synthetic_quality(
 def _windows(corpus: Dataset, samples: int, each: int, draw: np.random.Generator) -> tuple[np.ndarray, list[str]]:
     """So many windows (n, N) from anywhere in each clip, and their emotions."""
     clips = [clip for clip in waveforms(corpus, SAMPLE_RATE) for _ in range(each)]
-    said = [emotion for emotion in corpus["emotion"] for _ in range(each)]
+    said = [emotion for emotion in corpus["emotion"][:] for _ in range(each)]
     return np.stack([window(clip, samples, draw.uniform()) for clip in clips]), said
 
 

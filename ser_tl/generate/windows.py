@@ -66,7 +66,7 @@ class Windows:
         peaks = [float(np.abs(clip).max()) for clip in clips]
         self.level = float(np.quantile(peaks, _LOUD))
         clips = [(clip / self.level).clip(-1.0, 1.0).astype(np.float32) for clip in clips]
-        emotions = list(train["emotion"])
+        emotions = train["emotion"][:]
         self.by_class = [
             [clip for clip, emotion in zip(clips, emotions, strict=True) if emotion == label] for label in labels
         ]

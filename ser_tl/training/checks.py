@@ -32,7 +32,7 @@ def check_real(corpus: Dataset, part: str) -> None:
     Raises:
         SplitError: there are some
     """
-    made = list(corpus["speaker"]).count(schema.SYNTHETIC)
+    made = corpus["speaker"][:].count(schema.SYNTHETIC)
     if made:
         raise SplitError(
             f"{made} of {len(corpus)} {part} clips are synthetic, and only real speech tells how well a model does: "
@@ -56,7 +56,7 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
         SplitError: synthetic clips are in dev
     """
     check_real(dev, "dev")
-    if schema.SYNTHETIC in train["speaker"] and model.config.statistics != "training":
+    if schema.SYNTHETIC in train["speaker"][:] and model.config.statistics != "training":
         raise ConfigError(
             f"model.statistics is {model.config.statistics}, but a synthetic clip is of no speaker and no corpus, and "
             f"has no statistics of its own: choose --model.statistics training, or leave --synthetic out"
@@ -67,7 +67,7 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
     statistics = model.config.statistics
     if statistics != "training":
         heard = [train] if unlabelled is None else [train, unlabelled]
-        for names in ([name for corpus in heard for name in corpus[statistics]], list(dev[statistics])):
+        for names in ([name for corpus in heard for name in corpus[statistics][:]], dev[statistics][:]):
             check_domains(statistics, names)
     unseen = sorted(set(model.labels) - set(schema.emotions(train)))
     if unseen:
@@ -92,7 +92,7 @@ def check_refit(config: TrainConfig, train: Dataset, dev: Dataset) -> None:
         ConfigError: there is one speaker, or a group of speakers has all clips of an emotion
     """
     if config.refit != "none":
-        held_out_groups([*train["speaker"], *dev["speaker"]], [*train["emotion"], *dev["emotion"]])
+        held_out_groups([*train["speaker"][:], *dev["speaker"][:]], [*train["emotion"][:], *dev["emotion"][:]])
 
 
 def check_options(model: EmotionModel, config: TrainConfig, alignment: AlignmentConfig, *, unlabelled: bool) -> None:

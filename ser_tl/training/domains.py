@@ -111,7 +111,7 @@ def statistics_note(statistics: str, test: Dataset) -> str:
         statistics: `ModelConfig.statistics`
         test: what is evaluated
     """
-    domains = len(set(test[statistics]))
+    domains = len(set(test[statistics][:]))
     return (
         f"Adapted without labels: test clips are standardised by the mean and deviation of their own {statistics} "
         f"(--model.statistics {statistics}), {domains} of them with {len(test) / domains:.0f} clips on average; a "

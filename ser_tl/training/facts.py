@@ -24,11 +24,11 @@ def what_is_heard(train: Dataset, dev: Dataset) -> dict[str, Any]:
     real = real_rows(train)
     made = len(train) - len(real)
     return {
-        "corpora": sorted({*real["corpus"], *dev["corpus"]}),
-        "languages": sorted({*real["language"], *dev["language"]}),
+        "corpora": sorted({*real["corpus"][:], *dev["corpus"][:]}),
+        "languages": sorted({*real["language"][:], *dev["language"][:]}),
         "training_utterances": len(real),
-        "training_speakers": len(set(real["speaker"])),
-        "dev_speakers": len(set(dev["speaker"])),
+        "training_speakers": len(set(real["speaker"][:])),
+        "dev_speakers": len(set(dev["speaker"][:])),
     } | ({"synthetic_utterances": made} if made else {})
 
 
@@ -39,7 +39,7 @@ def synthetic_notes(train: Dataset, *, refit: bool) -> list[str]:
         train: the training part
         refit: whether the classifier was fitted anew in the end
     """
-    made = list(train["speaker"]).count(SYNTHETIC)
+    made = train["speaker"][:].count(SYNTHETIC)
     if not made:
         return []
     note = f"trained on {made} synthetic clips beside {len(train) - made} real ones; dev and test are real speech"

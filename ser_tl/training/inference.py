@@ -54,13 +54,13 @@ def predict_corpus(
     found = gather_object(found)
     names, means = by_utterance([name for name, _, _ in found], np.array([row for _, row, _ in found]))
     place = {name: row for row, name in enumerate(names)}
-    means = means[[place[name] for name in corpus["id"]]]
+    means = means[[place[name] for name in corpus["id"][:]]]
     probabilities, dimensions = means[:, : len(model.labels)], means[:, len(model.labels) :]
     ratings = Ratings(model.dimensions, annotations(corpus, model.dimensions), dimensions) if model.dimensions else None
     predictions = Predictions(
-        ids=list(corpus["id"]),
-        speakers=list(corpus["speaker"]),
-        references=list(corpus["emotion"]),
+        ids=corpus["id"][:],
+        speakers=corpus["speaker"][:],
+        references=corpus["emotion"][:],
         probabilities=probabilities,
         labels=model.labels,
         ratings=ratings,

@@ -155,7 +155,7 @@ class Trainer:
         check_options(self.model, self.config, self.alignment, unlabelled=unlabelled is not None)
         real = real_rows(train)
         check_refit(self.config, real, dev)
-        self.model.known_speakers = sorted({*real["speaker"], *dev["speaker"]})
+        self.model.known_speakers = sorted({*real["speaker"][:], *dev["speaker"][:]})
         self.heard = what_is_heard(train, dev)
         self.strategy.prepare(self.model)
         if self.config.checkpointing:
@@ -208,10 +208,12 @@ class Trainer:
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
         if self.config.refit != "none":
             self._fit_domains(*parts, (dev, dev_clips))
-            speaker_of = dict(zip([*real["id"], *dev["id"]], [*real["speaker"], *dev["speaker"]], strict=True))
+            speaker_of = dict(
+                zip([*real["id"][:], *dev["id"][:]], [*real["speaker"][:], *dev["speaker"][:]], strict=True)
+            )
             heard = parts[1][1] if self.config.refit == "self-training" else None
             spoken = clips.real if isinstance(clips, SyntheticClips) else clips
-            views = EveryView(spoken, real["id"]) if self.views and isinstance(spoken, CachedClips) else None
+            views = EveryView(spoken, real["id"][:]) if self.views and isinstance(spoken, CachedClips) else None
             self.refit = refit_discriminant(
                 self.model, parts[0][1], dev_clips, speaker_of, heard, self.accelerator, self.config, views=views
             )
@@ -226,7 +228,7 @@ class Trainer:
         labels, processes = self.model.labels, self.accelerator.num_processes
         if not labels:
             return self.feed.augmented(train, self.augment, views=self.views), None, []
-        balance = Balance.of(self.balance, train["emotion"], labels, self.seed, processes)
+        balance = Balance.of(self.balance, train["emotion"][:], labels, self.seed, processes)
         made = self.balance.synthesise != "none"
         if made:
             check_synthesis(self.model, self.feed.lasting, self.balance, self.label_config, self.augment)
@@ -316,11 +318,11 @@ class Trainer:
         """
         check_known(test, self.model.labels)
         check_real(test, "test")
-        known = sorted(set(test["speaker"]) & set(self.model.known_speakers))
+        known = sorted(set(test["speaker"][:]) & set(self.model.known_speakers))
         if set(known) - set(shared):
             raise SplitError(
-                f"the model knows {len(known)} of the {len(set(test['speaker']))} speakers from its training, so the "
-                f"score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
+                f"the model knows {len(known)} of the {len(set(test['speaker'][:]))} speakers from its training, so "
+                f"the score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
                 f"runs/NAME/split.json), or on another corpus. {NAMESAKES}\n{listing(known)}"
             )
         clips = self.feed.clips(test)
@@ -333,7 +335,7 @@ class Trainer:
         facts = self.facts
         if known:
             title = f"{title} (NOT speaker-independent)".strip()
-            notes = [shared_note(known, test["speaker"]), *notes]
+            notes = [shared_note(known, test["speaker"][:]), *notes]
             facts |= {"speaker_independent": False}
         return Report.of(predictions, title=title, notes=notes, facts=facts)
 
@@ -341,7 +343,7 @@ class Trainer:
         """Measures the domains of some corpora, all clips of each, if the model has use for it."""
         statistics = self.model.config.statistics
         if statistics != "training":
-            names = [name for corpus, _ in parts for name in corpus[statistics]]
+            names = [name for corpus, _ in parts for name in corpus[statistics][:]]
             fit_domains(self.model, [clips for _, clips in parts], names, self.accelerator, self.config)
 
     @property
