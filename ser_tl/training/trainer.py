@@ -322,8 +322,8 @@ class Trainer:
         if set(known) - set(shared):
             raise SplitError(
                 f"the model knows {len(known)} of the {len(set(test['speaker'][:]))} speakers from its training, so "
-                f"the score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate --ids "
-                f"runs/NAME/split.json), or on another corpus. {NAMESAKES}\n{listing(known)}"
+                f"the score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate "
+                f"--ids runs/NAME/split.json), or on another corpus. {NAMESAKES}\n{listing(known)}"
             )
         clips = self.feed.clips(test)
         if self.model.config.statistics != "training":
