@@ -55,12 +55,12 @@ def main(options: Options) -> ser.Report:
     device = Accelerator().device
     encoder = ser.load_encoder(options.encoder, pretrained=not options.random, **options.encoder_options).to(device)
     teacher = None if options.teacher is None else ser.load_encoder(options.teacher).to(device)
+    cosines = None if teacher is None else probe.fidelity(encoder, teacher).tolist()
     statistics = probe.statistics(encoder)
     for layer in range(encoder.num_states) if options.each else []:
         print(f"layer {layer}: UAR {100 * probe.report(statistics, encoder, [layer]).uar:.1f}")
     report = probe.report(statistics, encoder, options.probe.layers)
-    if teacher is not None:
-        cosines = probe.fidelity(encoder, teacher).tolist()
+    if cosines is not None:
         report = replace(report, facts={**report.facts, "fidelity": {"teacher": options.teacher, "cosines": cosines}})
         for layer, row in zip(options.probe.layers or range(encoder.num_states), cosines, strict=True):
             print(f"layer {layer}: cosines with the teacher's layers from 0: {' '.join(f'{one:.3f}' for one in row)}")

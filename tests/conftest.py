@@ -3,7 +3,6 @@
 Tiny tensors on two threads are ten times slower than on one where the cores are busy: the threads spin while they wait.
 """
 
-import gc
 import os
 import tempfile
 from collections.abc import Callable
@@ -53,12 +52,6 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no_token"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         yield running
-
-
-def pytest_collection_finish():
-    """Takes what the imports made out of every later garbage collection, of which each training asks for one."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_unconfigure():

@@ -1,4 +1,4 @@
-"""How far a student says what its teacher says: without labels, it tells students apart that a probe can't.
+"""How far a student says what its teacher says, measured without labels.
 
     clips of some speakers --both encoders--> frames x, y --least squares--> a map for each pair of states
     clips of the others    --both encoders--> cosine(map(x), y), the mean over all frames
@@ -48,7 +48,10 @@ def fidelity(
     """
     shared = sorted(set(heard["speaker"][:]) & set(unheard["speaker"][:]))
     if shared:
-        raise SplitError(f"speakers both in the clips that maps are fitted on and in the others:\n{listing(shared)}")
+        raise SplitError(
+            f"{len(shared)} speakers are both in the clips that maps are fitted on and in those they are measured on: "
+            f"divide by speaker (--probe.protocol loso or kfold)\n{listing(shared)}"
+        )
     chosen = chosen_layers(student.num_states, layers)
     training = student.training, teacher.training
     student.eval()

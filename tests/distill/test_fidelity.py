@@ -1,4 +1,4 @@
-"""Fidelity: a teacher is all of itself, a linear guess is the best one, and students are told apart without labels."""
+"""Fidelity: an encoder is all of itself, the guess is that of least squares, and speakers are apart."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_frames_of_other_rates_are_brought_together(split):
 
 def test_speakers_are_apart_and_layers_are_there(split):
     encoder = tiny("whisper")
-    with pytest.raises(SplitError, match="speakers both in the clips that maps are fitted on and in the others"):
+    with pytest.raises(SplitError, match="speakers are both in the clips that maps are fitted on"):
         fidelity(encoder, encoder, split.train, split.train)
     with pytest.raises(ConfigError, match="numbered 0 to 3"):
         fidelity(encoder, encoder, split.train, split.test, [4])
