@@ -9,19 +9,19 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-import torch
-from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor
 
-from ser_tl.data.batching import Batch, Clips, Utterances, by_utterance, plan_batches
+from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation.embeddings import Embeddings
+from ser_tl.feature_norm import NormTable
+from ser_tl.inference.clips import collect_clips, embed_batch
+from ser_tl.inference.scoring import corpus_norms, evaluation_clips
 from ser_tl.model import EmotionModel
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.domains import fit_domains
-from ser_tl.training.processes import accelerator, own_batches
+from ser_tl.training.processes import accelerator, evaluation_pass
 
 
 def embed(
@@ -49,25 +49,27 @@ def embed(
     if layer not in ("embedding", "hidden"):
         raise ConfigError(f"layer is {layer!r}: expected embedding (what the head sees) or hidden (its hidden layer)")
 
-    def values(batch: Batch) -> Tensor:
-        embedding = model.embed(*model.frames(batch), batch.domains)
-        return embedding if layer == "embedding" else model.read(embedding).hidden
+    def values(batch: Batch, norms: NormTable | None) -> Tensor:
+        embedding = embed_batch(model, batch, norms)
+        return embedding if layer == "embedding" else model.classify(embedding).hidden
 
     return Embeddings(
         collect(model, corpus, values, config), corpus["id"][:], corpus["emotion"][:], corpus["speaker"][:]
     )
 
 
-@torch.no_grad()
 def collect(
-    model: EmotionModel, corpus: Dataset, values: Callable[[Batch], Tensor], config: TrainConfig | None = None
+    model: EmotionModel,
+    corpus: Dataset,
+    values: Callable[[Batch, NormTable | None], Tensor],
+    config: TrainConfig | None = None,
 ) -> np.ndarray:
-    """Something a model tells of each utterance, in the order of the corpus. Every process calls it.
+    """Values of each utterance, in the order of the corpus. Every process calls it.
 
     Args:
-        model: the model, put into evaluation mode meanwhile
+        model: the model
         corpus: rows with the columns of `data.schema`
-        values: what is collected, from a batch on the model's device: (B, ...)
+        values: what is collected, (B, ...) of a batch on the model's device and the statistics of its speakers
         config: as for `embed`
 
     Returns:
@@ -75,24 +77,13 @@ def collect(
     """
     config = config or TrainConfig(cache=False)
     workers = accelerator(config, None)
-    training = model.training
-    model.to(workers.device).eval()
-    statistics = model.config.statistics
-    domain = None if statistics == "training" else statistics
-    clips: Clips = Utterances(corpus, model.labels, model.audio, training=False, domain=domain)
+    how = evaluation_pass(workers, config)
+    model.to(workers.device)
+    decoded = evaluation_clips(model, corpus)
+    clips: Clips = decoded
     if config.cache:
         cache, name = FeatureCache(gib=config.cache_gib), model.encoder_name
-        clips = cache.fill(clips, model.encoder, model.layers, workers, config, name=name)
-    if domain is not None:
-        fit_domains(model, [clips], corpus[domain][:], workers, config)
-    plan = plan_batches(clips.seconds, config.batch_seconds, processes=workers.num_processes)
-    found: list[tuple[str, np.ndarray]] = []
-    for batch in own_batches(clips, plan, workers, config.workers):
-        with workers.autocast():
-            rows = values(batch)
-        found += zip(batch.ids, rows.float().cpu().numpy(), strict=True)
-    model.train(training)
-    found = gather_object(found)
-    names, means = by_utterance([name for name, _ in found], np.stack([row for _, row in found]))
-    place = {name: row for row, name in enumerate(names)}
-    return means[[place[name] for name in corpus["id"][:]]]
+        clips = cache.fill(decoded, model.encoder, model.layers, workers, config, name=name)
+    norms = corpus_norms(model, corpus, clips, how)
+    found = collect_clips([model], clips, lambda batch: values(batch, norms), how)
+    return found.by_utterance(corpus["id"][:])

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ser_tl.data import audio
 from ser_tl.evaluation.plots import recording_picture
-from ser_tl.model import EmotionModel, Prediction
-from ser_tl.model.prediction import has_attention
+from ser_tl.inference import Prediction, Predictor
+from ser_tl.inference.torch_session import has_attention
+from ser_tl.model import EmotionModel
 
 
 def inspect(model: EmotionModel, file: str | Path, path: str | Path) -> Prediction:
@@ -29,7 +30,7 @@ def inspect(model: EmotionModel, file: str | Path, path: str | Path) -> Predicti
         AudioError: the recording can't be used
     """
     attends = has_attention(model)
-    found = model.predict(file, attention=attends)
+    found = Predictor(model).predict(file, attention=attends)[0]
     waveform = audio.decode(file)
     said = [f"{found.label}, {100 * found.probabilities[found.label]:.1f} %"] if model.labels else []
     said += [f"{name} {value:.2f}" for name, value in found.dimensions.items()]

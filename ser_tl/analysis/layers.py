@@ -17,6 +17,8 @@ from ser_tl.data.batching import Batch
 from ser_tl.data.splits import SplitConfig, make_splits
 from ser_tl.discriminant import fit_discriminant
 from ser_tl.evaluation import Predictions, Report
+from ser_tl.feature_norm import NormTable
+from ser_tl.inference.clips import encode_batch
 from ser_tl.model import EmotionModel
 from ser_tl.pooling import Stats
 from ser_tl.training.config import TrainConfig
@@ -43,8 +45,8 @@ def layer_scores(
     """
     pool = Stats(model.encoder.dim)
 
-    def statistics(batch: Batch) -> torch.Tensor:
-        states, mask = model.states(batch)
+    def statistics(batch: Batch, _: NormTable | None) -> torch.Tensor:
+        states, mask = encode_batch(model, batch)
         return torch.stack([pool(frames, mask) for frames in states], dim=1)  # (B, L, 2D)
 
     pooled = torch.from_numpy(collect(model, corpus, statistics, config))

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from ser_tl.cli.arguments import parser, spelt
 from ser_tl.cli.augmentation import augment
 from ser_tl.cli.lists import cache, corpora, encoders
-from ser_tl.cli.models import evaluate, extract, inspect, predict, push
+from ser_tl.cli.models import evaluate, extract, inspect, push
+from ser_tl.cli.predict import predict
 from ser_tl.cli.runs import compare
 from ser_tl.errors import SerTlError
 

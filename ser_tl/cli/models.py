@@ -1,53 +1,10 @@
-"""Commands about one model: what it hears, how good it is, where it goes; and encoding ahead of training one."""
+"""Commands about one model: how good it is, what it attends to, where it goes; and encoding ahead of training one."""
 
-import json
-import sys
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import Namespace
 
 from ser_tl.cli.output import check_picture, make_folder
-from ser_tl.cli.table import print_table
-
-
-def predict(options: Namespace) -> int:
-    """Predicts every file that can be used; status 1 if some can't, each named on standard error."""
-    from ser_tl.errors import AudioError
-    from ser_tl.model import EmotionModel
-
-    model = EmotionModel.from_pretrained(options.model)
-    rows, failed = [], 0
-    # Together or not at all: each recording counts for what is taken out of the others.
-    every = model.predict(options.files, attention=options.attention, together=True) if options.together else None
-    for number, path in enumerate(options.files):
-        try:
-            found = model.predict(path, attention=options.attention) if every is None else every[number]
-        except AudioError as error:
-            failed += 1
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        row: dict[str, Any] = {"file": str(path)}
-        row |= {"label": found.label, "probabilities": found.probabilities} if model.labels else {}
-        row |= {"dimensions": found.dimensions} if model.dimensions else {}
-        if found.attention is not None and found.frame_seconds is not None:
-            row["attention"] = [weights.tolist() for weights in found.attention]
-            row["frame_seconds"] = [begins.tolist() for begins in found.frame_seconds]
-        if options.format == "json":
-            print(json.dumps(row, ensure_ascii=False), flush=True)
-        rows.append(row)
-    if options.format == "table" and rows:
-        known = ["label", *model.labels] if model.labels else []
-        cells = [
-            [
-                row["file"],
-                *([row["label"]] if model.labels else []),
-                *(f"{value:.3f}" for part in ("probabilities", "dimensions") for value in row.get(part, {}).values()),
-            ]
-            for row in rows
-        ]
-        print_table(["file", *known, *model.dimensions], cells)
-    return 1 if failed else 0
 
 
 def evaluate(options: Namespace) -> int:
@@ -58,9 +15,11 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.splits import tested_part
     from ser_tl.data.votes import LabelConfig, relabel
+    from ser_tl.inference.evaluation import evaluate as evaluate_model
     from ser_tl.model import EmotionModel
-    from ser_tl.training import TrainConfig, Trainer
-    from ser_tl.transfer import STRATEGIES
+    from ser_tl.training.config import TrainConfig
+    from ser_tl.training.facts import run_facts
+    from ser_tl.training.processes import accelerator, evaluation_pass
 
     output = None if options.output is None else make_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
@@ -75,10 +34,14 @@ def evaluate(options: Namespace) -> int:
     if options.noise is not None:
         corpus = noisy(corpus, options.noise)
         noise = [f"every clip under white noise, {options.noise:g} dB below the speech"]
-    # no cache: a fine-tuned encoder's states serve once
-    trainer = Trainer(model, STRATEGIES["frozen"](), TrainConfig(cache=False))
-    report = trainer.evaluate(corpus, title=f"{options.model} on {options.corpus}", notes=[*voted, *skipped, *noise])
-    if trainer.accelerator.is_main_process:
+    config = TrainConfig()
+    workers = accelerator(config, None)
+    title = f"{options.model} on {options.corpus}"
+    how = evaluation_pass(workers, config)
+    report = evaluate_model(
+        model, corpus, how, title=title, notes=[*voted, *skipped, *noise], facts=run_facts(model, [], workers)
+    )
+    if workers.is_main_process:
         print(report)
         if output is not None:
             report.save(output)

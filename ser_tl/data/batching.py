@@ -1,6 +1,6 @@
 """From corpus rows to padded batches.
 
-    corpus -> Utterances (clips) -> plan_batches() (which clips go together) -> loader() -> Batch
+    corpus -> Utterances (clips) -> plan_batches() (`data.batch_plan`) -> loader() -> Batch
 
 Clips of like length share a batch, and a batch has a budget in seconds of audio rather than a number of clips: memory
 stays level and little is spent on padding. Everything random follows from (seed, epoch), so a run that was killed goes
@@ -9,7 +9,6 @@ on exactly where it stood.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -22,14 +21,9 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ser_tl.data import audio
 from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
+from ser_tl.data.batch_plan import Plan
 from ser_tl.data.checks import durations, source
 from ser_tl.data.dimensions import annotations
-
-MOST_PADDING = 0.1
-"""Share of a batch that may be padding in evaluation."""
-
-Plan = list[list[list[int]]]
-"""Clip indices by step, process and place in the batch. A process without work in a last step has an empty list."""
 
 
 class State(NamedTuple):
@@ -231,53 +225,6 @@ class Utterances(TorchDataset[Clip]):
         return None if self.annotations is None else self.annotations[row]
 
 
-def plan_batches(
-    seconds: Sequence[float], budget: float, *, shuffle: tuple[int, ...] | None = None, processes: int = 1
-) -> Plan:
-    """Which clips go into which batch, of which process.
-
-    Args:
-        seconds: the length of each clip
-        budget: the most seconds of audio in a batch, padding counted; a longer clip has a batch of its own. Where all
-            clips are alone and processes would be left without one, the shortest are paired beyond the budget
-        shuffle: what the order is drawn from, such as (seed, epoch), for training; None keeps one order for evaluation,
-            where a batch is rather small than more than a tenth padding. In training each is a step that counts as
-            much as any other, and clips that are alone with their length stay with the next
-        processes: batches are dealt out to so many processes
-
-    Returns:
-        Steps of one batch a process. In training every process has a batch in every step (batches are halved until the
-        count is right: no clip is dropped or seen twice); only when there are fewer clips than processes, and in
-        evaluation's last step, batches may be empty.
-    """
-    lengths = np.asarray(seconds)
-    generator = np.random.default_rng(shuffle)
-    # Lengths within a tenth of each other count as equal, so that a new epoch makes new batches.
-    keys = np.log(np.maximum(lengths, 1e-3)) + (generator.uniform(0.0, 0.1, len(lengths)) if shuffle else 0.0)
-    batches: list[list[int]] = [[]]
-    longest, filled = 0.0, 0.0
-    for clip in np.argsort(-keys, kind="stable").tolist():
-        longest, filled = max(longest, lengths[clip]), filled + lengths[clip]
-        padded = longest * (len(batches[-1]) + 1)
-        if batches[-1] and (padded > budget or (not shuffle and filled < (1.0 - MOST_PADDING) * padded)):
-            batches.append([])
-            longest = filled = lengths[clip]
-        batches[-1].append(clip)
-    if shuffle:
-        while len(batches) % processes and any(len(batch) > 1 for batch in batches):
-            largest = max(range(len(batches)), key=lambda number: len(batches[number]))
-            whole = batches.pop(largest)
-            batches += [whole[::2], whole[1::2]]
-        spare = len(batches) % processes
-        if spare and len(batches) > processes:  # single clips all of them, and one process would run dry
-            singles = sorted((clip for batch in batches for clip in batch), key=lambda clip: -lengths[clip])
-            alone, paired = singles[: -2 * spare], singles[-2 * spare :]
-            batches = [[clip] for clip in alone] + [paired[place : place + 2] for place in range(0, 2 * spare, 2)]
-        batches = [batches[number] for number in generator.permutation(len(batches))]
-    batches += [[]] * (-len(batches) % processes)
-    return [batches[step : step + processes] for step in range(0, len(batches), processes)]
-
-
 def loader(clips: Clips, plan: Plan, *, process: int = 0, workers: int = 0) -> Iterator[Batch]:
     """The batches of one process, in the plan's order.
 
@@ -293,19 +240,3 @@ def loader(clips: Clips, plan: Plan, *, process: int = 0, workers: int = 0) -> I
     return iter(
         DataLoader(cast(Any, clips), batch_sampler=own, collate_fn=collate, num_workers=workers, generator=generator)
     )
-
-
-def padding_share(seconds: Sequence[float], plan: Plan) -> float:
-    """The share of padding among all samples of a plan's batches."""
-    batches = [[seconds[clip] for clip in batch] for step in plan for batch in step if batch]
-    padded = sum(max(batch) * len(batch) for batch in batches)
-    return 1.0 - sum(map(sum, batches)) / padded
-
-
-def by_utterance(ids: Sequence[str], probabilities: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Windows joined: the mean of the probabilities (windows, C) of each id, in the order of first appearance."""
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    first = {name: number for number, name in reversed(list(enumerate(ids)))}
-    joined = {name: probabilities[list(rows)].mean(axis=0) for name, rows in groupby(order, key=ids.__getitem__)}
-    names = sorted(joined, key=first.__getitem__)
-    return names, np.stack([joined[name] for name in names])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from datasets import Dataset
 
-from ser_tl.data.schema import DIMENSIONS
+from ser_tl.data.dimension_names import DIMENSIONS
 from ser_tl.errors import ConfigError
 
 
@@ -30,20 +30,6 @@ def annotations(corpus: Dataset, names: Sequence[str]) -> np.ndarray:
         if name in corpus.column_names:
             found[:, place] = np.array(corpus[name][:], dtype=np.float64)  # None becomes NaN
     return found
-
-
-def check_names(names: Sequence[str]) -> list[str]:
-    """The names of dimensions, as a list.
-
-    Raises:
-        ConfigError: an unknown one, or one twice
-    """
-    if not set(names) <= set(DIMENSIONS) or len(set(names)) < len(names):
-        raise ConfigError(
-            f"the dimensions are {list(names)}: expected some of {', '.join(DIMENSIONS)}, each once "
-            f"(--dimensions.names '[arousal, valence]')"
-        )
-    return list(names)
 
 
 def check_annotated(corpus: Dataset, names: Sequence[str], part: str) -> None:

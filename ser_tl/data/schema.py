@@ -17,6 +17,7 @@ from typing import Any
 
 from datasets import Audio, Dataset, Features, List, Value, concatenate_datasets
 
+from ser_tl.data.dimension_names import DIMENSIONS as DIMENSIONS
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.errors import CorpusError, listing
 
@@ -39,9 +40,6 @@ OPTIONAL = {
     "dominance": Value("float64"),
 }
 COLUMNS = REQUIRED | OPTIONAL
-
-DIMENSIONS = ("arousal", "valence", "dominance")
-"""The optional columns that hold dimensional annotations."""
 
 SYNTHETIC = "synthetic"
 """The speaker of clips that nobody said. They may be trained on, and are refused in dev and test."""

@@ -17,10 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances, loader, plan_batches
+from ser_tl.data.batching import Batch, Utterances
 from ser_tl.distill.lessons import aligned, without_positions
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import SplitError, listing
+from ser_tl.inference.clips import Pass, run_clips
+from ser_tl.inference.processes import OneProcess
 
 _BATCH_SECONDS = 30.0
 _RIDGE = 1e-4  # of the mean square of a channel: keeps channels that say the same from being told apart by rounding
@@ -53,17 +55,12 @@ def fidelity(
             f"divide by speaker (--probe.protocol loso or kfold)\n{listing(shared)}"
         )
     chosen = chosen_layers(student.num_states, layers)
-    training = student.training, teacher.training
-    student.eval()
-    teacher.eval()
     maps = _maps(_frames(student, teacher, heard, chosen))
     total, number = torch.zeros(len(chosen), teacher.num_states, dtype=torch.float64), 0
     for said, taught in _frames(student, teacher, unheard, chosen):
         guesses = torch.einsum("lnw,lmwd->lmnd", said, maps)
         total += functional.cosine_similarity(guesses, taught[None], dim=-1).double().sum(dim=-1).cpu()
         number += taught.shape[1]
-    student.train(training[0])
-    teacher.train(training[1])
     return total / number
 
 
@@ -85,13 +82,16 @@ def _frames(
     """What both say of each batch: (L, N, W + 1), the last channel 1, and (L', N, D), over the frames both have."""
     clips = Utterances(corpus, [], AudioConfig(), training=False)
     device = next(student.parameters(), torch.empty(0)).device
-    for batch in loader(clips, plan_batches(clips.seconds, _BATCH_SECONDS)):
-        waveform, lengths = batch.waveform.to(device), batch.lengths.to(device)
-        taught = teacher(waveform, lengths)
+
+    def frames(batch: Batch) -> tuple[Tensor, Tensor]:
+        taught = teacher(batch.waveform, batch.lengths)
         taught.states[0] = without_positions(teacher, taught.states[0])
-        told = student(waveform, lengths, layers)
+        told = student(batch.waveform, batch.lengths, layers)
         states, inside = aligned(taught.states, taught.mask, told.mask, teacher.frame_rate / student.frame_rate)
-        yield functional.pad(_normed(told.states, inside), (0, 1), value=1.0), _normed(states, inside)
+        return functional.pad(_normed(told.states, inside), (0, 1), value=1.0), _normed(states, inside)
+
+    for step in run_clips([student, teacher], clips, frames, Pass(OneProcess(device), _BATCH_SECONDS)):
+        yield step.value
 
 
 def _normed(states: Tensor, mask: Tensor) -> Tensor:

@@ -25,13 +25,15 @@ from threadpoolctl import threadpool_limits
 from ser_tl.corpora import load_corpus
 from ser_tl.data import schema
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances, by_utterance, loader, plan_batches
+from ser_tl.data.batching import Batch, Utterances
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, Split, SplitConfig, make_splits
 from ser_tl.distill.fidelity import fidelity
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Report
+from ser_tl.inference.clips import Pass, collect_clips
+from ser_tl.inference.processes import OneProcess
 from ser_tl.pooling import Stats
 
 _BATCH_SECONDS = 60.0
@@ -154,7 +156,6 @@ class Probe:
         )
 
 
-@torch.no_grad()
 def clip_statistics(encoder: Encoder, corpus: Dataset, accelerator: Accelerator | None = None) -> np.ndarray:
     """Mean and deviation over time of each state, clip by clip; of longer clips the mean of their windows.
 
@@ -167,21 +168,13 @@ def clip_statistics(encoder: Encoder, corpus: Dataset, accelerator: Accelerator 
         (n, L, 2D) float32, in the order of the corpus.
     """
     clips = Utterances(corpus, [], AudioConfig(), training=False)
-    pool, training = Stats(encoder.dim), encoder.training
-    encoder.eval()
+    pool = Stats(encoder.dim)
     device = next(encoder.parameters(), torch.empty(0)).device
-    names: list[str] = []
-    rows: list[np.ndarray] = []
-    for batch in loader(clips, plan_batches(clips.seconds, _BATCH_SECONDS)):
-        waveform, lengths = batch.waveform.to(device), batch.lengths.to(device)
-        if accelerator is None:
-            states, mask = encoder(waveform, lengths)
-        else:
-            with accelerator.autocast():
-                states, mask = encoder(waveform, lengths)
-        names += batch.ids
-        rows.extend(torch.stack([pool(frames.float(), mask) for frames in states], dim=1).cpu().numpy())
-    encoder.train(training)
-    found, means = by_utterance(names, np.stack(rows))
-    place = {name: row for row, name in enumerate(found)}
-    return means[[place[name] for name in corpus["id"][:]]]
+    processes = OneProcess(device, None if accelerator is None else accelerator.autocast)  # by itself, of however many
+
+    def statistics(batch: Batch) -> torch.Tensor:  # (B, L, 2D)
+        states, mask = encoder(batch.waveform, batch.lengths)
+        return torch.stack([pool(frames.float(), mask) for frames in states], dim=1)
+
+    found = collect_clips([encoder], clips, statistics, Pass(processes, _BATCH_SECONDS))
+    return found.by_utterance(corpus["id"][:])

@@ -20,11 +20,11 @@ from torch import nn
 from ser_tl.data.schema import NAMESAKES
 from ser_tl.data.splits import Split
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
+from ser_tl.inference.scoring import corpus_norms, score_clips
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.domains import fit_domains
 from ser_tl.training.feed import Feed
-from ser_tl.training.inference import predict_corpus
+from ser_tl.training.processes import evaluation_pass
 from ser_tl.transfer.frozen import Frozen
 
 _WEIGHTS = "model.safetensors"
@@ -84,10 +84,9 @@ class Teacher:
             seed: of the training
         """
         clips = Feed(self.model, Frozen(), train, accelerator, seed).clips(corpus)
+        how = evaluation_pass(accelerator, train)
         self.model.to(accelerator.device)
-        if self.model.config.statistics != "training":
-            fit_domains(self.model, [clips], corpus[self.model.config.statistics][:], accelerator, train)
-        predictions, _ = predict_corpus(self.model, corpus, clips, accelerator, train)
+        predictions, _ = score_clips(self.model, corpus, clips, how, corpus_norms(self.model, corpus, clips, how))
         self.model.cpu()
         own = [self.model.labels.index(label) for label in labels]
         logs = torch.from_numpy(predictions.probabilities[:, own]).log() / self.config.temperature

@@ -1,10 +1,20 @@
-"""The whole model: from a batch of audio to logits, from a recording to an emotion, to the disk and back."""
+"""The whole model: from audio to logits, to the disk and back. Predicting recordings is `ser_tl.inference`'s."""
+
+from typing import TYPE_CHECKING
 
 from ser_tl.model.config import ModelConfig as ModelConfig
 from ser_tl.model.emotion import EmotionModel as EmotionModel
 from ser_tl.model.emotion import Output as Output
 from ser_tl.model.folder import CONFIG_FILE as CONFIG_FILE
 from ser_tl.model.folder import WEIGHTS_FILE as WEIGHTS_FILE
-from ser_tl.model.interchange import export_transformers as export_transformers
-from ser_tl.model.prediction import Prediction as Prediction
-from ser_tl.model.prediction import Recording as Recording
+
+if TYPE_CHECKING:
+    from ser_tl.model.interchange import export_transformers as export_transformers
+
+
+def __getattr__(name: str) -> object:
+    if name == "export_transformers":  # transformers' classifiers take a second to import, and predicting needs none
+        from ser_tl.model.interchange import export_transformers
+
+        return export_transformers
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,8 @@ losses, or of which dimension is which.
 
 from torch import Tensor, nn
 
+from ser_tl.feature_norm import FeatureNorm
 from ser_tl.heads import Head
-from ser_tl.standardise import Standardise
 
 
 class DimensionHead(nn.Module):
@@ -28,7 +28,7 @@ class DimensionHead(nn.Module):
     def __init__(self, dim: int, dimensions: int, hidden: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
         self.head = Head(dim, dimensions, hidden, dropout)
-        self.scale = Standardise(dimensions)
+        self.scale = FeatureNorm(dimensions)
 
     def forward(self, embedding: Tensor) -> Tensor:
         """The dimensions."""

@@ -1,51 +1,50 @@
-"""The network: encoder, standardised and mixed layers, a context network, pooling, head.
+"""The network: encoder, normalised and mixed layers, a context network, pooling, head.
 
-    Batch -> Encoder -> Hidden -> Standardise -> LayerMix -> [SourceAttention] -> [network] -> pooling -> Standardise
-    -> embedding (B, E) -> Head -> logits (B, C)
-                        -> DimensionHead -> arousal, valence, dominance (B, K), where asked for
+    waveform (B, N), lengths (B,) -> Loudness -> Encoder -> Hidden(states (L, B, T, D), mask (B, T))
+      -> FeatureNorm -> LayerMix -> [SourceAttention] -> [network] -> pooling -> FeatureNorm -> embedding (B, E)
+      -> Head -> logits (B, C)
+      -> DimensionHead -> arousal, valence, dominance (B, K), where asked for
 
-A batch that brings states of the encoder's lower layers (`training.cache`) skips these layers, or all of it. Knows
-nothing of corpora or training.
+Tensors in, tensors out: a call changes nothing in the model, so threads can share one, and torch.export can trace it.
+States that were computed before (the feature cache) enter by `forward_states`; each stage is a method, so that training
+can change what goes from one to the next. Knows nothing of batches, files, corpora or training.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ser_tl.augment import Disturbance
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Batch
-from ser_tl.data.dimensions import check_names
+from ser_tl.data.dimension_names import check_names
 from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
-from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.feature_norm import FeatureNorm, SpeakerNorm
 from ser_tl.fusion import SourceAttention
 from ser_tl.heads import Head, LinearHead
+from ser_tl.loudness import Loudness
 from ser_tl.model.config import ModelConfig
 from ser_tl.model.dimensions import DimensionHead
-from ser_tl.model.interchange import read_classifier
-from ser_tl.model.prediction import Prediction, Recording, frame_score, measure_together, predict_recording
 from ser_tl.model.sharing import Shared
 from ser_tl.networks import NETWORKS, Network
 from ser_tl.pooling import POOLINGS, LayerMix
-from ser_tl.standardise import Standardise
 
-_TOGETHER = "the recordings at hand"  # as a domain's name
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ser_tl.inference import Prediction, Recording
 
 
 class Output(NamedTuple):
-    """What the model makes of a batch.
+    """What the model computes for a batch.
 
     Attributes:
-        embedding: (B, E), what the head sees
-        hidden: (B, H), what its last layer sees
+        embedding: (B, E), the head's input
+        hidden: (B, H), the input of the head's last layer
         logits: (B, C); C is 0 for a model of dimensions alone
         dimensions: (B, K) on the scale of the training annotations; None where the model has none
     """
@@ -69,7 +68,8 @@ class EmotionModel(Shared):
         dimensions: which of arousal, valence and dominance it tells, in the order of its output
 
     Shape:
-        Batch of (B, N) -> Output(embedding (B, E), hidden (B, H), logits (B, C), dimensions (B, K))
+        waveform (B, N) at 16 kHz, lengths (B,) samples
+        -> Output(embedding (B, E), hidden (B, H), logits (B, C), dimensions (B, K))
     """
 
     def __init__(
@@ -100,10 +100,11 @@ class EmotionModel(Shared):
             raise ConfigError(
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
             )
+        self.loudness = Loudness(self.audio.normalise)
         self.encoder = encoder
         self.layers = chosen_layers(encoder.num_states, self.config.layers)
         states = (len(self.layers), 1, 1, encoder.dim)
-        self.standardise_states = Standardise(*states, batch=1) if self.config.standardise else None
+        self.standardise_states = FeatureNorm(*states) if self.config.standardise else None
         self.mix = LayerMix(len(self.layers), encoder.dim, self.config.join)
         width = self.mix.out_dim
         self.fuse: nn.Module = nn.Identity()
@@ -121,7 +122,7 @@ class EmotionModel(Shared):
         self.network: Network | None = None if self.config.network == "none" else NETWORKS[self.config.network](width)
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
         embedding = self.pooling.out_dim
-        self.standardise_embedding = Standardise(embedding) if self.config.standardise else None
+        self.standardise_embedding = FeatureNorm(embedding) if self.config.standardise else None
         classes, hidden, dropout = len(self.labels), self.config.hidden, self.config.dropout
         self.head: Head | LinearHead | None = None
         if self.labels:
@@ -174,55 +175,76 @@ class EmotionModel(Shared):
             dimensions=dimensions,
         )
 
-    def forward(self, batch: Batch, disturbance: Disturbance | None = None) -> Output:
-        """Embedding, hidden layer, logits and dimensions of a batch.
+    def forward(self, waveform: Tensor, lengths: Tensor, norm: SpeakerNorm | None = None) -> Output:
+        """Embedding, hidden layer, logits and dimensions of padded clips.
 
         Args:
-            batch: clips, or what the encoder made of them before
-            disturbance: what augmentation does to them on the way, in training steps
+            waveform: (B, N) at 16 kHz as it was recorded; what stands behind a clip's length changes nothing
+            lengths: (B,) samples of each clip
+            norm: statistics of each clip's own speaker or corpus, in the place of the training speech's
         """
-        embedding = self.embed(*self.frames(batch, disturbance), batch.domains)
-        return self.read(embedding if disturbance is None else disturbance.embedding(embedding))
+        return self.forward_states(*self.encode(self.loudness(waveform, lengths), lengths), norm)
 
-    def read(self, embedding: Tensor) -> Output:
-        """What the heads make of an embedding (B, E). Without emotions, the hidden layer is that of the dimensions."""
+    def forward_states(self, states: Tensor, mask: Tensor, norm: SpeakerNorm | None = None) -> Output:
+        """The same, from states that the encoder computed before.
+
+        Args:
+            states: (L, B, T, D) of the layers that the model uses, in its order
+            mask: (B, T) True on speech
+            norm: as for `forward`
+        """
+        frames, mask = self.frames(self.normalize_states(states, norm), mask)
+        return self.classify(self.normalize_embedding(self.pooling(frames, mask), norm))
+
+    def encode(self, waveform: Tensor, lengths: Tensor) -> Hidden:
+        """The encoder's states of the layers that the model uses.
+
+        Args:
+            waveform: (B, N), its loudness normalised
+            lengths: (B,) samples
+        """
+        return self.encoder(waveform, lengths, self.layers)
+
+    def complete_states(self, states: Mapping[int, Tensor], mask: Tensor) -> Hidden:
+        """The states of the layers that the model uses, computed from those that are there.
+
+        Args:
+            states: (B, T, D) each, by layer index; the layers above the highest are computed from it
+            mask: (B, T) True on speech
+        """
+        highest = max(states)
+        above = [layer for layer in self.layers if layer > highest]
+        known = dict(states)
+        if above:
+            known |= zip(above, self.encoder.resume(states[highest], mask, highest, above), strict=True)
+        return Hidden(torch.stack([known[layer] for layer in self.layers]), mask)
+
+    def normalize_states(self, states: Tensor, norm: SpeakerNorm | None = None) -> Tensor:
+        """States (L, B, T, D) at zero mean and unit variance, where the model normalises."""
+        if self.standardise_states is None:
+            return states
+        return self.standardise_states(states, None if norm is None else norm.states)
+
+    def frames(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The pooling's input: frames (B, T, W) and mask (B, T), from normalised states (L, B, T, D)."""
+        frames = self.project(self.fuse(self.mix(states)))
+        return (frames, mask) if self.network is None else self.network(frames, mask)
+
+    def normalize_embedding(self, pooled: Tensor, norm: SpeakerNorm | None = None) -> Tensor:
+        """Pooled frames (B, E) at zero mean and unit variance, where the model normalises: the head's input."""
+        if self.standardise_embedding is None:
+            return pooled
+        return self.standardise_embedding(pooled, None if norm is None else norm.embedding)
+
+    def classify(self, embedding: Tensor) -> Output:
+        """The heads' output for an embedding (B, E). Without emotions, the hidden layer is that of the dimensions."""
         first, *rest = [head for head in (self.head, self.dimension_head) if head is not None]
         hidden = first.hide(embedding)
-        logits = embedding.new_zeros(len(embedding), 0) if self.head is None else self.head.classify(hidden)
+        logits = embedding.new_zeros(embedding.shape[0], 0) if self.head is None else self.head.classify(hidden)
         dimensions = None
         if self.dimension_head is not None:
             dimensions = self.dimension_head(embedding) if rest else self.dimension_head.read(hidden)
         return Output(embedding, hidden, logits, dimensions)
-
-    def states(self, batch: Batch) -> Hidden:
-        """The encoder's states of the layers that are used, as the batch brings them or as the encoder makes them."""
-        if batch.states is None or batch.mask is None:
-            return self.encoder(batch.waveform, batch.lengths, self.layers)
-        if list(batch.layers) == self.layers:
-            return Hidden(batch.states, batch.mask)
-        states = dict(zip(batch.layers, batch.states, strict=True))
-        highest = max(batch.layers)
-        above = [layer for layer in self.layers if layer > highest]
-        if above:
-            resumed = self.encoder.resume(states[highest], batch.mask, highest, above)
-            states |= dict(zip(above, resumed, strict=True))
-        return Hidden(torch.stack([states[layer] for layer in self.layers]), batch.mask)
-
-    def frames(self, batch: Batch, disturbance: Disturbance | None = None) -> tuple[Tensor, Tensor]:
-        """What the pooling sees: frames (B, T, W) and mask (B, T)."""
-        with nullcontext() if disturbance is None else tapped(self.encoder, disturbance.mel):
-            states, mask = self.states(batch)
-        if self.standardise_states is not None:
-            states = self.standardise_states(states, batch.domains)
-        if disturbance is not None:
-            states = disturbance.states(states, mask)
-        frames = self.project(self.fuse(self.mix(states)))
-        return (frames, mask) if self.network is None else self.network(frames, mask)
-
-    def embed(self, frames: Tensor, mask: Tensor, domains: Sequence[str] = ()) -> Tensor:
-        """What the head sees: the pooled frames, standardised, (B, E)."""
-        embedding = self.pooling(frames, mask)
-        return embedding if self.standardise_embedding is None else self.standardise_embedding(embedding, domains)
 
     def layer_channels(self) -> list[Tensor]:
         """The places of each layer's channels in the embedding, one tensor a layer.
@@ -267,47 +289,33 @@ class EmotionModel(Shared):
         return next(self.parameters()).device
 
     @overload
-    def predict(self, recordings: Recording, *, attention: bool = False, together: bool = False) -> Prediction: ...
+    def predict(
+        self,
+        recordings: "str | Path | bytes | np.ndarray | Mapping[str, Any]",
+        **options: Any,  # noqa: ANN401 - the predictor's
+    ) -> "Prediction": ...
     @overload
-    def predict(
-        self, recordings: Sequence[Recording], *, attention: bool = False, together: bool = False
-    ) -> list[Prediction]: ...
+    def predict(self, recordings: "Iterable[Recording]", **options: Any) -> "list[Prediction]": ...  # noqa: ANN401
 
-    def predict(
-        self, recordings: Recording | Sequence[Recording], *, attention: bool = False, together: bool = False
-    ) -> Prediction | list[Prediction]:
-        """The emotion of one recording, or of each of several, and its dimensions.
-
-        Recordings longer than `audio.max_seconds` are cut into windows whose probabilities and dimensions are averaged.
+    def predict(self, recordings: "Recording | Iterable[Recording]", **options: Any) -> "Prediction | list[Prediction]":  # noqa: ANN401
+        """The emotion of one recording, or of each of several: `ser_tl.inference.Predictor` on this model.
 
         Args:
-            recordings: a path or mono samples (N,) at 16 kHz, or a list of these
-            attention: also tell how much each frame counted
-            together: the recordings are all of one speaker, or of one corpus, and are standardised by their own mean
-                and deviation: what a model that was trained with `ModelConfig.statistics` expects
+            recordings: one recording, or several: a path, bytes of a file, samples with `sampling_rate`, ...
+            options: of `Predictor.predict`: sampling_rate, attention, embedding, speaker_normalize, ...
+
+        Returns:
+            One prediction for one recording, a list for several.
 
         Raises:
             AudioError: a recording can't be used
-            ConfigError: attention is asked of a pooling that has none, or weights aren't float32
+            ConfigError: attention is asked of a pooling that has none, too few recordings to take statistics of, or
+                weights that aren't float32
         """
-        kinds = {one.dtype for one in self.parameters() if one.is_floating_point()} - {torch.float32}
-        if kinds:
-            raise ConfigError(
-                f"the model's weights are {', '.join(map(str, kinds))}, and audio comes in float32: call "
-                f"model.float(); `with torch.autocast(...)` around predict computes in half precision"
-            )
-        score = frame_score(self) if attention else None
-        single = isinstance(recordings, str | Path | np.ndarray)
-        training = self.training
-        self.eval()
-        try:
-            every = [recordings] if single else recordings
-            if together and every:
-                measure_together(self, every, _TOGETHER)
-            found = [predict_recording(self, one, score, _TOGETHER if together else "") for one in every]
-        finally:
-            self.train(training)
-        return found[0] if single else found
+        from ser_tl.inference import Predictor, is_recording
+
+        predictions = Predictor(self).predict(recordings, **options)
+        return predictions[0] if is_recording(recordings) else predictions
 
     @property
     def description(self) -> dict[str, Any]:
@@ -365,6 +373,8 @@ class EmotionModel(Shared):
         Raises:
             CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
         """
+        from ser_tl.model.interchange import read_classifier  # transformers' classifiers: not needed to predict
+
         found = read_classifier(source, labels)
         longest = min(30.0, found.encoder.max_seconds or 30.0)
         model = cls(

@@ -29,8 +29,8 @@ from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
 from ser_tl.encoders.pretrained import load_pretrained, model_type
 from ser_tl.encoders.speech_ssl import PLAIN
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
+from ser_tl.feature_norm import FeatureNorm
 from ser_tl.model.adapted import merged_state
-from ser_tl.standardise import Standardise
 
 if TYPE_CHECKING:
     from ser_tl.model.emotion import EmotionModel
@@ -222,7 +222,7 @@ def _folded(model: "EmotionModel") -> tuple[nn.Linear, nn.Linear]:
 
 
 @torch.no_grad()
-def _behind(statistics: Standardise | None, weight: Tensor, bias: Tensor) -> nn.Linear:
+def _behind(statistics: FeatureNorm | None, weight: Tensor, bias: Tensor) -> nn.Linear:
     """The linear layer that does the standardisation too."""
     weight, bias = weight.detach().cpu().double(), bias.detach().cpu().double()
     if statistics is not None:

@@ -2,7 +2,7 @@
 
     pipeline("audio-classification", model="name/repo", trust_remote_code=True)
 
-It needs ser_tl installed and only hands over: samples go to `EmotionModel.predict`, and the logarithms of its
+It needs ser_tl installed and only hands over: samples go to `ser_tl.inference.Predictor`, and the logarithms of its
 probabilities come back as logits, so that a softmax of them gives the very same probabilities.
 """
 
@@ -16,6 +16,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ser_tl.errors import ConfigError
+from ser_tl.inference import Predictor
 from ser_tl.model import EmotionModel
 
 
@@ -69,5 +70,6 @@ class SerTlForAudioClassification(PreTrainedModel):
         if attention_mask is not None:
             lengths = attention_mask.sum(dim=1).tolist()
         clips = [clip[:length].float().cpu().numpy() for clip, length in zip(input_values, lengths, strict=True)]
-        heard = torch.tensor([list(found.probabilities.values()) for found in self.recognise.predict(clips)])
-        return SequenceClassifierOutput(logits=heard.log().to(input_values.device))
+        predictions = Predictor(self.recognise).predict(clips)
+        probabilities = torch.tensor([list(found.probabilities.values()) for found in predictions])
+        return SequenceClassifierOutput(logits=probabilities.log().to(input_values.device))

@@ -13,9 +13,7 @@ from typing import Any, Self
 
 from torch import nn
 
-from ser_tl.card import write_card
 from ser_tl.hub import Pushed, push_folder
-from ser_tl.model.adapted import merged_state
 from ser_tl.model.folder import (
     CONFIG_FILE,
     carry_over,
@@ -56,6 +54,8 @@ class Shared(nn.Module):
 
         Adapters are folded into what is written, and stay as they are in the model.
         """
+        from ser_tl.model.adapted import merged_state  # peft: not needed to load a model or to predict
+
         write_folder(Path(folder), self.description, merged_state(self))
         self.home = Path(folder)
 
@@ -105,6 +105,8 @@ class Shared(nn.Module):
         Raises:
             HubError: the hub can't be reached or refuses; the message tells the way out
         """
+        from ser_tl.card import write_card  # corpora and reports: not needed to load a model or to predict
+
         home = self.home
         with TemporaryDirectory(prefix="ser_tl_push_") as scratch:
             folder = Path(scratch)

@@ -13,22 +13,26 @@ Folds, runs, choices of layers and strategies share all they have in common.
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.data.batching import Utterances, loader, plan_batches
-from ser_tl.encoders import Encoder
+from ser_tl.data.batching import Batch, Utterances
+from ser_tl.encoders import Encoder, Hidden
 from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CacheError
+from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
+from ser_tl.inference.loop import run_batches
+from ser_tl.inference.processes import OneProcess
 from ser_tl.training.cache_folder import SUFFIX, VIEW, CacheFolder
 from ser_tl.training.cached import CachedClips
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.entries import read_seconds, touch, write_state
 from ser_tl.training.keys import clip_keys, layer_facts, layer_keys
+from ser_tl.training.processes import AcceleratedProcesses
 from ser_tl.training.views import ViewedClips, Views
 
 _MARK_SECONDS = 300.0  # between two markings of the entries in use
@@ -131,7 +135,6 @@ class FeatureCache(CacheFolder):
                 touch(path)
             self._marked = time.monotonic()
 
-    @torch.no_grad()
     def _compute(
         self,
         heard: Utterances | ViewedClips,
@@ -146,29 +149,34 @@ class FeatureCache(CacheFolder):
         """Encodes the windows or views that are missing: this process' share, or all of them if `alone`."""
         if not missing:
             return
-        processes, process = (1, 0) if alone else (accelerator.num_processes, accelerator.process_index)
         masks = isinstance(heard, ViewedClips) and heard.chain.on_mel
-        seconds, budget = heard.seconds, 0.0 if masks else config.batch_seconds  # masks are drawn for one view
-        plan = plan_batches([seconds[place] for place in missing], budget, processes=processes)
-        plan = [[[missing[place] for place in batch] for batch in step] for step in plan]
-        own = [step[process] for step in plan if step[process]]
-        training = encoder.training
-        encoder.to(accelerator.device).eval()
-        batches = loader(heard, plan, process=process, workers=config.workers)
+        processes = OneProcess(accelerator.device, accelerator.autocast) if alone else AcceleratedProcesses(accelerator)
+        how = Pass(processes, 0.0 if masks else config.batch_seconds, config.workers)  # masks are drawn for one view
+        plan = plan_evaluation(heard, how, missing)
+        count = sum(bool(step[processes.process_index]) for step in plan)
         bar = tqdm(
-            batches, total=len(own), desc="encoding", disable=not accelerator.is_local_main_process, unit="batch"
+            load_batches(heard, plan, how),
+            total=count,
+            desc="encoding",
+            disable=not accelerator.is_local_main_process,
+            unit="batch",
         )
         layers = list(files[0])
-        for numbers, batch in zip(own, bar, strict=True):
-            moved = batch.to(accelerator.device)
-            act = heard.mask(numbers[0]) if isinstance(heard, ViewedClips) else None
-            with accelerator.autocast(), nullcontext() if act is None else tapped(encoder, act):
-                states, mask = encoder(moved.waveform, moved.lengths, layers)
-            for row, number in enumerate(numbers):
-                for layer, state in zip(layers, states[:, row, mask[row]], strict=True):
-                    if not files[number][layer].is_file():  # of some clips only other layers are missing
-                        write_state(files[number][layer], state, batch.lengths[row].item() / SAMPLE_RATE)
-        encoder.train(training)
+        encoder.to(accelerator.device)
+
+        def encode(work: tuple[list[int], Batch]) -> Hidden:
+            indices, batch = work
+            act = heard.mask(indices[0]) if isinstance(heard, ViewedClips) else None
+            with nullcontext() if act is None else tapped(encoder, act):
+                return encoder(batch.waveform, batch.lengths, layers)
+
+        batches = ((indices, (indices, batch)) for indices, batch in bar)
+        with evaluating(encoder):
+            for numbers, (_, batch), (states, mask) in run_batches(encode, batches, partial(inference_context, how)):
+                for row, number in enumerate(numbers):
+                    for layer, state in zip(layers, states[:, row, mask[row]], strict=True):
+                        if not files[number][layer].is_file():  # of some clips only other layers are missing
+                            write_state(files[number][layer], state, batch.lengths[row].item() / SAMPLE_RATE)
 
 
 def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:

@@ -5,39 +5,12 @@ from datasets import Dataset
 from ser_tl.data import schema
 from ser_tl.data.dimensions import check_annotated
 from ser_tl.discriminant import held_out_groups
-from ser_tl.errors import ConfigError, SplitError
+from ser_tl.errors import ConfigError
+from ser_tl.inference.evaluation import check_labels, check_real
+from ser_tl.inference.speaker_norm import check_norms
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.domains import check_domains
 from ser_tl.transfer import AlignmentConfig
-
-
-def check_known(corpus: Dataset, labels: list[str]) -> None:
-    """Refuses a corpus with emotions that a model has no label for; a model of dimensions alone takes any.
-
-    Raises:
-        ConfigError: some emotions are unknown to the model
-    """
-    strangers = sorted(set(schema.emotions(corpus)) - set(labels))
-    if labels and strangers:
-        raise ConfigError(
-            f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them "
-            f"(--emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
-        )
-
-
-def check_real(corpus: Dataset, part: str) -> None:
-    """Refuses synthetic clips where a model is judged.
-
-    Raises:
-        SplitError: there are some
-    """
-    made = corpus["speaker"][:].count(schema.SYNTHETIC)
-    if made:
-        raise SplitError(
-            f"{made} of {len(corpus)} {part} clips are synthetic, and only real speech tells how well a model does: "
-            f"take the rows whose speaker is {schema.SYNTHETIC} out. recipes/train_wavegan.py judges synthetic clips"
-        )
 
 
 def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: Dataset | None, processes: int) -> None:
@@ -62,13 +35,13 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
             f"has no statistics of its own: choose --model.statistics training, or leave --synthetic out"
         )
     for part, corpus in (("training", train), ("dev", dev)):
-        check_known(corpus, model.labels)
+        check_labels(corpus, model.labels)
         check_annotated(corpus, model.dimensions, part)
     statistics = model.config.statistics
     if statistics != "training":
         heard = [train] if unlabelled is None else [train, unlabelled]
         for names in ([name for corpus in heard for name in corpus[statistics][:]], dev[statistics][:]):
-            check_domains(statistics, names)
+            check_norms(statistics, names)
     unseen = sorted(set(model.labels) - set(schema.emotions(train)))
     if unseen:
         raise ConfigError(

@@ -5,6 +5,8 @@ from typing import Literal
 
 from ser_tl.errors import ConfigError
 
+RefitName = Literal["none", "discriminant", "layer-discriminants", "self-training"]
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -68,7 +70,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     keep: Literal["best", "last"] = "best"
     patience: int = 6
-    refit: Literal["none", "discriminant", "layer-discriminants", "self-training"] = "none"
+    refit: RefitName = "none"
     save_every: int = 0
     threads: int = 0
     workers: int = 0

@@ -23,8 +23,11 @@ from torch import Tensor, nn
 
 from ser_tl.augment import Disturbance
 from ser_tl.data.batching import Batch
+from ser_tl.encoders.mel import tapped
+from ser_tl.feature_norm import NormTable
+from ser_tl.inference.clips import batch_norm, encode_batch, forward_batch
 from ser_tl.losses import Criterion
-from ser_tl.model import EmotionModel
+from ser_tl.model import EmotionModel, Output
 from ser_tl.training.dimensions import DimensionConfig, dimension_loss
 from ser_tl.transfer import Strategy
 from ser_tl.transfer.alignment import Alignment, Domain
@@ -53,6 +56,7 @@ class Objective(nn.Module):
         alignment: of the embeddings of both domains; None where there is one domain
         criterion: what the logits cost; plain cross-entropy if None
         dimensions: how those of the model are learned; of no account where it has none
+        norms: statistics of the speakers or corpora that clips are of; kept up to date by the training
     """
 
     def __init__(
@@ -63,9 +67,11 @@ class Objective(nn.Module):
         *,
         criterion: Criterion | None = None,
         dimensions: DimensionConfig | None = None,
+        norms: NormTable | None = None,
     ) -> None:
         super().__init__()
         self.model = model
+        self.norms = norms
         self.alignment = alignment
         self.criterion: nn.Module = criterion or Criterion()
         self._penalty = strategy.penalty
@@ -86,14 +92,14 @@ class Objective(nn.Module):
             weight: the alignment's share of the loss
             disturbance: of the source's clips on their way through the model
         """
-        output = self.model(source, disturbance)
+        output = self._forward(source, disturbance)
         losses = output.embedding.new_zeros(len(source.ids), dtype=torch.float32)
         if self.model.labels:
             losses = self.criterion(output.logits, source.labels, source.targets)
         penalty = self._penalty(output, source)
         penalty = torch.zeros((), device=losses.device) if penalty is None else penalty
         if self.alignment is not None and target is not None:
-            other = self.model(target)
+            other = self._forward(target, None)
             penalty = penalty + self.alignment(
                 Domain(output.hidden, output.logits, source.labels), Domain(other.hidden, other.logits, None), weight
             )
@@ -103,3 +109,16 @@ class Objective(nn.Module):
             own = dimension_loss(self.dimensions.loss, head, output.dimensions, source.dimensions)
             losses, dimensional = (1.0 - share) * losses, (1.0 - weight) * share * own
         return Losses(losses, penalty, dimensional)
+
+    def _forward(self, batch: Batch, disturbance: Disturbance | None) -> Output:
+        """The model's output; what augmentation changes on the way, it changes between the model's stages."""
+        model = self.model
+        if disturbance is None:
+            return forward_batch(model, batch, self.norms)
+        norm = batch_norm(model, batch, self.norms)
+        with tapped(model.encoder, disturbance.mel):
+            states, mask = encode_batch(model, batch)
+        states = disturbance.states(model.normalize_states(states, norm), mask)
+        frames, mask = model.frames(states, mask)
+        embedding = model.normalize_embedding(model.pooling(frames, mask), norm)
+        return model.classify(disturbance.embedding(embedding))

@@ -8,17 +8,68 @@ On CPU Accelerate takes several processes for one each unless it is told that th
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
+from torch import Tensor
 
-from ser_tl.data.batching import Batch, Clips, Plan, loader
+from ser_tl.data.batch_plan import Plan
+from ser_tl.data.batching import Batch, Clips, loader
 from ser_tl.errors import ConfigError
+from ser_tl.inference.clips import Pass
 from ser_tl.training.allocation import keep_freed_memory
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.precision import fastest_precision
+
+ItemT = TypeVar("ItemT")
+
+
+class AcceleratedProcesses:
+    """Accelerate's processes, as `inference.processes.Processes` wants them.
+
+    Args:
+        accelerator: whose processes they are, with their devices and precision
+    """
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+
+    @property
+    def device(self) -> torch.device:
+        """This process' device."""
+        return self.accelerator.device
+
+    @property
+    def num_processes(self) -> int:
+        """How many share the work."""
+        return self.accelerator.num_processes
+
+    @property
+    def process_index(self) -> int:
+        """Which of them this is."""
+        return self.accelerator.process_index
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The run's precision."""
+        return self.accelerator.autocast()
+
+    def gather(self, items: list[ItemT]) -> list[ItemT]:
+        """The items of all processes, in their order."""
+        return gather_object(items)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return self.accelerator.reduce(values, "sum")
+
+
+def evaluation_pass(accelerator: Accelerator, config: TrainConfig) -> Pass:
+    """How clips are evaluated in a training: by its processes, in its precision and its batches."""
+    return Pass(AcceleratedProcesses(accelerator), config.batch_seconds, config.workers)
 
 
 def processes() -> PartialState:

@@ -7,29 +7,27 @@ two more are worth having. What the discriminant itself has to choose, it choose
 with all views of their clips where there are views: these then share the say of the clip that they are of.
 """
 
-import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import gather_object
 
-from ser_tl.data.batching import Clips, plan_batches
+from ser_tl.data.batching import Clips
 from ser_tl.discriminant import fit_discriminant
+from ser_tl.feature_norm import NormTable
+from ser_tl.inference.clips import Collected, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
 from ser_tl.self_training import fit_self_trained
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.processes import own_batches
+from ser_tl.training.config import RefitName
 
 
-@torch.no_grad()
 def refit_discriminant(
     model: EmotionModel,
     train: Clips,
     dev: Clips,
     speaker_of: dict[str, str],
     unlabelled: Clips | None,
-    accelerator: Accelerator,
-    config: TrainConfig,
+    how: Pass,
     *,
+    kind: RefitName,
+    norms: NormTable | None = None,
     views: Clips | None = None,
 ) -> dict[str, float]:
     """Replaces the model's head. Every process calls it and gets the same head.
@@ -40,8 +38,9 @@ def refit_discriminant(
         dev: likewise
         speaker_of: utterance id to speaker
         unlabelled: clips of another domain to train itself on; None for none
-        accelerator: whose processes share the work
-        config: batch size and workers, and whether each layer has a discriminant of its own
+        how: the processes, and the size of batches
+        kind: `TrainConfig.refit`: whether each layer has a discriminant of its own
+        norms: statistics of the speakers or corpora that clips are of
         views: all augmented views of train's clips, which are heard besides; None for none
 
     Returns:
@@ -50,33 +49,29 @@ def refit_discriminant(
     Raises:
         ConfigError: too few speakers to hold one out, or no layers apart where each is to have a discriminant
     """
-    parts = [train, dev] if views is None else [train, dev, views]
-    found = [(*row, part) for part, clips in enumerate(parts) for row in _embedded(model, clips, accelerator, config)]
-    found = sorted(found, key=lambda row: row[0])
-    embedding = torch.from_numpy(np.stack([row for _, _, row, _ in found]))
-    labels = torch.tensor([label for _, label, _, _ in found])
-    speakers = [speaker_of[name] for name, _, _, _ in found]
+
+    def embed(clips: Clips) -> Collected:
+        return collect_clips([model], clips, lambda batch: embed_batch(model, batch, norms), how)
+
+    parts = [embed(clips) for clips in ([train, dev] if views is None else [train, dev, views])]
+    rows = [(name, part, row) for part, found in enumerate(parts) for row, name in enumerate(found.ids)]
+    rows.sort(key=lambda row: row[0])  # one order, whichever part a clip is in
+    embedding = torch.stack([torch.from_numpy(parts[part].values[row]) for _, part, row in rows])
+    labels = torch.tensor([int(parts[part].labels[row]) for _, part, row in rows])
+    speakers = [speaker_of[name] for name, _, _ in rows]
     share = 1.0 if views is None else len(train) / (len(train) + len(views))
-    weights = torch.tensor([share, 1.0, share])[[part for _, _, _, part in found]]
+    weights = torch.tensor([share, 1.0, share])[[part for _, part, _ in rows]]
     if unlabelled is None:
-        layers = model.layer_channels() if config.refit == "layer-discriminants" else []
+        layers = model.layer_channels() if kind == "layer-discriminants" else []
         fit = fit_discriminant(embedding, labels, speakers, len(model.labels), layers, weights=weights)
     else:
-        target = torch.from_numpy(np.stack([row for _, _, row in _embedded(model, unlabelled, accelerator, config)]))
+        target = _by_id(embed(unlabelled))
         fit = fit_self_trained(embedding, labels, speakers, target, len(model.labels), weights=weights)
     model.replace_head(fit.discriminant)
     return {"shrinkage": fit.shrinkage, "temperature": fit.temperature, "held_out_uar": fit.uar}
 
 
-def _embedded(
-    model: EmotionModel, clips: Clips, accelerator: Accelerator, config: TrainConfig
-) -> list[tuple[str, int, np.ndarray]]:
-    """Id, label and embedding of each clip, in one order, whatever the number of processes."""
-    model.eval()
-    found: list[tuple[str, int, np.ndarray]] = []
-    plan = plan_batches(clips.seconds, config.batch_seconds, processes=accelerator.num_processes)
-    for batch in own_batches(clips, plan, accelerator, config.workers):
-        with accelerator.autocast():
-            embedding = model.embed(*model.frames(batch), batch.domains).float().cpu().numpy()
-        found += zip(batch.ids, batch.labels.tolist(), embedding, strict=True)
-    return sorted(gather_object(found), key=lambda row: row[0])
+def _by_id(found: Collected) -> torch.Tensor:
+    """Values (n, ...) in the order of the utterances' names, in which they are whatever the batches were."""
+    order = sorted(range(len(found.ids)), key=found.ids.__getitem__)
+    return torch.from_numpy(found.values[order])

@@ -13,7 +13,7 @@ This is torch's `fully_shard`: Accelerate's FSDP on CPU would silently not shard
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -25,7 +25,6 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from ser_tl.encoders import Encoder
 from ser_tl.encoders.compiling import transformer_layers
 from ser_tl.errors import ConfigError
-from ser_tl.standardise import Standardise
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.objective import Losses, Objective
 from ser_tl.transfer import Strategy
@@ -117,9 +116,7 @@ class Shards:
             else:
                 held.copy_(whole)
             held.requires_grad_(whole.requires_grad)
-        for one, other in zip(self.module.modules(), self.held.modules(), strict=True):
-            if isinstance(one, Standardise):
-                cast(Standardise, other).domains = one.domains
+        self.held.norms = self.module.norms
 
     @torch.no_grad()
     def gather(self) -> None:

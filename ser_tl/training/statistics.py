@@ -3,66 +3,57 @@
     training speech -> encoder -> mean, deviation of each layer's channels -> pooling -> mean, deviation of the
     embedding
 
-Measured on a seeded sample of ten minutes, which is 30 000 frames: enough for a mean, and cheap on any corpus.
+Measured on a seeded sample of ten minutes, which is 30 000 frames: enough for a mean, and cheap on any corpus. In
+float32, whatever precision the training has.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
-from ser_tl.data.batching import Batch, Clips, plan_batches
+from ser_tl.data.batching import Batch, Clips
+from ser_tl.feature_norm import FeatureNorm, Moments
+from ser_tl.inference.clips import Pass, encode_batch, pool_batch, run_clips
 from ser_tl.model import EmotionModel
-from ser_tl.standardise import Moments, Standardise
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.processes import own_batches
 
 SAMPLE_SECONDS = 600.0
 """How much training speech is measured."""
 
 
-@torch.no_grad()
-def fit_statistics(
-    model: EmotionModel, clips: Clips, accelerator: Accelerator, config: TrainConfig, *, seed: int
-) -> None:
-    """Sets what the model's `Standardise` modules take out. Every process calls it and gets the same values.
+def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -> None:
+    """Sets what the model's `FeatureNorm` modules take out. Every process calls it and gets the same values.
 
     Args:
-        model: the model, on the accelerator's device
+        model: the model, on the processes' device
         clips: the training part, as it is in evaluation
-        accelerator: whose processes share the work
-        config: batch size and workers
+        how: the processes, and the size of batches
         seed: chooses the sample
     """
     if not model.config.standardise:
         return
-    seconds = clips.seconds
-    sample = _sample(seconds, seed)
-    within = [seconds[clip] for clip in sample]
-    plan = plan_batches(within, config.batch_seconds, processes=accelerator.num_processes)
-    plan = [[[sample[place] for place in batch] for batch in step] for step in plan]
-    model.eval()
+    sample = _sample(clips.seconds, seed)
+    processes = how.processes
 
     def states(batch: Batch) -> Tensor:
-        hidden = model.states(batch)
+        hidden = encode_batch(model, batch)
         return hidden.states[:, hidden.mask].transpose(0, 1)[:, :, None, None]  # (frames, L, 1, 1, D)
 
     def embeddings(batch: Batch) -> Tensor:
-        return model.pooling(*model.frames(batch))  # (B, E)
+        return pool_batch(model, batch)  # (B, E)
 
-    measured: Sequence[tuple[Standardise | None, Callable[[Batch], Tensor]]] = [
+    measured: Sequence[tuple[FeatureNorm | None, Callable[[Batch], Tensor]]] = [
         (model.standardise_states, states),
         (model.standardise_embedding, embeddings),
     ]
     for module, values in measured:
         if module is None:
             continue
-        moments = Moments.of(torch.zeros(0, *module.mean.shape, device=accelerator.device))
-        for batch in own_batches(clips, plan, accelerator, config.workers):
-            moments = moments.plus(Moments.of(values(batch)))
-        module.fit(Moments(*(accelerator.reduce(part, "sum") for part in moments)))
+        moments = Moments.of(torch.zeros(0, *module.mean.shape, device=processes.device))
+        for step in run_clips([model], clips, values, how, chosen=sample, autocast=False):
+            moments = moments.plus(Moments.of(step.value))
+        module.fit(Moments(*(processes.sum(part) for part in moments)))
 
 
 def _sample(seconds: Sequence[float], seed: int) -> list[int]:

@@ -18,7 +18,8 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from ser_tl.augment import Chain, Disturbance
-from ser_tl.data.batching import Batch, Clips, Plan, plan_batches
+from ser_tl.data.batch_plan import Plan, plan_batches
+from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.objective import Objective

@@ -20,26 +20,28 @@ from tqdm.auto import tqdm
 from ser_tl.augment import AugmentConfig
 from ser_tl.data.batching import Clips
 from ser_tl.data.dimensions import unknown_notes
-from ser_tl.data.schema import NAMESAKES, real_rows
-from ser_tl.data.splits import shared_note
+from ser_tl.data.schema import real_rows
 from ser_tl.data.votes import LabelConfig, soft_targets
 from ser_tl.encoders import checkpoint_layers, compile_layers, is_frozen
-from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
+from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation import Report, Scores, confusion
+from ser_tl.feature_norm import NormTable
+from ser_tl.inference.evaluation import evaluate
+from ser_tl.inference.scoring import score_clips
+from ser_tl.inference.speaker_norm import check_norms, measure_norms
 from ser_tl.model import EmotionModel
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
 from ser_tl.training.cached import CachedClips, EveryView
 from ser_tl.training.checkpoint import TrainingStates
-from ser_tl.training.checks import check_known, check_options, check_parts, check_real, check_refit
+from ser_tl.training.checks import check_options, check_parts, check_refit
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.dimensions import DimensionConfig, dev_loss, fit_scale
-from ser_tl.training.domains import DomainTables, fit_domains, statistics_note
 from ser_tl.training.facts import moving_parameters, run_facts, synthetic_notes, what_is_heard
 from ser_tl.training.feed import Feed
-from ser_tl.training.inference import predict_corpus
+from ser_tl.training.norm_state import NormState
 from ser_tl.training.objective import Objective
-from ser_tl.training.processes import accelerator
+from ser_tl.training.processes import accelerator, evaluation_pass
 from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.training.refit import refit_discriminant
 from ser_tl.training.sharding import check_shardable
@@ -124,8 +126,10 @@ class Trainer:
         self.accelerator = accelerator(self.config, self.folder)
         check_shardable(self.config, strategy, self.accelerator.num_processes)
         self.feed = Feed(model, strategy, self.config, self.accelerator, seed)
+        self.evaluation = evaluation_pass(self.accelerator, self.config)
+        self.norms = NormTable()
         if model.config.statistics != "training":
-            self.accelerator.register_for_checkpointing(DomainTables(model))
+            self.accelerator.register_for_checkpointing(NormState(self.norms, self.accelerator.device))
         self.tracked = self.folder is not None and self.config.tracker != "none"
 
     def fit(
@@ -180,7 +184,7 @@ class Trainer:
         if loaded is not None:
             progress, best = loaded
         else:
-            fit_statistics(self.model, parts[0][1], self.accelerator, self.config, seed=self.seed)
+            fit_statistics(self.model, parts[0][1], self.evaluation, seed=self.seed)
             fit_scale(self.model, train)
         if self.tracked:
             self.accelerator.init_trackers("curves")
@@ -189,10 +193,10 @@ class Trainer:
                 steps.wrap()
             self.feed.cache.stay()
             if not progress.step:  # a training state holds them
-                self._fit_domains(*parts)
+                self._measure_norms(*parts)
             save = None if states is None else partial(states.save, progress, best)
             steps.run_epoch(clips, target, progress, save)
-            self._fit_domains((dev, dev_clips))
+            self._measure_norms((dev, dev_clips))
             record = self._record(progress, steps) | self._score(dev, dev_clips)
             if progress.end_epoch(record, self.config):
                 if self.config.keep == "best":  # the last epoch's weights are where they are in the end
@@ -207,7 +211,7 @@ class Trainer:
         elif self.config.keep == "best":
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
         if self.config.refit != "none":
-            self._fit_domains(*parts, (dev, dev_clips))
+            self._measure_norms(*parts, (dev, dev_clips))
             speaker_of = dict(
                 zip([*real["id"][:], *dev["id"][:]], [*real["speaker"][:], *dev["speaker"][:]], strict=True)
             )
@@ -215,7 +219,15 @@ class Trainer:
             spoken = clips.real if isinstance(clips, SyntheticClips) else clips
             views = EveryView(spoken, real["id"][:]) if self.views and isinstance(spoken, CachedClips) else None
             self.refit = refit_discriminant(
-                self.model, parts[0][1], dev_clips, speaker_of, heard, self.accelerator, self.config, views=views
+                self.model,
+                parts[0][1],
+                dev_clips,
+                speaker_of,
+                heard,
+                self.evaluation,
+                kind=self.config.refit,
+                norms=self.norms,
+                views=views,
             )
         if self.tracked:
             for tracker in self.accelerator.trackers:  # not end_training: it ends the process group too
@@ -252,6 +264,7 @@ class Trainer:
             None if aligned is None or head is None else ALIGNMENTS[aligned.method](head.hidden_dim, len(labels)),
             criterion=None if balance is None else balance.criterion(self.config.label_smoothing),
             dimensions=self.dimensions,
+            norms=self.norms,
         )
         return Steps(
             objective,
@@ -276,7 +289,7 @@ class Trainer:
         }
 
     def _score(self, dev: Dataset, clips: Clips) -> dict[str, float]:
-        predictions, loss = predict_corpus(self.model, dev, clips, self.accelerator, self.config)
+        predictions, loss = score_clips(self.model, dev, clips, self.evaluation, self.norms)
         scores: dict[str, float] = {}
         if predictions.labels:
             found = Scores.of(confusion(predictions.references, predictions.predictions, predictions.labels))
@@ -316,35 +329,24 @@ class Trainer:
             ConfigError: the test set has an emotion that the model doesn't know
             SplitError: the model was trained on, or its epoch chosen on, some of the speakers, or clips are synthetic
         """
-        check_known(test, self.model.labels)
-        check_real(test, "test")
-        known = sorted(set(test["speaker"][:]) & set(self.model.known_speakers))
-        if set(known) - set(shared):
-            raise SplitError(
-                f"the model knows {len(known)} of the {len(set(test['speaker'][:]))} speakers from its training, so "
-                f"the score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate "
-                f"--ids runs/NAME/split.json), or on another corpus. {NAMESAKES}\n{listing(known)}"
-            )
-        clips = self.feed.clips(test)
-        if self.model.config.statistics != "training":
-            self.model.to(self.accelerator.device)
-            self._fit_domains((test, clips))
-            notes = [statistics_note(self.model.config.statistics, test), *notes]
-        predictions, _ = predict_corpus(self.model, test, clips, self.accelerator, self.config)
-        notes = [*self.notes, *notes, *unknown_notes(test, self.model.dimensions, "test")]
-        facts = self.facts
-        if known:
-            title = f"{title} (NOT speaker-independent)".strip()
-            notes = [shared_note(known, test["speaker"][:]), *notes]
-            facts |= {"speaker_independent": False}
-        return Report.of(predictions, title=title, notes=notes, facts=facts)
+        return evaluate(
+            self.model,
+            test,
+            self.evaluation,
+            clips=self.feed.clips(test),
+            title=title,
+            notes=notes,
+            training_notes=self.notes,
+            facts=self.facts,
+            shared=shared,
+        )
 
-    def _fit_domains(self, *parts: tuple[Dataset, Clips]) -> None:
-        """Measures the domains of some corpora, all clips of each, if the model has use for it."""
+    def _measure_norms(self, *parts: tuple[Dataset, Clips]) -> None:
+        """Measures the statistics of the speakers or corpora of some parts, if the model normalises by them."""
         statistics = self.model.config.statistics
         if statistics != "training":
-            names = [name for corpus, _ in parts for name in corpus[statistics][:]]
-            fit_domains(self.model, [clips for _, clips in parts], names, self.accelerator, self.config)
+            check_norms(statistics, [name for corpus, _ in parts for name in corpus[statistics][:]])
+            self.norms.update(measure_norms(self.model, [clips for _, clips in parts], self.evaluation))
 
     @property
     def facts(self) -> dict[str, Any]:

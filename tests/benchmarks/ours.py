@@ -6,7 +6,8 @@ import torch
 
 import ser_tl as ser
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances, loader, plan_batches
+from ser_tl.data.batch_plan import plan_batches
+from ser_tl.data.batching import Utterances, loader
 from ser_tl.model import ModelConfig
 from ser_tl.options import Options
 from ser_tl.training import TrainConfig

@@ -10,17 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import (
-    Batch,
-    Clip,
-    State,
-    Utterances,
-    by_utterance,
-    collate,
-    loader,
-    padding_share,
-    plan_batches,
-)
+from ser_tl.data.batch_plan import by_utterance, padding_share, plan_batches
+from ser_tl.data.batching import Batch, Clip, State, Utterances, collate, loader
 from ser_tl.data.schema import build
 from ser_tl.errors import AudioError
 

@@ -7,7 +7,8 @@ import pytest
 
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances, collate
-from ser_tl.data.dimensions import annotations, check_annotated, check_names, unknown_notes
+from ser_tl.data.dimension_names import check_names
+from ser_tl.data.dimensions import annotations, check_annotated, unknown_notes
 from ser_tl.errors import ConfigError
 from tests.training.samples import rated, tone_corpus
 

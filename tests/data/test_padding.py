@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_tl.corpora import load_corpus
-from ser_tl.data.batching import MOST_PADDING, padding_share, plan_batches
+from ser_tl.data.batch_plan import MOST_PADDING, padding_share, plan_batches
 from ser_tl.data.checks import durations
 from ser_tl.training import TrainConfig
 

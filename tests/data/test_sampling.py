@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_tl.data.batching import plan_batches
+from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.sampling import draw_balanced
 
 UNEVEN = [0] * 7 + [1] * 3 + [2] * 12

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances, collate, plan_batches
+from ser_tl.data.batch_plan import plan_batches
+from ser_tl.data.batching import Utterances, collate
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.pooling import POOLINGS
 from ser_tl.training import Trainer

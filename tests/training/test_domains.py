@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from ser_tl.training.domains import fit_domains
 
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.errors import ConfigError
 from ser_tl.model import ModelConfig
 from ser_tl.training import Trainer
-from ser_tl.training.domains import fit_domains
 from ser_tl.training.processes import accelerator
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from ser_tl.training.inference import predict_corpus
 
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError, SplitError
 from ser_tl.model import EmotionModel
 from ser_tl.training import TrainConfig, Trainer, seed_everything
-from ser_tl.training.inference import predict_corpus
 from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import Progress, rate_factor
 from ser_tl.training.steps import OPTIMIZERS

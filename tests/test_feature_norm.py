@@ -2,14 +2,14 @@
 
 import torch
 
-from ser_tl.standardise import Moments, Standardise
+from ser_tl.feature_norm import FeatureNorm, Moments
 
 DIM = 5
 
 
 def fitted(rows, *shape):
     """Standardisation fitted on the rows (n, ...) of what it is for."""
-    standardise = Standardise(*shape)
+    standardise = FeatureNorm(*shape)
     standardise.fit(Moments.of(rows.view(len(rows), *shape)))
     return standardise
 
@@ -31,7 +31,7 @@ def test_fitted_embeddings_have_zero_mean_and_unit_variance_in_every_channel():
 
 def test_values_pass_unchanged_until_fit():
     states = torch.randn(3, 2, 40, DIM)
-    assert torch.equal(Standardise(3, 1, 1, DIM)(states), states)
+    assert torch.equal(FeatureNorm(3, 1, 1, DIM)(states), states)
 
 
 def test_a_channel_that_never_moves_stays_finite_after_fit():
@@ -44,7 +44,7 @@ def test_a_channel_that_never_moves_stays_finite_after_fit():
 
 def test_statistics_are_buffers_that_are_saved_and_that_no_gradient_moves():
     embedding = 3 + torch.randn(10, DIM)
-    source, target = fitted(embedding, DIM), Standardise(DIM)
+    source, target = fitted(embedding, DIM), FeatureNorm(DIM)
     assert not list(target.parameters())
     target.load_state_dict(source.state_dict())
     assert torch.equal(target(embedding), source(embedding))
@@ -70,7 +70,7 @@ def test_each_clip_is_standardised_by_its_own_domain_and_others_by_the_training_
 
 
 def test_layers_of_states_have_their_own_statistics_in_each_domain():
-    standardise = Standardise(2, 1, 1, DIM, batch=1)
+    standardise = FeatureNorm(2, 1, 1, DIM, batch=1)
     standardise.set_domain("a", Moments.of(torch.full((4, 2, 1, 1, DIM), 2.0)))
     states = torch.full((2, 3, 7, DIM), 2.0)
     found = standardise(states, ["", "a", ""])

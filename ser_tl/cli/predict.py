@@ -1,0 +1,109 @@
+"""`ser-tl predict`: the emotion in recordings, as rows that are written as they come.
+
+[MODEL] RECORDING ... -> Predictor -> rows on standard output or in --output; errors on standard error
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jsonargparse import Namespace
+
+from ser_tl.cli.inputs import LISTS, expand_inputs
+from ser_tl.cli.rows import RowWriter, make_rows
+from ser_tl.data.audio import SUFFIXES
+from ser_tl.errors import ConfigError
+from ser_tl.inference import Prediction, Predictor
+from ser_tl.inference.session import BUNDLED, Wanted
+
+_DEMONSTRATION = (
+    "model: {} of ser_tl, a demonstration: seven acted emotions, German, ten speakers of EMO-DB; name a model of your "
+    "own for anything else"
+)
+
+
+def predict(options: Namespace) -> int:
+    """Predicts every recording that can be used; status 1 if some can't, each named on standard error."""
+    model, named = split_model(options.recordings, options.model)
+    recordings = expand_inputs(named)
+    predictor = Predictor(model)
+    if model is None:
+        print(_DEMONSTRATION.format(BUNDLED), file=sys.stderr)
+    identity = {"model": str(model or BUNDLED), "segments": options.segments, "top": options.top}
+    identity |= {"speaker_normalize": options.speaker_normalize}
+    writer = RowWriter(options.format, predictor.labels, predictor.dimensions, options.output, identity)
+    if options.embeddings is None and not options.speaker_normalize:  # both need all recordings
+        recordings = [one for one in recordings if not isinstance(one, str) or one not in writer.done]
+    wanted = Wanted(embedding=options.embeddings is not None, attention=options.attention)
+    if options.speaker_normalize:
+        found = iter(
+            predictor.predict(
+                recordings,
+                embedding=wanted.embedding,
+                attention=wanted.attention,
+                speaker_normalize=True,
+                on_error="report",
+            )
+        )
+    else:
+        found = predictor.iterate(recordings, wanted=wanted, on_error="report")
+    failed, embedded = 0, []
+    for prediction in _with_bar(found, len(recordings), quiet=options.output is None):
+        if prediction.error is not None:
+            failed += 1
+            print(f"error: {prediction.error}", file=sys.stderr)
+        if prediction.source not in writer.done:
+            writer.write(make_rows(prediction, segments=options.segments, top=options.top))
+        if prediction.embedding is not None:
+            embedded.append((prediction.source, prediction.embedding))
+    writer.close()
+    if options.embeddings is not None:
+        _save_embeddings(options.embeddings, embedded)
+    return 1 if failed else 0
+
+
+def split_model(named: list[str], model: str | None) -> tuple[str | None, list[str]]:
+    """Tells the model from the recordings: the first name is the model, unless it is a recording.
+
+    Args:
+        named: what stands on the command line
+        model: of --model, before which nothing else is a model
+
+    Returns:
+        The model, None for the bundled one; and the recordings.
+
+    Raises:
+        ConfigError: a model and no recording
+    """
+    if model is not None or not _may_be_model(named[0]):
+        return model, named
+    if len(named) == 1:
+        raise ConfigError(
+            f"{named[0]} is taken for a model, and no recording is named: add files, folders, patterns or a list"
+        )
+    return named[0], named[1:]
+
+
+def _may_be_model(name: str) -> bool:
+    """Whether a name is a model's rather than a recording's."""
+    path = Path(name)
+    if name == "-" or path.is_file() or path.suffix.lower() in (*SUFFIXES, *LISTS):
+        return False
+    if path.is_dir():
+        return not any(one.suffix.lower() in SUFFIXES for one in path.iterdir())
+    return "*" not in name and "?" not in name
+
+
+def _with_bar(found: Iterable[Prediction], count: int, *, quiet: bool) -> Iterable[Prediction]:
+    """A bar with the time that is left, on a terminal and where rows don't stand on it."""
+    from tqdm.auto import tqdm
+
+    return tqdm(found, total=count, unit="recording", disable=True if quiet else None)
+
+
+def _save_embeddings(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:
+    part, names = path.with_name(f"{path.name}.part"), [name for name, _ in rows]
+    with part.open("wb") as stream:
+        np.savez(stream, files=names, embeddings=np.stack([row for _, row in rows]) if rows else np.zeros((0, 0)))
+    part.replace(path)

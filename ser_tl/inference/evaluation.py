@@ -1,0 +1,108 @@
+"""A model's report on a corpus whose speakers it was not trained on.
+
+    model, corpus -> checks -> score_clips -> Report
+
+Trains nothing and chooses nothing. A training adds what is to be said of it (`notes`, `facts`).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from datasets import Dataset
+
+from ser_tl.data import schema
+from ser_tl.data.batching import Clips
+from ser_tl.data.dimensions import unknown_notes
+from ser_tl.data.splits import shared_note
+from ser_tl.errors import ConfigError, SplitError, listing
+from ser_tl.evaluation import Report
+from ser_tl.inference.clips import Pass
+from ser_tl.inference.scoring import corpus_norms, evaluation_clips, score_clips
+from ser_tl.inference.speaker_norm import norm_note
+from ser_tl.model import EmotionModel
+
+
+def evaluate(
+    model: EmotionModel,
+    test: Dataset,
+    how: Pass,
+    *,
+    clips: Clips | None = None,
+    title: str = "",
+    notes: Sequence[str] = (),
+    training_notes: Sequence[str] = (),
+    facts: Mapping[str, Any] | None = None,
+    shared: Collection[str] = (),
+) -> Report:
+    """The report on speakers that training never saw. Every process calls it and gets the whole report.
+
+    Args:
+        model: the model
+        test: rows with the columns of `data.schema`
+        how: the processes, and the size of batches
+        clips: all of the test set, for evaluation, if they come from a cache
+        title: what is evaluated, for headings
+        notes: what a reader of the figures must know
+        training_notes: likewise, of the model's training
+        facts: of the training, for the report
+        shared: speakers that the test part may share with training (`Split.shared`): only to reproduce figures that
+            were published so; the report's title, notes and facts then say what it is not
+
+    Raises:
+        ConfigError: the test set has an emotion that the model doesn't know, or too few clips of a speaker where these
+            are normalised by their own statistics
+        SplitError: the model was trained on, or its epoch chosen on, some of the speakers, or clips are synthetic
+    """
+    check_labels(test, model.labels)
+    check_real(test, "test")
+    speakers = set(test["speaker"][:])
+    known = sorted(speakers & set(model.known_speakers))
+    if set(known) - set(shared):
+        raise SplitError(
+            f"the model knows {len(known)} of the {len(speakers)} speakers from its training, so "
+            f"the score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate "
+            f"--ids runs/NAME/split.json), or on another corpus. {schema.NAMESAKES}\n{listing(known)}"
+        )
+    clips = evaluation_clips(model, test) if clips is None else clips
+    norms = corpus_norms(model, test, clips, how)
+    normalized = [] if norms is None else [norm_note(model.config.statistics, test)]
+    predictions, _ = score_clips(model, test, clips, how, norms)
+    every = [*training_notes, *normalized, *notes, *unknown_notes(test, model.dimensions, "test")]
+    known_facts = dict(facts or {})
+    if known:
+        title = f"{title} (NOT speaker-independent)".strip()
+        every = [shared_note(known, test["speaker"][:]), *every]
+        known_facts |= {"speaker_independent": False}
+    return Report.of(predictions, title=title, notes=every, facts=known_facts)
+
+
+def check_labels(corpus: Dataset, labels: list[str]) -> None:
+    """Refuses a corpus with emotions that a model has no label for; a model of dimensions alone takes any.
+
+    Raises:
+        ConfigError: some emotions are unknown to the model
+    """
+    strangers = sorted(set(schema.emotions(corpus)) - set(labels))
+    if labels and strangers:
+        raise ConfigError(
+            f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them "
+            f"(--emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
+        )
+
+
+def check_real(corpus: Dataset, part: str) -> None:
+    """Refuses synthetic clips where a model is judged.
+
+    Args:
+        corpus: the part
+        part: its name, for the message
+
+    Raises:
+        SplitError: there are some
+    """
+    made = corpus["speaker"][:].count(schema.SYNTHETIC)
+    if made:
+        raise SplitError(
+            f"{made} of {len(corpus)} {part} clips are synthetic, and only real speech tells how well a model does: "
+            f"take the rows whose speaker is {schema.SYNTHETIC} out. recipes/train_wavegan.py judges synthetic clips"
+        )

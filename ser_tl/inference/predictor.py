@@ -1,0 +1,302 @@
+"""Recordings in, predictions out: windows of all recordings batched by length, in flat memory.
+
+    recordings -> windows -> batches of like length -> Session.run -> mean over each recording's windows -> Prediction
+
+The answer for a recording is the same in any order and company. Nothing is kept between calls, so threads can share a
+predictor. Knows nothing of torch, models or command lines.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from ser_tl.data.audio import SAMPLE_RATE, SILENCE
+from ser_tl.data.batch_plan import plan_batches
+from ser_tl.errors import AudioError, ConfigError
+from ser_tl.inference.loop import order_values, run_batches
+from ser_tl.inference.prediction import Prediction
+from ser_tl.inference.recordings import Recording, is_recording, name_recording, read_recording
+from ser_tl.inference.session import Session, Wanted, open_session
+from ser_tl.inference.windows import AnsweredWindow, join_windows
+
+if TYPE_CHECKING:
+    from ser_tl.model import EmotionModel
+
+FEWEST_CLIPS = 8
+"""Of a speaker whose own statistics normalise: those of fewer cost more than they give (18 points of UAR at one)."""
+
+FEWEST_SECONDS = 20.0
+"""Likewise, seconds of audio."""
+
+FEW_CLIPS = 16
+"""Below so many a warning stands: statistics of few clips depend on which emotions are in them."""
+
+_POOL_SECONDS = 600.0  # of audio that waits to be batched by length: 38 MB
+
+
+class _Window(NamedTuple):
+    """A window that waits for its answer."""
+
+    recording: int
+    start: float
+    samples: np.ndarray
+
+
+@dataclass
+class _Pending:
+    """A recording whose windows aren't all answered."""
+
+    source: str
+    seconds: float = 0.0
+    missing: int = 0
+    error: str | None = None
+    answered: list[AnsweredWindow] = field(default_factory=list)
+
+
+class Predictor:
+    """Predicts the emotion in recordings.
+
+    Args:
+        model: a model in torch; the folder of a saved or of an exported model; a name on a hub; the bundled model if
+            None
+        device: where a model in torch computes; a GPU if there is one
+        batch_seconds: the most seconds of audio that go through the model at once, padding counted
+
+    Examples:
+        >>> import numpy as np
+        >>> from ser_tl import Predictor
+        >>> predictor = Predictor()
+        >>> tone = 0.1 * np.sin(np.arange(16_000) / 10)
+        >>> prediction = predictor.predict(tone, sampling_rate=16_000)[0]
+        >>> prediction.label in predictor.labels
+        True
+        >>> predictor.predict(np.zeros(16_000))[0].speech
+        False
+
+    Raises:
+        CheckpointError: there is no such model, or it is damaged
+        ConfigError: a model in half precision
+    """
+
+    def __init__(
+        self,
+        model: "EmotionModel | Session | str | Path | None" = None,
+        *,
+        device: str | None = None,
+        batch_seconds: float = 60.0,
+    ) -> None:
+        self.session = open_session(model, device)
+        self.batch_seconds = batch_seconds
+
+    @property
+    def labels(self) -> list[str]:
+        """The emotions, in the order of the probabilities."""
+        return list(self.session.labels)
+
+    @property
+    def dimensions(self) -> list[str]:
+        """The dimensions, in their order."""
+        return list(self.session.dimensions)
+
+    def predict(
+        self,
+        recordings: Recording | Iterable[Recording],
+        *,
+        sampling_rate: int | None = None,
+        embedding: bool = False,
+        attention: bool = False,
+        speaker_normalize: bool = False,
+        on_error: Literal["raise", "report"] = "raise",
+        progress: bool = False,
+    ) -> list[Prediction]:
+        """The emotion in each recording.
+
+        Recordings longer than `AudioConfig.max_seconds` are cut into windows as evaluation cuts them, and the windows'
+        probabilities and dimensions are averaged. Silence has an answer of its own: no label, `speech` False.
+
+        Args:
+            recordings: any number of recordings (see `Recording`), or one
+            sampling_rate: of arrays that don't bring their own, in Hz; 16 kHz if None
+            embedding: also give the head's input
+            attention: also give each frame's weight
+            speaker_normalize: the recordings are all of one speaker, and their own mean and deviation take the place of
+                the training speech's: what a model trained with `ModelConfig.statistics` expects
+            on_error: `raise` ends with the first recording that can't be used; `report` gives it a `Prediction.error`
+            progress: show a bar with the time that is left, on standard error
+
+        Returns:
+            One prediction a recording, in their order.
+
+        Raises:
+            AudioError: a recording can't be used
+            ConfigError: attention is asked of a pooling that has none; too little audio for a speaker's statistics
+        """
+        items: Iterable[Recording] = [recordings] if is_recording(recordings) else recordings
+        if isinstance(items, Sequence) and not items:
+            return []
+        wanted = Wanted(embedding=embedding, attention=attention)
+        if speaker_normalize:
+            found = self._predict_speaker(list(items), sampling_rate, wanted, on_error)
+        else:
+            found = self.iterate(items, sampling_rate=sampling_rate, wanted=wanted, on_error=on_error)
+        return list(_show_progress(found, items) if progress else found)
+
+    def iterate(
+        self,
+        recordings: Iterable[Recording],
+        *,
+        sampling_rate: int | None = None,
+        wanted: Wanted | None = None,
+        on_error: Literal["raise", "report"] = "raise",
+    ) -> Iterator[Prediction]:
+        """The same, each prediction as soon as it and those before it are there.
+
+        Args:
+            recordings: any number of them; they are read as they are needed
+            sampling_rate: as for `predict`
+            wanted: what is asked for besides probabilities
+            on_error: as for `predict`
+        """
+        wanted = wanted or Wanted()
+        self._check(recordings, wanted)
+        return self._iterate(recordings, sampling_rate, wanted, on_error)
+
+    def _check(self, recordings: object, wanted: Wanted) -> None:
+        if not isinstance(recordings, Iterable):
+            raise AudioError(f"recordings of type {type(recordings).__name__}: expected a recording, or several")
+        if wanted.attention:
+            self.session.check_attention()
+
+    def _iterate(
+        self, recordings: Iterable[Recording], sampling_rate: int | None, wanted: Wanted, on_error: str
+    ) -> Iterator[Prediction]:
+        pending: dict[int, _Pending] = {}
+        pool: list[_Window] = []
+        pooled = 0.0
+        for number, item in enumerate(recordings):
+            pending[number] = entry = _Pending(name_recording(item, number))
+            for window in self._cut(item, number, entry, sampling_rate, on_error):
+                pool.append(window)
+                pooled += len(window.samples) / SAMPLE_RATE
+                if pooled >= _POOL_SECONDS:
+                    self._answer(pool, pending, wanted)
+                    pooled = 0.0
+            if not pool:
+                yield from self._finish(pending)
+        self._answer(pool, pending, wanted)
+        yield from self._finish(pending)
+
+    def _predict_speaker(
+        self, recordings: list[Recording], sampling_rate: int | None, wanted: Wanted, on_error: str
+    ) -> list[Prediction]:
+        """Predictions of one speaker's recordings, normalised by their own statistics; all are held at once."""
+        self._check(recordings, wanted)
+        pending = {number: _Pending(name_recording(item, number)) for number, item in enumerate(recordings)}
+        pool = [
+            window
+            for number, item in enumerate(recordings)
+            for window in self._cut(item, number, pending[number], sampling_rate, on_error)
+        ]
+        check_enough(len(pool), sum(len(window.samples) for window in pool) / SAMPLE_RATE)
+        norm = self.session.measure_norm([batch for _, batch in self._batches(pool)])
+        self._answer(pool, pending, wanted, norm)
+        return list(self._finish(pending))
+
+    def _cut(
+        self, item: Recording, number: int, entry: _Pending, sampling_rate: int | None, on_error: str
+    ) -> Iterator[_Window]:
+        """The windows of a recording, each counted as missing; none of one that is silent or can't be used."""
+        try:
+            waveform = read_recording(item, sampling_rate)
+        except AudioError as error:
+            if on_error == "raise":
+                raise
+            entry.error = str(error)
+            return
+        entry.seconds = len(waveform) / SAMPLE_RATE
+        if np.abs(waveform).max() <= SILENCE:
+            return
+        spans = self.session.audio.parts(entry.seconds)
+        entry.missing = len(spans)
+        for start, end in spans:
+            yield _Window(number, start, waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+
+    def _answer(
+        self,
+        pool: list[_Window],
+        pending: dict[int, _Pending],
+        wanted: Wanted,
+        norm: Any = None,  # noqa: ANN401 - the session's own
+    ) -> None:
+        """Empties the pool: its windows get their answers, batched by length."""
+        steps = run_batches(lambda batch: self.session.run(*batch, wanted, norm), self._batches(pool))
+        rows = (
+            (index, answer) for step in steps for index, answer in zip(step.indices, step.value.rows(), strict=True)
+        )
+        for window, answer in zip(pool, order_values(rows), strict=True):
+            entry, end = pending[window.recording], window.start + len(window.samples) / SAMPLE_RATE
+            speech = bool(np.abs(window.samples).max() > SILENCE)
+            entry.answered.append(AnsweredWindow(window.start, end, speech, answer))
+            entry.missing -= 1
+        pool.clear()
+
+    def _batches(self, pool: Sequence[_Window]) -> Iterator[tuple[list[int], tuple[np.ndarray, np.ndarray]]]:
+        plan = plan_batches([len(window.samples) / SAMPLE_RATE for window in pool], self.batch_seconds)
+        for (indices,) in plan:
+            if indices:
+                yield indices, pad([pool[index].samples for index in indices])
+
+    def _finish(self, pending: dict[int, _Pending]) -> Iterator[Prediction]:
+        """The predictions of the first recordings that wait for nothing more."""
+        for number in sorted(pending):
+            entry = pending[number]
+            if entry.missing:
+                return
+            del pending[number]
+            if entry.answered:
+                yield join_windows(entry.answered, self.session, seconds=entry.seconds, source=entry.source)
+            else:
+                yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)
+
+
+def pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Clips (N,) side by side, (B, N) float32 with zeros behind each end, and their lengths (B,)."""
+    lengths = np.array([len(clip) for clip in clips], dtype=np.int64)
+    waveform = np.zeros((len(clips), int(lengths.max())), dtype=np.float32)
+    for row, clip in zip(waveform, clips, strict=True):
+        row[: len(clip)] = clip
+    return waveform, lengths
+
+
+def check_enough(clips: int, seconds: float) -> None:
+    """Refuses to take a speaker's statistics of too little audio, and warns where it is little.
+
+    Args:
+        clips: windows there are of the speaker
+        seconds: their length in all
+
+    Raises:
+        ConfigError: too little
+    """
+    if clips < FEWEST_CLIPS or seconds < FEWEST_SECONDS:
+        raise ConfigError(
+            f"speaker_normalize takes the mean and deviation of one speaker's recordings, of which there are {clips} "
+            f"with {seconds:.1f} s: at least {FEWEST_CLIPS} clips and {FEWEST_SECONDS:g} s are needed, since the "
+            f"statistics of fewer cost more than they give; add recordings of the speaker, or leave it out"
+        )
+    if clips < FEW_CLIPS:
+        warnings.warn(
+            f"speaker_normalize with {clips} clips of the speaker: from {FEW_CLIPS} clips on the statistics depend "
+            f"less on which emotions are in them",
+            stacklevel=3,
+        )
+
+
+def _show_progress(predictions: Iterable[Prediction], items: Iterable[Recording]) -> Iterable[Prediction]:
+    from tqdm.auto import tqdm
+
+    return tqdm(predictions, total=len(items) if isinstance(items, Sequence) else None, unit="recording")

@@ -1,0 +1,138 @@
+"""What a predictor needs of a model, whatever computes it.
+
+    Session.run(waveform (B, N), lengths (B,)) -> Answers: probabilities (B, C), ...
+
+`torch_session` computes in torch, `onnx_session` an exported graph without it. Knows arrays alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from ser_tl.assets import asset
+from ser_tl.data.audio import AudioConfig
+
+if TYPE_CHECKING:
+    from ser_tl.model import EmotionModel
+
+BUNDLED = "emodb_model"
+"""The model that comes with the package."""
+
+
+class Wanted(NamedTuple):
+    """What is asked for besides probabilities and dimensions.
+
+    Attributes:
+        embedding: the head's input
+        attention: the weight of each frame
+    """
+
+    embedding: bool = False
+    attention: bool = False
+
+
+class Answers(NamedTuple):
+    """What a model says of a batch of windows.
+
+    Attributes:
+        probabilities: (B, C) float32, each row adding up to 1; C is 0 for a model of dimensions alone
+        dimensions: (B, K) float32; K is 0 for a model without
+        embedding: (B, E) float32, if wanted
+        attention: B arrays (T,), if wanted
+    """
+
+    probabilities: np.ndarray
+    dimensions: np.ndarray
+    embedding: np.ndarray | None = None
+    attention: list[np.ndarray] | None = None
+
+    def rows(self) -> Iterator["Answer"]:
+        """The answer for each window."""
+        for row in range(len(self.probabilities)):
+            yield Answer(
+                self.probabilities[row],
+                self.dimensions[row],
+                None if self.embedding is None else self.embedding[row],
+                None if self.attention is None else self.attention[row],
+            )
+
+
+class Answer(NamedTuple):
+    """What a model says of one window: a row of `Answers`."""
+
+    probabilities: np.ndarray
+    dimensions: np.ndarray
+    embedding: np.ndarray | None
+    attention: np.ndarray | None
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A model that can be asked.
+
+    Attributes:
+        labels: the emotions, in the order of the probabilities
+        dimensions: names of the dimensions, in their order
+        audio: how recordings are cut
+        frame_rate: frames a second, for attention
+    """
+
+    labels: list[str]
+    dimensions: list[str]
+    audio: AudioConfig
+    frame_rate: float
+
+    def run(self, waveform: np.ndarray, lengths: np.ndarray, wanted: Wanted, norm: Any = None) -> Answers:  # noqa: ANN401
+        """Answers for padded windows.
+
+        Args:
+            waveform: (B, N) float32 at 16 kHz, zeros behind each window's end
+            lengths: (B,) samples
+            wanted: what is asked for besides
+            norm: from `measure_norm`
+        """
+        ...
+
+    def measure_norm(self, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> Any:  # noqa: ANN401
+        """The statistics of one speaker, for `run`.
+
+        Args:
+            batches: waveform and lengths of all the speaker's windows
+
+        Raises:
+            ConfigError: the model takes none
+        """
+        ...
+
+    def check_attention(self) -> None:
+        """Refuses to tell attention where the pooling has none.
+
+        Raises:
+            ConfigError: it weighs all frames alike
+        """
+        ...
+
+
+def open_session(model: "EmotionModel | Session | str | Path | None", device: str | None = None) -> Session:
+    """The session of a model.
+
+    Args:
+        model: a model in torch; a session; the folder of a saved or of an exported model; a name on a hub; the bundled
+            model if None
+        device: where a model in torch computes; a GPU if there is one, for a model that is loaded here
+
+    Raises:
+        CheckpointError: there is no such model, or it is damaged
+        HubError: the hub can't be reached
+    """
+    if model is None or isinstance(model, str | Path):
+        from ser_tl.inference.torch_session import load_session
+
+        return load_session(asset(BUNDLED) if model is None else model, device)
+    if isinstance(model, Session):
+        return model
+    from ser_tl.inference.torch_session import TorchSession
+
+    return TorchSession(model if device is None else model.to(device))

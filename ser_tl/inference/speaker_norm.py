@@ -1,0 +1,101 @@
+"""Speaker normalisation: the mean and deviation of each speaker's, or each corpus', own features, without labels.
+
+    all clips of a speaker -> encoder -> mean, deviation of its states -> pooling -> mean, deviation of its embeddings
+
+All clips of a speaker are needed together, so this is adaptation by what is to be judged itself (transductive, as the
+literature has it): honest as long as no label is looked at, and a report says so.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from datasets import Dataset
+from torch import Tensor
+
+from ser_tl.data.batching import Batch, Clips
+from ser_tl.errors import ConfigError
+from ser_tl.feature_norm import Moments, NormTable, Statistics
+from ser_tl.inference.clips import Pass, batch_norm, encode_batch, pool_batch, run_clips
+from ser_tl.model import EmotionModel
+
+FEWEST_CLIPS = 8
+"""Of a speaker: the deviation of fewer embeddings says little."""
+
+
+def measure_norms(model: EmotionModel, parts: Sequence[Clips], how: Pass) -> NormTable:
+    """The statistics of the speakers or corpora that clips are of. Every process calls it and gets the same.
+
+    Args:
+        model: on the processes' device
+        parts: all clips of them, as they are in evaluation; `Clip.domain` names the speaker or corpus
+        how: the processes, and the size of batches
+    """
+    table = NormTable()
+    if model.standardise_states is None or model.standardise_embedding is None:
+        return table
+
+    def states(batch: Batch) -> list[Moments]:
+        hidden = encode_batch(model, batch)
+        rows = (hidden.states[:, clip, hidden.mask[clip]].transpose(0, 1) for clip in range(len(batch.ids)))
+        return [Moments.of(frames[:, :, None, None]) for frames in rows]  # of (frames, L, 1, 1, D)
+
+    def embeddings(batch: Batch) -> list[Moments]:
+        pooled = pool_batch(model, batch, batch_norm(model, batch, table))
+        return [Moments.of(row[None]) for row in pooled]  # of (1, E)
+
+    table.states.update(_measure(model, parts, states, how))
+    table.embedding.update(_measure(model, parts, embeddings, how))
+    return table
+
+
+def check_norms(statistics: str, names: Sequence[str]) -> None:
+    """Refuses speakers or corpora with too few utterances to take statistics of.
+
+    Args:
+        statistics: `ModelConfig.statistics`
+        names: the speaker or corpus of each utterance
+
+    Raises:
+        ConfigError: one has too few of them
+    """
+    few = sorted(f"{name} ({count})" for name, count in Counter(names).items() if count < FEWEST_CLIPS)
+    if few:
+        raise ConfigError(
+            f"model.statistics is {statistics}, which takes at least {FEWEST_CLIPS} utterances of each; there are "
+            f"fewer of {', '.join(few[:10])}: leave these out, or choose corpus or training"
+        )
+
+
+def norm_note(statistics: str, test: Dataset) -> str:
+    """What a report has to say when test clips are normalised by statistics of their own.
+
+    Args:
+        statistics: `ModelConfig.statistics`
+        test: what is evaluated
+    """
+    names = len(set(test[statistics][:]))
+    return (
+        f"Adapted without labels: test clips are standardised by the mean and deviation of their own {statistics} "
+        f"(--model.statistics {statistics}), {names} of them with {len(test) / names:.0f} clips on average; a "
+        f"single clip of a new {statistics} would have none."
+    )
+
+
+def _measure(
+    model: EmotionModel, parts: Sequence[Clips], moments_of: Callable[[Batch], list[Moments]], how: Pass
+) -> Iterator[tuple[str, Statistics]]:
+    """Mean and deviation by name. A table can be updated with them only when all are there: they are read meanwhile."""
+    mine: dict[str, Moments] = {}
+    for clips in parts:
+        for _, batch, moments in run_clips([model], clips, moments_of, how):
+            for name, one in zip(batch.domains, moments, strict=True):
+                mine[name] = mine[name].plus(one) if name in mine else one
+    here: list[tuple[str, list[Tensor]]] = [(name, [part.cpu() for part in moments]) for name, moments in mine.items()]
+    whole: dict[str, Moments] = {}
+    for name, sums in sorted(how.processes.gather(here), key=lambda item: item[0]):
+        one = Moments(*sums)
+        whole[name] = whole[name].plus(one) if name in whole else one
+    device = how.processes.device
+    return iter(
+        [(name, Statistics(*(part.to(device) for part in moments.statistics()))) for name, moments in whole.items()]
+    )

@@ -1,0 +1,133 @@
+"""A model in torch, asked by a predictor: stateless, and shared by threads.
+
+    EmotionModel -> TorchSession.run(waveform, lengths) -> Answers
+
+A model in training mode is asked through a view in evaluation mode that shares its weights, so that its own mode is
+left alone, whoever else uses it meanwhile.
+"""
+
+import copy
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ser_tl.errors import ConfigError
+from ser_tl.feature_norm import Moments, SpeakerNorm, Statistics
+from ser_tl.inference.session import Answers, Wanted
+from ser_tl.model import EmotionModel
+from ser_tl.pooling import FrameScore
+
+
+class TorchSession:
+    """A model in torch that can be asked.
+
+    Args:
+        model: with weights in float32, on any device
+
+    Raises:
+        ConfigError: weights of another type
+    """
+
+    def __init__(self, model: EmotionModel) -> None:
+        other = {weights.dtype for weights in model.parameters() if weights.is_floating_point()} - {torch.float32}
+        if other:
+            raise ConfigError(
+                f"the model's weights are {', '.join(map(str, other))}, and audio comes in float32: call "
+                f"model.float(); `with torch.autocast(...)` around predict computes in half precision"
+            )
+        self.model = view_for_evaluation(model) if model.training else model
+        self.labels = model.labels
+        self.dimensions = model.dimensions
+        self.audio = model.audio
+        self.frame_rate = model.frame_rate
+
+    @torch.inference_mode()
+    def run(
+        self, waveform: np.ndarray, lengths: np.ndarray, wanted: Wanted, norm: SpeakerNorm | None = None
+    ) -> Answers:
+        """Answers for padded windows; see `Session`."""
+        model = self.model
+        states, mask = self._encode(waveform, lengths)
+        per_clip = None if norm is None else _repeat(norm, len(lengths))
+        frames, mask = model.frames(model.normalize_states(states, per_clip), mask)
+        output = model.classify(model.normalize_embedding(model.pooling(frames, mask), per_clip))
+        attention = None
+        if wanted.attention:
+            weights = find_frame_score(model)(frames, mask)[..., 0].float().cpu()
+            attention = [row[speech].numpy() for row, speech in zip(weights, mask.cpu(), strict=True)]
+        dimensions = output.logits.new_zeros(len(lengths), 0) if output.dimensions is None else output.dimensions
+        return Answers(
+            output.logits.float().softmax(dim=-1).cpu().numpy(),
+            dimensions.float().cpu().numpy(),
+            output.embedding.float().cpu().numpy() if wanted.embedding else None,
+            attention,
+        )
+
+    @torch.inference_mode()
+    def measure_norm(self, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> SpeakerNorm:
+        """The statistics of one speaker's windows; see `Session`."""
+        model = self.model
+        if model.standardise_states is None or model.standardise_embedding is None:
+            raise ConfigError("model.standardise is false: this model has no statistics that recordings could share")
+        moments = []
+        for waveform, lengths in batches:
+            states, mask = self._encode(waveform, lengths)
+            moments.append(Moments.of(states[:, mask].transpose(0, 1)[:, :, None, None]))  # of (frames, L, 1, 1, D)
+        of_states = reduce(Moments.plus, moments).statistics()
+        moments = []
+        for waveform, lengths in batches:
+            states, mask = self._encode(waveform, lengths)
+            normalized = model.standardise_states(states, of_states)
+            moments.append(Moments.of(model.pooling(*model.frames(normalized, mask))))
+        return SpeakerNorm(of_states, reduce(Moments.plus, moments).statistics())
+
+    def check_attention(self) -> None:
+        """Refuses to tell attention where the pooling has none."""
+        find_frame_score(self.model)
+
+    def _encode(self, waveform: np.ndarray, lengths: np.ndarray) -> tuple[Tensor, Tensor]:
+        device = self.model.device
+        samples, counts = torch.from_numpy(waveform).to(device), torch.from_numpy(lengths).to(device)
+        return self.model.encode(self.model.loudness(samples, counts), counts)
+
+
+def load_session(source: str | Path, device: str | None) -> TorchSession:
+    """The session of a saved model; on a GPU if there is one and no device is named."""
+    model = EmotionModel.from_pretrained(source)
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TorchSession(model.to(device))
+
+
+def view_for_evaluation(model: EmotionModel) -> EmotionModel:
+    """A model in evaluation mode of the very same weights: modules are copied, tensors are shared."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors}).eval()
+
+
+def has_attention(model: EmotionModel) -> bool:
+    """Whether the model's pooling weighs frames."""
+    return any(isinstance(module, FrameScore) for module in model.pooling.modules())
+
+
+def find_frame_score(model: EmotionModel) -> FrameScore:
+    """The part of the model's pooling that weighs frames.
+
+    Raises:
+        ConfigError: the pooling weighs all frames alike
+    """
+    score = next((module for module in model.pooling.modules() if isinstance(module, FrameScore)), None)
+    if score is None:
+        names = "attention or attentive-stats"
+        raise ConfigError(f"the model's pooling, {model.pooling_name!r}, has no attention: train one with {names}")
+    return score
+
+
+def _repeat(norm: SpeakerNorm, clips: int) -> SpeakerNorm:
+    """One speaker's statistics for each of so many clips."""
+    states = Statistics(*(part.expand(-1, clips, -1, -1) for part in norm.states))
+    return SpeakerNorm(states, Statistics(*(part.expand(clips, -1) for part in norm.embedding)))

@@ -1,0 +1,81 @@
+"""The windows of one recording, joined to one prediction: the mean of their probabilities and dimensions."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ser_tl.inference.prediction import Prediction, Segment
+from ser_tl.inference.session import Answer, Session
+
+
+class AnsweredWindow(NamedTuple):
+    """A window of a recording.
+
+    Attributes:
+        start: seconds into the recording
+        end: likewise
+        speech: whether it isn't silent
+        answer: the model's
+    """
+
+    start: float
+    end: float
+    speech: bool
+    answer: Answer
+
+
+def join_windows(windows: Sequence[AnsweredWindow], session: Session, *, seconds: float, source: str) -> Prediction:
+    """The prediction for a recording.
+
+    Args:
+        windows: all of its windows, in order; silent ones count as any other, as they do in evaluation
+        session: whose answers they are
+        seconds: the recording's length
+        source: its name
+    """
+    answers = [window.answer for window in windows]
+    probabilities = _mean([answer.probabilities for answer in answers])
+    embeddings = [answer.embedding for answer in answers if answer.embedding is not None]
+    attention = [answer.attention for answer in answers if answer.attention is not None]
+    return Prediction(
+        label=_label(probabilities, session),
+        probabilities=_named(session.labels, probabilities),
+        dimensions=_named(session.dimensions, _mean([answer.dimensions for answer in answers])),
+        segments=[_segment(window, session) for window in windows],
+        embedding=_mean(embeddings).astype(np.float32) if embeddings else None,
+        attention=attention or None,
+        frame_seconds=[
+            window.start + np.arange(len(weights)) / session.frame_rate
+            for window, weights in zip(windows, attention, strict=True)
+        ]
+        if attention
+        else None,
+        seconds=seconds,
+        source=source,
+    )
+
+
+def _segment(window: AnsweredWindow, session: Session) -> Segment:
+    answer = window.answer
+    if not window.speech:
+        return Segment(window.start, window.end, "", {}, {}, speech=False)
+    return Segment(
+        window.start,
+        window.end,
+        _label(answer.probabilities, session),
+        _named(session.labels, answer.probabilities),
+        _named(session.dimensions, answer.dimensions),
+    )
+
+
+def _label(probabilities: np.ndarray, session: Session) -> str:
+    return session.labels[int(probabilities.argmax())] if session.labels else ""
+
+
+def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _mean(rows: Sequence[np.ndarray]) -> np.ndarray:
+    return np.asarray(np.mean(rows, axis=0, dtype=np.float64))
