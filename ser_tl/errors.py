@@ -15,6 +15,10 @@ class AudioError(SerTlError):
     """An audio file is missing, unreadable, empty, silent or not finite."""
 
 
+class SilentAudioError(AudioError):
+    """A recording was decoded whole, and no sample of any channel is above silence (-80 dBFS)."""
+
+
 class CorpusError(SerTlError):
     """A corpus folder or manifest isn't what its reader expects."""
 

@@ -21,7 +21,7 @@ from ser_tl.errors import AudioError, listing
 _ROWS = 64  # read at once
 
 
-def source(row: dict[str, Any]) -> audio.Source:
+def source(row: dict[str, Any]) -> str | bytes:
     """Where the audio of a corpus row is: its bytes if the corpus carries them, else its path."""
     held = row["audio"]["bytes"]
     return row["audio"]["path"] if held is None else held
@@ -117,7 +117,7 @@ def _file_digest(path: str, stamp: tuple[int, int]) -> str:  # noqa: ARG001 - th
 
 def durations(corpus: Dataset) -> Sequence[float]:
     """Seconds of each utterance, from the files' headers (nothing is decoded)."""
-    known: dict[str | Path, float] = {}
+    known: dict[str, float] = {}
 
     def seconds(row: dict[str, Any]) -> float:
         held = source(row)

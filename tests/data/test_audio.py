@@ -165,7 +165,7 @@ def test_broken_files_are_named_with_the_way_out(tmp_path, name, content, found,
 
 def test_what_is_no_file_is_named(tmp_path):
     refused(tmp_path / "lost.wav", f"{tmp_path / 'lost.wav'}: no such file")
-    refused(tmp_path, f"{tmp_path}: no such file")
+    refused(tmp_path, f"{tmp_path}: a folder, expected a file")
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
