@@ -1,8 +1,8 @@
-"""Zero mean and unit variance, of the training speech or of each domain."""
+"""Zero mean and unit variance, of the training speech or of each speaker."""
 
 import torch
 
-from ser_tl.feature_norm import FeatureNorm, Moments
+from ser_tl.feature_norm import FeatureNorm, Moments, NormTable
 
 DIM = 5
 
@@ -59,20 +59,24 @@ def test_moments_of_parts_add_up_to_those_of_the_whole():
     torch.testing.assert_close(parts.statistics()[0], rows.mean(dim=0))
 
 
-def test_each_clip_is_standardised_by_its_own_domain_and_others_by_the_training_speechs():
+def test_each_clip_is_normalised_by_its_own_speaker_and_others_by_the_training_speechs():
     training, loud = torch.randn(100, DIM), 5 + 10 * torch.randn(100, DIM)
-    standardise = fitted(training, DIM)
-    standardise.set_domain("loud", Moments.of(loud))
+    states, embedding = FeatureNorm(2, 1, 1, DIM), fitted(training, DIM)
+    table = NormTable({"loud": Moments.of(torch.randn(9, 2, 1, 1, DIM)).statistics()})
+    table.embedding["loud"] = Moments.of(loud).statistics()
     mixed = torch.stack([loud[0], training[0], loud[1]])
-    found = standardise(mixed, ["loud", "", "nobody"])
+    norm = table.lookup(["loud", "", "nobody"], states, embedding)
+    found = embedding(mixed, norm.embedding)
     torch.testing.assert_close(found[0], (loud[0] - loud.mean(dim=0)) / loud.std(dim=0, correction=0))
-    torch.testing.assert_close(found[1:], standardise(mixed[1:]))
+    torch.testing.assert_close(found[1:], embedding(mixed[1:]))
+    assert table.lookup(["", "nobody"], states, embedding) is None
 
 
-def test_layers_of_states_have_their_own_statistics_in_each_domain():
-    standardise = FeatureNorm(2, 1, 1, DIM, batch=1)
-    standardise.set_domain("a", Moments.of(torch.full((4, 2, 1, 1, DIM), 2.0)))
+def test_layers_of_states_have_their_own_statistics_of_each_speaker():
+    states_norm, embedding_norm = FeatureNorm(2, 1, 1, DIM), FeatureNorm(DIM)
+    moments = Moments.of(torch.full((4, 2, 1, 1, DIM), 2.0))
+    table = NormTable({"a": moments.statistics()}, {"a": Moments.of(torch.zeros(4, DIM)).statistics()})
     states = torch.full((2, 3, 7, DIM), 2.0)
-    found = standardise(states, ["", "a", ""])
+    found = states_norm(states, table.lookup(["", "a", ""], states_norm, embedding_norm).states)
     assert (found[:, 1] == 0).all()
     assert (found[:, [0, 2]] == 2).all()

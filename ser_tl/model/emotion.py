@@ -297,7 +297,7 @@ class EmotionModel(Shared):
     @overload
     def predict(self, recordings: "Iterable[Recording]", **options: Any) -> "list[Prediction]": ...  # noqa: ANN401
 
-    def predict(self, recordings: "Recording | Iterable[Recording]", **options: Any) -> "Prediction | list[Prediction]":  # noqa: ANN401
+    def predict(self, recordings: "Recording | Iterable[Recording]", **options: Any) -> "Prediction | list[Prediction]":
         """The emotion of one recording, or of each of several: `ser_tl.inference.Predictor` on this model.
 
         Args:

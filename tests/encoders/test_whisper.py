@@ -7,7 +7,6 @@ from transformers import WhisperFeatureExtractor
 
 from ser_tl.assets import asset
 from ser_tl.data.audio import decode
-from ser_tl.data.batching import Batch
 from ser_tl.encoders import Encoder, Whisper, load_encoder
 from ser_tl.errors import EncoderError
 from ser_tl.model import EmotionModel
@@ -144,6 +143,6 @@ def test_real_weights_give_real_speech_the_same_probabilities_alone_and_padded(r
     clips = speech(4)
     model = EmotionModel(real, ["anger", "neutral", "sadness"]).eval()
     waveform, lengths = padded(clips)
-    together = model(Batch(waveform, lengths, lengths, [""] * len(clips))).logits.softmax(dim=-1)
+    together = model(waveform, lengths).logits.softmax(dim=-1)
     alone = [list(one.probabilities.values()) for one in model.predict([one.numpy() for one in clips])]
     torch.testing.assert_close(together, torch.tensor(alone), atol=1e-4, rtol=0)

@@ -13,8 +13,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig, export_transformers
 from ser_tl.transfer import Full, Lora
-from tests.encoders.tiny import KINDS, NAMES, checkpoint, clip, save, soundnet, tiny
-from tests.test_model import batch_of
+from tests.encoders.tiny import KINDS, NAMES, checkpoint, clip, padded, save, soundnet, tiny
 
 OWN = ["ang", "hap", "neu", "sad"]
 LABELS = ["anger", "happiness", "neutral", "sadness"]
@@ -58,7 +57,7 @@ def theirs(folder, samples):
 
 @torch.no_grad()
 def ours(model, samples):
-    return model.eval()(batch_of([samples])).logits[0]
+    return model.eval()(*padded([samples])).logits[0]
 
 
 @each_kind
@@ -175,7 +174,7 @@ def test_a_classifier_that_came_in_is_saved_and_trained_like_any_other(weighted,
     again, samples = EmotionModel.from_pretrained(tmp_path / "model"), clip(9000)
     assert torch.equal(ours(again, samples), ours(model, samples))
     Full().prepare(again)
-    again(batch_of([samples])).logits.square().sum().backward()
+    again(*padded([samples])).logits.square().sum().backward()
     still = [key for key, one in again.named_parameters() if one.requires_grad and not one.grad.any()]
     assert still in ([], ["mix.scores"])  # a single layer's share is 1, whatever its score
 

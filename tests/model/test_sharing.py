@@ -12,9 +12,9 @@ from huggingface_hub import ModelCard
 
 from ser_tl.errors import CheckpointError, HubError
 from ser_tl.model import EmotionModel
-from tests.encoders.tiny import clip
+from tests.encoders.tiny import clip, padded
 from tests.hub.server import TOKEN
-from tests.test_model import batch_of, build
+from tests.test_model import build
 
 REPO = "team/tones"
 
@@ -34,11 +34,11 @@ def files_under(folder: Path):
 
 
 def test_the_pulled_model_predicts_the_same_to_the_last_bit(repo):
-    model, batch = build(), batch_of([clip(4000), clip(9000, seed=1)])
+    model, clips = build(), padded([clip(4000), clip(9000, seed=1)])
     model.known_speakers = ["one", "two"]
     model.push_to_hub(repo)
     pulled = EmotionModel.from_pretrained(repo)
-    assert torch.equal(pulled(batch).logits, model(batch).logits)
+    assert torch.equal(pulled(*clips).logits, model(*clips).logits)
     assert pulled.known_speakers == ["one", "two"]
     assert pulled.predict(clip(9000).numpy()) == model.predict(clip(9000).numpy())
 

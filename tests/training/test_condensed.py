@@ -6,6 +6,7 @@ import torch
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.batching import Utterances, collate
+from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.pooling import POOLINGS
 from ser_tl.training import Trainer
@@ -60,7 +61,7 @@ def test_pooled_vectors_and_gradients_are_those_of_all_frames(corpus, pooling, o
     assert short.mask.shape[1] <= 2 < long.mask.shape[1]
     results = []
     for batch in (short, long):
-        output = model(batch)
+        output = forward_batch(model, batch)
         weights = torch.linspace(-1.0, 1.0, output.logits.numel()).view_as(output.logits)
         parameters = [model.mix.scores, *model.head.parameters()]
         gradients = torch.autograd.grad((output.logits * weights).sum(), parameters, allow_unused=True)

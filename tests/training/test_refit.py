@@ -5,6 +5,7 @@ import torch
 
 from ser_tl.discriminant import Discriminant, fit_discriminant
 from ser_tl.errors import ConfigError
+from ser_tl.inference.clips import embed_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer
 from ser_tl.transfer import AlignmentConfig, Frozen, Full
@@ -24,7 +25,7 @@ def embeddings(trainer, corpus):
 
     batch = collate([clips[place] for place in range(len(clips))]).to("cpu")
     with torch.no_grad():
-        return trainer.model.eval().embed(*trainer.model.frames(batch)), batch.labels
+        return embed_batch(trainer.model.eval(), batch), batch.labels
 
 
 @pytest.mark.parametrize("strategy", [Frozen, Full])

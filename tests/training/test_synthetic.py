@@ -11,6 +11,7 @@ import torch
 from ser_tl.data.batching import collate
 from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError
+from ser_tl.inference.clips import forward_batch
 from ser_tl.losses import Criterion
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer
@@ -119,10 +120,11 @@ def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monke
         scored.append((type(clips), len(clips), len(corpus)))
         return predict(model, corpus, clips, *rest)
 
-    from ser_tl.training.trainer import predict_corpus as predict
+    from ser_tl.inference.evaluation import score_clips as predict
 
     monkeypatch.setattr("ser_tl.training.trainer.synthesised", watch)
-    monkeypatch.setattr("ser_tl.training.trainer.predict_corpus", score)
+    monkeypatch.setattr("ser_tl.training.trainer.score_clips", score)
+    monkeypatch.setattr("ser_tl.inference.evaluation.score_clips", score)
     for dev, test in ((split.dev, split.test), (split.test, split.dev), (split.dev.select([0, 4]), split.test)):
         own = trainer()
         own.fit(split.train, dev)
@@ -136,7 +138,7 @@ def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monke
 def test_the_refit_hears_real_clips_only(split, monkeypatch):
     embedded = []
 
-    def watch(model, train, dev, *rest, views):
+    def watch(model, train, dev, *rest, views, **options):
         embedded.extend([train, dev])
         assert views is None
         return {}
@@ -163,7 +165,7 @@ def test_where_there_are_no_vectors_the_error_says_what_is_needed(split, options
 
 
 def test_speakers_own_statistics_and_votes_are_refused(split, monkeypatch):
-    monkeypatch.setattr("ser_tl.training.domains.FEWEST_CLIPS", 1)
+    monkeypatch.setattr("ser_tl.inference.speaker_norm.FEWEST_CLIPS", 1)
     model = EmotionModel(tiny_model().encoder, LABELS, pooling="stats", config=ModelConfig(statistics="speaker"))
     with pytest.raises(ConfigError, match="a clip between two speakers is nobody's"):
         Trainer(model, Frozen(), train_config(), balance=SMOTE).fit(split.train, split.dev)
@@ -202,5 +204,5 @@ def test_nobody_has_annotated_a_synthetic_clip(tmp_path):
     assert batch.dimensions.shape == (12, 1)
     assert batch.dimensions.isnan().all()
     losses = Objective(own.model.eval(), own.strategy, dimensions=config)(batch)
-    plain = Criterion()(own.model(batch).logits, batch.labels)
+    plain = Criterion()(forward_batch(own.model, batch).logits, batch.labels)
     torch.testing.assert_close(losses.cross_entropy, 0.5 * plain)

@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from ser_tl.training.inference import predict_corpus
 
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError, SplitError
+from ser_tl.inference.scoring import score_clips
 from ser_tl.model import EmotionModel
 from ser_tl.training import TrainConfig, Trainer, seed_everything
-from ser_tl.training.processes import accelerator
+from ser_tl.training.processes import accelerator, evaluation_pass
 from ser_tl.training.progress import Progress, rate_factor
 from ser_tl.training.steps import OPTIMIZERS
 from ser_tl.transfer import Frozen, Full
@@ -147,7 +147,8 @@ def test_long_clips_are_cropped_in_training_and_windowed_in_evaluation(tmp_path)
     model.audio = AudioConfig(max_seconds=0.2)
     assert max(Utterances(corpus, model.labels, model.audio, training=True).seconds) <= 0.2
     clips = Utterances(corpus, model.labels, model.audio, training=False)
-    predictions, _ = predict_corpus(model, corpus, clips, accelerator(train_config(), None), train_config())
+    how = evaluation_pass(accelerator(train_config(), None), train_config())
+    predictions, _ = score_clips(model, corpus, clips, how)
     assert predictions.ids == list(corpus["id"])
     assert len(Utterances(corpus, model.labels, model.audio, training=False)) > len(corpus)
 

@@ -13,8 +13,9 @@ from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CacheError, ConfigError
+from ser_tl.inference import speaker_norm
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.training import Trainer, domains
+from ser_tl.training import Trainer
 from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.cache_folder import VIEW
@@ -316,14 +317,14 @@ def test_the_refit_hears_clips_and_all_views_and_no_speaker_is_on_both_sides(spl
 
 @pytest.mark.parametrize("statistics", ["corpus", "speaker"])
 def test_statistics_are_those_of_clips_as_they_are(statistics, split, monkeypatch):
-    monkeypatch.setattr(domains, "FEWEST_CLIPS", 3)
+    monkeypatch.setattr(speaker_norm, "FEWEST_CLIPS", 3)
 
     def model():
         config = ModelConfig(hidden=16, statistics=statistics)
         return EmotionModel(tiny_model().encoder, list(TONES), config=config, audio=AudioConfig())
 
-    plain, viewed = (trained(split, augment, model=model(), epochs=1).model for augment in (None, VIEWS))
-    tables = plain.standardise_states.domains, viewed.standardise_states.domains
+    plain, viewed = (trained(split, augment, model=model(), epochs=1) for augment in (None, VIEWS))
+    tables = plain.norms.states, viewed.norms.states
     assert tables[0].keys() == tables[1].keys()
     for name, (mean, deviation) in tables[0].items():
         torch.testing.assert_close(mean, tables[1][name][0])
@@ -341,7 +342,9 @@ def test_resuming_hears_the_same_views(split, tmp_path):
 
 def test_synthetic_clips_lie_between_views_and_the_refit_hears_none(split, monkeypatch):
     heard = []
-    monkeypatch.setattr("ser_tl.training.trainer.refit_discriminant", lambda *_, views: heard.append(len(views)) or {})
+    monkeypatch.setattr(
+        "ser_tl.training.trainer.refit_discriminant", lambda *_, views, **__: heard.append(len(views)) or {}
+    )
     config = BalanceConfig(synthesise="smote", weights="none")
     training = train_config(epochs=1, refit="discriminant")
     trainer = Trainer(tiny_model(pooling="stats"), Frozen(), training, augment=VIEWS, balance=config)

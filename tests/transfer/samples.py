@@ -65,6 +65,11 @@ def build(name: str, *, pooling: str = "attentive-stats", **options) -> EmotionM
     return model.eval()
 
 
+def clips() -> tuple[Tensor, Tensor]:
+    """Their waveform (B, N) and lengths (B,)."""
+    return batch().waveform, batch().lengths
+
+
 def batch() -> Batch:
     waveform, lengths = padded([clip(3000 + 700 * seed, seed=seed) for seed in range(6)])
     return Batch(waveform, lengths, torch.tensor([0, 1, 2, 0, 1, 2]), [""] * 6)
@@ -72,7 +77,7 @@ def batch() -> Batch:
 
 @torch.no_grad()
 def logits(model: EmotionModel) -> Tensor:
-    return model.eval()(batch()).logits
+    return model.eval()(*clips()).logits
 
 
 def learn(model: EmotionModel, strategy: Strategy, steps: int = 2) -> EmotionModel:
@@ -81,7 +86,7 @@ def learn(model: EmotionModel, strategy: Strategy, steps: int = 2) -> EmotionMod
     optimizer = torch.optim.AdamW(strategy.param_groups(model, RATES), weight_decay=0.1)
     for _ in range(steps):
         optimizer.zero_grad()
-        cross_entropy(model.train()(batch()).logits, batch().labels).mean().backward()
+        cross_entropy(model.train()(*clips()).logits, batch().labels).mean().backward()
         optimizer.step()
     return model
 

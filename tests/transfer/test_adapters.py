@@ -28,8 +28,8 @@ from tests.encoders.tiny import save, tiny
 from tests.transfer.samples import (
     EVERY,
     LABELS,
-    batch,
     build,
+    clips,
     encoder,
     learn,
     logits,
@@ -291,4 +291,4 @@ def test_an_adapter_keeps_the_head_of_dimensions_and_its_scale(labels, tmp_path)
     again = load_adapter(tmp_path, encoder("wav2vec2"))
     assert (again.labels, again.dimensions) == (labels, ["valence", "arousal"])
     with torch.no_grad():
-        assert torch.equal(again(batch()).dimensions, model(batch()).dimensions)
+        assert torch.equal(again(*clips()).dimensions, model(*clips()).dimensions)

@@ -20,8 +20,8 @@ from tests.transfer.samples import (
     EVERY,
     RATES,
     SINGLE,
-    batch,
     build,
+    clips,
     every_layer,
     learn,
     logits,
@@ -336,7 +336,7 @@ def test_dropout_reaches_the_adapters_in_training_alone():
     model = stirred(build("whisper"), Lora(config=with_adapter(dropout=0.5)))
     assert torch.equal(logits(model), logits(model))
     with torch.no_grad():
-        assert not torch.equal(model.train()(batch()).logits, model(batch()).logits)
+        assert not torch.equal(model.train()(*clips()).logits, model(*clips()).logits)
 
 
 @pytest.mark.parametrize("config", [with_adapter(), with_adapter(dora=True, dropout=0.2)], ids=["lora", "dora"])

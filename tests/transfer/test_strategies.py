@@ -6,6 +6,7 @@ import torch
 from ser_tl.data.batching import Batch
 from ser_tl.encoders import is_frozen, load_encoder
 from ser_tl.errors import ConfigError, UnknownNameError
+from ser_tl.inference.clips import forward_batch
 from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training.dimensions import dimension_loss
@@ -47,7 +48,7 @@ def step(model, strategy) -> dict[str, torch.Tensor]:
     """One step of AdamW, without weight decay so that gradients alone move weights; gives the state before it."""
     optimizer = torch.optim.AdamW(strategy.param_groups(model, RATES), weight_decay=0.0)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    output, clips = model.train()(batch()), batch()
+    output, clips = forward_batch(model.train(), batch()), batch()
     loss = dimension_loss("ccc", model.dimension_head, output.dimensions, RATED)
     if model.labels:
         loss = loss + cross_entropy(output.logits, clips.labels).mean()
