@@ -23,21 +23,24 @@ LAYERS: list[tuple[str, str]] = [
     ("discriminant", ""),
     ("self_training", ""),
     (
-        "corpora encoders networks fusion standardise pooling losses evaluation hub",
+        "corpora encoders networks fusion feature_norm loudness pooling losses evaluation hub",
         "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
     ),
     ("card", ""),
     ("model", "peft"),  # a saved model has its adapters folded in
+    ("inference", "tqdm"),
     ("transfer", ""),
-    ("training", "accelerate tqdm imblearn"),
+    ("training", "accelerate imblearn"),
     ("analysis", ""),
     ("generate", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's
     ("options", "jsonargparse yaml"),
     ("publish", ""),
     ("run", ""),
-    ("cli", ""),
+    ("cli", "pyarrow"),
 ]
+# Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
+UPWARD = {"model/emotion.py": {"inference"}, "model/remote.py": {"inference"}}
 RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # SoundNet's weights were published as a pickle: one module, which holds an unpickler that knows nothing but arrays.
@@ -101,7 +104,7 @@ def test_every_module_has_a_rank(path):
 def test_modules_import_from_lower_ranks_or_their_own_room(path):
     room = room_of(path)
     own = [name.split(".") for name in imports(path, types=room != "") if name.split(".")[0] == "ser_tl"]
-    inner = {parts[1] if len(parts) > 1 else "" for parts in own}
+    inner = {parts[1] if len(parts) > 1 else "" for parts in own} - UPWARD.get(path.relative_to(HOME).as_posix(), set())
     assert {other for other in inner - {room} if RANK.get(other, 99) >= RANK.get(room, -1)} == set()
 
 
@@ -191,3 +194,22 @@ def test_importing_the_package_loads_nothing_heavy():
     assert set(done.stdout.split()) & HEAVY == set()
     assert "ser_tl" in done.stdout.split()
     assert done.stderr == ""
+
+
+def loaded_by(module):
+    """What a fresh interpreter has loaded after importing a module."""
+    program = f"import sys, {module}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=HOME.parent)
+    return set(done.stdout.split())
+
+
+def test_the_model_is_a_network_and_no_more():
+    loaded = loaded_by("ser_tl.model")
+    assert len({name for name in loaded if name.startswith("ser_tl")}) < 60
+    assert loaded & {"datasets", "peft", "evaluate", "accelerate", "matplotlib", "sklearn"} == set()
+
+
+def test_a_predictor_needs_no_torch_until_it_has_a_model_in_torch():
+    loaded = loaded_by("ser_tl.inference")
+    assert loaded & (HEAVY - {"numpy"}) == set()
+    assert not any(name.startswith(("ser_tl.training", "ser_tl.model", "ser_tl.encoders")) for name in loaded)

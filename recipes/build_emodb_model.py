@@ -1,0 +1,37 @@
+"""Makes the bundled demonstration model of a run: the same model, its encoder's weights in half precision.
+
+    accelerate launch recipes/finetune_wav2vec2.py --strategy frozen --model.layers '[2]' --pooling stats \
+        --train.refit discriminant --train.epochs 1 --output runs/emodb_model
+    python recipes/build_emodb_model.py runs/emodb_model ser_tl/assets/emodb_model
+
+The encoder is the bundled wav2vec2-mini, which is published in half precision: nothing is lost.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+ENCODER = "encoder."
+
+
+def main(run: Path, asset: Path) -> None:
+    """Copies a run's model, its card and its report's figures."""
+    asset.mkdir(parents=True, exist_ok=True)
+    weights = load_file(run / "model" / "model.safetensors")
+    small = {
+        name: tensor.half() if name.startswith(ENCODER) and tensor.dtype == torch.float32 else tensor
+        for name, tensor in weights.items()
+    }
+    save_file(small, asset / "model.safetensors", metadata={"format": "pt"})
+    for name in ("config.json", "README.md"):
+        shutil.copyfile(run / "model" / name, asset / name)
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    print(f"UAR {100 * report['uar']:.1f} % on {report['support']} clips of speakers that it was not trained on")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
