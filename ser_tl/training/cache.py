@@ -12,7 +12,6 @@ Folds, runs, choices of layers and strategies share all they have in common.
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -22,7 +21,6 @@ from tqdm.auto import tqdm
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Utterances, loader, plan_batches
 from ser_tl.encoders import Encoder
-from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CacheError
 from ser_tl.training.cache_folder import SUFFIX, VIEW, CacheFolder
 from ser_tl.training.cached import CachedClips
@@ -162,8 +160,8 @@ class FeatureCache(CacheFolder):
         for numbers, batch in zip(own, bar, strict=True):
             moved = batch.to(accelerator.device)
             act = heard.mask(numbers[0]) if isinstance(heard, ViewedClips) else None
-            with accelerator.autocast(), nullcontext() if act is None else tapped(encoder, act):
-                states, mask = encoder(moved.waveform, moved.lengths, layers)
+            with accelerator.autocast():
+                states, mask = encoder(moved.waveform, moved.lengths, layers, on_mel=act if encoder.has_mel else None)
             for row, number in enumerate(numbers):
                 for layer, state in zip(layers, states[:, row, mask[row]], strict=True):
                     if not files[number][layer].is_file():  # of some clips only other layers are missing
