@@ -64,7 +64,7 @@ class LayerMix(nn.Module):
         weights = self.weights.to(states.dtype)
         if self.join == "sum":
             return torch.einsum("l,lbtd->btd", weights, states)
-        scaled = states * (weights * len(states))[:, None, None, None]
+        scaled = states * (weights * states.shape[0])[:, None, None, None]
         return scaled.permute(1, 2, 0, 3).flatten(2)
 
 
@@ -139,7 +139,7 @@ class Last(Pooling):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The embedding."""
-        return frames[torch.arange(len(frames), device=frames.device), mask.sum(dim=1) - 1]
+        return frames[torch.arange(frames.shape[0], device=frames.device), mask.sum(dim=1) - 1]
 
 
 @POOLINGS.register("stats")

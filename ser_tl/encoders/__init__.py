@@ -4,6 +4,7 @@ from ser_tl.encoders.base import FAMILIES as FAMILIES
 from ser_tl.encoders.base import Block as Block
 from ser_tl.encoders.base import Encoder as Encoder
 from ser_tl.encoders.base import Hidden as Hidden
+from ser_tl.encoders.base import OnMel as OnMel
 from ser_tl.encoders.base import chosen_layers as chosen_layers
 from ser_tl.encoders.base import is_frozen as is_frozen
 from ser_tl.encoders.base import parameter_count as parameter_count

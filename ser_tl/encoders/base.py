@@ -2,6 +2,7 @@
 
     waveform (B, N), lengths (B,) --Encoder--> Hidden(states (L, B, T, D), mask (B, T))
     state (B, T, D), mask (B, T) --Encoder.resume--> the states above it
+    mel (B, F, bands), frames (B,) --OnMel--> mel, on the way through an encoder that has one (`has_mel`)
 
 An encoder owns its front end (normalisation, log-mel, resampling): callers only ever hold 16 kHz audio. States are made
 one after the other and only as far as they are asked for, from audio or from a state that was made before. It knows
@@ -10,18 +11,22 @@ parameters requires a gradient is frozen, stays in evaluation mode and keeps no 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from ser_tl.errors import ConfigError
+from ser_tl.errors import ConfigError, EncoderError
 from ser_tl.registry import Registry
 
 FAMILIES: Registry[type["Encoder"]] = Registry("encoder family")
 """Encoder classes by the `model_type` that stands in a checkpoint's config.json."""
+
+
+OnMel = Callable[[Tensor, Tensor], Tensor]
+"""From a log-mel spectrogram (B, F, bands), and the frames of each clip (B,), to another one of the same shape."""
 
 
 class Hidden(NamedTuple):
@@ -54,6 +59,8 @@ class Encoder(nn.Module, ABC):
             first
         frame_rate: frames a second
         max_seconds: the longest clip it takes; None where there is no limit
+        has_mel: whether a log-mel spectrogram is on its way, which `on_mel` can change
+        why_not_exportable: what keeps it out of a graph (torch.export, ONNX), for messages; empty where nothing does
 
     Shape:
         waveform (B, N) float32 at 16 kHz, lengths (B,) samples -> states (L, B, T, D), mask (B, T)
@@ -64,6 +71,8 @@ class Encoder(nn.Module, ABC):
     num_states: int
     frame_rate: float
     max_seconds: float | None = None
+    has_mel: bool = False
+    why_not_exportable: str = ""
 
     @property
     def sources(self) -> list[int]:
@@ -71,8 +80,16 @@ class Encoder(nn.Module, ABC):
         return [self.dim]
 
     @abstractmethod
-    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """State 0 of padded clips, (B, T, D), and the mask (B, T)."""
+    def first_state(
+        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """State 0 of padded clips, (B, T, D), and the mask (B, T).
+
+        Args:
+            waveform: (B, N)
+            lengths: (B,)
+            on_mel: as of `forward`; None for encoders that have no log-mel spectrogram
+        """
 
     def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:  # noqa: ARG002
         """The states above one, each made when it is asked for; none where an encoder has a single state.
@@ -84,7 +101,14 @@ class Encoder(nn.Module, ABC):
         """
         return iter(())
 
-    def forward(self, waveform: Tensor, lengths: Tensor, layers: Sequence[int] | None = None) -> Hidden:
+    def forward(
+        self,
+        waveform: Tensor,
+        lengths: Tensor,
+        layers: Sequence[int] | None = None,
+        *,
+        on_mel: OnMel | None = None,
+    ) -> Hidden:
         """Encodes padded clips; what stands behind a clip's length never changes its states.
 
         Args:
@@ -92,8 +116,17 @@ class Encoder(nn.Module, ABC):
             lengths: samples of each clip, (B,)
             layers: places of the states that are wanted, from 0, in the order wanted; all if None. Nothing above the
                 highest is computed, and a state is the same whether or not those above it are
+            on_mel: what augmentation makes of the log-mel spectrogram, in training
+
+        Raises:
+            EncoderError: `on_mel` for an encoder that has no such spectrogram
         """
-        first, mask = self.first_state(waveform, lengths)
+        if on_mel is not None and not self.has_mel:
+            raise EncoderError(
+                f"on_mel changes a log-mel spectrogram, and {self.family} has none: leave it out, or take whisper, "
+                f"vggish, logmel or mfcc"
+            )
+        first, mask = self.first_state(waveform, lengths, on_mel)
         states = chain([first], self.states_above(first, mask, 0))
         return Hidden(_picked(states, 0, range(self.num_states) if layers is None else layers), mask)
 
@@ -110,6 +143,18 @@ class Encoder(nn.Module, ABC):
             (len(layers), B, T, D)
         """
         return _picked(self.states_above(state, mask, layer), layer + 1, layers)
+
+    def check_exportable(self) -> None:
+        """Refuses an encoder that no graph can hold.
+
+        Raises:
+            EncoderError: with the reason and the way out
+        """
+        if self.why_not_exportable:
+            raise EncoderError(
+                f"the encoder {self.family} can't be exported: {self.why_not_exportable}. Use the model from Python, "
+                f"or train one on another encoder (mfcc and logmel need no weights either)"
+            )
 
     @abstractmethod
     def blocks(self) -> list[Block]:

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import Block, Encoder, frames_mask, silence_after
+from ser_tl.encoders.base import Block, Encoder, OnMel, frames_mask, silence_after
+from ser_tl.encoders.graph import exporting
 from ser_tl.errors import EncoderError
 
 HOP = 0.01
@@ -48,14 +49,18 @@ class Computed(Encoder):
         self._options = options
 
     @abstractmethod
-    def features(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+    def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:
         """Frames (B, T, D) of clips (B, N), float32, with silence behind each clip's length (B,)."""
 
     @torch.no_grad()
-    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def first_state(
+        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Features of padded clips, the only state."""
+        if exporting():
+            self.check_exportable()
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of small powers need float32
-            frames = self.features(silence_after(waveform.float(), lengths), lengths)
+            frames = self.features(silence_after(waveform.float(), lengths), lengths, on_mel)
         return frames, frames_mask(self.counts(lengths), frames.shape[1])
 
     def counts(self, lengths: Tensor) -> Tensor:
@@ -127,7 +132,7 @@ def slope(frames: Tensor, counts: Tensor) -> Tensor:
     """
     length = frames.shape[1]
     steps = torch.arange(length, device=frames.device).minimum(counts[:, None] - 1)
-    held = frames.gather(1, steps[..., None].expand_as(frames)).transpose(1, 2)
+    held = frames.gather(1, steps[..., None].expand(-1, -1, frames.shape[2])).transpose(1, 2)
     padded = functional.pad(held, (_REACH, _REACH), mode="replicate").transpose(1, 2)
     rise = torch.zeros_like(frames)
     for reach in range(1, _REACH + 1):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ser_tl.encoders.graph import exporting
 from ser_tl.encoders.products import is_quicker, linear
 
 _WIDE = 16  # frames from which an FFT pays
@@ -23,7 +24,12 @@ _BLOCK = 2**25  # bytes, about; glibc keeps freed blocks up to this size, and fe
 
 
 def is_plain(conv: nn.Module, frames: Tensor) -> bool:
-    """Whether a convolution is torch's own, on a CPU, without adapters or hooks that would have to be called."""
+    """Whether a convolution is torch's own, on a CPU, without adapters or hooks that would have to be called.
+
+    Never while a graph is recorded: what is quick here needn't be where the graph runs.
+    """
+    if exporting():
+        return False
     return frames.device.type == "cpu" and type(conv).forward is nn.Conv1d.forward and not conv._forward_hooks
 
 
@@ -37,7 +43,7 @@ def clips_at_once(conv: nn.Conv1d, waveform: Tensor) -> int:
         conv: the first layer's convolution
         waveform: (B, N)
     """
-    if waveform.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if waveform.device.type != "cpu":
         return max(1, len(waveform))
     clip = 4 * conv.out_channels * (waveform.shape[1] // conv.stride[0])
     return max(1, _BLOCK // max(1, clip))

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES
+from ser_tl.encoders.base import FAMILIES, OnMel
 from ser_tl.encoders.computed import HOP, Computed
 from ser_tl.errors import EncoderError
 
@@ -43,6 +43,7 @@ class EGeMAPS(Computed):
     """
 
     family = "egemaps"
+    why_not_exportable = "openSMILE computes it, a program outside of torch"
 
     def __init__(self, *, level: Level) -> None:
         super().__init__(HOP, {"level": level})
@@ -68,7 +69,7 @@ class EGeMAPS(Computed):
         """Number of frames (B,): one a clip for functionals."""
         return torch.ones_like(lengths) if self.level == "functionals" else super().counts(lengths)
 
-    def features(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+    def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:  # noqa: ARG002
         """Functionals (B, 1, 88) or descriptors (B, T, 25)."""
         clips = zip(waveform.cpu().numpy(), lengths.tolist(), self.counts(lengths).tolist(), strict=True)
         rows = [self._clip(clip[:length], frames) for clip, length, frames in clips]

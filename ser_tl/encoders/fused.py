@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, chosen_layers
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, chosen_layers
 from ser_tl.errors import ConfigError, EncoderError
 
 
@@ -58,6 +58,9 @@ class Fused(Encoder):
         self.dim = sum(self.sources)
         limits = [encoder.max_seconds for encoder in encoders if encoder.max_seconds is not None]
         self.max_seconds = min(limits, default=None)
+        self.has_mel = any(encoder.has_mel for encoder in encoders)
+        reasons = {encoder.family: encoder.why_not_exportable for encoder in encoders if encoder.why_not_exportable}
+        self.why_not_exportable = "; ".join(f"of {family}, {reason}" for family, reason in reasons.items())
 
     @classmethod
     def from_pretrained(cls, source: str) -> Self:
@@ -100,9 +103,14 @@ class Fused(Encoder):
                 found.append(Block(f"encoder {number + 1}, {block.name}", block.modules))
         return found
 
-    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def first_state(
+        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encodes padded clips with each encoder, up to the highest of its chosen layers."""
-        every = [encoder(waveform, lengths, chosen) for encoder, chosen in zip(self._each, self.layers, strict=True)]
+        every = [
+            encoder(waveform, lengths, chosen, on_mel=on_mel if encoder.has_mel else None)
+            for encoder, chosen in zip(self._each, self.layers, strict=True)
+        ]
         frames = [hidden.states.permute(1, 2, 0, 3).flatten(2) for hidden in every]  # (B, T, D) of each
         grid = every[0].mask
         others = [resample_frames(own, hidden.mask, grid) for own, hidden in zip(frames[1:], every[1:], strict=True)]

@@ -19,6 +19,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
 from ser_tl.encoders.cpu import clips_at_once, is_plain, strided_layer, wide_convolution
+from ser_tl.encoders.graph import exporting
 
 
 def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,6 +32,8 @@ def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[
         waveform (B, N), lengths (B,) -> frames (B, C, T), counts (B,)
     """
     layers = list(layers)
+    if exporting():  # how many parts there are would depend on the batch
+        return _convolve(layers, waveform, lengths)
     clips = clips_at_once(layers[0].conv, waveform)
     parts = zip(waveform.split(clips), lengths.split(clips), strict=True)
     made = [_convolve(layers, *part) for part in parts]
@@ -110,7 +113,7 @@ class MaskedAttention(WavLMAttention):
         Shape:
             frames (B, T, D) -> (B * heads, T, T)
         """
-        return self.compute_bias(frames.shape[1], frames.shape[1]).repeat(len(frames), 1, 1)
+        return self.compute_bias(frames.shape[1], frames.shape[1]).repeat(frames.shape[0], 1, 1)
 
     def torch_multi_head_self_attention(  # the name that WavLMAttention.forward calls
         self,

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from ser_tl.encoders.graph import exporting
+
 _FEW = 16  # rows up to which laying out the weights takes longer than multiplying by them
 
 
@@ -62,7 +64,7 @@ def linear(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Shape:
         frames (..., I), weight (O, I), bias (O,) -> (..., O)
     """
-    elsewhere = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu")
+    elsewhere = exporting() or torch.is_autocast_enabled("cpu")
     given = [frames, weight] if bias is None else [frames, weight, bias]
     fits = all(one.device.type == "cpu" and one.dtype == torch.float32 for one in given)
     few = frames.numel() <= _FEW * frames.shape[-1]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ser_tl.encoders.base import FAMILIES, frames_mask
+from ser_tl.encoders.base import FAMILIES, OnMel, frames_mask
 from ser_tl.encoders.computed import HOP, Computed, check_deltas, decibels, samples, with_slopes
 from ser_tl.encoders.pitch import PitchTracker
 
@@ -37,6 +37,7 @@ class Prosody(Computed):
     """
 
     family = "prosody"
+    why_not_exportable = "the pitch of each frame depends on the whole path before it, a loop as long as the clip"
 
     def __init__(self, *, deltas: int, window: float, hop: float, floor: float, ceiling: float) -> None:
         options = {"deltas": deltas, "window": window, "hop": hop, "floor": floor, "ceiling": ceiling}
@@ -61,7 +62,7 @@ class Prosody(Computed):
         """The features; nothing is loaded, whatever the source."""
         return cls(deltas=deltas, window=window, hop=hop, floor=floor, ceiling=ceiling)
 
-    def features(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+    def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:  # noqa: ARG002
         """The five channels and their slopes."""
         negative = waveform < 0
         crosses = negative[:, 1:] != negative[:, :-1]

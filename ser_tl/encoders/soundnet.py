@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchaudio.functional import resample
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, OnMel, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.graph import longer_of
+from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
 
@@ -72,6 +73,7 @@ class SoundNet(Encoder):
             raise EncoderError(f"--encoder soundnet: taps is {taps!r}, expected a list of some of {', '.join(LAYERS)}")
         names = list(LAYERS)
         self.taps = sorted(taps, key=names.index)
+        self.front_end = FrontEnd()
         self.layers = nn.ModuleDict()
         channels = 1
         for name in names[: names.index(self.taps[-1]) + 1]:
@@ -109,9 +111,14 @@ class SoundNet(Encoder):
             if names
         ]
 
-    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def first_state(
+        self,
+        waveform: Tensor,
+        lengths: Tensor,
+        on_mel: OnMel | None = None,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
         """The only state; clips shorter than a frame of the highest tap are read as if silence followed."""
-        states, mask = self.encode(*at_soundnet_rate(waveform, lengths))
+        states, mask = self.encode(*self.front_end(waveform, lengths))
         return states[0], mask
 
     def encode(self, audio: Tensor, lengths: Tensor) -> Hidden:
@@ -121,7 +128,7 @@ class SoundNet(Encoder):
             audio (B, N) at 22 050 Hz within +-256, lengths (B,) -> states (1, B, T, D), mask (B, T)
         """
         counts = lengths.clamp_min(self.shortest)
-        frames = functional.pad(audio, (0, max(0, self.shortest - audio.shape[1])))[:, None]
+        frames = functional.pad(audio, (0, longer_of(self.shortest - audio.shape[1], 0)))[:, None]
         tapped: list[tuple[Tensor, Tensor]] = []
         learns = False
         for name in self.layers:
@@ -196,17 +203,24 @@ class FixedBatchNorm(nn.Module):
         return functional.batch_norm(frames, self.mean, self.variance, self.weight, self.bias, eps=EPSILON)
 
 
-def at_soundnet_rate(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+class FrontEnd(nn.Module):
     """Clips as SoundNet wants them, with zeros behind each.
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) -> audio (B, N') at 22 050 Hz within +-256, lengths (B,)
     """
-    with torch.autocast(waveform.device.type, enabled=False):  # half precision would be audible noise
-        # 16 zero crossings: 0.3 % from what soxr makes of speech, where the default 6 are 0.9 % from it
-        audio = resample(silence_after(waveform, lengths).float(), SAMPLE_RATE, RATE, lowpass_filter_width=16)
-        lengths = -(-lengths * RATE // SAMPLE_RATE)
-        return FULL_SCALE * silence_after(audio, lengths), lengths
+
+    def __init__(self) -> None:
+        super().__init__()
+        # 16 zero crossings: 0.3 % from what soxr makes of speech, where torchaudio's default of 6 is 0.9 % from it
+        self.resample = Resampler(SAMPLE_RATE, RATE, crossings=16)
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The clips at SoundNet's rate and scale."""
+        with torch.autocast(waveform.device.type, enabled=False):  # half precision would be audible noise
+            audio = self.resample(silence_after(waveform, lengths).float())
+            lengths = self.resample.count(lengths)
+            return FULL_SCALE * silence_after(audio, lengths), lengths
 
 
 def nearest_frames(fine: str, coarse: str, longest: int, counts: Tensor) -> Tensor:

@@ -11,12 +11,13 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torchaudio.functional import create_dct, melscale_fbanks
+from torch.nn import functional
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, silence_after
+from ser_tl.encoders.base import FAMILIES, OnMel, silence_after
 from ser_tl.encoders.computed import HOP, Computed, check_deltas, decibels, samples, with_slopes
-from ser_tl.encoders.mel import MelTap
+from ser_tl.encoders.filters import dct_matrix, slaney_filters
+from ser_tl.encoders.spectrum import PowerSpectrum
 from ser_tl.errors import EncoderError
 
 WINDOW = 0.025
@@ -40,7 +41,6 @@ class MelSpectrum(nn.Module):
         waveform (B, N) -> (B, T, bands); T = ceil(N / hop)
     """
 
-    window: Tensor
     filters: Tensor
 
     def __init__(self, bands: int, window: float, hop: int) -> None:
@@ -53,23 +53,14 @@ class MelSpectrum(nn.Module):
                 f"{bands} mel bands on windows of {window:g} s: such windows resolve 1 to {bins // 2}; ask for fewer "
                 f"bands, or a longer window"
             )
-        filters = melscale_fbanks(bins, 0.0, SAMPLE_RATE / 2, bands, SAMPLE_RATE, norm="slaney", mel_scale="slaney")
-        self.register_buffer("window", torch.hamming_window(width), persistent=False)
-        self.register_buffer("filters", filters, persistent=False)  # (bins, bands)
+        self.power = PowerSpectrum(torch.hamming_window(width), self.size, hop)
+        self.register_buffer("filters", slaney_filters(bins, bands), persistent=False)  # (bins, bands)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Mel spectrum of clips followed by silence."""
-        spectrum = torch.stft(
-            waveform,
-            self.size,
-            self.hop,
-            len(self.window),
-            self.window,
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )[..., : -(-waveform.shape[1] // self.hop)]
-        return decibels(spectrum.abs().square().transpose(1, 2) @ self.filters)
+        around = functional.pad(waveform, (self.size // 2, self.size // 2))
+        power = self.power(around)[:, : -(-waveform.shape[1] // self.hop)]
+        return decibels(power @ self.filters)
 
 
 @FAMILIES.register("logmel")
@@ -86,11 +77,11 @@ class LogMel(Computed):
     """
 
     family = "logmel"
+    has_mel = True
 
     def __init__(self, *, bands: int, window: float, hop: float) -> None:
         super().__init__(hop, {"bands": bands, "window": window, "hop": hop})
         self.spectrum = MelSpectrum(bands, window, self.hop)
-        self.tap = MelTap()
         self.dim = bands
 
     @classmethod
@@ -98,9 +89,10 @@ class LogMel(Computed):
         """The features; nothing is loaded, whatever the source."""
         return cls(bands=bands, window=window, hop=hop)
 
-    def features(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+    def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:
         """Mel spectrum (B, T, bands), dB."""
-        return self.tap(self.spectrum(waveform), self.counts(lengths))
+        mel = self.spectrum(waveform)
+        return mel if on_mel is None else on_mel(mel, self.counts(lengths))
 
 
 @FAMILIES.register("mfcc")
@@ -118,6 +110,7 @@ class MFCC(Computed):
     """
 
     family = "mfcc"
+    has_mel = True
     cosines: Tensor
 
     def __init__(self, *, coefficients: int, deltas: int, window: float, hop: float) -> None:
@@ -125,8 +118,7 @@ class MFCC(Computed):
         if not 1 <= coefficients <= MFCC_BANDS:
             raise EncoderError(f"{coefficients} cepstral coefficients: {MFCC_BANDS} mel bands give 1 to {MFCC_BANDS}")
         self.spectrum = MelSpectrum(MFCC_BANDS, window, self.hop)
-        self.register_buffer("cosines", create_dct(coefficients, MFCC_BANDS, norm="ortho"), persistent=False)
-        self.tap = MelTap()
+        self.register_buffer("cosines", dct_matrix(coefficients, MFCC_BANDS), persistent=False)
         self.deltas = check_deltas(deltas)
         self.dim = coefficients * (1 + deltas)
 
@@ -143,10 +135,10 @@ class MFCC(Computed):
         """The features; nothing is loaded, whatever the source."""
         return cls(coefficients=coefficients, deltas=deltas, window=window, hop=hop)
 
-    def features(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+    def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:
         """Cepstra and their slopes."""
-        emphasised = waveform.clone()
-        emphasised[:, 1:] -= EMPHASIS * waveform[:, :-1]
+        emphasised = waveform - EMPHASIS * functional.pad(waveform, (1, -1))
         counts = self.counts(lengths)
-        mel = self.tap(self.spectrum(silence_after(emphasised, lengths)), counts)
+        mel = self.spectrum(silence_after(emphasised, lengths))
+        mel = mel if on_mel is None else on_mel(mel, counts)
         return with_slopes(mel @ self.cosines, counts, self.deltas)

@@ -17,7 +17,8 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrained
 from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.graph import exporting
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.pretrained import load_pretrained
 from ser_tl.encoders.products import quicken
@@ -108,10 +109,16 @@ class SpeechSSL(Encoder):
         """Whether each layer norms what it takes in, so that the last state needs a norm of its own."""
         return getattr(self.model.config, "do_stable_layer_norm", False)
 
-    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def first_state(
+        self,
+        waveform: Tensor,
+        lengths: Tensor,
+        on_mel: OnMel | None = None,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
         """What goes into the first layer; clips shorter than one frame (25 ms) are read as if silence followed."""
         waveform = unit_variance(waveform, lengths) if self.normalise else silence_after(waveform, lengths)
-        waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
+        if not exporting():  # a recorded graph is given more
+            waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             features, counts = convolve(

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, silence_after
-from ser_tl.encoders.mel import MelTap
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, silence_after
+from ser_tl.encoders.graph import exporting, longer_of
 from ser_tl.encoders.products import quicken
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
@@ -57,6 +57,7 @@ class VGGish(Encoder):
     """
 
     family = "vggish"
+    has_mel = True
     num_states = 1
 
     def __init__(
@@ -80,7 +81,6 @@ class VGGish(Encoder):
         self.step = _mel_hop(0.48 if hop is None else hop)
         self.channels, self.hidden, self.size = list(channels), hidden, size
         self.log_mel = LogMel()
-        self.tap = MelTap()
         self.features = _convolutions(self.channels)
         self.embeddings, self.pproc = nn.Sequential(), nn.Identity()
         if output == "frames":
@@ -125,36 +125,50 @@ class VGGish(Encoder):
         ]
         return blocks if self.output == "frames" else [*blocks, Block("embeddings", nn.ModuleList([self.embeddings]))]
 
-    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def first_state(
+        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The only state; clips shorter than an example (a frame) are read as if silence followed."""
         if self.output == "frames":
-            return self._frames(waveform, lengths)
-        examples, mask = self.examples(waveform, lengths)
-        vectors = self.pproc(self.embeddings(_flat(self.features(examples[mask][:, None])).flatten(1)))
+            return self._frames(waveform, lengths, on_mel)
+        examples, mask = self.examples(waveform, lengths, on_mel)
+        if exporting():  # how many examples there are depends on the lengths: padding is embedded as well
+            return self.embed(examples.flatten(0, 1)).unflatten(0, mask.shape) * mask[..., None], mask
+        vectors = self.embed(examples[mask])
         state = vectors.new_zeros(*mask.shape, self.dim)
         state[mask] = vectors
         return state, mask
 
-    def examples(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def embed(self, examples: Tensor) -> Tensor:
+        """The vectors of examples, (V, 96, 64) -> (V, D)."""
+        return self.pproc(self.embeddings(_flat(self.features(examples[:, None])).flatten(1)))
+
+    def examples(
+        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The log-mel examples of clips, the last of each ending with it.
 
         Shape:
             waveform (B, N), lengths (B,) -> (B, T, 96, 64), mask (B, T)
         """
         counts = mel_frames(lengths).clamp_min(EXAMPLE)
-        longest = max(EXAMPLE, mel_frames(waveform.shape[1]))
-        mel = self.tap(self.log_mel(silence_after(waveform, lengths), longest), mel_frames(lengths))
+        longest = longer_of(mel_frames(waveform.shape[1]), EXAMPLE)
+        mel = self._mel(waveform, lengths, longest, on_mel)
         number = -(-(longest - EXAMPLE) // self.step) + 1
         starts = (self.step * torch.arange(number, device=mel.device)).minimum(counts[:, None] - EXAMPLE)
         places = starts[..., None] + torch.arange(EXAMPLE, device=mel.device)  # (B, T, 96)
-        rows = torch.arange(len(mel), device=mel.device)[:, None, None]
+        rows = torch.arange(mel.shape[0], device=mel.device)[:, None, None]
         return mel[rows, places], frames_mask(-(-(counts - EXAMPLE) // self.step) + 1, number)
 
-    def _frames(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _mel(self, waveform: Tensor, lengths: Tensor, frames: int, on_mel: OnMel | None) -> Tensor:
+        mel = self.log_mel(silence_after(waveform, lengths), frames)
+        return mel if on_mel is None else on_mel(mel, mel_frames(lengths))
+
+    def _frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None) -> tuple[Tensor, Tensor]:
         """Convolves whole clips, with zeros behind each at every layer, as a clip alone has them."""
         counts = -(-mel_frames(lengths).clamp_min(1) // STRIDE)
-        longest = max(1, -(-mel_frames(waveform.shape[1]) // STRIDE))
-        mel = self.tap(self.log_mel(silence_after(waveform, lengths), STRIDE * longest), mel_frames(lengths))
+        longest = longer_of(-(-mel_frames(waveform.shape[1]) // STRIDE), 1)
+        mel = self._mel(waveform, lengths, STRIDE * longest, on_mel)
         ends = STRIDE * counts
         images = (mel * frames_mask(ends, mel.shape[1])[..., None])[:, None]
         for layer in self.features:
@@ -163,7 +177,7 @@ class VGGish(Encoder):
                 ends = ends // 2
             elif isinstance(layer, nn.ReLU):
                 images = images * frames_mask(ends, images.shape[2])[:, None, :, None]
-        return _flat(images), frames_mask(counts, longest)
+        return _flat(images), frames_mask(counts, images.shape[2])
 
 
 class Postprocessor(nn.Module):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.encoders.spectrum import PowerSpectrum
 
 WINDOW = 400  # samples of a mel frame, 25 ms
 HOP = 160  # samples between mel frames, 10 ms
@@ -21,6 +22,8 @@ FFT = 512  # samples, of which the last 112 are zero
 BANDS = 64
 LOWEST, HIGHEST = 125.0, 7500.0  # Hz, edges of the mel bands
 FLOOR = 0.01  # added to a band's magnitude before the logarithm
+
+_TINY = 1e-20  # power: the root of zero has no gradient
 
 Count = TypeVar("Count", int, Tensor)
 
@@ -36,16 +39,16 @@ class LogMel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.power = PowerSpectrum(torch.hann_window(WINDOW), FFT, HOP)
         self.register_buffer("filters", mel_filters(), persistent=False)
 
     def forward(self, waveform: Tensor, frames: int) -> Tensor:
         """The spectrogram."""
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of small magnitudes need float32
-            reach = (frames - 1) * HOP + WINDOW
-            padded = functional.pad(waveform.float(), (0, reach - waveform.shape[1]))
-            window = torch.hann_window(WINDOW, device=waveform.device)
-            spectrum = torch.fft.rfft(padded.unfold(1, WINDOW, HOP) * window, FFT)
-            return (spectrum.abs() @ self.filters.float() + FLOOR).log()
+            reach, edge = (frames - 1) * HOP + WINDOW, (FFT - WINDOW) // 2  # windows stand in the middle of the FFT's
+            padded = functional.pad(waveform.float(), (edge, reach - waveform.shape[1] + edge))
+            magnitude = self.power(padded).clamp_min(_TINY).sqrt()
+            return (magnitude @ self.filters.float() + FLOOR).log()
 
 
 def mel_filters() -> Tensor:

@@ -14,16 +14,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchaudio.functional import melscale_fbanks
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel, WhisperConfig
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, frames_mask, is_frozen, silence_after
-from ser_tl.encoders.mel import MelTap
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.filters import slaney_filters
 from ser_tl.encoders.pretrained import load_pretrained
 from ser_tl.encoders.products import quicken
+from ser_tl.encoders.spectrum import PowerSpectrum
 from ser_tl.errors import EncoderError
 
 WINDOW = 400  # samples of an STFT window, 25 ms
@@ -48,6 +49,7 @@ class Whisper(Encoder):
     """
 
     family = "whisper"
+    has_mel = True
     frame_rate = SAMPLE_RATE / HOP / 2
     positions: Tensor
     mel_filters: Tensor
@@ -64,11 +66,9 @@ class Whisper(Encoder):
         self.dim = self.width + (model.config.encoder_ffn_dim if feed_forward else 0)
         self.num_states = model.config.encoder_layers + (0 if feed_forward else 1)
         self.longest = model.config.max_source_positions  # frames
-        self.tap = MelTap()
         self.max_seconds = self.longest / self.frame_rate
-        filters = melscale_fbanks(
-            WINDOW // 2 + 1, 0.0, 8000.0, model.config.num_mel_bins, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
-        )
+        self.power = PowerSpectrum(torch.hann_window(WINDOW), WINDOW, HOP)
+        filters = slaney_filters(WINDOW // 2 + 1, model.config.num_mel_bins)
         self.register_buffer("mel_filters", filters, persistent=False)  # (201, bands)
 
     @classmethod
@@ -105,7 +105,9 @@ class Whisper(Encoder):
             *(Block(f"layer {number}", nn.ModuleList(layer)) for number, layer in enumerate(layers, 1)),
         ]
 
-    def first_state(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def first_state(
+        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
+    ) -> tuple[Tensor, Tensor]:
         """What goes into the first layer, or with `feed_forward` its state.
 
         Raises:
@@ -125,7 +127,8 @@ class Whisper(Encoder):
                 torch.full_like(lengths, samples),
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(self.blocks()[0].modules)):
-            mel = self.tap(self.log_mel(waveform).mT, -(-lengths // HOP)).mT
+            mel = self.log_mel(waveform)
+            mel = mel if on_mel is None else on_mel(mel.mT, -(-lengths // HOP)).mT
             mel = mel[..., : 2 * self.longest] if self.full_window else mel  # silence behind is none of the window's
             frames = functional.gelu(self.model.conv1(mel))
             frames = functional.gelu(self.model.conv2(frames)).transpose(1, 2)
@@ -142,14 +145,9 @@ class Whisper(Encoder):
         """The states of all layers from `first` (0 is the lowest) on, from what that layer takes in."""
         attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=frames, attention_mask=mask)
         for number, block in enumerate(self.model.layers[first:], first + 1):
-            held: list[Tensor] = []
-            tap = block.fc2.register_forward_pre_hook(lambda _, taken, held=held: held.append(taken[0]))
-            try:
-                frames = block(frames, attend)
-            finally:
-                tap.remove()
+            frames, inside = _with_inside(block, frames, attend) if self.feed_forward else (block(frames, attend), None)
             state = self.model.layer_norm(frames) if number == len(self.model.layers) else frames
-            yield torch.cat([state, *held], dim=-1) if self.feed_forward else state
+            yield state if inside is None else torch.cat([state, inside], dim=-1)
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Whisper's log-mel spectrogram of clips followed by silence.
@@ -159,10 +157,30 @@ class Whisper(Encoder):
         """
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of small powers need float32
             frames = 2 * (-(-waveform.shape[1] // (2 * HOP)) + 1)
-            padded = functional.pad(waveform.float(), (0, frames * HOP + WINDOW - waveform.shape[1]))
-            window = torch.hann_window(WINDOW, device=waveform.device)
-            spectrum = torch.stft(padded, WINDOW, HOP, window=window, return_complex=True)[..., :frames]
-            mel = self.mel_filters.T @ spectrum.abs().square()
-            power = mel.clamp_min(1e-10).log10()
+            silence = (frames - 1) * HOP + WINDOW // 2 - waveform.shape[1]
+            followed = functional.pad(waveform.float(), (0, silence))
+            # Windows are centred; before the clip it is heard backwards, as Whisper was trained.
+            power = self.power(functional.pad(followed, (WINDOW // 2, 0), mode="reflect"))
+            power = (power @ self.mel_filters).mT.clamp_min(1e-10).log10()
             power = power.maximum(power.amax(dim=(1, 2), keepdim=True) - 8.0)
             return (power + 4.0) / 4.0
+
+
+def _with_inside(block: Any, frames: Tensor, attend: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+    """What a layer of transformers makes of frames, and what its feed-forward network holds behind the GELU.
+
+    The layer's own parts in its own order: it gives no such thing away itself.
+    """
+    if block.gradient_checkpointing and block.training:
+        return checkpoint(_through, block, frames, attend, use_reentrant=False)
+    return _through(block, frames, attend)
+
+
+def _through(block: Any, frames: Tensor, attend: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+    def drop(made: Tensor, share: float) -> Tensor:
+        return functional.dropout(made, share, training=block.training)
+
+    attended, _ = block.self_attn(hidden_states=block.self_attn_layer_norm(frames), attention_mask=attend)
+    frames = frames + drop(attended, block.dropout)
+    inside = drop(block.activation_fn(block.fc1(block.final_layer_norm(frames))), block.activation_dropout)
+    return frames + drop(block.fc2(inside), block.dropout), inside

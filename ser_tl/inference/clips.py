@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.batch_plan import Plan, average_windows, plan_batches
 from ser_tl.data.batching import Batch, Clips, loader
-from ser_tl.encoders import Hidden
+from ser_tl.encoders import Hidden, OnMel
 from ser_tl.feature_norm import NormTable, SpeakerNorm
 from ser_tl.inference.loop import Step, order_values, run_batches
 from ser_tl.inference.processes import Processes
@@ -147,10 +147,16 @@ def collect_clips(
     return Collected(list(ids), np.array(labels), np.stack(rows))
 
 
-def encode_batch(model: EmotionModel, batch: Batch) -> Hidden:
-    """The states of the layers that a model uses, as the batch brings them or as the encoder computes them."""
+def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None) -> Hidden:
+    """The states of the layers that a model uses, as the batch brings them or as the encoder computes them.
+
+    Args:
+        model: the model
+        batch: clips, or states of them
+        on_mel: what augmentation makes of a log-mel spectrogram, in training
+    """
     if batch.states is None or batch.mask is None:
-        return model.encode(batch.waveform, batch.lengths)
+        return model.encode(batch.waveform, batch.lengths, on_mel)
     if list(batch.layers) == model.layers:
         return Hidden(batch.states, batch.mask)
     return model.complete_states(dict(zip(batch.layers, batch.states, strict=True)), batch.mask)

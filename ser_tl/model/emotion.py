@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.dimension_names import check_names
 from ser_tl.discriminant import Discriminant
-from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, chosen_layers, load_encoder
+from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, OnMel, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.feature_norm import FeatureNorm, SpeakerNorm
 from ser_tl.fusion import SourceAttention
@@ -196,14 +196,15 @@ class EmotionModel(Shared):
         frames, mask = self.frames(self.normalize_states(states, norm), mask)
         return self.classify(self.normalize_embedding(self.pooling(frames, mask), norm))
 
-    def encode(self, waveform: Tensor, lengths: Tensor) -> Hidden:
+    def encode(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Hidden:
         """The encoder's states of the layers that the model uses.
 
         Args:
             waveform: (B, N), its loudness normalised
             lengths: (B,) samples
+            on_mel: what augmentation makes of the log-mel spectrogram, in training; of no account where there is none
         """
-        return self.encoder(waveform, lengths, self.layers)
+        return self.encoder(waveform, lengths, self.layers, on_mel=on_mel if self.encoder.has_mel else None)
 
     def complete_states(self, states: Mapping[int, Tensor], mask: Tensor) -> Hidden:
         """The states of the layers that the model uses, computed from those that are there.

@@ -11,7 +11,6 @@ before its kernel sees it, with a LayerNorm.
 
 from torch import Tensor, nn
 from torch.nn import functional
-from torchaudio.models.conformer import ConformerLayer
 
 from ser_tl.errors import ConfigError
 from ser_tl.networks.base import NETWORKS, Network, Subsample, silenced
@@ -56,6 +55,8 @@ class Block(nn.Module):
     """
 
     def __init__(self, width: int, heads: int, kernel: int, dropout: float) -> None:
+        from torchaudio.models.conformer import ConformerLayer  # only here: torchaudio can't be loaded everywhere
+
         super().__init__()
         self.layer = ConformerLayer(width, 2 * width, heads, kernel, dropout=dropout)
         del self.layer.conv_module

@@ -18,7 +18,7 @@ def turned(frames: Tensor, mask: Tensor) -> Tensor:
     """Each clip's speech frames in reverse order, (B, T, D) -> (B, T, D); padding stays behind them."""
     places = torch.arange(mask.shape[1], device=mask.device)
     source = torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - places, places)
-    return frames.gather(1, source[..., None].expand_as(frames))
+    return frames.gather(1, source[..., None].expand(-1, -1, frames.shape[2]))
 
 
 class ResidualLSTM(nn.Module):

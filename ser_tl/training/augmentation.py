@@ -1,7 +1,6 @@
 """The transforms of a training, fitted to its model."""
 
 from ser_tl.augment import AugmentConfig, Chain
-from ser_tl.encoders.mel import mel_taps
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training.views import Views
@@ -26,7 +25,7 @@ def chain_for(model: EmotionModel, config: AugmentConfig, seed: int) -> tuple[Ch
         seed=seed,
         centred=model.config.standardise,
     )
-    if (chain if views is None else views.chain).on_mel and not mel_taps(model.encoder):
+    if (chain if views is None else views.chain).on_mel and not model.encoder.has_mel:
         raise ConfigError(
             f"augment.transforms has mask-mel, but the encoder {model.encoder_name} has no log-mel front end (whisper, "
             f"vggish, logmel and mfcc have one): take mask, which blanks the states of any encoder"

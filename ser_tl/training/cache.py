@@ -12,7 +12,6 @@ Folds, runs, choices of layers and strategies share all they have in common.
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from tqdm.auto import tqdm
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch, Utterances
 from ser_tl.encoders import Encoder, Hidden
-from ser_tl.encoders.mel import tapped
 from ser_tl.errors import CacheError
 from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
 from ser_tl.inference.loop import run_batches
@@ -167,8 +165,7 @@ class FeatureCache(CacheFolder):
         def encode(work: tuple[list[int], Batch]) -> Hidden:
             indices, batch = work
             act = heard.mask(indices[0]) if isinstance(heard, ViewedClips) else None
-            with nullcontext() if act is None else tapped(encoder, act):
-                return encoder(batch.waveform, batch.lengths, layers)
+            return encoder(batch.waveform, batch.lengths, layers, on_mel=act if encoder.has_mel else None)
 
         batches = ((indices, (indices, batch)) for indices, batch in bar)
         with evaluating(encoder):

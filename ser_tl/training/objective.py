@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from ser_tl.augment import Disturbance
 from ser_tl.data.batching import Batch
-from ser_tl.encoders.mel import tapped
 from ser_tl.feature_norm import NormTable
 from ser_tl.inference.clips import batch_norm, encode_batch, forward_batch
 from ser_tl.losses import Criterion
@@ -116,8 +115,7 @@ class Objective(nn.Module):
         if disturbance is None:
             return forward_batch(model, batch, self.norms)
         norm = batch_norm(model, batch, self.norms)
-        with tapped(model.encoder, disturbance.mel):
-            states, mask = encode_batch(model, batch)
+        states, mask = encode_batch(model, batch, disturbance.mel)
         states = disturbance.states(model.normalize_states(states, norm), mask)
         frames, mask = model.frames(states, mask)
         embedding = model.normalize_embedding(model.pooling(frames, mask), norm)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from ser_tl.assets import asset
 from ser_tl.data.audio import decode
 from ser_tl.encoders import ENCODERS, SoundNet, convert_sound8, load_encoder, parameter_count
-from ser_tl.encoders.soundnet import LAYERS, at_soundnet_rate, nearest_frames
+from ser_tl.encoders.soundnet import LAYERS, FrontEnd, nearest_frames
 from ser_tl.encoders.soundnet_weights import read_sound8
 from ser_tl.errors import EncoderError
 
@@ -130,7 +130,7 @@ def test_a_converted_folder_loads_as_the_published_file_does(half, sound8, tmp_p
 
 def test_a_tone_keeps_its_place_at_the_other_rate_and_gets_soundnet_s_scale():
     seconds = torch.arange(8000) / 16_000
-    audio, lengths = at_soundnet_rate((2 * torch.pi * 440 * seconds).sin()[None], torch.tensor([8000]))
+    audio, lengths = FrontEnd()((2 * torch.pi * 440 * seconds).sin()[None], torch.tensor([8000]))
     assert (audio.shape, lengths.tolist()) == ((1, 11_025), [11_025])
     expected = 256 * (2 * torch.pi * 440 * torch.arange(11_025) / 22_050).sin()
     torch.testing.assert_close(audio[0, 100:-100], expected[100:-100], atol=0.5, rtol=0)
@@ -138,10 +138,10 @@ def test_a_tone_keeps_its_place_at_the_other_rate_and_gets_soundnet_s_scale():
 
 def test_behind_a_clip_there_is_nothing_at_the_other_rate_and_before_it_the_same_as_alone():
     clips = [clip(1), clip(321, seed=1), clip(4000, seed=2)]
-    audio, lengths = at_soundnet_rate(*padded(clips, behind=1.0))
+    audio, lengths = FrontEnd()(*padded(clips, behind=1.0))
     assert lengths.tolist() == [2, 443, 5513]
     for row, one in enumerate(clips):
-        alone, _ = at_soundnet_rate(*padded([one]))
+        alone, _ = FrontEnd()(*padded([one]))
         assert alone.shape[1] == lengths[row]
         torch.testing.assert_close(audio[row, : lengths[row]], alone[0], atol=1e-4, rtol=1e-5)
         assert not audio[row, lengths[row] :].any()
@@ -150,8 +150,8 @@ def test_behind_a_clip_there_is_nothing_at_the_other_rate_and_before_it_the_same
 def test_the_rate_is_changed_in_float32_under_autocast():
     waveform, lengths = padded([clip(4000)])
     with torch.autocast("cpu", torch.bfloat16):
-        audio, _ = at_soundnet_rate(waveform, lengths)
-    assert torch.equal(audio, at_soundnet_rate(waveform, lengths)[0])
+        audio, _ = FrontEnd()(waveform, lengths)
+    assert torch.equal(audio, FrontEnd()(waveform, lengths)[0])
 
 
 @torch.no_grad()

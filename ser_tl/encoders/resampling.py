@@ -1,0 +1,56 @@
+"""Another sampling rate by one strided convolution, whose kernels are made once.
+
+    waveform (B, N) at the one rate --windowed sinc, a kernel for each phase--> (B, N') at the other
+
+Every `step` samples that go in, `phases` come out, and the filters repeat: 320 and 441 from 16 kHz to 22.05 kHz. The
+numbers are those of torchaudio.functional.resample, which makes the kernels anew for every batch.
+"""
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Count = TypeVar("Count", int, Tensor)
+
+_ROLLOFF = 0.99  # of the lower rate's half, where the filter cuts
+
+
+class Resampler(nn.Module):
+    """Band-limited interpolation by a Hann-windowed sinc (Smith and Gossett 1984).
+
+    Args:
+        rate: samples a second that go in
+        other: samples a second that come out
+        crossings: zeros of the sinc on each side, inside its window
+
+    Shape:
+        waveform (B, N) -> (B, N'); N' = ceil(N other / rate)
+    """
+
+    kernels: Tensor
+
+    def __init__(self, rate: int, other: int, *, crossings: int = 16) -> None:
+        super().__init__()
+        common = math.gcd(rate, other)
+        self.step, self.phases = rate // common, other // common
+        cut = _ROLLOFF * min(self.step, self.phases)
+        self.reach = math.ceil(crossings * self.step / cut)  # samples on each side of a kernel's middle
+        offsets = torch.arange(-self.reach, self.reach + self.step, dtype=torch.float32) / self.step
+        times = offsets - torch.arange(self.phases, dtype=torch.float32)[:, None] / self.phases
+        times = (cut * times).clamp(-crossings, crossings)
+        window = (math.pi / 2 / crossings * times).cos().square()
+        kernels = torch.special.sinc(times) * window * (cut / self.step)
+        self.register_buffer("kernels", kernels[:, None], persistent=False)  # (phases, 1, taps)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """The waveform at the other rate."""
+        padded = functional.pad(waveform, (self.reach, self.reach + self.step))[:, None]
+        phases = functional.conv1d(padded, self.kernels, stride=self.step)  # (B, phases, N / step)
+        return phases.mT.flatten(1)[:, : self.count(waveform.shape[1])]
+
+    def count(self, samples: Count) -> Count:
+        """Samples that come out for so many that go in."""
+        return -(-samples * self.phases // self.step)
