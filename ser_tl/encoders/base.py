@@ -80,9 +80,7 @@ class Encoder(nn.Module, ABC):
         return [self.dim]
 
     @abstractmethod
-    def first_state(
-        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """State 0 of padded clips, (B, T, D), and the mask (B, T).
 
         Args:

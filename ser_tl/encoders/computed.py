@@ -53,9 +53,7 @@ class Computed(Encoder):
         """Frames (B, T, D) of clips (B, N), float32, with silence behind each clip's length (B,)."""
 
     @torch.no_grad()
-    def first_state(
-        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """Features of padded clips, the only state."""
         if exporting():
             self.check_exportable()

@@ -103,9 +103,7 @@ class Fused(Encoder):
                 found.append(Block(f"encoder {number + 1}, {block.name}", block.modules))
         return found
 
-    def first_state(
-        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """Encodes padded clips with each encoder, up to the highest of its chosen layers."""
         every = [
             encoder(waveform, lengths, chosen, on_mel=on_mel if encoder.has_mel else None)

@@ -1,9 +1,9 @@
-"""Whether a graph is being recorded: where an encoder has two ways to the same numbers, one for speed and one to export.
+"""Whether a graph is being recorded: where an encoder has two ways to the same numbers, for speed and for export.
 
 A graph holds for every batch and every length. So while it is recorded nothing may depend on how many clips there are
 or how long they are, and nothing may be used that an exported graph can't hold (complex numbers, kernels of one CPU).
-Callers of a recorded graph pad the waveform with zeros to a multiple of `HOP` samples, at least `SHORTEST`, and give the
-clips' true lengths. Knows nothing of what is recorded.
+Callers of a recorded graph pad the waveform with zeros to a multiple of `HOP` samples, at least `SHORTEST`, and give
+the true lengths of clips. Knows nothing of what is recorded.
 """
 
 import torch

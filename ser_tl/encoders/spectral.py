@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, OnMel, silence_after
 from ser_tl.encoders.computed import HOP, Computed, check_deltas, decibels, samples, with_slopes
 from ser_tl.encoders.filters import dct_matrix, slaney_filters

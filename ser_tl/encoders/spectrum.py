@@ -44,9 +44,7 @@ class PowerSpectrum(nn.Module):
         if exporting():
             return self.multiply(waveform)
         width = len(self.window)
-        spectrum = torch.stft(
-            waveform, self.size, self.hop, width, self.window, center=False, return_complex=True
-        )
+        spectrum = torch.stft(waveform, self.size, self.hop, width, self.window, center=False, return_complex=True)
         return spectrum.abs().square().mT
 
     def multiply(self, waveform: Tensor) -> Tensor:

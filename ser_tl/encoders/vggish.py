@@ -125,9 +125,7 @@ class VGGish(Encoder):
         ]
         return blocks if self.output == "frames" else [*blocks, Block("embeddings", nn.ModuleList([self.embeddings]))]
 
-    def first_state(
-        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """The only state; clips shorter than an example (a frame) are read as if silence followed."""
         if self.output == "frames":
             return self._frames(waveform, lengths, on_mel)
@@ -143,9 +141,7 @@ class VGGish(Encoder):
         """The vectors of examples, (V, 96, 64) -> (V, D)."""
         return self.pproc(self.embeddings(_flat(self.features(examples[:, None])).flatten(1)))
 
-    def examples(
-        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def examples(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """The log-mel examples of clips, the last of each ending with it.
 
         Shape:

@@ -105,9 +105,7 @@ class Whisper(Encoder):
             *(Block(f"layer {number}", nn.ModuleList(layer)) for number, layer in enumerate(layers, 1)),
         ]
 
-    def first_state(
-        self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """What goes into the first layer, or with `feed_forward` its state.
 
         Raises:

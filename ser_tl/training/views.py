@@ -12,7 +12,7 @@ from torch import Tensor
 from ser_tl.augment import AugmentConfig, Chain, Draws
 from ser_tl.augment.chain import VOICES
 from ser_tl.data.batching import Clip, Utterances, collate
-from ser_tl.encoders.mel import Act
+from ser_tl.encoders import OnMel
 from ser_tl.training.keys import clip_keys, view_keys
 
 _MASKS = 1  # of a view are drawn apart from its waveform: another process may make that
@@ -70,7 +70,7 @@ class ViewedClips:
         batch, _ = self.chain(collate([clip]), self._places[window], view)
         return clip._replace(waveform=batch.waveform[0, : batch.lengths[0]])
 
-    def mask(self, index: int) -> Act | None:
+    def mask(self, index: int) -> OnMel | None:
         """What blanks parts of a view's log-mel spectrogram, where the encoder hears it alone; None for nothing."""
         if not self.chain.on_mel:
             return None
