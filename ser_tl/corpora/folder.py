@@ -19,7 +19,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from ser_tl.corpora.base import audio_files, read_emotions, register_corpus
-from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.emotions import EmotionMap, propose_rename
 from ser_tl.data.schema import build
 from ser_tl.errors import CorpusError, listing
 
@@ -77,10 +77,9 @@ def _emotion_level(root: Path, folders: list[tuple[str, ...]], emotions: Emotion
         )
     if unknown[0] and unknown[1]:
         found = [f"{', '.join(names[:5])}{', ...' * (len(names) > 5)}" for names in levels]
-        odd = min(unknown, key=len)[0]
         raise CorpusError(
-            f"{root}: neither level of folders has names of emotions only. Give the others a meaning, for example "
-            f"--emotions.rename '{{\"{odd}\": neutral}}', or {_WAY_OUT}. Found are\n{listing(found)}"
+            f"{root}: neither level of folders has names of emotions only. Give the others a meaning, "
+            f"{propose_rename(min(unknown, key=len))}, or {_WAY_OUT}. Found are\n{listing(found)}"
         )
     return 1 if unknown[0] else 0
 

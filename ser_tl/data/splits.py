@@ -25,6 +25,7 @@ from ser_tl.data.copies import copies, stretches
 from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
 from ser_tl.data.schema import NAMESAKES, SYNTHETIC
+from ser_tl.data.speakers import find_confusable, name_groups
 from ser_tl.data.tail import long_tailed
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -112,6 +113,12 @@ class Split:
                     f"not be speaker-independent; choose a protocol that divides by speaker (holdout, loso, kfold). "
                     f"Only to reproduce figures published on these very folds: --split.shared_speakers true, which "
                     f"the report will say. {NAMESAKES}\n{listing(speakers)}"
+                )
+            groups = find_confusable([*parts[one]["speaker"][:], *parts[other]["speaker"][:]])
+            if groups and not self.shared_speakers:
+                raise SplitError(
+                    f"split {self.name}: {len(groups)} speakers of {one} and {other} may be one person in two "
+                    f"spellings: spell each in one way. {NAMESAKES}\n{listing(name_groups(groups))}"
                 )
             twice = [f"{first} ({one}) = {second} ({other})" for first, second in copies(heard[one], heard[other])]
             if twice:

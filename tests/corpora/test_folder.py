@@ -34,7 +34,7 @@ def test_renamed_folders_are_emotions(tree):
 
 
 def test_an_unknown_emotion_among_folders_is_listed(tree):
-    with pytest.raises(CorpusError, match=r"1 unknown emotions.*--emotions.rename '{\"hangry\": neutral}'"):
+    with pytest.raises(CorpusError, match=r"1 unknown emotions.*--emotions.rename '{\"hangry\": anger}'"):
         load_corpus("folder", tree(["angry/a_1.wav", "hangry/b_1.wav"]))
 
 

@@ -123,7 +123,7 @@ def test_unknown_emotions_are_listed_with_the_way_out(folder, column):
     lines = ["a.wav,zly,x,sad", "b/c.d.wav,sad,x,sad", "a.wav,smutny,x,sad"]
     if column == "votes":
         lines = ["a.wav,sad,x,zly;sad", "b/c.d.wav,sad,x,sad", "a.wav,sad,x,smutny"]
-    with pytest.raises(CorpusError, match=r"2 unknown emotions.*--emotions.rename '.\"zly\": neutral") as error:
+    with pytest.raises(CorpusError, match=r"2 unknown emotions.*--emotions.rename '.\"zly\": EMOTION") as error:
         load_corpus("csv", csv(folder, "path,emotion,speaker,votes", *lines))
     assert "line 2: 'zly'" in str(error.value)
     assert "line 4: 'smutny'" in str(error.value)
