@@ -129,6 +129,18 @@ def test_unknown_emotions_are_listed_with_the_way_out(folder, column):
     assert "line 4: 'smutny'" in str(error.value)
 
 
+def test_a_label_on_many_lines_is_listed_once_and_proposed_no_meaning(folder):
+    lines = [f"a.wav,{'Fröhlichkeit' if place % 2 else 'Wut'},x" for place in range(512)]
+    with pytest.raises(CorpusError, match="2 unknown emotions") as error:
+        load_corpus("csv", csv(folder, "path,emotion,speaker", *lines))
+    told = str(error.value)
+    assert """--emotions.rename '{"Wut": EMOTION, "Fröhlichkeit": EMOTION}'""" in told
+    assert told.splitlines()[1:] == [
+        "  line 2: 'Wut', and 255 times more",
+        "  line 3: 'Fröhlichkeit', and 255 times more",
+    ]
+
+
 def test_torn_files_name_the_way_out(folder):
     with pytest.raises(CorpusError, match="separated by commas, found 'path;emotion;speaker'"):
         load_corpus("csv", csv(folder, "path;emotion;speaker", "a.wav;sad;x"))
