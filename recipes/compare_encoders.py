@@ -63,7 +63,8 @@ def main(options: Options) -> ser.Comparison:
             trainer = ser.build_trainer(own, model, folder)
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {own.corpus}, {split.name}"
-            report = trainer.evaluate(split.test, title=title, notes=[*skipped, *voted], shared=split.shared)
+            notes = [*split.notes, *skipped, *voted]
+            report = trainer.evaluate(split.test, title=title, notes=notes, shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         place = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{own.seed}" if len(seeds) > 1 else "")

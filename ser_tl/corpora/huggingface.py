@@ -6,8 +6,8 @@
     corpus.parquet, corpus.feather          a table that pandas or polars wrote, audio as paths beside it or as bytes
     ROOT/metadata.csv (or .jsonl)           an audiofolder: file_name, from the metadata's folder, and the labels
 
-The columns are audio (file_name in an audiofolder) and those of `corpora.table`; audio, emotion and speaker are needed,
-and the option columns says which holds what where they are called otherwise: {"emotion": "label"}. Labels stored as
+The columns are audio (file_name in an audiofolder) and those of `corpora.table`; audio and emotion are needed, and
+the option columns says which holds what where they are called otherwise: {"emotion": "label"}. Labels stored as
 numbers take their names from the dataset. An id that isn't given is the file's name without ending, or its path where
 two share a name, or split and row (train/17) where there are no names, or rows that carry their audio share them.
 
@@ -48,7 +48,7 @@ LAYOUT = (
     "a hub id such as user/name, a folder that save_to_disk wrote, a Parquet or Arrow file or a folder of them, or an "
     "audiofolder with metadata.csv or metadata.jsonl"
 )
-NEEDED = ("emotion", "speaker")
+NEEDED = ("emotion",)
 _STORED = {"bytes": Value("binary"), "path": Value("string")}  # as the library's Audio takes it
 
 
@@ -65,7 +65,7 @@ def read_huggingface(root: Path | str, emotions: EmotionMap, columns: Mapping[st
     """The corpus that a Hugging Face dataset holds.
 
     Raises:
-        CorpusError: the dataset can't be had or isn't one, or its rows lack audio, emotion or speaker
+        CorpusError: the dataset can't be had or isn't one, or its rows lack audio or emotion
         ConfigError: the columns are given a meaning that isn't known
     """
     if isinstance(root, Path):

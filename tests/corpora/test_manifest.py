@@ -7,6 +7,7 @@ import pytest
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import ConfigError, CorpusError
 
 
@@ -81,10 +82,28 @@ def test_other_encodings_name_the_line_and_the_way_out(folder, encoding):
 
 
 def test_a_missing_column_lists_those_there(folder):
-    with pytest.raises(CorpusError, match=r"speaker are missing; found are 'path', 'emotion', 'spk'.* rename or add"):
-        load_corpus("csv", csv(folder, "path,emotion,spk", "a.wav,sad,x"))
+    with pytest.raises(CorpusError, match=r"emotion are missing; found are 'path', 'label', 'speaker'.* rename or add"):
+        load_corpus("csv", csv(folder, "path,label,speaker", "a.wav,sad,x"))
     with pytest.raises(CorpusError, match="path are missing; found are 'file'"):
         load_corpus("jsonl", jsonl(folder, {"file": "a.wav", "emotion": "sad", "speaker": "x"}))
+
+
+@pytest.mark.parametrize("name", ["spk", "Speaker_ID", "actor", "client_id", "speakers"])
+def test_speakers_under_another_name_are_not_overlooked(folder, name):
+    path = csv(folder, f"path,emotion,{name}", "a.wav,sad,x")
+    with pytest.raises(
+        CorpusError, match=rf"no column speaker, but '{name}': .*'{{speaker: {name}}}'|'{name}' for 'speaker'"
+    ):
+        load_corpus("csv", path)
+    assert load_corpus("csv", path, columns={"speaker": name})["speaker"][:] == ["x"]
+
+
+def test_a_table_of_files_and_labels_has_unknown_speakers(folder):
+    corpus = load_corpus("csv", csv(folder, "file,label", "a.wav,sad"), columns={"path": "file", "emotion": "label"})
+    assert corpus["speaker"][:] == [UNKNOWN]
+    rows = [{"path": "a.wav", "emotion": "sad"}, {"path": "b/c.d.wav", "emotion": "sad", "speaker": "x"}]
+    with pytest.raises(CorpusError, match=r"1 lines are wrong.*\n  line 1: no speaker"):
+        load_corpus("jsonl", jsonl(folder, *rows))
 
 
 def test_a_slip_in_an_optional_column_is_not_dropped(folder):
