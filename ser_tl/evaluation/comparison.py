@@ -24,8 +24,6 @@ from ser_tl.evaluation.report import Report
 from ser_tl.evaluation.runs import Cost
 from ser_tl.evaluation.text import table
 
-_FEW = 5  # speakers; with fewer, the bootstrap has next to nothing to draw from
-
 
 @dataclass(frozen=True)
 class Row:
@@ -110,7 +108,7 @@ class Comparison:
         tested = {name: [tested_on(report) for report in own] for name, own in each.items()}
         best = next(iter(each))
         same = all(clips == tested[best] for clips in tested.values())
-        notes = _few_speakers(each) + _notes(each)
+        notes = _notes(each)
         if not same:
             others = listing(_apart(tested, best))
             if not mixed:
@@ -170,21 +168,11 @@ def _apart(tested: Mapping[str, Sequence[Clips]], best: str) -> list[str]:
     return lines
 
 
-def _few_speakers(each: Mapping[str, Sequence[Report]]) -> list[str]:
-    """A warning where hardly anybody was tested."""
-    speakers = min(
-        len({speaker for report in reports for speaker in report.predictions.speakers}) for reports in each.values()
-    )
-    if speakers >= _FEW:
-        return []
-    return [f"{speakers} test speaker{'' if speakers == 1 else 's'}: intervals over so few are far too narrow."]
-
-
 def _notes(each: Mapping[str, Sequence[Report]]) -> list[str]:
-    """The reports' notes, each once, with the systems that have it where not all have."""
+    """The reports' cautions and notes, each once, with the systems that have it where not all have."""
     homes: dict[str, list[str]] = {}
     for name, reports in each.items():
-        for note in dict.fromkeys(note for report in reports for note in report.notes):
+        for note in dict.fromkeys(note for report in reports for note in (*report.cautions, *report.notes)):
             homes.setdefault(note, []).append(name)
     return [note if len(names) == len(each) else f"{', '.join(names)}: {note}" for note, names in homes.items()]
 

@@ -130,7 +130,7 @@ def test_copies_under_two_names_are_refused_or_kept_together(record):
 
 def test_too_few_files_are_told(corpus_of):
     corpus = corpus_of([(UNKNOWN, "anger"), (UNKNOWN, "fear"), (UNKNOWN, "anger")])
-    with pytest.raises(SplitError, match=r"5 folds over clips need at least 5 files, the corpus has 3: lower --split.k"):
+    with pytest.raises(SplitError, match=r"5 folds over clips need at least 5 files, .* has 3: lower --split.k"):
         make_splits(corpus, "clips")
     with pytest.raises(SplitError, match="no emotion has two recordings"):
         draw_clips(corpus.select([0, 1]), 0.2, 0)
