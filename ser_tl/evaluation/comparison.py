@@ -88,7 +88,12 @@ class Comparison:
 
     @classmethod
     def of(
-        cls, reports: Mapping[str, Report | Sequence[Report]], *, title: str = "", mixed: bool = False
+        cls,
+        reports: Mapping[str, Report | Sequence[Report]],
+        *,
+        title: str = "",
+        mixed: bool = False,
+        notes: Sequence[str] = (),
     ) -> "Comparison":
         """The comparison of some systems' reports.
 
@@ -97,6 +102,7 @@ class Comparison:
             title: what they are compared on
             mixed: accept systems that were tested on different clips: they stand in one table with a note, and only
                 pairs on the same clips are tested
+            notes: what a reader has to know besides, systems that couldn't be trained for example
 
         Raises:
             ConfigError: no reports, or, unless `mixed`, reports on different utterances
@@ -108,7 +114,7 @@ class Comparison:
         tested = {name: [tested_on(report) for report in own] for name, own in each.items()}
         best = next(iter(each))
         same = all(clips == tested[best] for clips in tested.values())
-        notes = _notes(each)
+        said = [*notes, *_notes(each)]
         if not same:
             others = listing(_apart(tested, best))
             if not mixed:
@@ -116,7 +122,7 @@ class Comparison:
                     f"systems that were tested on different utterances can't be compared: run them on the same corpus, "
                     f"with the same protocol, emotions and seed\n{others}"
                 )
-            notes.insert(
+            said.insert(
                 0,
                 f"Not all systems were tested on the same clips, so their order means little: no differences to the "
                 f"best are given, and tests only for pairs on the same clips.\n{others}",
@@ -124,7 +130,7 @@ class Comparison:
         pairs = pairs_of(each, tested)
         to_best = {pair.second: pair for pair in pairs if same and pair.first == best}
         rows = [_row(name, own, to_best.get(name), same) for name, own in each.items()]
-        return cls(rows, title, pairs, notes, each)
+        return cls(rows, title, pairs, said, each)
 
     def __str__(self) -> str:
         header, rows = row_cells(self.rows)
