@@ -70,7 +70,7 @@ def check_served(split: Split, statistics: str, config: TrainConfig, dimensions:
             annotations that are missing
     """
     for part in (split.train, split.dev, split.test) if statistics != "training" else ():
-        check_domains(statistics, part[statistics][:])
+        check_norms(statistics, part[statistics][:])
     check_refit(config, schema.real_rows(split.train), split.dev)
     for name, part in (("training", split.train), ("dev", split.dev)):
         check_annotated(part, list(dimensions), name)
