@@ -104,8 +104,8 @@ class Options(RunOptions):
         strategy: what moves: frozen, partial, progressive, full, lora or ia3
         unfreeze: how many of the encoder's top blocks move, with --strategy partial and, in the end, progressive
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
-        protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, or
-            published folds
+        protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, published
+            folds, or, where nobody knows who speaks, k groups of clips, which reports mark (clips)
         folds: the published folds, with --protocol folds: EmoBox's folder, or a CSV with the columns id and fold
         push_to_hub: where the model goes: each best epoch as it is found, and in the end the model with its card; an id
             on the hub (name/repo, made private if it is new) or a folder that is the hub (file:///teamhub/name/repo).

@@ -36,7 +36,7 @@ LAYERS: list[tuple[str, str]] = [
     ("distill", "threadpoolctl"),  # scikit-learn's
     ("options", "jsonargparse yaml"),
     ("publish", ""),
-    ("run", ""),
+    ("run systems", ""),
     ("cli", "pyarrow"),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.

@@ -248,6 +248,12 @@ def test_options_made_in_python_are_checked_too():
         Options(seed=-5)
 
 
+def test_labels_that_yaml_reads_as_numbers_are_text():
+    read = options("--emotions.rename", "{0: angry, 1: Happy}", "--emotions.merge", "{happy: [exc]}").emotions
+    assert (read.rename, read.merge) == ({"0": "anger", "1": "happiness"}, {"happiness": ["excitement"]})
+    assert options().changed({"emotions.rename": {0: "angry"}}).emotions.rename == {"0": "anger"}
+
+
 def test_options_can_be_changed_by_dotted_names_and_are_checked_again():
     changed = Options().changed({"encoder": "mfcc", "model.network": "bilstm", "train.epochs": 3})
     assert (changed.encoder, changed.model.network, changed.train.epochs) == ("mfcc", "bilstm", 3)

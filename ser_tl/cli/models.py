@@ -13,6 +13,7 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.corpora import load_corpus
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
+    from ser_tl.data.speakers import UNKNOWN
     from ser_tl.data.splits import tested_part
     from ser_tl.data.votes import LabelConfig, relabel
     from ser_tl.inference.evaluation import evaluate as evaluate_model
@@ -38,9 +39,10 @@ def evaluate(options: Namespace) -> int:
     workers = accelerator(config, None)
     title = f"{options.model} on {options.corpus}"
     how = evaluation_pass(workers, config)
-    report = evaluate_model(
-        model, corpus, how, title=title, notes=[*voted, *skipped, *noise], facts=run_facts(model, [], workers)
-    )
+    # The test part of a run that divided clips, as nobody knows who speaks: its report says what it isn't.
+    shared = {UNKNOWN} & set(model.known_speakers) & set(corpus["speaker"][:]) if options.ids is not None else set()
+    notes, facts = [*voted, *skipped, *noise], run_facts(model, [], workers)
+    report = evaluate_model(model, corpus, how, title=title, notes=notes, facts=facts, shared=shared)
     if workers.is_main_process:
         print(report)
         if output is not None:

@@ -100,6 +100,10 @@ def text(record: Mapping[str, Any], name: str) -> str | None:
         ValueError: it's neither text nor a whole number, as speakers and ids are in many JSONL files
     """
     value = record.get(name)
+    if isinstance(value, float) and math.isnan(value):  # how pandas says that a value is missing
+        value = None
+    if isinstance(value, float) and value.is_integer():  # what pandas makes of whole numbers with gaps among them
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if value is not None and not isinstance(value, str):
@@ -114,7 +118,7 @@ def number(record: Mapping[str, Any], name: str) -> float | None:
         ValueError: it's no finite number
     """
     value = record.get(name)
-    if value is None or value == "":
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     try:
         found = math.nan if isinstance(value, bool) else float(value)

@@ -16,6 +16,7 @@ class without test examples), never NaN:
     folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
     folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
     support, speakers                     how many utterances, how many speakers
+    cautions                              what the test set is too small for: classes of few clips, few speakers
     notes, facts                          what the reader must know; encoder, strategy, seed, seconds and the like
 
 A model of dimensions alone has no classes: uar to weighted_f1 aren't there, labels and confusion are empty, and
@@ -34,8 +35,9 @@ import numpy as np
 
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation.bootstrap import Interval, speaker_interval
+from ser_tl.evaluation.cautions import cautions
 from ser_tl.evaluation.folds import JSON as JSON
-from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_predictions
+from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_notes, pool_predictions
 from ser_tl.evaluation.plots import confusion_picture, dimensions_picture
 from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.ratings import Agreement
@@ -122,7 +124,8 @@ class Report:
         """One report on the pooled utterances of all folds, each fold's own figures beside it.
 
         The headline figures are those of the pooled utterances; `folds_mean` has the mean over folds. Facts that all
-        folds share stay facts, the others stand under the fact "folds" by fold.
+        folds share stay facts, the others stand under the fact "folds" by fold. Notes that all folds share are said
+        once, the others with the fold's name.
 
         Args:
             reports: fold name to its report
@@ -141,7 +144,7 @@ class Report:
         return cls.of(
             pooled,
             title=common if title is None else title,
-            notes=[f"{name}: {note}" for name, report in reports.items() for note in report.notes],
+            notes=pool_notes({name: report.notes for name, report in reports.items()}),
             facts=pool_facts({name: report.facts for name, report in reports.items()}),
             folds={name: Fold(report.scores, len(report.predictions)) for name, report in reports.items()},
         )
@@ -194,6 +197,13 @@ class Report:
         }
 
     @property
+    def cautions(self) -> list[str]:
+        """What the test set is too small for, in sentences: classes of few clips, few speakers or unknown ones."""
+        return cautions(
+            {name: int(own["support"] or 0) for name, own in self.per_class.items()}, self.predictions.speakers
+        )
+
+    @property
     def folds_mean(self) -> dict[str, dict[str, float | None]]:
         """Mean and sample deviation of each figure over the folds; a deviation of one fold is None."""
         return folds_mean(self.folds)
@@ -216,6 +226,7 @@ class Report:
             "folds_mean": self.folds_mean,
             "support": len(self.predictions),
             "speakers": len(self.per_speaker),
+            "cautions": self.cautions,
             "notes": self.notes,
             "facts": self.facts,
         }

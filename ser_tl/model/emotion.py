@@ -362,7 +362,11 @@ class EmotionModel(Shared):
 
     @classmethod
     def from_transformers(
-        cls, source: str, *, labels: Mapping[str, str] | None = None, audio: AudioConfig | None = None
+        cls,
+        source: str,
+        *,
+        labels: Mapping[str, str] | Mapping[int, str] | None = None,
+        audio: AudioConfig | None = None,
     ) -> Self:
         """The model that an audio classifier of transformers is, in evaluation mode: to use, or to train further.
 

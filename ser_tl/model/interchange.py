@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.data.emotions import canonical
+from ser_tl.data.emotions import canonical, emotion_name, label_text
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
 from ser_tl.encoders.pretrained import load_pretrained, model_type
 from ser_tl.encoders.speech_ssl import PLAIN
@@ -56,15 +56,17 @@ class Classifier(NamedTuple):
     weights: dict[str, Tensor]
 
 
-def read_classifier(source: str, labels: Mapping[str, str] | None = None) -> Classifier:
+def read_classifier(source: str, labels: Mapping[str, str] | Mapping[int, str] | None = None) -> Classifier:
     """Takes apart a checkpoint of `AutoModelForAudioClassification`.
 
     Args:
         source: a folder or a hub id
-        labels: what the checkpoint's own labels mean, where their names don't say it: {"LABEL_0": "anger"}
+        labels: what the checkpoint's own labels mean, where their names don't say it: {"LABEL_0": "anger"}; a label
+            may be called by its number among the logits, {0: "anger"}
 
     Raises:
         CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
+        ConfigError: `labels` names a label that the checkpoint doesn't have, or one twice
     """
     classes = {"whisper": Whisper} | {name: SpeechSSL for name in FAMILIES if FAMILIES[name] is SpeechSSL}
     try:
@@ -101,11 +103,12 @@ def read_classifier(source: str, labels: Mapping[str, str] | None = None) -> Cla
     )
 
 
-def _emotions(source: str, own: list[str], meanings: Mapping[str, str]) -> list[str]:
+def _emotions(source: str, own: list[str], given: Mapping[str, str] | Mapping[int, str]) -> list[str]:
+    meanings = _meanings(source, own, given)
     found, unknown = [], []
-    for label in own:
+    for index, label in enumerate(own):
         try:
-            found.append(meanings[label] if label in meanings else canonical(label, where=source))
+            found.append(meanings[index] if index in meanings else canonical(label, where=source))
         except CorpusError:
             unknown.append(label)
     twice = sorted({name for name in found if found.count(name) > 1})
@@ -116,6 +119,22 @@ def _emotions(source: str, own: list[str], meanings: Mapping[str, str]) -> list[
             f'EmotionModel.from_transformers(..., labels={{"{(unknown or own)[0]}": "anger"}})'
         )
     return found
+
+
+def _meanings(source: str, own: list[str], given: Mapping[str, str] | Mapping[int, str]) -> dict[int, str]:
+    """What the user says labels mean, by their index; a name counts before a number."""
+    names = [label_text(label) for label in own]
+    indices = {name: index for index, name in enumerate(names)}
+    indices = {str(index): index for index in range(len(names))} | indices
+    strangers = [repr(label) for label in given if isinstance(label, bool) or label_text(label) not in indices]
+    called = [indices[label_text(label)] for label in given if label_text(label) in indices]
+    if strangers or len(set(called)) < len(called):
+        what = f"names {', '.join(strangers)}" if strangers else "names one label twice"
+        raise ConfigError(
+            f"{source}: labels= {what}; the checkpoint's labels are "
+            f"{', '.join(f'{index}: {name}' for index, name in enumerate(names))}. Call each by its name or its number"
+        )
+    return {indices[label_text(label)]: emotion_name(meaning) for label, meaning in given.items()}
 
 
 def obstacles(model: "EmotionModel") -> list[str]:

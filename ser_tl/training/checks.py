@@ -1,9 +1,12 @@
 """What is refused before anything is encoded: parts and options that don't fit a model, or each other."""
 
+from collections.abc import Sequence
+
 from datasets import Dataset
 
 from ser_tl.data import schema
 from ser_tl.data.dimensions import check_annotated
+from ser_tl.data.split import Split
 from ser_tl.discriminant import held_out_groups
 from ser_tl.errors import ConfigError
 from ser_tl.inference.evaluation import check_labels, check_real
@@ -51,6 +54,26 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
     for name, corpus in (("training", train), ("unlabelled", unlabelled)):
         if corpus is not None and len(corpus) < processes:
             raise ConfigError(f"{len(corpus)} {name} utterances can't feed {processes} processes")
+
+
+def check_served(split: Split, statistics: str, config: TrainConfig, dimensions: Sequence[str]) -> None:
+    """Refuses what a split's clips can't serve, before a model is loaded or anything trained.
+
+    Args:
+        split: its parts
+        statistics: `ModelConfig.statistics`
+        config: whether there is a refit
+        dimensions: that are to be learned
+
+    Raises:
+        ConfigError: a domain with too few clips for statistics of its own, speakers that can't be held out in turn, or
+            annotations that are missing
+    """
+    for part in (split.train, split.dev, split.test) if statistics != "training" else ():
+        check_norms(statistics, part[statistics][:])
+    check_refit(config, schema.real_rows(split.train), split.dev)
+    for name, part in (("training", split.train), ("dev", split.dev)):
+        check_annotated(part, list(dimensions), name)
 
 
 def check_refit(config: TrainConfig, train: Dataset, dev: Dataset) -> None:
