@@ -22,16 +22,20 @@ from accelerate.utils import broadcast_object_list
 
 from ser_tl.card import write_card
 from ser_tl.data.splits import Split
-from ser_tl.errors import ConfigError
+from ser_tl.errors import ConfigError, StorageError, listing
 from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
 from ser_tl.evaluation.text import score_text
+from ser_tl.files import write_text
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
-from ser_tl.options import DomainOptions, Options, RunOptions
+from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
 from ser_tl.transfer import STRATEGIES, Strategy
+
+CHANGEABLE = ("train.epochs", "train.workers", "train.threads", "train.save_every", "train.cache_gib", "train.tracker")
+"""What every resumed training may have other values of: how fast it runs, how long, and what it writes meanwhile."""
 
 CONFIG_FILE = "config.yaml"
 SPLIT_FILE = "split.json"
@@ -115,6 +119,7 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
 
     Raises:
         ConfigError: the folder holds a run already, there is none to resume, or it was run with other options
+        StorageError: the folder can't be written to
     """
     state = processes()
     folder = options.output or _new_folder(options.name)
@@ -126,15 +131,16 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
                 f"--resume: no {CONFIG_FILE} in {options.output or 'any --output'}: name the interrupted run, for "
                 f"example --config runs/NAME/{CONFIG_FILE} --resume"
             )
-        _check_same(config, yaml.safe_load(text), changeable)
+        _check_same(config, yaml.safe_load(text), [*CHANGEABLE, *changeable])
     elif _begun(folder):
         raise ConfigError(
             f"{folder} isn't empty: add --resume to go on with the run it holds, or choose another --output"
         )
     state.wait_for_everyone()
     if state.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        config.write_text(text, encoding="utf-8")
+        _make(folder)
+        write_text(config, text)
+    STARTED.append((folder, options.output is None))
     state.wait_for_everyone()
     return folder
 
@@ -147,27 +153,67 @@ def _new_folder(name: str) -> Path:
     while state.is_main_process and not names[0]:
         folder = Path("runs") / f"{stamp}_{name}{f'_{number}' if number > 1 else ''}"
         try:
-            folder.mkdir(parents=True)
+            _make(folder, new=True)
             names = [str(folder)]
         except FileExistsError:
             number += 1
     return Path(broadcast_object_list(names)[0]) if state.num_processes > 1 else Path(names[0])
 
 
+def _make(folder: Path, *, new: bool = False) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=not new)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and new:
+            raise
+        raise StorageError(
+            f"the run's folder {folder} can't be made ({error.strerror}): name another with --output"
+        ) from error
+
+
 def _begun(folder: Path) -> bool:
     """Whether anything was trained in a folder: a run that stopped at a wrong option leaves only these three."""
-    return folder.is_dir() and bool({path.name for path in folder.iterdir()} - {CONFIG_FILE, SPLIT_FILE, "curves"})
+    names = {path.name for path in folder.iterdir() if path.suffix != ".part"} if folder.is_dir() else set()
+    return bool(names - {CONFIG_FILE, SPLIT_FILE, "curves"})
 
 
 def _check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> None:
     free = ["resume", "output", "push_to_hub", *changeable]
-    before, now = (_without(options, free) for options in (yaml.safe_load(config.read_text(encoding="utf-8")), now))
-    other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    saved = _read_config(config)
+    before, after = (_flat(_without(options, free)) for options in (saved, now))
+    other = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     if other:
+        values = listing(f"{name}: {before.get(name)} then, {after.get(name)} now" for name in other)
         raise ConfigError(
             f"--resume: {config} was run with other values of {', '.join(other)}: go on with --config {config} "
-            f"--resume and no other options, or start a new run"
+            f"--resume and no other options but {', '.join(free[1:])}, or start a new run\n{values}"
         )
+    epochs = [_flat(options).get("train.epochs") for options in (saved, now)]
+    ended = [path.parent for path in config.parent.rglob("report.json")]
+    if epochs[0] != epochs[1] and ended:
+        raise ConfigError(
+            f"--resume: {config} was run with train.epochs {epochs[0]}, and {ended[0]} has ended with them: its state "
+            f"is gone, and folds of other lengths can't be put together. Start a new run with --train.epochs "
+            f"{epochs[1]}"
+        )
+
+
+def _read_config(config: Path) -> dict[str, Any]:
+    try:
+        saved = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{config} can't be read ({error}): start a new run") from error
+    if not isinstance(saved, dict):
+        raise ConfigError(f"{config} is damaged: expected are a run's options, found {saved!r}. Start a new run")
+    return saved
+
+
+def _flat(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by their names on the command line."""
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+    return found
 
 
 def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -242,13 +288,23 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
 
 def _keep_ids(split: Split, folder: Path) -> None:
     state, path = processes(), folder / SPLIT_FILE
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != split.ids:
+    if path.is_file() and _read_ids(path) != split.ids:
         raise ConfigError(f"--resume: the utterances of {path} are other ones now: has the corpus changed? Start anew")
     state.wait_for_everyone()
     if state.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(split.ids, indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(split.ids, indent=1) + "\n")
     state.wait_for_everyone()
+
+
+def _read_ids(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is damaged ({error}): if data and options are those of the run, delete it, and --resume writes it "
+            f"anew"
+        ) from error
 
 
 def publishing(options: Options, folder: Path) -> list[Publisher]:
@@ -295,8 +351,9 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
         if publisher is not None:
             publisher.finish(folder / "model", f"{report.title}: {score_text(report)}")
         history = json.dumps(trainer.history, indent=1) + "\n"
-        (folder / HISTORY_FILE).write_text(history, encoding="utf-8")
-        training_curves(trainer.history, folder / "training_curves.png")
+        write_text(folder / HISTORY_FILE, history)
+        if trainer.history:  # a classifier fitted in closed form has no epochs
+            training_curves(trainer.history, folder / "training_curves.png")
         report.save(folder)
     trainer.accelerator.wait_for_everyone()
     trainer.clear_states()

@@ -3,7 +3,7 @@
     ACCELERATE_*, which the launcher sets for the programs that it starts --check_launcher(config)--> or ConfigError
 
 Accelerate obeys some of these variables inside `Accelerator`, unasked, and ignores others: a loss is divided by an
-accumulation that nobody does, a model is compiled twice, on CPU a model isn't sharded. So each variable has a line here,
+accumulation that nobody does, a model is compiled twice, on CPU a model isn't sharded. So each variable has a line,
 and a test compares the lines with Accelerate's source.
 """
 
