@@ -22,7 +22,7 @@ from accelerate.utils import broadcast_object_list
 
 from ser_tl.card import write_card
 from ser_tl.data.splits import Split
-from ser_tl.errors import ConfigError, StorageError, listing
+from ser_tl.errors import ConfigError, StorageError
 from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
 from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
@@ -30,12 +30,10 @@ from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
 from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
+from ser_tl.resume import CHANGEABLE, check_same, read_ids
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
 from ser_tl.transfer import STRATEGIES, Strategy
-
-CHANGEABLE = ("train.epochs", "train.workers", "train.threads", "train.save_every", "train.cache_gib", "train.tracker")
-"""What every resumed training may have other values of: how fast it runs, how long, and what it writes meanwhile."""
 
 CONFIG_FILE = "config.yaml"
 SPLIT_FILE = "split.json"
@@ -131,7 +129,7 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
                 f"--resume: no {CONFIG_FILE} in {options.output or 'any --output'}: name the interrupted run, for "
                 f"example --config runs/NAME/{CONFIG_FILE} --resume"
             )
-        _check_same(config, yaml.safe_load(text), [*CHANGEABLE, *changeable])
+        check_same(config, yaml.safe_load(text), [*CHANGEABLE, *changeable])
     elif _begun(folder):
         raise ConfigError(
             f"{folder} isn't empty: add --resume to go on with the run it holds, or choose another --output"
@@ -175,59 +173,6 @@ def _begun(folder: Path) -> bool:
     """Whether anything was trained in a folder: a run that stopped at a wrong option leaves only these three."""
     names = {path.name for path in folder.iterdir() if path.suffix != ".part"} if folder.is_dir() else set()
     return bool(names - {CONFIG_FILE, SPLIT_FILE, "curves"})
-
-
-def _check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> None:
-    free = ["resume", "output", "push_to_hub", *changeable]
-    saved = _read_config(config)
-    before, after = (_flat(_without(options, free)) for options in (saved, now))
-    other = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-    if other:
-        values = listing(f"{name}: {before.get(name)} then, {after.get(name)} now" for name in other)
-        raise ConfigError(
-            f"--resume: {config} was run with other values of {', '.join(other)}: go on with --config {config} "
-            f"--resume and no other options but {', '.join(free[1:])}, or start a new run\n{values}"
-        )
-    epochs = [_flat(options).get("train.epochs") for options in (saved, now)]
-    ended = [path.parent for path in config.parent.rglob("report.json")]
-    if epochs[0] != epochs[1] and ended:
-        raise ConfigError(
-            f"--resume: {config} was run with train.epochs {epochs[0]}, and {ended[0]} has ended with them: its state "
-            f"is gone, and folds of other lengths can't be put together. Start a new run with --train.epochs "
-            f"{epochs[1]}"
-        )
-
-
-def _read_config(config: Path) -> dict[str, Any]:
-    try:
-        saved = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{config} can't be read ({error}): start a new run") from error
-    if not isinstance(saved, dict):
-        raise ConfigError(f"{config} is damaged: expected are a run's options, found {saved!r}. Start a new run")
-    return saved
-
-
-def _flat(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options by their names on the command line."""
-    found: dict[str, Any] = {}
-    for name, value in options.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
-    return found
-
-
-def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Options but for some, whose names have dots where they are nested."""
-    inner = {
-        name: [one.removeprefix(f"{name}.") for one in names if one.startswith(f"{name}.")]
-        for name, value in options.items()
-        if isinstance(value, dict)
-    }
-    return {
-        name: _without(value, inner[name]) if name in inner else value
-        for name, value in options.items()
-        if name not in names
-    }
 
 
 def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report], folder: Path) -> Report:
@@ -288,23 +233,13 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
 
 def _keep_ids(split: Split, folder: Path) -> None:
     state, path = processes(), folder / SPLIT_FILE
-    if path.is_file() and _read_ids(path) != split.ids:
+    if path.is_file() and read_ids(path) != split.ids:
         raise ConfigError(f"--resume: the utterances of {path} are other ones now: has the corpus changed? Start anew")
     state.wait_for_everyone()
     if state.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(split.ids, indent=1) + "\n")
     state.wait_for_everyone()
-
-
-def _read_ids(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{path} is damaged ({error}): if data and options are those of the run, delete it, and --resume writes it "
-            f"anew"
-        ) from error
 
 
 def publishing(options: Options, folder: Path) -> list[Publisher]:

@@ -35,7 +35,7 @@ LAYERS: list[tuple[str, str]] = [
     ("generate", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's
     ("options", "jsonargparse yaml"),
-    ("publish", ""),
+    ("publish resume", ""),
     ("run", ""),
     ("cli", "pyarrow"),
 ]
