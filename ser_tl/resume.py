@@ -9,6 +9,9 @@ import yaml
 
 from ser_tl.errors import ConfigError, listing
 
+CONFIG_FILE = "config.yaml"
+SPLIT_FILE = "split.json"
+
 CHANGEABLE = ("train.epochs", "train.workers", "train.threads", "train.save_every", "train.cache_gib", "train.tracker")
 """What every resumed training may have other values of: how fast it runs, how long, and what it writes meanwhile."""
 
@@ -89,3 +92,9 @@ def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
         for name, value in options.items()
         if name not in names
     }
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether anything was trained in a folder: a run that stopped at a wrong option leaves only these three."""
+    names = {path.name for path in folder.iterdir() if path.suffix != ".part"} if folder.is_dir() else set()
+    return bool(names - {CONFIG_FILE, SPLIT_FILE, "curves"})

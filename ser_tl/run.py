@@ -30,13 +30,11 @@ from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
 from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
-from ser_tl.resume import CHANGEABLE, check_same, read_ids
+from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
 from ser_tl.transfer import STRATEGIES, Strategy
 
-CONFIG_FILE = "config.yaml"
-SPLIT_FILE = "split.json"
 HISTORY_FILE = "history.json"
 
 
@@ -130,7 +128,7 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
                 f"example --config runs/NAME/{CONFIG_FILE} --resume"
             )
         check_same(config, yaml.safe_load(text), [*CHANGEABLE, *changeable])
-    elif _begun(folder):
+    elif is_begun(folder):
         raise ConfigError(
             f"{folder} isn't empty: add --resume to go on with the run it holds, or choose another --output"
         )
@@ -167,12 +165,6 @@ def _make(folder: Path, *, new: bool = False) -> None:
         raise StorageError(
             f"the run's folder {folder} can't be made ({error.strerror}): name another with --output"
         ) from error
-
-
-def _begun(folder: Path) -> bool:
-    """Whether anything was trained in a folder: a run that stopped at a wrong option leaves only these three."""
-    names = {path.name for path in folder.iterdir() if path.suffix != ".part"} if folder.is_dir() else set()
-    return bool(names - {CONFIG_FILE, SPLIT_FILE, "curves"})
 
 
 def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report], folder: Path) -> Report:

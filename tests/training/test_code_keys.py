@@ -36,7 +36,7 @@ class Energy(Computed):
     def from_pretrained(cls, source, **options):
         return cls(**options)
 
-    def features(self, waveform, lengths):
+    def features(self, waveform, lengths, on_mel=None):
         counts = self.counts(lengths)
         padded = torch.nn.functional.pad(waveform, (0, int(counts.max()) * self.hop - waveform.shape[1]))
         return scaled(padded.unfold(1, self.hop, self.hop).square().mean(-1, keepdim=True))
@@ -169,7 +169,7 @@ from ser_tl.encoders.computed import Computed
 FACTOR = {factor}
 def helper(x): return FACTOR * x
 class Mine(Computed):
-    def features(self, waveform, lengths):
+    def features(self, waveform, lengths, on_mel=None):
         return helper(waveform) if self.family in {{"a", "b", "c", "d"}} else None
 """
 
