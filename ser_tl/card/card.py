@@ -14,6 +14,7 @@ from ser_tl.card.metadata import metadata
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.evaluation import Report, confusion_picture
 from ser_tl.evaluation.text import class_table, dimension_table, headline, others, table
+from ser_tl.files import write_text
 from ser_tl.hub import Address
 
 CARD_FILE = "README.md"
@@ -59,7 +60,7 @@ def write_card(
     parts = [f"# {known.title}", *_first(known), *_score(known), *_data(known), *_model(known), *_use(known)]
     path = folder / CARD_FILE
     text = f"---\n{metadata(known).to_yaml()}\n---\n\n" + "\n\n".join([*parts, limits(known)]) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 
