@@ -13,6 +13,7 @@ from ser_tl.card.limits import limits
 from ser_tl.card.metadata import metadata
 from ser_tl.evaluation import Report, confusion_picture
 from ser_tl.evaluation.text import class_table, dimension_table, headline, others, table
+from ser_tl.files import write_text
 from ser_tl.hub import Address
 
 CARD_FILE = "README.md"
@@ -57,7 +58,7 @@ def write_card(
     parts = [f"# {known.title}", *_first(known), *_score(known), *_data(known), *_model(known), *_use(known)]
     path = folder / CARD_FILE
     text = f"---\n{metadata(known).to_yaml()}\n---\n\n" + "\n\n".join([*parts, limits(known)]) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 
@@ -111,8 +112,8 @@ def _data(known: Known) -> list[str]:
     if "training_utterances" in facts:
         parts.append(
             f"Trained on {facts['training_utterances']} utterances of {facts['training_speakers']} speakers, the epoch "
-            f"chosen on {facts['dev_speakers']} more. Their ids are in config.json, so that the model can't be "
-            f"evaluated on them by accident."
+            f"chosen on {facts['dev_speakers']} more. Salted hashes of their names are in config.json, so that the "
+            f"model can't be evaluated on them by accident."
         )
     return parts
 
