@@ -124,7 +124,8 @@ def _data(known: Known) -> list[str]:
         if known.independent is False:
             who = "speakers who weren't kept apart, the epoch chosen on other clips"
         parts.append(
-            f"Trained on {facts['training_utterances']} utterances of {who}. Their ids are in config.json, so that the "
+            f"Trained on {facts['training_utterances']} utterances of {who}. Salted hashes of their names are in "
+            f"config.json, so that the "
             f"model can't be evaluated on them by accident."
         )
     return parts

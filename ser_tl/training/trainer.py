@@ -29,7 +29,7 @@ from ser_tl.feature_norm import NormTable
 from ser_tl.inference.evaluation import evaluate
 from ser_tl.inference.scoring import score_clips
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
-from ser_tl.model import EmotionModel
+from ser_tl.model import EmotionModel, KnownSpeakers
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
 from ser_tl.training.cached import CachedClips, EveryView
@@ -171,7 +171,7 @@ class Trainer:
         check_options(self.model, self.config, self.alignment, unlabelled=unlabelled is not None)
         real = real_rows(train)
         check_refit(self.config, real, dev)
-        self.model.known_speakers = sorted({*real["speaker"][:], *dev["speaker"][:]})
+        self.model.known_speakers = KnownSpeakers.of([*real["speaker"][:], *dev["speaker"][:]])
         self.heard = what_is_heard(train, dev)
         keeps = self.folder is not None  # the encoder as it was given, before adapters are in it
         inputs = fingerprint_inputs(self.model.encoder, self.model.labels, train, dev, unlabelled) if keeps else {}
