@@ -41,7 +41,8 @@ def evaluate(options: Namespace) -> int:
     title = f"{options.model} on {options.corpus}"
     how = evaluation_pass(workers, config)
     # The test part of a run that divided clips, as nobody knows who speaks: its report says what it isn't.
-    shared = {UNKNOWN} & set(model.known_speakers) & set(corpus["speaker"][:]) if options.ids is not None else set()
+    unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
+    shared = model.known_speakers.among([UNKNOWN] if unknown else [])
     notes, facts = [*voted, *skipped, *noise], run_facts(model, [], workers)
     report = evaluate_model(model, corpus, how, title=title, notes=notes, facts=facts, shared=shared)
     if workers.is_main_process:
