@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import Block, Encoder, OnMel, frames_mask, silence_after
 from ser_tl.encoders.graph import exporting
 from ser_tl.errors import EncoderError

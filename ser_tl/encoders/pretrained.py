@@ -10,8 +10,6 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from transformers import AutoFeatureExtractor, PretrainedConfig
-from transformers.utils import cached_file
 
 from ser_tl.errors import EncoderError, listing
 
@@ -27,6 +25,8 @@ def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: A
     Raises:
         EncoderError: no such folder, not to be had offline, damaged, or without some of the model's weights
     """
+    from transformers import AutoFeatureExtractor
+
     where = _where(source)
     if kind is AutoFeatureExtractor:
         return _attempt(kind.from_pretrained, where, **overrides)
@@ -82,6 +82,8 @@ def check_front_end(source: str, expected: dict[str, Any]) -> None:
 
 def _preprocessor(where: str) -> dict[str, Any]:
     """What a checkpoint says of its feature extractor; empty where it says nothing."""
+    from transformers.utils import cached_file
+
     for file, part in (("preprocessor_config.json", None), ("processor_config.json", "feature_extractor")):
         try:
             path = cached_file(where, file)
@@ -100,6 +102,7 @@ def model_type(source: str) -> str:
     Raises:
         EncoderError: no such folder, not to be had offline, or no model_type in its config
     """
+    from transformers import PretrainedConfig
 
     def read(where: str) -> str:
         config, _ = PretrainedConfig.get_config_dict(where)
@@ -116,6 +119,8 @@ def weights_file(source: str) -> Path:
     Raises:
         EncoderError: no such folder, not to be had offline, or no such file in it
     """
+    from transformers.utils import cached_file
+
     return Path(_attempt(lambda where: cached_file(where, "model.safetensors"), _where(source)))
 
 

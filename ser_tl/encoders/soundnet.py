@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, OnMel, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.graph import longer_of
 from ser_tl.encoders.resampling import Resampler

@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.graph import exporting
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, silence_after
 from ser_tl.encoders.graph import exporting, longer_of
 from ser_tl.encoders.products import quicken

@@ -19,7 +19,7 @@ from transformers import AutoModel, WhisperConfig
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.filters import slaney_filters
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained

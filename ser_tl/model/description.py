@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
-from ser_tl.data.audio import AudioConfig
+from ser_tl.data.audio_config import AudioConfig
 from ser_tl.encoders import FAMILIES, Encoder
 from ser_tl.errors import CheckpointError, UnknownNameError
 from ser_tl.model.config import ModelConfig

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.audio import AudioConfig
+from ser_tl.data.audio_config import AudioConfig
 from ser_tl.data.dimension_names import check_names
 from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, OnMel, chosen_layers, load_encoder

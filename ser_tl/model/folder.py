@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import CheckpointError, HubError, StorageError
 from ser_tl.files import write_text
-from ser_tl.hub import Address, is_repository, pull_folder
 from ser_tl.model.speakers import KnownSpeakers
 from ser_tl.model.weights import check_fit, check_values, read_weights, reason, write_weights
 
@@ -173,6 +172,8 @@ def model_folder(source: str | Path, revision: str | None = None, token: str | N
         CheckpointError: a revision of a folder that has none
         HubError: no such repository or revision, or the hub can't be reached
     """
+    from ser_tl.hub import Address, is_repository, pull_folder  # not needed for a model that is at hand
+
     path, text = Path(source), str(source)
     if path.is_dir() and not is_repository(path):
         if revision is not None:

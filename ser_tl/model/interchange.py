@@ -23,7 +23,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.data.emotions import canonical, emotion_name, label_text
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained, model_type

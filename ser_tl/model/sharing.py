@@ -10,17 +10,19 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import nn
 
 from ser_tl.encoders import Encoder
 from ser_tl.errors import CheckpointError, SerTlError
-from ser_tl.hub import Pushed, push_folder
 from ser_tl.model.description import build_encoder, check_description, limited_parameters
 from ser_tl.model.folder import Saved, carry_over, model_folder, read_folder, write_folder, write_remote
 from ser_tl.model.speakers import KnownSpeakers
 from ser_tl.model.weights import reason
+
+if TYPE_CHECKING:
+    from ser_tl.hub import Pushed
 
 
 class Shared(nn.Module):
@@ -126,7 +128,7 @@ class Shared(nn.Module):
         tag: str | None = None,
         private: bool = True,
         token: str | None = None,
-    ) -> Pushed:
+    ) -> "Pushed":
         """Puts the model on a hub, with its card. Calling it again sends only what the hub doesn't have yet.
 
         The card, and what else lies in the model's home, goes along if the model is still the one in that folder; else
@@ -145,6 +147,7 @@ class Shared(nn.Module):
             HubError: the hub can't be reached or refuses; the message tells the way out
         """
         from ser_tl.card import write_card  # corpora and reports: not needed to load a model or to predict
+        from ser_tl.hub import push_folder
 
         home = self.home
         with TemporaryDirectory(prefix="ser_tl_push_") as scratch:
