@@ -56,7 +56,7 @@ class SpeechSSL(Encoder):
         self.model.masked_spec_embed = self.model.adapter = None  # never used here: DDP would wait for their gradients
         for layer in self.model.encoder.layers:
             if isinstance(layer.attention, WavLMAttention):
-                layer.attention.__class__ = MaskedAttention  # parameters, their names and values stay
+                layer.attention = MaskedAttention(layer.attention)
         config = model.config
         self.family = config.model_type
         self.dim = config.hidden_size
