@@ -13,6 +13,9 @@ import torch
 
 from ser_tl.errors import EncoderError, listing
 
+_HEAD = ("projector.", "classifier.", "layer_weights")
+"""What names begin with of the weights of transformers' own audio classifiers, above the encoder."""
+
 
 def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: ANN401 - transformers' Auto classes have no common type
     """`kind.from_pretrained(source)` in float32, checked for completeness.
@@ -38,10 +41,11 @@ def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: A
     )
     if resized:
         raise EncoderError(
-            f"--encoder {source}: weights of other shapes than its config.json describes: copy both files of one "
-            f"checkpoint\n{listing(resized)}"
+            f"--encoder {source}: {'this folder' if Path(where).is_dir() else 'this checkpoint'} can't be loaded: "
+            f"weights of other shapes than its config.json describes; copy both files of one checkpoint\n"
+            f"{listing(resized)}"
         )
-    if missing and others:
+    if missing and others and all(name.startswith(_HEAD) for name in missing):
         named = ", ".join(model.config.architectures or []) or "another architecture"
         raise EncoderError(
             f"--encoder {source}: the checkpoint is of {named}: it lacks {len(missing)} of the weights of "
