@@ -1,7 +1,7 @@
 """Whether speakers' or corpora's own statistics help, asked of training speakers who are held out in turn.
 
     frozen or trained encoder -> mean, deviation over time of each clip -> discriminant of the other speakers
-    twice: as they are, and standardised by each domain's own statistics -> two UARs, and a warning if the second is lower
+    twice: as they are, and standardised by each domain's own statistics -> two UARs; a warning if the second is lower
 
 A mean of one's own takes the voice out, and with it an emotion that the speaker has in nearly every clip. Where voice
 and emotion coincide like this, own statistics cost more than they give, and the speakers that are tested show it too
@@ -158,14 +158,14 @@ def describe_loss(statistics: str, effect: Effect) -> str:
         statistics: `ModelConfig.statistics`
         effect: measured
     """
-    between = ""
+    difference, between = 100 * (effect.own - effect.training), ""
     if effect.interval is not None:
         low, high = 100 * effect.interval.low, 100 * effect.interval.high
         between = f", interval {low:.1f} to {high:.1f}{', which includes zero' if high >= 0 else ''}"
     return (
-        f"--model.statistics {statistics} loses on training speakers held out in turn: UAR {100 * effect.own:.1f} with "
-        f"each {statistics}'s own statistics, {100 * effect.training:.1f} with those of the training speech (difference "
-        f"{100 * (effect.own - effect.training):.1f}{between}; {effect.speakers} speakers, a closed-form probe). Where "
+        f"--model.statistics {statistics} loses on training speakers held out in turn: UAR {100 * effect.own:.1f} "
+        f"with each {statistics}'s own statistics, {100 * effect.training:.1f} with those of the training speech "
+        f"(difference {difference:.1f}{between}; {effect.speakers} speakers, a closed-form probe). Where "
         f"a {statistics} has nearly one emotion, its own mean takes the emotion out: train with --model.statistics "
         f"training, unless those who will be judged have clips of all emotions"
     )
@@ -179,9 +179,9 @@ def _hear(
     seed: int,
 ) -> Speech:
     """Pooled states of whole speakers, up to `MOST_CLIPS` clips, in one order in every process."""
-    speaker_of = {
-        name: speaker for corpus, _ in parts for name, speaker in zip(corpus["id"][:], corpus["speaker"][:], strict=True)
-    }
+    speaker_of: dict[str, str] = {}
+    for corpus, _ in parts:
+        speaker_of |= dict(zip(corpus["id"][:], corpus["speaker"][:], strict=True))
     sizes = Counter(speaker_of.values())
     order = np.random.default_rng(seed).permutation(sorted(sizes)).tolist()
     reached = np.cumsum([sizes[name] for name in order])

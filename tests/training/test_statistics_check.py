@@ -10,7 +10,13 @@ from ser_tl.data.schema import build
 from ser_tl.data.splits import Split
 from ser_tl.model import ModelConfig
 from ser_tl.training import Trainer
-from ser_tl.training.statistics_check import Speech, check_statistics, describe_loss, measure_effect, standardize_domains
+from ser_tl.training.statistics_check import (
+    Speech,
+    check_statistics,
+    describe_loss,
+    measure_effect,
+    standardize_domains,
+)
 from ser_tl.transfer import Frozen
 from tests.training.samples import TONES, tiny_model, tone_split, train_config
 
@@ -18,7 +24,7 @@ EMOTIONS = list(TONES)
 
 
 def coinciding_split(root):
-    """Twelve speakers of whom each has one emotion but for one clip: nine train, three choose the epoch or are tested."""
+    """Fifteen speakers, each with one emotion but for one clip: nine train, three choose the epoch, three are tested."""
     draw = np.random.default_rng(0)
     rows = []
     for number in range(15):

@@ -85,7 +85,7 @@ def read_clips(corpus: Dataset) -> list[Clip]:
 
 
 @VARIANTS.register("as recorded")
-def keep(clips: list[Clip], generator: np.random.Generator) -> Iterator[Clip]:  # noqa: ARG001
+def keep(clips: list[Clip], generator: np.random.Generator) -> Iterator[Clip]:
     """The corpus itself."""
     yield from clips
 
@@ -108,7 +108,7 @@ def change_speaker_gains(clips: list[Clip], generator: np.random.Generator) -> I
 
 @VARIANTS.register("channels")
 def change_channels(clips: list[Clip], generator: np.random.Generator) -> Iterator[Clip]:
-    """Clip gains, and each speaker through a telephone's band, in noise, or neither: the nearest to a broadcast here."""
+    """Clip gains, and each speaker through a telephone's band, in noise, or neither: the nearest to broadcasts here."""
     ways = {speaker: generator.integers(3) for speaker in sorted({clip.speaker for clip in clips})}
     for clip in clips:
         waveform = clip.waveform
