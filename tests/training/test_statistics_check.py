@@ -24,7 +24,7 @@ EMOTIONS = list(TONES)
 
 
 def coinciding_split(root):
-    """Fifteen speakers, each with one emotion but for one clip: nine train, three choose the epoch, three are tested."""
+    """Fifteen speakers with one emotion each but for one clip: nine train, three choose the epoch, three test."""
     draw = np.random.default_rng(0)
     rows = []
     for number in range(15):

@@ -32,11 +32,12 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, help="its folder; without it, its corpora are left out")
     parser.add_argument("--whisper", type=Path, help="whisper-tiny.en's folder; without it, its systems are left out")
     parser.add_argument("--only", nargs="*", default=list(CORPORA), help="names of groups")
+    parser.add_argument("--corpora", nargs="*", help='of all: "emotale, clip gains" for example')
     parser.add_argument("--training", action="store_true", help="compare trained heads")
     options = parser.parse_args()
     roots = {name: getattr(options, name) for name in ("emotale", "emodb", "ravdess")}
     for group in [] if options.training else options.only:
-        for corpus in CORPORA[group]:
+        for corpus in CORPORA[group] if options.corpora is None else options.corpora:
             if roots[corpus.partition(",")[0]] is not None:
                 probe_corpus(options.folder, group, corpus, roots[corpus.partition(",")[0]], options.whisper)
     for corpus in TRAINING_CORPORA if options.training else []:

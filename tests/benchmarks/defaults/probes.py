@@ -108,13 +108,12 @@ def pool_states(clips: Dataset, name: str, file: Path, whisper: Path | None) -> 
 
 
 _WHISPER = ("whisper",)
-LOUDNESS = {
-    "as recorded": Probe(("soundnet recorded",)),
-    "even": Probe(("soundnet even",)),
-    "both": Probe(("soundnet recorded", "soundnet even")),
-}
 GROUPS: dict[str, dict[str, Probe]] = {
-    "loudness": LOUDNESS,
+    "loudness": {
+        "as recorded": Probe(("soundnet recorded",)),
+        "even": Probe(("soundnet even",)),
+        "both": Probe(("soundnet recorded", "soundnet even")),
+    },
     "taps": {
         "conv3 to conv5": Probe(("soundnet recorded",)),
         "conv4 and conv5, the library's": Probe(("soundnet conv4-5",)),
@@ -140,17 +139,26 @@ GROUPS: dict[str, dict[str, Probe]] = {
     "encoders": {
         "whisper-tiny.en": Probe(_WHISPER),
         "wav2vec2-mini": Probe(("wav2vec2-mini",)),
+        "mfcc": Probe(("mfcc",)),
     },
 }
-LEVELS = ["as recorded", "clip gains", "speaker gains", "channels", "unbalanced", "1 to 15 s", "coinciding"]
 CORPORA: dict[str, list[str]] = {  # the groups' corpora, in the order in which they are run
     "loudness": [
-        *(f"emotale, {name}" for name in LEVELS),
-        *(f"{base}, {name}" for base in ("emodb", "ravdess") for name in ("as recorded", "clip gains")),
+        "emotale, as recorded",
+        "emotale, unbalanced",
+        "emotale, coinciding",
+        "emotale, clip gains",
+        "ravdess, as recorded",
+        "emotale, channels",
+        "emodb, clip gains",
+        "emotale, 1 to 15 s",
+        "emotale, speaker gains",
+        "emodb, as recorded",
+        "ravdess, clip gains",
     ],
-    "statistics": ["emotale, as recorded", "emotale, unbalanced", "emotale, coinciding", "emodb, unbalanced"],
+    "statistics": ["emotale, as recorded", "emotale, unbalanced", "emotale, coinciding"],
     "layers": ["emotale, as recorded", "emotale, unbalanced", "emotale, 1 to 15 s"],
     "discriminant": ["emotale, as recorded", "emotale, unbalanced"],
-    "taps": ["emotale, as recorded"],
+    "taps": ["emotale, as recorded", "emotale, unbalanced"],
     "encoders": ["emotale, as recorded", "emotale, 1 to 15 s", "emotale, clip gains"],
 }
