@@ -57,7 +57,8 @@ def probe_corpus(folder: Path, group: str, corpus: str, root: Path, whisper: Pat
             features = {one: read_features(folder, corpus, root, clips, one, whisper) for one in probe.encoders}
             probe.predict(clips, features).save(place)
         reports[name] = ser.Report.load(place)
-    show(reports, f"{group}: {corpus}", baseline=next(iter(GROUPS[group])))
+    if reports:
+        show(reports, f"{group}: {corpus}", baseline=next(iter(reports)))
 
 
 def train_on_corpus(folder: Path, corpus: str, root: Path) -> None:
@@ -69,7 +70,7 @@ def train_on_corpus(folder: Path, corpus: str, root: Path) -> None:
         if not (place / "report.json").is_file():
             evaluate_system(clips, changes).save(place)
         reports[name] = ser.Report.load(place)
-    show(reports, f"training: {corpus}", baseline=next(iter(SYSTEMS)))
+    show(reports, f"training: {corpus}", baseline=next(iter(reports)))
 
 
 def read_variant(folder: Path, corpus: str, root: Path) -> Dataset:

@@ -136,6 +136,17 @@ GROUPS: dict[str, dict[str, Probe]] = {
         "the training speech's": Probe(_WHISPER, (1, 2, 3, 4)),
         "each speaker's": Probe(_WHISPER, (1, 2, 3, 4), "speaker"),
     },
+    "statistics, SoundNet": {
+        "the training speech's": Probe(("soundnet recorded",)),
+        "each speaker's": Probe(("soundnet recorded",), statistics="speaker"),
+    },
+    "discriminant, SoundNet": {
+        "shrinkage by held-out speakers": Probe(("soundnet recorded",), shrinkage=None),
+        "shrinkage 0.1": Probe(("soundnet recorded",), shrinkage=0.1),
+        "shrinkage 0.5": Probe(("soundnet recorded",)),
+        "shrinkage 0.9": Probe(("soundnet recorded",), shrinkage=0.9),
+        "no rule of four deviations": Probe(("soundnet recorded",), farthest=float("inf")),
+    },
     "encoders": {
         "whisper-tiny.en": Probe(_WHISPER),
         "wav2vec2-mini": Probe(("wav2vec2-mini",)),
@@ -157,6 +168,8 @@ CORPORA: dict[str, list[str]] = {  # the groups' corpora, in the order in which 
         "ravdess, clip gains",
     ],
     "statistics": ["emotale, as recorded", "emotale, unbalanced", "emotale, coinciding"],
+    "statistics, SoundNet": ["emotale, as recorded", "emotale, unbalanced", "emotale, coinciding"],
+    "discriminant, SoundNet": ["emotale, as recorded", "emotale, unbalanced"],
     "layers": ["emotale, as recorded", "emotale, unbalanced", "emotale, 1 to 15 s"],
     "discriminant": ["emotale, as recorded", "emotale, unbalanced"],
     "taps": ["emotale, as recorded", "emotale, unbalanced"],
