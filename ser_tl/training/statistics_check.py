@@ -15,20 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ser_tl.data.batching import Clips, by_utterance, plan_batches
+from ser_tl.data.batching import Batch, Clips
 from ser_tl.discriminant import discriminant_of
 from ser_tl.evaluation.bootstrap import Interval, paired_interval
 from ser_tl.evaluation.scores import confusion_by_group, mean_recall
+from ser_tl.inference.clips import Pass, collect_clips, encode_batch
 from ser_tl.model import EmotionModel
 from ser_tl.pooling import Stats
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.processes import own_batches
 
 MOST_CLIPS = 1000
 """The probe hears whole speakers in random order until it has so many clips: its cost grows with their cube."""
@@ -70,14 +67,8 @@ class Effect(NamedTuple):
     speakers: int
 
 
-@torch.no_grad()
 def check_statistics(
-    model: EmotionModel,
-    parts: Sequence[tuple[Dataset, Clips]],
-    accelerator: Accelerator,
-    config: TrainConfig,
-    *,
-    seed: int,
+    model: EmotionModel, parts: Sequence[tuple[Dataset, Clips]], how: Pass, *, seed: int
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
     """Measures own statistics against those of the training speech, and warns on the console where they are worse.
 
@@ -87,8 +78,7 @@ def check_statistics(
     Args:
         model: trained
         parts: training and dev part, with their clips as they are in evaluation
-        accelerator: whose processes share the work
-        config: batch size and workers
+        how: the processes, and the size of batches
         seed: chooses speakers and groups
 
     Returns:
@@ -97,7 +87,7 @@ def check_statistics(
     statistics = model.config.statistics
     if statistics == "training" or not model.labels:
         return {}, []
-    speech = _hear(model, parts, accelerator, config, seed)
+    speech = _pool(model, parts, how, seed)
     if len(set(speech.speakers)) < 2:
         return {}, []
     effect = measure_effect(speech, len(model.labels), seed=seed)
@@ -105,7 +95,7 @@ def check_statistics(
     if effect.interval is not None:
         facts |= {"difference_low": effect.interval.low, "difference_high": effect.interval.high}
     notes = [describe_loss(statistics, effect)] if effect.own < effect.training else []
-    for note in notes if accelerator.is_main_process else []:
+    for note in notes if how.processes.process_index == 0 else []:
         tqdm.write(f"warning: {note}")
     return {"statistics_check": facts}, notes
 
@@ -171,38 +161,36 @@ def describe_loss(statistics: str, effect: Effect) -> str:
     )
 
 
-def _hear(
-    model: EmotionModel,
-    parts: Sequence[tuple[Dataset, Clips]],
-    accelerator: Accelerator,
-    config: TrainConfig,
-    seed: int,
-) -> Speech:
+def _pool(model: EmotionModel, parts: Sequence[tuple[Dataset, Clips]], how: Pass, seed: int) -> Speech:
     """Pooled states of whole speakers, up to `MOST_CLIPS` clips, in one order in every process."""
-    speaker_of: dict[str, str] = {}
-    for corpus, _ in parts:
-        speaker_of |= dict(zip(corpus["id"][:], corpus["speaker"][:], strict=True))
-    sizes = Counter(speaker_of.values())
+    pool = Stats(model.encoder.dim)
+
+    def statistics(batch: Batch) -> Tensor:  # (B, E)
+        states, mask = encode_batch(model, batch)
+        return torch.cat([pool(state.float(), mask) for state in states], dim=1)
+
+    chosen = choose_speakers([name for corpus, _ in parts for name in corpus["speaker"][:]], seed)
+    rows: list[np.ndarray] = []
+    labels: list[int] = []
+    speakers: list[str] = []
+    domains: list[str] = []
+    for corpus, clips in parts:
+        found = collect_clips([model], clips, statistics, how)
+        means = found.by_utterance(corpus["id"][:])
+        label_of = dict(zip(found.ids, found.labels.tolist(), strict=True))
+        columns = (corpus[name][:] for name in ("id", "speaker", model.config.statistics))
+        for row, name, speaker, domain in zip(means, *columns, strict=True):
+            if speaker in chosen:
+                rows.append(row)
+                labels.append(label_of[name])
+                speakers.append(speaker)
+                domains.append(domain)
+    return Speech(torch.from_numpy(np.stack(rows)).double(), torch.tensor(labels), speakers, domains)
+
+
+def choose_speakers(speaker_of_clips: Sequence[str], seed: int) -> set[str]:
+    """Whole speakers in random order, two at least, with `MOST_CLIPS` clips together at most."""
+    sizes = Counter(speaker_of_clips)
     order = np.random.default_rng(seed).permutation(sorted(sizes)).tolist()
     reached = np.cumsum([sizes[name] for name in order])
-    chosen = set(order[: max(2, int(np.searchsorted(reached, MOST_CLIPS, side="right")))])
-    found: list[tuple[str, int, str, np.ndarray]] = []
-    pool = Stats(model.encoder.dim)
-    training = model.training
-    model.eval()
-    for _, clips in parts:
-        plan = plan_batches(clips.seconds, config.batch_seconds, processes=accelerator.num_processes)
-        for batch in own_batches(clips, plan, accelerator, config.workers):
-            with accelerator.autocast():
-                states, mask = model.states(batch)
-            rows = torch.cat([pool(state.float(), mask) for state in states], dim=1).cpu().numpy()
-            every = zip(batch.ids, batch.labels.tolist(), batch.domains, rows, strict=True)
-            found += [row for row in every if speaker_of[row[0]] in chosen]
-    model.train(training)
-    found = sorted(gather_object(found), key=lambda row: row[0])
-    names, means = by_utterance([row[0] for row in found], np.stack([row[3] for row in found]))
-    known = {name: (label, domain) for name, label, domain, _ in found}
-    labels, domains = zip(*(known[name] for name in names), strict=True)
-    return Speech(
-        torch.from_numpy(means).double(), torch.tensor(labels), [speaker_of[name] for name in names], list(domains)
-    )
+    return set(order[: max(2, int(np.searchsorted(reached, MOST_CLIPS, side="right")))])

@@ -246,9 +246,7 @@ class Trainer:
                 norms=self.norms,
                 views=views,
             )
-        measured, warnings = check_statistics(
-            self.model, [parts[0], (dev, dev_clips)], self.accelerator, self.config, seed=self.seed
-        )
+        measured, warnings = check_statistics(self.model, [parts[0], (dev, dev_clips)], self.evaluation, seed=self.seed)
         self.heard |= measured
         self.notes += warnings
         if self.tracked:

@@ -13,6 +13,7 @@ from ser_tl.training import Trainer
 from ser_tl.training.statistics_check import (
     Speech,
     check_statistics,
+    choose_speakers,
     describe_loss,
     measure_effect,
     standardize_domains,
@@ -113,7 +114,7 @@ def test_one_speaker_alone_measures_nothing(balanced):
     alone = balanced.train.filter(lambda row: row["speaker"] == balanced.train["speaker"][0])
     trainer = Trainer(model_with("speaker"), Frozen(), train_config(epochs=1))
     clips = trainer.feed.clips(alone)
-    assert check_statistics(trainer.model, [(alone, clips)], trainer.accelerator, trainer.config, seed=0) == ({}, [])
+    assert check_statistics(trainer.model, [(alone, clips)], trainer.evaluation, seed=0) == ({}, [])
 
 
 def drawn(voice, *, coinciding, speakers=20, clips=12, seed=0):
@@ -153,3 +154,11 @@ def test_domains_have_zero_mean_and_unit_deviation():
 def test_all_clips_of_both_parts_are_heard(balanced):
     both = concatenate_datasets([balanced.train, balanced.dev])
     assert fit(balanced).facts["statistics_check"]["speakers"] == len(set(both["speaker"]))
+
+
+def test_a_large_corpus_is_probed_on_whole_speakers_up_to_a_number_of_clips(monkeypatch):
+    monkeypatch.setattr("ser_tl.training.statistics_check.MOST_CLIPS", 10)
+    names = ["a"] * 4 + ["b"] * 4 + ["c"] * 4
+    assert len(choose_speakers(names, seed=0)) == 2
+    assert choose_speakers(names, seed=0) == choose_speakers(names[::-1], seed=0)
+    assert len(choose_speakers(["a"] * 40 + ["b"] * 40, seed=0)) == 2  # fewer couldn't be held out
