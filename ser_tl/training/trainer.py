@@ -47,6 +47,7 @@ from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.training.refit import refit_discriminant
 from ser_tl.training.sharding import check_shardable
 from ser_tl.training.statistics import fit_statistics
+from ser_tl.training.statistics_check import check_statistics
 from ser_tl.training.steps import Steps
 from ser_tl.training.synthetic import SyntheticClips, check_synthesis, synthesised
 from ser_tl.transfer import ALIGNMENTS, STRATEGIES, AlignmentConfig, Strategy
@@ -245,6 +246,9 @@ class Trainer:
                 norms=self.norms,
                 views=views,
             )
+        measured, warnings = check_statistics(self.model, [parts[0], (dev, dev_clips)], self.evaluation, seed=self.seed)
+        self.heard |= measured
+        self.notes += warnings
         if self.tracked:
             for tracker in self.accelerator.trackers:  # not end_training: it ends the process group too
                 tracker.finish()
