@@ -1,5 +1,6 @@
 """Where torchaudio can't be loaded, all that doesn't need it works, and what does says in a line how to mend it."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -8,13 +9,21 @@ from pathlib import Path
 import pytest
 
 from ser_tl import dependencies
-from ser_tl.cli import doctor as doctor_module
 from ser_tl.cli.doctor import cache_folder
 from ser_tl.cli.loading import try_imports
 from ser_tl.dependencies import explain, mend, require_torchaudio
 from ser_tl.errors import DependencyError
 from ser_tl.training.cache_folder import default_folder
 
+doctor_module = importlib.import_module("ser_tl.cli.doctor")  # ser_tl.cli has a function of its name
+
+DOCTOR = """
+import importlib, sys
+from ser_tl.cli import main
+doctor = importlib.import_module("ser_tl.cli.doctor")
+doctor.NEEDED, doctor.EXTRAS, doctor.OWN = {"torch": "torch", "torchaudio": "torchaudio"}, {}, "ser_tl.errors"  # quick
+sys.exit(main(["doctor"]))
+"""
 HOME = Path(__file__).parents[1]
 SYMBOL = "libtorchaudio.so: undefined symbol: torch_exception_get_what_without_backtrace"
 
@@ -165,6 +174,7 @@ def test_imports_go_on_behind_one_that_kills_its_process(tmp_path, monkeypatch):
 def test_doctor_tells_what_is_there(monkeypatch, capsys):
     monkeypatch.setattr(doctor_module, "NEEDED", {"numpy": "numpy", "torch": "torch", "torchaudio": "torchaudio"})
     monkeypatch.setattr(doctor_module, "EXTRAS", {})
+    monkeypatch.setattr(doctor_module, "OWN", "ser_tl.errors")
     monkeypatch.setattr(doctor_module, "_outside_ranges", list)
     assert doctor_module.doctor(None) == 0
     told = capsys.readouterr().out
@@ -174,8 +184,7 @@ def test_doctor_tells_what_is_there(monkeypatch, capsys):
 
 def test_doctor_works_where_torch_and_torchaudio_do_not_load(broken, capsys):
     (broken / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")
-    program = "import sys; from ser_tl.cli import main; sys.exit(main(['doctor']))"
-    done = run(program)
+    done = run(DOCTOR)
     assert done.returncode == 1, done.stderr
     assert "problem: torch can't be loaded (ImportError: libcudart.so.13" in done.stdout
     assert "problem: torchaudio can't be loaded" in done.stdout
@@ -185,7 +194,7 @@ def test_doctor_works_where_torch_and_torchaudio_do_not_load(broken, capsys):
 
 
 def test_doctor_says_one_line_of_a_broken_torchaudio(broken):
-    done = run("import sys; from ser_tl.cli import main; sys.exit(main(['doctor']))")
+    done = run(DOCTOR)
     assert done.returncode == 1, done.stderr
     problems = [line for line in done.stdout.splitlines() if line.startswith("problem: ")]
     assert len(problems) == 1

@@ -71,6 +71,8 @@ def _main(names: Sequence[str]) -> None:
         except Exception as failure:
             error = (str(failure).strip() or type(failure).__name__).splitlines()[0]
             error = f"{type(failure).__name__}: {error}"
+            if name == "torchaudio":  # the others as ser_tl loads them
+                importlib.import_module("ser_tl.audio_support")
         print(json.dumps({"module": name, "error": error, "seconds": time.perf_counter() - begin}), flush=True)
 
 

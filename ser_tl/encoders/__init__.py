@@ -6,7 +6,7 @@ The families of transformers are imported when one of them is asked for: its mod
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import ser_tl.encoders.audio_support  # noqa: F401 - first: transformers imports torchaudio wherever it is installed
+import ser_tl.audio_support  # noqa: F401 - first: transformers imports torchaudio wherever it is installed
 
 # isort: split
 from ser_tl.encoders.base import FAMILIES as FAMILIES
