@@ -55,9 +55,15 @@ def explain(failure: Exception) -> str:
     if torchaudio is None:
         found = f"It isn't installed beside torch {torch}"
     else:
-        reason = (str(failure).strip() or type(failure).__name__).splitlines()[0]
-        found = f"torchaudio {torchaudio} can't be loaded beside torch {torch} ({reason})"
+        found = f"torchaudio {torchaudio} can't be loaded beside torch {torch} ({reason(failure)})"
     return f"{found}: {mend(torch, torchaudio)}"
+
+
+def reason(failure: BaseException) -> str:
+    """The error at the bottom, in a line: torch wraps the linker's into one that names a file and no reason."""
+    while failure.__cause__ is not None:
+        failure = failure.__cause__
+    return (str(failure).strip() or type(failure).__name__).splitlines()[0]
 
 
 def mend(torch: str | None, torchaudio: str | None) -> str:

@@ -38,7 +38,7 @@ LAYERS: list[tuple[str, str]] = [
     ("options", "jsonargparse yaml"),
     ("publish resume", ""),
     ("run systems", ""),
-    ("cli", "pyarrow"),
+    ("cli", "packaging pyarrow"),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
 UPWARD = {"model/emotion.py": {"inference"}, "model/remote.py": {"inference"}}

@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ser_tl.dependencies import reason
+
 SECONDS = 300.0
 """After which a process counts as hung."""
 
@@ -69,8 +71,7 @@ def _main(names: Sequence[str]) -> None:
         try:
             importlib.import_module(name)
         except Exception as failure:
-            error = (str(failure).strip() or type(failure).__name__).splitlines()[0]
-            error = f"{type(failure).__name__}: {error}"
+            error = f"{type(failure).__name__}: {reason(failure)}"
             if name == "torchaudio":  # the others as ser_tl loads them
                 importlib.import_module("ser_tl.audio_support")
         print(json.dumps({"module": name, "error": error, "seconds": time.perf_counter() - begin}), flush=True)
