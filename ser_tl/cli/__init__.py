@@ -1,4 +1,4 @@
-"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract`, `augment` and lists.
+"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract`, `export`, `augment` and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
@@ -6,6 +6,7 @@
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
+    ser-tl export MODEL --output FOLDER                an ONNX graph, for prediction without torch
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
     ser-tl augment clip.wav --output FOLDER            a recording as training hears it, to listen to and look at
 
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 
 from ser_tl.cli.arguments import parser, spelt
 from ser_tl.cli.augmentation import augment
+from ser_tl.cli.export import export
 from ser_tl.cli.lists import cache, corpora, encoders
 from ser_tl.cli.models import evaluate, extract, inspect, push
 from ser_tl.cli.predict import predict
@@ -33,6 +35,7 @@ COMMANDS = {
     "inspect": inspect,
     "push": push,
     "extract": extract,
+    "export": export,
     "augment": augment,
     "corpora": corpora,
     "encoders": encoders,

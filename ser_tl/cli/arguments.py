@@ -113,6 +113,29 @@ def parser() -> ArgumentParser:
     extract.add_argument("--cache_gib", type=float, default=20.0, help="the most that may lie in the cache, in GiB")
     commands.add_subcommand("extract", extract, help="fill the feature cache ahead of trainings")
 
+    export = ArgumentParser(
+        description="Exports a model as a graph that others compute, checked against the model when it is made."
+    )
+    export.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
+    export.add_argument("--output", type=Path, required=True, help="folder: a new one, or an export to replace")
+    export.add_argument("--format", type=Literal["onnx", "torch-export", "torchscript"], default="onnx", help="of it")
+    export.add_argument(
+        "--weights", type=Literal["float32", "float16"], default="float32", help="how they are stored (ONNX)"
+    )
+    export.add_argument(
+        "--quantize", type=Literal["int8"] | None, default=None, help="compute trained layers in integers (ONNX)"
+    )
+    export.add_argument(
+        "--calibrate",
+        type=str | None,
+        default=None,
+        help="corpus on which activations are measured and answers compared; emodb-mini if not given",
+    )
+    export.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    export.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    _add_emotions(export)
+    commands.add_subcommand("export", export, help="export a model for use without torch")
+
     augment = ArgumentParser(description="Writes a recording as training hears it: each transform, and a picture.")
     augment.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
     augment.add_argument("--output", type=Path, required=True, help="folder for the FLAC files and augmentation.png")

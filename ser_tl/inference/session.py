@@ -13,6 +13,7 @@ import numpy as np
 
 from ser_tl.assets import asset
 from ser_tl.data.audio import AudioConfig
+from ser_tl.inference.manifest import is_exported
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel
@@ -125,8 +126,13 @@ def open_session(model: "EmotionModel | Session | str | Path | None", device: st
 
     Raises:
         CheckpointError: there is no such model, or it is damaged
+        ConfigError: what computes an exported model isn't installed
         HubError: the hub can't be reached
     """
+    if isinstance(model, str | Path) and is_exported(model):
+        from ser_tl.inference.exported_session import open_exported
+
+        return open_exported(Path(model), device)
     if model is None or isinstance(model, str | Path):
         from ser_tl.inference.torch_session import load_session
 
