@@ -18,29 +18,26 @@ imports stand in the commands that need them, so that `--help` is quick.
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 
-from ser_tl.cli.arguments import parser, spelt
-from ser_tl.cli.augmentation import augment
-from ser_tl.cli.export import export
-from ser_tl.cli.lists import cache, corpora, encoders
-from ser_tl.cli.models import evaluate, extract, inspect, push
-from ser_tl.cli.predict import predict
-from ser_tl.cli.runs import compare
+from ser_tl.cli.predict_arguments import plain_parser, spelt
 from ser_tl.errors import SerTlError
 
 COMMANDS = {
-    "predict": predict,
-    "evaluate": evaluate,
-    "compare": compare,
-    "inspect": inspect,
-    "push": push,
-    "extract": extract,
-    "export": export,
-    "augment": augment,
-    "corpora": corpora,
-    "encoders": encoders,
-    "cache": cache,
+    "predict": "predict",
+    "evaluate": "models",
+    "compare": "runs",
+    "inspect": "models",
+    "push": "models",
+    "extract": "models",
+    "export": "export",
+    "augment": "augmentation",
+    "corpora": "lists",
+    "encoders": "lists",
+    "cache": "lists",
 }
+"""The module that holds each command, as a function of its name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,9 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 1 with a message on standard error. A wrong command line ends the program with 2.
     """
-    chosen = parser().parse_args(spelt(sys.argv[1:] if arguments is None else arguments))
+    given = spelt(sys.argv[1:] if arguments is None else arguments)
+    if find_spec("jsonargparse") is None:  # where exported models are predicted with, and no more
+        chosen = plain_parser().parse_args(given)
+        options = chosen
+    else:
+        from ser_tl.cli.arguments import parser
+
+        chosen = parser().parse_args(given)
+        options = chosen[chosen.command]
+    command = getattr(import_module(f"ser_tl.cli.{COMMANDS[chosen.command]}"), chosen.command)
     try:
-        return COMMANDS[chosen.command](chosen[chosen.command])
+        return command(options)
     except SerTlError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -100,7 +100,9 @@ def obstacles(model: EmotionModel) -> list[str]:
         )
     halves = sorted({str(weights.dtype) for weights in model.parameters() if weights.is_floating_point()})
     if halves not in ([], ["torch.float32"]):
-        found.append(f"weights are {', '.join(halves)}: call model.float() first; --weights chooses how they are stored")
+        found.append(
+            f"weights are {', '.join(halves)}: call model.float() first; --weights chooses how they are stored"
+        )
     return found
 
 

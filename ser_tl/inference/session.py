@@ -7,12 +7,14 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from ser_tl.assets import asset
 from ser_tl.data.audio import AudioConfig
+from ser_tl.errors import ConfigError
 from ser_tl.inference.manifest import is_exported
 
 if TYPE_CHECKING:
@@ -134,11 +136,18 @@ def open_session(model: "EmotionModel | Session | str | Path | None", device: st
 
         return open_exported(Path(model), device)
     if model is None or isinstance(model, str | Path):
-        from ser_tl.inference.torch_session import load_session
-
-        return load_session(asset(BUNDLED) if model is None else model, device)
+        return _torch_session().load_session(asset(BUNDLED) if model is None else model, device)
     if isinstance(model, Session):
         return model
-    from ser_tl.inference.torch_session import TorchSession
+    return _torch_session().TorchSession(model if device is None else model.to(device))
 
-    return TorchSession(model if device is None else model.to(device))
+
+def _torch_session() -> ModuleType:
+    try:
+        from ser_tl.inference import torch_session
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"a model that isn't exported needs torch and transformers, and {error.name} isn't installed here: pip "
+            f"install ser_tl, or name the folder of an exported model (ser-tl export)"
+        ) from error
+    return torch_session
