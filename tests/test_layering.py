@@ -17,7 +17,7 @@ RECIPES = sorted(path for path in (HOME.parent / "recipes").glob("*.py") if path
 LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
     ("registry assets", ""),
-    ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
+    ("data graph", "numpy torch torchaudio soundfile soxr librosa datasets"),
     ("augment", ""),
     ("heads", ""),
     ("discriminant", ""),

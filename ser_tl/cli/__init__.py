@@ -1,4 +1,4 @@
-"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract`, `export`, `augment` and lists.
+"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract`, `export`, `augment`, lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus

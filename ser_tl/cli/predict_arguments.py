@@ -1,4 +1,4 @@
-"""The arguments of `ser-tl predict`, in argparse's own terms: predicting with an exported model needs no more than that.
+"""The arguments of `ser-tl predict`, in argparse's own terms: predicting with an exported model needs no more.
 
 add_predict_arguments(parser)    to argparse's parser, or to jsonargparse's, which is one
 """

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import Block, Encoder, OnMel, frames_mask, silence_after
-from ser_tl.encoders.graph import exporting
+from ser_tl.graph import exporting
 from ser_tl.errors import EncoderError
 
 HOP = 0.01

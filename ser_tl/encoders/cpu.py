@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.encoders.graph import exporting
+from ser_tl.graph import exporting
 from ser_tl.encoders.products import is_quicker, linear
 
 _WIDE = 16  # frames from which an FFT pays

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, OnMel, frames_mask, is_frozen, silence_after
-from ser_tl.encoders.graph import longer_of
+from ser_tl.graph import SHORTEST, exporting, max_pool
 from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
@@ -81,9 +81,7 @@ class SoundNet(Encoder):
             channels = LAYERS[name].channels
         self.dim = sum(LAYERS[name].channels for name in self.taps)
         self.frame_rate = RATE / _grid(self.taps[0])[0]
-        self.shortest = 1  # samples at 22 050 Hz from which every layer has a frame
-        for name in reversed(list(self.layers)):
-            self.shortest = max(1, STRIDE * (self.shortest * LAYERS[name].pool - 1))
+        self.shortest = self.samples_for(1)  # at 22 050 Hz, from which every layer has a frame
 
     @classmethod
     def from_pretrained(cls, source: str, *, taps: Sequence[str] = ("conv4", "conv5")) -> Self:
@@ -128,7 +126,11 @@ class SoundNet(Encoder):
             audio (B, N) at 22 050 Hz within +-256, lengths (B,) -> states (1, B, T, D), mask (B, T)
         """
         counts = lengths.clamp_min(self.shortest)
-        frames = functional.pad(audio, (0, longer_of(self.shortest - audio.shape[1], 0)))[:, None]
+        if exporting():  # what the shortest input lacks for two frames, whatever is given
+            missing = self.samples_for(2) - self.front_end.resample.count(SHORTEST)
+        else:
+            missing = self.shortest - audio.shape[1]
+        frames = functional.pad(audio, (0, max(0, missing)))[:, None]
         tapped: list[tuple[Tensor, Tensor]] = []
         learns = False
         for name in self.layers:
@@ -144,6 +146,12 @@ class SoundNet(Encoder):
             rows.append(frames.gather(2, places[:, None].expand(-1, frames.shape[1], -1)))
         states = torch.cat(rows, dim=1).transpose(1, 2)[None]
         return Hidden(states, frames_mask(counts, states.shape[2]))
+
+    def samples_for(self, frames: int) -> int:
+        """Samples at 22 050 Hz from which every layer has so many frames."""
+        for name in reversed(list(self.layers)):
+            frames = max(frames, STRIDE * (frames * LAYERS[name].pool - 1))
+        return frames
 
     def _layer(self, name: str) -> nn.Module:
         return self.layers[name]
@@ -172,7 +180,7 @@ class SoundNetLayer(nn.Module):
         """One layer up; a pool's last window is left out where the clip doesn't fill it."""
         frames = self.norm(self.conv(frames)).relu()
         if self.pool > 1:
-            frames = functional.max_pool1d(frames, self.pool)
+            frames = max_pool(frames, self.pool)
         counts = (counts // STRIDE + 1) // self.pool
         return frames * frames_mask(counts, frames.shape[2])[:, None], counts
 

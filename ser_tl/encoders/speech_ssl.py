@@ -18,7 +18,7 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
-from ser_tl.encoders.graph import exporting
+from ser_tl.graph import exporting
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.pretrained import load_pretrained
 from ser_tl.encoders.products import quicken

@@ -1,4 +1,4 @@
-"""From a trained model to a graph that others compute: made, checked against the model, and kept with what was measured.
+"""From a trained model to a graph that others compute: made, checked, and kept with what was measured.
 
     export_model(model, folder, format="onnx", quantize="int8") -> Manifest
     ser_tl.inference.Predictor(folder)                          predictions, for ONNX without torch

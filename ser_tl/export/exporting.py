@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.graph import HOP, SHORTEST
+from ser_tl.graph import HOP, SHORTEST
 from ser_tl.errors import ConfigError, ExportError
 from ser_tl.export import onnx as _onnx  # noqa: F401 - registers itself, as do the others
 from ser_tl.export import torch_export as _torch_export  # noqa: F401

@@ -77,8 +77,8 @@ def describe(manifest: Manifest) -> str:
     made = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     lines = [
         "## Exported graph",
-        f"`{manifest.graph}` for {manifest.runtime}, weights in {manifest.weights}; `{MANIFEST_FILE}` says what goes in "
-        f"and what comes out. Made with {made}.",
+        f"`{manifest.graph}` for {manifest.runtime}, weights in {manifest.weights}; `{MANIFEST_FILE}` says what goes "
+        f"in and what comes out. Made with {made}.",
     ]
     if manifest.quantization is not None:
         lines.append(manifest.quantization["summary"])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.encoders.graph import HOP, SHORTEST
+from ser_tl.graph import HOP, SHORTEST
 from ser_tl.errors import ExportError, listing
 from ser_tl.model import EmotionModel
 
