@@ -10,6 +10,7 @@ zeros. Knows nothing of emotions, batches or models.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,12 +24,14 @@ from ser_tl.data.decoding.levels import Downmix
 from ser_tl.data.decoding.resampling import SAMPLE_RATE as SAMPLE_RATE
 from ser_tl.data.decoding.resampling import resample_blocks
 from ser_tl.data.decoding.sources import Source as Source
+from ser_tl.data.decoding.sources import describe
+from ser_tl.data.decoding.streaming import OVERSHOOT
+from ser_tl.data.decoding.streaming import Window as Window
+from ser_tl.data.decoding.streaming import stream_windows as stream_windows
 from ser_tl.errors import AudioError, ConfigError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 """What names of files in these formats end with, in lower case."""
-
-_OVERSHOOT = 0.1  # seconds: annotations may end beyond the file by a rounding
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,42 @@ def decode(source: Source, start: float = 0.0, end: float | None = None, *, sile
         AudioError: the file is missing, not audio, cut short, empty, not finite, not scaled, or shorter than the part;
             or its channels cancel
     """
+    waveform = np.empty(0, np.float32)
+    for block in iter_blocks(source, start, end, silence=silence):
+        waveform = _append(waveform, block, source)
+    return waveform
+
+
+def iter_blocks(
+    source: Source, start: float = 0.0, end: float | None = None, *, silence: bool = False
+) -> Iterator[np.ndarray]:
+    """What `decode` gives, in blocks of a few seconds: an hour takes no more memory than a minute.
+
+    Errors come as the blocks are used: the header's with the first, damage where it stands, silence behind the last.
+
+    Args:
+        source: as of `decode`
+        start: seconds into the file
+        end: seconds into the file; its end if None
+        silence: accept silence
+
+    Returns:
+        An iterator over blocks (N,), float32 in [-1, 1], mono, 16 kHz; end to end they are the waveform.
+
+    Raises:
+        AudioError: as `decode`
+    """
     with open_audio(source) as audio:
         first, last = _find_part(audio, start, end)
         mixer = Downmix(audio.name)
-        waveform = np.empty(0, np.float32)
+        count = 0
         for block in resample_blocks(map(mixer.mix, audio.read_blocks(first, last)), audio.rate):
-            waveform = _append(waveform, block, audio)
+            count += len(block)
+            yield block
         if not silence:
             mixer.check_silence()
-        if not len(waveform):
+        if not count:
             raise AudioError(f"{audio.name}: too short, {last - first} samples at {audio.rate} Hz: leave it out")
-    return waveform
 
 
 def duration(source: Source) -> float:
@@ -103,7 +131,7 @@ def _find_part(audio: OpenAudio, start: float, end: float | None) -> tuple[int, 
     """The first sample of a part, and the one behind its last."""
     seconds = audio.frames / audio.rate
     stop = seconds if end is None else end
-    inside = 0 <= start < stop <= seconds + _OVERSHOOT  # False if one isn't a number, too
+    inside = 0 <= start < stop <= seconds + OVERSHOOT  # False if one isn't a number, too
     first, last = (round(start * audio.rate), min(round(stop * audio.rate), audio.frames)) if inside else (0, 0)
     if first >= last:
         raise AudioError(
@@ -113,14 +141,14 @@ def _find_part(audio: OpenAudio, start: float, end: float | None) -> tuple[int, 
     return first, last
 
 
-def _append(waveform: np.ndarray, block: np.ndarray, audio: OpenAudio) -> np.ndarray:
+def _append(waveform: np.ndarray, block: np.ndarray, source: Source) -> np.ndarray:
     """Appends a block in place where the system can: a header's promise of length is no reason to take memory."""
     length = len(waveform)
     try:
         waveform.resize(length + len(block), refcheck=False)
     except MemoryError:
         raise AudioError(
-            f"{audio.name}: {audio.frames / audio.rate:.0f} s don't fit into memory: read it in windows"
+            f"{describe(source)}: more than {length / SAMPLE_RATE:.0f} s don't fit into memory: read it in windows"
         ) from None
     waveform[length:] = block
     return waveform

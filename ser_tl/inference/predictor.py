@@ -16,10 +16,11 @@ import numpy as np
 
 from ser_tl.data.audio import SAMPLE_RATE, SILENCE
 from ser_tl.data.batch_plan import plan_batches
+from ser_tl.data.decoding.streaming import Window
 from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference.loop import order_values, run_batches
 from ser_tl.inference.prediction import Prediction
-from ser_tl.inference.recordings import Recording, is_recording, name_recording, read_recording
+from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
 from ser_tl.inference.session import Session, Wanted, open_session
 from ser_tl.inference.windows import AnsweredWindow, join_windows
 
@@ -38,12 +39,11 @@ FEW_CLIPS = 16
 _POOL_SECONDS = 600.0  # of audio that waits to be batched by length: 38 MB
 
 
-class _Window(NamedTuple):
+class _Waiting(NamedTuple):
     """A window that waits for its answer."""
 
     recording: int
-    start: float
-    samples: np.ndarray
+    window: Window
 
 
 @dataclass
@@ -52,6 +52,7 @@ class _Pending:
 
     source: str
     seconds: float = 0.0
+    whole: bool = False  # whether it has been read to its end
     missing: int = 0
     error: str | None = None
     answered: list[AnsweredWindow] = field(default_factory=list)
@@ -175,12 +176,12 @@ class Predictor:
         self, recordings: Iterable[Recording], sampling_rate: int | None, wanted: Wanted, on_error: str
     ) -> Iterator[Prediction]:
         pending: dict[int, _Pending] = {}
-        pool: list[_Window] = []
+        pool: list[_Waiting] = []
         pooled = 0.0
         for number, item in enumerate(recordings):
             pending[number] = entry = _Pending(name_recording(item, number))
-            for window in self._cut(item, number, entry, sampling_rate, on_error):
-                pool.append(window)
+            for window in self._cut(item, entry, sampling_rate, on_error):
+                pool.append(_Waiting(number, window))
                 pooled += len(window.samples) / SAMPLE_RATE
                 if pooled >= _POOL_SECONDS:
                     self._answer(pool, pending, wanted)
@@ -197,37 +198,35 @@ class Predictor:
         self._check(recordings, wanted)
         pending = {number: _Pending(name_recording(item, number)) for number, item in enumerate(recordings)}
         pool = [
-            window
+            _Waiting(number, window)
             for number, item in enumerate(recordings)
-            for window in self._cut(item, number, pending[number], sampling_rate, on_error)
+            for window in self._cut(item, pending[number], sampling_rate, on_error)
         ]
-        check_enough(len(pool), sum(len(window.samples) for window in pool) / SAMPLE_RATE)
+        check_enough(len(pool), sum(len(waiting.window.samples) for waiting in pool) / SAMPLE_RATE)
         norm = self.session.measure_norm([batch for _, batch in self._batches(pool)])
         self._answer(pool, pending, wanted, norm)
         return list(self._finish(pending))
 
-    def _cut(
-        self, item: Recording, number: int, entry: _Pending, sampling_rate: int | None, on_error: str
-    ) -> Iterator[_Window]:
-        """The windows of a recording, each counted as missing; none of one that is silent or can't be used."""
+    def _cut(self, item: Recording, entry: _Pending, sampling_rate: int | None, on_error: str) -> Iterator[Window]:
+        """The windows of a recording, each counted as missing; an error in one of them is the recording's."""
+
+        def parts(seconds: float) -> list[tuple[float, float]]:
+            entry.seconds = seconds
+            return self.session.audio.parts(seconds)
+
         try:
-            waveform = read_recording(item, sampling_rate)
+            for window in cut_recording(item, parts, sampling_rate):
+                entry.missing += 1
+                yield window
         except AudioError as error:
             if on_error == "raise":
                 raise
             entry.error = str(error)
-            return
-        entry.seconds = len(waveform) / SAMPLE_RATE
-        if np.abs(waveform).max() <= SILENCE:
-            return
-        spans = self.session.audio.parts(entry.seconds)
-        entry.missing = len(spans)
-        for start, end in spans:
-            yield _Window(number, start, waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+        entry.whole = True
 
     def _answer(
         self,
-        pool: list[_Window],
+        pool: list[_Waiting],
         pending: dict[int, _Pending],
         wanted: Wanted,
         norm: Any = None,  # noqa: ANN401 - the session's own
@@ -237,27 +236,26 @@ class Predictor:
         rows = (
             (index, answer) for step in steps for index, answer in zip(step.indices, step.value.rows(), strict=True)
         )
-        for window, answer in zip(pool, order_values(rows), strict=True):
-            entry, end = pending[window.recording], window.start + len(window.samples) / SAMPLE_RATE
+        for (recording, window), answer in zip(pool, order_values(rows), strict=True):
             speech = bool(np.abs(window.samples).max() > SILENCE)
-            entry.answered.append(AnsweredWindow(window.start, end, speech, answer))
-            entry.missing -= 1
+            pending[recording].answered.append(AnsweredWindow(window.start, window.end, speech, answer))
+            pending[recording].missing -= 1
         pool.clear()
 
-    def _batches(self, pool: Sequence[_Window]) -> Iterator[tuple[list[int], tuple[np.ndarray, np.ndarray]]]:
-        plan = plan_batches([len(window.samples) / SAMPLE_RATE for window in pool], self.batch_seconds)
+    def _batches(self, pool: Sequence[_Waiting]) -> Iterator[tuple[list[int], tuple[np.ndarray, np.ndarray]]]:
+        plan = plan_batches([len(waiting.window.samples) / SAMPLE_RATE for waiting in pool], self.batch_seconds)
         for (indices,) in plan:
             if indices:
-                yield indices, pad([pool[index].samples for index in indices])
+                yield indices, pad([pool[index].window.samples for index in indices])
 
     def _finish(self, pending: dict[int, _Pending]) -> Iterator[Prediction]:
         """The predictions of the first recordings that wait for nothing more."""
         for number in sorted(pending):
             entry = pending[number]
-            if entry.missing:
+            if entry.missing or not entry.whole:
                 return
             del pending[number]
-            if entry.answered:
+            if entry.error is None and any(window.speech for window in entry.answered):
                 yield join_windows(entry.answered, self.session, seconds=entry.seconds, source=entry.source)
             else:
                 yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)

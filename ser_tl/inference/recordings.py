@@ -1,18 +1,19 @@
-"""Everything that counts as a recording, as mono samples at 16 kHz.
+"""Everything that counts as a recording, as windows of mono samples at 16 kHz.
 
-    path, bytes, file object, array, tensor, audio cell of `datasets`, row of a corpus --read_recording--> (N,) float32
+    path, bytes, file object, array, tensor, audio cell of `datasets`, row of a corpus --cut_recording--> windows
 
-Files are decoded by `data.audio`; what is refused there is refused here. Knows nothing of models.
+Files are decoded by `data.decoding`; what is refused there is refused here. Knows nothing of models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ser_tl.data import audio
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio import SAMPLE_RATE, decode
+from ser_tl.data.decoding.arrays import read_array
+from ser_tl.data.decoding.streaming import Span, Window, stream_windows
 from ser_tl.errors import AudioError
 
 Recording = Any
@@ -50,54 +51,64 @@ def name_recording(item: object, index: int) -> str:
     return path if isinstance(path, str) else f"recording {index}"
 
 
-def read_recording(item: Recording, sampling_rate: int | None = None) -> np.ndarray:
-    """The samples of a recording.
+def cut_recording(
+    item: Recording, parts: Callable[[float], Sequence[Span]], sampling_rate: int | None = None
+) -> Iterator[Window]:
+    """The windows of a recording, one after the other: of an encoded one no more is decoded than it takes.
 
     Args:
         item: the recording
+        parts: start and end of each window in seconds, of a recording's length in seconds (`AudioConfig.parts`)
         sampling_rate: of arrays that don't bring their own, in Hz; 16 kHz if None
 
     Returns:
-        (N,) float32 at 16 kHz; a silent one is the caller's to notice.
+        An iterator over windows of mono float32 samples at 16 kHz; silence is the caller's to notice.
 
     Raises:
-        AudioError: it isn't one, or can't be used
+        AudioError: it isn't a recording, or can't be used; damage is told when its window's turn comes
     """
-    if isinstance(item, str | Path):
-        return audio.decode(item, silence=True)
-    if isinstance(item, bytes | bytearray | memoryview):
-        return audio.decode(bytes(item), silence=True)
+    if isinstance(item, str | Path | bytes) or hasattr(item, "read"):
+        return stream_windows(item, parts, silence=True)
+    if isinstance(item, bytearray | memoryview):
+        return stream_windows(bytes(item), parts, silence=True)
     if isinstance(item, Mapping):
-        return _read_mapping(item, sampling_rate)
+        return _cut_mapping(item, parts, sampling_rate)
     if isinstance(item, tuple) and len(item) == 2 and _is_rate(item[0]):
-        return audio.read_array(item[1], int(item[0]), silence=True)
+        return _cut_samples(item[1], int(item[0]), parts)
     if hasattr(item, "get_all_samples"):  # torchcodec's decoder, which `datasets` puts into decoded cells
         samples = item.get_all_samples()
-        return audio.read_array(samples.data, int(samples.sample_rate), silence=True)
+        return _cut_samples(samples.data, int(samples.sample_rate), parts)
     if isinstance(item, np.ndarray) or _is_tensor(item):
-        return audio.read_array(item, SAMPLE_RATE if sampling_rate is None else sampling_rate, silence=True)
-    if hasattr(item, "read"):
-        return audio.decode(item, silence=True)
+        return _cut_samples(item, SAMPLE_RATE if sampling_rate is None else sampling_rate, parts)
     raise AudioError(f"a recording of type {type(item).__name__}: {EXPECTED}")
 
 
-def _read_mapping(item: Mapping[str, Any], sampling_rate: int | None) -> np.ndarray:
+def _cut_samples(samples: Any, rate: int, parts: Callable[[float], Sequence[Span]]) -> Iterator[Window]:  # noqa: ANN401
+    waveform = read_array(samples, rate, silence=True)
+    for start, end in parts(len(waveform) / SAMPLE_RATE):
+        yield Window(start, end, waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+
+
+def _cut_mapping(
+    item: Mapping[str, Any], parts: Callable[[float], Sequence[Span]], sampling_rate: int | None
+) -> Iterator[Window]:
     samples = item.get("array", item.get("raw"))
     if samples is not None:
         rate = item.get("sampling_rate", sampling_rate)
         if rate is None:
             raise AudioError('samples without their rate: expected {"array": samples, "sampling_rate": Hz}')
-        return audio.read_array(np.asarray(samples), int(rate), silence=True)
-    if item.get("bytes") is not None:
-        return audio.decode(bytes(item["bytes"]), silence=True)
-    if item.get("path"):
-        return audio.decode(item["path"], silence=True)
+        return _cut_samples(np.asarray(samples), int(rate), parts)
+    for key in ("bytes", "path"):
+        if item.get(key) is not None:
+            return cut_recording(item[key], parts)
     if "audio" in item:
         inner = item["audio"]
-        if isinstance(inner, str | Path) and item.get("start") is not None:  # a row of a corpus: a part of a file
-            end = item.get("end")
-            return audio.decode(inner, float(item["start"]), None if end is None else float(end), silence=True)
-        return read_recording(inner, item.get("sampling_rate", sampling_rate))
+        if item.get("start") or item.get("end"):  # a row of a corpus, which is a part of a file
+            source = inner if not isinstance(inner, Mapping) else inner.get("bytes") or inner.get("path")
+            return _cut_samples(
+                decode(source, item.get("start") or 0.0, item.get("end"), silence=True), SAMPLE_RATE, parts
+            )
+        return cut_recording(inner, parts, item.get("sampling_rate", sampling_rate))
     raise AudioError(f"a recording with the keys {', '.join(map(str, item)) or '(none)'}: {EXPECTED}")
 
 

@@ -14,9 +14,14 @@ from typing import BinaryIO, cast
 import numpy as np
 import soundfile
 
+from ser_tl.data.decoding.mp3 import SLACK, clean_mp3
+from ser_tl.data.decoding.ogg import find_ogg_problem
 from ser_tl.data.decoding.resampling import check_rate
+from ser_tl.data.decoding.riff import check_aiff, find_mpeg_in_wav, repair_wav
+from ser_tl.data.decoding.signatures import explain_unread, is_read
 from ser_tl.data.decoding.sources import ByteStream, Source, open_source
-from ser_tl.data.mp3 import untold_samples
+from ser_tl.data.decoding.splice import splice
+from ser_tl.data.decoding.tags import skip_id3
 from ser_tl.errors import AudioError
 
 FORMATS = "WAV, FLAC, Ogg Vorbis, Ogg Opus, MP3 or AIFF"
@@ -24,10 +29,11 @@ FORMATS = "WAV, FLAC, Ogg Vorbis, Ogg Opus, MP3 or AIFF"
 # libsndfile reads what is left of a cut file and tells it only here: "data : 64000 (should be 31978)".
 _SIZE_NOTE = re.compile(r"(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)")
 _STREAMED = 0x7FFF0000  # a size from here up is the placeholder of a WAV written to a pipe, no promise
-_OGG_PAGE = 65_307  # bytes of the longest page of an Ogg file
 _UNKNOWN = 1 << 62  # samples: libsndfile's number for a FLAC that doesn't tell its length is beyond
-_MP3_SLACK = 0.1  # seconds: where an MP3 doesn't tell its length, libsndfile takes it from file size and bit rate
+_DENSEST = 10_000  # samples a byte: FLAC needs ten bytes for 65 535 samples of silence
 _BLOCK_SECONDS = 10.0
+_FLAC_START = b"fLaC\0\0\0\x22"  # the mark, and the header of a block of 34 bytes that comes first
+_LOOK_BACK = 1 << 16  # bytes that the decoder may have read beyond the end
 _BLOCK_SAMPLES = 1 << 21  # of all channels together: 8 MiB
 
 
@@ -72,7 +78,7 @@ class OpenAudio:
         decoded, wanted = 0, last - first
         while decoded < wanted:
             try:
-                if not decoded:
+                if not decoded and first:
                     self.file.seek(first)
                 block = self.file.read(min(size, wanted - decoded), dtype="float32", always_2d=True)
             except Exception as error:  # libsndfile's, or what soundfile raises where it can't follow
@@ -85,11 +91,29 @@ class OpenAudio:
                 break
             decoded += len(block)
             yield block
-        slack = round(_MP3_SLACK * self.rate) if self.file.format == "MP3" else 0
+        slack = round(SLACK * self.rate) if self.file.format == "MP3" else 0
         if decoded < max(1, wanted - slack):
             raise AudioError(
                 f"{self.name}: cut short, {decoded} of {wanted} samples could be decoded: restore the file"
             )
+        if last == self.frames and self.file.format == "FLAC":
+            self._check_behind()
+
+    def _check_behind(self) -> None:
+        """Refuses a FLAC behind the FLAC that was read: libsndfile hears the first alone.
+
+        Raises:
+            AudioError: there is one
+        """
+        position = max(4, self.stream.tell() - _LOOK_BACK)
+        while len(chunk := self.stream.read_at(position, _LOOK_BACK)) > len(_FLAC_START):
+            found = chunk.find(_FLAC_START)
+            if found >= 0:
+                raise AudioError(
+                    f"{self.name}: holds another FLAC from byte {position + found} on: two recordings in one file, "
+                    f"split it"
+                )
+            position += len(chunk) - len(_FLAC_START)
 
 
 @contextmanager
@@ -97,15 +121,22 @@ def open_audio(source: Source) -> Generator[OpenAudio]:
     """Audio of a source.
 
     Raises:
-        AudioError: the file is missing, not audio, cut short or empty
+        AudioError: the file is missing, not audio, cut short, empty, or more than one recording
     """
-    with open_source(source) as stream:
+    with open_source(source) as whole:
+        stream = _clean(whole)
+        whole.check()
+        stream.seek(0)
         try:
             file = soundfile.SoundFile(cast(BinaryIO, stream))
         except Exception as error:  # libsndfile's, or what soundfile raises where it can't follow
             stream.check()
+            reason = explain_unread(stream.read_at(0, 256))
+            stream.check()
             raise AudioError(
-                f"{stream.label}: not audio that can be read ({_reason(error)}): expected {FORMATS}"
+                f"{stream.label}: {reason}"
+                if reason
+                else f"{stream.label}: not audio that can be read ({_reason(error)}): expected {FORMATS}"
             ) from None
         with file:
             stream.check()
@@ -114,6 +145,19 @@ def open_audio(source: Source) -> Generator[OpenAudio]:
                 raise AudioError(f"{stream.label}: {problem}")
             check_rate(file.samplerate, stream.label)
             yield OpenAudio(stream.label, stream, file)
+
+
+def _clean(stream: ByteStream) -> ByteStream:
+    """A stream that libsndfile reads whole: no tags in front, and a header that tells the true length."""
+    stream = splice(stream, [(skip_id3(stream), stream.size)])
+    head = stream.read_at(0, 64)
+    if not is_read(head):
+        return clean_mp3(stream) or stream
+    mpeg = find_mpeg_in_wav(stream)
+    if mpeg is not None:
+        return clean_mp3(mpeg) or stream
+    check_aiff(stream)
+    return repair_wav(stream)
 
 
 def _reason(error: Exception) -> str:
@@ -125,37 +169,16 @@ def _find_problem(stream: ByteStream, file: soundfile.SoundFile) -> str | None:
     claimed, there = (int(size[1]), int(size[2])) if size else (0, 0)
     if there < claimed < _STREAMED:
         return f"cut short, {there} of {claimed} bytes are there: restore the file"
-    if file.format == "OGG" and not _ogg_is_whole(stream):
-        return "cut short, it ends in the middle of an Ogg page: restore the file"
+    if file.format == "OGG":
+        position = stream.tell()
+        problem = find_ogg_problem(stream)
+        stream.seek(position)
+        if problem:
+            return problem
     if file.frames > _UNKNOWN:
         return "doesn't tell its length, as if written to a pipe: encode it again, to a file"
-    if file.format == "MP3" and _is_misjudged(stream, file):
-        return "doesn't tell its length, which can't be told from its size as the bit rate varies: encode it again"
+    if file.frames > stream.size * _DENSEST:
+        return f"its header tells {file.frames} samples, more than {stream.size} bytes can hold: restore the file"
     if file.frames == 0:
         return "empty, it has no samples: restore the file or leave it out"
     return None
-
-
-def _is_misjudged(stream: ByteStream, file: soundfile.SoundFile) -> bool:
-    """Whether an MP3 has more or fewer samples than libsndfile makes out: it would hear a part, or miss the rest."""
-    position = stream.tell()
-    samples = untold_samples(cast(BinaryIO, stream))
-    stream.seek(position)
-    return samples is not None and abs(samples - file.frames) > _MP3_SLACK * file.samplerate
-
-
-def _ogg_is_whole(stream: ByteStream) -> bool:
-    """Whether an Ogg file ends with a page: libsndfile reads a cut one up to the last whole page and says nothing.
-
-    A last page without the mark of the stream's end is accepted: recorders that are stopped leave such files.
-    """
-    position = stream.tell()
-    tail = stream.read_at(max(0, stream.size - 2 * _OGG_PAGE), 2 * _OGG_PAGE)
-    stream.seek(position)
-    page = tail[max(0, tail.rfind(b"OggS\0")) :]  # capture pattern and version
-    if len(page) < 27:
-        return False
-    lengths = page[27 : 27 + page[26]]  # of the page's segments
-    size = 27 + page[26] + sum(lengths)
-    ends_the_stream = bool(page[5] & 4)
-    return len(page) >= size if ends_the_stream else len(page) == size
