@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.graph import HOP, SHORTEST
 from ser_tl.errors import ConfigError, ExportError
 from ser_tl.export import onnx as _onnx  # noqa: F401 - registers itself, as do the others
 from ser_tl.export import torch_export as _torch_export  # noqa: F401
@@ -19,6 +18,7 @@ from ser_tl.export.folder import replace_folder, write_companions
 from ser_tl.export.graph import Graph
 from ser_tl.export.parity import check_parity, measure_parity
 from ser_tl.export.versions import installed_versions
+from ser_tl.graph import HOP, SHORTEST
 from ser_tl.inference.exported_session import open_graph
 from ser_tl.inference.manifest import Manifest, hash_file, hash_name
 from ser_tl.inference.torch_session import TorchSession

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.graph import HOP, SHORTEST
 from ser_tl.errors import ExportError, listing
+from ser_tl.graph import HOP, SHORTEST
 from ser_tl.model import EmotionModel
 
 MOST_CLIPS = 65_536
@@ -95,14 +95,12 @@ def obstacles(model: EmotionModel) -> list[str]:
         found.append(f"encoder {model.encoder.family}: {model.encoder.why_not_exportable}")
     if model.config.statistics != "training":
         found.append(
-            f"model.statistics is {model.config.statistics}: a graph takes no statistics of a {model.config.statistics}; "
-            f"train with --model.statistics training"
+            f"model.statistics is {model.config.statistics}: a graph takes no such statistics; train with "
+            f"--model.statistics training"
         )
     halves = sorted({str(weights.dtype) for weights in model.parameters() if weights.is_floating_point()})
     if halves not in ([], ["torch.float32"]):
-        found.append(
-            f"weights are {', '.join(halves)}: call model.float() first; --weights chooses how they are stored"
-        )
+        found.append(f"weights are {', '.join(halves)}: call model.float(); --weights says how they are stored")
     return found
 
 
@@ -115,7 +113,7 @@ def longest_input(model: EmotionModel) -> int:
 
 
 def plain_copy(model: EmotionModel) -> EmotionModel:
-    """The same model without adapters and parametrised weights: on the CPU, in evaluation mode, with its own tensors."""
+    """The same model without adapters and parametrised weights: on the CPU, in evaluation mode, a copy."""
     from ser_tl.model.adapted import merged_state
 
     copy = EmotionModel.from_description(model.description, Path("the model's own description"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.inference.manifest import Manifest, read_manifest
+from ser_tl.inference.manifest import read_manifest
 from ser_tl.model import EmotionModel, ModelConfig
 from tests.encoders.tiny import tiny
 from tests.test_model import LABELS
@@ -37,7 +37,3 @@ def with_manifest(folder: Path, copy: Path, **changes) -> Path:
     shutil.copytree(folder, copy)
     replace(read_manifest(folder), **changes).write(copy)
     return copy
-
-
-def written(folder: Path) -> Manifest:
-    return read_manifest(folder)

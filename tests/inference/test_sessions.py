@@ -9,7 +9,7 @@ import pytest
 from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference import Predictor
-from ser_tl.inference.session import Session, open_session
+from ser_tl.inference.session import Session, Wanted, open_session
 from tests.encoders.tiny import clip
 from tests.export.samples import sample_model, with_manifest
 from tests.test_model import LABELS
@@ -52,9 +52,8 @@ def test_it_is_a_session_with_the_models_names(session):
 def test_answers_are_the_models(session):
     model = sample_model()
     clips = recordings(7)
-    for found, expected in zip(
-        Predictor(session()).predict(clips, embedding=True), model.predict(clips, embedding=True)
-    ):
+    predictions = Predictor(session()).predict(clips, embedding=True)
+    for found, expected in zip(predictions, model.predict(clips, embedding=True), strict=True):
         assert values(found) == pytest.approx(values(expected), abs=1e-5)
         assert found.embedding == pytest.approx(expected.embedding, abs=1e-4)
         assert found.label == expected.label
@@ -113,4 +112,4 @@ def test_an_export_refuses_what_its_graph_has_not(exported):
         Predictor(exported, device="cuda")
     session = predictor.session
     with pytest.raises(AudioError, match="takes 480000 at most"):
-        session.run(np.zeros((1, 480_001), np.float32), np.array([480_001]), (False, False))
+        session.run(np.zeros((1, 480_001), np.float32), np.array([480_001]), Wanted())

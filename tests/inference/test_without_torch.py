@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -129,10 +130,7 @@ def test_only_one_place_imports_the_runtime():
     importers = {
         path.relative_to(home).as_posix()
         for path in home.rglob("*.py")
-        if any(
-            line.strip().startswith(("import onnxruntime", "from onnxruntime"))
-            for line in path.read_text().splitlines()
-        )
+        if re.search(r"^ *(import|from) onnxruntime", path.read_text(), flags=re.MULTILINE)
     }
     assert importers <= {"inference/onnx_session.py", "export/quantize.py"}
     if "export/quantize.py" in importers:
