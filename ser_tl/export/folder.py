@@ -80,7 +80,9 @@ def describe(manifest: Manifest) -> str:
         f"`{manifest.graph}` for {manifest.runtime}, weights in {manifest.weights}; `{MANIFEST_FILE}` says what goes "
         f"in and what comes out. Made with {made}.",
     ]
+    heading = "Largest differences to the model in torch on each clip alone, of noise and tones:"
     if manifest.quantization is not None:
         lines.append(manifest.quantization["summary"])
-    lines += ["Largest differences to the model in torch on each clip alone:", parity_table(manifest.parity)]
+        heading = f"{heading[:-1]} (far from the speech on which activations were measured):"
+    lines += [heading, parity_table(manifest.parity)]
     return "\n\n".join(lines) + "\n"

@@ -1,12 +1,12 @@
 """Weights of an ONNX graph stored in fewer bits than they are computed in: the file is smaller, the sums are the same.
 
     store_as_half(path)              float16 behind Cast
-    store_as_integers(proto, names)  int8 with a scale a channel behind DequantizeLinear
+    store_as_integers(proto, axes)   int8 with a scale a channel behind DequantizeLinear
 
 onnxruntime undoes both once, when it loads the graph. Knows nodes and weights alone.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +47,22 @@ def store_as_half(path: Path) -> None:
     path.write_bytes(proto.SerializeToString())
 
 
-def store_as_integers(proto: Any, names: Collection[str]) -> None:  # noqa: ANN401 - onnx.ModelProto
-    """Stores weights as int8, with a scale for each index of the axis that has the outputs.
+def store_as_integers(proto: Any, axes: Mapping[str, int]) -> None:  # noqa: ANN401 - onnx.ModelProto
+    """Stores weights as int8, with a scale for each index of an axis.
 
     Args:
         proto: changed in place
-        names: of the weights; of two axes or more
+        axes: names of the weights, and the axis that has the outputs
     """
     from onnx import helper, numpy_helper
 
-    used = {name: node.op_type for node in proto.graph.node for name in node.input}
     nodes, scales = [], []
     for tensor in proto.graph.initializer:
-        if tensor.name not in names:
+        if tensor.name not in axes:
             continue
-        values, name = numpy_helper.to_array(tensor), tensor.name
-        axis = values.ndim - 1 if used.get(name) == "MatMul" else 0
-        others = tuple(index for index in range(values.ndim) if index != axis)
-        scale = (np.abs(values).max(axis=others) / 127).astype(np.float32)
-        scale[scale == 0] = 1.0
+        values, name, axis = numpy_helper.to_array(tensor), tensor.name, axes[tensor.name]
+        scale = np.abs(values).max(axis=tuple(index for index in range(values.ndim) if index != axis)) / 127
+        scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
         shape = [-1 if index == axis else 1 for index in range(values.ndim)]
         rounded = np.clip(np.round(values / scale.reshape(shape)), -127, 127).astype(np.int8)
         tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.int8"))
