@@ -19,7 +19,6 @@ imports stand in the commands that need them, so that `--help` is quick.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 from ser_tl.cli.predict_arguments import plain_parser, spelt
 from ser_tl.errors import SerTlError
@@ -50,12 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, or 1 with a message on standard error. A wrong command line ends the program with 2.
     """
     given = spelt(sys.argv[1:] if arguments is None else arguments)
-    if find_spec("jsonargparse") is None:  # where exported models are predicted with, and no more
-        chosen = plain_parser().parse_args(given)
-        options = chosen
-    else:
+    try:
         from ser_tl.cli.arguments import parser
-
+    except ModuleNotFoundError as error:
+        if error.name != "jsonargparse":
+            raise
+        chosen = options = plain_parser().parse_args(given)  # exported models are predicted with here, and no more
+    else:
         chosen = parser().parse_args(given)
         options = chosen[chosen.command]
     command = getattr(import_module(f"ser_tl.cli.{COMMANDS[chosen.command]}"), chosen.command)

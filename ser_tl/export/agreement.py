@@ -113,7 +113,7 @@ class Verdict:
         """Whether answers agree and little is lost."""
         agrees = all(one is None or one >= LEAST_AGREEMENT for one in (self.agreement, self.concordance))
         lost = 0.0 if self.uar_before is None or self.uar_after is None else self.uar_before - self.uar_after
-        return agrees and lost <= MOST_LOST
+        return agrees and lost <= MOST_LOST + 1e-9
 
     def __str__(self) -> str:
         """In a line."""

@@ -71,6 +71,10 @@ def strip(proto: Any) -> None:  # noqa: ANN401 - onnx.ModelProto, which is impor
     for item in (proto, graph, *proto.functions, *graph.node, *graph.input, *graph.output, *graph.initializer):
         del item.metadata_props[:]
         item.doc_string = ""
+    used = {node.domain for node in graph.node}
+    imports = [entry for entry in proto.opset_import if entry.domain in used or not entry.domain]
+    del proto.opset_import[:]
+    proto.opset_import.extend(imports)
     del graph.value_info[:]  # shapes between nodes: runtimes infer them
     graph.name, proto.producer_name, proto.producer_version = "ser_tl", "ser_tl", ""
     axes = {0: "batch", 1: "samples"}

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 
@@ -138,17 +137,17 @@ def test_only_one_place_imports_the_runtime():
         assert text.index("load_onnxruntime()") < text.index("from onnxruntime")
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_and_time_stay_small(exported, file):
     program = """
-import resource, time
+import re, time
 begin = time.process_time()
 from ser_tl.inference import Predictor
 predictor = Predictor(sys.argv[1])
 loaded = time.process_time() - begin
 predictor.predict(sys.argv[2])
-print(loaded, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(loaded, int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024)
 """
     loaded, memory = map(float, run(program, exported, file).stdout.split())
     assert memory < 120  # MiB
     assert loaded < 3.0  # seconds of CPU, on a busy machine too; 0.5 on an idle one
-    assert np.isfinite(loaded)
