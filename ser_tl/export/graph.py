@@ -52,6 +52,7 @@ class Graph(nn.Module):
         names = {"probabilities": model.labels, "dimensions": model.dimensions, "embedding": True}
         self.outputs = [name for name, there in names.items() if there]
         self.longest = longest_input(model)
+        self.eval()
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
         """The outputs."""
