@@ -22,7 +22,7 @@ def test_the_example_is_short():
     assert len(EXAMPLE.read_text().splitlines()) <= 40
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.37, 9.3])  # less than the shortest, one window, three
+@pytest.mark.parametrize("seconds", [0.1, 9.3])  # less than the shortest, three windows
 def test_the_example_gives_the_same_answer(exported, tmp_path, seconds):
     modules = Path(os.environ.get("SER_TL_NODE_MODULES", "node_modules")).resolve()
     if shutil.which("node") is None or not (modules / "onnxruntime-web").is_dir():
