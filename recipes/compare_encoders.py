@@ -50,12 +50,13 @@ def main(options: Options) -> ser.Comparison:
     systems = {", ".join(map(str, own.values())): own for own in combined} if options.grid else options.systems
     seeds = options.seeds or [options.seed]
     runs = {name: [options.changed(changes | {"seed": seed}) for seed in seeds] for name, changes in systems.items()}
+    splits, refused = ser.split_systems(corpus, runs)
     folder = ser.start_run(options)
     reports: dict[str, list[ser.Report]] = {}
     for number, (name, seed) in enumerate(product(runs, range(len(seeds)))):
+        if name not in splits:
+            continue
         own = runs[name][seed]
-        splits = ser.make_splits(corpus, own.protocol, own.split, folds=own.folds, seed=own.seed)
-        splits = ser.add_synthetic(splits, own.synthetic)
 
         def run_one(split: ser.Split, folder: Path, own: ser.Options = own, name: str = name) -> ser.Report:
             ser.seed_everything(own.seed)
@@ -63,15 +64,16 @@ def main(options: Options) -> ser.Comparison:
             trainer = ser.build_trainer(own, model, folder)
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {own.corpus}, {split.name}"
-            report = trainer.evaluate(split.test, title=title, notes=[*skipped, *voted], shared=split.shared)
+            notes = [*split.notes, *skipped, *voted]
+            report = trainer.evaluate(split.test, title=title, notes=notes, shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         place = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{own.seed}" if len(seeds) > 1 else "")
-        reports.setdefault(name, []).append(ser.run_splits(splits, run_one, place))
+        reports.setdefault(name, []).append(ser.run_splits(splits[name][seed], run_one, place))
     title = (
         f"{options.corpus}, {options.protocol}, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
     )
-    return ser.finish_comparison(ser.Comparison.of(reports, title=title), folder)
+    return ser.finish_comparison(ser.Comparison.of(reports, title=title, notes=refused), folder)
 
 
 if __name__ == "__main__":

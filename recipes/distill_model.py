@@ -55,7 +55,8 @@ def main(options: Options) -> ser.Report:
             trainer = ser.build_trainer(options, ser.build_model(options, ser.emotions(corpus)), folder, kind)
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{what}: {options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
-            report = trainer.evaluate(split.test, title=title, notes=[*skipped, *voted], shared=split.shared)
+            notes = [*split.notes, *skipped, *voted]
+            report = trainer.evaluate(split.test, title=title, notes=notes, shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         return ser.run_splits(splits, run_one, place)

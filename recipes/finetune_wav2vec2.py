@@ -26,7 +26,7 @@ def main(options: ser.Options) -> ser.Report:
         trainer = ser.build_trainer(options, model, folder)
         trainer.fit(split.train, split.dev, resume=options.resume)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=[*skipped, *voted], shared=split.shared)
+        report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *skipped, *voted], shared=split.shared)
         return ser.finish(trainer, report, folder)
 
     return ser.run_splits(splits, run_one, ser.start_run(options))

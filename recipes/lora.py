@@ -36,7 +36,7 @@ def main(options: Options) -> ser.Report:
         trainer = ser.build_trainer(options, model, folder)
         trainer.fit(split.train, split.dev, resume=options.resume)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=[*skipped, *voted], shared=split.shared)
+        report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *skipped, *voted], shared=split.shared)
         if trainer.accelerator.is_main_process:
             report = with_sizes(report, ser.save_adapter(model, folder / "adapter"))
         return ser.finish(trainer, report, folder)

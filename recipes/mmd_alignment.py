@@ -46,7 +46,8 @@ def main(options: Options) -> ser.Report:
         trainer = ser.build_trainer(options, model, folder)
         trainer.fit(split.train, split.dev, unlabelled=split.test, resume=options.resume)
         title = f"{options.encoder} ({options.alignment.method}), {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=[*notes, *skipped, *also_skipped, *voted])
+        said = [*notes, *split.notes, *skipped, *also_skipped, *voted]
+        report = trainer.evaluate(split.test, title=title, notes=said)
         return ser.finish(trainer, report, folder)
 
     return ser.run_splits(ser.add_synthetic([split], options.synthetic), run_one, ser.start_run(options))

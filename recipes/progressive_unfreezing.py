@@ -40,7 +40,7 @@ def main(options: Options) -> ser.Report:
             ser.plots.unfreezing_picture(history, folder / "unfreezing.png")
             ser.plots.travel_picture(ser.travelled(before, model.encoder), folder / "travel.png")
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=[*skipped, *voted], shared=split.shared)
+        report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *skipped, *voted], shared=split.shared)
         return ser.finish(trainer, report, folder)
 
     return ser.run_splits(splits, run_one, ser.start_run(options))

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from ser_tl.run import publishing as publishing
     from ser_tl.run import run_splits as run_splits
     from ser_tl.run import start_run as start_run
+    from ser_tl.systems import split_systems as split_systems
     from ser_tl.training import Trainer as Trainer
     from ser_tl.training import seed_everything as seed_everything
     from ser_tl.transfer import load_adapter as load_adapter
@@ -123,6 +124,7 @@ _HOMES = {
     "run_splits": "ser_tl.run",
     "save_adapter": "ser_tl.transfer",
     "seed_everything": "ser_tl.training",
+    "split_systems": "ser_tl.systems",
     "start_run": "ser_tl.run",
     "synthetic_quality": "ser_tl.generate",
     "travelled": "ser_tl.analysis",
@@ -135,3 +137,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'ser_tl' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,6 +9,7 @@ and sentences, pulled towards the identity by a shrinkage that speakers held out
 Knows nothing of encoders, and of corpora only who spoke.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, Self
 
@@ -72,7 +73,7 @@ def fit_discriminant(
         weights: (n,) how much each clip counts, more than 0; all alike if None
 
     Raises:
-        ConfigError: one speaker only, or a class that some group of speakers alone has
+        ConfigError: a class that some group of speakers alone has
     """
     embedding = embedding.double()
     parts = parts or [torch.arange(embedding.shape[1])]
@@ -139,18 +140,18 @@ def discriminant_of(
 
 
 def held_out_groups(speakers: Sequence[str], labels: Sequence[Hashable]) -> list[int]:
-    """The group of each clip: speakers of one group are held out together.
+    """The group of each clip: speakers of one group are held out together, or clips where there is one speaker.
 
     Args:
         speakers: of each clip
         labels: of each clip
 
     Raises:
-        ConfigError: one speaker alone, or an emotion that one group has all clips of
+        ConfigError: an emotion that one group has all clips of
     """
     names = sorted(set(speakers))
     if len(names) < 2:
-        raise ConfigError("a discriminant needs at least two training speakers, one of whom is held out: found one")
+        return _clip_groups(labels)
     place = {name: number % min(_GROUPS, len(names)) for number, name in enumerate(names)}
     groups = [place[speaker] for speaker in speakers]
     where: dict[Hashable, set[int]] = {}
@@ -160,6 +161,21 @@ def held_out_groups(speakers: Sequence[str], labels: Sequence[Hashable]) -> list
         raise ConfigError(
             "a discriminant holds out groups of training speakers in turn, and one group has all utterances of "
             "some emotion: drop or merge that emotion, or train without --train.refit"
+        )
+    return groups
+
+
+def _clip_groups(labels: Sequence[Hashable]) -> list[int]:
+    """Groups of one speaker's clips, each emotion dealt evenly: what is chosen on them suits that voice best."""
+    dealt: Counter[Hashable] = Counter()
+    groups = []
+    for label in labels:
+        groups.append(dealt[label] % _GROUPS)
+        dealt[label] += 1
+    if min(dealt.values()) < 2:
+        raise ConfigError(
+            "a discriminant holds out clips of its only training speaker in turn, and some emotion has one clip: drop "
+            "or merge that emotion, or train without --train.refit"
         )
     return groups
 

@@ -4,10 +4,13 @@ import json
 from itertools import product
 
 import pytest
+import torch
+import yaml
 
+from ser_tl.encoders import load_encoder
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from tests.recipe_samples import load_recipe, tone_manifest
+from tests.recipe_samples import RECIPES, load_recipe, tone_manifest
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,28 @@ def test_a_grid_is_trained_with_every_seed_and_has_a_page(recipe, options, tmp_p
     assert "data:image/png" in (tmp_path / "run" / "comparison.html").read_text()
 
 
+def test_a_system_that_the_data_cant_serve_is_found_first_and_the_others_give_their_table(recipe, options, tmp_path):
+    options = options.changed({"root": str(tone_manifest(tmp_path / "tones", takes=2))})  # six clips a speaker
+    served = {"pooled": {"encoder": "mfcc"}}
+    systems = {
+        "speakers": {"encoder": "mfcc", "model.statistics": "speaker"},  # with a handful of clips each
+        "voted": {"encoder": "mfcc", "labels.targets": "votes"},  # of nobody
+        "rated": {"encoder": "mfcc", "dimensions.names": ["dominance"]},
+        "unlike": {"encoder": "mfcc", "split.k": 400, "protocol": "kfold"},
+    }
+    with pytest.raises(ConfigError, match="the data can serve none of the 4 systems") as error:
+        recipe.main(options.changed({"systems": systems, "output": str(tmp_path / "none")}))
+    assert all(f"  {name}: " in str(error.value) for name in systems)
+    assert not (tmp_path / "none").exists()
+    comparison = recipe.main(options.changed({"systems": systems | served, "output": str(tmp_path / "run")}))
+    assert [row.system for row in comparison.rows] == ["pooled"]
+    for note, name in zip(comparison.notes, systems, strict=False):
+        assert note.startswith(f"{name} wasn't trained: ")
+    assert "model.statistics is speaker, which takes at least 8 utterances" in comparison.notes[0]
+    assert "speakers wasn't trained" in (tmp_path / "run" / "comparison.md").read_text()
+    assert {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()} == {"05"}
+
+
 def test_each_system_is_pushed_to_a_branch_of_its_own(recipe, options, tmp_path):
     (tmp_path / "teamhub").mkdir()
     repo = f"file://{tmp_path}/teamhub/team/tones"
@@ -72,3 +97,17 @@ def test_a_wrong_option_of_a_system_stops_before_anything_is_trained(recipe, opt
     with pytest.raises(ConfigError, match=r"no option 'train.epoch'"):
         recipe.main(options.changed({"systems": systems, "output": str(tmp_path / "run")}))
     assert not (tmp_path / "run" / "01").exists()
+
+
+def test_the_recipes_soundnet_hears_the_level_that_a_corpus_was_recorded_at(recipe):
+    """At one level alone it loses where levels tell emotions, as recorded alone where gains are mixed."""
+    told = yaml.safe_load((RECIPES / "compare_encoders.yaml").read_text("utf-8"))
+    options = recipe.Options().changed(told["systems"]["soundnet"])
+    assert options.audio.normalise == "none"
+    encoder = load_encoder("soundnet", **options.encoder_options).eval()
+    loud = 0.1 * torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        states = [encoder(gain * loud, torch.tensor([16_000])).states for gain in (1.0, 0.1)]
+    recorded, even = (states[0] - states[1]).abs().amax(dim=(0, 1, 2)).chunk(2)
+    assert recorded.max() > 1
+    assert even.max() < 1e-2

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ser_tl.discriminant import SHRINKAGES, _Solver, discriminant_of, fit_discriminant
+from ser_tl.discriminant import SHRINKAGES, _Solver, discriminant_of, fit_discriminant, held_out_groups
 from ser_tl.errors import ConfigError
 
 
@@ -148,10 +148,19 @@ def test_scores_and_order_of_the_clips_do_not_matter():
     )
 
 
-def test_one_speaker_or_one_group_with_all_of_an_emotion_is_refused():
+def test_clips_of_a_single_speaker_are_held_out_in_turn():
     embedding, labels, _ = corpus(90, 20)
-    with pytest.raises(ConfigError, match="at least two training speakers"):
-        fit_discriminant(embedding, labels, ["one"] * 90, 3)
+    fit = fit_discriminant(embedding, labels, ["one"] * 90, 3)
+    assert (fit.discriminant(embedding).argmax(dim=1) == labels).float().mean() > 0.8
+    assert 0.3 < fit.uar <= 1.0
+    groups = held_out_groups(["one"] * 7, "aabbbba")
+    assert groups == [0, 1, 0, 1, 2, 3, 2]
+    with pytest.raises(ConfigError, match="holds out clips of its only training speaker in turn, and some emotion has"):
+        held_out_groups(["one"] * 4, "aabc")
+
+
+def test_one_group_with_all_of_an_emotion_is_refused():
+    embedding, labels, _ = corpus(90, 20)
     speakers = ["sole" if label == 2 else f"s{place % 4}" for place, label in enumerate(labels.tolist())]
     with pytest.raises(ConfigError, match="all utterances of some emotion"):
         fit_discriminant(embedding, labels, speakers, 3)

@@ -16,7 +16,8 @@ RECIPES = sorted(path for path in (HOME.parent / "recipes").glob("*.py") if path
 # Rooms by rank, and the packages that each rank adds. A room is a module or a folder at the package's top.
 LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
-    ("registry assets", ""),
+    ("registry assets files terminal dependencies", ""),
+    ("audio_support", ""),
     ("data graph", "numpy torch torchaudio soundfile soxr librosa datasets"),
     ("augment", ""),
     ("heads", ""),
@@ -36,9 +37,9 @@ LAYERS: list[tuple[str, str]] = [
     ("generate", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's
     ("options", "jsonargparse yaml"),
-    ("publish", ""),
-    ("run", ""),
-    ("cli", "pyarrow"),
+    ("publish resume", ""),
+    ("run systems", ""),
+    ("cli", "packaging pyarrow"),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
 UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"inference"}}

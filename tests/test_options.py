@@ -113,7 +113,7 @@ def test_an_unknown_option_is_named(told, config):
         ("protocol", "losso", "'holdout', 'loso', 'kfold', 'sessions', 'folds'"),
         ("train.epochs", "many", "many"),
         ("train.epochs", "1.5", "1.5"),
-        ("train.epochs", "0", "train.epochs is 0: expected 1 or more"),
+        ("train.epochs", "-1", "train.epochs is -1: expected 0 or more"),
         ("train.learning_rate", "0", "train.learning_rate is 0.0: expected more than 0"),
         ("train.warmup", "1", "train.warmup is 1.0: expected a share from 0 to below 1"),
         ("split.k", "1", "split.k is 1: expected at least 2 folds"),
@@ -248,6 +248,12 @@ def test_options_made_in_python_are_checked_too():
         Options(seed=-5)
 
 
+def test_labels_that_yaml_reads_as_numbers_are_text():
+    read = options("--emotions.rename", "{0: angry, 1: Happy}", "--emotions.merge", "{happy: [exc]}").emotions
+    assert (read.rename, read.merge) == ({"0": "anger", "1": "happiness"}, {"happiness": ["excitement"]})
+    assert options().changed({"emotions.rename": {0: "angry"}}).emotions.rename == {"0": "anger"}
+
+
 def test_options_can_be_changed_by_dotted_names_and_are_checked_again():
     changed = Options().changed({"encoder": "mfcc", "model.network": "bilstm", "train.epochs": 3})
     assert (changed.encoder, changed.model.network, changed.train.epochs) == ("mfcc", "bilstm", 3)
@@ -263,7 +269,7 @@ def test_options_can_be_changed_by_dotted_names_and_are_checked_again():
         ({"train.epoch": 3}, "no option 'train.epoch'"),
         ({"encoder.name": 3}, "no option 'encoder.name'"),
         ({"train.epochs": "many"}, "train.epochs: "),
-        ({"train.epochs": 0}, "expected 1 or more"),
+        ({"train.epochs": -1}, "expected 0 or more"),
     ],
 )
 def test_changes_that_are_no_options_are_refused(changes, found):

@@ -175,3 +175,42 @@ def test_systems_without_emotions_are_not_compared_by_their_uar(recipe, options)
     report = recipe.main(options(dimensions=dimensions))
     with pytest.raises(ConfigError, match="trained on arousal alone and has no UAR"):
         ser.Comparison.of({"one": report})
+
+
+def without_speakers(manifest: Path) -> Path:
+    """The same table, file and label only."""
+    lines = [",".join(line.split(",")[:2]) for line in manifest.read_text().splitlines()]
+    path = manifest.with_name("nobody.csv")
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_clips_of_nobody_known_are_tested_by_clip_and_marked_everywhere(recipe, options, tmp_path):
+    own = options(protocol="clips", split=SplitConfig(k=2), root=without_speakers(tmp_path / "tones" / "tones.csv"))
+    with pytest.raises(SplitError, match=r"nobody knows who speaks.*--protocol clips"):
+        recipe.main(own.changed({"protocol": "loso"}))
+    report = recipe.main(own)
+    assert len(report.predictions) == 36
+    assert report.interval is None
+    told = str(report)
+    assert told.count("NOT speaker-independent: nobody knows who speaks") == 1  # of all folds at once
+    assert "nobody knows who speaks in 36 of 36 test clips" in told.lower()
+    for fold in ("fold_1", "fold_2"):
+        said = json.loads((tmp_path / "run" / fold / "report.json").read_text())
+        assert "(NOT speaker-independent)" in said["title"]
+        assert said["facts"]["speaker_independent"] is False
+        card = (tmp_path / "run" / fold / "model" / "README.md").read_text()
+        assert "> **NOT speaker-independent**" in card
+        assert "NOT speaker-independent" in (tmp_path / "run" / fold / "report.md").read_text().splitlines()[0]
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["facts"]["speaker_independent"] is False
+
+
+def test_two_speakers_are_trained_and_tested_with_a_classifier_in_closed_form(recipe, options, tmp_path):
+    manifest = tone_manifest(tmp_path / "two", speakers=2, takes=4)
+    train = train_config(epochs=1, refit="discriminant")
+    report = recipe.main(options(protocol="loso", root=manifest, train=train, split=SplitConfig(only=["speaker_1"])))
+    assert set(report.per_speaker) == {"speaker_1"}
+    assert "speaker_independent" not in report.facts
+    assert any(
+        note.startswith("The epoch was chosen on clips of a speaker that was trained on") for note in report.notes
+    )

@@ -11,8 +11,10 @@ from typing import Any
 from ser_tl.card.known import Known
 from ser_tl.card.limits import limits
 from ser_tl.card.metadata import metadata
+from ser_tl.data.speakers import UNKNOWN
 from ser_tl.evaluation import Report, confusion_picture
 from ser_tl.evaluation.text import class_table, dimension_table, headline, others, table
+from ser_tl.files import write_text
 from ser_tl.hub import Address
 
 CARD_FILE = "README.md"
@@ -24,6 +26,7 @@ _PROTOCOLS = {
     "kfold": "groups of speakers held out in turn",
     "sessions": "each recording session held out in turn",
     "folds": "published folds",
+    "clips": "clips held out in turn, whoever speaks",
 }
 
 
@@ -57,7 +60,7 @@ def write_card(
     parts = [f"# {known.title}", *_first(known), *_score(known), *_data(known), *_model(known), *_use(known)]
     path = folder / CARD_FILE
     text = f"---\n{metadata(known).to_yaml()}\n---\n\n" + "\n\n".join([*parts, limits(known)]) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 
@@ -68,6 +71,11 @@ def _first(known: Known) -> list[str]:
     if restricted:
         named = ", ".join(f"{source.title} ({source.licence})" for source in restricted)
         parts.append(f"> **Not for commercial use**: made from {named}.")
+    if known.independent is False:
+        parts.append(
+            "> **NOT speaker-independent**: its scores were taken on speakers who were, or may have been, trained on; "
+            "they say nothing about others."
+        )
     if known.note:
         parts.append(f"> {known.note}")
     rated = ", ".join(known.config.get("dimensions", []))
@@ -83,10 +91,13 @@ def _score(known: Known) -> list[str]:
     if report is None:
         return ["## Score", "None: this model comes without an evaluation. Don't rely on it before it has had one."]
     said = [f"protocol {known.protocol} ({_PROTOCOLS[known.protocol]})"] if known.protocol in _PROTOCOLS else []
-    if report.facts.get("speaker_independent") is False:
-        said.append("**speakers tested on were trained on as well**")
+    if known.independent is False and UNKNOWN in report.per_speaker:
+        said.append("**NOT speaker-independent: nobody knows who speaks, in training and in the test**")
+    elif known.independent is False:
+        said.append("**NOT speaker-independent: speakers tested on were trained on as well**")
     else:
         said.append("no speaker tested on was heard in training or in choosing the epoch")
+    notes = [*report.cautions, *report.notes]
     seed = known.facts.get("seed")
     said += [f"seed {seed}, one run"] if seed is not None else []
     return [
@@ -94,7 +105,7 @@ def _score(known: Known) -> list[str]:
         f"{headline(report)}",
         *([f"{others(report)}."] if report.scores else []),
         f"{report.title + ': ' if report.title else ''}{'; '.join(said)}.",
-        *(["\n".join(f"- {note}" for note in report.notes)] if report.notes else []),
+        *(["\n".join(f"- {note}" for note in notes)] if notes else []),
         *([dimension_table(report)] if report.dimensions else []),
         *([class_table(report), _CONFUSION] if report.scores else []),
     ]
@@ -109,10 +120,13 @@ def _data(known: Known) -> list[str]:
     ]
     facts, parts = known.facts, ["## Data", table(["corpus", "languages", "licence", "terms"], rows, rest="---")]
     if "training_utterances" in facts:
+        who = f"{facts['training_speakers']} speakers, the epoch chosen on {facts['dev_speakers']} more"
+        if known.independent is False:
+            who = "speakers who weren't kept apart, the epoch chosen on other clips"
         parts.append(
-            f"Trained on {facts['training_utterances']} utterances of {facts['training_speakers']} speakers, the epoch "
-            f"chosen on {facts['dev_speakers']} more. Their ids are in config.json, so that the model can't be "
-            f"evaluated on them by accident."
+            f"Trained on {facts['training_utterances']} utterances of {who}. Salted hashes of their names are in "
+            f"config.json, so that the "
+            f"model can't be evaluated on them by accident."
         )
     return parts
 

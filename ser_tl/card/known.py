@@ -66,6 +66,11 @@ class Known:
         return {} if self.report is None else self.report.facts
 
     @property
+    def independent(self) -> bool | None:
+        """Whether test speakers are others than training's; None without a report."""
+        return None if self.report is None else self.report.facts.get("speaker_independent") is not False
+
+    @property
     def protocol(self) -> str:
         """Who was tested on, in one word; empty if that isn't known."""
         return str(self.options.get("protocol") or "")

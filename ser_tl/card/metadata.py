@@ -59,7 +59,7 @@ def _results(known: Known, report: Report) -> list[EvalResult]:
             dataset_name=", ".join(source.title for source in known.corpora) or "unknown",
             dataset_split=known.protocol or "test",
             metric_type=kind,
-            metric_name=name,
+            metric_name=name if known.independent else f"{name}, NOT speaker-independent",
             metric_value=round(value, 4),
             metric_args=None if around is None else {"interval_over_speakers": around},
         )

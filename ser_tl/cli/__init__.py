@@ -9,6 +9,7 @@
     ser-tl export MODEL --output FOLDER                an ONNX graph, for prediction without torch
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
     ser-tl augment clip.wav --output FOLDER            a recording as training hears it, to listen to and look at
+    ser-tl doctor                                      what is installed, what loads, and what is wrong
 
 MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 
@@ -22,6 +23,7 @@ from importlib import import_module
 
 from ser_tl.cli.predict_arguments import plain_parser, spelt
 from ser_tl.errors import SerTlError
+from ser_tl.terminal import escape_unprintable, silence_output
 
 COMMANDS = {
     "predict": "predict",
@@ -35,6 +37,7 @@ COMMANDS = {
     "corpora": "lists",
     "encoders": "lists",
     "cache": "lists",
+    "doctor": "doctor",
 }
 """The module that holds each command, as a function of its name."""
 
@@ -46,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what to parse; the program's own if None
 
     Returns:
-        The exit status: 0, or 1 with a message on standard error. A wrong command line ends the program with 2.
+        The exit status: 0, or 1 with a message on standard error; 130 after Ctrl-C and 141 where nobody reads the
+        output any more, as shells have it. A wrong command line ends the program with 2.
     """
+    escape_unprintable()
     given = spelt(sys.argv[1:] if arguments is None else arguments)
     try:
         from ser_tl.cli.arguments import parser
@@ -60,7 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = chosen[chosen.command]
     command = getattr(import_module(f"ser_tl.cli.{COMMANDS[chosen.command]}"), chosen.command)
     try:
-        return command(options)
+        status = command(options)
+        sys.stdout.flush()  # here, where a closed pipe is no traceback
+        return status
     except SerTlError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `ser-tl cache | head -1`: what was asked for was read
+        silence_output()
+        return 141

@@ -26,7 +26,7 @@ from ser_tl.data.schema import build
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "the folder of an audformat database, with db.yaml in it"
-NEEDED = ("emotion", "speaker")
+NEEDED = ("emotion",)
 COLUMNS = tuple(name for name in LABELS if name not in ("start", "end", "corpus"))  # these are the format's own
 
 

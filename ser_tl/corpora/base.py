@@ -17,7 +17,7 @@ from datasets import Dataset
 
 from ser_tl.assets import asset
 from ser_tl.data.audio import FORMATS, SUFFIXES
-from ser_tl.data.emotions import EMOTIONS, EmotionMap
+from ser_tl.data.emotions import EMOTIONS, EmotionMap, propose_rename
 from ser_tl.errors import ConfigError, CorpusError, listing
 from ser_tl.registry import Registry
 
@@ -241,7 +241,7 @@ def named_files(
 
 
 def read_emotions(labels: Iterable[tuple[str, str]], emotions: EmotionMap, *, source: Path | str) -> list[str]:
-    """The names of many labels; all that have none go into one error.
+    """The names of many labels; all that have none go into one error, each once.
 
     Args:
         labels: pairs of where a label stands, for the message ("line 3"), and the label
@@ -251,16 +251,20 @@ def read_emotions(labels: Iterable[tuple[str, str]], emotions: EmotionMap, *, so
     Raises:
         CorpusError: labels that are neither renamed nor known
     """
-    names, unknown = [], []
+    names: list[str] = []
+    unknown: dict[str, list[str]] = {}
     for where, label in labels:
         try:
             names.append(emotions.read(label, where=where))
         except CorpusError:
-            unknown.append((where, label))
+            unknown.setdefault(label, []).append(where)
     if unknown:
         raise CorpusError(
             f"{source}: {len(unknown)} unknown emotions. Known are {', '.join(EMOTIONS)} and their usual spellings; "
-            f"give others a meaning, for example --emotions.rename '{{\"{unknown[0][1]}\": neutral}}'\n"
-            + listing(f"{where}: {label!r}" for where, label in unknown)
+            f"give others a meaning, {propose_rename(unknown)}\n"
+            + listing(
+                f"{places[0]}: {label!r}{f', and {len(places) - 1} times more' * (len(places) > 1)}"
+                for label, places in unknown.items()
+            )
         )
     return names

@@ -124,7 +124,7 @@ def _label_map(folder: Path) -> dict[str, str]:
 
 
 def _meaning(label: str, meanings: dict[str, str], emotions: EmotionMap) -> str:
-    return label if label in emotions.rename else meanings.get(label.lower(), label)
+    return label if emotions.renames(label) else meanings.get(label.lower(), label)
 
 
 def _home(root: Path, paths: list[str]) -> Path:

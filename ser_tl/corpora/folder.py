@@ -1,16 +1,18 @@
-"""A folder for each emotion: the simplest corpus there is, if the speakers are known.
+"""A folder for each emotion: the simplest corpus there is.
 
     ROOT/anna/angry/1.wav      ->  id anna/angry/1, anger, speaker anna
     ROOT/angry/anna/1.wav      ->  id angry/anna/1, anger, speaker anna
     ROOT/angry/anna_1.wav      ->  id angry/anna_1, anger, speaker anna
+    ROOT/angry/angry_001.wav   ->  id angry/angry_001, anger, speaker unknown
 
 With two levels of folders, one has to be emotions and the other is the speakers; which is which is told by the names:
 emotions are those of data.emotions, their usual spellings, and what the user renames. With one level, the speaker is
 the file's name up to the first underscore.
 
-Quirks: a level called train and test holds no speakers, and a rule that makes every file, or all of them, a speaker
-hasn't found the speakers. Both are refused, for a model tested on voices it knows looks better than it is. The corpus
-is called like the root, and its language isn't known (und).
+Quirks: what these rules call speakers may be no people: the emotion once more, takes, train and test, each file, or all
+of them. Then nobody knows who speaks (`data.speakers.UNKNOWN`), and no protocol by speaker takes the corpus, for a
+model tested on voices it knows looks better than it is; --protocol clips does, and its reports say what they aren't.
+The corpus is called like the root, and its language isn't known (und).
 """
 
 from collections import defaultdict
@@ -19,11 +21,12 @@ from pathlib import Path
 from datasets import Dataset
 
 from ser_tl.corpora.base import audio_files, read_emotions, register_corpus
-from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.emotions import EmotionMap, emotion_name, propose_rename
 from ser_tl.data.schema import build
+from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import CorpusError, listing
 
-LAYOUT = "a folder with SPEAKER/EMOTION/file, EMOTION/SPEAKER/file or EMOTION/SPEAKER_rest.wav in it"
+LAYOUT = "a folder with SPEAKER/EMOTION/file, EMOTION/SPEAKER/file, EMOTION/SPEAKER_rest.wav or EMOTION/file in it"
 PARTS = {"train", "training", "dev", "val", "valid", "validation", "test", "testing", "eval"}
 
 _WAY_OUT = "say who speaks in a manifest: a CSV file with the columns path, emotion and speaker, read with --corpus csv"
@@ -34,7 +37,8 @@ def read_folder(root: Path, emotions: EmotionMap) -> Dataset:
     """The corpus that folders named after emotions make.
 
     Raises:
-        CorpusError: no audio, folders of another depth, no level or both levels of emotions, or no speakers to be told
+        CorpusError: no audio, folders of another depth, no level or both levels of emotions, or files that tell the
+            speaker beside others that don't
     """
     files = audio_files(root, LAYOUT, same_names=True)
     folders = {path: path.relative_to(root).parent.parts for path in files}
@@ -51,7 +55,8 @@ def read_folder(root: Path, emotions: EmotionMap) -> Dataset:
     labels = [(str(path.relative_to(root)), folders[path][level]) for path in files]
     names = read_emotions(labels, emotions, source=root)
     speakers = [folders[path][1 - level] for path in files] if deep else _named_speakers(root, files)
-    _check_speakers(root, speakers, "folders" if deep else "names up to the first underscore")
+    if not _are_people(speakers, [label for _, label in labels], names):
+        speakers = [UNKNOWN] * len(files)
     rows = [
         {
             "id": path.relative_to(root).with_suffix("").as_posix(),
@@ -77,10 +82,9 @@ def _emotion_level(root: Path, folders: list[tuple[str, ...]], emotions: Emotion
         )
     if unknown[0] and unknown[1]:
         found = [f"{', '.join(names[:5])}{', ...' * (len(names) > 5)}" for names in levels]
-        odd = min(unknown, key=len)[0]
         raise CorpusError(
-            f"{root}: neither level of folders has names of emotions only. Give the others a meaning, for example "
-            f"--emotions.rename '{{\"{odd}\": neutral}}', or {_WAY_OUT}. Found are\n{listing(found)}"
+            f"{root}: neither level of folders has names of emotions only. Give the others a meaning, "
+            f"{propose_rename(min(unknown, key=len))}, or {_WAY_OUT}. Found are\n{listing(found)}"
         )
     return 1 if unknown[0] else 0
 
@@ -94,26 +98,36 @@ def _is_emotion(name: str, emotions: EmotionMap) -> bool:
 
 
 def _named_speakers(root: Path, files: list[Path]) -> list[str]:
+    """What stands before the first underscore of the files' names; nothing where no name has one."""
     odd = [str(path.relative_to(root)) for path in files if not path.stem.partition("_")[0] or "_" not in path.stem]
+    if len(odd) == len(files):
+        return [""] * len(files)
     if odd:
         raise CorpusError(
             f"{root}: {len(odd)} of {len(files)} files don't tell the speaker: expected are names that begin with the "
-            f"speaker and an underscore, or folders of speakers. Name them so, or {_WAY_OUT}\n{listing(odd)}"
+            f"speaker and an underscore, or folders of speakers. Name all so or none, or {_WAY_OUT}\n{listing(odd)}"
         )
     return [path.stem.partition("_")[0] for path in files]
 
 
-def _check_speakers(root: Path, speakers: list[str], told_by: str) -> None:
-    found = sorted(set(speakers))
-    problem = ""
-    if len(found) == 1:
-        problem = "they give one speaker only"
-    elif len(found) == len(speakers):
-        problem = "they give every file a speaker of its own"
-    elif {speaker.lower() for speaker in found} <= PARTS:
-        problem = "they are parts of a split and not speakers"
-    if problem:
-        raise CorpusError(
-            f"{root}: speakers are told by the {told_by}, but {problem}, so no split could keep speakers apart; "
-            f"{_WAY_OUT}\n{listing(found)}"
-        )
+def _are_people(speakers: list[str], labels: list[str], emotions: list[str]) -> bool:
+    """Whether what is in the speakers' place can be people.
+
+    Args:
+        speakers: of each file, what stands in that place
+        labels: the folders of emotions
+        emotions: what these mean
+    """
+    says: dict[str, set[str]] = defaultdict(set)
+    meanings: dict[str, set[str]] = defaultdict(set)  # of the folders' names, renamed or not
+    for speaker, label, emotion in zip(speakers, labels, emotions, strict=True):
+        says[speaker].add(emotion)
+        meanings[speaker] |= {emotion, emotion_name(label)}
+    single = [name for name, said in says.items() if len(said) == 1]
+    emotions_again = [name for name in single if emotion_name(name) in meanings[name]]
+    one_emotion_each = len(single) == len(says)
+    pairs = set(zip(speakers, labels, strict=True))
+    numbers_of_clips = len(pairs) == len(speakers) and all(map(str.isdecimal, says))  # angry/1_angry.wav, sad/1_sad.wav
+    parts_of_a_split = {name.lower() for name in says} <= PARTS
+    no_people = parts_of_a_split or one_emotion_each or bool(emotions_again) or numbers_of_clips
+    return not (no_people or len(says) in (1, len(speakers)))

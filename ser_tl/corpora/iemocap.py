@@ -112,7 +112,7 @@ def _read(root: Path, emotions: EmotionMap, classes: Mapping[str, str]) -> Datas
     """The turns whose label is one of `classes` (a label, and the label it is merged into) or renamed by the user."""
 
     def named(label: str, where: str) -> str:
-        return emotions.read(label if label in emotions.rename else classes.get(label, label), where=where)
+        return emotions.read(label if emotions.renames(label) else classes.get(label, label), where=where)
 
     rows, silent, unlabelled = [], [], []
     for folder in _sessions(root):
@@ -159,7 +159,7 @@ def _sessions(root: Path) -> list[Path]:
 
 
 def _wanted(label: str, where: str, emotions: EmotionMap, classes: Mapping[str, str]) -> bool:
-    if label in classes or label in emotions.rename:
+    if label in classes or emotions.renames(label):
         return True
     if label == NO_MAJORITY or label in ALL:
         return False

@@ -4,7 +4,7 @@
     a/1.wav,angry,anna,0.5,2.25      ->  id a/1@0.5-2.25, anger, speaker anna
 
 `path` is where the audio is, from the manifest's folder, or absolute. The other columns are those of `corpora.table`;
-path, emotion and speaker are needed, and an absent or empty id is the path without its ending, with @start-end where a
+path and emotion are needed, and an absent or empty id is the path without its ending, with @start-end where a
 start is given, an absent corpus the manifest's own name. Where the file names its columns otherwise, the option columns
 says which holds what: {"path": "filename", "emotion": "label"}.
 
@@ -25,7 +25,7 @@ from ser_tl.data.records import Records, read_csv, read_jsonl
 from ser_tl.data.schema import build
 from ser_tl.errors import CorpusError
 
-NEEDED = ("path", "emotion", "speaker")
+NEEDED = ("path", "emotion")
 COLUMNS = ("path", *LABELS)
 
 _LAYOUT = "a manifest, {} with path, emotion, speaker and perhaps " + ", ".join(COLUMNS[3:])

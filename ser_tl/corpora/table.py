@@ -3,7 +3,8 @@
     column names --which_columns--> {our name: column}      records --label_rows--> rows for schema.build, without audio
 
     column                      meaning
-    emotion, speaker            as text
+    emotion                     as text
+    speaker                     as text; without the column nobody knows who speaks (`data.speakers.UNKNOWN`)
     id                          unique name of the utterance
     start, end                  seconds into the file; its start, its end
     language                    ISO 639-1 code; und, for undetermined
@@ -16,6 +17,7 @@
 Where the audio is differs from one kind of table to the other, so that is left to the readers.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -23,11 +25,14 @@ from typing import Any
 from ser_tl.corpora.base import read_emotions
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.records import Records, number, text
+from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import ConfigError, CorpusError, listing
 
 TEXTS = ("emotion", "speaker", "id", "language", "corpus", "session")
 NUMBERS = ("start", "end", "recognised", "arousal", "valence", "dominance")
 LABELS = (*TEXTS, *NUMBERS, "votes")
+
+_SPEAKERS = re.compile(r"speaker|talker|spk|actor|actress|client.?id")
 
 
 def which_columns(
@@ -49,7 +54,8 @@ def which_columns(
 
     Raises:
         ConfigError: `columns` has a name that isn't ours
-        CorpusError: a column that `columns` names, or that is needed, isn't there
+        CorpusError: a column that `columns` names, or that is needed, isn't there, or none is called speaker and one
+            seems to be
     """
     strangers = sorted(set(columns) - set(known))
     if strangers:
@@ -66,13 +72,26 @@ def which_columns(
     taken = set(columns.values())  # a column that was given a meaning doesn't have that of its own name as well
     held = {name: columns.get(name, name) for name in known if name in columns or (name in found and name not in taken)}
     missing = [name for name in needed if name not in held]
+    missing += ["speaker"] if "speaker" in found and "speaker" not in held else []  # it was given another meaning
     if missing:
         raise CorpusError(
             f"{source}: the columns {', '.join(missing)} are missing; found are {shown}. Needed are "
-            f"{', '.join(needed)}: rename or add them, or say which column holds them with "
+            f"{', '.join(dict.fromkeys((*needed, *missing)))}: rename or add them, or say which column holds them with "
             f"--columns '{{{missing[0]}: COLUMN}}'"
         )
+    _refuse_other_names_of_speakers(found, held, source)
     return held
+
+
+def _refuse_other_names_of_speakers(found: Collection[str], held: Mapping[str, str], source: Path | str) -> None:
+    """Refuses a table without speakers that seems to have them under another name: nobody would notice."""
+    spare = [] if "speaker" in held else [name for name in found if name not in held.values()]
+    near = [name for name in spare if _SPEAKERS.search(name.lower())]
+    if near:
+        raise CorpusError(
+            f"{source}: there is no column speaker, but {', '.join(map(repr, near))}: say who speaks with --columns "
+            f"'{{speaker: {near[0]}}}', or give it another name if it holds something else"
+        )
 
 
 def label_rows(
@@ -134,9 +153,11 @@ def short_names(paths: Sequence[str]) -> list[str]:
 def _row(record: Mapping[str, Any], needed: Sequence[str], corpus: str) -> dict[str, Any]:
     texts = {name: text(record, name) for name in dict.fromkeys((*TEXTS, *needed))}
     gaps = [name for name in needed if not texts[name]]
+    gaps += ["speaker"] if "speaker" in record and not texts["speaker"] else []
     if gaps:
         raise ValueError(f"no {' and no '.join(gaps)}")
     numbers = {name: number(record, name) for name in NUMBERS}
+    texts["speaker"] = texts["speaker"] or UNKNOWN  # without the column
     usual = {"language": texts["language"] or "und", "corpus": texts["corpus"] or corpus}
     return texts | numbers | usual | {"votes": _votes(record)}
 

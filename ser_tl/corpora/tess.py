@@ -9,8 +9,8 @@ Quirks: the published set spells one actress OA (OA_bite_neutral.wav): it is rea
 archive holds the whole corpus twice, in a folder within a folder of the same name; that is refused, since the copies
 would look like more data.
 
-Two speakers are too few for training, tuning and testing on speakers apart, so every protocol refuses TESS alone. It
-serves as the test of a model trained elsewhere (`ser-tl evaluate`), or together with other corpora in a manifest.
+Two speakers: leave-one-speaker-out trains on one, chooses the epoch on a fifth of her clips, tests on the other, and
+says so in its reports. TESS also serves as the test of a model trained elsewhere (`ser-tl evaluate`).
 """
 
 import re

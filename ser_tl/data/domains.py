@@ -10,9 +10,10 @@ from collections.abc import Collection
 
 from datasets import Dataset
 
-from ser_tl.data.draws import draw_speakers
 from ser_tl.data.schema import emotions
-from ser_tl.data.splits import Split, SplitConfig
+from ser_tl.data.speakers import UNKNOWN, normalise_speaker
+from ser_tl.data.split import Split
+from ser_tl.data.splits import SplitConfig, hold_out_dev
 from ser_tl.data.tail import long_tailed
 from ser_tl.errors import SplitError, listing
 
@@ -40,6 +41,7 @@ def cross_domain(
     Raises:
         SplitError: fewer than two shared emotions, unknown speakers, or too few of them in the source
     """
+    speakers = {normalise_speaker(name) for name in speakers}
     strangers = sorted(set(speakers) - set(target["speaker"][:]))
     if strangers:
         raise SplitError(
@@ -67,23 +69,29 @@ def cross_domain(
         renamed = target.remove_columns("corpus").add_column("corpus", names, feature=target.features["corpus"])
         target = renamed.select_columns(target.column_names)
     config = config or SplitConfig()
-    names = sorted(set(source["speaker"][:]))
-    if len(names) < 2:
-        raise SplitError(f"the source has {len(names)} speakers: one to train on and one for dev are needed")
+    if not len(source):
+        raise SplitError("target_speakers names all speakers of the source: leave some to train on")
     seed = seed if config.seed is None else config.seed
-    dev = draw_speakers(source, names, config.dev, seed, f"split.dev={config.dev}", spare=1)
+    train, dev = hold_out_dev(source, config.dev, seed)
+    heard, chosen = set(train["speaker"][:]), set(dev["speaker"][:])
     split = Split(
-        train=long_tailed(_rows(source, "speaker", set(names) - dev), config.tail, seed=seed),
-        dev=_rows(source, "speaker", dev),
+        train=long_tailed(train, config.tail, seed=seed),
+        dev=dev,
         test=target,
         name=f"{_name(source)} to {_name(target)}",
+        shared_dev=heard == chosen,
     )
     notes.append(
-        f"Across domains: learned on {len(set(names) - dev)} speakers of {_name(source)}, the epoch chosen on "
-        f"{len(dev)} others of it, tested on {len(set(target['speaker'][:]))} speakers of {_name(target)}. What adapts "
-        f"to the target without labels does so on the very clips that are tested."
+        f"Across domains: learned on {_people(heard)} of {_name(source)}, the epoch chosen on "
+        f"{'other clips' if heard == chosen else f'{len(chosen)} others'} of it, tested on "
+        f"{_people(set(target['speaker'][:]))} of {_name(target)}. What adapts to the target without labels does so on "
+        f"the very clips that are tested."
     )
     return split, notes
+
+
+def _people(speakers: Collection[str]) -> str:
+    return "unknown speakers" if UNKNOWN in speakers else f"{len(speakers)} speakers"
 
 
 def _name(corpus: Dataset) -> str:

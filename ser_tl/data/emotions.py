@@ -1,11 +1,18 @@
 """Emotion names: one canonical spelling each, the aliases corpora use, and the user's own mapping.
 
     corpus label --canonical()--> canonical name --EmotionMap--> the name the model learns, or dropped
+    any name of an option --emotion_name()--> canonical name, or a class of the user's own
 
-Models and reports key everything by name. Numbers exist only inside a model, next to its list of names.
+Models and reports key everything by name. Numbers exist only inside a model, next to its list of names. Whatever names
+an emotion (data, --emotions.rename, merge and drop, from_transformers) is read here and by nothing else: an emotion
+under two names would be two classes.
 """
 
-from collections.abc import Mapping, Sequence
+import difflib
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -34,6 +41,26 @@ EMOTIONS: tuple[str, ...] = tuple(ALIASES)
 _CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 
 
+def emotion_name(label: object) -> str:
+    """The one name of an emotion, or of a class of the user's own: canonical if it is known, else in lower case.
+
+    Args:
+        label: in any spelling, or a number, as YAML reads {0: angry}
+    """
+    plain = label_text(label)
+    return _CANONICAL.get(plain.lower(), plain.lower())
+
+
+def label_text(label: object) -> str:
+    """A label as it is compared with others: text in Unicode's form C, without outer spaces."""
+    return unicodedata.normalize("NFC", str(label)).strip()
+
+
+def is_emotion(label: str) -> bool:
+    """Whether a label is a usual spelling of a canonical name."""
+    return label_text(label).lower() in _CANONICAL
+
+
 def canonical(label: str, *, where: str) -> str:
     """The canonical name of a corpus' own label.
 
@@ -44,21 +71,34 @@ def canonical(label: str, *, where: str) -> str:
     Raises:
         CorpusError: no canonical name has this spelling
     """
-    name = _CANONICAL.get(label.strip().lower())
-    if name is None:
+    if not is_emotion(label):
         raise CorpusError(
             f"{where}: unknown emotion {label!r}. Known are {', '.join(EMOTIONS)} and their usual spellings; "
-            f"give other labels a meaning with the option emotions.rename, for example "
-            f"--emotions.rename '{{\"{label}\": neutral}}'"
+            f"give other labels a meaning with the option emotions.rename, {propose_rename([label])}"
         )
-    return name
+    return emotion_name(label)
+
+
+def propose_rename(labels: Iterable[str]) -> str:
+    """How to give unknown labels a meaning: the nearest spelling where one is near, else EMOTION, to be filled in.
+
+    Args:
+        labels: as the corpus spells them
+    """
+    near = {label: difflib.get_close_matches(label.strip().lower(), _CANONICAL, n=1, cutoff=0.8) for label in labels}
+    meant = {label: _CANONICAL[match[0]] if match else "EMOTION" for label, match in near.items()}
+    pairs = [f"{json.dumps(label, ensure_ascii=False)}: {name}" for label, name in meant.items()]
+    most = 5
+    more = ", ..." if len(pairs) > most else ""
+    return f"for example --emotions.rename '{{{', '.join(pairs[:most])}{more}}}'"
 
 
 @dataclass(frozen=True)
 class EmotionMap:
     """How a corpus' emotions become the classes of a model.
 
-    The steps are taken in this order: rename, then merge, then drop.
+    The steps are taken in this order: rename, then merge, then drop. Names of emotions may be spelled in any usual way
+    (happy, joy, Happiness); they are kept as `emotion_name` reads them.
 
     Args:
         rename: a corpus' own spelling to the name it shall have; the only way in for a label that isn't canonical
@@ -71,6 +111,7 @@ class EmotionMap:
     drop: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._read_names()
         members = [member for taken in self.merge.values() for member in taken]
         twice = sorted({member for member in members if members.count(member) > 1})
         if twice:
@@ -81,6 +122,29 @@ class EmotionMap:
                 f"emotions.drop names {', '.join(gone)}, which emotions.merge takes into a class before: take it out "
                 f"of one of the two, or drop the class (classes of emotions.merge are {', '.join(self.merge)})"
             )
+
+    def _read_names(self) -> None:
+        """Sets every name to its one spelling. YAML makes numbers of {0: angry}: labels are text."""
+        odd = [repr(name) for name in [*self.rename, *self.merge] if name is None or isinstance(name, bool)]
+        if odd:
+            raise ConfigError(
+                f"emotions.rename or emotions.merge names {', '.join(odd)}, which is what YAML makes of no, yes, on, "
+                f'off and null: put the label in quotes, {{"no": neutral}}'
+            )
+        for option, names in (("rename", map(label_text, self.rename)), ("merge", map(emotion_name, self.merge))):
+            twice = sorted(name for name, count in Counter(names).items() if count > 1)
+            if twice:
+                raise ConfigError(
+                    f"emotions.{option} names {', '.join(twice)} in two spellings "
+                    f"({', '.join(map(repr, getattr(self, option)))}): name each once"
+                )
+        rename = {label_text(label): emotion_name(name) for label, name in self.rename.items()}
+        merge = {
+            emotion_name(name): list(dict.fromkeys(map(emotion_name, taken))) for name, taken in self.merge.items()
+        }
+        object.__setattr__(self, "rename", rename)
+        object.__setattr__(self, "merge", merge)
+        object.__setattr__(self, "drop", list(dict.fromkeys(map(emotion_name, self.drop))))
 
     @cached_property
     def labels(self) -> set[str]:
@@ -93,9 +157,14 @@ class EmotionMap:
         Raises:
             CorpusError: the label is neither renamed nor known
         """
-        name = self.rename[label] if label in self.rename else canonical(label, where=where)
-        self.labels.add(label)
+        plain = label_text(label)
+        name = self.rename[plain] if plain in self.rename else canonical(label, where=where)
+        self.labels.add(plain)
         return name
+
+    def renames(self, label: str) -> bool:
+        """Whether the user gave a label a meaning."""
+        return label_text(label) in self.rename
 
     def target(self, emotion: str) -> str | None:
         """The class of an emotion; None when its utterances are dropped."""

@@ -18,7 +18,8 @@ from typing import Any
 from datasets import Audio, Dataset, Features, List, Value, concatenate_datasets
 
 from ser_tl.data.dimension_names import DIMENSIONS as DIMENSIONS
-from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.emotions import EmotionMap, emotion_name
+from ser_tl.data.speakers import find_confusable, name_groups, normalise_speaker
 from ser_tl.errors import CorpusError, listing
 
 REQUIRED = {
@@ -66,8 +67,9 @@ def build(
             rows as there are and in their order. It is referred to and not copied; the rows then have no audio
 
     Raises:
-        CorpusError: no rows, a required value missing, a name that can't be written as UTF-8, an id twice, an audio
-            file that isn't there, an impossible interval or share
+        CorpusError: no rows, a required value missing, a name that can't be written as UTF-8, an id twice, speakers or
+            sessions whose spellings may mean one and the same, an audio file that isn't there, an impossible interval
+            or share
         ConfigError: the mapping names emotions that no utterance has
     """
     mapping = mapping or EmotionMap()
@@ -77,6 +79,7 @@ def build(
     if not table:
         raise CorpusError(f"{source}: no utterances found")
     _check(table, source, carried=audio is not None)
+    _settle_names(table, source)
     mapping.check(sorted({name for row in table for name in (row["emotion"], *row.get("votes", ()))}))
     for row in table:
         row["emotion"] = mapping.target(row["emotion"])
@@ -131,6 +134,23 @@ def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
     rates = [f"{row['id']}: {row['recognised']}" for row in table if not 0 <= (row.get("recognised") or 0) <= 1]
     if rates:
         raise CorpusError(f"{source}: recognised is a share of listeners, 0 to 1 (not percent)\n{listing(rates)}")
+
+
+def _settle_names(table: list[dict[str, Any]], source: str) -> None:
+    """Gives people, sessions and emotions the one spelling that they are compared by."""
+    for row in table:
+        row["emotion"] = emotion_name(row["emotion"])
+    for column in ("speaker", "session"):
+        for row in table:
+            if row.get(column) is not None:
+                row[column] = normalise_speaker(row[column])
+        groups = find_confusable(row[column] for row in table if row.get(column) is not None)
+        if groups:
+            raise CorpusError(
+                f"{source}: {len(groups)} {column}s stand there in several spellings, and one {column} under two names "
+                f"would be in training and test at once. Spell each in one way, or give different ones names that "
+                f"differ in more than case, accents, zeros and separators\n{listing(name_groups(groups))}"
+            )
 
 
 def _is_text(name: str) -> bool:

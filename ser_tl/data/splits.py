@@ -2,33 +2,35 @@
 
     corpus --protocol--> [Split(train, dev, test), ...]
 
-`Split` refuses a speaker, or the very same audio, in two parts, so no protocol and no user can build a leaking one by
-accident. Dev speakers always come out of the training speakers: the test part is never looked at to choose anything.
+Dev speakers always come out of the training speakers: the test part is never looked at to choose anything. Where one
+speaker is left to train on (loso over two), dev is a share of that speaker's clips; the test speaker is another.
 
-There is one exception, by name. Some published folds share speakers between training and test (EmoBox's of EMO-DB), and
-whoever has to reproduce figures on them asks for it with `shared_speakers`. Such a split knows its shared speakers, and
-`shared_note` is what every report on it has to say.
+`data.split.Split` refuses a speaker in two parts. Where speakers can't be kept apart, that has to be asked for by name:
+published folds that share them (`shared_speakers`), and folds over clips where nobody knows who speaks (`clips`). Such
+a split knows it, and `shared_note` is what every report on it has to say.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from datasets import Dataset
 
-from ser_tl.data.copies import copies, stretches
+from ser_tl.data.clip_folds import deal_clips, draw_clips
 from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
-from ser_tl.data.schema import NAMESAKES, SYNTHETIC
+from ser_tl.data.schema import NAMESAKES
+from ser_tl.data.speakers import UNKNOWN, names_clips
+from ser_tl.data.split import Split as Split
+from ser_tl.data.split import shared_note as shared_note
 from ser_tl.data.tail import long_tailed
 from ser_tl.errors import ConfigError, SplitError, listing
 
-ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "folds"]
+ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "folds", "clips"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class SplitConfig:
     Args:
         dev: share of the training speakers that choose the epoch; at least one speaker
         test: share of all speakers that are tested on (holdout only); at least one speaker
-        k: number of folds (kfold only)
+        k: number of folds (kfold and clips)
         partial: accept published folds that name utterances the corpus doesn't have (folds only)
         shared_speakers: accept published folds that test on speakers they train on, as EmoBox's of EMO-DB do; the
             scores are then not speaker-independent, and the report says so (folds only)
@@ -70,88 +72,6 @@ class SplitConfig:
             raise ConfigError(f"split.seed is {self.seed}: expected 0 or more")
 
 
-@dataclass(frozen=True)
-class Split:
-    """Three parts of a corpus that share neither a speaker, unless that is asked for, nor audio.
-
-    Args:
-        train: what is learned from
-        dev: what the epoch is chosen on
-        test: what is reported
-        name: the fold's name
-        shared_speakers: the same speakers may be in several parts; only to reproduce figures that others published so
-
-    Raises:
-        SplitError: a part is empty, two parts share a speaker without leave, or the very same audio (`data.copies`
-            says what that is), or dev or test has an emotion that no training utterance has, or a synthetic clip
-    """
-
-    train: Dataset
-    dev: Dataset
-    test: Dataset
-    name: str = "holdout"
-    shared_speakers: bool = False
-
-    def __post_init__(self) -> None:
-        parts = {"train": self.train, "dev": self.dev, "test": self.test}
-        for part, corpus in parts.items():
-            if not len(corpus):
-                raise SplitError(f"split {self.name}: the {part} part is empty")
-            made = corpus["speaker"][:].count(SYNTHETIC)
-            if made and part != "train":
-                raise SplitError(
-                    f"split {self.name}: {made} synthetic clips are in the {part} part, where only real speech tells "
-                    f"anything: take them out of the corpus, and add them to the training part with --synthetic"
-                )
-        heard = {part: stretches(corpus) for part, corpus in parts.items()}
-        for one, other in combinations(parts, 2):
-            speakers = sorted(set(parts[one]["speaker"][:]) & set(parts[other]["speaker"][:]))
-            if speakers and not self.shared_speakers:
-                raise SplitError(
-                    f"split {self.name}: {len(speakers)} speakers are in both {one} and {other}, so its scores would "
-                    f"not be speaker-independent; choose a protocol that divides by speaker (holdout, loso, kfold). "
-                    f"Only to reproduce figures published on these very folds: --split.shared_speakers true, which "
-                    f"the report will say. {NAMESAKES}\n{listing(speakers)}"
-                )
-            twice = [f"{first} ({one}) = {second} ({other})" for first, second in copies(heard[one], heard[other])]
-            if twice:
-                raise SplitError(
-                    f"split {self.name}: {len(twice)} utterances of {one} and {other} are the very same audio, or more "
-                    f"than half of it; remove the copies, or give what is heard together to one speaker or session\n"
-                    f"{listing(twice)}"
-                )
-        missing = sorted((set(self.dev["emotion"][:]) | set(self.test["emotion"][:])) - set(self.train["emotion"][:]))
-        if missing:
-            raise SplitError(
-                f"split {self.name}: no training utterance is labelled {', '.join(missing)}, so it can't be learned: "
-                f"drop it (--emotions.drop '[{', '.join(missing)}]'), merge it, or choose another --seed"
-            )
-
-    @property
-    def shared(self) -> list[str]:
-        """The speakers of the test part whom train or dev know as well; empty unless `shared_speakers`."""
-        return sorted(set(self.test["speaker"][:]) & {*self.train["speaker"][:], *self.dev["speaker"][:]})
-
-    @property
-    def ids(self) -> dict[str, list[str]]:
-        """The utterance ids of each part."""
-        return {"train": self.train["id"][:], "dev": self.dev["id"][:], "test": self.test["id"][:]}
-
-
-def shared_note(known: Collection[str], tested: Collection[str]) -> str:
-    """What a report has to say when a model is tested on speakers it knows.
-
-    Args:
-        known: the speakers of the test part whom the model knows from training or from choosing the epoch
-        tested: all speakers of the test part
-    """
-    return (
-        f"NOT speaker-independent: {len(set(known))} of the {len(set(tested))} speakers tested on were trained on as "
-        f"well (--split.shared_speakers). Compare these figures only with others on the same folds; they say nothing "
-        f"about speakers the model hasn't heard."
-    )
-
-
 def make_splits(
     corpus: Dataset,
     protocol: ProtocolName = "holdout",
@@ -165,14 +85,16 @@ def make_splits(
     Args:
         corpus: rows with the columns of `data.schema`
         protocol: `holdout` one split; `loso` each speaker tested once; `kfold` each of k groups of speakers tested
-            once; `sessions` each recording session tested once; `folds` a published list of folds
+            once; `sessions` each recording session tested once; `folds` a published list of folds; `clips` each of k
+            groups of files tested once, whoever speaks, which every report marks as not speaker-independent
         config: shares and number of folds
         folds: where the published folds are (folds only), see `data.folds.read_folds`
         seed: chooses the speakers of every random part, unless the config has a seed for that
 
     Raises:
-        SplitError: too few speakers, no sessions, folds that don't fit the corpus or share speakers, or several splits
-            that test on one speaker or utterance, whose figures couldn't be pooled
+        SplitError: too few speakers, or a column of speakers that tells no people, no sessions, folds that don't fit
+            the corpus or share speakers, or several splits that test on one speaker or utterance, whose figures
+            couldn't be pooled
         ConfigError: `folds` is missing, it or `shared_speakers` is given with another protocol, or `config.only` names
             a split that isn't there
     """
@@ -192,7 +114,12 @@ def make_splits(
     if protocol == "folds":
         published = {fold.name: fold for fold in read_folds(Path(str(folds)))}
         splits = [_published(corpus, published[name], config, seed) for name in _chosen(list(published), config)]
+    elif protocol == "clips":
+        groups = {f"fold_{number}": ids for number, ids in enumerate(deal_clips(corpus, config.k, seed), 1)}
+        known, remarks = _without_names_of_clips(corpus)
+        splits = [_by_clip(known, name, groups[name], config, seed, remarks) for name in _chosen(list(groups), config)]
     else:
+        _need_people(corpus, protocol)
         groups = _test_groups(corpus, protocol, config, seed)
         splits = [_by_speaker(corpus, name, groups[name], config, seed) for name in _chosen(list(groups), config)]
     _refuse_tested_twice(splits, protocol)
@@ -231,13 +158,13 @@ def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int)
     """The test speakers of each fold."""
     speakers = sorted(set(corpus["speaker"][:]))
     if protocol == "holdout":
-        _need(speakers, 3, "a hold-out split (train, dev and test)")
-        return {"holdout": draw_speakers(corpus, speakers, config.test, seed, f"split.test={config.test}", spare=2)}
+        _need(speakers, 2, "a hold-out split (train and test)")
+        return {"holdout": draw_speakers(corpus, speakers, config.test, seed, f"split.test={config.test}", spare=1)}
     if protocol == "loso":
-        _need(speakers, 3, "leave-one-speaker-out (each fold needs train, dev and test)")
+        _need(speakers, 2, "leave-one-speaker-out (each fold needs train and test)")
         return {speaker: {speaker} for speaker in speakers}
     if protocol == "kfold":
-        _need(speakers, max(config.k, 3), f"{config.k} folds by speaker", "lower --split.k or use --protocol loso")
+        _need(speakers, config.k, f"{config.k} folds by speaker", "lower --split.k or use --protocol loso")
         shuffled = np.random.default_rng(seed).permutation(speakers).tolist()
         return {f"fold_{number + 1}": set(shuffled[number :: config.k]) for number in range(config.k)}
     if "session" not in corpus.column_names:
@@ -262,14 +189,72 @@ def _need(speakers: Sequence[str], least: int, what: str, way_out: str = "add sp
 def _by_speaker(corpus: Dataset, name: str, test: set[str], config: SplitConfig, seed: int) -> Split:
     rest = sorted(set(corpus["speaker"][:]) - test)
     pool = _rows(corpus, "speaker", rest.__contains__)
-    _need(rest, 2, f"the training side of split {name} (train and dev)")
-    dev = draw_speakers(pool, rest, config.dev, seed, f"split.dev={config.dev}", spare=1)
-    return Split(
-        train=_rows(pool, "speaker", lambda speaker: speaker not in dev),
-        dev=_rows(pool, "speaker", dev.__contains__),
-        test=_rows(corpus, "speaker", test.__contains__),
-        name=name,
+    _need(rest, 1, f"the training side of split {name}")
+    train, dev = hold_out_dev(pool, config.dev, seed)
+    test_part = _rows(corpus, "speaker", test.__contains__)
+    return Split(train, dev, test_part, name, shared_dev=len(rest) == 1)
+
+
+def hold_out_dev(pool: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+    """What is trained on, and the speakers that choose the epoch: a share of the clips where there is one speaker only.
+
+    Args:
+        pool: rows to train on, of known speakers
+        share: of the speakers, or of the one speaker's clips
+        seed: chooses them
+    """
+    speakers = sorted(set(pool["speaker"][:]))
+    column, dev = "speaker", set(speakers)
+    if len(speakers) == 1:
+        column, dev = "id", draw_clips(pool, share, seed)
+    else:
+        dev = draw_speakers(pool, speakers, share, seed, f"split.dev={share}", spare=1)
+    return _rows(pool, column, lambda name: name not in dev), _rows(pool, column, dev.__contains__)
+
+
+def _need_people(corpus: Dataset, protocol: str) -> None:
+    """Refuses a column of speakers that can't keep people apart."""
+    speakers = corpus["speaker"][:]
+    way_out = (
+        "add a column speaker that tells people apart, or say which column does with --columns '{speaker: COLUMN}'; "
+        "--protocol clips does without, and its reports say that they aren't speaker-independent"
     )
+    unknown = speakers.count(UNKNOWN)
+    if unknown:
+        raise SplitError(
+            f"--protocol {protocol} keeps speakers apart, but of {unknown} of {len(speakers)} utterances nobody knows "
+            f"who speaks (a class folder tells it by names such as anna_1.wav or by folders of speakers): {way_out}"
+        )
+    if names_clips(speakers):
+        raise SplitError(
+            f"--protocol {protocol} keeps speakers apart, but the column speaker has {len(set(speakers))} names for "
+            f"{len(speakers)} utterances ({', '.join(sorted(set(speakers))[:3])}, ...): it seems to name clips and not "
+            f"people; {way_out}"
+        )
+
+
+def _without_names_of_clips(corpus: Dataset) -> tuple[Dataset, tuple[str, ...]]:
+    """The corpus without names of speakers that are names of clips, and what a report has to say of them."""
+    speakers = corpus["speaker"][:]
+    if not names_clips(speakers):
+        return corpus, ()
+    nobody = corpus.remove_columns("speaker").add_column(
+        "speaker", [UNKNOWN] * len(speakers), feature=corpus.features["speaker"]
+    )
+    remark = (
+        f"The column speaker isn't used: its {len(set(speakers))} names for {len(speakers)} utterances seem to name "
+        f"clips and not people."
+    )
+    return nobody.select_columns(corpus.column_names), (remark,)
+
+
+def _by_clip(
+    corpus: Dataset, name: str, test: set[str], config: SplitConfig, seed: int, remarks: tuple[str, ...]
+) -> Split:
+    pool = _rows(corpus, "id", lambda one: one not in test)
+    dev = draw_clips(pool, config.dev, seed)
+    train, dev_part = _rows(pool, "id", lambda one: one not in dev), _rows(pool, "id", dev.__contains__)
+    return Split(train, dev_part, _rows(corpus, "id", test.__contains__), name, by_clip=True, remarks=remarks)
 
 
 def _published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> Split:
@@ -302,11 +287,8 @@ def _published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> S
         chosen = draw_utterances(pool, config.dev, seed)
         train, dev = (_rows(pool, "id", lambda name, side=side: (name in chosen) is side) for side in (False, True))
         return Split(train, dev, test, fold.name, shared_speakers=True)
-    speakers = sorted(set(pool["speaker"][:]))
-    _need(speakers, 2, f"the training side of {fold.name} (train and dev)")
-    dev = draw_speakers(pool, speakers, config.dev, seed, f"split.dev={config.dev}", spare=1)
-    train = _rows(pool, "speaker", lambda speaker: speaker not in dev)
-    return Split(train, _rows(pool, "speaker", dev.__contains__), test, fold.name)
+    train, dev = hold_out_dev(pool, config.dev, seed)
+    return Split(train, dev, test, fold.name, shared_dev=len(set(pool["speaker"][:])) == 1)
 
 
 def _rows(corpus: Dataset, column: str, wanted: Callable[[str], bool]) -> Dataset:

@@ -27,7 +27,7 @@ from ser_tl.data import schema
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Batch, Utterances
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.splits import ProtocolName, Split, SplitConfig, make_splits
+from ser_tl.data.splits import ProtocolName, Split, SplitConfig, make_splits, shared_note
 from ser_tl.distill.fidelity import fidelity
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import ConfigError
@@ -149,9 +149,11 @@ class Probe:
         test = split.test
         facts = {"probe": "logistic regression on mean and deviation", "C": self.config.strength}
         shared = {"speaker_independent": False} if split.shared else {}
+        unsettled = [] if settled else [f"the regression hadn't settled after {_STEPS} steps: lower probe.strength"]
+        marked = [shared_note(split.shared, test["speaker"][:])] if split.shared else []
         return Report.of(
             Predictions(test["id"][:], test["speaker"][:], test["emotion"][:], probabilities, labels),
-            notes=[] if settled else [f"the regression hadn't settled after {_STEPS} steps: lower probe.strength"],
+            notes=[*marked, *split.notes, *unsettled],
             facts=facts | shared,
         )
 

@@ -51,7 +51,9 @@ class Resampler(nn.Module):
         """The waveform at the other rate."""
         whole = exporting()  # what a recorded graph is given is a multiple of any step here, and no sample is left over
         padded = functional.pad(waveform, (self.reach, self.reach + (0 if whole else self.step)))[:, None]
-        resampled = functional.conv1d(padded, self.kernels, stride=self.step).mT.flatten(1)  # from (B, phases, N / step)
+        resampled = functional.conv1d(padded, self.kernels, stride=self.step).mT.flatten(
+            1
+        )  # from (B, phases, N / step)
         return resampled if whole else resampled[:, : self.count(waveform.shape[1])]
 
     def count(self, samples: Count) -> Count:

@@ -22,13 +22,13 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, silence_after
-from ser_tl.graph import SHORTEST, exporting
 from ser_tl.encoders.products import quicken
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
 from ser_tl.errors import EncoderError
+from ser_tl.graph import SHORTEST, exporting
 
 EXAMPLE = 96  # mel frames of an example, 0.96 s
 STRIDE = 16  # mel frames, and mel bands, of one frame and band after the last pool

@@ -23,8 +23,7 @@ from ser_tl.evaluation.plots.comparison import comparison_picture
 from ser_tl.evaluation.report import Report
 from ser_tl.evaluation.runs import Cost
 from ser_tl.evaluation.text import table
-
-_FEW = 5  # speakers; with fewer, the bootstrap has next to nothing to draw from
+from ser_tl.files import write_atomically, write_text
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,12 @@ class Comparison:
 
     @classmethod
     def of(
-        cls, reports: Mapping[str, Report | Sequence[Report]], *, title: str = "", mixed: bool = False
+        cls,
+        reports: Mapping[str, Report | Sequence[Report]],
+        *,
+        title: str = "",
+        mixed: bool = False,
+        notes: Sequence[str] = (),
     ) -> "Comparison":
         """The comparison of some systems' reports.
 
@@ -99,6 +103,7 @@ class Comparison:
             title: what they are compared on
             mixed: accept systems that were tested on different clips: they stand in one table with a note, and only
                 pairs on the same clips are tested
+            notes: what a reader has to know besides, systems that couldn't be trained for example
 
         Raises:
             ConfigError: no reports, or, unless `mixed`, reports on different utterances
@@ -110,7 +115,7 @@ class Comparison:
         tested = {name: [tested_on(report) for report in own] for name, own in each.items()}
         best = next(iter(each))
         same = all(clips == tested[best] for clips in tested.values())
-        notes = _few_speakers(each) + _notes(each)
+        said = [*notes, *_notes(each)]
         if not same:
             others = listing(_apart(tested, best))
             if not mixed:
@@ -118,7 +123,7 @@ class Comparison:
                     f"systems that were tested on different utterances can't be compared: run them on the same corpus, "
                     f"with the same protocol, emotions and seed\n{others}"
                 )
-            notes.insert(
+            said.insert(
                 0,
                 f"Not all systems were tested on the same clips, so their order means little: no differences to the "
                 f"best are given, and tests only for pairs on the same clips.\n{others}",
@@ -126,7 +131,7 @@ class Comparison:
         pairs = pairs_of(each, tested)
         to_best = {pair.second: pair for pair in pairs if same and pair.first == best}
         rows = [_row(name, own, to_best.get(name), same) for name, own in each.items()]
-        return cls(rows, title, pairs, notes, each)
+        return cls(rows, title, pairs, said, each)
 
     def __str__(self) -> str:
         header, rows = row_cells(self.rows)
@@ -147,13 +152,13 @@ class Comparison:
         ]
         if self.pairs:
             parts += ["## Pairs on the same clips", table(*pair_cells(self.pairs))]
-        (folder / "comparison.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-        with (folder / "comparison.csv").open("w", encoding="utf-8", newline="") as file:
+        write_text(folder / "comparison.md", "\n\n".join(parts) + "\n")
+        with write_atomically(folder / "comparison.csv") as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, [column.name for column in fields(Row)])
             writer.writeheader()
             writer.writerows(asdict(row) for row in self.rows)
         comparison_picture(self, folder / "comparison.png")
-        (folder / "comparison.html").write_text(page(self), encoding="utf-8")
+        write_text(folder / "comparison.html", page(self))
 
 
 def _apart(tested: Mapping[str, Sequence[Clips]], best: str) -> list[str]:
@@ -170,21 +175,11 @@ def _apart(tested: Mapping[str, Sequence[Clips]], best: str) -> list[str]:
     return lines
 
 
-def _few_speakers(each: Mapping[str, Sequence[Report]]) -> list[str]:
-    """A warning where hardly anybody was tested."""
-    speakers = min(
-        len({speaker for report in reports for speaker in report.predictions.speakers}) for reports in each.values()
-    )
-    if speakers >= _FEW:
-        return []
-    return [f"{speakers} test speaker{'' if speakers == 1 else 's'}: intervals over so few are far too narrow."]
-
-
 def _notes(each: Mapping[str, Sequence[Report]]) -> list[str]:
-    """The reports' notes, each once, with the systems that have it where not all have."""
+    """The reports' cautions and notes, each once, with the systems that have it where not all have."""
     homes: dict[str, list[str]] = {}
     for name, reports in each.items():
-        for note in dict.fromkeys(note for report in reports for note in report.notes):
+        for note in dict.fromkeys(note for report in reports for note in (*report.cautions, *report.notes)):
             homes.setdefault(note, []).append(name)
     return [note if len(names) == len(each) else f"{', '.join(names)}: {note}" for note, names in homes.items()]
 

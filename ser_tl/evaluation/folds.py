@@ -107,6 +107,12 @@ def folds_mean(folds: Mapping[str, Fold]) -> dict[str, dict[str, float | None]]:
     }
 
 
+def pool_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """The notes that all folds share, each once, then what each has of its own, behind its name."""
+    shared = [note for note in dict.fromkeys(next(iter(notes.values()))) if all(note in own for own in notes.values())]
+    return [*shared, *(f"{name}: {note}" for name, own in notes.items() for note in own if note not in shared)]
+
+
 def pool_facts(facts: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
     """The facts that all folds share, and under "folds" what each has of its own."""
     first = next(iter(facts.values()))

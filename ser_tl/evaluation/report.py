@@ -16,6 +16,7 @@ class without test examples), never NaN:
     folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
     folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
     support, speakers                     how many utterances, how many speakers
+    cautions                              what the test set is too small for: classes of few clips, few speakers
     notes, facts                          what the reader must know; encoder, strategy, seed, seconds and the like
 
 A model of dimensions alone has no classes: uar to weighted_f1 aren't there, labels and confusion are empty, and
@@ -34,13 +35,15 @@ import numpy as np
 
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation.bootstrap import Interval, speaker_interval
+from ser_tl.evaluation.cautions import cautions
 from ser_tl.evaluation.folds import JSON as JSON
-from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_predictions
+from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_notes, pool_predictions
 from ser_tl.evaluation.plots import confusion_picture, dimensions_picture
 from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.ratings import Agreement
 from ser_tl.evaluation.scores import Scores, confusion_by_group
 from ser_tl.evaluation.text import markdown, terminal
+from ser_tl.files import write_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +125,8 @@ class Report:
         """One report on the pooled utterances of all folds, each fold's own figures beside it.
 
         The headline figures are those of the pooled utterances; `folds_mean` has the mean over folds. Facts that all
-        folds share stay facts, the others stand under the fact "folds" by fold.
+        folds share stay facts, the others stand under the fact "folds" by fold. Notes that all folds share are said
+        once, the others with the fold's name.
 
         Args:
             reports: fold name to its report
@@ -141,7 +145,7 @@ class Report:
         return cls.of(
             pooled,
             title=common if title is None else title,
-            notes=[f"{name}: {note}" for name, report in reports.items() for note in report.notes],
+            notes=pool_notes({name: report.notes for name, report in reports.items()}),
             facts=pool_facts({name: report.facts for name, report in reports.items()}),
             folds={name: Fold(report.scores, len(report.predictions)) for name, report in reports.items()},
         )
@@ -194,6 +198,13 @@ class Report:
         }
 
     @property
+    def cautions(self) -> list[str]:
+        """What the test set is too small for, in sentences: classes of few clips, few speakers or unknown ones."""
+        return cautions(
+            {name: int(own["support"] or 0) for name, own in self.per_class.items()}, self.predictions.speakers
+        )
+
+    @property
     def folds_mean(self) -> dict[str, dict[str, float | None]]:
         """Mean and sample deviation of each figure over the folds; a deviation of one fold is None."""
         return folds_mean(self.folds)
@@ -216,22 +227,27 @@ class Report:
             "folds_mean": self.folds_mean,
             "support": len(self.predictions),
             "speakers": len(self.per_speaker),
+            "cautions": self.cautions,
             "notes": self.notes,
             "facts": self.facts,
         }
 
     def save(self, folder: str | Path) -> None:
-        """Writes report.json, report.md, predictions.csv and the pictures, over older ones."""
+        """Writes report.md, predictions.csv, the pictures and, when all of them are there, report.json.
+
+        Raises:
+            StorageError: the disk is full, or the folder can't be written to
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.md").write_text(markdown(self), encoding="utf-8")
+        write_text(folder / "report.md", markdown(self))
         self.predictions.save(folder / "predictions.csv")
         if self.scores:
             confusion_picture(self, folder / "confusion.png")
         if self.dimensions:
             dimensions_picture(self, folder / "dimensions.png")
+        write_text(folder / "report.json", text + "\n")  # last: where it is, everything is
 
     @classmethod
     def load(cls, folder: str | Path) -> "Report":

@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ser_tl.data.speakers import UNKNOWN
+
 if TYPE_CHECKING:
     from ser_tl.evaluation.bootstrap import Interval
     from ser_tl.evaluation.report import Report
@@ -48,6 +50,8 @@ def score_text(report: "Report") -> str:
 
 def interval_text(report: "Report") -> str:
     """The interval of the UAR in words, or why there is none."""
+    if report.interval is None and UNKNOWN in report.per_speaker:
+        return "no interval: it would be over speakers, and nobody knows who speaks"
     if report.interval is None:
         return "no interval: it would be over speakers, and the test set has one only"
     found = report.interval
@@ -72,8 +76,8 @@ def terminal(report: "Report") -> str:
         lines += [f"{score_text(report)}{_pooled(report)}; {_size(report)}"]
     if report.dimensions:
         lines += _columns(_DIMENSIONS, _dimension_rows(report))
-    if report.notes:
-        lines += ["", *(f"note: {note}" for note in report.notes)]
+    if report.cautions or report.notes:
+        lines += ["", *(f"note: {note}" for note in (*report.cautions, *report.notes))]
     return "\n".join(lines)
 
 
@@ -86,8 +90,8 @@ def markdown(report: "Report") -> str:
         headline(report),
         f"{f'{others(report)}; ' if report.scores else ''}{_size(report)}.",
     ]
-    if report.notes:
-        parts += ["## Notes", "\n".join(f"- {note}" for note in report.notes)]
+    if report.cautions or report.notes:
+        parts += ["## Notes", "\n".join(f"- {note}" for note in (*report.cautions, *report.notes))]
     if report.folds:
         parts += ["## Folds", *(f"{line}." for line in _folds_sentence(report)), _fold_table(report)]
     if report.dimensions:
@@ -137,7 +141,10 @@ def others(report: "Report") -> str:
 
 
 def _size(report: "Report") -> str:
-    return f"{_count(len(report.predictions), 'utterance')}, {_count(len(report.per_speaker), 'speaker')}"
+    people = len({*report.per_speaker} - {UNKNOWN})
+    unknown = " and unknown ones" if people else "unknown speakers"
+    speakers = (_count(people, "speaker") if people else "") + (unknown if UNKNOWN in report.per_speaker else "")
+    return f"{_count(len(report.predictions), 'utterance')}, {speakers}"
 
 
 def _count(number: int, noun: str) -> str:

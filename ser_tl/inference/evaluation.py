@@ -13,7 +13,8 @@ from datasets import Dataset
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips
 from ser_tl.data.dimensions import unknown_notes
-from ser_tl.data.splits import shared_note
+from ser_tl.data.speakers import UNKNOWN
+from ser_tl.data.split import shared_note
 from ser_tl.errors import ConfigError, SplitError, listing
 from ser_tl.evaluation import Report
 from ser_tl.inference.clips import Pass
@@ -56,8 +57,14 @@ def evaluate(
     check_labels(test, model.labels)
     check_real(test, "test")
     speakers = set(test["speaker"][:])
-    known = sorted(speakers & set(model.known_speakers))
+    known = model.known_speakers.among(speakers)
     if set(known) - set(shared):
+        if known == [UNKNOWN]:
+            raise SplitError(
+                "nobody knows who speaks, here and in what the model was trained on, so the score could not be called "
+                "speaker-independent; say who speaks, or evaluate on its run's test part alone (ser-tl evaluate --ids "
+                "runs/NAME/split.json)"
+            )
         raise SplitError(
             f"the model knows {len(known)} of the {len(speakers)} speakers from its training, so "
             f"the score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate "
@@ -69,9 +76,9 @@ def evaluate(
     predictions, _ = score_clips(model, test, clips, how, norms)
     every = [*training_notes, *normalized, *notes, *unknown_notes(test, model.dimensions, "test")]
     known_facts = dict(facts or {})
-    if known:
+    if known or shared:  # folds over clips share speakers by rule, also where chance kept some apart
         title = f"{title} (NOT speaker-independent)".strip()
-        every = [shared_note(known, test["speaker"][:]), *every]
+        every = [shared_note(known or shared, test["speaker"][:]), *every]
         known_facts |= {"speaker_independent": False}
     return Report.of(predictions, title=title, notes=every, facts=known_facts)
 

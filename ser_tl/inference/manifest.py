@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ser_tl.data.audio import AudioConfig
+from ser_tl.data.audio_config import AudioConfig
 from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.files import write_atomically
 
 MANIFEST_FILE = "ser_tl_export.json"
 
@@ -86,9 +87,8 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Writes the JSON, whole or not at all."""
         content = {"kind": KIND, "format": FORMAT} | asdict(self)
-        part = folder / f"{MANIFEST_FILE}.part"
-        part.write_text(json.dumps(content | {"digest": digest(content)}, indent=2) + "\n", encoding="utf-8")
-        part.replace(folder / MANIFEST_FILE)
+        with write_atomically(folder / MANIFEST_FILE) as part:
+            part.write_text(json.dumps(content | {"digest": digest(content)}, indent=2) + "\n", encoding="utf-8")
 
 
 def is_exported(folder: str | Path) -> bool:

@@ -13,6 +13,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from ser_tl.data.batching import Batch, Clips
+from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import ConfigError
 from ser_tl.feature_norm import Moments, NormTable, Statistics
 from ser_tl.inference.clips import Pass, batch_norm, encode_batch, pool_batch, run_clips
@@ -49,15 +50,20 @@ def measure_norms(model: EmotionModel, parts: Sequence[Clips], how: Pass) -> Nor
 
 
 def check_norms(statistics: str, names: Sequence[str]) -> None:
-    """Refuses speakers or corpora with too few utterances to take statistics of.
+    """Refuses speakers whom nobody knows, and speakers or corpora with too few utterances to take statistics of.
 
     Args:
         statistics: `ModelConfig.statistics`
         names: the speaker or corpus of each utterance
 
     Raises:
-        ConfigError: one has too few of them
+        ConfigError: one has too few of them, or is an unknown speaker
     """
+    if statistics == "speaker" and UNKNOWN in names:
+        raise ConfigError(
+            "model.statistics is speaker, but of some utterances nobody knows who speaks: choose --model.statistics "
+            "corpus or training"
+        )
     few = sorted(f"{name} ({count})" for name, count in Counter(names).items() if count < FEWEST_CLIPS)
     if few:
         raise ConfigError(

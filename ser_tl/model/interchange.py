@@ -23,13 +23,15 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.data.emotions import canonical
+from ser_tl.data.audio_config import SAMPLE_RATE
+from ser_tl.data.emotions import canonical, emotion_name, label_text
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
-from ser_tl.encoders.pretrained import load_pretrained, model_type
-from ser_tl.encoders.speech_ssl import PLAIN
+from ser_tl.encoders.pretrained import check_front_end, load_pretrained, model_type
+from ser_tl.encoders.speech_ssl import FRONT_END, PLAIN
+from ser_tl.encoders.whisper import front_end
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
 from ser_tl.feature_norm import FeatureNorm
+from ser_tl.files import follow_umask
 from ser_tl.model.adapted import merged_state
 
 if TYPE_CHECKING:
@@ -56,15 +58,17 @@ class Classifier(NamedTuple):
     weights: dict[str, Tensor]
 
 
-def read_classifier(source: str, labels: Mapping[str, str] | None = None) -> Classifier:
+def read_classifier(source: str, labels: Mapping[str, str] | Mapping[int, str] | None = None) -> Classifier:
     """Takes apart a checkpoint of `AutoModelForAudioClassification`.
 
     Args:
         source: a folder or a hub id
-        labels: what the checkpoint's own labels mean, where their names don't say it: {"LABEL_0": "anger"}
+        labels: what the checkpoint's own labels mean, where their names don't say it: {"LABEL_0": "anger"}; a label
+            may be called by its number among the logits, {0: "anger"}
 
     Raises:
         CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
+        ConfigError: `labels` names a label that the checkpoint doesn't have, or one twice
     """
     classes = {"whisper": Whisper} | {name: SpeechSSL for name in FAMILIES if FAMILIES[name] is SpeechSSL}
     try:
@@ -73,12 +77,19 @@ def read_classifier(source: str, labels: Mapping[str, str] | None = None) -> Cla
             raise EncoderError(f"its model_type {family!r} is none of {', '.join(classes)}")
         model = load_pretrained(AutoModelForAudioClassification, source, **({} if family == "whisper" else PLAIN))
         extractor = load_pretrained(AutoFeatureExtractor, source)
+        check_front_end(source, front_end(model.config) if family == "whisper" else FRONT_END)
     except EncoderError as error:
         raise CheckpointError(
             f"{source}: no audio classifier of transformers that can be read here: {error}\nA checkpoint without a "
-            f"classifier is an encoder: EmotionModel.build and --encoder take it"
+            f"classifier, or with a head of another shape, is an encoder: EmotionModel.build and --encoder take it"
         ) from error
     config = model.config
+    unnamed = [place for place in range(config.num_labels) if place not in config.id2label]
+    if unnamed:
+        raise CheckpointError(
+            f"{source}: id2label in its config.json names {', '.join(map(str, config.id2label))}, and its classifier "
+            f"has outputs 0 to {config.num_labels - 1}: name each output"
+        )
     if config.problem_type not in (None, "single_label_classification"):
         raise CheckpointError(
             f"{source}: its problem_type is {config.problem_type!r}; expected one of several emotions for each clip"
@@ -101,11 +112,12 @@ def read_classifier(source: str, labels: Mapping[str, str] | None = None) -> Cla
     )
 
 
-def _emotions(source: str, own: list[str], meanings: Mapping[str, str]) -> list[str]:
+def _emotions(source: str, own: list[str], given: Mapping[str, str] | Mapping[int, str]) -> list[str]:
+    meanings = _meanings(source, own, given)
     found, unknown = [], []
-    for label in own:
+    for index, label in enumerate(own):
         try:
-            found.append(meanings[label] if label in meanings else canonical(label, where=source))
+            found.append(meanings[index] if index in meanings else canonical(label, where=source))
         except CorpusError:
             unknown.append(label)
     twice = sorted({name for name in found if found.count(name) > 1})
@@ -116,6 +128,22 @@ def _emotions(source: str, own: list[str], meanings: Mapping[str, str]) -> list[
             f'EmotionModel.from_transformers(..., labels={{"{(unknown or own)[0]}": "anger"}})'
         )
     return found
+
+
+def _meanings(source: str, own: list[str], given: Mapping[str, str] | Mapping[int, str]) -> dict[int, str]:
+    """What the user says labels mean, by their index; a name counts before a number."""
+    names = [label_text(label) for label in own]
+    indices = {name: index for index, name in enumerate(names)}
+    indices = {str(index): index for index in range(len(names))} | indices
+    strangers = [repr(label) for label in given if isinstance(label, bool) or label_text(label) not in indices]
+    called = [indices[label_text(label)] for label in given if label_text(label) in indices]
+    if strangers or len(set(called)) < len(called):
+        what = f"names {', '.join(strangers)}" if strangers else "names one label twice"
+        raise ConfigError(
+            f"{source}: labels= {what}; the checkpoint's labels are "
+            f"{', '.join(f'{index}: {name}' for index, name in enumerate(names))}. Call each by its name or its number"
+        )
+    return {indices[label_text(label)]: emotion_name(meaning) for label, meaning in given.items()}
 
 
 def obstacles(model: "EmotionModel") -> list[str]:
@@ -204,6 +232,7 @@ def export_transformers(model: "EmotionModel", folder: str | Path) -> Path:
         )
     built.save_pretrained(folder)
     extractor.save_pretrained(folder)
+    follow_umask(folder)
     return Path(folder)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.graph import exporting
+from ser_tl.graph import exporting, whole_groups
 from ser_tl.registry import Registry
 
 
@@ -78,8 +78,11 @@ class Subsample(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Fewer, wider frames and their mask."""
-        frames, mask = spare(frames, mask, self.stride)
+        frames = silenced(frames, mask)
+        if exporting():
+            frames, mask = spare(*spare(frames, mask, self.stride), self.stride)
+            groups, speech = (whole_groups(values, self.stride, dim=1) for values in (frames, mask))
+            return self.linear(groups.flatten(2)), speech[:, :, 0]
         missing = -frames.shape[1] % self.stride
-        frames = functional.pad(silenced(frames, mask), (0, 0, 0, missing))
-        groups = frames.unflatten(1, (-1, self.stride)).flatten(2)
+        groups = functional.pad(frames, (0, 0, 0, missing)).unflatten(1, (-1, self.stride)).flatten(2)
         return self.linear(groups), mask[:, :: self.stride]

@@ -116,7 +116,7 @@ def test_without_report_or_run_nothing_is_claimed(folder):
 
 def test_scores_on_known_speakers_say_so(folder):
     card = text(folder, report=report(speaker_independent=False))
-    assert "**speakers tested on were trained on as well**" in card
+    assert "**NOT speaker-independent: speakers tested on were trained on as well**" in card
     assert "no speaker tested on was heard" not in card
 
 

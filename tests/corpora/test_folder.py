@@ -4,7 +4,9 @@ import pytest
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.errors import CorpusError
+from ser_tl.data.speakers import UNKNOWN
+from ser_tl.data.splits import make_splits
+from ser_tl.errors import CorpusError, SplitError
 
 SPEAKERS_FIRST = [f"{who}/{word}/{n}.wav" for who in ("anna", "ben") for word in ("angry", "Sad") for n in (1, 2)]
 EMOTIONS_FIRST = [f"{word}/{who}/{n}.wav" for who in ("anna", "ben") for word in ("angry", "Sad") for n in (1, 2)]
@@ -34,7 +36,7 @@ def test_renamed_folders_are_emotions(tree):
 
 
 def test_an_unknown_emotion_among_folders_is_listed(tree):
-    with pytest.raises(CorpusError, match=r"1 unknown emotions.*--emotions.rename '{\"hangry\": neutral}'"):
+    with pytest.raises(CorpusError, match=r"1 unknown emotions.*--emotions.rename '{\"hangry\": anger}'"):
         load_corpus("folder", tree(["angry/a_1.wav", "hangry/b_1.wav"]))
 
 
@@ -48,16 +50,52 @@ def test_speakers_called_like_emotions_are_ambiguous(tree):
     [
         (["angry/1.wav", "sad/a_1.wav"], r"1 of 2 files don't tell the speaker.*\n  angry/1.wav"),
         (["angry/_1.wav", "sad/a_1.wav"], r"1 of 2 files don't tell the speaker"),
-        (["angry/a_1.wav", "sad/b_1.wav"], "names up to the first underscore.*every file a speaker of its own"),
-        (["angry/clip_1.wav", "sad/clip_2.wav"], "they give one speaker only.*\n  clip"),
-        (["train/angry/1.wav", "train/sad/1.wav"], "told by the folders, but they give one speaker only"),
-        (["train/angry/1.wav", "Test/angry/1.wav", "Test/sad/2.wav"], "parts of a split and not speakers"),
     ],
 )
-def test_without_speakers_the_way_out_is_a_manifest(tree, names, message):
+def test_files_that_dont_tell_the_speaker_beside_others_that_do_are_listed(tree, names, message):
     with pytest.raises(CorpusError, match=f"(?s){message}") as error:
         load_corpus("folder", tree(names))
     assert "a CSV file with the columns path, emotion and speaker, read with --corpus csv" in str(error.value)
+
+
+def both(pattern, *words):
+    """Four files in each of two folders of emotions."""
+    words = words or ("angry", "sad")
+    return [pattern.format(word=word, n=n, part=n % 2) for word in words for n in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        both("{word}/{word}_00{n}.wav"),
+        [f"angry/ANG_{n}.wav" for n in (1, 2)] + [f"sad/sadness_{n}.wav" for n in (1, 2)],
+        [f"angry/anger_{n}.wav" for n in (1, 2)] + [f"sad/{who}_{n}.wav" for n in (1, 2) for who in ("anna", "ben")],
+        [f"angry/wut_{n}.wav" for n in (1, 2)] + [f"sad/trauer_{n}.wav" for n in (1, 2)],
+        [f"angry/rec{n % 2}_{n}.wav" for n in range(4)] + [f"sad/take{n % 2}_{n}.wav" for n in range(4)],
+        [f"angry/wut/{n}.wav" for n in (1, 2)] + [f"sad/trauer/{n}.wav" for n in (1, 2)],
+        both("{word}/clip_{n}.wav"),
+        both("{word}/{n}_{word}.wav"),
+        both("{word}/{n}.wav"),
+        both("{word}/_{n}.wav"),
+        both("train/{word}/{n}.wav"),
+        both("train/{word}/{n}.wav") + both("Test/{word}/{n}.wav"),
+    ],
+    ids=lambda names: " ".join(names[::3]),
+)
+def test_what_is_in_the_speakers_place_and_no_person_is_no_speaker(tree, names):
+    corpus = load_corpus("folder", tree(names))
+    assert set(corpus["speaker"]) == {UNKNOWN}
+    assert len(corpus) == len(names)
+    for protocol in ("holdout", "loso", "kfold"):
+        with pytest.raises(
+            SplitError, match=r"nobody knows who speaks \(a class folder.*--protocol clips does without"
+        ):
+            make_splits(corpus, protocol)
+
+
+def test_a_person_may_be_called_like_an_emotion(tree):
+    names = [f"{word}/{who}_{n}.wav" for word in ("angry", "joy") for who in ("Joy", "ben") for n in (1, 2)]
+    assert set(load_corpus("folder", tree(names))["speaker"]) == {"Joy", "ben"}
 
 
 @pytest.mark.parametrize(

@@ -161,9 +161,9 @@ def test_an_unlabelled_row_is_named(dataset, tmp_path):
 
 
 def test_missing_columns_list_those_there(dataset, tmp_path):
-    dataset(speaker=None).save_to_disk(tmp_path / "saved")
+    dataset(emotion=None).save_to_disk(tmp_path / "saved")
     with pytest.raises(
-        CorpusError, match=r"speaker are missing; found are 'audio', 'emotion'.*--columns '{speaker: COL"
+        CorpusError, match=r"emotion are missing; found are 'audio', 'speaker'.*--columns '{emotion: COL"
     ):
         load_corpus("huggingface", tmp_path / "saved")
     with pytest.raises(CorpusError, match=r"columns names who .for speaker., which isn't there; found are 'audio'"):
@@ -174,7 +174,10 @@ def test_missing_columns_list_those_there(dataset, tmp_path):
 
 def test_a_column_without_audio_says_what_it_holds(dataset, tmp_path):
     dataset().add_column("number", list(range(4))).save_to_disk(tmp_path / "saved")
-    with pytest.raises(CorpusError, match=r"the column number holds Value\('int64'\); expected is audio, or the paths"):
+    with pytest.raises(
+        CorpusError,
+        match=r"the column number holds Value\('int64'\); expected is audio, or the paths or bytes of files",
+    ):
         load_corpus("huggingface", tmp_path / "saved", columns={"audio": "number"})
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data.emotions import EmotionMap
+from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import ConfigError, CorpusError
 
 
@@ -81,10 +82,28 @@ def test_other_encodings_name_the_line_and_the_way_out(folder, encoding):
 
 
 def test_a_missing_column_lists_those_there(folder):
-    with pytest.raises(CorpusError, match=r"speaker are missing; found are 'path', 'emotion', 'spk'.* rename or add"):
-        load_corpus("csv", csv(folder, "path,emotion,spk", "a.wav,sad,x"))
+    with pytest.raises(CorpusError, match=r"emotion are missing; found are 'path', 'label', 'speaker'.* rename or add"):
+        load_corpus("csv", csv(folder, "path,label,speaker", "a.wav,sad,x"))
     with pytest.raises(CorpusError, match="path are missing; found are 'file'"):
         load_corpus("jsonl", jsonl(folder, {"file": "a.wav", "emotion": "sad", "speaker": "x"}))
+
+
+@pytest.mark.parametrize("name", ["spk", "Speaker_ID", "actor", "client_id", "speakers"])
+def test_speakers_under_another_name_are_not_overlooked(folder, name):
+    path = csv(folder, f"path,emotion,{name}", "a.wav,sad,x")
+    with pytest.raises(
+        CorpusError, match=rf"no column speaker, but '{name}': .*'{{speaker: {name}}}'|'{name}' for 'speaker'"
+    ):
+        load_corpus("csv", path)
+    assert load_corpus("csv", path, columns={"speaker": name})["speaker"][:] == ["x"]
+
+
+def test_a_table_of_files_and_labels_has_unknown_speakers(folder):
+    corpus = load_corpus("csv", csv(folder, "file,label", "a.wav,sad"), columns={"path": "file", "emotion": "label"})
+    assert corpus["speaker"][:] == [UNKNOWN]
+    rows = [{"path": "a.wav", "emotion": "sad"}, {"path": "b/c.d.wav", "emotion": "sad", "speaker": "x"}]
+    with pytest.raises(CorpusError, match=r"1 lines are wrong.*\n  line 1: no speaker"):
+        load_corpus("jsonl", jsonl(folder, *rows))
 
 
 def test_a_slip_in_an_optional_column_is_not_dropped(folder):
@@ -123,10 +142,22 @@ def test_unknown_emotions_are_listed_with_the_way_out(folder, column):
     lines = ["a.wav,zly,x,sad", "b/c.d.wav,sad,x,sad", "a.wav,smutny,x,sad"]
     if column == "votes":
         lines = ["a.wav,sad,x,zly;sad", "b/c.d.wav,sad,x,sad", "a.wav,sad,x,smutny"]
-    with pytest.raises(CorpusError, match=r"2 unknown emotions.*--emotions.rename '.\"zly\": neutral") as error:
+    with pytest.raises(CorpusError, match=r"2 unknown emotions.*--emotions.rename '.\"zly\": EMOTION") as error:
         load_corpus("csv", csv(folder, "path,emotion,speaker,votes", *lines))
     assert "line 2: 'zly'" in str(error.value)
     assert "line 4: 'smutny'" in str(error.value)
+
+
+def test_a_label_on_many_lines_is_listed_once_and_proposed_no_meaning(folder):
+    lines = [f"a.wav,{'Fröhlichkeit' if place % 2 else 'Wut'},x" for place in range(512)]
+    with pytest.raises(CorpusError, match="2 unknown emotions") as error:
+        load_corpus("csv", csv(folder, "path,emotion,speaker", *lines))
+    told = str(error.value)
+    assert """--emotions.rename '{"Wut": EMOTION, "Fröhlichkeit": EMOTION}'""" in told
+    assert told.splitlines()[1:] == [
+        "  line 2: 'Wut', and 255 times more",
+        "  line 3: 'Fröhlichkeit', and 255 times more",
+    ]
 
 
 def test_torn_files_name_the_way_out(folder):

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from ser_tl.corpora import load_corpus
-from ser_tl.data.splits import make_splits
-from ser_tl.errors import CorpusError, SplitError
+from ser_tl.data.splits import SplitConfig, make_splits
+from ser_tl.errors import CorpusError
 
 WORDS = ("angry", "disgust", "fear", "happy", "neutral", "ps", "sad")
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "neutral", "surprise", "sadness"]
@@ -41,11 +41,19 @@ def test_names_of_another_form_are_listed(stubs, name):
     assert f"{name}.wav" in str(error.value)
 
 
-def test_two_speakers_are_too_few_to_keep_apart(stubs):
-    corpus = load_corpus("tess", stubs(f"{actress}_{word}_sad.wav" for actress in ("OAF", "YAF") for word in "abc"))
-    for protocol in ("holdout", "loso", "kfold"):
-        with pytest.raises(SplitError, match="speakers"):
-            make_splits(corpus, protocol)
+@pytest.mark.parametrize("protocol", ["holdout", "loso", "kfold"])
+def test_two_speakers_are_a_corpus(stubs, protocol):
+    names = [f"{who}_{word}_{how}.wav" for who in ("OAF", "YAF") for word in "abcde" for how in ("sad", "angry")]
+    corpus = load_corpus("tess", stubs(names))
+    found = make_splits(corpus, protocol, SplitConfig(k=2))
+    assert len(found) == {"holdout": 1, "loso": 2, "kfold": 2}[protocol]
+    for split in found:
+        (tested,), (heard,), (chosen,) = (set(part["speaker"]) for part in (split.test, split.train, split.dev))
+        assert heard == chosen != tested
+        assert set(split.dev["emotion"]) == set(split.train["emotion"]) == {"sadness", "anger"}
+        assert (len(split.train), len(split.dev)) == (8, 2)
+        assert split.shared == []
+        assert "The epoch was chosen on clips of a speaker that was trained on as well" in split.notes[0]
 
 
 def test_the_listed_corpus_has_its_published_counts(stubs, listed):

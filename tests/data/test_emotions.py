@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from ser_tl.data.emotions import ALIASES, EMOTIONS, EmotionMap, canonical
+from ser_tl.data.emotions import ALIASES, EMOTIONS, EmotionMap, canonical, emotion_name, propose_rename
 from ser_tl.errors import ConfigError, CorpusError
 
 
@@ -22,13 +22,14 @@ def test_no_spelling_means_two_emotions():
     assert all(alias == alias.strip().lower() for alias in counts)
 
 
-@pytest.mark.parametrize("label", ["meh", "", "happ", "anger disgust"])
+@pytest.mark.parametrize("label", ["meh", "", "happ", "Fröhlichkeit"])
 def test_an_unknown_label_tells_where_it_stands_and_how_to_rename_it(label):
     with pytest.raises(CorpusError) as error:
         canonical(label, where="list.csv, line 3")
     assert str(error.value).startswith(f"list.csv, line 3: unknown emotion {label!r}")
     assert all(name in str(error.value) for name in EMOTIONS)
-    assert f"--emotions.rename '{{\"{label}\": neutral}}'" in str(error.value)
+    meaning = "happiness" if label == "happ" else "EMOTION"  # never one that says something else
+    assert f"--emotions.rename '{{\"{label}\": {meaning}}}'" in str(error.value)
 
 
 def test_renaming_comes_before_the_canonical_names_and_only_for_its_own_spelling():
@@ -98,3 +99,49 @@ def test_a_merged_class_may_be_dropped():
 def test_mappings_share_no_lists():
     EmotionMap().drop.append("fear")
     assert EmotionMap().drop == []
+
+
+@pytest.mark.parametrize("happy", ["happy", "Joy", "HAPPINESS", " hap "])
+def test_an_emotion_has_one_name_in_every_option(happy):
+    mapping = EmotionMap(
+        rename={"E4": happy, "E5": "Bliss"}, merge={happy: ["exc", "Calmness"]}, drop=["Scared", "BLISS"]
+    )
+    assert mapping.read("E4", where="here") == "happiness"
+    assert [mapping.target(name) for name in ("happiness", "excitement", "calm")] == ["happiness"] * 3
+    assert mapping.target("fear") is None
+    assert mapping.target(mapping.read("E5", where="here")) is None
+    assert EmotionMap(merge={"positive": [happy]}).target("happiness") == "positive"
+    assert EmotionMap(drop=[happy]).target("happiness") is None
+    assert emotion_name(happy) == "happiness"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"merge": {"happy": ["calm"], "joy": ["surprise"]}}, "emotions.merge names happiness in two spellings"),
+        ({"merge": {"a": ["happy"], "b": ["joy"]}}, "puts happiness into two classes"),
+        ({"merge": {"a": ["happy"]}, "drop": ["joy"]}, "drop names happiness"),
+        ({"rename": {0: "angry", "0": "sad"}}, "emotions.rename names 0 in two spellings"),
+        ({"rename": {"\u00fc": "angry", "u\u0308": "sad"}}, "emotions.rename names ü in two spellings"),
+        ({"rename": {False: "neutral"}}, r"names False, which is what YAML makes of no.*put the label in quotes"),
+        ({"rename": {None: "neutral"}}, r"names None, which is what YAML makes"),
+    ],
+)
+def test_one_name_in_two_spellings_is_seen(options, message):
+    with pytest.raises(ConfigError, match=message):
+        EmotionMap(**options)
+
+
+@pytest.mark.parametrize(("key", "label"), [(0, "0"), ("0", "0"), (10, " 10"), ("fro\u0308hlich", "fr\u00f6hlich")])
+def test_numbers_and_other_forms_of_a_letter_are_the_label(key, label):
+    mapping = EmotionMap(rename={key: "happy"})
+    assert mapping.read(label, where="here") == "happiness"
+    mapping.check(["happiness"])
+
+
+def test_unknown_labels_are_proposed_a_meaning_that_is_near_or_none():
+    told = propose_rename(["Fröhlichkeit", "happines", "angry!"])
+    assert (
+        told == """for example --emotions.rename '{"Fröhlichkeit": EMOTION, "happines": happiness, "angry!": anger}'"""
+    )
+    assert propose_rename("abcdefg").count("EMOTION") == 5

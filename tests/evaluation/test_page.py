@@ -106,13 +106,13 @@ def test_other_clips_stand_in_one_table_with_a_note_and_without_tests(tmp_path):
 
 def test_few_speakers_are_warned_of():
     (note,) = Comparison.of({"one": report(0.9, speakers=2), "other": report(0.5, speakers=2)}).notes
-    assert note.startswith("2 test speakers: intervals over so few are far too narrow")
-    assert Comparison.of({"one": report(0.9, speakers=5)}).notes == []
+    assert note.startswith("2 test speakers: intervals over fewer than 10 come out too narrow")
+    assert Comparison.of({"one": report(0.9, speakers=10)}).notes == []
 
 
 def test_a_note_names_those_who_have_it(tmp_path):
-    one = report(0.9)
+    one = report(0.9, speakers=10)
     one.notes.extend(["left out: 2 files", "all of them"])
-    other = report(0.5)
+    other = report(0.5, speakers=10)
     other.notes.append("all of them")
     assert Comparison.of({"one": one, "other": other}).notes == ["one: left out: 2 files", "all of them"]

@@ -82,6 +82,10 @@ def test_what_came_in_goes_out_again_with_the_same_logits(name, weighted, tmp_pa
     model = EmotionModel.from_transformers(write(name, tmp_path / "in", weighted=weighted))
     samples = clip(9000)
     out = export_transformers(model, tmp_path / "out")
+    (tmp_path / "plain").touch()
+    assert {path.stat().st_mode for path in out.iterdir()} == {(tmp_path / "plain").stat().st_mode}, (
+        "others may read it"
+    )
     torch.testing.assert_close(theirs(out, samples), ours(model, samples), atol=1e-5, rtol=1e-5)
     config = AutoModelForAudioClassification.from_pretrained(out).config
     assert [config.id2label[place] for place in range(4)] == LABELS
@@ -187,6 +191,26 @@ def test_labels_that_say_nothing_have_to_be_given_a_meaning(tmp_path):
     assert given.labels == ["anger", "bliss", "happiness", "sadness"]
     with pytest.raises(CheckpointError, match=r"several mean happiness: say what each means"):
         EmotionModel.from_transformers(source, labels={"LABEL_0": "anger", "LABEL_1": "happiness"})
+
+
+def test_given_meanings_are_read_as_everywhere_and_labels_called_by_name_or_number(tmp_path):
+    source = write("wav2vec2", tmp_path, labels=["LABEL_0", "LABEL_1", "joy", "sad"])
+    for labels in ({0: "angry", 1: "Bliss"}, {"0": "ANG", "LABEL_1": "bliss "}, {"LABEL_0": "anger", "1": "BLISS"}):
+        assert EmotionModel.from_transformers(source, labels=labels).labels == [
+            "anger",
+            "bliss",
+            "happiness",
+            "sadness",
+        ]
+    with pytest.raises(CheckpointError, match=r"several mean happiness: say what each means"):
+        EmotionModel.from_transformers(source, labels={0: "anger", 1: "happy"})
+    for strange in (4, "LABEL_9", -1, False):
+        with pytest.raises(
+            ConfigError, match=rf"names {strange!r}; .* 0: LABEL_0, 1: LABEL_1, 2: joy, 3: sad\. Call each"
+        ):
+            EmotionModel.from_transformers(source, labels={strange: "anger"})
+    with pytest.raises(ConfigError, match="labels= names one label twice"):
+        EmotionModel.from_transformers(source, labels={0: "anger", "LABEL_0": "fear"})
 
 
 def test_what_is_no_such_classifier_is_refused(tmp_path):
