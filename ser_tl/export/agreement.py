@@ -17,6 +17,7 @@ from ser_tl.evaluation.ratings import Ratings
 from ser_tl.evaluation.scores import confusion, mean_recall
 from ser_tl.inference import Prediction, Predictor
 from ser_tl.inference.session import Session
+from ser_tl.model import KnownSpeakers
 
 LEAST_AGREEMENT = 0.97
 """Of the answers, or of Lin's concordance with the model's dimensions."""
@@ -52,7 +53,7 @@ class Sample:
     known: int
 
 
-def sample_corpus(corpus: Dataset, speakers: list[str]) -> Sample:
+def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:
     """Clips drawn from a corpus; the same ones each time.
 
     Args:
@@ -78,7 +79,7 @@ def sample_corpus(corpus: Dataset, speakers: list[str]) -> Sample:
         clips[:count],
         clips[count:],
         rows["emotion"][count:],
-        sum(name in set(speakers) for name in rows["speaker"][count:]),
+        sum(map(set(speakers.among(rows["speaker"][:])).__contains__, rows["speaker"][count:])),
     )
 
 

@@ -20,7 +20,7 @@ from ser_tl.export.parity import check_parity, measure_parity
 from ser_tl.export.versions import installed_versions
 from ser_tl.graph import HOP, SHORTEST
 from ser_tl.inference.exported_session import open_graph
-from ser_tl.inference.manifest import Manifest, hash_file, hash_name
+from ser_tl.inference.manifest import Manifest, hash_file
 from ser_tl.inference.torch_session import TorchSession
 from ser_tl.model import EmotionModel
 
@@ -110,7 +110,7 @@ def _describe(graph: Graph, exporter: Exporter, folder: Path) -> Manifest:
         audio=asdict(model.audio),
         frame_rate=model.frame_rate,
         encoder={"name": model.encoder_name, "family": model.encoder.family, "pooling": model.pooling_name},
-        training_speakers=sorted(map(hash_name, model.known_speakers)),
+        known_speakers=model.known_speakers.as_json(),
         versions=installed_versions(),
     )
 

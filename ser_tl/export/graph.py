@@ -118,9 +118,11 @@ def plain_copy(model: EmotionModel) -> EmotionModel:
     from ser_tl.model.adapted import merged_state
 
     copy = EmotionModel.from_description(model.description, Path("the model's own description"))
+    copy.known_speakers = model.known_speakers
     copy.load_state_dict({name: tensor.detach().cpu() for name, tensor in merged_state(model).items()})
     for module in copy.modules():
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):
+            names: Any = module.parametrizations
+            for name in list(names):
                 parametrize.remove_parametrizations(module, name)
     return copy.eval()

@@ -100,7 +100,9 @@ def _measure(
     dimensions = np.concatenate([one.dimensions for one in expected])
     if dimensions.shape[1]:
         row["dimensions"] = _relative(answers.dimensions, dimensions)
-    row["embedding"] = _relative(answers.embedding, np.concatenate([one.embedding for one in expected]))
+    embeddings = [one.embedding for one in expected if one.embedding is not None]
+    if answers.embedding is not None:
+        row["embedding"] = _relative(answers.embedding, np.concatenate(embeddings))
     return row
 
 

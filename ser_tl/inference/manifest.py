@@ -49,7 +49,7 @@ class Manifest:
         quantization: how the graph was quantised and what that cost; None where it wasn't
         calibration: what makes probabilities match frequencies, where that was fitted; None where it wasn't
         encoder: name and family
-        training_speakers: sha256 of the name of each speaker that the model was trained on or chosen by
+        known_speakers: hashes of the speakers of training and dev by their salt, as in a saved model's config.json
         versions: of the packages that made the graph
         parity: the largest difference to the model in torch, by case
     """
@@ -71,7 +71,7 @@ class Manifest:
     quantization: dict[str, Any] | None = None
     calibration: dict[str, Any] | None = None
     encoder: dict[str, str] = field(default_factory=dict)
-    training_speakers: list[str] = field(default_factory=list)
+    known_speakers: dict[str, list[str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     parity: list[dict[str, Any]] = field(default_factory=list)
 
@@ -79,10 +79,6 @@ class Manifest:
     def windows(self) -> AudioConfig:
         """How recordings are cut."""
         return AudioConfig(**self.audio)
-
-    def was_trained_on(self, speaker: str) -> bool:
-        """Whether a speaker's name is among those of training."""
-        return hash_name(speaker) in self.training_speakers
 
     def write(self, folder: Path) -> None:
         """Writes the JSON, whole or not at all."""
@@ -141,8 +137,3 @@ def hash_file(path: Path) -> str:
     """The sha256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def hash_name(name: str) -> str:
-    """The sha256 of a speaker's name."""
-    return hashlib.sha256(name.encode("utf-8")).hexdigest()

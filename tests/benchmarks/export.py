@@ -60,8 +60,9 @@ def main() -> None:
 def measure(folder: Path, corpus, options: argparse.Namespace) -> list[list[str]]:
     """The rows of a model."""
     model = EmotionModel.from_pretrained(folder)
-    known = [index for index, name in enumerate(corpus["speaker"][:]) if name in model.known_speakers]
-    unknown = [index for index in range(len(corpus)) if index not in set(known)]
+    names = set(model.known_speakers.among(corpus["speaker"][:]))
+    known = [index for index, name in enumerate(corpus["speaker"][:]) if name in names]
+    unknown = [index for index, name in enumerate(corpus["speaker"][:]) if name not in names]
     judged, calibration = corpus.select(unknown or range(len(corpus))), corpus.select(known or range(len(corpus)))
     clips = [audio.decode(source(row), row["start"], row["end"]) for row in judged]
     emotions = judged["emotion"][:]
