@@ -1,6 +1,8 @@
-"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract`, `export`, `augment`, lists.
+"""The command line: predictions, timelines, live listening, evaluation, exports, pushes, the cache and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
+    ser-tl timeline long.wav --output page.html        which emotion is heard when, as a page, RTTM, TextGrid, ELAN
+    ser-tl listen MODEL                                the emotion in what a microphone hears, live
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
@@ -27,6 +29,8 @@ from ser_tl.terminal import escape_unprintable, silence_output
 
 COMMANDS = {
     "predict": "predict",
+    "timeline": "timeline",
+    "listen": "listen",
     "evaluate": "models",
     "compare": "runs",
     "inspect": "models",

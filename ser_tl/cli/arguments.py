@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
+from ser_tl.cli.listen import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
+from ser_tl.cli.timeline import timeline_parser
 
 
 def parser() -> ArgumentParser:
@@ -16,6 +18,8 @@ def parser() -> ArgumentParser:
     predict = ArgumentParser(description="Predicts the emotion in each recording, and its dimensions if there are any.")
     add_predict_arguments(predict)
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
+    commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
+    commands.add_subcommand("listen", listen_parser(), help="show the emotion in what a microphone hears")
 
     evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")

@@ -10,6 +10,7 @@ from pathlib import Path
 _SPELLINGS = {
     "--skip-unreadable": "--skip_unreadable",
     "--speaker-normalize": "--speaker_normalize",
+    "--list-devices": "--list_devices",
     "--together": "--speaker_normalize",  # its name until version 0.1
 }
 
