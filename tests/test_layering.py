@@ -29,6 +29,7 @@ LAYERS: list[tuple[str, str]] = [
     ("card", ""),
     ("model", "peft"),  # a saved model has its adapters folded in
     ("inference", "tqdm"),
+    ("serving", "fastapi starlette pydantic uvicorn python_multipart prometheus_client"),
     ("transfer", ""),
     ("training", "accelerate imblearn"),
     ("analysis", ""),

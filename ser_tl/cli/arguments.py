@@ -6,9 +6,13 @@ from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
+from ser_tl.cli.serve import add_serve_arguments
+
 _SPELLINGS = {
     "--skip-unreadable": "--skip_unreadable",
     "--speaker-normalize": "--speaker_normalize",
+    "--require-notice": "--require_notice",
+    "--api-keys": "--api_keys",
     "--together": "--speaker_normalize",  # its name until version 0.1
 }
 
@@ -48,6 +52,10 @@ def parser() -> ArgumentParser:
     )
     predict.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
+
+    serve = ArgumentParser(description="Serves models over HTTP, with a page, until SIGTERM; SIGHUP reloads them.")
+    add_serve_arguments(serve)
+    commands.add_subcommand("serve", serve, help="serve models over HTTP")
 
     evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
