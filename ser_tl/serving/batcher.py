@@ -12,10 +12,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ser_tl.data.audio import Window
 from ser_tl.inference.predictor import pad
 from ser_tl.inference.session import Answer, Session, Wanted
+
+T = TypeVar("T")
 
 LENGTH_RATIO = 1.25
 """Windows go together if the longer is at most so many times the shorter: the rest would be padding."""
@@ -91,6 +94,15 @@ class Batcher:
         self._jobs.append(job)
         self._wake.set()
         return await job.future
+
+    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+        """A function's value, computed between two batches: models compute one thing at a time.
+
+        Args:
+            function: is called in the thread that computes
+            arguments: its arguments
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     async def _run(self) -> None:
         while True:

@@ -131,14 +131,18 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self.service = service
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen, on the port and to SIGHUP."""
         await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():  # elsewhere no signal arrives
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.begin_reload)
+            self.loop.add_signal_handler(signal.SIGHUP, self.begin_reload)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends when what was taken is done."""
         self.service.draining = True
         await self.service.end_streams()
         await super().shutdown(sockets)
