@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 
 from ser_tl.errors import AudioError
 from ser_tl.serving.access import NOTICE_HEADER, Access, answer_error, describe_error
+from ser_tl.serving.live import add_live
 from ser_tl.serving.metrics import Metrics
 from ser_tl.serving.models import ModelStore
 from ser_tl.serving.request_error import RequestError
@@ -53,6 +54,7 @@ def create_app(settings: Settings, store: ModelStore) -> FastAPI:
     app.state.service = service
     add_predictions(app, service)
     add_state(app, service)
+    add_live(app, service)
     if settings.page:
         add_pages(app)
     _handle_errors(app)
