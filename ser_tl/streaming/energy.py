@@ -7,7 +7,6 @@ from collections import deque
 
 import numpy as np
 
-
 _SPAN = 16  # frames in a block whose minimum is kept: half a second
 _BLOCKS = 8  # of them: 4 s, in which a speaker pauses at least once
 _QUIETEST, _LOUDEST = -70.0, -35.0  # dB of full scale: where the floor may be

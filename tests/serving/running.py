@@ -27,10 +27,12 @@ class LoudnessSession:
         self.audio = AudioConfig(max_seconds=max_seconds)
         self.seconds = seconds  # that a batch takes
         self.batches = []  # lengths of each
+        self.entered = threading.Event()  # set when something is being computed
         self.gate = threading.Event()
         self.gate.set()
 
     def run(self, waveform, lengths, wanted, norm=None):
+        self.entered.set()
         self.gate.wait(20)
         time.sleep(self.seconds)
         self.batches.append(lengths.tolist())

@@ -112,7 +112,7 @@ def test_who_hangs_up_isnt_computed_for():
     session.gate.clear()
     with Running(session) as server, ThreadPoolExecutor(1) as pool:
         first = pool.submit(server.post, CLIP)
-        wait_for(lambda: server.service.admission.requests == 1)
+        session.entered.wait(20)
         content = encode(tone(level=0.2))
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(content) + content)

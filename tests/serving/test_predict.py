@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -114,6 +115,7 @@ def test_the_answer_is_the_same_alone_and_in_company():
         alone = [server.post(content).json for content in contents]
         slow.gate.clear()
         held = pool.submit(server.post, CLIP, "/v1/predict?model=slow")
+        slow.entered.wait(20)
         together = [pool.submit(server.post, content) for content in contents]
         wait_for(lambda: server.service.batcher.queued == len(contents))
         slow.gate.set()
