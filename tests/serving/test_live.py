@@ -60,9 +60,8 @@ def test_a_stream_is_answered_as_the_streaming_predictor_answers(server):
         found, code = receive(socket)
     assert code == 1000
     dropped = found[-1]["dropped"]
-    assert said(found, "final") == [
-        (one["start"], one["end"], one["label"]) for one in expected if one["kind"] == "final"
-    ]
+    final = [(one["start"], one["end"], one["label"]) for one in expected if one["kind"] == "final"]
+    assert said(found, "final") == final
     assert len(said(found, "final")) == 2
     partial = [(one["start"], one["end"], one["label"]) for one in expected if one["kind"] == "partial"]
     assert len(said(found, "partial")) + dropped == len(partial)
