@@ -22,6 +22,7 @@ export function showBars(place, probabilities) {
 export function drawTimeline(canvas, points, labels) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
+  const plot = height - 36; // the legend is below
   context.clearRect(0, 0, width, height);
   const end = points.at(-1).time;
   points.forEach((point, index) => {
@@ -29,7 +30,7 @@ export function drawTimeline(canvas, points, labels) {
     const left = width * (1 - (end - before) / 30);
     let top = 0;
     labels.forEach((label, number) => {
-      const share = height * (point.probabilities[label] ?? 0);
+      const share = plot * (point.probabilities[label] ?? 0);
       context.fillStyle = COLOURS[number % COLOURS.length];
       context.fillRect(left, top, (width * (point.time - before)) / 30 + 1, share);
       top += share;
