@@ -2,6 +2,7 @@
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl serve MODEL --port 8000                     REST, live streams and a page
+    ser-tl worker MODEL --broker redis://...           recordings from a queue
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
@@ -26,11 +27,13 @@ from ser_tl.cli.models import evaluate, extract, inspect, push
 from ser_tl.cli.predict import predict
 from ser_tl.cli.runs import compare
 from ser_tl.cli.serve import serve
+from ser_tl.cli.worker import worker
 from ser_tl.errors import SerTlError
 
 COMMANDS = {
     "predict": predict,
     "serve": serve,
+    "worker": worker,
     "evaluate": evaluate,
     "compare": compare,
     "inspect": inspect,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from ser_tl.cli.serve import add_serve_arguments
+from ser_tl.cli.worker import add_worker_arguments
 
 _SPELLINGS = {
     "--skip-unreadable": "--skip_unreadable",
@@ -56,6 +57,10 @@ def parser() -> ArgumentParser:
     serve = ArgumentParser(description="Serves models over HTTP, with a page, until SIGTERM; SIGHUP reloads them.")
     add_serve_arguments(serve)
     commands.add_subcommand("serve", serve, help="serve models over HTTP")
+
+    worker = ArgumentParser(description="Answers for recordings from a queue (Celery), until SIGTERM.")
+    add_worker_arguments(worker)
+    commands.add_subcommand("worker", worker, help="answer for recordings from a queue")
 
     evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")

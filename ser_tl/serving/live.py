@@ -286,8 +286,7 @@ def _parse_command(text: str) -> _Command:
         content = json.loads(text)
     except (ValueError, RecursionError):
         content = None
-    kind = content.get("type") if isinstance(content, dict) else None
-    if kind not in _COMMANDS:
+    if not isinstance(content, dict) or content.get("type") not in _COMMANDS:
         raise RequestError(422, f'a text message is no command: expected {{"type": "{" | ".join(_COMMANDS)}"}}')
     key = content.get("key", "")
-    return _Command(kind, key if isinstance(key, str) else "")
+    return _Command(content["type"], key if isinstance(key, str) else "")

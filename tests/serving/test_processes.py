@@ -102,6 +102,7 @@ def versions(answers):
     return {json.loads(body)["version"] for status, body in answers if status == 200}
 
 
+@pytest.mark.timeout(600)  # processes that import torch, on a busy machine
 def test_processes_share_a_port_reload_die_and_end(processes, tmp_path):
     save(tmp_path / "model", 0)
     server = processes(f"tiny={tmp_path / 'model'}", "--workers", 2, "--cache_answers", 0)
@@ -143,6 +144,7 @@ def test_processes_share_a_port_reload_die_and_end(processes, tmp_path):
     assert all(b"refused" in reason or b"reset" in reason or b"is ending" in reason for reason in reasons), reasons
 
 
+@pytest.mark.timeout(600)
 def test_what_cant_be_served_ends_with_a_sentence(processes, tmp_path, capsys):
     assert main(["serve", str(tmp_path / "absent"), "--port", "0"]) == 1
     assert "absent" in capsys.readouterr().err
