@@ -12,23 +12,15 @@ import shutil
 import sys
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file, save_file
-
-ENCODER = "encoder."
+import ser_tl as ser
 
 
 def main(run: Path, asset: Path) -> None:
     """Copies a run's model, its card and its report's figures."""
-    asset.mkdir(parents=True, exist_ok=True)
-    weights = load_file(run / "model" / "model.safetensors")
-    small = {
-        name: tensor.half() if name.startswith(ENCODER) and tensor.dtype == torch.float32 else tensor
-        for name, tensor in weights.items()
-    }
-    save_file(small, asset / "model.safetensors", metadata={"format": "pt"})
-    for name in ("config.json", "README.md"):
-        shutil.copyfile(run / "model" / name, asset / name)
+    model = ser.EmotionModel.from_pretrained(run / "model")
+    model.encoder.half()
+    model.save_pretrained(asset)
+    shutil.copyfile(run / "model" / "README.md", asset / "README.md")
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     print(f"UAR {100 * report['uar']:.1f} % on {report['support']} clips of speakers that it was not trained on")
 

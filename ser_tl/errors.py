@@ -43,6 +43,10 @@ class CacheError(SerTlError):
     """An entry of the feature cache can't be read."""
 
 
+class StorageError(SerTlError):
+    """A file can't be written: a full disk, a quota, permissions."""
+
+
 class ConfigError(SerTlError):
     """Options contradict each other or the data."""
 

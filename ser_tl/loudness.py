@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.audio import SILENCE
+from ser_tl.data.audio_config import SILENCE
 
 TARGET_RMS = 0.1
 """Root mean square after `rms`: about -20 dBFS."""

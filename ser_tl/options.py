@@ -6,6 +6,7 @@ jsonargparse does the work; an unknown option is an error and `--help` lists all
 (`--skip-unreadable`), and a switch needs no value.
 """
 
+import shutil
 import sys
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,9 @@ from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
+from ser_tl.terminal import escape_unprintable, silence_output
 from ser_tl.training.balance import BalanceConfig
+from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.dimensions import DimensionConfig
 from ser_tl.transfer.config import AlignmentConfig, TransferConfig
@@ -197,6 +200,9 @@ class DomainOptions(Options):
             )
 
 
+STARTED: list[tuple[Path, bool]] = []
+"""The folders of the runs that this process started, and whether it made up their names."""
+
 SomeOptions = TypeVar("SomeOptions", bound=RunOptions)
 
 
@@ -213,6 +219,8 @@ def parse(kind: type[SomeOptions], description: str, arguments: Sequence[str] | 
         return _filled(kind, parser, parser.parse_args(spell(kind, sys.argv[1:] if arguments is None else arguments)))
     except SerTlError as error:
         parser.error(str(error))
+    except UnicodeDecodeError as error:
+        parser.error(f"--config: the file is no text in UTF-8 ({error}), expected is YAML: a run's config.yaml")
 
 
 def _parser(kind: type[RunOptions], description: str) -> ArgumentParser:
@@ -251,8 +259,38 @@ def _switches(kind: Any, prefix: str) -> set[str]:  # noqa: ANN401 - any datacla
 
 
 def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # noqa: ANN401
-    """What stands under `if __name__ == "__main__"` in a recipe: parse, run, and turn ser_tl's errors into messages."""
+    """What stands under `if __name__ == "__main__"` in a recipe: parse, run, and turn ser_tl's errors into messages.
+
+    What the machine can't do is refused before any audio is read. Ctrl-C, and a reader of the output that ends before
+    the recipe does, end it with a line that says how to go on.
+    """
+    escape_unprintable()
     try:
-        main(parse(kind, description))
+        options = parse(kind, description)
+        if isinstance(options, Options):
+            check_machine(options.train, cached=options.strategy in ("frozen", "partial"))
+        main(options)
+        sys.stdout.flush()
     except SerTlError as error:
+        _remove_unused()
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\ninterrupted{_way_on()}\n")
+        sys.exit(130)  # 128 and the number of the signal, as shells have it
+    except BrokenPipeError:
+        silence_output()
+        sys.stderr.write(f"nobody reads the output any more: stopped{_way_on()}\n")
+        sys.exit(141)
+
+
+def _way_on() -> str:
+    """How the last run goes on, where one was started."""
+    return f": --config {STARTED[-1][0] / 'config.yaml'} --resume goes on" if STARTED else ""
+
+
+def _remove_unused() -> None:
+    """Deletes folders whose names nobody gave, of runs that were refused before anything was trained."""
+    for folder, dated in STARTED:
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        if dated and all(path.name in ("config.yaml", "split.json") or "curves" in path.parts for path in files):
+            shutil.rmtree(folder, ignore_errors=True)

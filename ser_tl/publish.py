@@ -15,6 +15,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ser_tl.card import write_card
+from ser_tl.files import write_text
 from ser_tl.hub import MAIN, Address, BackgroundPushes, branch_name, push_folder
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
@@ -86,7 +87,7 @@ class Publisher:
         except Exception as error:  # whatever it is, a training that has ended must not be lost to it
             failed = [*failed, f"{message}: {error}"]
         text = json.dumps(outcome | {"pushed": str(model_folder), "failed": failed}, indent=1, ensure_ascii=False)
-        (self.folder / PUSH_FILE).write_text(f"{text}\n", encoding="utf-8")
+        write_text(self.folder / PUSH_FILE, f"{text}\n")
 
 
 def told(folder: Path) -> str:

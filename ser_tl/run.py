@@ -22,19 +22,19 @@ from accelerate.utils import broadcast_object_list
 
 from ser_tl.card import write_card
 from ser_tl.data.splits import Split
-from ser_tl.errors import ConfigError
+from ser_tl.errors import ConfigError, StorageError
 from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
 from ser_tl.evaluation.text import score_text
+from ser_tl.files import write_text
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
-from ser_tl.options import DomainOptions, Options, RunOptions
+from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
+from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.training.processes import processes
 from ser_tl.training.trainer import Trainer
 from ser_tl.transfer import STRATEGIES, Strategy
 
-CONFIG_FILE = "config.yaml"
-SPLIT_FILE = "split.json"
 HISTORY_FILE = "history.json"
 
 
@@ -115,6 +115,7 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
 
     Raises:
         ConfigError: the folder holds a run already, there is none to resume, or it was run with other options
+        StorageError: the folder can't be written to
     """
     state = processes()
     folder = options.output or _new_folder(options.name)
@@ -126,15 +127,16 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
                 f"--resume: no {CONFIG_FILE} in {options.output or 'any --output'}: name the interrupted run, for "
                 f"example --config runs/NAME/{CONFIG_FILE} --resume"
             )
-        _check_same(config, yaml.safe_load(text), changeable)
-    elif _begun(folder):
+        check_same(config, yaml.safe_load(text), [*CHANGEABLE, *changeable])
+    elif is_begun(folder):
         raise ConfigError(
             f"{folder} isn't empty: add --resume to go on with the run it holds, or choose another --output"
         )
     state.wait_for_everyone()
     if state.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        config.write_text(text, encoding="utf-8")
+        _make(folder)
+        write_text(config, text)
+    STARTED.append((folder, options.output is None))
     state.wait_for_everyone()
     return folder
 
@@ -147,41 +149,22 @@ def _new_folder(name: str) -> Path:
     while state.is_main_process and not names[0]:
         folder = Path("runs") / f"{stamp}_{name}{f'_{number}' if number > 1 else ''}"
         try:
-            folder.mkdir(parents=True)
+            _make(folder, new=True)
             names = [str(folder)]
         except FileExistsError:
             number += 1
     return Path(broadcast_object_list(names)[0]) if state.num_processes > 1 else Path(names[0])
 
 
-def _begun(folder: Path) -> bool:
-    """Whether anything was trained in a folder: a run that stopped at a wrong option leaves only these three."""
-    return folder.is_dir() and bool({path.name for path in folder.iterdir()} - {CONFIG_FILE, SPLIT_FILE, "curves"})
-
-
-def _check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> None:
-    free = ["resume", "output", "push_to_hub", *changeable]
-    before, now = (_without(options, free) for options in (yaml.safe_load(config.read_text(encoding="utf-8")), now))
-    other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-    if other:
-        raise ConfigError(
-            f"--resume: {config} was run with other values of {', '.join(other)}: go on with --config {config} "
-            f"--resume and no other options, or start a new run"
-        )
-
-
-def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Options but for some, whose names have dots where they are nested."""
-    inner = {
-        name: [one.removeprefix(f"{name}.") for one in names if one.startswith(f"{name}.")]
-        for name, value in options.items()
-        if isinstance(value, dict)
-    }
-    return {
-        name: _without(value, inner[name]) if name in inner else value
-        for name, value in options.items()
-        if name not in names
-    }
+def _make(folder: Path, *, new: bool = False) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=not new)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and new:
+            raise
+        raise StorageError(
+            f"the run's folder {folder} can't be made ({error.strerror}): name another with --output"
+        ) from error
 
 
 def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report], folder: Path) -> Report:
@@ -242,12 +225,12 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
 
 def _keep_ids(split: Split, folder: Path) -> None:
     state, path = processes(), folder / SPLIT_FILE
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != split.ids:
+    if path.is_file() and read_ids(path) != split.ids:
         raise ConfigError(f"--resume: the utterances of {path} are other ones now: has the corpus changed? Start anew")
     state.wait_for_everyone()
     if state.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(split.ids, indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(split.ids, indent=1) + "\n")
     state.wait_for_everyone()
 
 
@@ -295,8 +278,9 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
         if publisher is not None:
             publisher.finish(folder / "model", f"{report.title}: {score_text(report)}")
         history = json.dumps(trainer.history, indent=1) + "\n"
-        (folder / HISTORY_FILE).write_text(history, encoding="utf-8")
-        training_curves(trainer.history, folder / "training_curves.png")
+        write_text(folder / HISTORY_FILE, history)
+        if trainer.history:  # a classifier fitted in closed form has no epochs
+            training_curves(trainer.history, folder / "training_curves.png")
         report.save(folder)
     trainer.accelerator.wait_for_everyone()
     trainer.clear_states()

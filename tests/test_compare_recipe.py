@@ -4,10 +4,13 @@ import json
 from itertools import product
 
 import pytest
+import torch
+import yaml
 
+from ser_tl.encoders import load_encoder
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from tests.recipe_samples import load_recipe, tone_manifest
+from tests.recipe_samples import RECIPES, load_recipe, tone_manifest
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +97,17 @@ def test_a_wrong_option_of_a_system_stops_before_anything_is_trained(recipe, opt
     with pytest.raises(ConfigError, match=r"no option 'train.epoch'"):
         recipe.main(options.changed({"systems": systems, "output": str(tmp_path / "run")}))
     assert not (tmp_path / "run" / "01").exists()
+
+
+def test_the_recipes_soundnet_hears_the_level_that_a_corpus_was_recorded_at(recipe):
+    """At one level alone it loses where levels tell emotions, as recorded alone where gains are mixed."""
+    told = yaml.safe_load((RECIPES / "compare_encoders.yaml").read_text("utf-8"))
+    options = recipe.Options().changed(told["systems"]["soundnet"])
+    assert options.audio.normalise == "none"
+    encoder = load_encoder("soundnet", **options.encoder_options).eval()
+    loud = 0.1 * torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        states = [encoder(gain * loud, torch.tensor([16_000])).states for gain in (1.0, 0.1)]
+    recorded, even = (states[0] - states[1]).abs().amax(dim=(0, 1, 2)).chunk(2)
+    assert recorded.max() > 1
+    assert even.max() < 1e-2

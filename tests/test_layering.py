@@ -16,8 +16,8 @@ RECIPES = sorted(path for path in (HOME.parent / "recipes").glob("*.py") if path
 # Rooms by rank, and the packages that each rank adds. A room is a module or a folder at the package's top.
 LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
-    ("registry assets", ""),
-    ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
+    ("registry assets files terminal", ""),
+    ("data graph", "numpy torch torchaudio soundfile soxr librosa datasets"),
     ("augment", ""),
     ("heads", ""),
     ("discriminant", ""),
@@ -37,7 +37,7 @@ LAYERS: list[tuple[str, str]] = [
     ("generate", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's
     ("options", "jsonargparse yaml"),
-    ("publish", ""),
+    ("publish resume", ""),
     ("run systems", ""),
     ("cli", "pyarrow"),
 ]

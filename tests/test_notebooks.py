@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ser_tl.encoders import load_encoder
+from ser_tl.encoders.fingerprint import fingerprint
 from tests.recipe_samples import tone_manifest
 
 nbformat = pytest.importorskip("nbformat", reason='notebooks run with nbclient: pip install -e ".[dev]"')
@@ -61,6 +63,41 @@ def test_it_is_committed_with_small_outputs_and_no_paths(path):
     said = re.sub(r'"image/png": "[^"]*"', "", text)
     assert not re.search(r"/(home|root|tmp|work|Users)/", said)
     assert not [output for output in outputs if output["output_type"] in ("error", "stream")]
+
+
+def outputs_of(path, kind):
+    """What the committed cells of a notebook show, of one MIME type."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    shown = [output.get("data", {}).get(kind) for cell in cells for output in cell.get("outputs", ())]
+    return ["".join(one) for one in shown if one is not None]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if "fingerprint" in path.read_text("utf-8")], ids=lambda path: path.stem
+)
+def test_what_it_shows_is_the_bundled_encoder(path):
+    encoder = load_encoder("wav2vec2-mini")
+    bundled = f"wav2vec2-mini: {encoder.num_states - 1} layers, fingerprint {fingerprint(encoder.state_dict())}"
+    assert bundled in outputs_of(path, "text/markdown"), "it was run with another encoder: run it anew"
+
+
+@each_notebook
+def test_its_prose_names_no_layer_that_the_bundled_encoder_lacks(path):
+    layers = load_encoder("wav2vec2-mini").num_states - 1
+    prose = [cell["source"] for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "markdown"]
+    named = re.findall(r"layers? (\d+)(?:(?:,| and| to) (\d+))?", "\n".join("".join(lines) for lines in prose))
+    assert all(int(number) <= layers for pair in named for number in pair if number)
+
+
+@pytest.mark.parametrize("name", ["layers", "unfreezing", "domains"])
+def test_a_picture_of_the_readme_is_one_of_the_notebook_that_it_stands_under(name):
+    readme = (HOME.parent / "README.md").read_text("utf-8")
+    (notebooks,) = re.findall(r"^\|(?: \[\w+\]\(notebooks/\w+\.ipynb\) \|)+$", readme, re.MULTILINE)
+    (pictures,) = re.findall(r"^\|(?: !\[[^]]*\]\(docs/pictures/\w+\.png\) \|)+$", readme, re.MULTILINE)
+    paths = re.findall(r"\((notebooks/\w+\.ipynb)\)", notebooks)
+    above = dict(zip(re.findall(r"pictures/(\w+)\.png", pictures), paths, strict=True))
+    shown = [base64.b64decode(picture) for picture in outputs_of(HOME.parent / above[name], "image/png")]
+    assert (HOME.parent / "docs" / "pictures" / f"{name}.png").read_bytes() in shown
 
 
 @each_notebook

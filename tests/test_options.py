@@ -113,7 +113,7 @@ def test_an_unknown_option_is_named(told, config):
         ("protocol", "losso", "'holdout', 'loso', 'kfold', 'sessions', 'folds'"),
         ("train.epochs", "many", "many"),
         ("train.epochs", "1.5", "1.5"),
-        ("train.epochs", "0", "train.epochs is 0: expected 1 or more"),
+        ("train.epochs", "-1", "train.epochs is -1: expected 0 or more"),
         ("train.learning_rate", "0", "train.learning_rate is 0.0: expected more than 0"),
         ("train.warmup", "1", "train.warmup is 1.0: expected a share from 0 to below 1"),
         ("split.k", "1", "split.k is 1: expected at least 2 folds"),
@@ -269,7 +269,7 @@ def test_options_can_be_changed_by_dotted_names_and_are_checked_again():
         ({"train.epoch": 3}, "no option 'train.epoch'"),
         ({"encoder.name": 3}, "no option 'encoder.name'"),
         ({"train.epochs": "many"}, "train.epochs: "),
-        ({"train.epochs": 0}, "expected 1 or more"),
+        ({"train.epochs": -1}, "expected 0 or more"),
     ],
 )
 def test_changes_that_are_no_options_are_refused(changes, found):

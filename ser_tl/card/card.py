@@ -14,6 +14,7 @@ from ser_tl.card.metadata import metadata
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.evaluation import Report, confusion_picture
 from ser_tl.evaluation.text import class_table, dimension_table, headline, others, table
+from ser_tl.files import write_text
 from ser_tl.hub import Address
 
 CARD_FILE = "README.md"
@@ -59,7 +60,7 @@ def write_card(
     parts = [f"# {known.title}", *_first(known), *_score(known), *_data(known), *_model(known), *_use(known)]
     path = folder / CARD_FILE
     text = f"---\n{metadata(known).to_yaml()}\n---\n\n" + "\n\n".join([*parts, limits(known)]) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 
@@ -123,7 +124,8 @@ def _data(known: Known) -> list[str]:
         if known.independent is False:
             who = "speakers who weren't kept apart, the epoch chosen on other clips"
         parts.append(
-            f"Trained on {facts['training_utterances']} utterances of {who}. Their ids are in config.json, so that the "
+            f"Trained on {facts['training_utterances']} utterances of {who}. Salted hashes of their names are in "
+            f"config.json, so that the "
             f"model can't be evaluated on them by accident."
         )
     return parts

@@ -29,6 +29,7 @@ from ser_tl.cli.runs import compare
 from ser_tl.cli.serve import serve
 from ser_tl.cli.worker import worker
 from ser_tl.errors import SerTlError
+from ser_tl.terminal import escape_unprintable, silence_output
 
 COMMANDS = {
     "predict": predict,
@@ -53,11 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what to parse; the program's own if None
 
     Returns:
-        The exit status: 0, or 1 with a message on standard error. A wrong command line ends the program with 2.
+        The exit status: 0, or 1 with a message on standard error; 130 after Ctrl-C and 141 where nobody reads the
+        output any more, as shells have it. A wrong command line ends the program with 2.
     """
+    escape_unprintable()
     chosen = parser().parse_args(spelt(sys.argv[1:] if arguments is None else arguments))
     try:
-        return COMMANDS[chosen.command](chosen[chosen.command])
+        status = COMMANDS[chosen.command](chosen[chosen.command])
+        sys.stdout.flush()  # here, where a closed pipe is no traceback
+        return status
     except SerTlError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `ser-tl cache | head -1`: what was asked for was read
+        silence_output()
+        return 141

@@ -93,13 +93,16 @@ def parser() -> ArgumentParser:
     inspect.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
     inspect.add_argument("--output", type=Path, default=None, help="the picture; FILE's name with .png, here, if None")
     commands.add_subcommand("inspect", inspect, help="draw what a model hears in a recording")
-    push = ArgumentParser(description="Puts a folder on a hub. A push that failed goes on with what is missing.")
-    push.add_argument("folder", type=Path, help="a model's folder (runs/NAME/model), with its card")
+    push = ArgumentParser(description="Puts a model on a hub. A push that failed goes on with what is missing.")
+    push.add_argument("folder", type=Path, help="a model's folder (runs/NAME/model) or an adapter's, with its card")
     push.add_argument("repo", type=str, help="an id on the hub (name/repo), or a folder: file:///teamhub/name/repo")
     push.add_argument("--revision", type=str, default=None, help="the branch; main if not given")
     push.add_argument("--message", type=str, default="Push a model", help="what the history says")
     push.add_argument("--tag", type=str, default=None, help="a name for this version that never moves")
-    push.add_argument("--public", action="store_true", help="a repository that is new may be seen by everyone")
+    push.add_argument(
+        "--public", action="store_true", help="a repository that is new may be seen by everyone; asks first"
+    )
+    push.add_argument("--yes", action="store_true", help="don't ask: everyone may see it")
     commands.add_subcommand("push", push, help="put a model on a hub")
 
     extract = ArgumentParser(

@@ -83,6 +83,7 @@ def encoders(options: Namespace) -> int:  # noqa: ARG001
 def cache(options: Namespace) -> int:
     """Prints what lies in the cache; status 1 if some of it is damaged."""
     from ser_tl.training.cache import FeatureCache
+    from ser_tl.training.cache_folder import FACTS_FILE, SUFFIX
 
     found = FeatureCache()
     if options.action == "clear":
@@ -91,16 +92,19 @@ def cache(options: Namespace) -> int:
         print(f"{found.folder}: {size / 2**20:.1f} MiB deleted")
         return 0
     if options.action == "verify":
+        total = sum(one.entries for one in found.encoders())
         damaged = found.verify(delete=options.delete)
         for path in damaged:
             print(f"{path}: damaged{', deleted' if options.delete else ''}")
-        print(f"{found.folder}: {len(damaged)} of {sum(one.entries for one in found.encoders())} entries damaged")
+        entries = sum(path.suffix == SUFFIX for path in damaged)
+        facts = len(damaged) - entries
+        print(f"{found.folder}: {entries} of {total} entries damaged{f', {facts} {FACTS_FILE} too' if facts else ''}")
         return 1 if damaged and not options.delete else 0
     rows = [
         [
-            str(encoder.facts["encoder"]),
-            " ".join(map(str, encoder.facts["layers"])),
-            str(encoder.facts["precision"]),
+            str(encoder.facts.get("encoder", "?")),
+            " ".join(map(str, encoder.facts.get("layers", "?"))),
+            str(encoder.facts.get("precision", "?")),
             str(encoder.entries - encoder.views),
             str(encoder.views),
             f"{encoder.size / 2**20:.1f}",

@@ -1,5 +1,6 @@
 """Commands about one model: how good it is, what it attends to, where it goes; and encoding ahead of training one."""
 
+import sys
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -40,7 +41,8 @@ def evaluate(options: Namespace) -> int:
     title = f"{options.model} on {options.corpus}"
     how = evaluation_pass(workers, config)
     # The test part of a run that divided clips, as nobody knows who speaks: its report says what it isn't.
-    shared = {UNKNOWN} & set(model.known_speakers) & set(corpus["speaker"][:]) if options.ids is not None else set()
+    unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
+    shared = model.known_speakers.among([UNKNOWN] if unknown else [])
     notes, facts = [*voted, *skipped, *noise], run_facts(model, [], workers)
     report = evaluate_model(model, corpus, how, title=title, notes=notes, facts=facts, shared=shared)
     if workers.is_main_process:
@@ -67,9 +69,13 @@ def inspect(options: Namespace) -> int:
 
 
 def push(options: Namespace) -> int:
-    """Pushes a folder and prints where it went."""
+    """Pushes a model's or an adapter's folder and prints where it went. What everyone may see is asked about first."""
     from ser_tl.hub import push_folder
+    from ser_tl.model.shareable import check_shareable
 
+    files = check_shareable(options.folder)
+    if options.public and not (options.yes or _is_confirmed(options.folder, options.repo, files)):
+        return 1
     done = push_folder(
         options.folder,
         options.repo,
@@ -80,6 +86,20 @@ def push(options: Namespace) -> int:
     )
     print(f"{done.url}\n{done.commit}")
     return 0
+
+
+def _is_confirmed(folder: Path, repo: str, files: list[tuple[str, int]]) -> bool:
+    """Asks on the terminal whether everyone may see these files; without one the answer is no."""
+    listed = "\n".join(f"  {size / 2**20:9.2f} MiB  {name}" for name, size in files)
+    print(f"{folder} goes to {repo}, which everyone can see if it is new:\n{listed}", file=sys.stderr)
+    if not sys.stdin.isatty():
+        print("error: nobody can be asked here: add --yes to --public if everyone may see it", file=sys.stderr)
+        return False
+    print("May everyone see it? Type yes: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() == "yes":
+        return True
+    print("error: not pushed", file=sys.stderr)
+    return False
 
 
 def extract(options: Namespace) -> int:

@@ -9,57 +9,29 @@ file that is missing, cut short, empty, silent, not finite or not scaled raises 
 zeros. Knows nothing of emotions, batches or models.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from ser_tl.data.audio_config import SAMPLE_RATE as SAMPLE_RATE
+from ser_tl.data.audio_config import SILENCE as SILENCE
+from ser_tl.data.audio_config import AudioConfig as AudioConfig
+from ser_tl.data.audio_config import windows as windows
 from ser_tl.data.decoding.arrays import read_array as read_array
 from ser_tl.data.decoding.containers import FORMATS as FORMATS
 from ser_tl.data.decoding.containers import OpenAudio, open_audio
-from ser_tl.data.decoding.levels import SILENCE as SILENCE
 from ser_tl.data.decoding.levels import Downmix
-from ser_tl.data.decoding.resampling import SAMPLE_RATE as SAMPLE_RATE
 from ser_tl.data.decoding.resampling import resample_blocks
 from ser_tl.data.decoding.sources import Source as Source
 from ser_tl.data.decoding.sources import describe
 from ser_tl.data.decoding.streaming import OVERSHOOT
 from ser_tl.data.decoding.streaming import Window as Window
 from ser_tl.data.decoding.streaming import stream_windows as stream_windows
-from ser_tl.errors import AudioError, ConfigError
+from ser_tl.errors import AudioError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 """What names of files in these formats end with, in lower case."""
-
-
-@dataclass(frozen=True)
-class AudioConfig:
-    """What happens to a clip before the encoder.
-
-    Args:
-        normalise: scale each clip to a peak of 1, or to an RMS of 0.1 (about -20 dBFS), or leave it as it is. Encoders
-            that want zero mean and unit variance do that themselves, whatever is chosen here
-        max_seconds: clips are at most this long. Longer ones are cropped at a random place in training
-        evaluation: what becomes of longer clips in evaluation: `windows` covers the whole clip and averages the
-            probabilities, `centre` takes the middle
-    """
-
-    normalise: Literal["none", "peak", "rms"] = "none"
-    max_seconds: float = 12.0
-    evaluation: Literal["windows", "centre"] = "windows"
-
-    def __post_init__(self) -> None:
-        if not self.max_seconds >= 0.1:
-            raise ConfigError(f"audio.max_seconds is {self.max_seconds}: clips need at least 0.1 s")
-
-    def parts(self, seconds: float) -> list[tuple[float, float]]:
-        """What evaluation hears of a clip of so many seconds: start and end of each part, in order."""
-        longest = self.max_seconds
-        if self.evaluation == "centre" and seconds > longest:
-            return [((seconds - longest) / 2, (seconds + longest) / 2)]
-        return windows(seconds, longest)
 
 
 def decode(source: Source, start: float = 0.0, end: float | None = None, *, silence: bool = False) -> np.ndarray:
@@ -161,20 +133,3 @@ def normalise(waveform: np.ndarray, how: Literal["none", "peak", "rms"]) -> np.n
     if how == "peak":
         return waveform / np.abs(waveform).max()
     return waveform * (0.1 / np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))).astype(np.float32)
-
-
-def windows(seconds: float, longest: float) -> list[tuple[float, float]]:
-    """Equal windows that cover a clip: as few as it takes, overlapping where the lengths don't divide.
-
-    Args:
-        seconds: the clip's length
-        longest: the longest window, seconds
-
-    Returns:
-        (start, end) of each window in seconds, in order. One window, the whole clip, if it is short enough.
-    """
-    if seconds <= longest:
-        return [(0.0, seconds)]
-    count = math.ceil(seconds / longest)
-    step = (seconds - longest) / (count - 1)
-    return [(number * step, number * step + longest) for number in range(count)]

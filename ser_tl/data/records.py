@@ -10,11 +10,15 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from ser_tl.errors import CorpusError, listing
+
+# The line that spreadsheets put first, for themselves: sep=; And columns in quotes that no comma separates.
+_SEPARATOR = re.compile(r'"?sep=([;|\t])"?\s*$|\s*"[^"\n]*"([;|\t])', re.MULTILINE)
 
 Records = list[tuple[int, dict[str, Any]]]
 """Line numbers, from 1, each with the row that ends on that line."""
@@ -27,11 +31,18 @@ def read_csv(path: Path) -> Records:
         CorpusError: the file isn't there, isn't UTF-8, has no rows, is separated by something else, or rows don't have
             as many fields as there are columns
     """
-    reader = csv.reader(io.StringIO(_content(path), newline=""), strict=True)
+    content = _content(path)
+    separator = _SEPARATOR.match(content)
+    if separator is not None:
+        raise CorpusError(
+            f"{path}: its first line says that columns are separated by {(separator[1] or separator[2])!r}: save it "
+            f"with commas between them"
+        )
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
     records, torn, columns = [], [], None
     try:
         for fields in reader:
-            if not fields:  # a blank line
+            if not fields or (reader.line_num == 1 and fields in (["sep=", ""], ["sep=,"])):  # blank, or for Excel
                 continue
             if columns is None:
                 columns = [name.strip() for name in fields]
@@ -133,12 +144,18 @@ def _content(path: Path) -> str:
     if not path.is_file():
         raise CorpusError(f"{path}: no such file; give the path of a CSV or JSONL file")
     data = path.read_bytes()
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:  # spreadsheets' "Unicode text"; ASCII in it is UTF-8
+        line = data.count(b"\n", 0, data.find(b"\0")) + 1
+        raise CorpusError(
+            f"{path}, line {line}: not UTF-8 but UTF-16, or no text. Save it as UTF-8, for example: "
+            f"iconv -f utf-16 -t utf-8 {path.name} > utf8_{path.name}"
+        )
     try:
         return data.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CorpusError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x}), it may be Latin-1 or UTF-16. "
+            f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x}), it may be Latin-1. "
             f"Save it as UTF-8, for example: iconv -f latin1 -t utf-8 {path.name} > utf8_{path.name}"
         ) from error
 

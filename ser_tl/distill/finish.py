@@ -21,6 +21,7 @@ from ser_tl.distill.trainer import EncoderDistiller
 from ser_tl.encoders import parameter_count
 from ser_tl.evaluation import Report
 from ser_tl.evaluation.text import score_text
+from ser_tl.files import write_text
 
 CARD_FILE = "README.md"
 PROBE_FOLDER = "probe"
@@ -44,7 +45,7 @@ def finish_distillation(
     save_student(distiller.student, folder, getattr(torch, config.dtype))
     if report is not None:
         report.save(folder / PROBE_FOLDER)
-    (folder / CARD_FILE).write_text(_card(distiller, recordings, report, options), encoding="utf-8")
+    write_text(folder / CARD_FILE, _card(distiller, recordings, report, options))
     return folder
 
 

@@ -68,7 +68,7 @@ class StudentTrainer(Trainer):
     def _training_clips(self, train: Dataset) -> tuple[Clips, Balance | None, list[str]]:
         clips, balance, notes = super()._training_clips(train)
         # Whom the teacher knows, the student knows by hearsay.
-        self.model.known_speakers = sorted({*self.model.known_speakers, *self.teacher.model.known_speakers})
+        self.model.known_speakers |= self.teacher.model.known_speakers
         return clips, balance, [self._note(), *self.teacher.notes, *notes]
 
     def _steps(self, balance: Balance | None) -> Steps:

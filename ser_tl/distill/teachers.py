@@ -138,7 +138,7 @@ def _checked(model: EmotionModel, folder: Path, split: Split, config: TeachConfi
         "train the teacher on these very splits (recipes/finetune_wav2vec2.py with the same --corpus, --emotions, "
         "--protocol, --split, --seed) and name its run's folder, which has a teacher for each split"
     )
-    speakers = sorted(set(split.test["speaker"][:]) & set(model.known_speakers) - set(split.shared))
+    speakers = model.known_speakers.among(set(split.test["speaker"][:]) - set(split.shared))
     if speakers:
         raise SplitError(
             f"--teacher {folder} was trained on, or its epoch chosen on, {len(speakers)} of the "

@@ -34,6 +34,7 @@ from ser_tl.distill.lessons import Lessons, aligned, without_positions
 from ser_tl.distill.probe import Probe
 from ser_tl.distill.students import copy_layers
 from ser_tl.encoders import Encoder, Hidden, SpeechSSL
+from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import plots
 from ser_tl.training import TrainConfig
@@ -97,9 +98,8 @@ class EncoderDistiller:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self.state = StateFile(
-            folder, {"network": self.network}, {"network": self.optimizer}, asdict(config), CHANGEABLE
-        )
+        options = asdict(config) | {"teacher": fingerprint(teacher.state_dict())}
+        self.state = StateFile(folder, {"network": self.network}, {"network": self.optimizer}, options, CHANGEABLE)
         self.chain = _chain(augment or AugmentConfig(), config.crop, seed)
         self.history: list[dict[str, Any]] = []
         self.step = 0

@@ -1,4 +1,10 @@
-"""Encoders: from 16 kHz audio to layers of frame states, by pretrained networks or computed features."""
+"""Encoders: from 16 kHz audio to layers of frame states, by pretrained networks or computed features.
+
+The families of transformers are imported when one of them is asked for: its modelling code takes seconds to import.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ser_tl.encoders.base import FAMILIES as FAMILIES
 from ser_tl.encoders.base import Block as Block
@@ -21,6 +27,19 @@ from ser_tl.encoders.soundnet import SoundNet as SoundNet
 from ser_tl.encoders.soundnet_weights import convert_sound8 as convert_sound8
 from ser_tl.encoders.spectral import MFCC as MFCC
 from ser_tl.encoders.spectral import LogMel as LogMel
-from ser_tl.encoders.speech_ssl import SpeechSSL as SpeechSSL
 from ser_tl.encoders.vggish import VGGish as VGGish
-from ser_tl.encoders.whisper import Whisper as Whisper
+
+if TYPE_CHECKING:
+    from ser_tl.encoders.speech_ssl import SpeechSSL as SpeechSSL
+    from ser_tl.encoders.whisper import Whisper as Whisper
+
+_LAZY = {"SpeechSSL": "ser_tl.encoders.speech_ssl", "Whisper": "ser_tl.encoders.whisper"}
+
+FAMILIES.register_lazily(_LAZY["SpeechSSL"], "wav2vec2", "hubert", "wavlm", "unispeech-sat", "data2vec-audio")
+FAMILIES.register_lazily(_LAZY["Whisper"], "whisper")
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,6 @@ A layer that learns keeps what goes into it alone, and is run again in the backw
 deep nets with sublinear memory cost"): a third more time, and memory for one layer's inside instead of all of theirs.
 """
 
-from transformers import PreTrainedModel
-
 from ser_tl.encoders.base import Encoder
 from ser_tl.errors import ConfigError
 
@@ -16,6 +14,8 @@ def checkpoint_layers(encoder: Encoder) -> None:
     Raises:
         ConfigError: the encoder has no transformer layers
     """
+    from transformers import PreTrainedModel
+
     models = [part for part in encoder.modules() if isinstance(part, PreTrainedModel)]
     if not models:
         raise ConfigError(

@@ -7,7 +7,6 @@ and what goes on around them (lengths, masks, blocks that begin to move) may dif
 from collections.abc import Iterator
 
 from torch import nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from ser_tl.encoders.base import Encoder
 from ser_tl.errors import ConfigError
@@ -15,6 +14,8 @@ from ser_tl.errors import ConfigError
 
 def transformer_layers(encoder: Encoder) -> Iterator[nn.Module]:
     """The encoder's transformer layers, lowest first; none where it isn't one of transformers'."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
     for block in encoder.blocks():
         yield from (part for part in block.modules if isinstance(part, GradientCheckpointingLayer))
 

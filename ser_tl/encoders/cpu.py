@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.encoders.graph import exporting
 from ser_tl.encoders.products import is_quicker, linear
+from ser_tl.graph import exporting
 
 _WIDE = 16  # frames from which an FFT pays
 _ROUND = 32  # FFTs of multiples of it are quick

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 
 _LINEAR = 200.0 / 3  # Hz a mel below the knee
 _KNEE = 1000.0  # Hz

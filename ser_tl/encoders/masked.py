@@ -19,7 +19,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
 from ser_tl.encoders.cpu import clips_at_once, is_plain, strided_layer, wide_convolution
-from ser_tl.encoders.graph import exporting
+from ser_tl.graph import exporting
 
 
 def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,9 +103,27 @@ class MaskedAttention(WavLMAttention):
     transformers hands the projections' bare weights to torch's multi-head attention: hooks and adapters on them would
     do nothing, and a boolean mask beside the float position bias is deprecated there.
 
+    Args:
+        attention: transformers' own, whose layers and weights it takes over, under the same names
+
     Shape:
         frames (B, T, D), mask (B, T) or None, position_bias (B * heads, T, T) -> (B, T, D), no weights
     """
+
+    def __init__(self, attention: WavLMAttention) -> None:
+        with torch.device("meta"):  # nothing is made that would be thrown away
+            super().__init__(
+                attention.embed_dim,
+                attention.num_heads,
+                attention.dropout,
+                attention.num_buckets,
+                attention.max_distance,
+                has_relative_position_bias=hasattr(attention, "rel_attn_embed"),
+            )
+        for name, layer in attention.named_children():
+            setattr(self, name, layer)
+        self.gru_rel_pos_const = attention.gru_rel_pos_const
+        self.train(attention.training)
 
     def position_bias(self, frames: Tensor) -> Tensor:
         """What each head adds to its scores for how far two frames are apart; only the first layer has the weights.

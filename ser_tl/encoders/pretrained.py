@@ -3,16 +3,18 @@
 Knows where checkpoints come from, and nothing of what an encoder is.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from transformers import AutoFeatureExtractor, PretrainedConfig
-from transformers.utils import cached_file
 
 from ser_tl.errors import EncoderError, listing
+
+_HEAD = ("projector.", "classifier.", "layer_weights")
+"""What names begin with of the weights of transformers' own audio classifiers, above the encoder."""
 
 
 def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: ANN401 - transformers' Auto classes have no common type
@@ -26,11 +28,30 @@ def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: A
     Raises:
         EncoderError: no such folder, not to be had offline, damaged, or without some of the model's weights
     """
+    from transformers import AutoFeatureExtractor
+
     where = _where(source)
     if kind is AutoFeatureExtractor:
         return _attempt(kind.from_pretrained, where, **overrides)
-    model, info = _attempt(kind.from_pretrained, where, dtype=torch.float32, output_loading_info=True, **overrides)
-    missing = sorted(info["missing_keys"])
+    options = {"dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}  # told below
+    model, info = _attempt(kind.from_pretrained, where, **options, **overrides)
+    missing, others = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    resized = sorted(
+        f"{name}: {tuple(found)}, expected {tuple(wanted)}" for name, found, wanted in info["mismatched_keys"]
+    )
+    if resized:
+        raise EncoderError(
+            f"--encoder {source}: {'this folder' if Path(where).is_dir() else 'this checkpoint'} can't be loaded: "
+            f"weights of other shapes than its config.json describes; copy both files of one checkpoint\n"
+            f"{listing(resized)}"
+        )
+    if missing and others and all(name.startswith(_HEAD) for name in missing):
+        named = ", ".join(model.config.architectures or []) or "another architecture"
+        raise EncoderError(
+            f"--encoder {source}: the checkpoint is of {named}: it lacks {len(missing)} of the weights of "
+            f"{type(model).__name__}, which would stay random\n{listing(missing)}\nand has {len(others)} that it "
+            f"doesn't know\n{listing(others)}"
+        )
     if missing:
         raise EncoderError(
             f"--encoder {source}: the checkpoint lacks {len(missing)} of the model's weights, which would stay random: "
@@ -39,12 +60,53 @@ def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: A
     return model
 
 
+def check_front_end(source: str, expected: dict[str, Any]) -> None:
+    """Checks what a checkpoint's own files say of its front end, as far as they say it.
+
+    Args:
+        source: a local folder or a hub id
+        expected: the values that a front end here has, by their names in preprocessor_config.json
+
+    Raises:
+        EncoderError: it was trained on other features than it would get here
+    """
+    found = _preprocessor(_where(source))
+    wrong = [
+        f"{name}: {found[name]!r}, here {value!r}"
+        for name, value in expected.items()
+        if name in found and found[name] != value
+    ]
+    if wrong:
+        raise EncoderError(
+            f"--encoder {source}: its preprocessor_config.json says that it was trained on other features than it gets "
+            f"here: take a checkpoint whose front end is this one, or correct that file if it is wrong"
+            f"\n{listing(wrong)}"
+        )
+
+
+def _preprocessor(where: str) -> dict[str, Any]:
+    """What a checkpoint says of its feature extractor; empty where it says nothing."""
+    from transformers.utils import cached_file
+
+    for file, part in (("preprocessor_config.json", None), ("processor_config.json", "feature_extractor")):
+        try:
+            path = cached_file(where, file)
+            found = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # not there, not to be had offline, or no JSON: the loader says what it needs
+            continue
+        found = found if part is None else found.get(part)
+        if isinstance(found, dict) and found:
+            return found
+    return {}
+
+
 def model_type(source: str) -> str:
     """The architecture that a checkpoint's config.json names, transformers' own or one of ours.
 
     Raises:
         EncoderError: no such folder, not to be had offline, or no model_type in its config
     """
+    from transformers import PretrainedConfig
 
     def read(where: str) -> str:
         config, _ = PretrainedConfig.get_config_dict(where)
@@ -61,6 +123,8 @@ def weights_file(source: str) -> Path:
     Raises:
         EncoderError: no such folder, not to be had offline, or no such file in it
     """
+    from transformers.utils import cached_file
+
     return Path(_attempt(lambda where: cached_file(where, "model.safetensors"), _where(source)))
 
 

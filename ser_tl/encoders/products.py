@@ -1,6 +1,6 @@
 """Matrix products in float32 by oneDNN, on the CPUs on which MKL takes twice as long.
 
-    quicken(model)                  its linear layers, where that is so
+    quicken(model)                  other linear layers in place of its own, where that is so
     linear(frames, weight, bias)    one product, forward and backward
 
 torch multiplies float32 matrices by MKL, which on processors that aren't Intel's uses half of what AVX-512 offers.
@@ -10,25 +10,31 @@ oneDNN, which torch has too and takes for bf16, uses all of it. The precision is
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from ser_tl.encoders.graph import exporting
+from ser_tl.graph import exporting
 
 _FEW = 16  # rows up to which laying out the weights takes longer than multiplying by them
 
 
 def quicken(model: nn.Module) -> None:
-    """Lets torch's own linear layers multiply by oneDNN where that is quicker; parameters, names and files stay."""
+    """Puts layers that multiply by oneDNN in place of torch's linear layers where that is quicker.
+
+    Parameters, their names and files stay. A layer with hooks stays as it is: they are its own.
+    """
     if not is_quicker():
         return
-    for part in model.modules():
-        if type(part) is nn.Linear:
-            part.__class__ = QuickLinear
+    made: dict[nn.Module, QuickLinear] = {}
+    for parent in list(model.modules()):
+        for name, layer in parent.named_children():
+            if type(layer) is nn.Linear and not (layer._forward_hooks or layer._forward_pre_hooks):
+                made.setdefault(layer, QuickLinear.sharing(layer))
+                setattr(parent, name, made[layer])
 
 
 @cache
@@ -46,6 +52,13 @@ def is_quicker() -> bool:
 
 class QuickLinear(nn.Linear):
     """torch's linear layer, by `linear`."""
+
+    @classmethod
+    def sharing(cls, layer: nn.Linear) -> Self:
+        """A layer of the same parameters."""
+        made = cls(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
+        made.weight, made.bias = layer.weight, layer.bias
+        return made.train(layer.training)
 
     def forward(self, input: Tensor) -> Tensor:
         """As nn.Linear.

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ser_tl.graph import exporting
+
 Count = TypeVar("Count", int, Tensor)
 
 _ROLLOFF = 0.99  # of the lower rate's half, where the filter cuts
@@ -47,9 +49,12 @@ class Resampler(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """The waveform at the other rate."""
-        padded = functional.pad(waveform, (self.reach, self.reach + self.step))[:, None]
-        phases = functional.conv1d(padded, self.kernels, stride=self.step)  # (B, phases, N / step)
-        return phases.mT.flatten(1)[:, : self.count(waveform.shape[1])]
+        whole = exporting()  # what a recorded graph is given is a multiple of any step here, and no sample is left over
+        padded = functional.pad(waveform, (self.reach, self.reach + (0 if whole else self.step)))[:, None]
+        resampled = functional.conv1d(padded, self.kernels, stride=self.step).mT.flatten(
+            1
+        )  # from (B, phases, N / step)
+        return resampled if whole else resampled[:, : self.count(waveform.shape[1])]
 
     def count(self, samples: Count) -> Count:
         """Samples that come out for so many that go in."""

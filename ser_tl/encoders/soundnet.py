@@ -2,6 +2,9 @@
 
     16 kHz -> 22 050 Hz, scaled to +-256 -> conv1 ... conv7 -> the tapped layers side by side on one time grid
 
+The layers aren't linear in the level of a clip, which may be a microphone's or an emotion's: `loudness` says whether a
+clip is encoded as it was recorded, at one level, or both ways side by side.
+
 The layers have different widths and rates, so the encoder has one state: each tapped layer's nearest frame at the
 frames of the finest. Layers above the highest tap are left out. A clip alone and the same clip padded are the same
 computation: frames behind a clip are set to zero after every layer, where alone the next layer's own padding would be.
@@ -10,24 +13,28 @@ clips would be worse, and only the norms' scale and shift follow the data. Knows
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, OnMel, frames_mask, is_frozen, silence_after
-from ser_tl.encoders.graph import longer_of
 from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
+from ser_tl.graph import SHORTEST, exporting, max_pool
 
 RATE = 22_050  # samples a second that SoundNet hears
 FULL_SCALE = 256.0  # what a sample of 1.0 becomes
 SPEECH = 0.1 * FULL_SCALE  # RMS of speech of a usual loudness, -20 dBFS
+FAINTEST = 1e-6 * FULL_SCALE  # RMS up to this (-120 dBFS) is silence, and stays so
 STRIDE = 2  # of every convolution
 EPSILON = 1e-5  # of the published batch norms
+
+
+Loudness = Literal["recorded", "even", "both"]
 
 
 class Size(NamedTuple):
@@ -56,51 +63,58 @@ class SoundNet(Encoder):
 
     Args:
         taps: layers whose activations, after ReLU and pooling, make the state: some of conv1 to conv7
+        loudness: the level at which clips are encoded: as they were `recorded`, at an `even` RMS of -20 dBFS, or `both`
+            ways, side by side, in twice the time
 
     Shape:
-        waveform (B, N) at 16 kHz, lengths (B,) -> states (1, B, T, D), mask (B, T); D is the tapped layers' sum
+        waveform (B, N) at 16 kHz, lengths (B,) -> states (1, B, T, D), mask (B, T); D is the tapped layers' sum, twice
+        with `both` levels
 
     Raises:
-        EncoderError: no tap, one named twice, or none of SoundNet's
+        EncoderError: no tap, one named twice, or none of SoundNet's; another loudness
     """
 
     family = "soundnet"
     num_states = 1
 
-    def __init__(self, taps: Sequence[str] = ("conv4", "conv5")) -> None:
+    def __init__(self, taps: Sequence[str] = ("conv4", "conv5"), loudness: Loudness = "recorded") -> None:
         super().__init__()
+        if loudness not in get_args(Loudness):
+            known = ", ".join(get_args(Loudness))
+            raise EncoderError(f"--encoder soundnet: loudness is {loudness!r}, expected one of {known}")
         if not taps or isinstance(taps, str) or len(set(taps)) < len(taps) or not LAYERS.keys() >= set(taps):
             raise EncoderError(f"--encoder soundnet: taps is {taps!r}, expected a list of some of {', '.join(LAYERS)}")
         names = list(LAYERS)
         self.taps = sorted(taps, key=names.index)
         self.front_end = FrontEnd()
+        self.loudness = loudness
         self.layers = nn.ModuleDict()
         channels = 1
         for name in names[: names.index(self.taps[-1]) + 1]:
             self.layers[name] = SoundNetLayer(channels, LAYERS[name], loudness=1.0 if self.layers else SPEECH)
             channels = LAYERS[name].channels
-        self.dim = sum(LAYERS[name].channels for name in self.taps)
+        self.dim = sum(LAYERS[name].channels for name in self.taps) * (2 if loudness == "both" else 1)
         self.frame_rate = RATE / _grid(self.taps[0])[0]
-        self.shortest = 1  # samples at 22 050 Hz from which every layer has a frame
-        for name in reversed(list(self.layers)):
-            self.shortest = max(1, STRIDE * (self.shortest * LAYERS[name].pool - 1))
+        self.shortest = self.samples_for(1)  # at 22 050 Hz, from which every layer has a frame
 
     @classmethod
-    def from_pretrained(cls, source: str, *, taps: Sequence[str] = ("conv4", "conv5")) -> Self:
+    def from_pretrained(
+        cls, source: str, *, taps: Sequence[str] = ("conv4", "conv5"), loudness: Loudness = "recorded"
+    ) -> Self:
         """The encoder of a local folder, a hub id, or the published sound8.npy."""
-        encoder = cls(taps)
+        encoder = cls(taps, loudness)
         load_soundnet(encoder, source)
         return encoder
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
-        return cls(config["taps"])
+        return cls(config["taps"], config.get("loudness", "recorded"))
 
     @property
     def config(self) -> dict[str, Any]:
-        """The tapped layers."""
-        return {"taps": self.taps}
+        """The tapped layers, and the loudness where it isn't as recorded."""
+        return {"taps": self.taps} | ({} if self.loudness == "recorded" else {"loudness": self.loudness})
 
     def blocks(self) -> list[Block]:
         """Convolutions with their norms: conv1-2, conv3-4, conv5, conv6, conv7, up to the highest tap."""
@@ -118,7 +132,13 @@ class SoundNet(Encoder):
         on_mel: OnMel | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
         """The only state; clips shorter than a frame of the highest tap are read as if silence followed."""
-        states, mask = self.encode(*self.front_end(waveform, lengths))
+        audio, lengths = self.front_end(waveform, lengths)
+        if self.loudness == "recorded":
+            states, mask = self.encode(audio, lengths)
+        else:
+            states, mask = self.encode(at_even_level(audio, lengths), lengths)
+        if self.loudness == "both":
+            states = torch.cat([self.encode(audio, lengths).states, states], dim=-1)
         return states[0], mask
 
     def encode(self, audio: Tensor, lengths: Tensor) -> Hidden:
@@ -128,7 +148,11 @@ class SoundNet(Encoder):
             audio (B, N) at 22 050 Hz within +-256, lengths (B,) -> states (1, B, T, D), mask (B, T)
         """
         counts = lengths.clamp_min(self.shortest)
-        frames = functional.pad(audio, (0, longer_of(self.shortest - audio.shape[1], 0)))[:, None]
+        if exporting():  # what the shortest input lacks for two frames, whatever is given
+            missing = self.samples_for(2) - self.front_end.resample.count(SHORTEST)
+        else:
+            missing = self.shortest - audio.shape[1]
+        frames = functional.pad(audio, (0, max(0, missing)))[:, None]
         tapped: list[tuple[Tensor, Tensor]] = []
         learns = False
         for name in self.layers:
@@ -144,6 +168,12 @@ class SoundNet(Encoder):
             rows.append(frames.gather(2, places[:, None].expand(-1, frames.shape[1], -1)))
         states = torch.cat(rows, dim=1).transpose(1, 2)[None]
         return Hidden(states, frames_mask(counts, states.shape[2]))
+
+    def samples_for(self, frames: int) -> int:
+        """Samples at 22 050 Hz from which every layer has so many frames."""
+        for name in reversed(list(self.layers)):
+            frames = max(frames, STRIDE * (frames * LAYERS[name].pool - 1))
+        return frames
 
     def _layer(self, name: str) -> nn.Module:
         return self.layers[name]
@@ -172,7 +202,7 @@ class SoundNetLayer(nn.Module):
         """One layer up; a pool's last window is left out where the clip doesn't fill it."""
         frames = self.norm(self.conv(frames)).relu()
         if self.pool > 1:
-            frames = functional.max_pool1d(frames, self.pool)
+            frames = max_pool(frames, self.pool)
         counts = (counts // STRIDE + 1) // self.pool
         return frames * frames_mask(counts, frames.shape[2])[:, None], counts
 
@@ -221,6 +251,16 @@ class FrontEnd(nn.Module):
             audio = self.resample(silence_after(waveform, lengths).float())
             lengths = self.resample.count(lengths)
             return FULL_SCALE * silence_after(audio, lengths), lengths
+
+
+def at_even_level(audio: Tensor, lengths: Tensor) -> Tensor:
+    """Each clip at the RMS of speech of a usual loudness, over its true length; silence stays silence.
+
+    Shape:
+        audio (B, N) within +-256 with zeros behind each clip, lengths (B,) -> (B, N)
+    """
+    level = (audio.square().sum(dim=1) / lengths).sqrt()
+    return audio * torch.where(level > FAINTEST, SPEECH / level.clamp_min(FAINTEST), 1.0)[:, None]
 
 
 def nearest_frames(fine: str, coarse: str, longest: int, counts: Tensor) -> Tensor:

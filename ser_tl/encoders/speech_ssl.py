@@ -16,15 +16,23 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
-from ser_tl.encoders.graph import exporting
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
-from ser_tl.encoders.pretrained import load_pretrained
+from ser_tl.encoders.parametrised import make_portable
+from ser_tl.encoders.pretrained import check_front_end, load_pretrained
 from ser_tl.encoders.products import quicken
+from ser_tl.graph import exporting
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
 PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
+
+# Checkpoints on features, at other rates or with several channels have the same model_type and the same shapes.
+FRONT_END = {
+    "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+    "sampling_rate": SAMPLE_RATE,
+    "feature_size": 1,
+}
 
 
 @FAMILIES.register("wav2vec2")
@@ -49,6 +57,7 @@ class SpeechSSL(Encoder):
         super().__init__()
         self.model: Any = model  # the families share names of parts, but no type that has them
         quicken(model)
+        make_portable(model)
         self.normalise = normalise
         self.final_norm = final_norm
         if self.stable and not final_norm:
@@ -56,7 +65,7 @@ class SpeechSSL(Encoder):
         self.model.masked_spec_embed = self.model.adapter = None  # never used here: DDP would wait for their gradients
         for layer in self.model.encoder.layers:
             if isinstance(layer.attention, WavLMAttention):
-                layer.attention.__class__ = MaskedAttention  # parameters, their names and values stay
+                layer.attention = MaskedAttention(layer.attention)
         config = model.config
         self.family = config.model_type
         self.dim = config.hidden_size
@@ -77,6 +86,7 @@ class SpeechSSL(Encoder):
         """
         model = load_pretrained(AutoModel, source, **PLAIN)
         extractor = load_pretrained(AutoFeatureExtractor, source)
+        check_front_end(source, FRONT_END)
         return cls(model, normalise=extractor.do_normalize, final_norm=final_norm)
 
     @classmethod

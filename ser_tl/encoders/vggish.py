@@ -22,13 +22,13 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, silence_after
-from ser_tl.encoders.graph import exporting, longer_of
 from ser_tl.encoders.products import quicken
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
 from ser_tl.errors import EncoderError
+from ser_tl.graph import SHORTEST, exporting
 
 EXAMPLE = 96  # mel frames of an example, 0.96 s
 STRIDE = 16  # mel frames, and mel bands, of one frame and band after the last pool
@@ -148,9 +148,12 @@ class VGGish(Encoder):
             waveform (B, N), lengths (B,) -> (B, T, 96, 64), mask (B, T)
         """
         counts = mel_frames(lengths).clamp_min(EXAMPLE)
-        longest = longer_of(mel_frames(waveform.shape[1]), EXAMPLE)
+        longest = mel_frames(waveform.shape[1])
+        # A recorded graph is given more frames than it needs, so that one more never makes a difference in kind: two
+        # examples at least.
+        longest = longest + EXAMPLE + self.step - mel_frames(SHORTEST) if exporting() else max(EXAMPLE, longest)
         mel = self._mel(waveform, lengths, longest, on_mel)
-        number = -(-(longest - EXAMPLE) // self.step) + 1
+        number = (longest - EXAMPLE + self.step - 1) // self.step + 1
         starts = (self.step * torch.arange(number, device=mel.device)).minimum(counts[:, None] - EXAMPLE)
         places = starts[..., None] + torch.arange(EXAMPLE, device=mel.device)  # (B, T, 96)
         rows = torch.arange(mel.shape[0], device=mel.device)[:, None, None]
@@ -163,7 +166,8 @@ class VGGish(Encoder):
     def _frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None) -> tuple[Tensor, Tensor]:
         """Convolves whole clips, with zeros behind each at every layer, as a clip alone has them."""
         counts = -(-mel_frames(lengths).clamp_min(1) // STRIDE)
-        longest = longer_of(-(-mel_frames(waveform.shape[1]) // STRIDE), 1)
+        longest = (mel_frames(waveform.shape[1]) + STRIDE - 1) // STRIDE
+        longest = longest + 1 if exporting() else max(1, longest)  # two at least in a recorded graph
         mel = self._mel(waveform, lengths, STRIDE * longest, on_mel)
         ends = STRIDE * counts
         images = (mel * frames_mask(ends, mel.shape[1])[..., None])[:, None]

@@ -19,16 +19,29 @@ from transformers import AutoModel, WhisperConfig
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.filters import slaney_filters
-from ser_tl.encoders.pretrained import load_pretrained
+from ser_tl.encoders.pretrained import check_front_end, load_pretrained
 from ser_tl.encoders.products import quicken
 from ser_tl.encoders.spectrum import PowerSpectrum
 from ser_tl.errors import EncoderError
 
 WINDOW = 400  # samples of an STFT window, 25 ms
 HOP = 160  # samples between mel frames, 10 ms
+
+
+def front_end(config: WhisperConfig) -> dict[str, Any]:
+    """What a checkpoint's preprocessor_config.json has to say for the log-mel spectrogram here to be its own."""
+    return {
+        "feature_extractor_type": "WhisperFeatureExtractor",
+        "sampling_rate": SAMPLE_RATE,
+        "n_fft": WINDOW,
+        "hop_length": HOP,
+        "feature_size": config.num_mel_bins,
+        "do_normalize": False,
+        "dither": 0.0,
+    }
 
 
 @FAMILIES.register("whisper")
@@ -81,6 +94,7 @@ class Whisper(Encoder):
             feed_forward: see the class
         """
         model = load_pretrained(AutoModel, source).get_encoder()
+        check_front_end(source, front_end(model.config))
         return cls(model, full_window=full_window, feed_forward=feed_forward)
 
     @classmethod

@@ -23,6 +23,7 @@ from ser_tl.evaluation.plots.comparison import comparison_picture
 from ser_tl.evaluation.report import Report
 from ser_tl.evaluation.runs import Cost
 from ser_tl.evaluation.text import table
+from ser_tl.files import write_atomically, write_text
 
 
 @dataclass(frozen=True)
@@ -151,13 +152,13 @@ class Comparison:
         ]
         if self.pairs:
             parts += ["## Pairs on the same clips", table(*pair_cells(self.pairs))]
-        (folder / "comparison.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-        with (folder / "comparison.csv").open("w", encoding="utf-8", newline="") as file:
+        write_text(folder / "comparison.md", "\n\n".join(parts) + "\n")
+        with write_atomically(folder / "comparison.csv") as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, [column.name for column in fields(Row)])
             writer.writeheader()
             writer.writerows(asdict(row) for row in self.rows)
         comparison_picture(self, folder / "comparison.png")
-        (folder / "comparison.html").write_text(page(self), encoding="utf-8")
+        write_text(folder / "comparison.html", page(self))
 
 
 def _apart(tested: Mapping[str, Sequence[Clips]], best: str) -> list[str]:

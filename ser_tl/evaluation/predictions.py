@@ -18,6 +18,7 @@ import numpy as np
 
 from ser_tl.errors import CheckpointError, ConfigError, listing
 from ser_tl.evaluation.ratings import Ratings
+from ser_tl.files import write_atomically
 
 _COLUMNS = ["id", "speaker", "reference", "prediction"]
 _PREFIX = "p_"
@@ -109,8 +110,12 @@ class Predictions:
             )
 
     def save(self, path: Path) -> None:
-        """Writes the table, probabilities with all their digits."""
-        with path.open("w", encoding="utf-8", newline="") as file:
+        """Writes the table, probabilities with all their digits.
+
+        Raises:
+            StorageError: the disk is full, or the folder can't be written to
+        """
+        with write_atomically(path) as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             rated = [] if self.ratings is None else self.ratings.names
             tables = None if self.ratings is None else np.stack(self.ratings.tables, axis=-1)  # (U, K, 2)

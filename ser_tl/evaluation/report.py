@@ -43,6 +43,7 @@ from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.ratings import Agreement
 from ser_tl.evaluation.scores import Scores, confusion_by_group
 from ser_tl.evaluation.text import markdown, terminal
+from ser_tl.files import write_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,17 +233,21 @@ class Report:
         }
 
     def save(self, folder: str | Path) -> None:
-        """Writes report.json, report.md, predictions.csv and the pictures, over older ones."""
+        """Writes report.md, predictions.csv, the pictures and, when all of them are there, report.json.
+
+        Raises:
+            StorageError: the disk is full, or the folder can't be written to
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.md").write_text(markdown(self), encoding="utf-8")
+        write_text(folder / "report.md", markdown(self))
         self.predictions.save(folder / "predictions.csv")
         if self.scores:
             confusion_picture(self, folder / "confusion.png")
         if self.dimensions:
             dimensions_picture(self, folder / "dimensions.png")
+        write_text(folder / "report.json", text + "\n")  # last: where it is, everything is
 
     @classmethod
     def load(cls, folder: str | Path) -> "Report":

@@ -26,6 +26,7 @@ from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.schema import SYNTHETIC
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
+from ser_tl.files import write_atomically, write_text
 from ser_tl.generate.gan import WaveGan
 
 MANIFEST = "synthetic.csv"
@@ -64,8 +65,8 @@ def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) 
             name = f"{SYNTHETIC}/{plain}_{number:04}"
             soundfile.write(folder / f"{name}.wav", clip, gan.config.rate, subtype="PCM_16")
             rows.append((f"{name}.wav", name, emotion, SYNTHETIC, SYNTHETIC))
-    (folder / ORIGIN).write_text(json.dumps(_origin(gan, split), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    with (folder / MANIFEST).open("w", encoding="utf-8", newline="") as file:
+    write_text(folder / ORIGIN, json.dumps(_origin(gan, split), indent=1, ensure_ascii=False) + "\n")
+    with write_atomically(folder / MANIFEST) as part, part.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     return folder / MANIFEST
 

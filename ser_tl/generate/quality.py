@@ -28,6 +28,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.evaluation import confusion, mean_recall
 from ser_tl.evaluation.frechet import Axes, frechet
 from ser_tl.evaluation.text import percent, table
+from ser_tl.files import write_text
 from ser_tl.generate.clips import load_synthetic
 from ser_tl.generate.windows import waveforms, window
 from ser_tl.training.processes import processes
@@ -98,8 +99,8 @@ class Quality:
 
     def save(self, folder: Path) -> None:
         """Writes quality.json and quality.md."""
-        (folder / "quality.json").write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        (folder / "quality.md").write_text(f"# Synthetic clips beside real ones\n\n{self}\n", encoding="utf-8")
+        write_text(folder / "quality.json", json.dumps(asdict(self), indent=1) + "\n")
+        write_text(folder / "quality.md", f"# Synthetic clips beside real ones\n\n{self}\n")
 
 
 def synthetic_quality(

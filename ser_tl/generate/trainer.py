@@ -29,6 +29,7 @@ from ser_tl.generate.gan import WaveGan
 from ser_tl.generate.steps import Adversaries
 from ser_tl.generate.windows import Windows
 from ser_tl.training import TrainConfig
+from ser_tl.training.inputs import label_digest
 from ser_tl.training.processes import accelerator
 from ser_tl.training.state_file import StateFile, append_log, read_log
 
@@ -87,7 +88,7 @@ class WaveGanTrainer:
             "critic": adversaries.critic,
             "averaged": adversaries.averaged,
         }
-        options = asdict(self.config) | {"classes": labels}
+        options = asdict(self.config) | {"classes": labels, "training labels": label_digest(split.train)}
         state = StateFile(self.folder, networks, adversaries.optimizers, options, CHANGEABLE)
         loaded = state.load() if resume else None
         self.step, self.seconds = loaded or (0, 0.0)

@@ -6,7 +6,7 @@ Every clip goes through exactly one process and nothing is repeated to fill a la
 gives the same figures.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -61,7 +61,7 @@ class Collected(NamedTuple):
 
 
 @contextmanager
-def evaluating(*modules: nn.Module) -> Iterator[None]:
+def evaluating(*modules: nn.Module) -> Generator[None]:
     """Evaluation mode for modules, each of which goes back to its own mode after it."""
     modes = [module.training for module in modules]
     for module in modules:
@@ -120,7 +120,7 @@ def load_batches(clips: Clips, plan: Plan, how: Pass) -> Iterator[tuple[list[int
 
 
 @contextmanager
-def inference_context(how: Pass, *, autocast: bool = True) -> Iterator[None]:
+def inference_context(how: Pass, *, autocast: bool = True) -> Generator[None]:
     """No gradients, in the processes' precision or the model's own."""
     with torch.no_grad(), how.processes.autocast() if autocast else nullcontext():
         yield

@@ -57,7 +57,7 @@ def evaluate(
     check_labels(test, model.labels)
     check_real(test, "test")
     speakers = set(test["speaker"][:])
-    known = sorted(speakers & set(model.known_speakers))
+    known = model.known_speakers.among(speakers)
     if set(known) - set(shared):
         if known == [UNKNOWN]:
             raise SplitError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from ser_tl.assets import asset
-from ser_tl.data.audio import AudioConfig
+from ser_tl.data.audio_config import AudioConfig
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel

@@ -7,6 +7,7 @@ from ser_tl.model.emotion import EmotionModel as EmotionModel
 from ser_tl.model.emotion import Output as Output
 from ser_tl.model.folder import CONFIG_FILE as CONFIG_FILE
 from ser_tl.model.folder import WEIGHTS_FILE as WEIGHTS_FILE
+from ser_tl.model.speakers import KnownSpeakers as KnownSpeakers
 
 if TYPE_CHECKING:
     from ser_tl.model.interchange import export_transformers as export_transformers

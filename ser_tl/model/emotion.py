@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.audio import AudioConfig
+from ser_tl.data.audio_config import AudioConfig
 from ser_tl.data.dimension_names import check_names
 from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, OnMel, chosen_layers, load_encoder
@@ -95,7 +95,6 @@ class EmotionModel(Shared):
         self.audio = audio or AudioConfig()
         self.encoder_name = encoder_name
         self.pooling_name = pooling
-        self.known_speakers: list[str] = []  # of training and dev; an evaluation on them would be worth nothing
         if encoder.max_seconds is not None and self.audio.max_seconds > encoder.max_seconds:
             raise ConfigError(
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
@@ -328,7 +327,7 @@ class EmotionModel(Shared):
             "encoder": {"name": self.encoder_name, "family": self.encoder.family, "config": self.encoder.config},
             "pooling": self.pooling_name,
             "model": asdict(self.config),
-            "known_speakers": self.known_speakers,
+            "known_speakers": self.known_speakers.as_json(),
         }
 
     @classmethod
@@ -353,7 +352,6 @@ class EmotionModel(Shared):
                 encoder_name=config["encoder"]["name"],
                 dimensions=config.get("dimensions", []),  # models saved before there were any have none
             )
-            model.known_speakers = config["known_speakers"]
         except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{source}: not the config of a ser_tl model ({error}); save the model again"

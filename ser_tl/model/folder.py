@@ -9,24 +9,24 @@ ser_tl_remote.py and preprocessor_config.json, for transformers' pipeline. Knows
 what a model is.
 """
 
-import filecmp
 import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.errors import CheckpointError, HubError, listing
-from ser_tl.hub import Address, is_repository, pull_folder
+from ser_tl.data.audio_config import SAMPLE_RATE
+from ser_tl.encoders.fingerprint import fingerprint
+from ser_tl.errors import CheckpointError, HubError, StorageError
+from ser_tl.files import write_text
+from ser_tl.model.speakers import KnownSpeakers
+from ser_tl.model.weights import check_fit, check_values, read_weights, reason, write_weights
 
-FORMAT = 2
-"""Version of a model's folder; another one is refused."""
+FORMAT = 3
+"""Version of a model's folder. Since 3 the weights file holds the config too, and speakers are told by hashes."""
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -56,7 +56,7 @@ class Layout:
 
     Args:
         kind: what lies there, in the singular, for messages
-        format: version of the layout; another one is refused
+        formats: versions of the layout that can be read, the newest, which is written, last
         config: name of the JSON file
         weights: name of the safetensors file
         loader: what loads it, for messages
@@ -64,11 +64,11 @@ class Layout:
     """
 
     kind: str
-    format: int
+    formats: tuple[int, ...]
     config: str
     weights: str
     loader: str
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def one(self) -> str:
@@ -76,32 +76,88 @@ class Layout:
         return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
 
 
-MODEL = Layout("model", FORMAT, CONFIG_FILE, WEIGHTS_FILE, "EmotionModel.from_pretrained", _FOR_TRANSFORMERS)
-ADAPTER = Layout("adapter", 1, "adapter.json", "adapter.safetensors", "load_adapter")
+MODEL = Layout("model", (2, FORMAT), CONFIG_FILE, WEIGHTS_FILE, "EmotionModel.from_pretrained", _FOR_TRANSFORMERS)
+ADAPTER = Layout("adapter", (1, 2), "adapter.json", "adapter.safetensors", "load_adapter")
+
+
+class Saved(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        folder: where
+        layout: names of its files
+        config: what `write_folder` was given; of the very model whose weights these are
+        weights: by name; not checked yet
+        original: the config as it was saved, where the weights file has it: config.json may have been edited since
+    """
+
+    folder: Path
+    layout: "Layout"
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+    original: dict[str, Any] | None
+
+    def checked(self, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights, which are those expected and no others.
+
+        Args:
+            expected: tensors of the right shapes, by name
+
+        Raises:
+            CheckpointError: they don't fit the config, aren't what was saved, or aren't numbers; or the config was
+                changed where it describes them
+        """
+        path = self.folder / self.layout.weights
+        check_fit(path, self.weights, expected, self.layout.config)
+        check_values(path, self.weights, self.config.get("fingerprint"))
+        original = self.config if self.original is None else self.original
+        for part in _DESCRIBES_WEIGHTS:
+            if _fixed(original, part) != _fixed(self.config, part):
+                raise CheckpointError(
+                    f"{self.folder / self.layout.config}: its {part} was changed after the {self.layout.kind} was "
+                    f"saved, and the weights would compute something else: copy or save the {self.layout.kind} again"
+                )
+        return self.weights
+
+
+_DESCRIBES_WEIGHTS = ("dimensions", "encoder", "pooling", "model", "adapters")
+"""What of a config can't be edited. Labels may be renamed, windows made shorter, an encoder's name corrected."""
+
+
+def _fixed(config: Mapping[str, Any], part: str) -> Any:  # noqa: ANN401 - any JSON
+    value = config.get(part) or None  # a part that isn't there is an empty one
+    return {key: one for key, one in value.items() if key != "name"} if isinstance(value, dict) else value
 
 
 def write_folder(folder: Path, config: dict[str, Any], weights: Mapping[str, Tensor], layout: Layout = MODEL) -> None:
     """Writes both files. Each is whole or not there, wherever the process is killed.
+
+    The weights, with a copy of the config in their file, come first: whoever reads meanwhile gets the model that was
+    there before or this one, and of several writers' models one.
 
     Args:
         folder: made if it isn't there
         config: as JSON, without the format
         weights: by name
         layout: names of the files
+
+    Raises:
+        StorageError: they can't be written
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise StorageError(f"{folder}: is a file: a {layout.kind} is a folder; give another name") from error
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    save_file(tensors, folder / f"{layout.weights}.part", metadata={"format": "pt"})
-    (folder / f"{layout.weights}.part").replace(folder / layout.weights)
-    text = json.dumps({"format": layout.format} | config | layout.extra, indent=2) + "\n"
-    (folder / f"{layout.config}.part").write_text(text, encoding="utf-8")
-    (folder / f"{layout.config}.part").replace(folder / layout.config)
+    whole = {"format": layout.formats[-1]} | config | layout.extra | {"fingerprint": fingerprint(tensors)}
+    write_weights(folder / layout.weights, tensors, whole)
+    write_text(folder / layout.config, json.dumps(whole, indent=2) + "\n")
 
 
 def write_remote(folder: Path) -> None:
     """Adds what lets transformers' pipeline load the folder with trust_remote_code=True, where ser_tl is installed."""
-    shutil.copyfile(Path(__file__).with_name("remote.py"), folder / REMOTE_FILE)
-    (folder / EXTRACTOR_FILE).write_text(json.dumps(_EXTRACTOR, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / REMOTE_FILE, Path(__file__).with_name("remote.py").read_text(encoding="utf-8"))
+    write_text(folder / EXTRACTOR_FILE, json.dumps(_EXTRACTOR, indent=2) + "\n")
 
 
 def model_folder(source: str | Path, revision: str | None = None, token: str | None = None) -> Path:
@@ -116,6 +172,8 @@ def model_folder(source: str | Path, revision: str | None = None, token: str | N
         CheckpointError: a revision of a folder that has none
         HubError: no such repository or revision, or the hub can't be reached
     """
+    from ser_tl.hub import Address, is_repository, pull_folder  # not needed for a model that is at hand
+
     path, text = Path(source), str(source)
     if path.is_dir() and not is_repository(path):
         if revision is not None:
@@ -152,13 +210,34 @@ def carry_over(source: Path | None, folder: Path) -> bool:
 
 
 def _same_model(one: Path, other: Path) -> bool:
-    weights = [folder / WEIGHTS_FILE for folder in (one, other)]
-    if not all(path.is_file() for path in weights) or not filecmp.cmp(*weights, shallow=False):
+    if not all((folder / WEIGHTS_FILE).is_file() for folder in (one, other)):
         return False
-    configs = [read_config(folder) for folder in (one, other)]
+    saved = [read_folder(folder) for folder in (one, other)]
     # Not the encoder's: transformers fills in values of its own when it reads one.
-    keys = ("labels", "dimensions", "audio", "pooling", "model", "known_speakers")
-    return all(configs[0].get(key) == configs[1].get(key) for key in keys)
+    keys = ("labels", "dimensions", "audio", "pooling", "model")
+    facts = [
+        [
+            *(each.config.get(key) for key in keys),
+            KnownSpeakers.from_json(each.config.get("known_speakers", [])),
+            fingerprint(each.weights),
+        ]
+        for each in saved
+    ]
+    return facts[0] == facts[1]
+
+
+def read_folder(folder: Path, layout: Layout = MODEL) -> Saved:
+    """The config and the weights that `write_folder` was given in one call, whatever is written meanwhile.
+
+    Raises:
+        CheckpointError: the folder isn't there, isn't of this kind, is damaged, or of another format
+    """
+    config = read_config(folder, layout)
+    weights, original = read_weights(folder / layout.weights)
+    if original is not None and original.get("fingerprint") != config.get("fingerprint"):
+        # Another model was saved between the two reads, or two were saved at once: this one is whole in one file.
+        config = _check_format(original, folder / layout.weights, layout)
+    return Saved(folder, layout, config, weights, original)
 
 
 def read_config(folder: Path, layout: Layout = MODEL) -> dict[str, Any]:
@@ -170,22 +249,25 @@ def read_config(folder: Path, layout: Layout = MODEL) -> dict[str, Any]:
     missing = [name for name in (layout.config, layout.weights) if not (folder / name).is_file()]
     if missing:
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) if folder.is_dir() else "no such folder"
+        found = "a file, and no folder" if folder.is_file() else found
         lacks = f"no {layout.kind} here, {' and '.join(missing)} missing"
         raise CheckpointError(f"{folder}: {lacks} (found: {found}): {_hint(folder, layout)}")
+    path = folder / layout.config
     try:
-        config = json.loads((folder / layout.config).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(
-            f"{folder / layout.config}: damaged, not JSON ({error}); save the {layout.kind} again"
-        ) from error
-    if not isinstance(config, dict) or config.get("format") != layout.format:
-        version = config.get("format") if isinstance(config, dict) else None
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged, not JSON ({reason(error)}); save the {layout.kind} again") from error
+    return _check_format(config, path, layout)
+
+
+def _check_format(config: Any, path: Path, layout: Layout) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    version = config.get("format") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or version not in layout.formats or isinstance(version, bool):
         way_out = (
             "update ser_tl, or use the version that saved it" if version else f"this is not {layout.one} of ser_tl"
         )
-        raise CheckpointError(
-            f"{folder / layout.config}: format {version!r}, this version of ser_tl reads {layout.format}: {way_out}"
-        )
+        known = " and ".join(map(str, layout.formats))
+        raise CheckpointError(f"{path}: format {version!r:.80}, this version of ser_tl reads {known}: {way_out}")
     return config
 
 
@@ -196,33 +278,3 @@ def _hint(folder: Path, layout: Layout) -> str:
     if (folder / layout.kind / layout.config).is_file():
         return f"this is a run's folder, its {layout.kind} is {folder / layout.kind}"
     return "pass a folder that a recipe saved"
-
-
-def read_weights(folder: Path, expected: Mapping[str, Tensor], layout: Layout = MODEL) -> dict[str, Tensor]:
-    """The folder's weights, which are those that are expected and no others.
-
-    Args:
-        folder: the folder
-        expected: tensors of the right shapes, by name
-        layout: names of the files
-
-    Raises:
-        CheckpointError: the file is damaged or holds other weights
-    """
-    path = folder / layout.weights
-    try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: damaged or cut short ({error}); copy or save the {layout.kind} again"
-        ) from error
-    wrong = [f"{name}: missing" for name in expected if name not in weights]
-    wrong += [f"{name}: not part of this {layout.kind}" for name in weights if name not in expected]
-    wrong += [
-        f"{name}: {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in weights and weights[name].shape != tensor.shape
-    ]
-    if wrong:
-        raise CheckpointError(f"{path}: its weights don't fit {layout.config}; copy both files again\n{listing(wrong)}")
-    return weights

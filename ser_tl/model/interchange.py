@@ -23,11 +23,12 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.data.emotions import canonical, emotion_name, label_text
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
-from ser_tl.encoders.pretrained import load_pretrained, model_type
-from ser_tl.encoders.speech_ssl import PLAIN
+from ser_tl.encoders.pretrained import check_front_end, load_pretrained, model_type
+from ser_tl.encoders.speech_ssl import FRONT_END, PLAIN
+from ser_tl.encoders.whisper import front_end
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
 from ser_tl.feature_norm import FeatureNorm
 from ser_tl.model.adapted import merged_state
@@ -75,12 +76,19 @@ def read_classifier(source: str, labels: Mapping[str, str] | Mapping[int, str] |
             raise EncoderError(f"its model_type {family!r} is none of {', '.join(classes)}")
         model = load_pretrained(AutoModelForAudioClassification, source, **({} if family == "whisper" else PLAIN))
         extractor = load_pretrained(AutoFeatureExtractor, source)
+        check_front_end(source, front_end(model.config) if family == "whisper" else FRONT_END)
     except EncoderError as error:
         raise CheckpointError(
             f"{source}: no audio classifier of transformers that can be read here: {error}\nA checkpoint without a "
-            f"classifier is an encoder: EmotionModel.build and --encoder take it"
+            f"classifier, or with a head of another shape, is an encoder: EmotionModel.build and --encoder take it"
         ) from error
     config = model.config
+    unnamed = [place for place in range(config.num_labels) if place not in config.id2label]
+    if unnamed:
+        raise CheckpointError(
+            f"{source}: id2label in its config.json names {', '.join(map(str, config.id2label))}, and its classifier "
+            f"has outputs 0 to {config.num_labels - 1}: name each output"
+        )
     if config.problem_type not in (None, "single_label_classification"):
         raise CheckpointError(
             f"{source}: its problem_type is {config.problem_type!r}; expected one of several emotions for each clip"

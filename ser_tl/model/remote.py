@@ -52,15 +52,19 @@ class SerTlForAudioClassification(PreTrainedModel):
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *_: Any, config: Any = None, **options: Any) -> Self:  # noqa: ANN401
         """The model of a folder or a hub."""
         source, revision = pretrained_model_name_or_path, options.get("revision")
-        model = cls(config or SerTlConfig.from_pretrained(source, revision=revision or "main"))
-        model.recognise = EmotionModel.from_pretrained(
+        recognise = EmotionModel.from_pretrained(
             source, revision=None if Path(source).is_dir() else revision, token=options.get("token")
         )
-        if not model.recognise.labels:
+        if not recognise.labels:
             raise ConfigError(
-                f"{source}: a model of {', '.join(model.recognise.dimensions)} alone has no classes for transformers' "
+                f"{source}: a model of {', '.join(recognise.dimensions)} alone has no classes for transformers' "
                 f"audio-classification: ser_tl's EmotionModel.from_pretrained(...).predict(...) tells its dimensions"
             )
+        config = config or SerTlConfig.from_pretrained(source, revision=revision or "main")
+        if config.labels != recognise.labels:  # another model was saved there between the two reads
+            config = SerTlConfig(**(config.to_dict() | {"labels": recognise.labels}))
+        model = cls(config)
+        model.recognise = recognise
         return model.eval()
 
     @torch.no_grad()

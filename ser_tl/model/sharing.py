@@ -7,22 +7,22 @@ Knows of a model only that it can describe itself, and be made of a description.
 """
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import nn
 
-from ser_tl.hub import Pushed, push_folder
-from ser_tl.model.folder import (
-    CONFIG_FILE,
-    carry_over,
-    model_folder,
-    read_config,
-    read_weights,
-    write_folder,
-    write_remote,
-)
+from ser_tl.encoders import Encoder
+from ser_tl.errors import CheckpointError, SerTlError
+from ser_tl.model.description import build_encoder, check_description, limited_parameters
+from ser_tl.model.folder import Saved, carry_over, model_folder, read_folder, write_folder, write_remote
+from ser_tl.model.speakers import KnownSpeakers
+from ser_tl.model.weights import reason
+
+if TYPE_CHECKING:
+    from ser_tl.hub import Pushed
 
 
 class Shared(nn.Module):
@@ -33,6 +33,7 @@ class Shared(nn.Module):
     """
 
     home: Path | None = None
+    _known_speakers = KnownSpeakers({})
 
     @property
     @abstractmethod
@@ -41,16 +42,29 @@ class Shared(nn.Module):
 
     @classmethod
     @abstractmethod
-    def from_description(cls, config: dict[str, Any], source: Path) -> Self:
-        """A model with random weights.
+    def from_description(cls, config: dict[str, Any], source: Path, encoder: Encoder | None = None) -> Self:
+        """A model with random weights above the encoder.
 
         Args:
             config: a model's `description`
             source: where it was read, for messages
+            encoder: the encoder; one with random weights, of the described architecture, if None
         """
+
+    @property
+    def known_speakers(self) -> KnownSpeakers:
+        """Speakers of training and dev, told by hashes; an evaluation on them would be worth nothing."""
+        return self._known_speakers
+
+    @known_speakers.setter
+    def known_speakers(self, speakers: KnownSpeakers | Iterable[str]) -> None:
+        """Takes names as well, which aren't kept."""
+        self._known_speakers = speakers if isinstance(speakers, KnownSpeakers) else KnownSpeakers.of(speakers)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed.
+
+        Who loads the folder meanwhile gets the model that was there before or this one, never a mixture.
 
         Adapters are folded into what is written, and stay as they are in the model.
         """
@@ -73,10 +87,37 @@ class Shared(nn.Module):
             HubError: no such repository or revision, or the hub can't be reached
         """
         folder = model_folder(source, revision, token)
-        model = cls.from_description(read_config(folder), folder / CONFIG_FILE)
-        model.load_state_dict(read_weights(folder, model.state_dict()))
+        saved = read_folder(folder)
+        model = cls.build_described(saved)
+        model.load_state_dict(saved.checked(model.state_dict()))
         model.home = folder
         return model.eval()
+
+    @classmethod
+    def build_described(cls, saved: Saved, encoder: Encoder | None = None) -> Self:
+        """The model that a folder's config describes, with random weights above the encoder.
+
+        Args:
+            saved: the folder
+            encoder: the encoder; one with random weights, of the described architecture, if None
+
+        Raises:
+            CheckpointError: it describes no model, or a larger one than its weights
+        """
+        config, source, weights = saved.config, saved.folder / saved.layout.config, saved.weights.values()
+        check_description(config, source)
+        encoder = encoder or build_encoder(config, source, weights)
+        try:
+            with limited_parameters(source, weights):
+                model = cls.from_description(config, source, encoder)
+        except CheckpointError:
+            raise
+        except (SerTlError, RuntimeError, MemoryError) as error:  # torch's, where a number asks for terabytes
+            raise CheckpointError(
+                f"{source}: not the config of a ser_tl model ({reason(error)}); save the model again"
+            ) from error
+        model.known_speakers = KnownSpeakers.from_json(config.get("known_speakers"), source)
+        return model
 
     def push_to_hub(
         self,
@@ -87,7 +128,7 @@ class Shared(nn.Module):
         tag: str | None = None,
         private: bool = True,
         token: str | None = None,
-    ) -> Pushed:
+    ) -> "Pushed":
         """Puts the model on a hub, with its card. Calling it again sends only what the hub doesn't have yet.
 
         The card, and what else lies in the model's home, goes along if the model is still the one in that folder; else
@@ -106,6 +147,7 @@ class Shared(nn.Module):
             HubError: the hub can't be reached or refuses; the message tells the way out
         """
         from ser_tl.card import write_card  # corpora and reports: not needed to load a model or to predict
+        from ser_tl.hub import push_folder
 
         home = self.home
         with TemporaryDirectory(prefix="ser_tl_push_") as scratch:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
+from ser_tl.graph import exporting, whole_groups
 from ser_tl.registry import Registry
 
 
@@ -42,6 +43,17 @@ def silenced(frames: Tensor, mask: Tensor) -> Tensor:
     return frames.masked_fill(~mask[..., None], 0.0)
 
 
+def spare(frames: Tensor, mask: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Frames and mask as they are; while a graph is recorded followed by padding, so that two frames at least come out.
+
+    Shape:
+        frames (B, T, D), mask (B, T) -> the same, T or T + stride
+    """
+    if not exporting():
+        return frames, mask
+    return functional.pad(frames, (0, 0, 0, stride)), functional.pad(mask, (0, stride))
+
+
 class Subsample(nn.Module):
     """Neighbouring frames side by side, and a linear layer to the network's width.
 
@@ -66,7 +78,11 @@ class Subsample(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Fewer, wider frames and their mask."""
+        frames = silenced(frames, mask)
+        if exporting():
+            frames, mask = spare(*spare(frames, mask, self.stride), self.stride)
+            groups, speech = (whole_groups(values, self.stride, dim=1) for values in (frames, mask))
+            return self.linear(groups.flatten(2)), speech[:, :, 0]
         missing = -frames.shape[1] % self.stride
-        frames = functional.pad(silenced(frames, mask), (0, 0, 0, missing))
-        groups = frames.unflatten(1, (-1, self.stride)).flatten(2)
+        groups = functional.pad(frames, (0, 0, 0, missing)).unflatten(1, (-1, self.stride)).flatten(2)
         return self.linear(groups), mask[:, :: self.stride]

@@ -66,11 +66,26 @@ class Block(nn.Module):
         """Frames that have heard all speech frames."""
         layer = self.layer
         frames = frames + 0.5 * layer.ffn1(frames)
-        query = layer.self_attn_layer_norm(frames).transpose(0, 1)
-        gathered, _ = layer.self_attn(query, query, query, key_padding_mask=~mask, need_weights=False)
-        frames = frames + layer.self_attn_dropout(gathered.transpose(0, 1))
+        gathered = attend(layer.self_attn, layer.self_attn_layer_norm(frames), mask)
+        frames = frames + layer.self_attn_dropout(gathered)
         frames = frames + self.convolution(frames, mask)
         return layer.final_layer_norm(frames + 0.5 * layer.ffn2(frames))
+
+
+def attend(attention: nn.MultiheadAttention, frames: Tensor, mask: Tensor) -> Tensor:
+    """What torch's attention makes of frames, clips first: its own way by time first asks a recorded graph for its batch.
+
+    Shape:
+        frames (B, T, W), mask (B, T) -> (B, T, W)
+    """
+    projected = functional.linear(frames, attention.in_proj_weight, attention.in_proj_bias)
+    queries, keys, values = (
+        part.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for part in projected.chunk(3, dim=2)
+    )
+    dropout = attention.dropout if attention.training else 0.0
+    speech = mask[:, None, None]  # True takes part
+    gathered = functional.scaled_dot_product_attention(queries, keys, values, speech, dropout)
+    return attention.out_proj(gathered.transpose(1, 2).flatten(2))
 
 
 @NETWORKS.register("conformer")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.networks.base import NETWORKS, Network, silenced
+from ser_tl.graph import max_pool
+from ser_tl.networks.base import NETWORKS, Network, silenced, spare
 from ser_tl.networks.recurrent import ResidualLSTM
 
 
@@ -40,7 +41,7 @@ class Convolution(nn.Module):
         """Half the frames and their mask."""
         convolved = self.convolve(silenced(frames, mask).transpose(1, 2)).transpose(1, 2)
         activated = functional.gelu(self.norm(convolved)).masked_fill(~mask[..., None], -torch.inf)
-        halved = functional.max_pool1d(activated.transpose(1, 2), 2, ceil_mode=True).transpose(1, 2)
+        halved = max_pool(activated.transpose(1, 2), 2, ceil_mode=True).transpose(1, 2)
         mask = mask[:, ::2]
         return self.dropout(silenced(halved, mask)), mask
 
@@ -85,6 +86,7 @@ class CRNN(Network):
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Fewer frames, in the context of their clip."""
+        frames, mask = spare(frames, mask, self.stride)
         for convolution in self.convolutions:
             frames, mask = convolution(frames, mask)
         return self.lstm(frames, mask), mask

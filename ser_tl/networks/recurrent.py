@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.errors import ConfigError
+from ser_tl.graph import run_lstm
 from ser_tl.networks.base import NETWORKS, Network, Subsample, silenced
 
 
@@ -50,7 +51,7 @@ class ResidualLSTM(nn.Module):
         """Frames that have heard the whole clip."""
         for norm, forth, back in zip(self.norms, self.forth, self.back, strict=True):
             normed = norm(frames)
-            heard = torch.cat([forth(normed)[0], turned(back(turned(normed, mask))[0], mask)], dim=2)
+            heard = torch.cat([run_lstm(forth, normed), turned(run_lstm(back, turned(normed, mask)), mask)], dim=2)
             frames = frames + self.dropout(heard)
         return silenced(self.last(frames), mask)
 

@@ -7,28 +7,31 @@
 
 Nothing is keyed by name (`training.keys`): a stale or foreign entry can't be found. Entries are written beside their
 place and moved there whole, so a killed process leaves nothing half-valid, and several processes can write at once.
+All that is there is read through before it is used, each process its share; what is damaged is computed anew, and said.
 Folds, runs, choices of layers and strategies share all they have in common.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from tqdm.auto import tqdm
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch, Utterances
 from ser_tl.encoders import Encoder, Hidden
-from ser_tl.errors import CacheError
+from ser_tl.errors import CacheError, StorageError, listing
 from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
 from ser_tl.inference.loop import run_batches
 from ser_tl.inference.processes import OneProcess
 from ser_tl.training.cache_folder import SUFFIX, VIEW, CacheFolder
 from ser_tl.training.cached import CachedClips
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.entries import read_seconds, touch, write_state
+from ser_tl.training.entries import is_whole, read_seconds, touch, write_state
 from ser_tl.training.keys import clip_keys, layer_facts, layer_keys
 from ser_tl.training.processes import AcceleratedProcesses
 from ser_tl.training.views import ViewedClips, Views
@@ -47,6 +50,7 @@ class FeatureCache(CacheFolder):
     def __init__(self, folder: Path | None = None, gib: float = 20.0) -> None:
         super().__init__(folder, gib)
         self._marked = time.monotonic()
+        self._whole: set[Path] = set()  # entries that were read through
         self.used: dict[Path, float] = {}  # entries that clips of this cache read, and about how many bytes each takes
 
     def fill(
@@ -76,6 +80,7 @@ class FeatureCache(CacheFolder):
 
         Raises:
             CacheError: it can't hold the views
+            StorageError: its folder can't be written to, or the disk is full
         """
         windows, owner = _windows(clips)
         heard: Utterances | ViewedClips = windows
@@ -110,8 +115,7 @@ class FeatureCache(CacheFolder):
             for layer, home in homes.items():
                 self.describe(home, {"encoder": name, **layer_facts(encoder, layer, *settings)})
         accelerator.wait_for_everyone()  # a file that is there now is there for all
-        missing = [number for number, paths in enumerate(files) if sum(map(touch, paths.values())) < len(paths)]
-        accelerator.wait_for_everyone()
+        missing = self._missing(files, accelerator)
         self._compute(heard, missing, files, encoder, accelerator, config)
         accelerator.wait_for_everyone()
         # Machines without a common disk: each makes up for what the others have written elsewhere.
@@ -125,6 +129,32 @@ class FeatureCache(CacheFolder):
         if views is None:
             return CachedClips(clips, of_clip)
         return CachedClips(clips, of_clip, [[read_seconds(paths[layers[0]]) for paths in own] for own in of_clip])
+
+    def _missing(self, files: list[dict[int, Path]], accelerator: Accelerator) -> list[int]:
+        """The clips of which an entry isn't there, or is damaged. Those are deleted, and named on the terminal.
+
+        The processes of each machine read their share through.
+        """
+        gone = {number for number, paths in enumerate(files) if sum(map(touch, paths.values())) < len(paths)}
+        accelerator.wait_for_everyone()  # nobody deletes before all have looked
+        step = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))
+        share = range(accelerator.local_process_index, len(files), step)
+        bar = tqdm(share, "checking the cache", disable=not accelerator.is_local_main_process, delay=5.0, unit="clip")
+        damaged = []
+        for number in bar:
+            there = [path for path in files[number].values() if path not in self._whole and path.is_file()]
+            broken = [path for path in there if not is_whole(path)]
+            self._whole.update(there)
+            damaged += [(number, path) for path in broken]
+            for path in broken:
+                _delete(path)
+        damaged = sorted(gather_object(damaged))
+        if damaged and accelerator.is_main_process:
+            tqdm.write(
+                f"{len(damaged)} entries of the feature cache aren't what was written there, by their checksum or key; "
+                f"they are computed anew. Is the disk sound?\n{listing(path for _, path in damaged)}"
+            )
+        return sorted(gone | {number for number, _ in damaged})
 
     def stay(self) -> None:
         """Marks what is in use as used now, so that other runs, when they need room, delete other entries first."""
@@ -174,6 +204,13 @@ class FeatureCache(CacheFolder):
                     for layer, state in zip(layers, states[:, row, mask[row]], strict=True):
                         if not files[number][layer].is_file():  # of some clips only other layers are missing
                             write_state(files[number][layer], state, batch.lengths[row].item() / SAMPLE_RATE)
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} is damaged and can't be deleted ({error.strerror}): delete it by hand") from error
 
 
 def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:

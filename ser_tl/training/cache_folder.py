@@ -7,6 +7,7 @@ Knows nothing of encoders, clips or training.
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -14,20 +15,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ser_tl.errors import StorageError
+from ser_tl.files import write_text
 from ser_tl.training.entries import is_whole
 
 FACTS_FILE = "encoder.json"
 SUFFIX = ".safetensors"
 VIEW = ".view"  # before the suffix, where an entry is of an augmented view
 
+_WAY_OUT = "name a folder that can be written to ($SER_TL_CACHE), or do without a cache (--train.cache false)"
+
 _ABANDONED = 86_400.0  # seconds after which a half-written file is nobody's any more
 
 
 def default_folder() -> Path:
-    """$SER_TL_CACHE, or ser_tl in the user's cache folder."""
-    if given := os.environ.get("SER_TL_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ser_tl"
+    """$SER_TL_CACHE, or ser_tl in the user's cache folder.
+
+    Raises:
+        StorageError: there is neither that variable nor a home folder
+    """
+    if given := os.environ.get("SER_TL_CACHE") or os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) if os.environ.get("SER_TL_CACHE") else Path(given) / "ser_tl"
+    try:
+        return Path.home() / ".cache" / "ser_tl"
+    except RuntimeError as error:
+        raise StorageError(f"there is no home folder ({error}) to keep the feature cache in: {_WAY_OUT}") from error
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class EncoderCache:
 
     Args:
         folder: where they are
-        facts: encoder's name, family, layer and so on
+        facts: encoder's name, family, layer and so on; empty where they can't be read
         entries: number of clips and views
         views: how many of them are augmented views
         size: bytes
@@ -60,41 +72,74 @@ class CacheFolder:
     """
 
     def __init__(self, folder: Path | None = None, gib: float = 20.0) -> None:
-        self.folder = folder or default_folder()
+        self._folder = folder
         self.limit = int(gib * 2**30)
 
+    @property
+    def folder(self) -> Path:
+        """Where it is; looked up when it is needed, so that nobody without a cache needs a home folder."""
+        return self._folder or default_folder()
+
+    def check_writable(self) -> None:
+        """Makes the folder, and writes a file to it and deletes that.
+
+        Raises:
+            StorageError: one of these isn't possible
+        """
+        probe = self.folder / f".{secrets.token_hex(8)}.probe"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"\0" * 4096)
+            probe.unlink()
+        except OSError as error:
+            raise StorageError(
+                f"the feature cache {self.folder} can't be written to ({error.strerror}): {_WAY_OUT}"
+            ) from error
+
     def describe(self, home: Path, facts: dict[str, object]) -> None:
-        """Writes what the entries of one layer are, beside them."""
-        home.mkdir(parents=True, exist_ok=True)
-        part = home / f"{FACTS_FILE}.{os.getpid()}.part"
-        part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        part.replace(home / FACTS_FILE)
+        """Writes what the entries of one layer are, beside them.
+
+        Raises:
+            StorageError: the folder can't be written to, or the disk is full
+        """
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{home} can't be made ({error.strerror}): {_WAY_OUT}") from error
+        write_text(home / FACTS_FILE, json.dumps({"key": home.name, **facts}, indent=1) + "\n", durable=False)
 
     def encoders(self) -> list[EncoderCache]:
         """What lies in the cache, the last used first."""
         found = []
-        for facts in sorted(self.folder.glob(f"*/{FACTS_FILE}")):
-            paths = list(facts.parent.glob(f"*/*{SUFFIX}"))
+        for home in sorted({path.parent for path in self.folder.glob(f"*/{FACTS_FILE}")} | self._homes()):
+            paths = list(home.glob(f"*/*{SUFFIX}"))
             status = [path.stat() for path in paths]
             found.append(
                 EncoderCache(
-                    folder=facts.parent,
-                    facts=json.loads(facts.read_text(encoding="utf-8")),
+                    folder=home,
+                    facts=_read_facts(home / FACTS_FILE) or {},
                     entries=len(status),
                     views=sum(path.stem.endswith(VIEW) for path in paths),
                     size=sum(one.st_size for one in status),
-                    used=max((one.st_mtime for one in status), default=facts.stat().st_mtime),
+                    used=max((one.st_mtime for one in status), default=home.stat().st_mtime),
                 )
             )
         return sorted(found, key=lambda encoder: -encoder.used)
 
+    def _homes(self) -> set[Path]:
+        """Folders of layers that have entries."""
+        return {path.parents[1] for path in self.folder.glob(f"*/*/*{SUFFIX}")}
+
     def verify(self, *, delete: bool = False) -> list[Path]:
-        """Reads every entry through, and returns those whose content isn't what was written.
+        """Reads everything through, and returns the files whose content isn't what was written, or not there.
+
+        Those are entries, and what tells of the entries of a layer: garbage, or another layer's.
 
         Args:
-            delete: delete them, so that they are computed anew
+            delete: delete them, so that they are computed and written anew
         """
         damaged = [path for path in sorted(self.folder.glob(f"*/*/*{SUFFIX}")) if not is_whole(path)]
+        damaged += [path for path in sorted(self.folder.glob(f"*/{FACTS_FILE}")) if _read_facts(path) is None]
         for path in damaged if delete else []:
             path.unlink(missing_ok=True)
         return damaged
@@ -108,7 +153,7 @@ class CacheFolder:
         """
         limit = self.limit if limit is None else limit
         begun = time.time() - _ABANDONED
-        for path in self.folder.glob("*/*/*.part"):
+        for path in [*self.folder.glob("*/*/*.part"), *self.folder.glob("*/*.part")]:
             with suppress(FileNotFoundError):  # another process may be at it, too
                 if path.stat().st_mtime < begun or limit == 0:
                     path.unlink()
@@ -133,3 +178,12 @@ class CacheFolder:
         for folder in sorted(self.folder.glob("*/*/"), reverse=True) + sorted(self.folder.glob("*/"), reverse=True):
             with suppress(OSError):  # not empty: somebody's own
                 folder.rmdir()
+
+
+def _read_facts(path: Path) -> dict[str, Any] | None:
+    """What a layer's entries are; None where the file says it of another layer, or says nothing."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not UTF-8 and not JSON are ValueErrors
+        return None
+    return facts if isinstance(facts, dict) and facts.get("key") == path.parent.name else None

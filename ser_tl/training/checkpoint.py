@@ -1,7 +1,8 @@
 """Training states on disk: what `--resume` goes on from after a kill.
 
     states/step_00000120/   Accelerate's state (weights, optimizer, random states of each process), progress.json,
-                            best.safetensors (the weights of the best epoch, if that is kept)
+                            best.safetensors (the weights of the best epoch, if that is kept), inputs.json (fingerprints
+                            of what the training was given)
 
 A state is written under another name and renamed when whole, so a kill at any moment leaves only whole ones; the newest
 counts and older ones are deleted after it. Accelerate keeps optimizer and random states in torch's pickle format:
@@ -9,7 +10,10 @@ they belong to the machine that trains. What is shared, the model, is safetensor
 """
 
 import json
+import re
 import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -18,11 +22,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ser_tl.errors import CheckpointError
+from ser_tl.errors import CheckpointError, StorageError
+from ser_tl.files import write_atomically, write_text
+from ser_tl.training.inputs import check_inputs
 from ser_tl.training.progress import Progress
 
 PROGRESS_FILE = "progress.json"
 BEST_FILE = "best.safetensors"
+INPUTS_FILE = "inputs.json"
+
+_GO_ON = "Older states are untouched: --resume goes on from the newest one"
 
 _DAMAGED = (OSError, EOFError, json.JSONDecodeError, SafetensorError, BadZipFile)
 
@@ -33,11 +42,13 @@ class TrainingStates:
     Args:
         folder: where they are kept
         accelerator: what saves and loads weights, optimizer and random states
+        inputs: fingerprints of what the training is given, by name (`training.inputs`)
     """
 
-    def __init__(self, folder: Path, accelerator: Accelerator) -> None:
+    def __init__(self, folder: Path, accelerator: Accelerator, inputs: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.accelerator = accelerator
+        self.inputs = dict(inputs or {})
 
     def save(self, progress: Progress, best: dict[str, Tensor] | None) -> None:
         """Writes a new state, then deletes older ones. Every process calls it.
@@ -45,28 +56,41 @@ class TrainingStates:
         Args:
             progress: where the training stands
             best: weights of the best epoch; None before the first, or if the last is kept
+
+        Raises:
+            StorageError: the disk is full, or the folder can't be written to; older states stay
         """
         name = f"step_{sum(record['steps'] for record in progress.history) + progress.step:08d}"
         part = self.folder / f"{name}.part"
+        with _clear_errors(self.folder):
+            self._write(part, progress, best)
+            self.accelerator.wait_for_everyone()
+            if self.accelerator.is_main_process:
+                older = self._whole()
+                ended = "_finished" if progress.finished else "_epoch" if progress.step == 0 else ""
+                whole = self.folder / f"{name}{ended}"  # another name than that of a state in the epoch's last step
+                shutil.rmtree(whole, ignore_errors=True)
+                part.replace(whole)
+                for state in older:
+                    if state != whole:
+                        shutil.rmtree(state)
+        self.accelerator.wait_for_everyone()
+
+    def _write(self, part: Path, progress: Progress, best: dict[str, Tensor] | None) -> None:
+        """Writes the files of a state into a folder that isn't taken for one yet."""
         if self.accelerator.is_main_process:
-            shutil.rmtree(part, ignore_errors=True)
+            for left in self.folder.glob("*.part"):  # by a kill, or a full disk: room for this one
+                shutil.rmtree(left, ignore_errors=True)
             part.mkdir(parents=True)
         self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(part))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             if best is not None:
-                save_file(best, part / BEST_FILE)
+                with write_atomically(part / BEST_FILE) as file:
+                    save_file(best, file)
+            write_text(part / INPUTS_FILE, json.dumps(self.inputs, indent=1) + "\n")
             progress.save(part / PROGRESS_FILE)
-            older = self._whole()
-            ended = "_finished" if progress.finished else "_epoch" if progress.step == 0 else ""
-            whole = self.folder / f"{name}{ended}"  # another name than that of a state in the epoch's last step
-            shutil.rmtree(whole, ignore_errors=True)
-            part.replace(whole)
-            for state in older:
-                if state != whole:
-                    shutil.rmtree(state)
-        self.accelerator.wait_for_everyone()
 
     def load(self) -> tuple[Progress, dict[str, Tensor] | None] | None:
         """Restores the newest state into what Accelerate prepared. Every process calls it.
@@ -75,7 +99,8 @@ class TrainingStates:
             Where the training stands and the weights of its best epoch; None if nothing was saved yet.
 
         Raises:
-            CheckpointError: the state is damaged, or another number of processes wrote it
+            CheckpointError: the state is damaged, or another number of processes wrote it, or labels, audio or the
+                encoder's weights were other ones
         """
         states = self._whole()
         if not states:
@@ -88,6 +113,7 @@ class TrainingStates:
                 f"exact continuation needs the same number"
             )
         try:
+            check_inputs(json.loads((state / INPUTS_FILE).read_text(encoding="utf-8")), self.inputs, state)
             progress = Progress.load(state / PROGRESS_FILE)
             best = load_file(state / BEST_FILE) if (state / BEST_FILE).is_file() else None
             for path in written:
@@ -107,6 +133,26 @@ class TrainingStates:
 
     def _whole(self) -> list[Path]:
         return sorted(state for state in self.folder.glob("step_*") if not state.name.endswith(".part"))
+
+
+@contextmanager
+def _clear_errors(folder: Path) -> Generator[None]:
+    """Turns a full disk, as Accelerate, torch and safetensors tell of it, into a sentence."""
+    try:
+        yield
+    except StorageError as error:
+        raise StorageError(f"{error}. {_GO_ON}") from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # torch tells only that its archive has another size than it should have, not why.
+        unwritten = re.search(r"PytorchStreamWriter|inline_container|unexpected pos|os error", str(error))
+        if not isinstance(error, OSError) and not unwritten:
+            raise
+        why = error.strerror if isinstance(error, OSError) else "a write ended early"
+        free = shutil.disk_usage(folder if folder.is_dir() else folder.parent).free / 2**20
+        raise StorageError(
+            f"{folder}: the training state can't be written ({why}; {free:.0f} MiB are free on that disk): make room "
+            f"there. {_GO_ON}"
+        ) from error
 
 
 def _check_archive(path: Path) -> None:

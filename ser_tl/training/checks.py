@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from datasets import Dataset
+from torch import nn
 
 from ser_tl.data import schema
 from ser_tl.data.dimensions import check_annotated
@@ -12,8 +13,28 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.evaluation import check_labels, check_real
 from ser_tl.inference.speaker_norm import check_norms
 from ser_tl.model import EmotionModel
+from ser_tl.training.cache_folder import CacheFolder
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.launcher import check_launcher
+from ser_tl.training.processes import check_tracker
 from ser_tl.transfer import AlignmentConfig
+
+
+def check_machine(config: TrainConfig, *, cached: bool) -> None:
+    """Refuses what this machine, or the launcher, rules out: before audio is read, rather than after.
+
+    Args:
+        config: of the training
+        cached: whether features are going to be kept in the cache, if `config` wants it
+
+    Raises:
+        ConfigError: a tracker that isn't installed, or the launcher asks for something else than the options
+        StorageError: the feature cache can't be written to
+    """
+    check_launcher(config)
+    check_tracker(config.tracker)
+    if config.cache and cached:
+        CacheFolder().check_writable()
 
 
 def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: Dataset | None, processes: int) -> None:
@@ -111,6 +132,8 @@ def check_options(model: EmotionModel, config: TrainConfig, alignment: Alignment
         )
     if config.refit == "layer-discriminants":
         model.layer_channels()  # raises now rather than after the training
+    if not config.epochs:
+        _check_closed_form(model, config, aligned=aligned)
     wanting = [f"alignment.method is {alignment.method}"] if aligned else []
     wanting += ["train.refit is self-training"] if config.refit == "self-training" else []
     if wanting and not unlabelled:
@@ -119,3 +142,24 @@ def check_options(model: EmotionModel, config: TrainConfig, alignment: Alignment
             f"--target, in Python it is fit(..., unlabelled=...); --alignment.method none and --train.refit "
             f"discriminant do without"
         )
+
+
+def _check_closed_form(model: EmotionModel, config: TrainConfig, *, aligned: bool) -> None:
+    """Refuses zero epochs where something would stay as random as it was built."""
+    parts: list[tuple[str, nn.Module | None]] = [
+        ("model's network", model.network),
+        (f"pooling ({model.pooling_name})", model.pooling),
+        ("projection", model.project),
+        ("fusion", model.fuse),
+    ]
+    random = [name for name, part in parts if part is not None and any(True for _ in part.parameters())]
+    random += ["head of dimensions"] if model.dimensions else []
+    if config.refit == "none":
+        why = "train.refit is none, so that nothing fits the classifier: choose --train.refit discriminant"
+    elif aligned:
+        why = "an alignment acts in the steps of a training: choose --alignment.method none"
+    elif random:
+        why = f"the {random[0]} has weights that nothing would train: choose --pooling stats, mean or max without it"
+    else:
+        return
+    raise ConfigError(f"train.epochs is 0, but {why}, or train for an epoch or more")

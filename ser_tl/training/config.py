@@ -13,7 +13,8 @@ class TrainConfig:
     """How a model is trained.
 
     Args:
-        epochs: passes over the training speech, at most
+        epochs: passes over the training speech, at most; 0 takes no step, for a classifier that `refit` fits in closed
+            form on what has no weights to learn
         learning_rate: of everything above the encoder, at the schedule's peak
         encoder_learning_rate: of the encoder's moving blocks, at the schedule's peak
         optimizer: `adamw` (Loshchilov and Hutter 2019) or `radam` (Liu et al. 2020)
@@ -79,10 +80,10 @@ class TrainConfig:
     tracker: str = "tensorboard"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "accumulate", "plateau_patience"):
+        for name in ("accumulate", "plateau_patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}: expected 1 or more")
-        for name in ("weight_decay", "clip", "patience", "save_every", "threads", "workers"):
+        for name in ("epochs", "weight_decay", "clip", "patience", "save_every", "threads", "workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}: expected 0 or more")
         for name in ("learning_rate", "encoder_learning_rate", "batch_seconds", "cache_gib"):

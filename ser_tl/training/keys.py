@@ -3,7 +3,8 @@
     layer_keys(encoder, layers, ...) / clip_keys(windows) -> the entries of some layers and some clips
 
 A state depends on the encoder's blocks up to its own: weights above it may be other ones, or move, and the entry is
-still found, by every fold, head and strategy that leaves the blocks below alone. Nothing is keyed by name.
+still found, by every fold, head and strategy that leaves the blocks below alone. What is computed without weights, and
+what a class outside the package computes, depends on code: its source is part of the key. Nothing is keyed by name.
 """
 
 import hashlib
@@ -12,18 +13,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ser_tl.augment import Chain
-from ser_tl.augment.base import WaveformTransform
+from ser_tl.augment.base import Transform, WaveformTransform
 from ser_tl.data.batching import Utterances
 from ser_tl.data.checks import content_keys
 from ser_tl.encoders import Block, Encoder
 from ser_tl.encoders.fingerprint import digest
+from ser_tl.encoders.source import code_digest
 from ser_tl.model import EmotionModel
 
-FORMAT = 2
+FORMAT = 3
 """Part of every key: a change of the layout begins a new cache."""
 
 VIEWS = 1
-"""Part of every view's key: raised whenever a transform makes something else of the same options and draws."""
+"""Part of every view's key: raised whenever views change though no transform's source does."""
 
 
 def lasting_layers(model: EmotionModel, moving: Sequence[Block]) -> list[int]:
@@ -67,6 +69,7 @@ def layer_facts(encoder: Encoder, layer: int, normalise: str, precision: str) ->
 def layer_keys(encoder: Encoder, layers: Sequence[int], normalise: str, precision: str) -> list[str]:
     """The keys of some layers, with the arguments of `layer_facts`."""
     tensors = encoder.state_dict(keep_vars=True)
+    code = _code_facts(encoder)
     digests: dict[str, str] = {}  # each tensor is read once, however many layers are above it
     keys = []
     for layer in layers:
@@ -75,7 +78,7 @@ def layer_keys(encoder: Encoder, layers: Sequence[int], normalise: str, precisio
         above = {id(tensor) for held in others for tensor in held.values()}
         known = layer_facts(encoder, layer, normalise, precision)
         key = hashlib.blake2b(digest_size=16)
-        key.update(json.dumps([FORMAT, known, encoder.config], sort_keys=True, default=str).encode())
+        key.update(json.dumps([FORMAT, known, encoder.config, code], sort_keys=True, default=str).encode())
         for name, tensor in sorted(tensors.items()):
             if id(tensor) not in above:
                 if name not in digests:
@@ -83,6 +86,21 @@ def layer_keys(encoder: Encoder, layers: Sequence[int], normalise: str, precisio
                 key.update(f"{name} {digests[name]}".encode())
         keys.append(key.hexdigest())
     return keys
+
+
+def _code_facts(encoder: Encoder) -> list[str]:
+    """Digests of the code that an encoder's states follow from beside weights; none for the package's pretrained ones.
+
+    These are the same model wherever they run, and hours of work may lie in the cache: `FORMAT` is raised where their
+    states change.
+    """
+    parts = [part for part in encoder.modules() if isinstance(part, Encoder)]  # a fused encoder has several
+    computed = [
+        part
+        for part in parts
+        if not any(True for _ in part.parameters()) or not type(part).__module__.startswith("ser_tl.")
+    ]
+    return [code_digest(type(part), Encoder) for part in computed]
 
 
 def clip_keys(windows: Utterances) -> list[str]:
@@ -105,11 +123,12 @@ def view_keys(contents: Sequence[str], chain: Chain, number: int) -> list[str]:
     Returns:
         Those of the first clip's views, then those of the second's, and so on.
     """
-    known: list[object] = [VIEWS, chain.longest]
+    known: list[object] = [VIEWS, chain.longest, code_digest(type(chain), object)]
     for name, one in zip(chain.names, chain.transforms, strict=True):
         options = {option: value for option, value in asdict(one).items() if option != "folder"}
         fetched = one.fetched if isinstance(one, WaveformTransform) else []
-        known.append([name, options, [[list(tensor.shape), digest(tensor)] for tensor in fetched]])
+        code = code_digest(type(one), Transform)
+        known.append([name, options, code, [[list(tensor.shape), digest(tensor)] for tensor in fetched]])
     changes = json.dumps(known, sort_keys=True)
     return [
         hashlib.blake2b(f"{changes}|{content}|{view}".encode(), digest_size=16).hexdigest()

@@ -15,7 +15,9 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+from accelerate.utils import GradientAccumulationPlugin, gather_object
+from accelerate.utils.environment import parse_flag_from_env
 from torch import Tensor
 
 from ser_tl.data.batch_plan import Plan
@@ -24,9 +26,12 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import Pass
 from ser_tl.training.allocation import keep_freed_memory
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.launcher import check_launcher
 from ser_tl.training.precision import fastest_precision
 
 ItemT = TypeVar("ItemT")
+
+_PACKAGES = {"comet_ml": "comet-ml"}  # what a tracker's package is called, where that differs
 
 
 class AcceleratedProcesses:
@@ -74,7 +79,12 @@ def evaluation_pass(accelerator: Accelerator, config: TrainConfig) -> Pass:
 
 def processes() -> PartialState:
     """This process' place among the run's processes."""
-    return PartialState(cpu=not torch.accelerator.is_available())
+    return PartialState(cpu=on_cpu())
+
+
+def on_cpu() -> bool:
+    """Whether the run is on the CPU: there is no GPU, or the launcher says so (`accelerate launch --cpu`)."""
+    return not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
 
 
 def share_cores(threads: int = 0) -> None:
@@ -87,7 +97,7 @@ def share_cores(threads: int = 0) -> None:
         threads: how many; 0 shares out all cores if `accelerate launch` chose its one, and else changes nothing
     """
     launched = "ACCELERATE_MIXED_PRECISION" in os.environ  # what it sets for every program that it starts
-    if not threads and launched and os.environ.get("OMP_NUM_THREADS") == "1" and not torch.accelerator.is_available():
+    if not threads and launched and os.environ.get("OMP_NUM_THREADS") == "1" and on_cpu():
         threads = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     if threads:
         torch.set_num_threads(threads)
@@ -101,30 +111,24 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
         folder: where curves go; None keeps no curves
 
     Raises:
-        ConfigError: the precision or the tracker can't be had here, or the launcher asks for a sharded model
+        ConfigError: the precision or the tracker can't be had here, or the launcher asks for something else
     """
-    on_cpu = not torch.accelerator.is_available()
-    sharded = [
-        name for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM") if os.environ.get(f"ACCELERATE_USE_{name}") == "true"
-    ]
-    if sharded:  # on CPU Accelerate would silently not shard, and would keep no whole model anywhere
-        raise ConfigError(
-            f"accelerate launch asks for {sharded[0]}, and shards are made here without it: launch with --config_file "
-            f"recipes/accelerate/sharded.yaml and give the recipe --train.shard true, or with "
-            f"recipes/accelerate/gpus.yaml (DDP) to have the whole model in each process"
-        )
-    if config.precision == "fp16" and on_cpu:  # Accelerate would silently train in float32
+    check_launcher(config)
+    if config.precision == "fp16" and on_cpu():  # Accelerate would silently train in float32
         raise ConfigError("train.precision is fp16, which needs a GPU, and there is none here: choose bf16 or no")
     state = processes()
     share_cores(config.threads)
-    if on_cpu:
+    if on_cpu():
         keep_freed_memory()
     precision = fastest_precision(state) if config.precision == "auto" else config.precision
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()  # else a notebook's second training would be stuck with the first's precision
+    check_tracker(config.tracker)
     try:
         return Accelerator(
-            cpu=on_cpu,
+            cpu=on_cpu(),
+            # Steps accumulates by itself; left alone, Accelerate would divide each loss by what the launcher says.
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
             mixed_precision=precision,
             log_with=None if folder is None or config.tracker == "none" else config.tracker,
             project_dir=None if folder is None else str(folder),
@@ -134,6 +138,26 @@ def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
             f"train.precision {config.precision} or train.tracker {config.tracker} can't be had here ({error}): a "
             f"tracker needs its package; --train.precision no and --train.tracker none always work"
         ) from error
+
+
+def check_tracker(name: str) -> None:
+    """Refuses a tracker whose package isn't installed: Accelerate would warn and keep no curves.
+
+    Args:
+        name: `TrainConfig.tracker`
+
+    Raises:
+        ConfigError: it can't be had here, or there is none of that name
+    """
+    if name in ("none", "all"):
+        return
+    here = sorted(map(str, get_available_trackers()))
+    if name not in here:
+        known = sorted(LOGGER_TYPE_TO_CLASS)
+        why = "isn't installed" if name in known else f"is none of Accelerate's trackers ({', '.join(known)})"
+        package = _PACKAGES.get(name, name)
+        way_out = f"`pip install {package}`, or take" if name in known else "take"
+        raise ConfigError(f"train.tracker is {name}, which {why}: {way_out} one of {', '.join([*here, 'none'])}")
 
 
 def own_batches(clips: Clips, plan: Plan, accelerator: Accelerator, workers: int = 0) -> Iterator[Batch]:

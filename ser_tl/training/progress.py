@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from ser_tl.files import write_text
 from ser_tl.training.config import TrainConfig
 
 
@@ -31,6 +32,7 @@ class Progress:
         scale: what the plateau schedule has come down to
         history: one record per finished epoch, which counts from 1 there
         finished: whether training has ended
+        planned: `TrainConfig.epochs` when it began, and whenever it was resumed with another number
     """
 
     epoch: int = 0
@@ -45,6 +47,27 @@ class Progress:
     scale: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
+    planned: list[int] = field(default_factory=list)
+
+    def plan(self, config: TrainConfig) -> None:
+        """Takes over how many epochs there are to be now; a training that had ended may go on."""
+        if self.planned[-1:] != [config.epochs]:
+            self.planned.append(config.epochs)
+        self.finished = self._ended(config)
+
+    @property
+    def note(self) -> str:
+        """What a report has to say of epochs that were added or left out; empty if there was one plan."""
+        if len(self.planned) < 2:
+            return ""
+        return (
+            f"resumed with another number of epochs ({', then '.join(map(str, self.planned))}): learning rates and "
+            f"ramps followed the one that was planned at the time"
+        )
+
+    def _ended(self, config: TrainConfig) -> bool:
+        stalls = config.keep == "best" and config.patience and self.stale >= config.patience
+        return self.epoch >= config.epochs or bool(stalls)
 
     def end_epoch(self, record: dict[str, Any], config: TrainConfig) -> bool:
         """Closes the running epoch.
@@ -73,13 +96,12 @@ class Progress:
         self.epoch += 1
         self.step, self.utterances = 0, 0
         self.loss_sum = self.seconds = self.audio_seconds = 0.0
-        stalls = config.keep == "best" and config.patience and self.stale >= config.patience
-        self.finished = self.epoch >= config.epochs or bool(stalls)
+        self.finished = self._ended(config)
         return kept
 
     def save(self, path: Path) -> None:
         """Writes JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:

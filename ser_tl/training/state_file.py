@@ -3,7 +3,7 @@
     state.safetensors   networks and optimizers; step, seconds and options in its header
     log.jsonl           a line for every few steps
 
-The state is written under another name and renamed when whole, so a kill at any moment leaves a whole one. There are no
+The state is written atomically (`ser_tl.files`), so a kill at any moment leaves a whole one. There are no
 random states to keep, and a resumed training ends with the same weights as one never killed.
 """
 
@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ser_tl.errors import CheckpointError
+from ser_tl.errors import CheckpointError, StorageError
+from ser_tl.files import write_atomically, write_text
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
@@ -55,15 +56,14 @@ class StateFile:
         Args:
             step: done
             seconds: spent so far, over all resumed runs
+
+        Raises:
+            StorageError: the disk is full, or the folder can't be written to; the older state stays
         """
-        part = self.path.with_name(f"{STATE_FILE}.part")
         about = {"step": step, "seconds": seconds, "config": self.options}
-        save_file(
-            {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()},
-            part,
-            metadata={"state": json.dumps(about)},
-        )
-        part.replace(self.path)
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()}
+        with write_atomically(self.path, size=sum(tensor.nbytes for tensor in tensors.values())) as part:
+            save_file(tensors, part, metadata={"state": json.dumps(about)})
 
     def load(self) -> tuple[int, float] | None:
         """Puts the saved state into networks and optimizers.
@@ -123,9 +123,17 @@ def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def append_log(folder: Path, record: dict[str, Any]) -> None:
-    """Adds a line to the log."""
-    with (folder / LOG_FILE).open("a", encoding="utf-8") as log:
-        log.write(json.dumps(record) + "\n")
+    """Adds a line to the log.
+
+    Raises:
+        StorageError: the disk is full, or the file can't be written to
+    """
+    path = folder / LOG_FILE
+    try:
+        with path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+    except OSError as error:
+        raise StorageError(f"{path} can't be written ({error.strerror}): make room; --resume goes on") from error
 
 
 def read_log(folder: Path, step: int) -> list[dict[str, Any]]:
@@ -139,5 +147,6 @@ def read_log(folder: Path, step: int) -> list[dict[str, Any]]:
         except json.JSONDecodeError:  # cut short by the kill: later than any state
             break
     kept = [record for record in records if record["step"] <= step]
-    path.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+    if len(kept) < len(lines):
+        write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
     return kept

@@ -29,7 +29,7 @@ from ser_tl.feature_norm import NormTable
 from ser_tl.inference.evaluation import evaluate
 from ser_tl.inference.scoring import score_clips
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
-from ser_tl.model import EmotionModel
+from ser_tl.model import EmotionModel, KnownSpeakers
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
 from ser_tl.training.cached import CachedClips, EveryView
@@ -39,6 +39,7 @@ from ser_tl.training.config import TrainConfig
 from ser_tl.training.dimensions import DimensionConfig, dev_loss, fit_scale
 from ser_tl.training.facts import moving_parameters, run_facts, synthetic_notes, what_is_heard
 from ser_tl.training.feed import Feed
+from ser_tl.training.inputs import fingerprint_inputs
 from ser_tl.training.norm_state import NormState
 from ser_tl.training.objective import Objective
 from ser_tl.training.processes import accelerator, evaluation_pass
@@ -46,9 +47,10 @@ from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.training.refit import refit_discriminant
 from ser_tl.training.sharding import check_shardable
 from ser_tl.training.statistics import fit_statistics
+from ser_tl.training.statistics_check import check_statistics
 from ser_tl.training.steps import Steps
 from ser_tl.training.synthetic import SyntheticClips, check_synthesis, synthesised
-from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Strategy
+from ser_tl.transfer import ALIGNMENTS, STRATEGIES, AlignmentConfig, Strategy
 
 OnBest = Callable[[EmotionModel, dict[str, Any]], None]
 
@@ -82,7 +84,9 @@ class Trainer:
         dimensions: how the model's dimensions are learned, if it has some
 
     Raises:
-        ConfigError: a precision or tracker that can't be had here, or other dimensions than the model's
+        ConfigError: a precision or tracker that can't be had here, something else than a strategy, or other dimensions
+            than the model's
+        StorageError: the feature cache can't be written to
         UnknownNameError: there is no such alignment
         ConfigError: augmentation that needs a log-mel front end, of an encoder without one
     """
@@ -102,6 +106,12 @@ class Trainer:
         on_best: Sequence[OnBest] = (),
         dimensions: DimensionConfig | None = None,
     ) -> None:
+        if not isinstance(strategy, Strategy):
+            name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", type(strategy).__name__)
+            raise ConfigError(
+                f"strategy is {name!r}, which is no Strategy: give an object of one, for example "
+                f"ser_tl.transfer.STRATEGIES['frozen'](); known are {', '.join(sorted(STRATEGIES))}"
+            )
         self.model = model
         self.strategy = strategy
         self.config = config or TrainConfig()
@@ -126,6 +136,8 @@ class Trainer:
         self.accelerator = accelerator(self.config, self.folder)
         check_shardable(self.config, strategy, self.accelerator.num_processes)
         self.feed = Feed(model, strategy, self.config, self.accelerator, seed)
+        if self.feed.lasting:
+            self.feed.cache.check_writable()
         self.evaluation = evaluation_pass(self.accelerator, self.config)
         self.norms = NormTable()
         if model.config.statistics != "training":
@@ -153,14 +165,17 @@ class Trainer:
             ConfigError: the corpus' emotions and the model's labels don't meet, annotations of dimensions are missing,
                 one of an alignment and its unlabelled clips is, there are no votes where they are the targets, or
                 nothing to make synthetic clips of
-            CheckpointError: the training state can't be used
+            CheckpointError: the training state can't be used, or is of other labels, audio or encoder weights
+            StorageError: the disk is full, or a folder can't be written to
         """
         check_parts(self.model, train, dev, unlabelled, self.accelerator.num_processes)
         check_options(self.model, self.config, self.alignment, unlabelled=unlabelled is not None)
         real = real_rows(train)
         check_refit(self.config, real, dev)
-        self.model.known_speakers = sorted({*real["speaker"][:], *dev["speaker"][:]})
+        self.model.known_speakers = KnownSpeakers.of([*real["speaker"][:], *dev["speaker"][:]])
         self.heard = what_is_heard(train, dev)
+        keeps = self.folder is not None  # the encoder as it was given, before adapters are in it
+        inputs = fingerprint_inputs(self.model.encoder, self.model.labels, train, dev, unlabelled) if keeps else {}
         self.strategy.prepare(self.model)
         if self.config.checkpointing:
             checkpoint_layers(self.model.encoder)
@@ -178,7 +193,7 @@ class Trainer:
         # In evaluation's windows: what statistics are measured on, and the refit. Real speech only.
         parts = [(real, self.feed.clips(real))]
         parts += [] if unlabelled is None else [(unlabelled, self.feed.clips(unlabelled, labelled=False))]
-        states = None if self.folder is None else TrainingStates(self.folder / "states", self.accelerator)
+        states = None if self.folder is None else TrainingStates(self.folder / "states", self.accelerator, inputs)
         progress, best = Progress(), None
         loaded = states.load() if resume and states is not None else None
         if loaded is not None:
@@ -186,6 +201,8 @@ class Trainer:
         else:
             fit_statistics(self.model, parts[0][1], self.evaluation, seed=self.seed)
             fit_scale(self.model, train)
+        progress.plan(self.config)
+        self.notes += [progress.note] if progress.note else []
         if self.tracked:
             self.accelerator.init_trackers("curves")
         while not progress.finished:
@@ -208,7 +225,7 @@ class Trainer:
                 states.save(progress, best)
         if best is not None:
             self.model.load_state_dict(best)
-        elif self.config.keep == "best":
+        elif self.config.keep == "best" and self.config.epochs:
             raise CheckpointError("the training state has no best epoch: delete the folder's states and train again")
         if self.config.refit != "none":
             self._measure_norms(*parts, (dev, dev_clips))
@@ -229,6 +246,9 @@ class Trainer:
                 norms=self.norms,
                 views=views,
             )
+        measured, warnings = check_statistics(self.model, [parts[0], (dev, dev_clips)], self.evaluation, seed=self.seed)
+        self.heard |= measured
+        self.notes += warnings
         if self.tracked:
             for tracker in self.accelerator.trackers:  # not end_training: it ends the process group too
                 tracker.finish()

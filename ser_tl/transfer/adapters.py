@@ -24,7 +24,9 @@ from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import CheckpointError, ConfigError, SerTlError
 from ser_tl.model import EmotionModel
 from ser_tl.model.adapted import adapted_layers, added_state, base_state, folded
-from ser_tl.model.folder import ADAPTER, model_folder, read_config, read_weights, write_folder
+from ser_tl.model.description import check_description, limited_parameters
+from ser_tl.model.folder import ADAPTER, Saved, model_folder, read_folder, write_folder
+from ser_tl.model.weights import reason
 from ser_tl.transfer.insertion import Adapters
 
 
@@ -85,17 +87,18 @@ def load_adapter(
         HubError: no such repository or revision, or the hub can't be reached
     """
     folder = model_folder(source, revision)
-    config = read_config(folder, ADAPTER)
+    saved = read_folder(folder, ADAPTER)
     try:
-        wanted, adapters = BaseEncoder(**config["encoder"]), Adapters(**config["adapters"])
+        wanted, adapters = BaseEncoder(**saved.config["encoder"]), Adapters(**saved.config["adapters"])
     except (KeyError, TypeError) as error:
         source = folder / ADAPTER.config
         raise CheckpointError(f"{source}: not the config of an adapter ({error}); save the adapter again") from error
+    check_description(saved.config, folder / ADAPTER.config)
     encoder = base if isinstance(base, Encoder) else _load_base(folder, wanted, str(base or wanted.name))
     _check_base(folder, wanted, encoder)
-    model = EmotionModel.from_description(config, folder / ADAPTER.config, _sharing(encoder))
-    adapters.insert(model.encoder)
-    model.load_state_dict(read_weights(folder, _portable(model), ADAPTER), strict=False)
+    model = EmotionModel.build_described(saved, _sharing(encoder))
+    _insert(adapters, model.encoder, saved)
+    model.load_state_dict(saved.checked(_portable(model)), strict=False)
     return model.to(model.device).eval()  # the head goes to where the encoder is
 
 
@@ -131,6 +134,20 @@ def merge_adapter(model: EmotionModel) -> EmotionModel:
         raise ConfigError("the model has no adapters that could be folded in")
     _take_out(model.encoder, folded)
     return model
+
+
+def _insert(adapters: Adapters, encoder: Encoder, saved: Saved) -> None:
+    source = saved.folder / ADAPTER.config
+    try:
+        with limited_parameters(source, [*saved.weights.values(), *encoder.parameters()]):
+            adapters.insert(encoder)
+    except CheckpointError:
+        raise
+    except Exception as error:  # peft raises errors of all kinds where a value is none for it
+        raise CheckpointError(
+            f"{source}: its adapters can't be put into the encoder ({type(error).__name__}: {reason(error)}); save the "
+            f"adapter again"
+        ) from error
 
 
 def _portable(model: EmotionModel) -> dict[str, Tensor]:

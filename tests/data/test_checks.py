@@ -172,3 +172,38 @@ def test_checking_and_keying_leave_the_corpus_a_plain_dataset(record):
     checked, _ = check_audio(corpus([record(), record()]))
     assert type(checked) is Dataset
     assert checked.column_names == corpus([record()]).column_names
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of bytes on POSIX alone")
+def test_whatever_libsndfile_and_the_system_raise_is_a_line_of_the_list(record, tmp_path):
+    flac = tmp_path / "promises.flac"
+    soundfile.write(flac, np.random.default_rng(0).normal(size=16000) * 0.1, 16000)
+    content = bytearray(flac.read_bytes())
+    content[21] |= 0x0F
+    content[22:26] = b"\xff" * 4  # 2^36 samples
+    flac.write_bytes(content)
+    (tmp_path / "samples.raw").write_bytes(bytes(range(250)) * 99)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    cancel = np.outer(np.sin(np.arange(16000)), [0.3, -0.3])
+    soundfile.write(tmp_path / "cancel.wav", cancel, 16000)
+    names = ["promises.flac", "samples.raw", "silent.wav", "cancel.wav"]
+    whole = corpus([record(), *(tmp_path / name for name in names), record()])
+    lost = Path(whole[5]["audio"]["path"])
+    lost.unlink()  # between the reading of the corpus and that of its files
+    checked, notes = check_audio(whole, skip_unreadable=True)
+    assert checked["id"] == ["u0"]
+    assert [note.split(": ")[0] for note in notes] == [*(str(tmp_path / name) for name in names), str(lost)]
+    for note, reason in zip(notes, ["68719476735", "not audio", "silent", "cancel", "no such file"], strict=True):
+        assert reason in note
+
+
+@pytest.mark.parametrize("name", ["a\0b.wav", "x" * 5000, "caf\udce9.wav"])
+def test_names_that_no_file_has_are_a_line_of_the_list(name, record):
+    rows = [
+        {"id": str(number), "audio": {"bytes": None, "path": path}, "start": 0.0, "end": None}
+        for number, path in enumerate([name, str(record())])
+    ]
+    problems = [checks._problem(row) for row in rows]
+    assert problems[1] is None
+    assert "no such file" in problems[0] or "no name" in problems[0] or "can't be opened" in problems[0]
+    problems[0].encode("utf-8")

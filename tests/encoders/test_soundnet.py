@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from ser_tl.assets import asset
 from ser_tl.data.audio import decode
 from ser_tl.encoders import ENCODERS, SoundNet, convert_sound8, load_encoder, parameter_count
-from ser_tl.encoders.soundnet import LAYERS, FrontEnd, nearest_frames
+from ser_tl.encoders.soundnet import LAYERS, FrontEnd, at_even_level, nearest_frames
 from ser_tl.encoders.soundnet_weights import read_sound8
 from ser_tl.errors import EncoderError
 
@@ -228,6 +228,36 @@ def test_tapped_layers_stand_side_by_side_the_lowest_first():
 def test_taps_that_soundnet_does_not_have_are_refused_with_those_it_has(taps):
     with pytest.raises(EncoderError, match=r"taps is .*, expected a list of some of conv1, conv2, .*, conv7"):
         load_encoder("soundnet", taps=taps)
+
+
+@torch.no_grad()
+def test_an_even_loudness_hears_every_gain_alike_and_both_hear_the_clip_as_it_is_too():
+    recorded, even, both = (soundnet(["conv4"], loudness=loudness) for loudness in ("recorded", "even", "both"))
+    one, other = clip(9000), clip(5000, seed=1)
+    batch, softer = padded([one, other]), padded([0.03 * one, 0.4 * other])
+    torch.testing.assert_close(even(*batch).states, even(*softer).states, atol=1e-4, rtol=1e-4)
+    assert (recorded(*batch).states - recorded(*softer).states).abs().max() > 0.1
+    for heard in (batch, softer):
+        plain, level, mask = recorded(*heard).states, even(*heard).states, recorded(*heard).mask
+        torch.testing.assert_close(both(*heard).states[:, mask], torch.cat([plain, level], dim=-1)[:, mask])
+
+
+@torch.no_grad()
+def test_an_even_loudness_is_minus_20_dbfs_of_the_clip_alone_and_never_of_its_padding():
+    audio, lengths = FrontEnd()(*padded([clip(9000), 0.01 * clip(2000, seed=1), torch.zeros(500)]))
+    level = at_even_level(audio, lengths)
+    for row, length in enumerate(lengths[:2]):
+        assert level[row, :length].square().mean().sqrt() == pytest.approx(0.1 * 256, rel=1e-4)
+        assert not level[row, length:].any()
+    assert not level[2].any()
+
+
+def test_the_loudness_is_kept_with_the_model_and_a_wrong_one_refused():
+    encoder = load_encoder("soundnet", taps=["conv4"], loudness="both")
+    again = SoundNet.from_config(encoder.config)
+    assert (again.loudness, again.dim) == ("both", 256)
+    with pytest.raises(EncoderError, match="loudness is 'loud', expected one of recorded, even, both"):
+        load_encoder("soundnet", loudness="loud")
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,10 @@ KINDS["whisper-feed-forward"] = Kind(
 )
 
 
-def soundnet(taps: list[str], *, seed: int = 0) -> SoundNet:
+def soundnet(taps: list[str], *, seed: int = 0, loudness: str = "recorded") -> SoundNet:
     """A SoundNet with random weights, its norms no longer the identity."""
     torch.manual_seed(seed)
-    encoder = SoundNet.from_config({"taps": taps})
+    encoder = SoundNet.from_config({"taps": taps, "loudness": loudness})
     for name, tensor in encoder.state_dict().items():
         if ".norm." in name:
             tensor += 0.2 * torch.rand_like(tensor) * tensor.abs().clamp_min(1)
@@ -106,6 +106,14 @@ def _soundnet_frames(samples: int, layer: int) -> int:
 KINDS["soundnet"] = Kind(
     lambda seed: soundnet(["conv4", "conv5"], seed=seed), 384, 1, 21.533203125, lambda count: _soundnet_frames(count, 4)
 )
+for _loudness, _dim in (("even", 384), ("both", 768)):
+    KINDS[f"soundnet-{_loudness}"] = Kind(
+        lambda seed, loudness=_loudness: soundnet(["conv4", "conv5"], seed=seed, loudness=loudness),
+        _dim,
+        1,
+        21.533203125,
+        KINDS["soundnet"].frames,
+    )
 KINDS["soundnet-conv7"] = Kind(
     lambda seed: soundnet(["conv2", "conv7"], seed=seed), 1056, 1, 86.1328125, lambda count: _soundnet_frames(count, 2)
 )

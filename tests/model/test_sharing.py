@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from ser_tl.errors import CheckpointError, HubError
-from ser_tl.model import EmotionModel
+from ser_tl.model import EmotionModel, KnownSpeakers
 from tests.encoders.tiny import clip, padded
 from tests.hub.server import TOKEN
 from tests.test_model import build
@@ -39,7 +39,7 @@ def test_the_pulled_model_predicts_the_same_to_the_last_bit(repo):
     model.push_to_hub(repo)
     pulled = EmotionModel.from_pretrained(repo)
     assert torch.equal(pulled(*clips).logits, model(*clips).logits)
-    assert pulled.known_speakers == ["one", "two"]
+    assert pulled.known_speakers == KnownSpeakers.of(["one", "two"])
     assert pulled.predict(clip(9000).numpy()) == model.predict(clip(9000).numpy())
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from ser_tl.cli import main
 from ser_tl.data.audio import AudioConfig
@@ -304,7 +306,6 @@ def test_a_write_that_is_killed_leaves_nothing_to_be_found(tmp_path, monkeypatch
     with pytest.raises(Killed):
         write_state(path, torch.randn(3, 4))
     assert not path.exists()
-    assert list(path.parent.glob("*.part"))
 
 
 def test_damage_is_told_with_the_way_out_found_and_mended(corpus, store):
@@ -385,3 +386,120 @@ def test_entries_in_use_are_marked_and_what_is_gone_all_the_same_is_explained(co
     store.clear()
     with pytest.raises(CacheError, match=r"is gone; another run has made room.*--train\.cache_gib.*--resume goes on"):
         clips[0]
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 0x10
+    path.write_bytes(bytes(content))
+
+
+def scale(path):
+    """Other values, written as a whole file by safetensors itself."""
+    with safe_open(path, "pt") as file:
+        known, tensors = file.metadata(), {name: file.get_tensor(name) * 2 for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, metadata=known)
+
+
+def retype(path):
+    """The same bytes, read as another type of the same size."""
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"F16"', b'"I16"', 1))
+
+
+def lengthen(path):
+    """Another length of the clip, in the header."""
+    content = path.read_bytes()
+    begin = content.index(b'"seconds":"') + len(b'"seconds":"')
+    path.write_bytes(content[:begin] + b"9" + content[begin + 1 :])
+
+
+def shorten(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def garble(path):
+    path.write_bytes(b"\xff\xfegarbage")
+
+
+@pytest.mark.parametrize("harm", [flip, scale, retype, lengthen, shorten, garble])
+def test_a_training_reads_no_damaged_entry_but_computes_it_anew_and_says_so(harm, corpus, store, capsys):
+    model = tiny_model()
+    few = clips_of(corpus.select(range(4)), model)
+    expected = value(fill(store, few, model)[1].states[2])
+    hurt = fill(store, few, model).files[1][0][2]
+    harm(hurt)
+    with pytest.raises(CacheError, match="can't be read"):
+        read_state(hurt)
+    assert store.verify() == [hurt]
+    capsys.readouterr()
+    again = fill(FeatureCache(store.folder), few, model)
+    said = capsys.readouterr().out
+    assert "1 entries of the feature cache aren't what was written there" in said
+    assert str(hurt) in said
+    torch.testing.assert_close(value(again[1].states[2]), expected, atol=1e-5, rtol=1e-3)
+    assert store.verify() == []
+    assert "aren't what" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", ["clip", "layer", "cache"])
+def test_swapped_entries_are_noticed_wherever_they_come_from(other, corpus, store, tmp_path, capsys):
+    model = tiny_model()
+    few = clips_of(corpus.select(range(3)), model)
+    files = fill(store, few, model).files
+    expected = value(read_state(files[0][0][1]))
+    second = {"clip": files[1][0][1], "layer": files[0][0][2], "cache": tmp_path / "moved"}[other]
+    if other == "cache":  # of another encoder: the same clip's, of the same shape
+        foreign = fill(store, few, tiny_model(seed=1)).files[0][0][1]
+        foreign.rename(second)
+    first = files[0][0][1]
+    spare = tmp_path / "spare"
+    first.rename(spare)
+    second.rename(first)
+    spare.rename(second)
+    assert first in store.verify()
+    found = fill(FeatureCache(store.folder), few, model)
+    assert str(first) in capsys.readouterr().out
+    torch.testing.assert_close(value(found[0].states[1]), expected, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[1, 2]", b'{"encoder": "tiny"', b'{"layers": [0]}'])
+def test_garbage_in_a_facts_file_is_found_shown_and_mended(content, corpus, store, monkeypatch, capsys):
+    monkeypatch.setenv("SER_TL_CACHE", str(store.folder))
+    model = tiny_model()
+    few = clips_of(corpus.select(range(2)), model)
+    fill(store, few, model)
+    facts = sorted(store.folder.glob("*/encoder.json"))[1]
+    facts.write_bytes(content)
+    assert main(["cache"]) == 0
+    assert "?" in capsys.readouterr().out
+    assert main(["cache", "verify"]) == 1
+    said = capsys.readouterr().out
+    assert f"{facts}: damaged" in said
+    assert f"0 of {2 * LAYERS} entries damaged, 1 encoder.json too" in said
+    assert main(["cache", "verify", "--delete"]) == 0
+    assert sum(one.entries for one in store.encoders()) == 2 * LAYERS  # also of what nothing is known
+    fill(store, few, model)
+    assert store.verify() == []
+
+
+def test_swapped_facts_are_found(corpus, store):
+    model = tiny_model()
+    fill(store, clips_of(corpus.select([0]), model), model)
+    one, other, _ = sorted(store.folder.glob("*/encoder.json"))
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    assert store.verify() == [one, other]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of files are POSIX")
+def test_entries_and_facts_can_be_read_by_whom_the_umask_says(corpus, store):
+    before = os.umask(0o022)
+    try:
+        model = tiny_model()
+        fill(store, clips_of(corpus.select([0]), model), model)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in store.folder.rglob("*") if path.is_file()}
+    assert modes == {0o644}

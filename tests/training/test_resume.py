@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from accelerate import Accelerator
 
-from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.errors import CheckpointError, ConfigError, StorageError
 from ser_tl.training import Trainer
 from ser_tl.training.checkpoint import TrainingStates
-from ser_tl.transfer import Full
-from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
+from ser_tl.transfer import Frozen, Full
+from tests.training.samples import interrupted, split_tones, tiny_model, tone_corpus, tone_split, train_config, untimed
 
 HERE = Path(__file__).parents[2]
 
@@ -72,7 +74,11 @@ def test_a_finished_training_resumes_to_its_end_without_a_step(tmp_path, keep):
         def penalty(self, output, batch):
             raise AssertionError("no step was due")
 
-    again = Trainer(tiny_model(seed=1), Never(), config, tmp_path / "run")
+    model = tiny_model()
+    with torch.no_grad():
+        for weight in model.head.parameters():  # the state has it; another encoder would be refused
+            weight.zero_()
+    again = Trainer(model, Never(), config, tmp_path / "run")
     assert again.fit(split.train, split.dev, resume=True) == history
     assert all(tensor.equal(weights[name]) for name, tensor in again.model.state_dict().items())
 
@@ -120,3 +126,115 @@ def test_a_training_that_diverges_says_so(tmp_path):
     trainer = Trainer(tiny_model(), Wild(), train_config(learning_rate=1e30, encoder_learning_rate=1e30, clip=0.0))
     with pytest.raises(ConfigError, match=r"epoch 1, step \d: the loss isn't a number any more.*lower train\.learning"):
         trainer.fit(split.train, split.dev)
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """The folder of a training that ended in its second epoch, and what resumes it."""
+    corpus = tone_corpus(tmp_path / "tones")
+    split = split_tones(corpus)
+    with pytest.raises(InterruptedError):
+        Trainer(tiny_model(), interrupted(Full(), 9), train_config(), tmp_path / "run").fit(split.train, split.dev)
+
+    def resume(*, model=None, corpus=corpus, **changes):
+        split = split_tones(corpus)
+        trainer = Trainer(model or tiny_model(), Full(), train_config(**changes), tmp_path / "run")
+        return trainer, trainer.fit(split.train, split.dev, resume=True)
+
+    resume.corpus = corpus
+    return resume
+
+
+def column(corpus, name, change):
+    values = [change(row, value) for row, value in enumerate(corpus[name][:])]
+    return corpus.remove_columns(name).add_column(name, values)
+
+
+def test_resume_refuses_labels_that_were_changed_meanwhile(stopped):
+    other = {"anger": "sadness", "sadness": "anger", "neutral": "anger"}
+    first = split_tones(stopped.corpus).train["id"][0]
+    row = stopped.corpus["id"][:].index(first)
+    changed = column(stopped.corpus, "emotion", lambda number, name: other[name] if number == row else name)
+    with pytest.raises(CheckpointError, match=r"the training part's labels or speakers changed.*start anew"):
+        stopped(corpus=changed)
+
+
+def test_resume_refuses_audio_that_was_replaced_under_its_name(stopped):
+    split = split_tones(stopped.corpus)
+    one, other = (Path(row["audio"]["path"]) for row in split.dev.select([0, 5]))
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(CheckpointError, match="the dev part's audio changed"):
+        stopped()
+
+
+def test_resume_refuses_an_encoder_whose_weights_were_replaced(stopped):
+    with pytest.raises(CheckpointError, match="since this training began the encoder's weights changed"):
+        stopped(model=tiny_model(seed=1))
+
+
+def test_resume_refuses_classes_in_another_order(stopped):
+    with pytest.raises(CheckpointError, match="the classes"):
+        stopped(model=tiny_model(labels=["sadness", "anger", "neutral"]))
+
+
+def test_resume_takes_the_same_inputs_and_other_rows_of_the_test_part(stopped):
+    trainer, history = stopped(corpus=column(stopped.corpus, "language", lambda *_: "de"))
+    assert len(history) == 3
+    assert trainer.notes == []
+
+
+def test_epochs_can_be_added_to_a_training_that_ended_or_was_stopped(tmp_path, stopped):
+    trainer, history = stopped(epochs=4)
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4]
+    assert "resumed with another number of epochs (3, then 4)" in " ".join(trainer.notes)
+    trainer, history = stopped(epochs=5)  # it has ended after its fourth
+    assert len(history) == 5
+    assert "(3, then 4, then 5)" in " ".join(trainer.notes)
+    trainer, again = stopped(epochs=5)
+    assert again == history
+    assert "(3, then 4, then 5)" in " ".join(trainer.notes)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 1088 vs 982"),
+        RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed"),
+    ],
+)
+def test_a_full_disk_is_a_sentence_and_resume_goes_on_once_there_is_room(tmp_path, monkeypatch, error):
+    split = tone_split(tmp_path / "tones")
+    whole = Trainer(tiny_model(), Full(), train_config(), tmp_path / "whole").fit(split.train, split.dev)
+    save, left = Accelerator.save_state, [3]
+
+    def full(self, folder):
+        left[0] -= 1
+        if left[0] < 0:
+            Path(folder, "model.safetensors").write_bytes(b"half")
+            raise error
+        return save(self, folder)
+
+    monkeypatch.setattr(Accelerator, "save_state", full)
+    with pytest.raises(StorageError, match=r"states: the training state can't be written .*MiB are free.*--resume"):
+        Trainer(tiny_model(), Full(), train_config(), tmp_path / "run").fit(split.train, split.dev)
+    monkeypatch.undo()
+    again = Trainer(tiny_model(), Full(), train_config(), tmp_path / "run").fit(split.train, split.dev, resume=True)
+    assert untimed(again) == untimed(whole)
+
+
+def test_an_error_that_is_no_full_disk_stays_what_it_is(tmp_path, monkeypatch):
+    split = tone_split(tmp_path / "tones")
+
+    def broken(self, folder):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Accelerator, "save_state", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        Trainer(tiny_model(), Full(), train_config(), tmp_path / "run").fit(split.train, split.dev)
+
+
+@pytest.mark.parametrize("strategy", ["frozen", Frozen, None, {"strategy": "full"}])
+def test_what_is_no_strategy_is_refused_at_once(strategy):
+    with pytest.raises(ConfigError, match=r"which is no Strategy: give an object.*STRATEGIES\['frozen'\]\(\)"):
+        Trainer(tiny_model(), strategy)

@@ -11,7 +11,7 @@ from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import Fused, SoundNet, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.hub import push_folder
-from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.model import EmotionModel, KnownSpeakers, ModelConfig
 from ser_tl.model.adapted import adapted_layers, added_state, base_state
 from ser_tl.pooling import POOLINGS
 from ser_tl.transfer import (
@@ -103,7 +103,7 @@ def test_what_else_a_model_is_comes_back_too(tmp_path):
     again = load_adapter(tmp_path, encoder("whisper"))
     assert again.description == model.description
     assert isinstance(again.head, Discriminant)
-    assert (again.known_speakers, again.audio, again.encoder_name) == (["a", "b"], audio, "mine")
+    assert (again.known_speakers, again.audio, again.encoder_name) == (KnownSpeakers.of(["a", "b"]), audio, "mine")
     assert torch.equal(logits(again), logits(model))
 
 
@@ -254,7 +254,7 @@ def test_damaged_adapters_are_refused(tmp_path):
     path.write_bytes(whole)
     config = json.loads((tmp_path / "adapter.json").read_text())
     for changed, message in (
-        (config | {"format": 99}, "format 99, this version of ser_tl reads 1: update"),
+        (config | {"format": 99}, "format 99, this version of ser_tl reads 1 and 2: update"),
         ({key: value for key, value in config.items() if key != "adapters"}, "not the config of an adapter"),
         (config | {"encoder": {"name": "whisper"}}, "not the config of an adapter"),
         ({key: value for key, value in config.items() if key != "labels"}, "not the config of a ser_tl model"),

@@ -7,10 +7,8 @@ Files, file objects and arrays go through the same checks, block by block. Knows
 
 import numpy as np
 
+from ser_tl.data.audio_config import SILENCE as SILENCE
 from ser_tl.errors import AudioError, SilentAudioError
-
-SILENCE = 1e-4
-"""Peaks up to this (-80 dBFS, three steps of 16 bits) are silence."""
 
 _LOUDEST = 4.0  # floats above are no overdriven recording, but integers that nobody scaled
 

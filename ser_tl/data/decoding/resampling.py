@@ -12,10 +12,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import soxr
 
+from ser_tl.data.audio_config import SAMPLE_RATE as SAMPLE_RATE
 from ser_tl.errors import AudioError
-
-SAMPLE_RATE = 16_000
-"""Samples per second of every decoded waveform."""
 
 RATES = (1_000, 1_000_000)
 """The lowest and highest rate that is believed. A header with another is damaged, or holds no sound."""

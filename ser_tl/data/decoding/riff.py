@@ -45,7 +45,7 @@ def repair_wav(stream: ByteStream) -> ByteStream:
     there = stream.size - wav.start
     if wav.size == 0 and there and _is_unfinished(stream, wav):
         return _with_size(stream, wav, there)
-    is_wrapped = there >= _WRAP and (there - wav.size) % _WRAP <= _BEHIND
+    is_wrapped = there - wav.size >= _WRAP and (there - wav.size) % _WRAP <= _BEHIND
     if is_wrapped:
         return _with_size(stream, wav, wav.size + (there - wav.size) // _WRAP * _WRAP)
     if there > wav.size >= _STREAMED and there >= _WRAP - 1:

@@ -120,9 +120,13 @@ class _Reader:
             pass
 
     def _forget(self, first: int) -> None:
-        """Lets go of the blocks that end before a sample."""
-        while self.kept and self.start + len(self.kept[0]) <= first:
-            self.start += len(self.kept.pop(0))
+        """Lets go of what is before a sample."""
+        while self.kept and self.start < first:
+            count = min(first - self.start, len(self.kept[0]))
+            self.kept[0] = self.kept[0][count:]
+            self.start += count
+            if not len(self.kept[0]):
+                self.kept.pop(0)
 
 
 def _check_spans(spans: Iterable[Span], total: int, name: str) -> list[tuple[Span, int, int]]:

@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ser_tl.files import write_atomically
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -50,7 +52,9 @@ def write(figure: "Figure", target: Target, *, dpi: int = DPI) -> None:
     """
     if isinstance(target, str | Path):
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=dpi)
+        kind = Path(target).suffix.removeprefix(".") or "png"
+        with write_atomically(target) as part:
+            figure.savefig(part, dpi=dpi, format=kind.lower())
     else:
         figure.savefig(target, dpi=dpi, format="png", metadata={"Software": None})
 

@@ -1,0 +1,100 @@
+"""Recording a graph, and whether one is: a module may have two ways to the same numbers, for speed and to export.
+
+    module(waveform (B, N), lengths (B,)) --record--> ExportedProgram for any batch and length
+
+A graph holds for every batch and every length. So while it is recorded nothing may depend on how many clips there are
+or how long they are, and nothing may be used that an exported graph can't hold (complex numbers, kernels of one CPU).
+No axis may be 1 for some lengths and more for others: torch.export takes the two for different graphs. Where a clip of
+the shortest length would leave a single frame, padding is added, which masks keep from changing anything.
+
+Callers of a recorded graph pad the waveform with zeros to a multiple of `HOP` samples, at least `SHORTEST`, and give the
+clips' true lengths. Knows nothing of what is recorded.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch._decomp import decompositions
+from torch._dynamo.config import patch
+from torch.export import Dim, ExportedProgram
+from torch.nn import functional
+
+HOP = 320
+"""Samples of which the waveform given to a recorded graph is a multiple, 20 ms."""
+
+SHORTEST = 2560
+"""Samples that the waveform given to a recorded graph has at least: 0.16 s, from which every encoder has a frame."""
+
+LONGEST = 480_000
+"""Samples that it has at most, 30 s."""
+
+BATCH = 256
+"""Clips that it has at most."""
+
+
+def record(module: nn.Module) -> ExportedProgram:
+    """The graph of a module in evaluation mode that takes waveform (B, N) and lengths (B,), tensors in and out.
+
+    Args:
+        module: what is recorded, on a CPU
+
+    Returns:
+        A program for 1 to `BATCH` clips and N from `SHORTEST` to `LONGEST`, a multiple of `HOP`.
+    """
+    hops = Dim("hops", min=SHORTEST // HOP, max=LONGEST // HOP)
+    batch = Dim("batch", min=1, max=BATCH)
+    example = torch.zeros(2, 50 * HOP), torch.tensor([50 * HOP, 30 * HOP])
+    shapes = ({0: batch, 1: HOP * hops}, {0: batch})
+    # torch's cache of shapes takes longer than finding them anew: recording wav2vec 2.0 takes 40 % less time without.
+    with torch.no_grad(), patch(fake_tensor_cache_enabled=False), whole_lstm():
+        return torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
+
+
+def exporting() -> bool:
+    """Whether torch.export, torch.compile or torch.jit.trace records what is computed now."""
+    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch.jit.is_tracing()
+
+
+def max_pool(frames: Tensor, size: int, *, ceil_mode: bool = False) -> Tensor:
+    """The largest of each `size` frames, as torch's max_pool1d, which would fix the length in a recorded graph.
+
+    Shape:
+        frames (B, D, T) -> (B, D, T'); T' = floor(T / size), or ceil(T / size)
+    """
+    if not exporting():
+        return functional.max_pool1d(frames, size, ceil_mode=ceil_mode)
+    whole = functional.pad(frames, (0, size - 1), value=-torch.inf) if ceil_mode else frames
+    return whole_groups(whole, size, dim=2).amax(dim=3)
+
+
+def whole_groups(values: Tensor, size: int, dim: int) -> Tensor:
+    """Values (..., T, ...) in groups of `size`, (..., floor(T / size), size, ...); those left over are dropped."""
+    count = values.shape[dim] // size
+    kept = torch.arange(size * count, device=values.device)  # a slice would ask whether any is left over
+    return values.index_select(dim, kept).unflatten(dim, (count, size))
+
+
+def run_lstm(lstm: nn.LSTM, frames: Tensor) -> Tensor:
+    """What an LSTM makes of frames, (B, T, D) -> (B, T, H)."""
+    if not torch.compiler.is_exporting():
+        return lstm(frames)[0]
+    with whole_lstm():
+        return lstm(frames)[0]
+
+
+@contextmanager
+def whole_lstm() -> Generator[None]:
+    """Lets torch.export, and what lowers its programs, find an LSTM's shapes without running it step by step.
+
+    torch finds the shapes by a loop over frames, which takes as many seconds as the clip has tens of them and fixes
+    their number. Its other implementation, oneDNN's layer, which it takes where tensors are real, does neither. The
+    graph holds the LSTM as one operation either way.
+    """
+    choose = decompositions.select_one_layer_lstm_function
+    decompositions.select_one_layer_lstm_function = lambda *_: decompositions.mkldnn_one_layer_lstm
+    try:
+        yield
+    finally:
+        decompositions.select_one_layer_lstm_function = choose
