@@ -2,8 +2,7 @@
 
     import ser_tl as ser
 
-    model = ser.EmotionModel.from_pretrained("runs/mine/model")
-    model.predict("clip.wav").label
+    ser.Predictor("runs/mine/model").predict(["clip.wav"])[0].label
 
 The names below are the toolkit; recipes/finetune_wav2vec2.py shows how they go together. They load when they are first
 used, so that importing the package costs nothing.
@@ -52,6 +51,8 @@ if TYPE_CHECKING:
     from ser_tl.generate import write_synthetic as write_synthetic
     from ser_tl.hub import pull_folder as pull_folder
     from ser_tl.hub import push_folder as push_folder
+    from ser_tl.inference import Prediction as Prediction
+    from ser_tl.inference import Predictor as Predictor
     from ser_tl.model import EmotionModel as EmotionModel
     from ser_tl.options import DomainOptions as DomainOptions
     from ser_tl.options import Options as Options
@@ -81,6 +82,8 @@ _HOMES = {
     "EmotionModel": "ser_tl.model",
     "EncoderDistiller": "ser_tl.distill",
     "Options": "ser_tl.options",
+    "Prediction": "ser_tl.inference",
+    "Predictor": "ser_tl.inference",
     "Probe": "ser_tl.distill",
     "ProbeConfig": "ser_tl.distill",
     "Recordings": "ser_tl.distill",

@@ -47,6 +47,10 @@ class StorageError(SerTlError):
     """A file can't be written: a full disk, a quota, permissions."""
 
 
+class DependencyError(SerTlError):
+    """A package that is needed can't be loaded, or doesn't fit another."""
+
+
 class ConfigError(SerTlError):
     """Options contradict each other or the data."""
 

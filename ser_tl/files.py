@@ -69,6 +69,25 @@ def write_text(path: str | Path, text: str, *, durable: bool = True) -> None:
         part.write_bytes(data)
 
 
+def follow_umask(folder: str | Path) -> None:
+    """Gives the files of a folder the permissions that a new one there would have, after a library wrote them its way.
+
+    Args:
+        folder: whose own files count, not those of folders in it
+
+    Raises:
+        StorageError: the folder can't be written to
+    """
+    folder = Path(folder)
+    probe = folder / f".{secrets.token_hex(4)}.part"
+    with _clear_errors(probe, own=True):
+        permissions = _create(probe)
+        probe.unlink()
+        for path in folder.iterdir():
+            if path.is_file() and not path.is_symlink():
+                path.chmod(permissions)
+
+
 def _create(part: Path) -> int:
     """Makes an empty file. Returns its permissions: the umask's, or a default access list's of the folder."""
     handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)

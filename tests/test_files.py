@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ser_tl.errors import StorageError
-from ser_tl.files import write_atomically, write_text
+from ser_tl.files import follow_umask, write_atomically, write_text
+from ser_tl.generate.config import WaveGanConfig
+from ser_tl.generate.gan import WaveGan
 
 
 def names(folder):
@@ -37,6 +39,26 @@ def test_files_follow_the_umask_whoever_writes_them(umask, tmp_path):
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(("weights.safetensors", "text.json", "plain"), 0o666 & ~umask)
     assert load_file(tmp_path / "weights.safetensors")["a"].sum() == 3
+
+
+@POSIX
+def test_what_a_library_wrote_its_way_follows_the_umask_afterwards(umask, tmp_path):
+    save_file({"a": torch.ones(3)}, tmp_path / "model.safetensors")
+    (tmp_path / "folder").mkdir(mode=0o700)
+    follow_umask(tmp_path)
+    assert names(tmp_path) == ["folder", "model.safetensors"]
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o700
+    with pytest.raises(StorageError, match="there is no folder"):
+        follow_umask(tmp_path / "nowhere")
+
+
+@POSIX
+def test_a_generator_follows_the_umask_and_is_whole(umask, tmp_path):
+    gan = WaveGan(WaveGanConfig(), ["anger", "sadness"], level=0.5)
+    gan.save(tmp_path / "generator.safetensors")
+    assert names(tmp_path) == ["generator.safetensors"]
+    assert (tmp_path / "generator.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 @POSIX

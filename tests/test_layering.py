@@ -16,7 +16,8 @@ RECIPES = sorted(path for path in (HOME.parent / "recipes").glob("*.py") if path
 # Rooms by rank, and the packages that each rank adds. A room is a module or a folder at the package's top.
 LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
-    ("registry assets files terminal", ""),
+    ("registry assets files terminal dependencies", ""),
+    ("audio_support", ""),
     ("data graph", "numpy torch torchaudio soundfile soxr librosa datasets"),
     ("augment", ""),
     ("heads", ""),
@@ -39,7 +40,7 @@ LAYERS: list[tuple[str, str]] = [
     ("options", "jsonargparse yaml"),
     ("publish resume", ""),
     ("run systems", ""),
-    ("cli", "pyarrow"),
+    ("cli", "packaging pyarrow"),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
 UPWARD = {"model/emotion.py": {"inference"}, "model/remote.py": {"inference"}}

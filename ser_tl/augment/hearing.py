@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
 from ser_tl.augment.base import TRANSFORMS, Drawn, MelTransform, WaveformTransform
 from ser_tl.augment.chain import Chain
@@ -18,6 +17,7 @@ from ser_tl.augment.config import AugmentConfig, build_transform
 from ser_tl.augment.draws import Draws
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Clip, collate
+from ser_tl.dependencies import require_torchaudio
 
 HOP = 160
 """Samples between frames of an example's spectrogram, 10 ms."""
@@ -108,6 +108,9 @@ def log_mel(waveform: np.ndarray, rate: int = SAMPLE_RATE) -> np.ndarray:
     Shape:
         waveform (N,) -> (F, bands), a frame every 160 samples, 10 ms at 16 kHz
     """
+    require_torchaudio("a log-mel spectrogram")
+    from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
+
     power = MelSpectrogram(rate, n_fft=512, win_length=400, hop_length=HOP, n_mels=BANDS, pad_mode="constant")
     return AmplitudeToDB(top_db=80.0)(power(torch.from_numpy(waveform))).mT.numpy()
 

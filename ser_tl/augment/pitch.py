@@ -15,6 +15,7 @@ from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, silence
 from ser_tl.augment.draws import Draws
 from ser_tl.augment.resampling import played
 from ser_tl.augment.vocoder import stretched
+from ser_tl.dependencies import require_torchaudio
 
 UNIT = 400
 """Ratios come in steps of a 400th, 4.3 cents."""
@@ -35,6 +36,7 @@ class Pitch(ClipTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_torchaudio("the transform pitch")
         self._range("cents", -1200.0, 1200.0)
 
     def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:

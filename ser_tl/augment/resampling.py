@@ -10,13 +10,16 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torchaudio.transforms import Resample
 
 from ser_tl.augment.base import silenced
+from ser_tl.dependencies import require_torchaudio
 
 
 @lru_cache(maxsize=256)
 def _resampler(before: int, after: int, device: torch.device) -> Callable[[Tensor], Tensor]:
+    require_torchaudio("resampling in augmentation")
+    from torchaudio.transforms import Resample
+
     return Resample(before, after).to(device)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range
 from ser_tl.augment.draws import Draws
 from ser_tl.augment.resampling import played
+from ser_tl.dependencies import require_torchaudio
 from ser_tl.errors import ConfigError
 
 UNIT = 100
@@ -30,6 +31,7 @@ class Speed(ClipTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_torchaudio("the transform speed")
         self._range("factor", 0.5, 2.0)
         hundredths = UNIT * self.step if isinstance(self.step, int | float) else 0
         if not round(hundredths) >= 1 or abs(hundredths - round(hundredths)) > 1e-6:

@@ -17,12 +17,12 @@ import soundfile
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchaudio.functional import mu_law_decoding, mu_law_encoding
 
 from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, silenced
 from ser_tl.augment.draws import Draws
 from ser_tl.augment.resampling import played
 from ser_tl.augment.reverb import convolved
+from ser_tl.dependencies import require_torchaudio
 from ser_tl.errors import ConfigError
 
 BAND = (300.0, 3400.0)
@@ -48,6 +48,7 @@ class Telephone(ClipTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_torchaudio("the transform telephone")
         given = self.codecs
         if not isinstance(given, list | tuple) or not given or not all(codec in CODECS for codec in given):
             raise ConfigError(f"{self._at('codecs')} is {given!r}: expected a list of some of {', '.join(CODECS)}")
@@ -81,6 +82,9 @@ def _band_pass(device: torch.device) -> Tensor:
 
 def mu_law(waveform: Tensor) -> Tensor:
     """What mu-law leaves of samples in [-1, 1]."""
+    require_torchaudio("mu-law of the telephone")
+    from torchaudio.functional import mu_law_decoding, mu_law_encoding
+
     return mu_law_decoding(mu_law_encoding(waveform, 256), 256)
 
 

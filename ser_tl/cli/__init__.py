@@ -10,6 +10,7 @@
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
     ser-tl augment clip.wav --output FOLDER            a recording as training hears it, to listen to and look at
+    ser-tl doctor                                      what is installed, what loads, and what is wrong
 
 MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 
 from ser_tl.cli.arguments import parser, spelt
 from ser_tl.cli.augmentation import augment
+from ser_tl.cli.doctor import doctor
 from ser_tl.cli.lists import cache, corpora, encoders
 from ser_tl.cli.models import evaluate, extract, inspect, push
 from ser_tl.cli.predict import predict
@@ -44,6 +46,7 @@ COMMANDS = {
     "corpora": corpora,
     "encoders": encoders,
     "cache": cache,
+    "doctor": doctor,
 }
 
 

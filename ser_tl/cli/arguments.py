@@ -162,6 +162,10 @@ def parser() -> ArgumentParser:
     cache.add_argument("action", type=Literal["show", "verify", "clear"], default="show", nargs="?", help="what to do")
     cache.add_argument("--delete", action="store_true", help="verify only: delete damaged entries")
     commands.add_subcommand("cache", cache, help="show, verify or clear the feature cache")
+    doctor = ArgumentParser(
+        description="Tells versions, devices, cache and disk, and what is wrong with an installation."
+    )
+    commands.add_subcommand("doctor", doctor, help="tell what is wrong with an installation; bug reports begin with it")
     return whole
 
 

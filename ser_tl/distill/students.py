@@ -19,6 +19,7 @@ from transformers import Wav2Vec2FeatureExtractor
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper, load_encoder
 from ser_tl.errors import ConfigError, EncoderError
+from ser_tl.files import follow_umask
 
 CONFIG_FILE = "config.json"
 EXTRACTOR_FILE = "preprocessor_config.json"
@@ -90,6 +91,7 @@ def save_student(student: SpeechSSL, folder: Path, dtype: torch.dtype = torch.fl
     Wav2Vec2FeatureExtractor(
         sampling_rate=SAMPLE_RATE, do_normalize=student.normalise, return_attention_mask=True
     ).save_pretrained(folder)
+    follow_umask(folder)
 
 
 @torch.no_grad()

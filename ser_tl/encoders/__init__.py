@@ -6,6 +6,9 @@ The families of transformers are imported when one of them is asked for: its mod
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import ser_tl.audio_support  # noqa: F401 - first: transformers imports torchaudio wherever it is installed
+
+# isort: split
 from ser_tl.encoders.base import FAMILIES as FAMILIES
 from ser_tl.encoders.base import Block as Block
 from ser_tl.encoders.base import Encoder as Encoder

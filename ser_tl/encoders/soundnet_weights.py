@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ser_tl.encoders.numpy_pickle import read_arrays
 from ser_tl.encoders.pretrained import weights_file
 from ser_tl.errors import EncoderError, listing
+from ser_tl.files import write_atomically, write_text
 
 _NAMES = {
     "weights": "conv.weight",
@@ -66,8 +67,9 @@ def convert_sound8(npy: str | Path, folder: str | Path, *, half: bool = True) ->
     if half:
         weights = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in weights.items()}
     Path(folder).mkdir(parents=True, exist_ok=True)
-    save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
-    (Path(folder) / "config.json").write_text(json.dumps({"model_type": "soundnet"}, indent=2) + "\n", "utf-8")
+    with write_atomically(Path(folder) / "model.safetensors") as part:
+        save_file(weights, part, metadata={"format": "pt"})
+    write_text(Path(folder) / "config.json", json.dumps({"model_type": "soundnet"}, indent=2) + "\n")
 
 
 def load_soundnet(encoder: nn.Module, source: str) -> None:

@@ -7,6 +7,9 @@ may compute at once. Labels are all strings or all integers. What the figures av
 `scores`; this module only knows the interface.
 """
 
+import ser_tl.audio_support  # noqa: F401 - first: evaluate imports transformers, and that torchaudio
+
+# isort: split
 from collections.abc import Sequence
 from typing import Any, ClassVar
 

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from ser_tl.augment import Draws
 from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.files import write_atomically
 from ser_tl.generate.config import WaveGanConfig
 from ser_tl.generate.networks import Generator
 
@@ -71,7 +72,8 @@ class WaveGan:
         """Writes weights and everything else into one file."""
         about = {"config": asdict(self.config), "labels": self.labels, "level": self.level}
         weights = {name: tensor.contiguous().cpu() for name, tensor in self.generator.state_dict().items()}
-        save_file(weights, path, metadata={"wavegan": json.dumps(about)})
+        with write_atomically(path) as part:
+            save_file(weights, part, metadata={"wavegan": json.dumps(about)})
 
     @classmethod
     def load(cls, path: Path) -> Self:

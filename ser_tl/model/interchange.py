@@ -31,6 +31,7 @@ from ser_tl.encoders.speech_ssl import FRONT_END, PLAIN
 from ser_tl.encoders.whisper import front_end
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
 from ser_tl.feature_norm import FeatureNorm
+from ser_tl.files import follow_umask
 from ser_tl.model.adapted import merged_state
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ def export_transformers(model: "EmotionModel", folder: str | Path) -> Path:
         )
     built.save_pretrained(folder)
     extractor.save_pretrained(folder)
+    follow_umask(folder)
     return Path(folder)
 
 

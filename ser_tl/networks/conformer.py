@@ -12,6 +12,7 @@ before its kernel sees it, with a LayerNorm.
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ser_tl.dependencies import require_torchaudio
 from ser_tl.errors import ConfigError
 from ser_tl.networks.base import NETWORKS, Network, Subsample, silenced
 
@@ -55,7 +56,8 @@ class Block(nn.Module):
     """
 
     def __init__(self, width: int, heads: int, kernel: int, dropout: float) -> None:
-        from torchaudio.models.conformer import ConformerLayer  # only here: torchaudio can't be loaded everywhere
+        require_torchaudio("the conformer")
+        from torchaudio.models.conformer import ConformerLayer
 
         super().__init__()
         self.layer = ConformerLayer(width, 2 * width, heads, kernel, dropout=dropout)

@@ -82,6 +82,10 @@ def test_what_came_in_goes_out_again_with_the_same_logits(name, weighted, tmp_pa
     model = EmotionModel.from_transformers(write(name, tmp_path / "in", weighted=weighted))
     samples = clip(9000)
     out = export_transformers(model, tmp_path / "out")
+    (tmp_path / "plain").touch()
+    assert {path.stat().st_mode for path in out.iterdir()} == {(tmp_path / "plain").stat().st_mode}, (
+        "others may read it"
+    )
     torch.testing.assert_close(theirs(out, samples), ours(model, samples), atol=1e-5, rtol=1e-5)
     config = AutoModelForAudioClassification.from_pretrained(out).config
     assert [config.id2label[place] for place in range(4)] == LABELS
