@@ -32,6 +32,7 @@ LAYERS: list[tuple[str, str]] = [
     ("inference", "tqdm onnxruntime"),
     ("export", "onnx"),
     ("streaming", "sounddevice"),  # an extra, imported where it is used
+    ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery kombu"),
     ("transfer", ""),
     ("training", "accelerate imblearn"),
     ("analysis", ""),
@@ -213,7 +214,7 @@ def test_the_model_is_a_network_and_no_more():
     assert loaded & {"datasets", "peft", "evaluate", "accelerate", "matplotlib", "sklearn"} == set()
 
 
-@pytest.mark.parametrize("module", ["ser_tl.inference", "ser_tl.streaming"])
+@pytest.mark.parametrize("module", ["ser_tl.inference", "ser_tl.streaming", "ser_tl.serving.service"])
 def test_a_predictor_needs_no_torch_until_it_has_a_model_in_torch(module):
     loaded = loaded_by(module)
     assert loaded & (HEAVY - {"numpy"}) == set()

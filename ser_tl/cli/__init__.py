@@ -1,8 +1,10 @@
-"""The command line: predictions, timelines, live listening, evaluation, exports, pushes, the cache and lists.
+"""The command line: predictions, timelines, live listening, evaluation, exports, serving, pushes, the cache and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl timeline long.wav --output page.html        which emotion is heard when, as a page, RTTM, TextGrid, ELAN
     ser-tl listen MODEL                                the emotion in what a microphone hears, live
+    ser-tl serve MODEL --port 8000                     REST, live streams and a page
+    ser-tl worker MODEL --broker redis://...           recordings from a queue
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
@@ -31,6 +33,8 @@ COMMANDS = {
     "predict": "predict",
     "timeline": "timeline",
     "listen": "listen",
+    "serve": "serve",
+    "worker": "worker",
     "evaluate": "models",
     "compare": "runs",
     "inspect": "models",

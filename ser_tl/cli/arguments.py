@@ -7,7 +7,9 @@ from jsonargparse import ArgumentParser
 
 from ser_tl.cli.listen import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
+from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser
+from ser_tl.cli.worker import add_worker_arguments
 
 
 def parser() -> ArgumentParser:
@@ -20,6 +22,14 @@ def parser() -> ArgumentParser:
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
     commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
     commands.add_subcommand("listen", listen_parser(), help="show the emotion in what a microphone hears")
+
+    serve = ArgumentParser(description="Serves models over HTTP, with a page, until SIGTERM; SIGHUP reloads them.")
+    add_serve_arguments(serve)
+    commands.add_subcommand("serve", serve, help="serve models over HTTP")
+
+    worker = ArgumentParser(description="Answers for recordings from a queue (Celery), until SIGTERM.")
+    add_worker_arguments(worker)
+    commands.add_subcommand("worker", worker, help="answer for recordings from a queue")
 
     evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")

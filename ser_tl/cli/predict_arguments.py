@@ -11,6 +11,8 @@ _SPELLINGS = {
     "--skip-unreadable": "--skip_unreadable",
     "--speaker-normalize": "--speaker_normalize",
     "--list-devices": "--list_devices",
+    "--require-notice": "--require_notice",
+    "--api-keys": "--api_keys",
     "--together": "--speaker_normalize",  # its name until version 0.1
 }
 

@@ -1,0 +1,121 @@
+"""What a server says, as JSON and as its OpenAPI description has it."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ser_tl.inference import Prediction
+from ser_tl.serving.models import ServedModel
+from ser_tl.serving.request_error import RequestError
+
+
+class SegmentAnswer(BaseModel):
+    """A window of the recording."""
+
+    start: float = Field(description="seconds into the recording")
+    end: float
+    label: str = Field(description="the likeliest emotion; empty for silence")
+    probabilities: dict[str, float]
+    dimensions: dict[str, float] = Field(description="arousal, valence, dominance, from models that have them")
+    speech: bool = Field(description="false for silence")
+
+
+class Answer(BaseModel):
+    """The emotion that the model finds in one recording."""
+
+    label: str = Field(description="the likeliest emotion; empty for silence")
+    probabilities: dict[str, float] = Field(description="by emotion, adding up to 1; empty for silence")
+    dimensions: dict[str, float] = Field(description="arousal, valence, dominance, from models that have them")
+    segments: list[SegmentAnswer] = Field(description="windows of a longer recording; one for a short one")
+    speech: bool = Field(description="false if the whole recording is silent")
+    calibrated: bool = Field(description="whether probabilities are calibrated")
+    abstained: bool = Field(description="whether the model declined to name an emotion")
+    model: str
+    version: str = Field(description="of the model's files")
+    seconds: float = Field(description="the recording's length")
+    file: str = Field(default="", description="its name, where several were sent")
+
+
+class FailedAnswer(BaseModel):
+    """A recording among several that can't be used."""
+
+    file: str
+    error: str
+
+
+class Answers(BaseModel):
+    """Of several recordings, in their order."""
+
+    predictions: list[Answer | FailedAnswer]
+
+
+class HubElement(BaseModel):
+    """A class as the Inference API of the Hugging Face hub has it."""
+
+    label: str
+    score: float
+
+
+class ErrorAnswer(BaseModel):
+    """Why there is no answer."""
+
+    error: str = Field(description="what was found, what was expected, the way out")
+    request_id: str = Field(description="as in the server's log and in the header X-Request-ID")
+
+
+class ModelAnswer(BaseModel):
+    """A model that is served."""
+
+    name: str
+    version: str
+    labels: list[str]
+    dimensions: list[str]
+    max_seconds: float = Field(description="longer recordings are cut into windows of at most that")
+    sample_rate: int
+    calibrated: bool
+
+
+class Models(BaseModel):
+    """The models that are served; the first is the default."""
+
+    models: list[ModelAnswer]
+
+
+def describe_prediction(prediction: Prediction, model: ServedModel) -> dict[str, Any]:
+    """An `Answer` as plain values."""
+    return {
+        "label": prediction.label,
+        "probabilities": prediction.probabilities,
+        "dimensions": prediction.dimensions,
+        "segments": [vars(segment) for segment in prediction.segments],
+        "speech": prediction.speech,
+        "calibrated": False,
+        "abstained": False,
+        "model": model.name,
+        "version": model.version,
+        "seconds": prediction.seconds,
+    }
+
+
+def rank_classes(prediction: Prediction, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Classes with their scores, likeliest first, as the Inference API has them.
+
+    Args:
+        prediction: the answer; silence has no classes
+        parameters: `top_k` and `function_to_apply`, as its clients send them
+
+    Raises:
+        RequestError: 422, a parameter that can't be followed
+    """
+    count = parameters.get("top_k")
+    if count is None:
+        count = len(prediction.probabilities)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise RequestError(422, f"top_k is {count!r}: expected a whole number from 1 on")
+    if parameters.get("function_to_apply") not in (None, "softmax"):
+        raise RequestError(
+            422,
+            f"function_to_apply is {parameters['function_to_apply']!r}: scores are probabilities, `softmax`; leave "
+            f"it out",
+        )
+    return [{"label": label, "score": score} for label, score in prediction.top(count)]

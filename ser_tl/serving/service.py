@@ -1,0 +1,119 @@
+"""A recording's way to its answer: cache, decoding, queue, model.
+
+Service.predict(content, model, hold, deadline) -> Prediction
+
+Knows nothing of HTTP: the routes, the live stream and tests stand on it alike.
+"""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from ser_tl.inference import Prediction
+from ser_tl.inference.windows import AnsweredWindow, join_windows
+from ser_tl.serving.admission import Admission, Hold
+from ser_tl.serving.batcher import Batcher
+from ser_tl.serving.cache import AnswerCache
+from ser_tl.serving.decoding import Decoded, decode_upload
+from ser_tl.serving.metrics import Metrics
+from ser_tl.serving.models import ModelStore, ServedModel
+from ser_tl.serving.settings import Settings
+
+_LOOK = 0.05  # seconds between looks at whether streams have ended
+_DECODERS = 2  # threads: one may wait for memory while the other decodes; more than cores don't help
+
+
+class Stream(Protocol):
+    """A live stream, which can be told that the server is ending."""
+
+    def end(self) -> None:
+        """Makes it take leave soon."""
+        ...
+
+
+class Service:
+    """Answers for recordings.
+
+    Args:
+        settings: limits
+        store: models
+        metrics: what is counted
+    """
+
+    def __init__(self, settings: Settings, store: ModelStore, metrics: Metrics) -> None:
+        self.settings = settings
+        self.store = store
+        self.metrics = metrics
+        self.admission = Admission(settings.concurrency, round(settings.memory_mb * 1e6))
+        self.batcher = Batcher(settings.batch_windows, metrics.observe_batch)
+        self.streams: set[Stream] = set()
+        self.draining = False  # no new requests are wanted: the process is about to end
+        self._cache = AnswerCache(settings.cache_answers)
+        self._decoders = ThreadPoolExecutor(_DECODERS, "decoding")
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are wanted."""
+        return self.batcher.alive and not self.draining
+
+    def start(self) -> None:
+        """Begins to compute; within a running loop."""
+        self.batcher.start()
+
+    async def end_streams(self) -> None:
+        """Tells live streams that the server is ending, and waits until they have taken leave."""
+        for stream in list(self.streams):
+            stream.end()
+        while self.streams:
+            await asyncio.sleep(_LOOK)
+
+    async def close(self) -> None:
+        """Ends all threads."""
+        await self.batcher.close()
+        await asyncio.to_thread(self._decoders.shutdown)
+
+    async def predict(self, content: bytes, model: ServedModel, hold: Hold, deadline: float) -> Prediction:
+        """The emotion in one recording.
+
+        Args:
+            content: an encoded file
+            model: who answers
+            hold: the request's memory
+            deadline: of `time.monotonic`; decoding ends there. Waiting is the caller's to end, by cancelling
+
+        Raises:
+            AudioError: the recording can't be used
+            RequestError: it is too long, or there is no memory for it
+        """
+        loop = asyncio.get_running_loop()
+        key = await loop.run_in_executor(self._decoders, self._cache.key, model.name, model.version, content)
+        if (kept := self._cache.find(key)) is not None:
+            self.metrics.cache_hits.inc()
+            return kept
+        decoded = await loop.run_in_executor(self._decoders, self._decode, content, model, hold, deadline)
+        prediction = await self._answer(decoded, model)
+        self.metrics.audio_seconds.inc(decoded.seconds)
+        self._cache.keep(key, prediction)
+        return prediction
+
+    def _decode(self, content: bytes, model: ServedModel, hold: Hold, deadline: float) -> Decoded:
+        if time.monotonic() > deadline:  # it waited for a thread while its client gave up
+            raise TimeoutError
+        return decode_upload(
+            content,
+            model.session.audio,
+            longest=self.settings.audio_seconds,
+            deadline=deadline,
+            reserve=hold.reserve,
+        )
+
+    async def _answer(self, decoded: Decoded, model: ServedModel) -> Prediction:
+        if not any(decoded.speech):  # there is nothing to ask the model about
+            return Prediction("", {}, speech=False, seconds=decoded.seconds)
+        answers = await self.batcher.answer(model.session, decoded.windows)
+        answered = [
+            AnsweredWindow(window.start, window.end, speech, answer)
+            for window, speech, answer in zip(decoded.windows, decoded.speech, answers, strict=True)
+        ]
+        return join_windows(answered, model.session, seconds=decoded.seconds, source="")

@@ -1,0 +1,157 @@
+"""`ser-tl serve` as it is run: processes on one port, reloaded, killed, ended by signals."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ser_tl.cli import main
+from tests.encoders.tiny import clip, tiny
+from tests.serving.running import encode, wait_for
+from tests.test_model import LABELS
+
+CONTENT = encode(0.5 * clip(8000).numpy())
+
+
+class Processes:
+    """The program, and what it logs."""
+
+    def __init__(self, *arguments):
+        command = [sys.executable, "-m", "ser_tl.cli", "serve", *map(str, arguments), "--port", "0"]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.lines.append(json.loads(line) if line.startswith("{") else {"event": "text", "text": line})
+
+    def events(self, name):
+        return [line for line in self.lines if line["event"] == name]
+
+    def wait(self, name, count=1):
+        wait_for(lambda: len(self.events(name)) >= count or self.process.poll() is not None, 180)
+        assert len(self.events(name)) >= count, self.lines
+        return self.events(name)[count - 1]
+
+    def ask(self, method="POST", path="/v1/predict", body=CONTENT):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def processes():
+    running = []
+
+    def start(*arguments):
+        running.append(Processes(*arguments))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.process.terminate()
+        try:
+            one.process.wait(60)
+        except subprocess.TimeoutExpired:
+            one.process.kill()
+
+
+def save(folder, seed):
+    from ser_tl.model import EmotionModel, ModelConfig
+
+    EmotionModel(tiny("wav2vec2"), LABELS, config=ModelConfig(hidden=8 + seed)).save_pretrained(folder)
+
+
+class Hammer:
+    """Asks all the time, while the block is open; every answer counts."""
+
+    def __init__(self, server, threads=3):
+        self.answers, self.server, self.ended = [], server, threading.Event()
+        self.threads = [threading.Thread(target=self._run) for _ in range(threads)]
+
+    def _run(self):
+        while not self.ended.is_set():
+            try:
+                self.answers.append(self.server.ask())
+            except (OSError, http.client.HTTPException) as error:
+                self.answers.append((0, repr(error).encode()))
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def versions(answers):
+    return {json.loads(body)["version"] for status, body in answers if status == 200}
+
+
+@pytest.mark.timeout(600)  # processes that import torch, on a busy machine
+def test_processes_share_a_port_reload_die_and_end(processes, tmp_path):
+    save(tmp_path / "model", 0)
+    server = processes(f"tiny={tmp_path / 'model'}", "--workers", 2, "--cache_answers", 0)
+    first, second = server.wait("serving"), server.wait("serving", 2)
+    server.port = int(re.search(r":(\d+)/", first["url"])[1])
+    assert first["process"] != second["process"]
+    assert first["models"] == second["models"]
+
+    save(tmp_path / "next", 1)
+    (tmp_path / "model").rename(tmp_path / "old")
+    (tmp_path / "next").rename(tmp_path / "model")
+    with Hammer(server) as hammer:
+        wait_for(lambda: len({line["process"] for line in server.events("request")}) == 2, 60)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait("reloaded", 2)
+        count = len(hammer.answers)
+        wait_for(lambda: len(hammer.answers) > count + 10, 60)
+    assert {status for status, _ in hammer.answers} == {200}
+    (after,) = server.events("reloaded")[0]["changed"].values()
+    assert versions(hammer.answers) == {first["models"]["tiny"], after}
+    assert versions(hammer.answers[-3:]) == {after}
+    figures = server.ask("GET", "/metrics", None)[1].decode()
+    (counted,) = re.findall(r'^ser_tl_requests_total{route="/v1/predict",status="200"} (.*)$', figures, re.MULTILINE)
+    assert float(counted) == len(hammer.answers)
+
+    os.kill(first["process"], signal.SIGKILL)
+    assert server.wait("worker died")["worker"] == first["process"]
+    server.wait("serving", 3)
+    assert server.ask()[0] == 200
+
+    with Hammer(server) as hammer:
+        wait_for(lambda: len(hammer.answers) > 10, 60)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
+    answered = [status for status, _ in hammer.answers]
+    refused = answered.index(0) if 0 in answered else len(answered)
+    reasons = {body for status, body in hammer.answers if status != 200}
+    assert set(answered[:refused]) == {200}
+    assert all(b"refused" in reason or b"reset" in reason or b"is ending" in reason for reason in reasons), reasons
+
+
+@pytest.mark.timeout(600)
+def test_what_cant_be_served_ends_with_a_sentence(processes, tmp_path, capsys):
+    assert main(["serve", str(tmp_path / "absent"), "--port", "0"]) == 1
+    assert "absent" in capsys.readouterr().err
+    assert main(["serve", "a=x", "a=y"]) == 1
+    assert "two models are called a" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    server = processes(tmp_path / "empty", "--workers", 2)
+    assert server.process.wait(180) == 1
+    assert server.events("failed to load")
+    assert any("can't load its models" in line.get("text", "") for line in server.lines)
