@@ -18,11 +18,11 @@ from ser_tl.export.folder import replace_folder, write_companions
 from ser_tl.export.graph import Graph
 from ser_tl.export.parity import check_parity, measure_parity
 from ser_tl.export.versions import installed_versions
-from ser_tl.graph import HOP, SHORTEST
 from ser_tl.inference.exported_session import open_graph
 from ser_tl.inference.manifest import Manifest, hash_file
 from ser_tl.inference.torch_session import TorchSession
 from ser_tl.model import EmotionModel
+from ser_tl.modules.graph import HOP, SHORTEST
 
 if TYPE_CHECKING:
     from datasets import Dataset

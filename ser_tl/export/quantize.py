@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -126,7 +126,7 @@ def quantize_static(plain: Path, path: Path, trained: set[bytes], sample: Sample
     quantize(
         str(plain),
         str(path),
-        _Reader(sample.calibration),
+        cast(Any, _Reader(sample.calibration)),  # it asks for `get_next` alone
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,  # int8 activations are half as fast on VNNI

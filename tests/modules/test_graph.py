@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from ser_tl.encoders import FAMILIES, Fused, load_encoder
 from ser_tl.errors import EncoderError
-from ser_tl.graph import HOP, SHORTEST, exporting, max_pool, record, run_lstm
 from ser_tl.model import EmotionModel
 from ser_tl.model.config import ModelConfig
-from ser_tl.networks import NETWORKS
-from ser_tl.pooling import POOLINGS
+from ser_tl.modules.graph import HOP, SHORTEST, exporting, max_pool, record, run_lstm
+from ser_tl.modules.networks import NETWORKS
+from ser_tl.modules.pooling import POOLINGS
 from tests.encoders.tiny import checkpoint, clip, padded, soundnet, tiny, vggish, wrap
 
 pytestmark = pytest.mark.xdist_group("graph")
