@@ -3,6 +3,7 @@
 model -> Graph -> Exporter.write -> parity with the model -> [quantised -> agreement on a corpus] -> folder
 """
 
+from copy import deepcopy
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,7 +63,7 @@ def export_model(
     _check_options(exporter, format, weights, quantize)
     with replace_folder(Path(folder)) as scratch:
         graph = Graph(model)
-        reference = TorchSession(graph.model)
+        reference = TorchSession(model if model.device.type == "cpu" else deepcopy(model).cpu())
         exporter.write(graph, scratch / exporter.file)
         manifest = _describe(graph, exporter, scratch)
         rows = measure_parity(reference, open_graph(scratch, manifest))

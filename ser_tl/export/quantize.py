@@ -66,6 +66,8 @@ def quantize_graph(
     judge, trained, tried = Judge(model, sample), trained_weights(graph), []
     with TemporaryDirectory(prefix="ser_tl_int8_") as name:
         plain = preprocess(folder / manifest.graph, Path(name))
+        if not any(trained_nodes(_load(plain), trained)):
+            raise ExportError("quantize int8: the graph has no trained linear or convolutional layer: leave it out")
         for way, quantize in WAYS.items():
             path = Path(name) / manifest.graph
             with quiet():
