@@ -30,6 +30,7 @@ LAYERS: list[tuple[str, str]] = [
     ("card", ""),
     ("model", "peft"),  # a saved model has its adapters folded in
     ("inference", "tqdm"),
+    ("streaming", "onnxruntime sounddevice"),  # extras, imported where they are used
     ("transfer", ""),
     ("training", "accelerate imblearn"),
     ("analysis", ""),
@@ -210,7 +211,8 @@ def test_the_model_is_a_network_and_no_more():
     assert loaded & {"datasets", "peft", "evaluate", "accelerate", "matplotlib", "sklearn"} == set()
 
 
-def test_a_predictor_needs_no_torch_until_it_has_a_model_in_torch():
-    loaded = loaded_by("ser_tl.inference")
+@pytest.mark.parametrize("module", ["ser_tl.inference", "ser_tl.streaming"])
+def test_a_predictor_needs_no_torch_until_it_has_a_model_in_torch(module):
+    loaded = loaded_by(module)
     assert loaded & (HEAVY - {"numpy"}) == set()
     assert not any(name.startswith(("ser_tl.training", "ser_tl.model", "ser_tl.encoders")) for name in loaded)
