@@ -1,6 +1,8 @@
-"""The command line: `ser-tl predict`, `evaluate`, `compare`, `inspect`, `push`, `extract`, `augment` and lists.
+"""The command line: predictions, timelines, live listening, evaluation, comparison, pushes, the cache and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
+    ser-tl timeline long.wav --output page.html        which emotion is heard when, as a page, RTTM, TextGrid, ELAN
+    ser-tl listen MODEL                                the emotion in what a microphone hears, live
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
@@ -22,15 +24,19 @@ from collections.abc import Sequence
 from ser_tl.cli.arguments import parser, spelt
 from ser_tl.cli.augmentation import augment
 from ser_tl.cli.doctor import doctor
+from ser_tl.cli.listen import listen
 from ser_tl.cli.lists import cache, corpora, encoders
 from ser_tl.cli.models import evaluate, extract, inspect, push
 from ser_tl.cli.predict import predict
 from ser_tl.cli.runs import compare
+from ser_tl.cli.timeline import timeline
 from ser_tl.errors import SerTlError
 from ser_tl.terminal import escape_unprintable, silence_output
 
 COMMANDS = {
     "predict": predict,
+    "timeline": timeline,
+    "listen": listen,
     "evaluate": evaluate,
     "compare": compare,
     "inspect": inspect,

@@ -6,9 +6,13 @@ from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
+from ser_tl.cli.listen import listen_parser
+from ser_tl.cli.timeline import timeline_parser
+
 _SPELLINGS = {
     "--skip-unreadable": "--skip_unreadable",
     "--speaker-normalize": "--speaker_normalize",
+    "--list-devices": "--list_devices",
     "--together": "--speaker_normalize",  # its name until version 0.1
 }
 
@@ -48,6 +52,8 @@ def parser() -> ArgumentParser:
     )
     predict.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
+    commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
+    commands.add_subcommand("listen", listen_parser(), help="show the emotion in what a microphone hears")
 
     evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
