@@ -1,6 +1,7 @@
 """Emotion over time in a long recording: segments, probabilities, and the spectrogram below, on one time axis."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,7 @@ def timeline_picture(
     strip = figure.add_subplot(grid[0])
     panels = [strip, *(figure.add_subplot(grid[row], sharex=strip) for row in range(1, len(heights)))]
     _strip(strip, segments, speakers, shades)
-    _curves(panels[1], times, probabilities, shades)
+    _curves(panels[1], times, probabilities, shades, [(start, end) for start, end, *_ in segments])
     if spectrogram is not None:
         _spectrogram(panels[2], spectrogram, seconds, rate)
     for axes in panels[:-1]:
@@ -73,13 +74,22 @@ def _strip(
     plain(axes, grid="x")
 
 
-def _curves(axes: "Axes", times: np.ndarray, probabilities: np.ndarray, shades: Mapping[str, object]) -> None:
-    """A line an emotion; broken where no point is, as in a pause."""
-    order = np.argsort(times, kind="stable")
-    times, rows = times[order], 100 * probabilities[order]
-    steps = np.diff(times)
-    breaks = np.flatnonzero(steps > 1.9 * np.median(steps)) + 1 if len(steps) else np.zeros(0, int)
-    broken, values = np.insert(times, breaks, np.nan), np.insert(rows, breaks, np.nan, axis=0)
+def _curves(
+    axes: "Axes",
+    times: np.ndarray,
+    probabilities: np.ndarray,
+    shades: Mapping[str, object],
+    speech: Sequence[tuple[float, float]],
+) -> None:
+    """A line an emotion; broken in pauses, and where another speaker's turn begins earlier."""
+    starts = np.array([start for start, _ in speech])
+    ends = np.array([end for _, end in speech])
+    breaks = [
+        index + 1
+        for index, (time, following) in enumerate(pairwise(times))
+        if following < time or np.any((starts > time) & (starts < following) & ~np.isin(starts, ends))
+    ]
+    broken, values = np.insert(times, breaks, np.nan), np.insert(100 * probabilities, breaks, np.nan, axis=0)
     few = len(times) < 400
     for column, (label, shade) in enumerate(shades.items()):
         axes.plot(broken, values[:, column], color=shade, label=label, linewidth=1.3, marker="." if few else "", ms=4)
