@@ -31,7 +31,7 @@ LAYERS: list[tuple[str, str]] = [
     ("model", "peft"),  # a saved model has its adapters folded in
     ("inference", "tqdm"),
     ("streaming", "onnxruntime sounddevice"),  # extras, imported where they are used
-    ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery kombu"),
+    ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery"),
     ("transfer", ""),
     ("training", "accelerate imblearn"),
     ("analysis", ""),
