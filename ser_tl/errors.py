@@ -35,6 +35,10 @@ class CheckpointError(SerTlError):
     """A saved model or training state is missing, damaged or doesn't fit."""
 
 
+class ExportError(SerTlError):
+    """A model can't be exported as asked, or its export gives other answers than the model."""
+
+
 class HubError(SerTlError):
     """A repository of models can't be reached, or refuses what is asked of it."""
 

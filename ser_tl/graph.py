@@ -7,19 +7,20 @@ or how long they are, and nothing may be used that an exported graph can't hold 
 No axis may be 1 for some lengths and more for others: torch.export takes the two for different graphs. Where a clip of
 the shortest length would leave a single frame, padding is added, which masks keep from changing anything.
 
-Callers of a recorded graph pad the waveform with zeros to a multiple of `HOP` samples, at least `SHORTEST`, and give the
-clips' true lengths. Knows nothing of what is recorded.
+Callers of a recorded graph pad the waveform with zeros to a multiple of `HOP` samples, at least `SHORTEST`, and give
+the clips' true lengths. Knows nothing of what is recorded.
 """
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch._decomp import decompositions
-from torch._dynamo.config import patch
-from torch.export import Dim, ExportedProgram
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
 
 HOP = 320
 """Samples of which the waveform given to a recorded graph is a multiple, 20 ms."""
@@ -30,11 +31,13 @@ SHORTEST = 2560
 LONGEST = 480_000
 """Samples that it has at most, 30 s."""
 
+_CHOOSER = "select_one_layer_lstm_function"  # of torch's way through one layer
+
 BATCH = 256
 """Clips that it has at most."""
 
 
-def record(module: nn.Module) -> ExportedProgram:
+def record(module: nn.Module) -> "ExportedProgram":
     """The graph of a module in evaluation mode that takes waveform (B, N) and lengths (B,), tensors in and out.
 
     Args:
@@ -43,18 +46,27 @@ def record(module: nn.Module) -> ExportedProgram:
     Returns:
         A program for 1 to `BATCH` clips and N from `SHORTEST` to `LONGEST`, a multiple of `HOP`.
     """
+    # Here, not above: they take a second to import, and every encoder knows this file.
+    from torch._dynamo.config import patch
+    from torch.export import Dim, export
+
     hops = Dim("hops", min=SHORTEST // HOP, max=LONGEST // HOP)
     batch = Dim("batch", min=1, max=BATCH)
     example = torch.zeros(2, 50 * HOP), torch.tensor([50 * HOP, 30 * HOP])
     shapes = ({0: batch, 1: HOP * hops}, {0: batch})
     # torch's cache of shapes takes longer than finding them anew: recording wav2vec 2.0 takes 40 % less time without.
     with torch.no_grad(), patch(fake_tensor_cache_enabled=False), whole_lstm():
-        return torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
+        return export(module, example, dynamic_shapes=shapes, strict=False)
 
 
 def exporting() -> bool:
-    """Whether torch.export, torch.compile or torch.jit.trace records what is computed now."""
-    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch.jit.is_tracing()
+    """Whether torch.export or torch.jit.trace records what is computed now, to be used as this file says."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
+
+
+def recording() -> bool:
+    """Whether any graph is recorded: one that is exported, or torch.compile's, which takes any lengths."""
+    return exporting() or torch.compiler.is_compiling()
 
 
 def max_pool(frames: Tensor, size: int, *, ceil_mode: bool = False) -> Tensor:
@@ -76,7 +88,7 @@ def whole_groups(values: Tensor, size: int, dim: int) -> Tensor:
     return values.index_select(dim, kept).unflatten(dim, (count, size))
 
 
-def run_lstm(lstm: nn.LSTM, frames: Tensor) -> Tensor:
+def run_lstm(lstm: Any, frames: Tensor) -> Tensor:  # noqa: ANN401 - an nn.LSTM, which a ModuleList forgets
     """What an LSTM makes of frames, (B, T, D) -> (B, T, H)."""
     if not torch.compiler.is_exporting():
         return lstm(frames)[0]
@@ -92,9 +104,11 @@ def whole_lstm() -> Generator[None]:
     their number. Its other implementation, oneDNN's layer, which it takes where tensors are real, does neither. The
     graph holds the LSTM as one operation either way.
     """
-    choose = decompositions.select_one_layer_lstm_function
-    decompositions.select_one_layer_lstm_function = lambda *_: decompositions.mkldnn_one_layer_lstm
+    from torch._decomp import decompositions
+
+    choose = getattr(decompositions, _CHOOSER)
+    setattr(decompositions, _CHOOSER, lambda *_: decompositions.mkldnn_one_layer_lstm)
     try:
         yield
     finally:
-        decompositions.select_one_layer_lstm_function = choose
+        setattr(decompositions, _CHOOSER, choose)

@@ -56,3 +56,24 @@ def hub(tmp_path, monkeypatch):
 
 def pytest_unconfigure():
     _cache.cleanup()
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> Path:
+    """The folder of tests.export.samples.sample_model() as ONNX; read it and leave it as it is.
+
+    Made once for all of pytest's processes: an export takes many seconds, however small the model.
+    """
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason="needs the extra: pip install 'ser_tl[export]'")
+    from filelock import FileLock
+
+    from ser_tl.export import export_model
+    from tests.export.samples import sample_model
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exported"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            export_model(sample_model(), folder)
+    return folder

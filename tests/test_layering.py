@@ -29,8 +29,9 @@ LAYERS: list[tuple[str, str]] = [
     ),
     ("card", ""),
     ("model", "peft"),  # a saved model has its adapters folded in
-    ("inference", "tqdm"),
-    ("streaming", "onnxruntime sounddevice"),  # extras, imported where they are used
+    ("inference", "tqdm onnxruntime"),
+    ("export", "onnx"),
+    ("streaming", "sounddevice"),  # an extra, imported where it is used
     ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery"),
     ("transfer", ""),
     ("training", "accelerate imblearn"),
@@ -43,7 +44,8 @@ LAYERS: list[tuple[str, str]] = [
     ("cli", "packaging pyarrow"),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
-UPWARD = {"model/emotion.py": {"inference"}, "model/remote.py": {"inference"}}
+UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"inference"}}
+UPWARD["export/versions.py"] = {""}  # the package's own version
 RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # SoundNet's weights were published as a pickle: one module, which holds an unpickler that knows nothing but arrays.

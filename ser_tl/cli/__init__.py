@@ -1,6 +1,8 @@
-"""The command line: `ser-tl predict`, `serve`, `evaluate`, `compare`, `inspect`, `push`, `extract`, `augment`, lists.
+"""The command line: predictions, timelines, live listening, evaluation, exports, serving, pushes, the cache and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
+    ser-tl timeline long.wav --output page.html        which emotion is heard when, as a page, RTTM, TextGrid, ELAN
+    ser-tl listen MODEL                                the emotion in what a microphone hears, live
     ser-tl serve MODEL --port 8000                     REST, live streams and a page
     ser-tl worker MODEL --broker redis://...           recordings from a queue
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
@@ -8,6 +10,7 @@
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
+    ser-tl export MODEL --output FOLDER                an ONNX graph, for prediction without torch
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
     ser-tl augment clip.wav --output FOLDER            a recording as training hears it, to listen to and look at
     ser-tl doctor                                      what is installed, what loads, and what is wrong
@@ -20,34 +23,31 @@ imports stand in the commands that need them, so that `--help` is quick.
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from ser_tl.cli.arguments import parser, spelt
-from ser_tl.cli.augmentation import augment
-from ser_tl.cli.doctor import doctor
-from ser_tl.cli.lists import cache, corpora, encoders
-from ser_tl.cli.models import evaluate, extract, inspect, push
-from ser_tl.cli.predict import predict
-from ser_tl.cli.runs import compare
-from ser_tl.cli.serve import serve
-from ser_tl.cli.worker import worker
+from ser_tl.cli.predict_arguments import plain_parser, spelt
 from ser_tl.errors import SerTlError
 from ser_tl.terminal import escape_unprintable, silence_output
 
 COMMANDS = {
-    "predict": predict,
-    "serve": serve,
-    "worker": worker,
-    "evaluate": evaluate,
-    "compare": compare,
-    "inspect": inspect,
-    "push": push,
-    "extract": extract,
-    "augment": augment,
-    "corpora": corpora,
-    "encoders": encoders,
-    "cache": cache,
-    "doctor": doctor,
+    "predict": "predict",
+    "timeline": "timeline",
+    "listen": "listen",
+    "serve": "serve",
+    "worker": "worker",
+    "evaluate": "models",
+    "compare": "runs",
+    "inspect": "models",
+    "push": "models",
+    "extract": "models",
+    "export": "export",
+    "augment": "augmentation",
+    "corpora": "lists",
+    "encoders": "lists",
+    "cache": "lists",
+    "doctor": "doctor",
 }
+"""The module that holds each command, as a function of its name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,9 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output any more, as shells have it. A wrong command line ends the program with 2.
     """
     escape_unprintable()
-    chosen = parser().parse_args(spelt(sys.argv[1:] if arguments is None else arguments))
+    given = spelt(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = COMMANDS[chosen.command](chosen[chosen.command])
+        from ser_tl.cli.arguments import parser
+    except ModuleNotFoundError as error:
+        if error.name != "jsonargparse":
+            raise
+        chosen = options = plain_parser().parse_args(given)  # exported models are predicted with here, and no more
+    else:
+        chosen = parser().parse_args(given)
+        options = chosen[chosen.command]
+    command = getattr(import_module(f"ser_tl.cli.{COMMANDS[chosen.command]}"), chosen.command)
+    try:
+        status = command(options)
         sys.stdout.flush()  # here, where a closed pipe is no traceback
         return status
     except SerTlError as error:

@@ -1,26 +1,15 @@
 """What the command line can be asked: commands, arguments and their help."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
+from ser_tl.cli.listen import listen_parser
+from ser_tl.cli.predict_arguments import add_predict_arguments
 from ser_tl.cli.serve import add_serve_arguments
+from ser_tl.cli.timeline import timeline_parser
 from ser_tl.cli.worker import add_worker_arguments
-
-_SPELLINGS = {
-    "--skip-unreadable": "--skip_unreadable",
-    "--speaker-normalize": "--speaker_normalize",
-    "--require-notice": "--require_notice",
-    "--api-keys": "--api_keys",
-    "--together": "--speaker_normalize",  # its name until version 0.1
-}
-
-
-def spelt(arguments: Sequence[str]) -> list[str]:
-    """Arguments as jsonargparse spells them."""
-    return [_SPELLINGS.get(argument, argument) for argument in arguments]
 
 
 def parser() -> ArgumentParser:
@@ -29,30 +18,10 @@ def parser() -> ArgumentParser:
     commands = whole.add_subcommands(required=True, dest="command")
 
     predict = ArgumentParser(description="Predicts the emotion in each recording, and its dimensions if there are any.")
-    predict.add_argument(
-        "recordings",
-        type=str,
-        nargs="+",
-        help="[MODEL] RECORDING ...: a saved model (runs/NAME/model), an exported one or its place on a hub, the "
-        "bundled demonstration if left out; then files, folders, patterns, lists (CSV, TSV, JSON lines, Parquet, text) "
-        "or - for standard input",
-    )
-    predict.add_argument("--model", type=str | None, default=None, help="where the first name could be a recording too")
-    formats = Literal["table", "json", "jsonl", "csv"]
-    predict.add_argument("--format", type=formats, default="jsonl", help="of the rows; jsonl is a line for each")
-    predict.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
-    predict.add_argument("--top", type=int | None, default=None, help="the likeliest emotions only, so many")
-    predict.add_argument(
-        "--output", type=Path | None, default=None, help="a file; jsonl and csv grow as they go, and go on after a kill"
-    )
-    predict.add_argument("--embeddings", type=Path | None, default=None, help="FILE.npz for the embeddings besides")
-    predict.add_argument(
-        "--speaker_normalize",
-        action="store_true",
-        help="the recordings are one speaker's (8 or more): normalise by their own mean and deviation",
-    )
-    predict.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
+    add_predict_arguments(predict)
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
+    commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
+    commands.add_subcommand("listen", listen_parser(), help="show the emotion in what a microphone hears")
 
     serve = ArgumentParser(description="Serves models over HTTP, with a page, until SIGTERM; SIGHUP reloads them.")
     add_serve_arguments(serve)
@@ -128,6 +97,29 @@ def parser() -> ArgumentParser:
     extract.add_argument("--workers", type=int, default=0, help="processes that decode beside each one that encodes")
     extract.add_argument("--cache_gib", type=float, default=20.0, help="the most that may lie in the cache, in GiB")
     commands.add_subcommand("extract", extract, help="fill the feature cache ahead of trainings")
+
+    export = ArgumentParser(
+        description="Exports a model as a graph that others compute, checked against the model when it is made."
+    )
+    export.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
+    export.add_argument("--output", type=Path, required=True, help="folder: a new one, or an export to replace")
+    export.add_argument("--format", type=Literal["onnx", "torch-export", "torchscript"], default="onnx", help="of it")
+    export.add_argument(
+        "--weights", type=Literal["float32", "float16"], default="float32", help="how they are stored (ONNX)"
+    )
+    export.add_argument(
+        "--quantize", type=Literal["int8"] | None, default=None, help="compute trained layers in integers (ONNX)"
+    )
+    export.add_argument(
+        "--calibrate",
+        type=str | None,
+        default=None,
+        help="corpus on which activations are measured and answers compared; emodb-mini if not given",
+    )
+    export.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    export.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    _add_emotions(export)
+    commands.add_subcommand("export", export, help="export a model for use without torch")
 
     augment = ArgumentParser(description="Writes a recording as training hears it: each transform, and a picture.")
     augment.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")

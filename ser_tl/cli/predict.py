@@ -6,9 +6,9 @@
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jsonargparse import Namespace
 
 from ser_tl.cli.inputs import LISTS, expand_inputs
 from ser_tl.cli.rows import RowWriter, make_rows
@@ -23,7 +23,7 @@ _DEMONSTRATION = (
 )
 
 
-def predict(options: Namespace) -> int:
+def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     """Predicts every recording that can be used; status 1 if some can't, each named on standard error."""
     model, named = split_model(options.recordings, options.model)
     recordings = expand_inputs(named)
@@ -97,8 +97,10 @@ def _may_be_model(name: str) -> bool:
 
 def _with_bar(found: Iterable[Prediction], count: int, *, quiet: bool) -> Iterable[Prediction]:
     """A bar with the time that is left, on a terminal and where rows don't stand on it."""
-    from tqdm.auto import tqdm
-
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:  # where exported models are predicted with, and no more
+        return found
     return tqdm(found, total=count, unit="recording", disable=True if quiet else None)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from ser_tl.graph import exporting
+from ser_tl.graph import recording
 
 _FEW = 16  # rows up to which laying out the weights takes longer than multiplying by them
 
@@ -31,9 +31,10 @@ def quicken(model: nn.Module) -> None:
         return
     made: dict[nn.Module, QuickLinear] = {}
     for parent in list(model.modules()):
-        for name, layer in parent.named_children():
+        for name, layer in list(parent._modules.items()):
             if type(layer) is nn.Linear and not (layer._forward_hooks or layer._forward_pre_hooks):
-                made.setdefault(layer, QuickLinear.sharing(layer))
+                if layer not in made:
+                    made[layer] = QuickLinear.sharing(layer)
                 setattr(parent, name, made[layer])
 
 
@@ -77,7 +78,7 @@ def linear(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Shape:
         frames (..., I), weight (O, I), bias (O,) -> (..., O)
     """
-    elsewhere = exporting() or torch.is_autocast_enabled("cpu")
+    elsewhere = recording() or torch.is_autocast_enabled("cpu")
     given = [frames, weight] if bias is None else [frames, weight, bias]
     fits = all(one.device.type == "cpu" and one.dtype == torch.float32 for one in given)
     few = frames.numel() <= _FEW * frames.shape[-1]

@@ -18,10 +18,10 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.parametrised import make_portable
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained
-from ser_tl.encoders.products import quicken
 from ser_tl.graph import exporting
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
@@ -56,7 +56,6 @@ class SpeechSSL(Encoder):
     def __init__(self, model: PreTrainedModel, *, normalise: bool, final_norm: bool = True) -> None:
         super().__init__()
         self.model: Any = model  # the families share names of parts, but no type that has them
-        quicken(model)
         make_portable(model)
         self.normalise = normalise
         self.final_norm = final_norm
@@ -87,14 +86,15 @@ class SpeechSSL(Encoder):
         model = load_pretrained(AutoModel, source, **PLAIN)
         extractor = load_pretrained(AutoFeatureExtractor, source)
         check_front_end(source, FRONT_END)
-        return cls(model, normalise=extractor.do_normalize, final_norm=final_norm)
+        return use_cpu_kernels(cls(model, normalise=extractor.do_normalize, final_norm=final_norm))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
         architecture = AutoConfig.for_model(**(config["architecture"] | PLAIN))
         model = AutoModel.from_config(architecture, dtype=torch.float32)
-        return cls(model, normalise=config["normalise"], final_norm=config.get("final_norm", True))
+        encoder = cls(model, normalise=config["normalise"], final_norm=config.get("final_norm", True))
+        return use_cpu_kernels(encoder)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, silence_after
-from ser_tl.encoders.products import quicken
+from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
 from ser_tl.errors import EncoderError
@@ -90,7 +90,6 @@ class VGGish(Encoder):
             width = self.channels[-1] * (EXAMPLE // STRIDE) * (BANDS // STRIDE)
             layers = [nn.Linear(width, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, size)]
             self.embeddings = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
-            quicken(self.embeddings)
         if output == "postprocessed":
             self.pproc = Postprocessor(size)
 
@@ -100,7 +99,7 @@ class VGGish(Encoder):
         weights = read_vggish(source)
         encoder = cls(output=output, hop=hop, **sizes(weights))
         fill(encoder, weights, source)
-        return encoder
+        return use_cpu_kernels(encoder)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -109,7 +108,7 @@ class VGGish(Encoder):
         for layer in encoder.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        return encoder
+        return use_cpu_kernels(encoder)
 
     @property
     def config(self) -> dict[str, Any]:

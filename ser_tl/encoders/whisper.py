@@ -22,8 +22,8 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
 from ser_tl.encoders.filters import slaney_filters
+from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained
-from ser_tl.encoders.products import quicken
 from ser_tl.encoders.spectrum import PowerSpectrum
 from ser_tl.errors import EncoderError
 
@@ -73,7 +73,6 @@ class Whisper(Encoder):
         self.feed_forward = feed_forward
         self.register_buffer("positions", model.embed_positions.weight.detach().clone())
         del model.embed_positions
-        quicken(model)
         self.model: Any = model
         self.width = model.config.d_model  # channels of a layer's output, the first in a state
         self.dim = self.width + (model.config.encoder_ffn_dim if feed_forward else 0)
@@ -95,13 +94,14 @@ class Whisper(Encoder):
         """
         model = load_pretrained(AutoModel, source).get_encoder()
         check_front_end(source, front_end(model.config))
-        return cls(model, full_window=full_window, feed_forward=feed_forward)
+        return use_cpu_kernels(cls(model, full_window=full_window, feed_forward=feed_forward))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same architecture with random weights."""
         model = WhisperEncoder(WhisperConfig(**config["architecture"]))
-        return cls(model, full_window=config.get("full_window", False), feed_forward=config.get("feed_forward", False))
+        switches = {name: config.get(name, False) for name in ("full_window", "feed_forward")}
+        return use_cpu_kernels(cls(model, **switches))
 
     @property
     def config(self) -> dict[str, Any]:

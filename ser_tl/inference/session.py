@@ -7,12 +7,15 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from ser_tl.assets import asset
 from ser_tl.data.audio_config import AudioConfig
+from ser_tl.errors import ConfigError
+from ser_tl.inference.manifest import is_exported
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel
@@ -125,14 +128,26 @@ def open_session(model: "EmotionModel | Session | str | Path | None", device: st
 
     Raises:
         CheckpointError: there is no such model, or it is damaged
+        ConfigError: what computes an exported model isn't installed
         HubError: the hub can't be reached
     """
-    if model is None or isinstance(model, str | Path):
-        from ser_tl.inference.torch_session import load_session
+    if isinstance(model, str | Path) and is_exported(model):
+        from ser_tl.inference.exported_session import open_exported
 
-        return load_session(asset(BUNDLED) if model is None else model, device)
+        return open_exported(Path(model), device)
+    if model is None or isinstance(model, str | Path):
+        return _torch_session().load_session(asset(BUNDLED) if model is None else model, device)
     if isinstance(model, Session):
         return model
-    from ser_tl.inference.torch_session import TorchSession
+    return _torch_session().TorchSession(model if device is None else model.to(device))
 
-    return TorchSession(model if device is None else model.to(device))
+
+def _torch_session() -> ModuleType:
+    try:
+        from ser_tl.inference import torch_session
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"a model that isn't exported needs torch and transformers, and {error.name} isn't installed here: pip "
+            f"install ser_tl, or name the folder of an exported model (ser-tl export)"
+        ) from error
+    return torch_session

@@ -17,8 +17,11 @@ from torch import Tensor
 
 from ser_tl.errors import ConfigError
 from ser_tl.feature_norm import Moments, SpeakerNorm, Statistics
-from ser_tl.inference.session import Answers, Wanted
+from ser_tl.inference.exported_session import open_exported
+from ser_tl.inference.manifest import is_exported
+from ser_tl.inference.session import Answers, Session, Wanted
 from ser_tl.model import EmotionModel
+from ser_tl.model.folder import model_folder
 from ser_tl.pooling import FrameScore
 
 
@@ -95,9 +98,12 @@ class TorchSession:
         return self.model.encode(self.model.loudness(samples, counts), counts)
 
 
-def load_session(source: str | Path, device: str | None) -> TorchSession:
-    """The session of a saved model; on a GPU if there is one and no device is named."""
-    model = EmotionModel.from_pretrained(source)
+def load_session(source: str | Path, device: str | None) -> Session:
+    """The session of a model in a folder or on a hub; a saved one on a GPU if there is one and no device is named."""
+    folder = model_folder(source)
+    if is_exported(folder):
+        return open_exported(folder, device)
+    model = EmotionModel.from_pretrained(folder)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return TorchSession(model.to(device))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ser_tl.inference import Prediction, Recording
+    from ser_tl.inference.manifest import Manifest
 
 
 class Output(NamedTuple):
@@ -316,6 +317,25 @@ class EmotionModel(Shared):
 
         predictions = Predictor(self).predict(recordings, **options)
         return predictions[0] if is_recording(recordings) else predictions
+
+    def export(self, format: str, folder: "str | Path", **options: Any) -> "Manifest":  # noqa: ANN401
+        """Writes the model as a graph for prediction without torch: `ser_tl.export.export_model`.
+
+        Args:
+            format: onnx, torch-export or torchscript
+            folder: a new one, or an export, which is replaced
+            options: weights ("float16"), quantize ("int8"), calibrate (a corpus)
+
+        Returns:
+            What was written, with the measured differences between the graph and the model.
+
+        Raises:
+            ExportError: the model can't be exported, or the graph gives other answers; nothing is left then
+            ConfigError: options that don't go together, or packages that aren't installed
+        """
+        from ser_tl.export import export_model
+
+        return export_model(self, folder, format, **options)
 
     @property
     def description(self) -> dict[str, Any]:

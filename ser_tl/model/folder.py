@@ -30,6 +30,7 @@ FORMAT = 3
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+EXPORT_FILE = "ser_tl_export.json"  # as in `inference.manifest`: what such a folder is gets said here
 
 REMOTE_FILE = "ser_tl_remote.py"
 EXTRACTOR_FILE = "preprocessor_config.json"
@@ -275,6 +276,11 @@ def _hint(folder: Path, layout: Layout) -> str:
     other = ADAPTER if layout == MODEL else MODEL
     if all((folder / name).is_file() for name in (other.config, other.weights)):
         return f"this is {other.one}, which {other.loader} loads"
+    if (folder / EXPORT_FILE).is_file():
+        return (
+            "this is an exported model, which predicts (ser_tl.Predictor, ser-tl predict) and can't be trained: train "
+            "or evaluate the saved model that it was made of"
+        )
     if (folder / layout.kind / layout.config).is_file():
         return f"this is a run's folder, its {layout.kind} is {folder / layout.kind}"
     return "pass a folder that a recipe saved"

@@ -26,6 +26,7 @@ from transformers import (
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.data.emotions import canonical, emotion_name, label_text
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
+from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained, model_type
 from ser_tl.encoders.speech_ssl import FRONT_END, PLAIN
 from ser_tl.encoders.whisper import front_end
@@ -95,7 +96,7 @@ def read_classifier(source: str, labels: Mapping[str, str] | Mapping[int, str] |
             f"{source}: its problem_type is {config.problem_type!r}; expected one of several emotions for each clip"
         )
     weighted = config.use_weighted_layer_sum
-    encoder: Encoder = (
+    encoder: Encoder = use_cpu_kernels(
         Whisper(model.encoder, full_window=True)
         if family == "whisper"
         else SpeechSSL(model.base_model, normalise=extractor.do_normalize, final_norm=not weighted)

@@ -75,7 +75,9 @@ class Block(nn.Module):
 
 
 def attend(attention: nn.MultiheadAttention, frames: Tensor, mask: Tensor) -> Tensor:
-    """What torch's attention makes of frames, clips first: its own way by time first asks a recorded graph for its batch.
+    """What torch's attention makes of frames, clips first.
+
+    Its own way puts time first, which depends on the batch in a recorded graph.
 
     Shape:
         frames (B, T, W), mask (B, T) -> (B, T, W)

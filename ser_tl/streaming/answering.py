@@ -30,8 +30,8 @@ def answer_clip(session: Session, samples: np.ndarray) -> WindowAnswer:
     windows = [samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in parts]
     answers = [answer_window(session, window) for window in windows]
     return WindowAnswer(
-        np.mean([answer.probabilities for answer in answers], axis=0, dtype=np.float64),
-        np.mean([answer.dimensions for answer in answers], axis=0, dtype=np.float64),
+        np.stack([answer.probabilities for answer in answers]).mean(axis=0, dtype=np.float64),
+        np.stack([answer.dimensions for answer in answers]).mean(axis=0, dtype=np.float64),
     )
 
 

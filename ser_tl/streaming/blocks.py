@@ -1,7 +1,7 @@
 """A block of a stream as mono samples, checked but for NaN, which the stream deals with.
 
-A block may hold no samples, and one sample is as good as a thousand: unlike recordings (`data.audio.read_array`), blocks
-don't have to be long enough to tell channels from samples, so channels come last.
+A block may hold no samples, and one is as good as a thousand: unlike recordings (`data.audio.read_array`), blocks may
+be too short to tell channels from samples, so channels come last.
 """
 
 import numpy as np

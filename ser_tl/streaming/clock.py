@@ -1,8 +1,8 @@
 """Whether blocks of a stream follow each other, by the time at which each was captured.
 
 A device that was unplugged or a network that dropped packets leaves a hole between two blocks; a clock that was set
-leaves a jump that isn't one. Only neighbours are compared, so that a device whose clock runs a little fast or slow never
-adds up to a gap.
+leaves a jump that isn't one. Only neighbours are compared: a device whose clock runs fast or slow never adds up to
+a gap.
 """
 
 from typing import NamedTuple

@@ -9,7 +9,7 @@ import numpy as np
 
 _SPAN = 16  # frames in a block whose minimum is kept: half a second
 _BLOCKS = 8  # of them: 4 s, in which a speaker pauses at least once
-_QUIETEST, _LOUDEST = -70.0, -35.0  # dB of full scale: where the floor may be
+_QUIETEST, _LOUDEST = -70.0, -45.0  # dB of full scale: where the floor may be
 _FIRST = -60.0  # the floor of a stream that has just begun, perhaps in the middle of a word
 _FAINTEST = -52.0  # dB of full scale: below nothing is speech, however quiet the room
 

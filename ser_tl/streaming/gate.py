@@ -2,8 +2,9 @@
 
     frame (512,) --scorer--> score --SpeechGate.push--> turns begin and end
 
-Two thresholds, so that a score at the edge doesn't flicker; a turn begins when a few frames in a row are speech (a click
-isn't), at the first of them; it ends when none was for a while (a pause between words isn't an end), behind the last.
+Two thresholds, so that a score at the edge doesn't flicker. A turn begins when a few frames in a row are speech (a
+click isn't), at the first of them. It ends when none was for a while (a pause between words isn't an end), behind the
+last.
 """
 
 from typing import Protocol

@@ -66,8 +66,7 @@ class StreamResampler:
     def finish(self) -> np.ndarray:
         """Gives out what is held back; the next block begins a stretch of its own.
 
-        All stretches together have exactly floor(seconds * 16000 + 0.5) samples, so that changes of rate don't add up to
-        a drift.
+        All stretches together have exactly floor(seconds * 16000 + 0.5) samples: changes of rate don't add up.
         """
         if self.rate is None:
             return _NOTHING

@@ -113,4 +113,6 @@ class TurnFinder:
 
     def _forget(self) -> None:
         oldest = self.scored - max(self.keep, self.gate.oldest)
-        self.buffer.forget(oldest if self._start is None else min(oldest, self._start))
+        oldest = oldest if self._start is None else min(oldest, self._start)
+        if oldest - self.buffer.start >= SAMPLE_RATE:  # what stays has to be moved: not for every frame
+            self.buffer.forget(oldest)

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ser_tl.encoders import products
+from ser_tl.encoders import load_encoder, products
 from ser_tl.encoders.products import QuickLinear, linear, quicken
 from tests.encoders.test_cpu import gradients
+from tests.encoders.tiny import tiny
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 
@@ -64,17 +65,18 @@ def test_frozen_weights_have_no_gradient_made(monkeypatch):
     assert frames.grad is not None
 
 
-def test_only_the_class_of_plain_layers_changes():
+def test_only_plain_layers_are_replaced_and_their_parameters_stay():
     class Own(nn.Linear):
         pass
 
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), Own(5, 6), nn.ReLU())
-    before = deepcopy(model.state_dict())
+    before, parameters = deepcopy(model.state_dict()), [id(one) for one in model.parameters()]
     quicken(model)
     assert [type(part) for part in model] == [QuickLinear, Own, nn.ReLU]
     assert isinstance(model[0], nn.Linear)
     assert list(model.state_dict()) == list(before)
+    assert [id(one) for one in model.parameters()] == parameters
     again = deepcopy(model)
     assert type(again[0]) is QuickLinear
 
@@ -93,3 +95,23 @@ def test_doubles_and_compiled_code_take_torchs_own():
     torch.testing.assert_close(compiled(frames), functional.linear(frames, layer.weight, layer.bias))
     layer.double()
     assert layer(frames.double()).dtype == torch.float64
+
+
+def test_a_layer_in_two_places_stays_one_and_one_with_hooks_keeps_them():
+    shared, hooked = nn.Linear(4, 4), nn.Linear(4, 4)
+    seen = []
+    hooked.register_forward_hook(lambda *_: seen.append(1))
+    model = nn.ModuleDict({"first": shared, "second": nn.Sequential(shared), "hooked": hooked}).eval()
+    quicken(model)
+    assert model["first"] is model["second"][0]
+    assert type(model["first"]) is QuickLinear
+    assert not model["first"].training
+    model["hooked"](torch.randn(2, 4))
+    assert seen == [1]
+
+
+def test_encoders_have_these_layers_when_they_are_loaded_and_not_when_they_are_constructed():
+    encoder = load_encoder("wav2vec2-mini")
+    assert any(type(part) is QuickLinear for part in encoder.modules())
+    assert type(encoder)(encoder.model, normalise=True).config == encoder.config
+    assert not any(type(part) is QuickLinear for part in tiny("wav2vec2").modules())

@@ -41,13 +41,11 @@ def chunks(samples, sizes):
 class LevelSession:
     """Tells the loudness: no network, no torch. What it was asked is kept in `lengths`."""
 
-    labels = ["loud", "quiet"]
-    dimensions: list[str] = []
     audio = AudioConfig(max_seconds=12.0)
     frame_rate = 50.0
 
     def __init__(self):
-        self.lengths = []
+        self.labels, self.dimensions, self.lengths = ["loud", "quiet"], [], []
 
     def run(self, waveform, lengths, wanted, norm=None):
         self.lengths += lengths.tolist()

@@ -1,4 +1,4 @@
-"""A stream's answers: those of the Predictor for the same windows, whatever the chunks; in bounded memory; and states."""
+"""A stream's answers: the Predictor's for the same windows, whatever the chunks; in bounded memory; and its states."""
 
 import numpy as np
 import pytest
@@ -144,7 +144,7 @@ def test_samples_that_are_no_numbers_are_a_gap_and_the_stream_goes_on(model, bad
     assert (gap[-1].start, gap[-1].end) == pytest.approx((1.4, 1.9))
     assert "NaN" in gap[-1].reason
     assert stream.lost_seconds == 0.5
-    assert [one.start for one in after if one.label][0] == pytest.approx(1.9, abs=0.05)  # no window spans the gap
+    assert next(one.start for one in after if one.label) == pytest.approx(1.9, abs=0.05)  # no window spans the gap
     assert after[-1].label
 
 
@@ -155,7 +155,7 @@ def test_a_device_that_was_away_leaves_a_gap_and_a_clock_that_was_set_none(model
         assert not any(one.kind == "gap" for one in stream.feed(voiced(0.1), RATE, captured=clock))
         clock += 0.1 + 0.004  # a device that runs slow, by 4 %: never a gap
     clock += 2.0
-    gap = [one for one in stream.feed(voiced(0.1), RATE, captured=clock) if one.kind == "gap"][0]
+    gap = next(one for one in stream.feed(voiced(0.1), RATE, captured=clock) if one.kind == "gap")
     assert gap.end - gap.start == pytest.approx(2.0, abs=0.05)
     assert "captured" in gap.reason
     for jump in (-500.0, 1e6):

@@ -16,6 +16,7 @@ from ser_tl.evaluation.plots.generation import sample_sheet as sample_sheet
 from ser_tl.evaluation.plots.recording import recording_picture as recording_picture
 from ser_tl.evaluation.plots.report import confusion_picture as confusion_picture
 from ser_tl.evaluation.plots.report import confusions_picture as confusions_picture
+from ser_tl.evaluation.plots.timeline import timeline_picture as timeline_picture
 from ser_tl.evaluation.plots.training import training_curves as training_curves
 from ser_tl.evaluation.plots.training import travel_picture as travel_picture
 from ser_tl.evaluation.plots.training import unfreezing_picture as unfreezing_picture

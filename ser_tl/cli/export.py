@@ -1,0 +1,31 @@
+"""`ser-tl export`: a trained model as a graph that others compute."""
+
+from jsonargparse import Namespace
+
+
+def export(options: Namespace) -> int:
+    """Exports the model, and prints what was measured."""
+    from ser_tl.export import export_model
+    from ser_tl.export.folder import describe
+    from ser_tl.model import EmotionModel
+
+    corpus = None
+    if options.calibrate is not None:
+        from ser_tl.corpora import load_corpus
+        from ser_tl.data.emotions import EmotionMap
+
+        emotions = EmotionMap(**vars(options.emotions))
+        corpus = load_corpus(options.calibrate, options.root, emotions=emotions, columns=options.columns)
+    model = EmotionModel.from_pretrained(options.model)
+    manifest = export_model(
+        model,
+        options.output,
+        options.format,
+        weights=options.weights,
+        quantize=options.quantize,
+        calibrate=corpus,
+    )
+    print(describe(manifest))
+    size = (options.output / manifest.graph).stat().st_size
+    print(f"{options.output / manifest.graph}: {size / 1e6:.2f} MB")
+    return 0

@@ -1,0 +1,62 @@
+"""The arguments of `ser-tl predict`, in argparse's own terms: predicting with an exported model needs no more.
+
+add_predict_arguments(parser)    to argparse's parser, or to jsonargparse's, which is one
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+_SPELLINGS = {
+    "--skip-unreadable": "--skip_unreadable",
+    "--speaker-normalize": "--speaker_normalize",
+    "--list-devices": "--list_devices",
+    "--require-notice": "--require_notice",
+    "--api-keys": "--api_keys",
+    "--together": "--speaker_normalize",  # its name until version 0.1
+}
+
+
+def spelt(arguments: Sequence[str]) -> list[str]:
+    """Arguments as the parsers spell them."""
+    return [_SPELLINGS.get(argument, argument) for argument in arguments]
+
+
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument(
+        "recordings",
+        type=str,
+        nargs="+",
+        help="[MODEL] RECORDING ...: a saved model (runs/NAME/model), an exported one or its place on a hub, the "
+        "bundled demonstration if left out; then files, folders, patterns, lists (CSV, TSV, JSON lines, Parquet, text) "
+        "or - for standard input",
+    )
+    parser.add_argument("--model", type=str, default=None, help="where the first name could be a recording too")
+    formats = ["table", "json", "jsonl", "csv"]
+    parser.add_argument("--format", choices=formats, default="jsonl", help="of the rows; jsonl is a line for each")
+    parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
+    parser.add_argument("--top", type=int, default=None, help="the likeliest emotions only, so many")
+    parser.add_argument(
+        "--output", type=Path, default=None, help="a file; jsonl and csv grow as they go, and go on after a kill"
+    )
+    parser.add_argument("--embeddings", type=Path, default=None, help="FILE.npz for the embeddings besides")
+    parser.add_argument(
+        "--speaker_normalize",
+        action="store_true",
+        help="the recordings are one speaker's (8 or more): normalise by their own mean and deviation",
+    )
+    parser.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
+
+
+def plain_parser() -> argparse.ArgumentParser:
+    """The parser where jsonargparse isn't installed: this command alone."""
+    whole = argparse.ArgumentParser(
+        prog="ser-tl",
+        description="Speech emotion recognition with exported models. This installation has no more than predicting "
+        "needs; `pip install ser_tl` brings the other commands.",
+    )
+    commands = whole.add_subparsers(required=True, dest="command")
+    predict = commands.add_parser("predict", help="predict the emotion in recordings")
+    add_predict_arguments(predict)
+    return whole

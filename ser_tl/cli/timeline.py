@@ -1,0 +1,64 @@
+"""`ser-tl timeline`: emotion over time in a long recording, as a page or in the format of a file's ending."""
+
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser, Namespace
+
+from ser_tl.cli.output import make_folder
+
+
+def timeline_parser() -> ArgumentParser:
+    """The options of `ser-tl timeline`."""
+    parser = ArgumentParser(description="Shows which emotion is heard when in a long recording.")
+    parser.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF, of any length")
+    parser.add_argument(
+        "--model", type=str | None, default=None, help="as in `ser-tl predict`; the bundled one if None"
+    )
+    parser.add_argument(
+        "--output",
+        type=list[Path],
+        required=True,
+        help="FILE, or '[FILE, FILE]', by ending: .html (a page), .rttm, .TextGrid, .eaf (ELAN), .txt (Audacity), .csv",
+    )
+    parser.add_argument("--turns", type=Path | None, default=None, help="RTTM file of who speaks when")
+    parser.add_argument("--hop", type=float, default=0.5, help="seconds between the points of the curve")
+    parser.add_argument("--window", type=float, default=3.0, help="seconds around each that are heard")
+    parser.add_argument(
+        "--penalty", type=float, default=6.0, help="of a change of emotion within a turn; inf keeps turns whole"
+    )
+    parser.add_argument(
+        "--voice", type=Literal["auto", "energy", "silero"], default="auto", help="what tells speech from none"
+    )
+    return parser
+
+
+def timeline(options: Namespace) -> int:
+    """Writes the files and names them."""
+    from ser_tl.streaming.formats import FORMATS, check_format
+    from ser_tl.streaming.page import format_page
+    from ser_tl.streaming.speaker_turns import read_turns
+    from ser_tl.streaming.spectrogram import measure_spectrogram
+    from ser_tl.streaming.timeline import build_timeline
+
+    for path in options.output:
+        check_format(path)
+        make_folder(path.parent)
+    turns = None if options.turns is None else read_turns(options.turns, options.file.stem)
+    found = build_timeline(
+        options.file,
+        options.model,
+        turns=turns,
+        hop=options.hop,
+        window=options.window,
+        penalty=options.penalty,
+        voice=options.voice,
+    )
+    for path in options.output:
+        kind = path.suffix.lower()
+        text = format_page(found, measure_spectrogram(options.file)) if kind == ".html" else FORMATS[kind](found)
+        part = path.with_name(f"{path.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+        print(path)
+    return 0

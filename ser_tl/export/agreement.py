@@ -1,0 +1,194 @@
+"""What a quantised graph costs, on speech: how often it answers as the model does, and what that does to the UAR.
+
+corpus --sample_corpus()--> Sample --Judge(model's session)--> Verdict on each graph
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from ser_tl.data import audio
+from ser_tl.data.checks import source
+from ser_tl.errors import ConfigError
+from ser_tl.evaluation.ratings import Ratings
+from ser_tl.evaluation.scores import confusion, mean_recall
+from ser_tl.inference import Prediction, Predictor
+from ser_tl.inference.session import Session
+from ser_tl.model import KnownSpeakers
+
+LEAST_AGREEMENT = 0.97
+"""Of the answers, or of Lin's concordance with the model's dimensions."""
+
+MOST_LOST = 0.01
+"""Of the UAR."""
+
+CALIBRATION = 40
+"""Clips whose activations are measured; twelve do nearly as well."""
+
+JUDGED = 240
+"""Other clips, on which answers are compared."""
+
+_FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Clips of a corpus.
+
+    Attributes:
+        corpus: its name
+        calibration: clips whose activations are measured
+        judged: other clips
+        emotions: of those
+        known: how many of them are of speakers that the model was trained on
+    """
+
+    corpus: str
+    calibration: list[np.ndarray]
+    judged: list[np.ndarray]
+    emotions: list[str]
+    known: int
+
+
+def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:
+    """Clips drawn from a corpus; the same ones each time.
+
+    Args:
+        corpus: rows with the columns of `data.schema`
+        speakers: that the model was trained on
+
+    Raises:
+        ConfigError: too few clips
+        AudioError: one can't be used
+    """
+    if len(corpus) < _FEWEST:
+        raise ConfigError(
+            f"{len(corpus)} clips to calibrate on: at least {_FEWEST} are needed, some to measure activations on "
+            f"and others to compare answers on"
+        )
+    order = np.random.default_rng(0).permutation(len(corpus))[: CALIBRATION + JUDGED]
+    count = min(CALIBRATION, len(order) // 3)
+    rows = corpus.select(order)
+    clips = [audio.decode(source(row), row["start"], row["end"], silence=True) for row in rows]
+    names = sorted(set(corpus["corpus"][:]))
+    return Sample(
+        ", ".join(names),
+        clips[:count],
+        clips[count:],
+        rows["emotion"][count:],
+        sum(map(set(speakers.among(rows["speaker"][:])).__contains__, rows["speaker"][count:])),
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a graph costs.
+
+    Attributes:
+        way: how it was quantised
+        clips: that were judged
+        agreement: share of clips with the model's answer; None for a model of dimensions alone
+        uar_before: the model's; None where the corpus has emotions that it doesn't know
+        uar_after: the graph's
+        concordance: the least of Lin's coefficients between the model's dimensions and the graph's; None without any
+        mean_difference: of probabilities
+        max_difference: likewise
+        size: of the graph, bytes
+    """
+
+    way: str
+    clips: int
+    agreement: float | None
+    uar_before: float | None
+    uar_after: float | None
+    concordance: float | None
+    mean_difference: float
+    max_difference: float
+    size: int
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether answers agree and little is lost."""
+        agrees = all(one is None or one >= LEAST_AGREEMENT for one in (self.agreement, self.concordance))
+        lost = 0.0 if self.uar_before is None or self.uar_after is None else self.uar_before - self.uar_after
+        return agrees and lost <= MOST_LOST + 1e-9
+
+    def __str__(self) -> str:
+        """In a line."""
+        parts = [f"{self.way}: {self.size / 1e6:.2f} MB"]
+        if self.agreement is not None:
+            parts.append(f"{100 * self.agreement:.1f} % of {self.clips} answers are the model's")
+        if self.uar_before is not None and self.uar_after is not None:
+            parts.append(f"UAR {100 * self.uar_before:.1f} -> {100 * self.uar_after:.1f}")
+        if self.concordance is not None:
+            parts.append(f"dimensions' concordance with the model's {self.concordance:.3f}")
+        parts.append(
+            f"probabilities differ by {self.mean_difference:.3f} on average, {self.max_difference:.2f} at most"
+        )
+        return ", ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+class Judge:
+    """Compares graphs with the model that they were made of.
+
+    Args:
+        model: its session
+        sample: the clips
+    """
+
+    def __init__(self, model: Session, sample: Sample) -> None:
+        self.sample = sample
+        self.labels = list(model.labels)
+        self.expected = Predictor(model).predict(sample.judged)
+
+    def judge(self, way: str, graph: Session, size: int) -> Verdict:
+        """What a graph costs.
+
+        Args:
+            way: how it was quantised
+            graph: its session
+            size: of its file, bytes
+        """
+        found = Predictor(graph).predict(self.sample.judged)
+        heard = [index for index, one in enumerate(self.expected) if one.speech]
+        differences = np.concatenate([*_differences(self.expected, found), np.zeros(1)])
+        same = [self.expected[index].label == found[index].label for index in heard]
+        known = bool(self.labels) and set(self.sample.emotions) <= set(self.labels)
+        return Verdict(
+            way=way,
+            clips=len(heard),
+            agreement=float(np.mean(same)) if self.labels else None,
+            uar_before=self._uar(self.expected, heard) if known else None,
+            uar_after=self._uar(found, heard) if known else None,
+            concordance=_concordance(self.expected, found),
+            mean_difference=float(differences.mean()),
+            max_difference=float(differences.max()),
+            size=size,
+        )
+
+    def _uar(self, predictions: list[Prediction], heard: list[int]) -> float:
+        emotions = [self.sample.emotions[index] for index in heard]
+        return float(mean_recall(confusion(emotions, [predictions[index].label for index in heard], self.labels)))
+
+
+def _differences(expected: list[Prediction], found: list[Prediction]) -> Iterator[np.ndarray]:
+    for one, other in zip(expected, found, strict=True):
+        yield np.abs(np.array(list(one.probabilities.values())) - np.array(list(other.probabilities.values())))
+
+
+def _concordance(expected: list[Prediction], found: list[Prediction]) -> float | None:
+    names = list(expected[0].dimensions)
+    if not names:
+        return None
+    first, second = (
+        np.array([[one.dimensions[name] for name in names] for one in rows if one.speech]) for rows in (expected, found)
+    )
+    figures = Ratings(names, first, second).agreement(["all"] * len(first)).values()
+    return min(0.0 if figure.ccc is None else figure.ccc for figure in figures)

@@ -1,0 +1,128 @@
+"""The whole model as a graph: from samples to what a prediction needs, with both axes free.
+
+    Graph(model): waveform (B, N), lengths (B,) -> probabilities (B, C), dimensions (B, K), embedding (B, E)
+    Graph.program() -> torch.export's program, for any batch and any length
+
+Knows no format.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.errors import ExportError, listing
+from ser_tl.graph import HOP, SHORTEST
+from ser_tl.model import EmotionModel
+
+MOST_CLIPS = 65_536
+"""In a batch; torch.export wants a bound."""
+
+_LONGEST = 30.0  # seconds at least that a graph takes, where the encoder does
+
+
+class Graph(nn.Module):
+    """What is exported of a model.
+
+    Args:
+        model: copied; its adapters are folded into the copy, which is in evaluation mode, on the CPU
+
+    Attributes:
+        outputs: names of what comes out, in its order
+        longest: samples that go in at most
+
+    Shape:
+        waveform (B, N) at 16 kHz, N a multiple of `HOP` and at least `SHORTEST`, lengths (B,) samples
+        -> probabilities (B, C), dimensions (B, K), embedding (B, E); without those that the model hasn't
+
+    Raises:
+        ExportError: the model can't be a graph; every reason is named
+    """
+
+    def __init__(self, model: EmotionModel) -> None:
+        super().__init__()
+        reasons = obstacles(model)
+        if reasons:
+            raise ExportError(f"the model can't be exported:\n{listing(reasons)}")
+        self.model = plain_copy(model)
+        names = {"probabilities": model.labels, "dimensions": model.dimensions, "embedding": True}
+        self.outputs = [name for name, there in names.items() if there]
+        self.longest = longest_input(model)
+        self.eval()
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        """The outputs."""
+        output = self.model(waveform, lengths)
+        named = {
+            "probabilities": output.logits.softmax(dim=-1),
+            "dimensions": output.dimensions,
+            "embedding": output.embedding,
+        }
+        return tuple(named[name] for name in self.outputs)
+
+    def example(self) -> tuple[Tensor, Tensor]:
+        """Inputs to record the graph with: two clips of three seconds, one of them shorter."""
+        samples = min(150 * HOP, self.longest)
+        waveform = 0.1 * torch.randn(2, samples, generator=torch.Generator().manual_seed(0))
+        lengths = torch.tensor([samples, samples - 2000])
+        return waveform * (torch.arange(samples) < lengths[:, None]), lengths
+
+    def program(self) -> torch.export.ExportedProgram:
+        """The graph as torch.export records it, both axes free.
+
+        Raises:
+            ExportError: torch.export can't record it
+        """
+        batch = torch.export.Dim("batch", min=1, max=MOST_CLIPS)
+        hops = torch.export.Dim("hops", min=SHORTEST // HOP, max=self.longest // HOP)
+        shapes: Any = {"waveform": {0: batch, 1: HOP * hops}, "lengths": {0: batch}}
+        try:
+            return torch.export.export(self, self.example(), dynamic_shapes=shapes, strict=False)
+        except (RuntimeError, ValueError) as error:
+            raise ExportError(
+                f"torch.export can't record encoder {self.model.encoder.family} with network "
+                f"{self.model.config.network} and pooling {self.model.pooling_name} for any batch and length: {error}"
+            ) from error
+
+
+def obstacles(model: EmotionModel) -> list[str]:
+    """Why a model can't be exported, and what to do instead; empty if it can."""
+    found = []
+    if model.encoder.why_not_exportable:
+        found.append(f"encoder {model.encoder.family}: {model.encoder.why_not_exportable}")
+    if model.config.statistics != "training":
+        found.append(
+            f"model.statistics is {model.config.statistics}: a graph takes no such statistics; train with "
+            f"--model.statistics training"
+        )
+    halves = sorted({str(weights.dtype) for weights in model.parameters() if weights.is_floating_point()})
+    if halves not in ([], ["torch.float32"]):
+        found.append(f"weights are {', '.join(halves)}: call model.float(); --weights says how they are stored")
+    return found
+
+
+def longest_input(model: EmotionModel) -> int:
+    """Samples that a model's graph takes at most: a window, half a minute or what the encoder takes."""
+    seconds = max(model.audio.max_seconds, _LONGEST)
+    if model.encoder.max_seconds is not None:
+        seconds = min(seconds, model.encoder.max_seconds)
+    return math.ceil(seconds * SAMPLE_RATE / HOP) * HOP
+
+
+def plain_copy(model: EmotionModel) -> EmotionModel:
+    """The same model without adapters and parametrised weights: on the CPU, in evaluation mode, a copy."""
+    from ser_tl.model.adapted import merged_state
+
+    copy = EmotionModel.from_description(model.description, Path("the model's own description"))
+    copy.known_speakers = model.known_speakers
+    copy.load_state_dict({name: tensor.detach().cpu() for name, tensor in merged_state(model).items()})
+    for module in copy.modules():
+        if parametrize.is_parametrized(module):
+            names: Any = module.parametrizations
+            for name in list(names):
+                parametrize.remove_parametrizations(module, name)
+    return copy.eval()

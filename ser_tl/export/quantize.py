@@ -1,0 +1,263 @@
+"""An ONNX graph computed in integers: tried from the fastest way to the safest, until answers agree with the model's.
+
+    static   activations uint8 on a scale measured once, weights int8 with a scale an output channel
+    dynamic  activations on a scale of each call, matrix products alone; convolutions' weights are only stored in int8
+    storage  weights stored in int8, everything computed in float32
+
+Nodes are chosen by the trained weight that they hold and never by their type: the product of a power spectrum with mel
+filters spans eight decades, and in eight bits it cost 70 points of UAR where every figure of the quantiser looked fine.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.errors import ExportError, listing
+from ser_tl.export.agreement import LEAST_AGREEMENT, MOST_LOST, Judge, Sample, Verdict, sample_corpus
+from ser_tl.export.graph import Graph
+from ser_tl.export.onnx import strip
+from ser_tl.export.parity import check_parity, measure_parity
+from ser_tl.export.storage import FEWEST, store_as_integers
+from ser_tl.inference.exported_session import open_graph
+from ser_tl.inference.manifest import Manifest, hash_file
+from ser_tl.inference.onnx_session import load_onnxruntime
+from ser_tl.inference.session import Session
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_SECONDS = 3.0  # of a calibration clip, which is repeated to be so long
+_RECURRENT = ("LSTM", "GRU")  # their weights are trained ones in another order
+_ANY_FINITE = 1.0  # tolerance of what is judged by its answers
+
+
+def quantize_graph(
+    folder: Path, manifest: Manifest, graph: Graph, model: Session, corpus: "Dataset | None"
+) -> Manifest:
+    """Replaces a folder's float graph by the first quantised one whose answers agree with the model's.
+
+    Args:
+        folder: holds the float graph
+        manifest: of that
+        graph: what it was made of
+        model: the model's session
+        corpus: clips to measure activations and answers on; the bundled ones if None
+
+    Returns:
+        The manifest of the quantised graph.
+
+    Raises:
+        ExportError: no way is good enough; what each cost is told
+        ConfigError: too few clips
+    """
+    if corpus is None:
+        from ser_tl.corpora import load_corpus
+
+        corpus = load_corpus("emodb-mini")
+    sample = sample_corpus(corpus, graph.model.known_speakers)
+    judge, trained, tried = Judge(model, sample), trained_weights(graph), []
+    with TemporaryDirectory(prefix="ser_tl_int8_") as name:
+        plain = preprocess(folder / manifest.graph, Path(name))
+        for way, quantize in WAYS.items():
+            path = Path(name) / manifest.graph
+            with quiet():
+                quantize(plain, path, trained, sample)
+            finish(path, trained)
+            batching = "alone" if way == "dynamic" else "any"
+            found = replace(
+                manifest, sha256=hash_file(path), weights="int8", batching=batching, quantization={"way": way}
+            )
+            session = open_graph(path.parent, found)
+            verdict = judge.judge(way, session, path.stat().st_size)
+            tried.append(verdict)
+            if verdict.acceptable:
+                rows = measure_parity(model, session)
+                check_parity(rows, _ANY_FINITE)
+                (folder / manifest.graph).write_bytes(path.read_bytes())
+                return replace(found, parity=rows, quantization=describe(tried, sample))
+    raise ExportError(
+        f"quantize int8: no way leaves {100 * LEAST_AGREEMENT:g} % of the answers as they are and loses at most "
+        f"{100 * MOST_LOST:g} point of UAR, so no file is left: export with --weights float16, or calibrate on speech "
+        f"like that which the model was trained on\n{listing(tried)}"
+    )
+
+
+def describe(tried: Sequence[Verdict], sample: Sample) -> dict[str, Any]:
+    """What is kept of a quantisation, as JSON."""
+    chosen = tried[-1]
+    notes = [f"Quantised to int8 on {sample.corpus}, {len(sample.calibration)} clips for calibration. {chosen}."]
+    if sample.known and chosen.uar_before is not None:
+        notes.append(f"{sample.known} of the clips are of speakers that the model was trained on.")
+    notes += [f"Not good enough: {verdict}." for verdict in tried[:-1]]
+    return {
+        "way": chosen.way,
+        "corpus": sample.corpus,
+        "calibration_clips": len(sample.calibration),
+        "chosen": chosen.to_dict(),
+        "rejected": [verdict.to_dict() for verdict in tried[:-1]],
+        "summary": " ".join(notes),
+    }
+
+
+def preprocess(path: Path, folder: Path) -> Path:
+    """The graph with shapes inferred and norms folded into convolutions, as quantisers want it."""
+    load_onnxruntime()
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    plain = folder / "plain.onnx"
+    with quiet():
+        quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
+    return plain
+
+
+def quantize_static(plain: Path, path: Path, trained: set[bytes], sample: Sample) -> None:
+    """Writes the graph with activations on scales measured once."""
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
+    from onnxruntime.quantization import quantize_static as quantize
+
+    quantize(
+        str(plain),
+        str(path),
+        _Reader(sample.calibration),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,  # int8 activations are half as fast on VNNI
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+        nodes_to_quantize=[node.name for node, _ in trained_nodes(_load(plain), trained)],
+        calibrate_method=CalibrationMethod.MinMax,
+    )
+
+
+def quantize_dynamic(plain: Path, path: Path, trained: set[bytes], sample: Sample) -> None:  # noqa: ARG001
+    """Writes the graph with the activations of matrix products on a scale of each call."""
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization import quantize_dynamic as quantize
+
+    proto = _load(plain)
+    chosen = {node.name for node, _ in trained_nodes(proto, trained)}
+    quantize(
+        str(plain),
+        str(path),
+        op_types_to_quantize=["MatMul"],  # Gemm becomes one; integer convolutions are slower than float ones
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=[
+            node.name for node in proto.graph.node if node.op_type == "MatMul" and node.name not in chosen
+        ],
+        extra_options={"MatMulConstBOnly": True},
+    )
+
+
+def store_only(plain: Path, path: Path, trained: set[bytes], sample: Sample) -> None:  # noqa: ARG001
+    """Writes the graph as it is: `finish` stores its weights."""
+    path.write_bytes(plain.read_bytes())
+
+
+Way = Callable[[Path, Path, set[bytes], Sample], None]
+WAYS: dict[str, Way] = {"static": quantize_static, "dynamic": quantize_dynamic, "storage": store_only}
+"""How a graph can be quantised, in the order in which it is tried."""
+
+
+def finish(path: Path, trained: set[bytes]) -> None:
+    """Stores the trained weights that are still in float32 as int8, and strips the graph."""
+    import onnx
+
+    proto = _load(path)
+    axes = {}
+    for node, weight in trained_nodes(proto, trained, raw=True):
+        if np.prod(weight.dims) >= FEWEST:
+            axes[weight.name] = _output_axis(node, len(weight.dims))
+    store_as_integers(proto, axes)
+    strip(proto)
+    onnx.checker.check_model(proto)
+    path.write_bytes(proto.SerializeToString())
+
+
+def trained_weights(graph: Graph) -> set[bytes]:
+    """Signatures of the trained weights of a model's linear and convolutional layers."""
+    return {
+        signature(parameter.detach().numpy())
+        for parameter in graph.parameters()
+        if parameter.ndim >= 2 and parameter.is_floating_point()
+    }
+
+
+def signature(weight: np.ndarray) -> bytes:
+    """What a weight (outputs, ...) keeps when its rows are scaled, as folding a norm into it does: the signs in each.
+
+    Shape and scale leave no other trace in a graph: names are lost where a weight is turned or folded.
+    """
+    rows = weight.reshape(len(weight), -1)
+    return hashlib.sha256(np.packbits(rows * rows[:, :1] > 0).tobytes() + str(rows.shape).encode()).digest()
+
+
+def trained_nodes(proto: Any, trained: set[bytes], *, raw: bool = False) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401
+    """Nodes that hold a trained weight, with that weight.
+
+    Args:
+        proto: onnx.ModelProto
+        trained: signatures
+        raw: also convolutions of the waveform itself, whose range no scale fits, and recurrent networks; to be stored
+    """
+    from onnx import TensorProto, numpy_helper
+
+    weights = {tensor.name: tensor for tensor in proto.graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    for node in proto.graph.node:
+        if node.op_type in _RECURRENT and raw:
+            yield from ((node, weights[name]) for name in node.input[1:3] if name in weights)
+        if node.op_type not in ("Conv", "Gemm", "MatMul") or node.input[1] not in weights:
+            continue
+        weight = weights[node.input[1]]
+        values = numpy_helper.to_array(weight)
+        if values.ndim < 2 or (node.op_type == "Conv" and values.shape[1] == 1 and not raw):
+            continue
+        if signature(np.moveaxis(values, _output_axis(node, values.ndim), 0)) in trained:
+            yield node, weight
+
+
+def _output_axis(node: Any, axes: int) -> int:  # noqa: ANN401 - onnx.NodeProto
+    """The axis of a node's weight that has its outputs."""
+    if node.op_type == "MatMul":
+        return axes - 1
+    if node.op_type == "Gemm":
+        return 0 if any(attribute.name == "transB" and attribute.i for attribute in node.attribute) else 1
+    return 1 if node.op_type in _RECURRENT else 0
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401 - onnx.ModelProto
+    import onnx
+
+    return onnx.load(str(path))
+
+
+class _Reader:
+    """Clips as the calibrator asks for them, one after the other, each repeated to one length."""
+
+    def __init__(self, clips: Sequence[np.ndarray]) -> None:
+        count = round(_SECONDS * SAMPLE_RATE)
+        self._clips = iter([np.resize(clip, count)[None] for clip in clips])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next clip's inputs."""
+        clip = next(self._clips, None)
+        return None if clip is None else {"waveform": clip, "lengths": np.array([clip.shape[1]], dtype=np.int64)}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the quantiser's advice, which `preprocess` and the verdict have taken care of."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(level)

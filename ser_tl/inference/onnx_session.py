@@ -1,0 +1,70 @@
+"""An exported ONNX graph, computed by onnxruntime: numpy and onnxruntime, no torch.
+
+    OnnxSession(FOLDER/model.onnx, manifest).run(waveform, lengths, wanted) -> Answers
+
+onnxruntime 1.29 and later send telemetry from Linux and Windows unless told not to before they are imported: whoever
+needs onnxruntime in this package takes it from `load_onnxruntime`, and nothing is ever sent.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from ser_tl.errors import CheckpointError, ConfigError
+from ser_tl.inference.exported_session import ExportedSession
+from ser_tl.inference.manifest import Manifest
+
+_ERRORS_ONLY = 3
+
+
+def load_onnxruntime() -> ModuleType:
+    """onnxruntime, its telemetry off.
+
+    Raises:
+        ConfigError: it isn't installed
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when the library starts: a call afterwards is too late
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError(
+            f"exported models are computed by onnxruntime, which can't be imported ({error}): pip install onnxruntime"
+        ) from error
+    return onnxruntime
+
+
+class OnnxSession(ExportedSession):
+    """An ONNX graph that can be asked.
+
+    Args:
+        graph: its file
+        manifest: of its folder
+        threads: that share one call; several processes or threads with one each do more than one call with several
+
+    Raises:
+        CheckpointError: onnxruntime can't load the graph
+        ConfigError: onnxruntime isn't installed
+    """
+
+    def __init__(self, graph: Path, manifest: Manifest, threads: int = 1) -> None:
+        super().__init__(manifest)
+        onnxruntime = load_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        options.enable_cpu_mem_arena = False  # it keeps what the longest batch so far needed
+        try:
+            self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # of a dozen classes without a common root
+            raise CheckpointError(
+                f"{graph}: onnxruntime {onnxruntime.__version__} can't load it ({error}): update onnxruntime (the "
+                f"graph was made beside {manifest.versions.get('onnxruntime', 'an unknown version')})"
+            ) from error
+
+    def compute(self, waveform: np.ndarray, lengths: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
+        """The graph's outputs."""
+        return self._session.run(list(outputs), {"waveform": waveform, "lengths": lengths})

@@ -1,0 +1,113 @@
+"""A timeline as one HTML page that needs nothing beside it: a picture, shares of the emotions, a table of segments.
+
+No script, and nothing is fetched.
+"""
+
+import io
+from base64 import b64encode
+from html import escape
+
+import numpy as np
+
+from ser_tl.evaluation.plots.timeline import timeline_picture
+from ser_tl.streaming.timeline import Timeline
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 80rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.4rem; overflow-wrap: anywhere } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem }
+th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+th.text, td.text { text-align: left } thead th { border-bottom: 2px solid #888 } tr.pause { color: #888 }
+.wide { overflow-x: auto } img { max-width: 100%; height: auto } .note { background: #fdf3dc; padding: 0.6rem 1rem }
+"""
+_NOTE = (
+    "A probability is a resemblance to the training recordings, not what anyone feels. Each segment is answered as a "
+    "clip of its own; the curves are windows around each point."
+)
+
+
+def format_page(timeline: Timeline, spectrogram: np.ndarray | None = None) -> str:
+    """The page, its picture in it.
+
+    Args:
+        timeline: what is shown
+        spectrogram: of the recording (`measure_spectrogram`)
+    """
+    facts = [f"{format_time(timeline.seconds)} long", f"speech by {timeline.voice}" if timeline.voice else ""]
+    facts += [f"model {timeline.model}" if timeline.model else ""]
+    title = f"Emotion over time: {timeline.source}"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{escape(', '.join(filter(None, facts)))}</p>",
+        f'<p class="note">{escape(_NOTE)}</p>',
+        _picture(timeline, spectrogram),
+        "<h2>Shares of the speech</h2>",
+        _shares(timeline),
+        "<h2>Segments</h2>",
+        _segments(timeline),
+    ]
+    body = "\n".join(parts)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
+        f'<link rel="icon" href="data:,">\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    )
+
+
+def format_time(seconds: float) -> str:
+    """1:02:03.4, hours left out where there are none."""
+    tenths = round(10 * seconds)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    front = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{front}:{rest // 10:02}.{rest % 10}"
+
+
+def _picture(timeline: Timeline, spectrogram: np.ndarray | None) -> str:
+    image = io.BytesIO()
+    segments = [(one.start, one.end, one.label, one.speaker) for one in timeline.segments if one.label]
+    timeline_picture(
+        segments, timeline.labels, timeline.times, timeline.probabilities, spectrogram, timeline.seconds, image
+    )
+    words = "Segments by emotion, probabilities over time, spectrogram"
+    return f'<p><img alt="{words}" src="data:image/png;base64,{b64encode(image.getvalue()).decode()}"></p>'
+
+
+def _shares(timeline: Timeline) -> str:
+    spoken = dict.fromkeys(timeline.labels, 0.0)
+    for one in timeline.segments:
+        if one.label:
+            spoken[one.label] += one.end - one.start
+    whole = sum(spoken.values())
+    rows = [
+        (label, format_time(seconds), f"{100 * seconds / whole:.1f} %")
+        for label, seconds in sorted(spoken.items(), key=lambda item: -item[1])
+        if seconds
+    ]
+    if not rows:
+        return "<p>No speech was found.</p>"
+    lines = "\n".join(f'<tr><td class="text">{escape(a)}</td><td>{b}</td><td>{c}</td></tr>' for a, b, c in rows)
+    head = '<tr><th class="text">emotion</th><th>time</th><th>share</th></tr>'
+    return f"<table>\n<thead>{head}</thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
+
+
+def _segments(timeline: Timeline) -> str:
+    known = bool(timeline.speakers)
+    lines = []
+    for one in timeline.segments:
+        shown = one.label if one.label else "(too short)" if one.speech else "(no speech)"
+        row = "<tr>" if one.label else '<tr class="pause">'
+        speaker = f'<td class="text">{escape(one.speaker)}</td>' if known else ""
+        others = sorted(one.probabilities.items(), key=lambda item: -item[1])[1:3]
+        next_best = ", ".join(f"{label} {100 * value:.0f} %" for label, value in others if value >= 0.05)
+        confidence = f"{100 * one.confidence:.0f} %" if one.label else ""
+        lines.append(
+            f"{row}<td>{format_time(one.start)}</td><td>{format_time(one.end)}</td>"
+            f'{speaker}<td class="text">{escape(shown)}</td>'
+            f"<td>{confidence}</td>"
+            f'<td class="text">{escape(next_best)}</td></tr>'
+        )
+    head = "<th>start</th><th>end</th>" + ('<th class="text">speaker</th>' if known else "")
+    head += '<th class="text">emotion</th><th>probability</th><th class="text">next</th>'
+    inside = "\n".join(lines)
+    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{inside}\n</tbody>\n</table></div>'

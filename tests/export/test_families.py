@@ -1,0 +1,86 @@
+"""Contract: every encoder, network and pooling gives its answers as a graph, in every format, or says why it can't.
+
+Recording takes many seconds, however small the model: here are two families (a third is the sample model of the other
+tests), and with SER_TL_SLOW=1 all of them.
+"""
+
+import os
+
+import pytest
+import torch
+
+from ser_tl.data.audio import AudioConfig
+from ser_tl.errors import ExportError
+from ser_tl.export import EXPORTERS, export_model
+from ser_tl.inference import Predictor
+from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.networks import NETWORKS
+from ser_tl.pooling import POOLINGS
+from tests.encoders.tiny import KINDS, clip
+from tests.test_model import LABELS
+
+slow = pytest.mark.skipif(not os.environ.get("SER_TL_SLOW"), reason="takes minutes: SER_TL_SLOW=1 runs it")
+QUICK = {("wav2vec2", "onnx"), ("soundnet", "onnx"), ("mfcc", "torch-export"), ("mfcc", "torchscript")}
+
+
+def model_on(kind, *, pooling="stats", **config):
+    """A model on a tiny encoder, no statistic or weight of which is left as it begins."""
+    torch.manual_seed(2)
+    encoder = KINDS[kind].make(0)
+    options = ModelConfig(**({"hidden": 8, "projection": 8 if encoder.dim > 100 else 0} | config))
+    longest = min(5.0, encoder.max_seconds or 5.0)
+    model = EmotionModel(encoder, LABELS, pooling=pooling, config=options, audio=AudioConfig(max_seconds=longest))
+    with torch.no_grad():
+        for key, tensor in model.state_dict().items():
+            if not key.startswith("encoder.") and tensor.is_floating_point():
+                tensor.add_(0.2 * torch.rand_like(tensor))
+    return model.eval()
+
+
+def check(model, folder, format):
+    for name in EXPORTERS[format].packages:
+        pytest.importorskip(name, reason="needs the extra: pip install 'ser_tl[export]'")
+    if model.encoder.why_not_exportable:
+        with pytest.raises(ExportError, match=f"encoder {model.encoder.family}: "):
+            export_model(model, folder, format)
+        assert not folder.exists()
+        return
+    rows = export_model(model, folder, format).parity
+    assert max(row["probabilities"] for row in rows) < EXPORTERS[format].tolerance
+    samples = [clip(700 + 9000 * seed, seed=seed).numpy() for seed in range(4)]
+    for found, expected in zip(Predictor(folder).predict(samples), model.predict(samples), strict=True):
+        assert list(found.probabilities.values()) == pytest.approx(list(expected.probabilities.values()), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "format"),
+    [
+        pytest.param(kind, format, marks=[] if (kind, format) in QUICK else [slow])
+        for kind in KINDS
+        for format in EXPORTERS
+    ],
+)
+def test_every_encoder(kind, format, tmp_path):
+    check(model_on(kind), tmp_path / "out", format)
+
+
+@slow
+@pytest.mark.parametrize("network", list(NETWORKS))
+def test_every_network(network, tmp_path):
+    check(model_on("mfcc", network=network), tmp_path / "out", "onnx")
+
+
+@slow
+@pytest.mark.parametrize("pooling", list(POOLINGS))
+def test_every_pooling(pooling, tmp_path):
+    check(model_on("logmel-64", pooling=pooling), tmp_path / "out", "onnx")
+
+
+@slow
+@pytest.mark.parametrize(
+    "config",
+    [{"join": "sum"}, {"head": "linear"}, {"head": "discriminant"}, {"projection": 4}, {"standardise": False}],
+    ids=str,
+)
+def test_every_way_to_join_and_head(config, tmp_path):
+    check(model_on("whisper", **config), tmp_path / "out", "onnx")
