@@ -29,7 +29,7 @@ LAYERS: list[tuple[str, str]] = [
     ("inference", "tqdm onnxruntime"),
     ("export", "onnx"),
     ("streaming", "sounddevice"),  # an extra, imported where it is used
-    ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery kombu"),
+    ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery"),
     ("transfer", ""),
     ("training", "accelerate imblearn"),
     ("analysis", ""),

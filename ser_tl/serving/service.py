@@ -21,6 +21,7 @@ from ser_tl.serving.models import ModelStore, ServedModel
 from ser_tl.serving.settings import Settings
 
 _LOOK = 0.05  # seconds between looks at whether streams have ended
+_BRIEF = 1 << 20  # bytes, which are hashed in a millisecond
 _DECODERS = 2  # threads: one may wait for memory while the other decodes; more than cores don't help
 
 
@@ -87,7 +88,11 @@ class Service:
             RequestError: it is too long, or there is no memory for it
         """
         loop = asyncio.get_running_loop()
-        key = await loop.run_in_executor(self._decoders, self._cache.key, model.name, model.version, content)
+        identity = model.name, model.version, content
+        if len(content) < _BRIEF:  # a thread would take longer to get to it
+            key = self._cache.key(*identity)
+        else:
+            key = await loop.run_in_executor(self._decoders, self._cache.key, *identity)
         if (kept := self._cache.find(key)) is not None:
             self.metrics.cache_hits.inc()
             return kept

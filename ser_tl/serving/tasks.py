@@ -16,7 +16,6 @@ from typing import Any
 
 from celery import Celery
 from celery.result import AsyncResult
-from kombu import Queue
 
 from ser_tl.errors import ConfigError
 from ser_tl.inference import Predictor
@@ -144,6 +143,6 @@ def _count_delivery(queue: Celery, identity: str) -> int:
 
 def _bury(queue: Celery, identity: str, encoded: str, reason: str) -> dict[str, Any]:
     """Puts a message where somebody can look at it; the answer tells why."""
-    with queue.connection_for_write() as connection, connection.SimpleQueue(Queue(DEAD_LETTERS)) as dead:
+    with queue.connection_for_write() as connection, connection.SimpleQueue(DEAD_LETTERS) as dead:
         dead.put({"id": identity, "reason": reason, "recording": encoded}, serializer="json")
     return {"error": reason}
