@@ -42,8 +42,8 @@ def main(options: Options) -> ser.Report:
     splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
     splits = ser.add_synthetic(splits, options.synthetic)
 
-    for split in splits if options.teacher is not None else []:  # a wrong one is told now, and not after some splits
-        ser.load_teacher(options.teacher, split, options.teach)
+    if options.teacher is not None:  # a wrong one is told now, and not after some splits
+        _ = [ser.load_teacher(options.teacher, split, options.teach) for split in splits]
     whole = ser.start_run(options)
 
     def run(options: Options, place: Path, what: str, teacher: Path | None = None) -> ser.Report:
