@@ -70,9 +70,7 @@ def main(options: Options) -> ser.Comparison:
 
         place = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{own.seed}" if len(seeds) > 1 else "")
         reports.setdefault(name, []).append(ser.run_splits(splits[name][seed], run_one, place))
-    title = (
-        f"{options.corpus}, {options.protocol}, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
-    )
+    title = f"{options.corpus}, {options.protocol}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     return ser.finish_comparison(ser.Comparison.of(reports, title=title, notes=refused), folder)
 
 

@@ -42,8 +42,8 @@ def main(options: Options) -> ser.Report:
     splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
     splits = ser.add_synthetic(splits, options.synthetic)
 
-    if options.teacher is not None:  # a wrong one is told now, and not after some splits
-        _ = [ser.load_teacher(options.teacher, split, options.teach) for split in splits]
+    for split in splits if options.teacher is not None else []:  # a wrong one is told now, and not after some splits
+        ser.load_teacher(options.teacher, split, options.teach)
     whole = ser.start_run(options)
 
     def run(options: Options, place: Path, what: str, teacher: Path | None = None) -> ser.Report:
@@ -65,8 +65,7 @@ def main(options: Options) -> ser.Report:
         own = replace(own, output=whole / name, resume=own.resume and (whole / name).is_dir(), push_to_hub=None)
         run(own, ser.start_run(own), name)
 
-    if options.teacher is None:
-        # The bundled encoder under the usual head; what else is asked for is the student's.
+    if options.teacher is None:  # the bundled encoder under the usual head; what else is asked for is the student's
         names = ("encoder", "encoder_options", "pretrained", "pooling", "model", "transfer")
         usual = {name: getattr(ser.Options(), name) for name in names}
         run_beside(replace(options, strategy="frozen", unfreeze=None, **usual), "teacher")

@@ -4,10 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-compile() { # the lock's name, the options
+lock() { # the lock's name, what is locked, the options
   uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "bash requirements/compile.sh" \
-    -c requirements/tested.in pyproject.toml requirements/build.in -o "requirements/$1.txt" "${@:2}"
+    -o "requirements/$1.txt" "${@:2}"
+}
+compile() { # the lock's name, the options
+  lock "$1" -c requirements/tested.in pyproject.toml requirements/build.in "${@:2}"
 }
 compile default "$@"
 compile dev --extra dev -c requirements/default.txt "$@"
@@ -15,3 +18,6 @@ compile dev --extra dev -c requirements/default.txt "$@"
 # Beside a torch of another build (for CPU, for another CUDA): all but torch and what comes with it.
 mapfile -t torchs < <(grep -oE '^(torch|torchaudio|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==' requirements/default.txt | tr -d '=')
 compile without-torch -c requirements/default.txt "${torchs[@]/#/--no-emit-package=}" "$@"
+
+# For predicting with exported models, without torch.
+lock runtime -c requirements/dev.txt requirements/runtime.in "$@"

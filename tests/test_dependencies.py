@@ -60,7 +60,7 @@ for name in sys.argv[1:]:
         failed.append(name)
 print(failed)
 """
-    rooms = ["ser_tl.model", "ser_tl.transfer.insertion", "ser_tl.evaluation.metrics", "ser_tl.networks"]
+    rooms = ["ser_tl.model", "ser_tl.transfer.insertion", "ser_tl.evaluation.metrics", "ser_tl.modules.networks"]
     done = run("import torch, datasets, sklearn.linear_model\n" + program, *rooms)
     assert done.stdout.strip() == "[]", done.stderr
 
@@ -77,7 +77,7 @@ EmotionModel(load_encoder("wav2vec2-mini"), ["anger", "sadness"], config=ModelCo
 soundfile.write(audio, numpy.random.default_rng(0).normal(0, 0.1, 16000), 16000)
 assert main(["predict", folder, audio]) == 0
 from ser_tl.augment import build_transform
-from ser_tl.networks import NETWORKS
+from ser_tl.modules.networks import NETWORKS
 refusals = [lambda name=name: build_transform(name, {}) for name in ("speed", "telephone")]
 for refused in [*refusals, lambda: NETWORKS["conformer"](8)]:
     try:

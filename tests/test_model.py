@@ -19,7 +19,7 @@ from ser_tl.inference import Predictor
 from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig
 from ser_tl.model import folder as folder_module
 from ser_tl.model import weights as weights_module
-from ser_tl.pooling import POOLINGS, FrameScore
+from ser_tl.modules.pooling import POOLINGS, FrameScore
 from tests.encoders.tiny import DIM, LAYERS, NAMES, clip, padded, save, tiny
 
 LABELS = ["anger", "neutral", "sadness"]

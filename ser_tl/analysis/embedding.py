@@ -15,10 +15,10 @@ from torch import Tensor
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation.embeddings import Embeddings
-from ser_tl.feature_norm import NormTable
 from ser_tl.inference.clips import collect_clips, embed_batch
 from ser_tl.inference.scoring import corpus_norms, evaluation_clips
 from ser_tl.model import EmotionModel
+from ser_tl.modules.feature_norm import NormTable
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.processes import accelerator, evaluation_pass

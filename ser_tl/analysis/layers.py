@@ -2,9 +2,9 @@
 
     states (L, B, T, D) --mean and deviation over speech--> (n, 2D) a layer --discriminant, by speaker--> Report a layer
 
-The probe is the discriminant of `ser_tl.discriminant`, fitted on some speakers and tested on others, so a layer that
-tells speakers and not emotions gains nothing. It reads layers alone; what a trained head makes of them together may be
-better.
+The probe is the discriminant of `ser_tl.modules.discriminant`, fitted on some speakers and tested on others, so a layer
+that tells speakers and not emotions gains nothing. It reads layers alone; what a trained head makes of them
+together may be better.
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ from ser_tl.analysis.embedding import collect
 from ser_tl.data import schema
 from ser_tl.data.batching import Batch
 from ser_tl.data.splits import SplitConfig, make_splits
-from ser_tl.discriminant import fit_discriminant
 from ser_tl.evaluation import Predictions, Report
-from ser_tl.feature_norm import NormTable
 from ser_tl.inference.clips import encode_batch
 from ser_tl.model import EmotionModel
-from ser_tl.pooling import Stats
+from ser_tl.modules.discriminant import fit_discriminant
+from ser_tl.modules.feature_norm import NormTable
+from ser_tl.modules.pooling import Stats
 from ser_tl.training.config import TrainConfig
 
 

@@ -34,7 +34,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.inference.clips import Pass, collect_clips
 from ser_tl.inference.processes import OneProcess
-from ser_tl.pooling import Stats
+from ser_tl.modules.pooling import Stats
 
 _BATCH_SECONDS = 60.0
 _STEPS = 1000  # of L-BFGS, at most

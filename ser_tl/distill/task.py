@@ -17,8 +17,8 @@ from ser_tl.augment import Chain
 from ser_tl.data.batching import Clips
 from ser_tl.distill.teachers import Teacher
 from ser_tl.errors import ConfigError
-from ser_tl.losses import TaughtCriterion
 from ser_tl.model import EmotionModel
+from ser_tl.modules.losses import TaughtCriterion
 from ser_tl.training.balance import Balance
 from ser_tl.training.feed import Feed
 from ser_tl.training.steps import Steps

@@ -18,7 +18,7 @@ from torch.nn import functional
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import Block, Encoder, OnMel, frames_mask, silence_after
 from ser_tl.errors import EncoderError
-from ser_tl.graph import exporting
+from ser_tl.modules.graph import exporting
 
 HOP = 0.01
 """Seconds between frames, unless another hop is asked for."""

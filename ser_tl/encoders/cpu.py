@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.encoders.products import is_quicker, linear
-from ser_tl.graph import recording
+from ser_tl.modules.graph import recording
 
 _WIDE = 16  # frames from which an FFT pays
 _ROUND = 32  # FFTs of multiples of it are quick

@@ -4,7 +4,7 @@
              --encoder B--> (L, B, T', D') --chosen layers side by side--resampled to T--/
 
 load_encoder("whisper-tiny.en+mfcc") makes one. How the sources are weighed against each other is the model's business
-(`ser_tl.fusion`); here nothing is learned that the encoders don't have.
+(`ser_tl.modules.fusion`); here nothing is learned that the encoders don't have.
 """
 
 from collections.abc import Sequence

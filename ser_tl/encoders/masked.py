@@ -19,7 +19,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
 from ser_tl.encoders.cpu import clips_at_once, is_plain, strided_layer, wide_convolution
-from ser_tl.graph import recording
+from ser_tl.modules.graph import recording
 
 
 def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from ser_tl.graph import recording
+from ser_tl.modules.graph import recording
 
 _FEW = 16  # rows up to which laying out the weights takes longer than multiplying by them
 

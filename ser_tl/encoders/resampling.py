@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.graph import exporting
+from ser_tl.modules.graph import exporting
 
 Count = TypeVar("Count", int, Tensor)
 

@@ -24,7 +24,7 @@ from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, OnMel, frames
 from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
-from ser_tl.graph import SHORTEST, exporting, max_pool
+from ser_tl.modules.graph import SHORTEST, exporting, max_pool
 
 RATE = 22_050  # samples a second that SoundNet hears
 FULL_SCALE = 256.0  # what a sample of 1.0 becomes

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.graph import exporting
+from ser_tl.modules.graph import exporting
 
 
 class PowerSpectrum(nn.Module):

@@ -22,7 +22,7 @@ from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.parametrised import make_portable
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained
-from ser_tl.graph import exporting
+from ser_tl.modules.graph import exporting
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
 PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families

@@ -28,7 +28,7 @@ from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
 from ser_tl.errors import EncoderError
-from ser_tl.graph import SHORTEST, exporting
+from ser_tl.modules.graph import SHORTEST, exporting
 
 EXAMPLE = 96  # mel frames of an example, 0.96 s
 STRIDE = 16  # mel frames, and mel bands, of one frame and band after the last pool

@@ -3,6 +3,7 @@
 model -> Graph -> Exporter.write -> parity with the model -> [quantised -> agreement on a corpus] -> folder
 """
 
+from copy import deepcopy
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,11 +19,11 @@ from ser_tl.export.folder import replace_folder, write_companions
 from ser_tl.export.graph import Graph
 from ser_tl.export.parity import check_parity, measure_parity
 from ser_tl.export.versions import installed_versions
-from ser_tl.graph import HOP, SHORTEST
 from ser_tl.inference.exported_session import open_graph
 from ser_tl.inference.manifest import Manifest, hash_file
 from ser_tl.inference.torch_session import TorchSession
 from ser_tl.model import EmotionModel
+from ser_tl.modules.graph import HOP, SHORTEST
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -62,7 +63,7 @@ def export_model(
     _check_options(exporter, format, weights, quantize)
     with replace_folder(Path(folder)) as scratch:
         graph = Graph(model)
-        reference = TorchSession(graph.model)
+        reference = TorchSession(model if model.device.type == "cpu" else deepcopy(model).cpu())
         exporter.write(graph, scratch / exporter.file)
         manifest = _describe(graph, exporter, scratch)
         rows = measure_parity(reference, open_graph(scratch, manifest))

@@ -16,8 +16,8 @@ from torch.nn.utils import parametrize
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ExportError, listing
-from ser_tl.graph import HOP, SHORTEST
 from ser_tl.model import EmotionModel
+from ser_tl.modules.graph import HOP, SHORTEST
 
 MOST_CLIPS = 65_536
 """In a batch; torch.export wants a bound."""

@@ -17,7 +17,7 @@ import torch
 from ser_tl.errors import ExportError
 from ser_tl.export.base import EXPORTERS, Exporter
 from ser_tl.export.graph import Graph
-from ser_tl.graph import whole_lstm
+from ser_tl.modules.graph import whole_lstm
 
 OPSET = 20
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -66,6 +66,8 @@ def quantize_graph(
     judge, trained, tried = Judge(model, sample), trained_weights(graph), []
     with TemporaryDirectory(prefix="ser_tl_int8_") as name:
         plain = preprocess(folder / manifest.graph, Path(name))
+        if not any(trained_nodes(_load(plain), trained)):
+            raise ExportError("quantize int8: the graph has no trained linear or convolutional layer: leave it out")
         for way, quantize in WAYS.items():
             path = Path(name) / manifest.graph
             with quiet():
@@ -126,7 +128,7 @@ def quantize_static(plain: Path, path: Path, trained: set[bytes], sample: Sample
     quantize(
         str(plain),
         str(path),
-        _Reader(sample.calibration),
+        cast(Any, _Reader(sample.calibration)),  # it asks for `get_next` alone
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,  # int8 activations are half as fast on VNNI

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from ser_tl.data.batch_plan import Plan, average_windows, plan_batches
 from ser_tl.data.batching import Batch, Clips, loader
 from ser_tl.encoders import Hidden, OnMel
-from ser_tl.feature_norm import NormTable, SpeakerNorm
 from ser_tl.inference.loop import Step, order_values, run_batches
 from ser_tl.inference.processes import Processes
 from ser_tl.model import EmotionModel, Output
+from ser_tl.modules.feature_norm import NormTable, SpeakerNorm
 
 ValueT = TypeVar("ValueT")
 

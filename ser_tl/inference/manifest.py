@@ -118,6 +118,8 @@ def read_manifest(folder: Path) -> Manifest:
         _ = manifest.windows
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"{path}: incomplete ({error}): {AGAIN}") from error
+    if Path(manifest.graph).name != manifest.graph:
+        raise CheckpointError(f"{path}: its graph, {manifest.graph}, lies outside of the folder: {AGAIN}")
     graph = folder / manifest.graph
     if not graph.is_file():
         found = ", ".join(sorted(entry.name for entry in folder.iterdir()))

@@ -57,6 +57,8 @@ class OnnxSession(ExportedSession):
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
         options.enable_cpu_mem_arena = False  # it keeps what the longest batch so far needed
+        if (manifest.quantization or {}).get("way") == "storage":  # weights become float32 once, and not in each call
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # of a dozen classes without a common root

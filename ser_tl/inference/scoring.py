@@ -12,11 +12,11 @@ from torch import Tensor
 from ser_tl.data.batching import Batch, Clips, Utterances
 from ser_tl.data.dimensions import annotations
 from ser_tl.evaluation import Predictions, Ratings
-from ser_tl.feature_norm import NormTable
 from ser_tl.inference.clips import Pass, collect_clips, forward_batch
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
-from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel
+from ser_tl.modules.feature_norm import NormTable
+from ser_tl.modules.losses import cross_entropy
 
 
 class Scored(NamedTuple):

@@ -15,9 +15,9 @@ from torch import Tensor
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import ConfigError
-from ser_tl.feature_norm import Moments, NormTable, Statistics
 from ser_tl.inference.clips import Pass, batch_norm, encode_batch, pool_batch, run_clips
 from ser_tl.model import EmotionModel
+from ser_tl.modules.feature_norm import Moments, NormTable, Statistics
 
 FEWEST_CLIPS = 8
 """Of a speaker: the deviation of fewer embeddings says little."""

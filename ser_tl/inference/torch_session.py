@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from ser_tl.errors import ConfigError
-from ser_tl.feature_norm import Moments, SpeakerNorm, Statistics
 from ser_tl.inference.exported_session import open_exported
 from ser_tl.inference.manifest import is_exported
 from ser_tl.inference.session import Answers, Session, Wanted
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import model_folder
-from ser_tl.pooling import FrameScore
+from ser_tl.modules.feature_norm import Moments, SpeakerNorm, Statistics
+from ser_tl.modules.pooling import FrameScore
 
 
 class TorchSession:

@@ -22,8 +22,8 @@ from ser_tl.encoders import FAMILIES, Encoder
 from ser_tl.errors import CheckpointError, UnknownNameError
 from ser_tl.model.config import ModelConfig
 from ser_tl.model.weights import reason
-from ser_tl.networks import NETWORKS
-from ser_tl.pooling import POOLINGS
+from ser_tl.modules.networks import NETWORKS
+from ser_tl.modules.pooling import POOLINGS
 from ser_tl.registry import Registry
 
 _SLACK = 2**20  # parameters that an encoder makes and doesn't keep, such as the embedding of masked frames

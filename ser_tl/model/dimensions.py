@@ -8,8 +8,8 @@ losses, or of which dimension is which.
 
 from torch import Tensor, nn
 
-from ser_tl.feature_norm import FeatureNorm
-from ser_tl.heads import Head
+from ser_tl.modules.feature_norm import FeatureNorm
+from ser_tl.modules.heads import Head
 
 
 class DimensionHead(nn.Module):

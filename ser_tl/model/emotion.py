@@ -20,18 +20,18 @@ from torch import Tensor, nn
 
 from ser_tl.data.audio_config import AudioConfig
 from ser_tl.data.dimension_names import check_names
-from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, OnMel, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
-from ser_tl.feature_norm import FeatureNorm, SpeakerNorm
-from ser_tl.fusion import SourceAttention
-from ser_tl.heads import Head, LinearHead
-from ser_tl.loudness import Loudness
 from ser_tl.model.config import ModelConfig
 from ser_tl.model.dimensions import DimensionHead
 from ser_tl.model.sharing import Shared
-from ser_tl.networks import NETWORKS, Network
-from ser_tl.pooling import POOLINGS, LayerMix
+from ser_tl.modules.discriminant import Discriminant
+from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm
+from ser_tl.modules.fusion import SourceAttention
+from ser_tl.modules.heads import Head, LinearHead
+from ser_tl.modules.loudness import Loudness
+from ser_tl.modules.networks import NETWORKS, Network
+from ser_tl.modules.pooling import POOLINGS, LayerMix
 
 if TYPE_CHECKING:
     import numpy as np

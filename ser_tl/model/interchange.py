@@ -31,9 +31,9 @@ from ser_tl.encoders.pretrained import check_front_end, load_pretrained, model_t
 from ser_tl.encoders.speech_ssl import FRONT_END, PLAIN
 from ser_tl.encoders.whisper import front_end
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
-from ser_tl.feature_norm import FeatureNorm
 from ser_tl.files import follow_umask
 from ser_tl.model.adapted import merged_state
+from ser_tl.modules.feature_norm import FeatureNorm
 
 if TYPE_CHECKING:
     from ser_tl.model.emotion import EmotionModel

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ser_tl.data.sampling import class_size, draw_balanced
 from ser_tl.errors import ConfigError
-from ser_tl.losses import Criterion, class_weights
+from ser_tl.modules.losses import Criterion, class_weights
 
 
 @dataclass(frozen=True)

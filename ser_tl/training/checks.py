@@ -8,11 +8,11 @@ from torch import nn
 from ser_tl.data import schema
 from ser_tl.data.dimensions import check_annotated
 from ser_tl.data.split import Split
-from ser_tl.discriminant import held_out_groups
 from ser_tl.errors import ConfigError
 from ser_tl.inference.evaluation import check_labels, check_real
 from ser_tl.inference.speaker_norm import check_norms
 from ser_tl.model import EmotionModel
+from ser_tl.modules.discriminant import held_out_groups
 from ser_tl.training.cache_folder import CacheFolder
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.launcher import check_launcher

@@ -17,10 +17,10 @@ from torch import Tensor
 from ser_tl.data.dimension_names import check_names
 from ser_tl.data.dimensions import annotations
 from ser_tl.errors import ConfigError
-from ser_tl.feature_norm import Moments
-from ser_tl.losses import concordance_loss, squared_error
 from ser_tl.model import EmotionModel
 from ser_tl.model.dimensions import DimensionHead
+from ser_tl.modules.feature_norm import Moments
+from ser_tl.modules.losses import concordance_loss, squared_error
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ser_tl.feature_norm import NormTable, Statistics
+from ser_tl.modules.feature_norm import NormTable, Statistics
 
 
 class NormState:

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from ser_tl.augment import Disturbance
 from ser_tl.data.batching import Batch
-from ser_tl.feature_norm import NormTable
 from ser_tl.inference.clips import batch_norm, encode_batch, forward_batch
-from ser_tl.losses import Criterion
 from ser_tl.model import EmotionModel, Output
+from ser_tl.modules.feature_norm import NormTable
+from ser_tl.modules.losses import Criterion
 from ser_tl.training.dimensions import DimensionConfig, dimension_loss
 from ser_tl.transfer import Strategy
 from ser_tl.transfer.alignment import Alignment, Domain

@@ -10,12 +10,12 @@ with all views of their clips where there are views: these then share the say of
 import torch
 
 from ser_tl.data.batching import Clips
-from ser_tl.discriminant import fit_discriminant
-from ser_tl.feature_norm import NormTable
 from ser_tl.inference.clips import Collected, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
-from ser_tl.self_training import fit_self_trained
+from ser_tl.modules.discriminant import fit_discriminant
+from ser_tl.modules.feature_norm import NormTable
 from ser_tl.training.config import RefitName
+from ser_tl.training.self_training import fit_self_trained
 
 
 def refit_discriminant(

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from ser_tl.data.batching import Batch, Clips
-from ser_tl.feature_norm import FeatureNorm, Moments
 from ser_tl.inference.clips import Pass, encode_batch, pool_batch, run_clips
 from ser_tl.model import EmotionModel
+from ser_tl.modules.feature_norm import FeatureNorm, Moments
 
 SAMPLE_SECONDS = 600.0
 """How much training speech is measured."""

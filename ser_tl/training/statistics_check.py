@@ -20,12 +20,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ser_tl.data.batching import Batch, Clips
-from ser_tl.discriminant import discriminant_of
 from ser_tl.evaluation.bootstrap import Interval, paired_interval
 from ser_tl.evaluation.scores import confusion_by_group, mean_recall
 from ser_tl.inference.clips import Pass, collect_clips, encode_batch
 from ser_tl.model import EmotionModel
-from ser_tl.pooling import Stats
+from ser_tl.modules.discriminant import discriminant_of
+from ser_tl.modules.pooling import Stats
 
 MOST_CLIPS = 1000
 """The probe hears whole speakers in random order until it has so many clips: its cost grows with their cube."""

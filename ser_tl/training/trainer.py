@@ -25,11 +25,11 @@ from ser_tl.data.votes import LabelConfig, soft_targets
 from ser_tl.encoders import checkpoint_layers, compile_layers, is_frozen
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation import Report, Scores, confusion
-from ser_tl.feature_norm import NormTable
 from ser_tl.inference.evaluation import evaluate
 from ser_tl.inference.scoring import score_clips
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
 from ser_tl.model import EmotionModel, KnownSpeakers
+from ser_tl.modules.feature_norm import NormTable
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
 from ser_tl.training.cached import CachedClips, EveryView

@@ -13,8 +13,8 @@ from ser_tl.data.batching import collate
 from ser_tl.distill import StudentTrainer, TeachConfig, load_teacher
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
 from ser_tl.evaluation import with_model_size
-from ser_tl.losses import Criterion, TaughtCriterion
 from ser_tl.model import EmotionModel
+from ser_tl.modules.losses import Criterion, TaughtCriterion
 from ser_tl.training import Trainer
 from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.cached import CachedClips

@@ -6,7 +6,7 @@ import torch
 from ser_tl.encoders import Fused, load_encoder
 from ser_tl.encoders.fused import resample_frames
 from ser_tl.errors import ConfigError, EncoderError
-from ser_tl.fusion import SourceAttention
+from ser_tl.modules.fusion import SourceAttention
 
 from .tiny import DIM, clip, padded, save, tiny
 

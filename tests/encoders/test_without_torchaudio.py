@@ -17,7 +17,7 @@ import sys
 sys.modules["torchaudio"] = None
 import torch
 from ser_tl.encoders import FAMILIES, VGGish, load_encoder
-from ser_tl.networks import NETWORKS
+from ser_tl.modules.networks import NETWORKS
 waveform, lengths = torch.zeros(1, 4000), torch.tensor([4000])
 for name in ("wav2vec2-mini", "soundnet", "mfcc", "logmel-40", "prosody", "soundnet+mfcc"):
     load_encoder(name)(waveform, lengths)

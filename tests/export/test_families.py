@@ -14,8 +14,8 @@ from ser_tl.errors import ExportError
 from ser_tl.export import EXPORTERS, export_model
 from ser_tl.inference import Predictor
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.networks import NETWORKS
-from ser_tl.pooling import POOLINGS
+from ser_tl.modules.networks import NETWORKS
+from ser_tl.modules.pooling import POOLINGS
 from tests.encoders.tiny import KINDS, clip
 from tests.test_model import LABELS
 

@@ -107,6 +107,12 @@ def test_where_no_way_is_good_enough_each_is_named_and_no_file_is_left(quantize,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_graph_without_a_trained_layer_is_refused(quantize, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantize, "trained_weights", lambda graph: set())
+    with pytest.raises(ExportError, match="no trained linear or convolutional layer"):
+        export_model(sample_model(), tmp_path / "out", quantize="int8", calibrate=corpus)
+
+
 def test_too_few_clips_are_refused(quantize, corpus, tmp_path):
     with pytest.raises(ConfigError, match="12 clips to calibrate on: at least 20"):
         export_model(sample_model(), tmp_path / "out", quantize="int8", calibrate=corpus.select(range(12)))

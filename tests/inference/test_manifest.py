@@ -90,6 +90,12 @@ def test_a_graph_that_the_runtime_cant_load_is_named_with_its_version(exported, 
         Predictor(copy)
 
 
+def test_a_graph_outside_of_the_folder_is_refused(copy):
+    rewrite(copy, lambda content: content.update(graph="../other/model.onnx"))
+    with pytest.raises(CheckpointError, match="lies outside of the folder"):
+        Predictor(copy)
+
+
 def test_an_unknown_runtime_and_a_missing_one_are_named(exported, tmp_path, monkeypatch):
     other = with_manifest(exported, tmp_path / "other", runtime="abacus")
     with pytest.raises(ConfigError, match="exported for abacus"):

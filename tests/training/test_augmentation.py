@@ -7,7 +7,7 @@ from ser_tl.augment import AugmentConfig, Chain
 from ser_tl.data.batching import Batch, Utterances
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import forward_batch
-from ser_tl.losses import Criterion, cross_entropy
+from ser_tl.modules.losses import Criterion, cross_entropy
 from ser_tl.training import Trainer
 from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.cached import CachedClips

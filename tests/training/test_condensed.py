@@ -8,7 +8,7 @@ from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.pooling import POOLINGS
+from ser_tl.modules.pooling import POOLINGS
 from ser_tl.training import Trainer
 from ser_tl.training.cache import FeatureCache
 from ser_tl.training.cached import CachedClips

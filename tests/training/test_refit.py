@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from ser_tl.discriminant import Discriminant, fit_discriminant
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import embed_batch
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.modules.discriminant import Discriminant, fit_discriminant
 from ser_tl.training import Trainer
 from ser_tl.transfer import AlignmentConfig, Frozen, Full
 from tests.training.samples import tiny_model, tone_split, train_config

@@ -12,8 +12,8 @@ from ser_tl.data.batching import collate
 from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import forward_batch
-from ser_tl.losses import Criterion
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.modules.losses import Criterion
 from ser_tl.training import Trainer
 from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.dimensions import DimensionConfig

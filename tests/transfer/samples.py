@@ -5,8 +5,8 @@ from torch import Tensor
 
 from ser_tl.data.batching import Batch
 from ser_tl.encoders import Encoder, Fused, SoundNet, VGGish
-from ser_tl.losses import cross_entropy
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.modules.losses import cross_entropy
 from ser_tl.transfer import IA3, AdapterConfig, Lora, Rates, Strategy, TransferConfig
 from tests.encoders.tiny import clip, padded, tiny
 

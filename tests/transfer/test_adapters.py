@@ -7,13 +7,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.discriminant import Discriminant
 from ser_tl.encoders import Fused, SoundNet, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.hub import push_folder
 from ser_tl.model import EmotionModel, KnownSpeakers, ModelConfig
 from ser_tl.model.adapted import adapted_layers, added_state, base_state
-from ser_tl.pooling import POOLINGS
+from ser_tl.modules.discriminant import Discriminant
+from ser_tl.modules.pooling import POOLINGS
 from ser_tl.transfer import (
     IA3,
     STRATEGIES,

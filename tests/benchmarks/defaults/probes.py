@@ -12,10 +12,10 @@ import torch
 from datasets import Dataset
 
 import ser_tl as ser
-from ser_tl import discriminant
 from ser_tl.data import schema
 from ser_tl.distill.probe import clip_statistics
 from ser_tl.evaluation import Predictions, Report
+from ser_tl.modules import discriminant
 from ser_tl.training.statistics_check import standardize_domains
 
 FOLDS = 6

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.errors import ConfigError
-from ser_tl.graph import run_lstm
-from ser_tl.networks.base import NETWORKS, Network, Subsample, silenced
+from ser_tl.modules.graph import run_lstm
+from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, silenced
 
 
 def turned(frames: Tensor, mask: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
-from ser_tl.losses import Criterion, class_weights, concordance_loss, cross_entropy, squared_error
+from ser_tl.modules.losses import Criterion, class_weights, concordance_loss, cross_entropy, squared_error
 
 LABELS = ["anger", "fear", "neutral", "sadness"]
 LOGITS = 3 * torch.randn(20, 4, generator=torch.Generator().manual_seed(0))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ser_tl.discriminant import Fit, class_shares, discriminant_of, fit_discriminant
+from ser_tl.modules.discriminant import Fit, class_shares, discriminant_of, fit_discriminant
 
 ROUNDS = 12
 """Of guessing and fitting."""

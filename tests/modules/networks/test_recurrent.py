@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ser_tl.errors import ConfigError
-from ser_tl.networks import NETWORKS
-from ser_tl.networks.recurrent import ResidualLSTM, turned
+from ser_tl.modules.networks import NETWORKS
+from ser_tl.modules.networks.recurrent import ResidualLSTM, turned
 
 COUNTS = [1, 4, 9]
 

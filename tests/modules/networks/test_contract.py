@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ser_tl.errors import UnknownNameError
-from ser_tl.networks import NETWORKS
+from ser_tl.modules.networks import NETWORKS
 
 DIM = 6
 COUNTS = [1, 2, 9, 23, 40]

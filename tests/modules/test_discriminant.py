@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ser_tl.discriminant import SHRINKAGES, _Solver, discriminant_of, fit_discriminant, held_out_groups
 from ser_tl.errors import ConfigError
+from ser_tl.modules.discriminant import SHRINKAGES, _Solver, discriminant_of, fit_discriminant, held_out_groups
 
 
 def corpus(clips, dim, *, speakers=6, classes=3, spread=0.0, apart=1.0, seed=0):

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.graph import max_pool
-from ser_tl.networks.base import NETWORKS, Network, silenced, spare
-from ser_tl.networks.recurrent import ResidualLSTM
+from ser_tl.modules.graph import max_pool
+from ser_tl.modules.networks.base import NETWORKS, Network, silenced, spare
+from ser_tl.modules.networks.recurrent import ResidualLSTM
 
 
 class Convolution(nn.Module):

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.heads import Head
+from ser_tl.modules.heads import Head
 
 
 @pytest.mark.parametrize("hidden", [0, 5])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ser_tl.pooling import POOLINGS, LayerMix
+from ser_tl.modules.pooling import POOLINGS, LayerMix
 
 DIM = 6
 COUNTS = [1, 4, 9]

@@ -2,8 +2,8 @@
 
     states (L, B, T, D), standardised --LayerMix--> frames (B, T, W) --pooling--> embedding (B, E)
 
-`mask` is (B, T), True on speech and False on padding. Padding never moves an embedding: tests/test_pooling.py holds
-every registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
+`mask` is (B, T), True on speech and False on padding. Padding never moves an embedding: tests/modules/test_pooling.py
+holds every registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
 """
 
 from typing import Literal

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.graph import exporting, whole_groups
+from ser_tl.modules.graph import exporting, whole_groups
 from ser_tl.registry import Registry
 
 

@@ -6,8 +6,8 @@ from torch import nn
 from torchaudio.models.conformer import ConformerLayer
 
 from ser_tl.errors import ConfigError
-from ser_tl.networks import NETWORKS
-from ser_tl.networks.conformer import Block
+from ser_tl.modules.networks import NETWORKS
+from ser_tl.modules.networks.conformer import Block
 
 
 class FrameNorm(nn.LayerNorm):

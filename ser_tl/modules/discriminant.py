@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ser_tl.errors import ConfigError
-from ser_tl.heads import LinearHead
+from ser_tl.modules.heads import LinearHead
 
 SHRINKAGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _TEMPERATURES = torch.logspace(-1, 2.5, 71, dtype=torch.float64)

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from ser_tl.dependencies import require_torchaudio
 from ser_tl.errors import ConfigError
-from ser_tl.networks.base import NETWORKS, Network, Subsample, silenced
+from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, silenced
 
 
 class Convolution(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.networks.base import NETWORKS, Network, Subsample, silenced
+from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, silenced
 
 
 def sinusoids(count: int, width: int, device: torch.device) -> Tensor:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from ser_tl.errors import ConfigError
-from ser_tl.networks import NETWORKS
-from ser_tl.networks.transformer import Block, sinusoids
+from ser_tl.modules.networks import NETWORKS
+from ser_tl.modules.networks.transformer import Block, sinusoids
 
 
 def test_attention_is_a_softmax_over_the_speech_frames_of_each_head():

@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.networks import NETWORKS
-from ser_tl.networks.crnn import Convolution
+from ser_tl.modules.networks import NETWORKS
+from ser_tl.modules.networks.crnn import Convolution
 
 
 def test_a_convolution_is_its_equation_and_halves_the_frames_rounding_up():

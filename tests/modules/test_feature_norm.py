@@ -2,7 +2,7 @@
 
 import torch
 
-from ser_tl.feature_norm import FeatureNorm, Moments, NormTable
+from ser_tl.modules.feature_norm import FeatureNorm, Moments, NormTable
 
 DIM = 5
 
