@@ -105,7 +105,11 @@ class LiveStream:
         self._options = options
         self._dtype = ENCODINGS[options.encoding]
         self._predictor = StreamingPredictor(
-            options.model.session, hop=options.hop, window=options.window, smoothing=options.smoothing
+            options.model.session,
+            hop=options.hop,
+            window=options.window,
+            smoothing=options.smoothing,
+            voice=service.settings.voice,
         )
         self._audio = bytearray()
         self._lost = 0  # bytes beyond the backlog

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ser_tl.errors import ConfigError
 
@@ -42,6 +43,7 @@ class Settings:
         shutdown_timeout: seconds that requests in progress have to finish
         batch_windows: the most windows that go through a model together
         streams: live streams at once; more are refused with close code 1013
+        voice: what tells speech in live streams: `energy`, `silero`, or silero where onnxruntime is installed if `auto`
         cache_answers: answers kept by the hash of the recording; 0 keeps none
         api_keys: one of them must come with a request; none are needed if empty
         cors: origins (`https://example.org`) whose pages may call; none if empty
@@ -69,6 +71,7 @@ class Settings:
     shutdown_timeout: float = 30.0
     batch_windows: int = 8
     streams: int = 16
+    voice: Literal["auto", "energy", "silero"] = "auto"
     cache_answers: int = 1024
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     cors: tuple[str, ...] = ()

@@ -70,6 +70,7 @@ class Running:
     def __init__(self, session=None, *, sessions=None, **settings):
         self.session = session or LoudnessSession()
         found = sessions or {"loudness": self.session}
+        settings.setdefault("voice", "energy")  # tones aren't speech to a network
         self.settings = Settings(port=0, models={name: name for name in found}, **settings)
         self.store = ModelStore(
             self.settings.models, load=lambda name, source, device: ServedModel(name, "1", found[name])

@@ -47,7 +47,7 @@ def said(updates, kind):
 
 def test_a_stream_is_answered_as_the_streaming_predictor_answers(server):
     pcm = (SPEECH * 32767).astype("<i2")
-    predictor = StreamingPredictor(LoudnessSession(max_seconds=4.0), window=2.0)
+    predictor = StreamingPredictor(LoudnessSession(max_seconds=4.0), window=2.0, voice="energy")
     expected = [update.to_dict() for update in [*predictor.feed(pcm, RATE), *predictor.flush()]]
     with Running(LoudnessSession(max_seconds=4.0)) as other, opened(other, "window=2&sample_rate=16000") as socket:
         ready = json.loads(socket.recv())
