@@ -25,7 +25,7 @@ def timeline_parser() -> ArgumentParser:
     parser.add_argument("--hop", type=float, default=0.5, help="seconds between the points of the curve")
     parser.add_argument("--window", type=float, default=3.0, help="seconds around each that are heard")
     parser.add_argument(
-        "--penalty", type=float, default=6.0, help="of a change of emotion within a turn; inf keeps turns whole"
+        "--penalty", type=float, default=3.0, help="of a change of emotion within a turn; inf keeps turns whole"
     )
     parser.add_argument(
         "--voice", type=Literal["auto", "energy", "silero"], default="auto", help="what tells speech from none"

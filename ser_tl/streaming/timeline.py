@@ -96,7 +96,7 @@ def build_timeline(
     turns: Sequence[SpeakerTurn] | None = None,
     hop: float = 0.5,
     window: float = 3.0,
-    penalty: float = 6.0,
+    penalty: float = 3.0,
     voice: Voice = "auto",
     device: str | None = None,
 ) -> Timeline:

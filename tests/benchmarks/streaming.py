@@ -112,6 +112,8 @@ def latency(options) -> Iterator[dict]:
     fed = 0
     while stream.time < 60 * options.minutes:
         for first in range(0, len(signal), step):
+            if stream.time >= 60 * options.minutes:
+                break
             begin = time.process_time(), time.perf_counter()
             updates = stream.feed(signal[first : first + step], RATE)
             spent = time.process_time() - begin[0]
@@ -227,7 +229,7 @@ def eder(options) -> Iterator[dict]:
     session = Remembering(open_session(options.model), options.output.with_suffix(".answers"))
     groups = [clips[first : first + 10] for first in range(0, len(clips), 10)]
     for pause in (0.5, 0.0):
-        for penalty in (float("inf"), 6.0, 3.0):
+        for penalty in (float("inf"), 6.0, 3.0, 1.5):
             whole, spoken = [], []
             for group in groups:
                 signal, spans = string_together(group, pause)
