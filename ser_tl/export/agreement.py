@@ -56,6 +56,9 @@ class Sample:
 def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:
     """Clips drawn from a corpus; the same ones each time.
 
+    Those that are judged are of speakers that the model doesn't know, if there are enough: its answers on those of
+    training are surer than any others, and hide what quantising costs.
+
     Args:
         corpus: rows with the columns of `data.schema`
         speakers: that the model was trained on
@@ -69,18 +72,27 @@ def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:
             f"{len(corpus)} clips to calibrate on: at least {_FEWEST} are needed, some to measure activations on "
             f"and others to compare answers on"
         )
-    order = np.random.default_rng(0).permutation(len(corpus))[: CALIBRATION + JUDGED]
-    count = min(CALIBRATION, len(order) // 3)
-    rows = corpus.select(order)
-    clips = [audio.decode(source(row), row["start"], row["end"], silence=True) for row in rows]
-    names = sorted(set(corpus["corpus"][:]))
+    names = corpus["speaker"][:]
+    known = set(speakers.among(names))
+    order = np.random.default_rng(0).permutation(len(corpus)).tolist()
+    strangers = [index for index in order if names[index] not in known]
+    others = [index for index in order if names[index] in known]
+    if len(strangers) < _FEWEST:  # too few to judge by
+        strangers, others = order, []
+    spare = max(len(strangers) - JUDGED, len(strangers) // 3 if len(others) < _FEWEST // 3 else 0)
+    calibration = [*others, *reversed(strangers[len(strangers) - spare :])][:CALIBRATION]
+    judged = [index for index in strangers if index not in set(calibration)][:JUDGED]
     return Sample(
-        ", ".join(names),
-        clips[:count],
-        clips[count:],
-        rows["emotion"][count:],
-        sum(map(set(speakers.among(rows["speaker"][:])).__contains__, rows["speaker"][count:])),
+        ", ".join(sorted(set(corpus["corpus"][:]))),
+        [_decode(corpus[index]) for index in calibration],
+        [_decode(corpus[index]) for index in judged],
+        [corpus[index]["emotion"] for index in judged],
+        sum(names[index] in known for index in judged),
     )
+
+
+def _decode(row: dict[str, Any]) -> np.ndarray:
+    return audio.decode(source(row), row["start"], row["end"], silence=True)
 
 
 @dataclass(frozen=True)
