@@ -60,12 +60,18 @@ def test_predict_prints_a_table(run, capsys):
 
 def test_predict_goes_on_after_a_broken_file_names_it_and_fails(run, tmp_path, capsys):
     soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
     good = run / "tones" / "anger_0_0.wav"
-    assert cli.main(["predict", str(run / "model"), str(tmp_path / "silent.wav"), str(good)]) == 1
+    files = [str(tmp_path / "silent.wav"), str(tmp_path / "broken.wav"), str(good)]
+    assert cli.main(["predict", str(run / "model"), *files]) == 1
     out, err = capsys.readouterr()
-    assert json.loads(out)["file"] == str(good)
-    assert "silent.wav" in err
-    assert "leave it out" in err
+    silent, broken, answered = map(json.loads, out.splitlines())
+    assert [row["file"] for row in (silent, broken, answered)] == files
+    assert (silent["label"], silent["speech"]) == ("", False)
+    assert "broken.wav: not audio" in broken["error"]
+    assert answered["label"] in answered["probabilities"]
+    assert "broken.wav" in err
+    assert "silent.wav" not in err
 
 
 def test_evaluate_on_the_runs_test_part_saves_a_report(run, tmp_path, capsys):
