@@ -16,7 +16,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -137,11 +137,7 @@ def quantize_static(plain: Path, path: Path, trained: set[bytes], sample: Sample
     quantize(
         str(plain),
         str(path),
-<<<<<<< HEAD
-        cast(Any, _Reader(sample.calibration)),  # it asks for `get_next` alone
-=======
         reader,
->>>>>>> 89d7ece (Docs: what exports were measured to cost)
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,  # int8 activations are half as fast on VNNI
