@@ -140,9 +140,8 @@ def test_the_locks_and_the_ranges_hold_the_tested_pair():
         packages = [line for line in lines if line[:1].isalnum()]
         assert all("==" in line and line.endswith("\\") for line in packages), "each is pinned, with hashes"
     default, dev = ((HOME / "requirements" / f"{lock}.txt").read_text() for lock in ("default", "dev"))
-    assert {line for line in default.splitlines() if "==" in line} <= {
-        line for line in dev.splitlines() if "==" in line
-    }
+    pins = [{line.split()[0] for line in lock.splitlines() if "==" in line} for lock in (default, dev)]
+    assert pins[0] <= pins[1]  # the same versions; what a package is for may widen where it is needed
     ranges = (HOME / "pyproject.toml").read_text()
     assert f'"torchaudio=={torchaudio}"' in ranges, "one of the pair is exact: two ranges allow pairs that don't fit"
 

@@ -65,8 +65,9 @@ def test_the_rotation_changes_nothing(probe):
 def test_a_regression_that_has_not_settled_is_told_and_not_raised(probe, monkeypatch):
     monkeypatch.setattr("ser_tl.distill.probe._STEPS", 1)
     report = probe(tiny("whisper"))
-    assert all("lower probe.strength" in note for note in report.notes)
-    assert len(report.notes) == 3
+    unsettled = [note for note in report.notes if "lower probe.strength" in note]
+    assert len(unsettled) == 1  # of all three folds, and therefore said once
+    assert not unsettled[0].startswith("fold_")
 
 
 def test_bad_values_are_told():
