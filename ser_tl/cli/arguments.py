@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
-from ser_tl.cli.listen import listen_parser
+from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
 from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser

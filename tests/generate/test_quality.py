@@ -85,7 +85,7 @@ def test_the_recipes_clips_are_trained_on_by_another_on_the_same_split(tiny, tmp
     recipe.main(recipe.Options(**usual, output=tmp_path / "gan", wavegan=longer, resume=True))
     before = (tmp_path / "gan" / "config.yaml").read_text()
     wider = tiny_config(samples=4096, width=2, steps=3)
-    with pytest.raises(ConfigError, match="was run with other values of wavegan.width: go on with"):
+    with pytest.raises(ConfigError, match=r"was run with other values of wavegan\.width: go on with"):
         recipe.main(recipe.Options(**usual, output=tmp_path / "gan", wavegan=wider, resume=True))
     assert (tmp_path / "gan" / "config.yaml").read_text() == before
     lines = (tmp_path / "gan" / "log.jsonl").read_text().splitlines()
