@@ -3,13 +3,13 @@
 frame (512,) with the 64 samples before it, state (2, 1, 128) --ONNX--> probability of speech, state
 """
 
-import os
 from importlib.util import find_spec
 
 import numpy as np
 
 from ser_tl.assets import asset
 from ser_tl.errors import ConfigError
+from ser_tl.inference.onnx_session import load_onnxruntime
 from ser_tl.streaming.gate import FRAME
 
 _CONTEXT = 64  # samples of the frame before
@@ -39,9 +39,7 @@ class SileroScorer:
                 "voice activity by silero needs onnxruntime, which isn't installed: pip install onnxruntime, or choose "
                 "--voice energy"
             )
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before onnxruntime is imported
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         self.on, self.off = on, off
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

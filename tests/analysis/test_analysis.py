@@ -12,6 +12,7 @@ from ser_tl.analysis import embed, inspect, layer_scores, travelled
 from ser_tl.data.audio import decode
 from ser_tl.data.batching import Clip, collate
 from ser_tl.errors import AudioError, ConfigError
+from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import TrainConfig
 from tests.training.samples import TONES, tiny_model, tone_corpus
@@ -36,7 +37,7 @@ def test_embeddings_are_what_the_head_sees_in_the_order_of_the_corpus(corpus, mo
         turned[name][:] for name in ("id", "emotion", "speaker")
     )
     clip = Clip(torch.from_numpy(decode(turned[4]["audio"]["path"])), 0, "")
-    alone = model.eval()(collate([clip])).embedding[0].numpy()
+    alone = forward_batch(model.eval(), collate([clip])).embedding[0].numpy()
     assert np.abs(found.values[4] - alone).max() < 1e-4
 
 
@@ -44,7 +45,7 @@ def test_embeddings_are_what_the_head_sees_in_the_order_of_the_corpus(corpus, mo
 def test_the_hidden_layer_is_what_domains_are_aligned_in(corpus, model):
     found = embed(model, corpus, layer="hidden")
     clip = Clip(torch.from_numpy(decode(corpus[4]["audio"]["path"])), 0, "")
-    alone = model.eval()(collate([clip]))
+    alone = forward_batch(model.eval(), collate([clip]))
     assert found.values.shape == (len(corpus), model.head.hidden_dim)
     assert np.abs(found.values[4] - alone.hidden[0].numpy()).max() < 1e-4
     assert found.ids == embed(model, corpus).ids
