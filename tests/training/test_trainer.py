@@ -155,7 +155,7 @@ def test_long_clips_are_cropped_in_training_and_windowed_in_evaluation(tmp_path)
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("epochs", 0), ("learning_rate", 0.0), ("label_smoothing", 1.0), ("accumulate", 0), ("warmup", 1.5)],
+    [("epochs", -1), ("learning_rate", 0.0), ("label_smoothing", 1.0), ("accumulate", 0), ("warmup", 1.5)],
 )
 def test_impossible_options_are_refused_by_name(field, value):
     with pytest.raises(ConfigError, match=f"train.{field} is {value}"):
