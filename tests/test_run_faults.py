@@ -226,7 +226,7 @@ def test_commands_end_quietly_on_ctrl_c_and_where_nobody_reads(monkeypatch, caps
     def command(_):
         raise error
 
-    monkeypatch.setitem(cli.COMMANDS, "cache", command)
+    monkeypatch.setattr("ser_tl.cli.lists.cache", command)
     assert cli.main(["cache"]) == (130 if error is KeyboardInterrupt else 141)
     assert "Traceback" not in capsys.readouterr().err
 
@@ -259,7 +259,7 @@ def test_programs_set_up_their_output(monkeypatch, kind):
         monkeypatch.setattr(sys, "argv", ["recipe", "--strategy", "full"])
         run_main(lambda _: sys.stdout.write("\u4e2d"), Options, "Tries.")
     else:
-        monkeypatch.setitem(cli.COMMANDS, "cache", lambda _: sys.stdout.write("\u4e2d") * 0)
+        monkeypatch.setattr("ser_tl.cli.lists.cache", lambda _: sys.stdout.write("\u4e2d") * 0)
         assert cli.main(["cache"]) == 0
 
 
