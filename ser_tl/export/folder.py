@@ -7,7 +7,7 @@ Knows nothing of formats.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -24,7 +24,7 @@ PARITY_FILE = "parity.md"
 
 
 @contextmanager
-def replace_folder(folder: Path) -> Iterator[Path]:
+def replace_folder(folder: Path) -> Generator[Path]:
     """A folder to write to, which becomes `folder` if the block ends without an error, and is removed if not.
 
     Args:

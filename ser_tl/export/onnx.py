@@ -6,7 +6,7 @@ Graph -> torch.export -> torch.onnx -> model.onnx, without source paths and stac
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def fold_transposes(proto: Any) -> None:  # noqa: ANN401 - onnx.ModelProto
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Without the exporter's own remarks: what counts is told by the check."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

@@ -11,7 +11,7 @@ filters spans eight decades, and in eight bits it cost 70 points of UAR where ev
 import hashlib
 import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -289,7 +289,7 @@ class _Reader:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None]:
     """Without the quantiser's advice and remarks, which `preprocess` and the verdict have taken care of."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
