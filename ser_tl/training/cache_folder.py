@@ -77,8 +77,10 @@ class CacheFolder:
 
     @property
     def folder(self) -> Path:
-        """Where it is; looked up when it is needed, so that nobody without a cache needs a home folder."""
-        return self._folder or default_folder()
+        """Where it is; looked up when it is first needed, so that nobody without a cache needs a home folder."""
+        if self._folder is None:
+            self._folder = default_folder()
+        return self._folder
 
     def check_writable(self) -> None:
         """Makes the folder, and writes a file to it and deletes that.
