@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,31 @@ UNPICKLERS = {
     "encoders/pretrained.py": {"pickle.UnpicklingError"},
 }
 
-each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOME)))
-each_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+
+def each(paths):
+    """Turns a check of one file into a test of all files, which names every file that fails."""
+
+    def collect(check):
+        def test():
+            failures = []
+            for path in paths:
+                try:
+                    check(path)
+                except AssertionError as error:
+                    failures.append(f"{path.relative_to(HOME.parent)}: {error}")
+            assert not failures, "\n".join(failures)
+
+        return test
+
+    return collect
+
+
+each_module, each_recipe = each(MODULES), each(RECIPES)
+
+
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text("utf-8"))
 
 
 def room_of(path):
@@ -68,7 +92,7 @@ def only_for_types(node):
 
 def imports(path, *, types=True):
     """Dotted names of what a module imports, wherever in it; without the blocks for type checkers if not `types`."""
-    found, nodes = [], [ast.parse(path.read_text("utf-8"))]
+    found, nodes = [], [tree_of(path)]
     while nodes:
         node = nodes.pop()
         if only_for_types(node) and not types:
@@ -90,6 +114,18 @@ def calls(tree, *names):
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
     ]
+
+
+def test_a_check_names_every_file_that_fails():
+    def nothing_is_long(path):
+        assert len(path.name) < 12
+
+    with pytest.raises(AssertionError) as caught:
+        each([HOME / "registry.py", HOME / "dependencies.py", HOME / "audio_support.py"])(nothing_is_long)()
+    named = str(caught.value)
+    assert "ser_tl/dependencies.py: assert" in named
+    assert "ser_tl/audio_support.py: assert" in named
+    assert "registry" not in named
 
 
 def test_there_is_something_to_read():
@@ -132,25 +168,25 @@ def test_the_reading_finds_imports_wherever_they_hide(tmp_path):
 
 @each_module
 def test_input_is_refused_by_errors_and_not_by_assert(path):
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == []
 
 
 @each_module
 def test_no_error_is_swallowed_whole(path):
-    handlers = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ExceptHandler)]
+    handlers = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ExceptHandler)]
     bare = [node.lineno for node in handlers if node.type is None or ast.unparse(node.type) == "BaseException"]
     assert bare == []
 
 
 @each_module
 def test_only_the_command_line_prints(path):
-    assert room_of(path) == "cli" or calls(ast.parse(path.read_text("utf-8")), "print") == []
+    assert room_of(path) == "cli" or calls(tree_of(path), "print") == []
 
 
 @each_module
 def test_nothing_is_evaluated_or_unpickled(path):
-    assert calls(ast.parse(path.read_text("utf-8")), "eval", "exec", "compile", "__import__") == []
+    assert calls(tree_of(path), "eval", "exec", "compile", "__import__") == []
     picklers = {name for name in imports(path) if name.split(".")[0] in PICKLERS}
     assert picklers == UNPICKLERS.get(path.relative_to(HOME).as_posix(), set())
 
@@ -166,7 +202,7 @@ def test_recipes_are_short_and_know_one_name(path):
 
 @each_recipe
 def test_recipes_use_public_names_only(path):
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     used = {
         node.attr
         for node in ast.walk(tree)
