@@ -14,6 +14,7 @@ from ser_tl.cli.inputs import LISTS, expand_inputs
 from ser_tl.cli.rows import RowWriter, make_rows
 from ser_tl.data.audio import SUFFIXES
 from ser_tl.errors import ConfigError
+from ser_tl.files import write_atomically
 from ser_tl.inference import Prediction, Predictor
 from ser_tl.inference.session import BUNDLED, Wanted
 
@@ -105,7 +106,6 @@ def _with_bar(found: Iterable[Prediction], count: int, *, quiet: bool) -> Iterab
 
 
 def _save_embeddings(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:
-    part, names = path.with_name(f"{path.name}.part"), [name for name, _ in rows]
-    with part.open("wb") as stream:
+    names = [name for name, _ in rows]
+    with write_atomically(path) as part, part.open("wb") as stream:
         np.savez(stream, files=names, embeddings=np.stack([row for _, row in rows]) if rows else np.zeros((0, 0)))
-    part.replace(path)

@@ -16,6 +16,7 @@ from typing import Any, Literal, TextIO
 
 from ser_tl.cli.table import print_table
 from ser_tl.errors import ConfigError
+from ser_tl.files import write_text
 from ser_tl.inference import Prediction
 
 Format = Literal["table", "json", "jsonl", "csv"]
@@ -138,9 +139,7 @@ class RowWriter:
         if self.output is None:
             sys.stdout.write(text)
             return
-        part = self.output.with_name(f"{self.output.name}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.output)
+        write_text(self.output, text)
 
     def _line(self, row: Mapping[str, Any]) -> str:
         if self.kind == "jsonl":
@@ -176,7 +175,7 @@ class RowWriter:
                 )
             self._keep_whole_rows(output)
         else:
-            known.write_text(json.dumps(identity) + "\n", encoding="utf-8")
+            write_text(known, json.dumps(identity) + "\n")
         fresh = not output.is_file() or not output.stat().st_size
         self._stream = output.open("a", encoding="utf-8", newline="")
         if fresh and self.kind == "csv":
@@ -201,5 +200,5 @@ class RowWriter:
         while names and names[-1] == last:  # of several rows a recording some may be missing
             names.pop()
             rows.pop()
-        output.write_bytes("".join([*head, *rows]).encode("utf-8"))
+        write_text(output, "".join([*head, *rows]))
         self.done = set(names)

@@ -6,6 +6,7 @@ from typing import Literal
 from jsonargparse import ArgumentParser, Namespace
 
 from ser_tl.cli.output import make_folder
+from ser_tl.files import write_text
 
 
 def timeline_parser() -> ArgumentParser:
@@ -57,8 +58,6 @@ def timeline(options: Namespace) -> int:
     for path in options.output:
         kind = path.suffix.lower()
         text = format_page(found, measure_spectrogram(options.file)) if kind == ".html" else FORMATS[kind](found)
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_text(path, text)
         print(path)
     return 0
