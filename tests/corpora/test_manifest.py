@@ -160,9 +160,16 @@ def test_a_label_on_many_lines_is_listed_once_and_proposed_no_meaning(folder):
     ]
 
 
+def test_semicolons_and_tabs_are_read_as_commas_are(folder):
+    commas = load_corpus("csv", csv(folder, "path,emotion,speaker", "a.wav,sad,x"))
+    for separator in (";", "\t"):
+        lines = [line.replace(",", separator) for line in ("path,emotion,speaker", "a.wav,sad,x")]
+        assert load_corpus("csv", csv(folder, *lines))["id"][:] == commas["id"][:]
+
+
 def test_torn_files_name_the_way_out(folder):
-    with pytest.raises(CorpusError, match="separated by commas, found 'path;emotion;speaker'"):
-        load_corpus("csv", csv(folder, "path;emotion;speaker", "a.wav;sad;x"))
+    with pytest.raises(CorpusError, match="don't have the 3 fields of the first line, which ';' separates"):
+        load_corpus("csv", csv(folder, "path;emotion;speaker", "a.wav,sad,x"))
     with pytest.raises(CorpusError, match="the columns path stand there twice; take one"):
         load_corpus("csv", csv(folder, "path,emotion,path", "a.wav,sad,a.wav"))
     with pytest.raises(CorpusError, match="look for an unclosed quote"):

@@ -34,9 +34,23 @@ def test_the_line_for_excel_is_passed_over(start, tmp_path):
     assert read_csv(path) == [(lines, {"file": "a,1", "label": "b"})]
 
 
-@pytest.mark.parametrize("separator", [";", "\t", "|"])
-@pytest.mark.parametrize("start", ["sep={}\r\n", '"sep={}"\n', "\ufeffsep={}\n", ""])
-def test_another_separator_is_not_blamed_on_quotes(separator, start, tmp_path):
-    table = start.format(separator) + f'"file"{separator}"label"\n"a"{separator}"b"\n'
-    message = refused(tmp_path / "a.csv", table.encode(), repr(separator), "save it with commas")
-    assert "quote" not in message
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("start", ["sep={}\r\n", '"sep={}"\n', "\ufeffsep={}\n", "", "\n"])
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_any_usual_separator_is_read(separator, start, quote, tmp_path):
+    first = '"a,1;x\t|"'  # a value may hold every separator, in quotes
+    path = tmp_path / "a.csv"
+    path.write_bytes(
+        (start.format(separator) + f"{quote}file{quote}{separator}{quote}label{quote}\n{first}{separator}b\n").encode()
+    )
+    assert [row for _, row in read_csv(path)] == [{"file": "a,1;x\t|", "label": "b"}]
+
+
+def test_a_column_whose_quoted_name_holds_separators_is_one(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('"what; is; it?",label\nx,y\n')
+    assert read_csv(path) == [(2, {"what; is; it?": "x", "label": "y"})]
+
+
+def test_rows_of_another_separator_are_refused(tmp_path):
+    refused(tmp_path / "a.csv", b"file;label\na;b\nc,d\n", "1 lines don't have the 2 fields", "';' separates", "line 3")

@@ -1,0 +1,98 @@
+"""The documentation: every page is reached, every public name described, and every command could be typed."""
+
+import ast
+import importlib
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import ser_tl
+from ser_tl.cli import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+
+
+def test_every_page_is_in_the_contents_once():
+    trees = re.findall(r"```\{toctree\}\n(.*?)```", (DOCS / "index.md").read_text(encoding="utf-8"), re.S)
+    listed = [
+        line for tree in trees for line in tree.split() if not line.startswith(":") and (DOCS / f"{line}.md").exists()
+    ]
+    assert sorted(listed) == sorted(page.stem for page in PAGES if page.stem != "index")
+
+
+def test_every_public_name_is_in_the_reference():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    described = re.findall(r"auto(?:class|function):: (\w+)$", text, re.M)
+    assert sorted([*described, "plots"]) == sorted(ser_tl.__all__)
+
+
+def commands(text):
+    """What is to be typed: lines of code blocks, continued ones joined, and code in running text."""
+    text = re.sub(r"\\\n\s*", "", text)
+    blocks = re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", text, re.S | re.M)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += [line for line in text.splitlines() if line.startswith("    ")]
+    lines += re.findall(r"`([^`\n]+)`", text)
+    for line in lines:
+        for command in re.split(r"&&|;|\s\|\s|\s#", line):
+            if found := re.search(
+                r"(?:^|\s)(?:ser-tl (?P<name>[a-z][a-z-]*)|\S*recipes/(?P<recipe>\w+)\.py)(?P<rest>.*)", command
+            ):
+                yield (
+                    command.strip(),
+                    found["name"],
+                    found["recipe"],
+                    set(re.findall(r"(?<!\S)--[A-Za-z][\w.-]*", found["rest"])),
+                )
+
+
+def flags_of(parser):
+    """All spellings of a parser's options."""
+    return {spelling for action in parser._actions for spelling in action.option_strings}
+
+
+@cache
+def command_flags(name):
+    from ser_tl.cli.arguments import parser
+
+    return flags_of(parser()._subcommands_action._name_parser_map[name])
+
+
+@cache
+def recipe_flags(name):
+    from ser_tl import options
+
+    tree = ast.parse((ROOT / "recipes" / f"{name}.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "ser.run_main"]
+    kind = ast.unparse(calls[0].args[1])
+    if kind.startswith("ser."):
+        return flags_of(options._parser(getattr(ser_tl, kind.removeprefix("ser.")), ""))
+    recipe = importlib.import_module(f"recipes.{name}")
+    return flags_of(options._parser(getattr(recipe, kind), ""))
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
+def test_commands_have_the_options_that_are_shown(page):
+    wrong = []
+    for command, name, recipe, flags in commands(page.read_text(encoding="utf-8")):
+        if name is not None and name not in COMMANDS:
+            wrong.append(f"no such command: {command}")
+            continue
+        if recipe is not None and not (ROOT / "recipes" / f"{recipe}.py").exists():
+            wrong.append(f"no such recipe: {command}")
+            continue
+        known = command_flags(name) if name else recipe_flags(recipe)
+        spelt = {"--" + flag[2:].replace("-", "_") for flag in flags}  # both spellings are read
+        known = {"--" + flag[2:].replace("-", "_") for flag in known}
+        wrong += [f"{flag}: {command}" for flag in sorted(spelt - known) if not within_a_dictionary(flag, known)]
+    assert not wrong, "\n".join(wrong)
+
+
+def within_a_dictionary(flag, known):
+    """Whether an option of several values takes the flag's last name as a key: --columns.emotion."""
+    parent, _, _ = flag.rpartition(".")
+    return parent in known
