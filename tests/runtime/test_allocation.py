@@ -8,7 +8,7 @@ import pytest
 
 FAULTS = """
 import resource, torch
-from ser_tl.training.allocation import keep_freed_memory
+from ser_tl.runtime.allocation import keep_freed_memory
 kept = keep_freed_memory() if {keep} else None
 for _ in range(3):
     torch.zeros(2**24)  # 64 MiB, with what is around it
