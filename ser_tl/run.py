@@ -31,7 +31,7 @@ from ser_tl.model.folder import write_remote
 from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
-from ser_tl.training.processes import processes
+from ser_tl.runtime.processes import processes
 from ser_tl.training.trainer import Trainer
 from ser_tl.transfer import STRATEGIES, Strategy
 

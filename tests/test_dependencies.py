@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ser_tl import dependencies
+from ser_tl.cache.folder import default_folder
 from ser_tl.cli.doctor import cache_folder
 from ser_tl.cli.loading import try_imports
 from ser_tl.dependencies import explain, mend, require_torchaudio
 from ser_tl.errors import DependencyError
-from ser_tl.training.cache_folder import default_folder
 
 doctor_module = importlib.import_module("ser_tl.cli.doctor")  # ser_tl.cli has a function of its name
 

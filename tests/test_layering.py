@@ -31,8 +31,10 @@ LAYERS: list[tuple[str, str]] = [
     ("export", "onnx"),
     ("streaming", "sounddevice"),  # an extra, imported where it is used
     ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery"),
+    ("runtime", "accelerate"),
+    ("cache", ""),
     ("transfer", ""),
-    ("training", "accelerate imblearn"),
+    ("training", "imblearn"),
     ("analysis", ""),
     ("generate", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's

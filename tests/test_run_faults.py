@@ -11,13 +11,14 @@ import yaml
 
 import ser_tl as ser
 from ser_tl import cli, files, options, terminal
+from ser_tl.cache import folder as cache_folder
+from ser_tl.cache.feature_cache import FeatureCache
+from ser_tl.cache.folder import default_folder
 from ser_tl.errors import ConfigError, StorageError
 from ser_tl.options import Options, parse, run_main
 from ser_tl.resume import CHANGEABLE
 from ser_tl.run import run_splits, start_run
-from ser_tl.training import TrainConfig, cache_folder
-from ser_tl.training.cache import FeatureCache
-from ser_tl.training.cache_folder import default_folder
+from ser_tl.training import TrainConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 

@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset
 from torch import Tensor
 
+from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation.embeddings import Embeddings
@@ -19,9 +20,8 @@ from ser_tl.inference.clips import collect_clips, embed_batch
 from ser_tl.inference.scoring import corpus_norms, evaluation_clips
 from ser_tl.model import EmotionModel
 from ser_tl.modules.feature_norm import NormTable
-from ser_tl.training.cache import FeatureCache
+from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.processes import accelerator, evaluation_pass
 
 
 def embed(

@@ -145,15 +145,15 @@ def _threads() -> str:
 
 
 def _precision() -> str:
-    from ser_tl.training.precision import fastest_precision
-    from ser_tl.training.processes import processes
+    from ser_tl.runtime.precision import fastest_precision
+    from ser_tl.runtime.processes import processes
 
     fastest = fastest_precision(processes())
     return f"--train.precision auto takes {'bf16' if fastest == 'bf16' else 'float32'} here"
 
 
 def cache_folder() -> Path:
-    """`ser_tl.training.cache_folder.default_folder`, which imports torch, in its own words."""
+    """`ser_tl.cache.folder.default_folder`, which imports torch, in its own words."""
     if given := os.environ.get("SER_TL_CACHE"):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ser_tl"

@@ -19,9 +19,9 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.data.votes import LabelConfig, relabel
     from ser_tl.inference.evaluation import evaluate as evaluate_model
     from ser_tl.model import EmotionModel
+    from ser_tl.runtime.processes import accelerator, evaluation_pass
     from ser_tl.training.config import TrainConfig
     from ser_tl.training.facts import run_facts
-    from ser_tl.training.processes import accelerator, evaluation_pass
 
     output = None if options.output is None else make_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
@@ -104,14 +104,14 @@ def _is_confirmed(folder: Path, repo: str, files: list[tuple[str, int]]) -> bool
 
 def extract(options: Namespace) -> int:
     """Fills the cache and tells what lies there."""
+    from ser_tl.cache.extraction import extract as fill_cache
     from ser_tl.corpora import load_corpus
     from ser_tl.data.audio import AudioConfig
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.encoders import load_encoder
+    from ser_tl.runtime.processes import processes
     from ser_tl.training import TrainConfig
-    from ser_tl.training.extraction import extract as fill_cache
-    from ser_tl.training.processes import processes
 
     config = TrainConfig(
         precision=options.precision,

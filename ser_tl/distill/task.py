@@ -14,6 +14,7 @@ import numpy as np
 from datasets import Dataset
 
 from ser_tl.augment import Chain
+from ser_tl.cache.views import Views
 from ser_tl.data.batching import Clips
 from ser_tl.distill.teachers import Teacher
 from ser_tl.errors import ConfigError
@@ -23,7 +24,6 @@ from ser_tl.training.balance import Balance
 from ser_tl.training.feed import Feed
 from ser_tl.training.steps import Steps
 from ser_tl.training.trainer import Trainer
-from ser_tl.training.views import Views
 from ser_tl.transfer import Strategy
 
 

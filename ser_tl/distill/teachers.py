@@ -22,9 +22,9 @@ from ser_tl.data.splits import Split
 from ser_tl.errors import CheckpointError, ConfigError, SplitError, listing
 from ser_tl.inference.scoring import corpus_norms, score_clips
 from ser_tl.model import EmotionModel
+from ser_tl.runtime.processes import evaluation_pass
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.feed import Feed
-from ser_tl.training.processes import evaluation_pass
 from ser_tl.transfer.frozen import Frozen
 
 _WEIGHTS = "model.safetensors"

@@ -37,10 +37,11 @@ from ser_tl.encoders import Encoder, Hidden, SpeechSSL
 from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import plots
+from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.reduction import agree_on_seconds, average_gradients
+from ser_tl.runtime.state_file import StateFile, append_log, read_log
 from ser_tl.training import TrainConfig
-from ser_tl.training.processes import accelerator
 from ser_tl.training.progress import rate_factor
-from ser_tl.training.state_file import StateFile, append_log, read_log
 
 _VOICES = 64  # crops that are held for babble
 
@@ -137,7 +138,7 @@ class EncoderDistiller:
         figures: list[Figures] = []
         while self._done < 1.0:
             figures.append(self._one_step(recordings))
-            self.seconds = self._agreed(time.monotonic() - begin)
+            self.seconds = agree_on_seconds(self.accelerator, time.monotonic() - begin)
             ended = self._done >= 1.0
             if len(figures) >= self.config.log_every or ended:
                 self._log(figures)
@@ -145,7 +146,7 @@ class EncoderDistiller:
             every = 60 * self.config.probe_every
             if probe is not None and every and (self.seconds - probed >= every) and not ended:
                 self._probe(probe)
-                probed = self.seconds = self._agreed(time.monotonic() - begin)
+                probed = self.seconds = agree_on_seconds(self.accelerator, time.monotonic() - begin)
             if self.seconds - saved >= 60 * self.config.save_every or ended:
                 self._save()
                 saved = self.seconds
@@ -172,7 +173,7 @@ class EncoderDistiller:
                 f"step {self.step}: the loss isn't a number any more: start anew with a lower distill.learning_rate"
             )
         losses.mean().backward()
-        self._share_gradients()
+        average_gradients(self.accelerator, self.network.parameters())  # what is taught changes on the way: no DDP
         nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -221,21 +222,6 @@ class EncoderDistiller:
         batch = Batch(waveform, lengths, labels=torch.full_like(lengths, -1), ids=[])
         changed, _ = self.chain(batch, self.step, self.accelerator.process_index)
         return changed.waveform, changed.lengths
-
-    def _share_gradients(self) -> None:
-        """Each process the mean of all gradients, without DDP: which states are taught changes on the way."""
-        if self.accelerator.num_processes == 1:
-            return
-        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
-        mean = self.accelerator.reduce(torch.cat([one.flatten() for one in gradients]), "mean")
-        for gradient, own in zip(gradients, mean.split([one.numel() for one in gradients]), strict=True):
-            gradient.copy_(own.view_as(gradient))
-
-    def _agreed(self, seconds: float) -> float:
-        """The same time for all processes, so that all end with the same step."""
-        if self.accelerator.num_processes == 1:
-            return seconds
-        return float(self.accelerator.reduce(torch.tensor(seconds, device=self.accelerator.device), "mean"))
 
     def _log(self, figures: Sequence[Figures]) -> None:
         losses, cosines = (torch.stack(values) for values in list(zip(*figures, strict=True))[:2])

@@ -31,7 +31,7 @@ from ser_tl.evaluation.text import percent, table
 from ser_tl.files import write_text
 from ser_tl.generate.clips import load_synthetic
 from ser_tl.generate.windows import waveforms, window
-from ser_tl.training.processes import processes
+from ser_tl.runtime.processes import processes
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

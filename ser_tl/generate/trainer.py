@@ -28,10 +28,11 @@ from ser_tl.generate.config import CHANGEABLE, WaveGanConfig
 from ser_tl.generate.gan import WaveGan
 from ser_tl.generate.steps import Adversaries
 from ser_tl.generate.windows import Windows
+from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.reduction import agree_on_seconds
+from ser_tl.runtime.state_file import StateFile, append_log, read_log
 from ser_tl.training import TrainConfig
 from ser_tl.training.inputs import label_digest
-from ser_tl.training.processes import accelerator
-from ser_tl.training.state_file import StateFile, append_log, read_log
 
 GENERATOR_FILE = "generator.safetensors"
 
@@ -97,7 +98,7 @@ class WaveGanTrainer:
         begin, figures = time.monotonic() - self.seconds, []
         while not self._finished:
             figures.append(self._one_step(adversaries, windows))
-            self.seconds = self._agreed(time.monotonic() - begin)
+            self.seconds = agree_on_seconds(self.accelerator, time.monotonic() - begin)
             save = self.step % self.config.save_every == 0 or self._finished
             if save or self.step % self.config.log_every == 0:
                 self._log(figures)
@@ -124,12 +125,6 @@ class WaveGanTrainer:
             else:
                 found |= adversaries.generator_step(classes.to(device), draws, self.step)
         return found
-
-    def _agreed(self, seconds: float) -> float:
-        """The same time for all processes, so that all end with the same step."""
-        if self.accelerator.num_processes == 1:
-            return seconds
-        return float(self.accelerator.reduce(torch.tensor(seconds, device=self.accelerator.device), "mean"))
 
     def _log(self, figures: list[dict[str, torch.Tensor]]) -> None:
         means = {name: fmean(float(one[name]) for one in figures) for name in figures[0]}

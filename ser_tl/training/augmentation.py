@@ -1,9 +1,9 @@
 """The transforms of a training, fitted to its model."""
 
 from ser_tl.augment import AugmentConfig, Chain
+from ser_tl.cache.views import Views
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.training.views import Views
 
 
 def chain_for(model: EmotionModel, config: AugmentConfig, seed: int) -> tuple[Chain, Views | None]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datasets import Dataset
 from torch import nn
 
+from ser_tl.cache.folder import CacheFolder
 from ser_tl.data import schema
 from ser_tl.data.dimensions import check_annotated
 from ser_tl.data.split import Split
@@ -13,11 +14,10 @@ from ser_tl.inference.evaluation import check_labels, check_real
 from ser_tl.inference.speaker_norm import check_norms
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import held_out_groups
-from ser_tl.training.cache_folder import CacheFolder
+from ser_tl.runtime.launcher import check_launcher
+from ser_tl.runtime.processes import check_tracker
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.launcher import check_launcher
-from ser_tl.training.processes import check_tracker
-from ser_tl.transfer import AlignmentConfig
+from ser_tl.transfer import AlignmentConfig, Strategy
 
 
 def check_machine(config: TrainConfig, *, cached: bool) -> None:
@@ -163,3 +163,31 @@ def _check_closed_form(model: EmotionModel, config: TrainConfig, *, aligned: boo
     else:
         return
     raise ConfigError(f"train.epochs is 0, but {why}, or train for an epoch or more")
+
+
+def check_shardable(config: TrainConfig, strategy: Strategy, processes: int) -> None:
+    """Refuses what can't be trained in shares, if it is to be.
+
+    Raises:
+        ConfigError: there is one process, or an option needs whole weights in the steps
+    """
+    if not config.shard:
+        return
+    if processes < 2:
+        raise ConfigError(
+            "train.shard shares a model out among processes, and there is one: start several (torchrun --standalone "
+            "--nproc_per_node 2 recipes/..., with GPUs accelerate launch --config_file recipes/accelerate/sharded.yaml "
+            "recipes/...), or leave --train.shard out"
+        )
+    if config.precision == "fp16":
+        raise ConfigError(
+            "train.precision is fp16, whose loss scaling is not done for a model in shares: choose bf16 or no with "
+            "--train.shard true"
+        )
+    if config.compile:
+        raise ConfigError("train.compile isn't done for a model in shares: leave it or --train.shard out")
+    if strategy.config.l2sp:
+        raise ConfigError(
+            "transfer.l2sp compares whole weights with the pretrained ones, and with --train.shard true no process "
+            "has them: leave one of the two out"
+        )

@@ -11,14 +11,14 @@ from accelerate import Accelerator
 from datasets import Dataset
 
 from ser_tl.augment import Chain
+from ser_tl.cache.condensed import condensed
+from ser_tl.cache.feature_cache import FeatureCache
+from ser_tl.cache.keys import lasting_layers
+from ser_tl.cache.views import Views
 from ser_tl.data.batching import Clips, Utterances
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.training.cache import FeatureCache
-from ser_tl.training.condensed import condensed
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.keys import lasting_layers
-from ser_tl.training.views import Views
 from ser_tl.transfer import Strategy
 
 

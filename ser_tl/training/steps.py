@@ -21,11 +21,11 @@ from ser_tl.augment import Chain, Disturbance
 from ser_tl.data.batch_plan import Plan, plan_batches
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
+from ser_tl.runtime.processes import own_batches
+from ser_tl.runtime.sharding import Shards
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.objective import Objective
-from ser_tl.training.processes import own_batches
 from ser_tl.training.progress import Progress, dev_scores, rate_factor
-from ser_tl.training.sharding import Shards
 from ser_tl.transfer import AlignmentConfig, Rates, Strategy
 from ser_tl.transfer.dann import ramp
 from ser_tl.transfer.strategy import NO_DECAY
@@ -68,7 +68,7 @@ class Steps:
         self.augment = augment
         self.seed = seed
         self.draw = draw
-        self.shards = Shards(objective, accelerator) if config.shard else None
+        self.shards = Shards(objective, accelerator, "model.encoder", common=["norms"]) if config.shard else None
         self._moved: Objective = objective if self.shards is None else self.shards.held
         rates = Rates(config.learning_rate, config.encoder_learning_rate)
         groups = strategy.param_groups(self._moved.model, rates)

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 
 from ser_tl.augment import Chain
+from ser_tl.cache.condensed import CondensedClips, reduction
 from ser_tl.data.batching import Clip, Clips, State
 from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training.balance import BalanceConfig
-from ser_tl.training.condensed import CondensedClips, reduction
 
 
 class SyntheticClips:

@@ -18,6 +18,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from ser_tl.augment import AugmentConfig
+from ser_tl.cache.cached import CachedClips, EveryView
 from ser_tl.data.batching import Clips
 from ser_tl.data.dimensions import unknown_notes
 from ser_tl.data.schema import real_rows
@@ -30,11 +31,11 @@ from ser_tl.inference.scoring import score_clips
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
 from ser_tl.model import EmotionModel, KnownSpeakers
 from ser_tl.modules.feature_norm import NormTable
+from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
-from ser_tl.training.cached import CachedClips, EveryView
 from ser_tl.training.checkpoint import TrainingStates
-from ser_tl.training.checks import check_options, check_parts, check_refit
+from ser_tl.training.checks import check_options, check_parts, check_refit, check_shardable
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.dimensions import DimensionConfig, dev_loss, fit_scale
 from ser_tl.training.facts import moving_parameters, run_facts, synthetic_notes, what_is_heard
@@ -42,10 +43,8 @@ from ser_tl.training.feed import Feed
 from ser_tl.training.inputs import fingerprint_inputs
 from ser_tl.training.norm_state import NormState
 from ser_tl.training.objective import Objective
-from ser_tl.training.processes import accelerator, evaluation_pass
 from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.training.refit import refit_discriminant
-from ser_tl.training.sharding import check_shardable
 from ser_tl.training.statistics import fit_statistics
 from ser_tl.training.statistics_check import check_statistics
 from ser_tl.training.steps import Steps

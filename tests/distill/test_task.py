@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ser_tl.augment import AugmentConfig
+from ser_tl.cache.cached import CachedClips
 from ser_tl.data.batching import collate
 from ser_tl.distill import StudentTrainer, TeachConfig, load_teacher
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
@@ -17,7 +18,6 @@ from ser_tl.model import EmotionModel
 from ser_tl.modules.losses import Criterion, TaughtCriterion
 from ser_tl.training import Trainer
 from ser_tl.training.balance import BalanceConfig
-from ser_tl.training.cached import CachedClips
 from ser_tl.transfer import STRATEGIES, Full
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, tone_split, train_config, untimed

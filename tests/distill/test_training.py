@@ -9,7 +9,7 @@ import torch
 from ser_tl.augment import AugmentConfig
 from ser_tl.distill import DistillConfig
 from ser_tl.errors import CheckpointError, ConfigError
-from ser_tl.training.state_file import LOG_FILE, STATE_FILE
+from ser_tl.runtime.state_file import LOG_FILE, STATE_FILE
 from tests.distill.samples import audio_folder, distiller, recordings
 
 

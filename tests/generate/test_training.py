@@ -13,8 +13,8 @@ from ser_tl.generate import WaveGan, WaveGanTrainer
 from ser_tl.generate.networks import Generator
 from ser_tl.generate.steps import Adversaries
 from ser_tl.generate.windows import Windows, window
+from ser_tl.runtime.processes import accelerator
 from ser_tl.training import TrainConfig
-from ser_tl.training.processes import accelerator
 from tests.generate.samples import tiny_config
 from tests.training.samples import tone_split, uneven_split
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from ser_tl.augment import AugmentConfig, Chain
+from ser_tl.cache.cached import CachedClips
 from ser_tl.data.batching import Batch, Utterances
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import forward_batch
 from ser_tl.modules.losses import Criterion, cross_entropy
 from ser_tl.training import Trainer
 from ser_tl.training.balance import BalanceConfig
-from ser_tl.training.cached import CachedClips
 from ser_tl.training.objective import Objective
 from ser_tl.training.steps import Steps
 from ser_tl.transfer import STRATEGIES, Frozen, Full

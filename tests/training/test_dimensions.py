@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from ser_tl.cache.cached import CachedClips
+from ser_tl.cache.condensed import CondensedClips
 from ser_tl.data.dimensions import annotations
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report
 from ser_tl.options import Options, parse
 from ser_tl.training import TrainConfig, Trainer
-from ser_tl.training.cached import CachedClips
-from ser_tl.training.condensed import CondensedClips
 from ser_tl.training.dimensions import DimensionConfig, dimension_loss, fit_scale
 from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full, Progressive, TransferConfig

@@ -9,8 +9,8 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import encode_batch, forward_batch
 from ser_tl.inference.scoring import corpus_norms
 from ser_tl.model import ModelConfig
+from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training import Trainer
-from ser_tl.training.processes import accelerator, evaluation_pass
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 

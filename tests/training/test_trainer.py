@@ -11,8 +11,8 @@ from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError, SplitError
 from ser_tl.inference.scoring import score_clips
 from ser_tl.model import EmotionModel
+from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training import TrainConfig, Trainer, seed_everything
-from ser_tl.training.processes import accelerator, evaluation_pass
 from ser_tl.training.progress import Progress, rate_factor
 from ser_tl.training.steps import OPTIMIZERS
 from ser_tl.transfer import Frozen, Full

@@ -9,14 +9,14 @@ import torch
 
 from ser_tl.augment.base import Transform
 from ser_tl.augment.noise import Noise
+from ser_tl.cache import keys
+from ser_tl.cache.feature_cache import FeatureCache
+from ser_tl.cache.keys import layer_keys, view_keys
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances
 from ser_tl.encoders import Encoder, Fused, load_encoder, source
 from ser_tl.encoders.source import code_digest
-from ser_tl.training import keys
-from ser_tl.training.cache import FeatureCache
-from ser_tl.training.keys import layer_keys, view_keys
-from ser_tl.training.processes import accelerator
+from ser_tl.runtime.processes import accelerator
 from tests.encoders.tiny import tiny
 from tests.training.samples import tone_corpus, train_config
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ser_tl.cache.entries import is_whole
 from ser_tl.errors import StorageError
 from ser_tl.files import write_text
-from ser_tl.training.entries import is_whole
 
 FACTS_FILE = "encoder.json"
 SUFFIX = ".safetensors"

@@ -8,9 +8,9 @@ import pytest
 
 FAULTS = """
 import resource, torch
-from ser_tl.training.allocation import keep_freed_memory
+from ser_tl.runtime.allocation import keep_freed_memory
 kept = keep_freed_memory() if {keep} else None
-for _ in range(3):
+for _ in range(10):  # until small holes are there for what is small
     torch.zeros(2**24)  # 64 MiB, with what is around it
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):

@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from ser_tl.augment import AugmentConfig
+from ser_tl.cache.cached import CachedClips, EveryView
+from ser_tl.cache.feature_cache import FeatureCache
+from ser_tl.cache.folder import VIEW
+from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.cli import main
 from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.errors import CacheError, ConfigError
 from ser_tl.inference import speaker_norm
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.runtime.processes import accelerator
 from ser_tl.training import Trainer
 from ser_tl.training.balance import BalanceConfig
-from ser_tl.training.cache import FeatureCache
-from ser_tl.training.cache_folder import VIEW
-from ser_tl.training.cached import CachedClips, EveryView
 from ser_tl.training.feed import Feed
-from ser_tl.training.processes import accelerator
-from ser_tl.training.views import ViewedClips, Views
 from ser_tl.transfer import Frozen, Full, Partial
 from tests.training.samples import TONES, interrupted, split_tones, tiny_model, tone_corpus, train_config, untimed
 

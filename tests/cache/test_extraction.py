@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from ser_tl import cli
+from ser_tl.cache.entries import read_state
+from ser_tl.cache.extraction import extract
+from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances
 from ser_tl.encoders import load_encoder
 from ser_tl.errors import CacheError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import TrainConfig, Trainer
-from ser_tl.training.cache import FeatureCache
-from ser_tl.training.entries import read_state
-from ser_tl.training.extraction import extract
 from ser_tl.transfer import Frozen, Partial
 from tests.encoders.tiny import LAYERS, save
 from tests.training.samples import TONES, tone_corpus
@@ -32,7 +32,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from ser_tl import cli
-from ser_tl.training import entries
+from ser_tl.cache import entries
 whole, left = entries.save_file, int(sys.argv[1])
 def dying(tensors, path, metadata):
     global left

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ser_tl.augment import AugmentConfig, Chain, Draws
 from ser_tl.augment.chain import VOICES
+from ser_tl.cache.keys import clip_keys, view_keys
 from ser_tl.data.batching import Clip, Utterances, collate
 from ser_tl.encoders import OnMel
-from ser_tl.training.keys import clip_keys, view_keys
 
 _MASKS = 1  # of a view are drawn apart from its waveform: another process may make that
 

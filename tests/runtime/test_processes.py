@@ -10,8 +10,8 @@ import pytest
 
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
+from ser_tl.runtime.processes import accelerator, share_cores
 from ser_tl.training import Trainer
-from ser_tl.training.processes import accelerator, share_cores
 from ser_tl.transfer import Frozen
 from tests.training.samples import tone_split, train_config
 

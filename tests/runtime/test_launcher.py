@@ -10,9 +10,9 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.utils.launch import prepare_multi_gpu_env, prepare_simple_launcher_cmd_env, setup_fp8_env
 
 from ser_tl.errors import ConfigError
+from ser_tl.runtime.launcher import EQUAL, INERT, OBEYED, REFUSED, REFUSED_GROUPS, check_launcher
+from ser_tl.runtime.processes import accelerator, on_cpu, processes
 from ser_tl.training import Trainer
-from ser_tl.training.launcher import EQUAL, INERT, OBEYED, REFUSED, REFUSED_GROUPS, check_launcher
-from ser_tl.training.processes import accelerator, on_cpu, processes
 from ser_tl.transfer import Frozen
 from tests.training.samples import tiny_model, tone_split, train_config
 

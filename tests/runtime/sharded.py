@@ -1,6 +1,6 @@
 """Trainings in shares beside the same ones with whole models, for two processes.
 
-    torchrun --standalone --nproc_per_node 2 -m tests.training.sharded ROOT OUTPUT WAY ...
+    torchrun --standalone --nproc_per_node 2 -m tests.runtime.sharded ROOT OUTPUT WAY ...
 
 trains on the tones under ROOT twice in each way, interrupts and resumes a training, and writes OUTPUT/result.json: the
 largest differences, and what share of its weights a process held. `adamw` is always among the ways; `all` are all.
@@ -19,8 +19,8 @@ from transformers import WavLMConfig, WavLMModel
 
 from ser_tl.encoders import SpeechSSL
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.runtime.sharding import Shards
 from ser_tl.training import Trainer, seed_everything
-from ser_tl.training.sharding import Shards
 from ser_tl.transfer import STRATEGIES, AlignmentConfig, TransferConfig
 from tests.training.samples import TONES, interrupted, tiny_model, tone_split, train_config, untimed
 

@@ -3,9 +3,9 @@
     FOLDER / key of a layer and all below it, normalisation, precision / key of the audio and the window.safetensors
 
     FeatureCache(folder).fill(clips, encoder, layers, ...) -> CachedClips, which stand in for `Utterances`
-    with views: of each clip not itself, but its augmented views (`training.views`), of which an epoch draws one
+    with views: of each clip not itself, but its augmented views (`cache.views`), of which an epoch draws one
 
-Nothing is keyed by name (`training.keys`): a stale or foreign entry can't be found. Entries are written beside their
+Nothing is keyed by name (`cache.keys`): a stale or foreign entry can't be found. Entries are written beside their
 place and moved there whole, so a killed process leaves nothing half-valid, and several processes can write at once.
 All that is there is read through before it is used, each process its share; what is damaged is computed anew, and said.
 Folds, runs, choices of layers and strategies share all they have in common.
@@ -21,6 +21,11 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from tqdm.auto import tqdm
 
+from ser_tl.cache.cached import CachedClips
+from ser_tl.cache.entries import is_whole, read_seconds, touch, write_state
+from ser_tl.cache.folder import SUFFIX, VIEW, CacheFolder
+from ser_tl.cache.keys import clip_keys, layer_facts, layer_keys
+from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch, Utterances
 from ser_tl.encoders import Encoder, Hidden
@@ -28,13 +33,8 @@ from ser_tl.errors import CacheError, StorageError, listing
 from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
 from ser_tl.inference.loop import run_batches
 from ser_tl.inference.processes import OneProcess
-from ser_tl.training.cache_folder import SUFFIX, VIEW, CacheFolder
-from ser_tl.training.cached import CachedClips
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.entries import is_whole, read_seconds, touch, write_state
-from ser_tl.training.keys import clip_keys, layer_facts, layer_keys
-from ser_tl.training.processes import AcceleratedProcesses
-from ser_tl.training.views import ViewedClips, Views
+from ser_tl.runtime.config import ComputeConfig
+from ser_tl.runtime.processes import AcceleratedProcesses
 
 _MARK_SECONDS = 300.0  # between two markings of the entries in use
 
@@ -59,7 +59,7 @@ class FeatureCache(CacheFolder):
         encoder: Encoder,
         layers: Sequence[int],
         accelerator: Accelerator,
-        config: TrainConfig,
+        config: ComputeConfig,
         *,
         name: str = "",
         views: Views | None = None,
@@ -170,7 +170,7 @@ class FeatureCache(CacheFolder):
         files: list[dict[int, Path]],
         encoder: Encoder,
         accelerator: Accelerator,
-        config: TrainConfig,
+        config: ComputeConfig,
         *,
         alone: bool = False,
     ) -> None:

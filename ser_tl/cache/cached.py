@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ser_tl.cache.entries import read_state
 from ser_tl.data.batching import Clip, State, Utterances
-from ser_tl.training.entries import read_state
 
 
 class CachedClips:

@@ -11,7 +11,7 @@ import pytest
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training import TrainConfig, Trainer
-from ser_tl.training.sharding import check_shardable
+from ser_tl.training.checks import check_shardable
 from ser_tl.transfer import Frozen, Full, TransferConfig
 from tests.training.samples import tiny_model, tone_split, train_config
 
@@ -20,7 +20,7 @@ HERE = Path(__file__).parents[2]
 
 def test_shares_of_two_processes_train_the_same_model(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += ["-m", "tests.training.sharded", str(tmp_path / "tones"), str(tmp_path / "made"), "progressive"]
+    command += ["-m", "tests.runtime.sharded", str(tmp_path / "tones"), str(tmp_path / "made"), "progressive"]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     made = json.loads((tmp_path / "made" / "result.json").read_text())

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ser_tl.training import TrainConfig, precision
-from ser_tl.training.processes import accelerator, processes
+from ser_tl.runtime import precision
+from ser_tl.runtime.processes import accelerator, processes
+from ser_tl.training import TrainConfig
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Several processes that hold one training together, each a share of every tensor (FSDP2, Zhao et al. 2023).
 
-    the model, whole --scatter--> a sharded copy, whose steps are those of `Steps` --gather--> the model, whole
+    the model, whole --scatter--> a sharded copy, whose steps are those of a training --gather--> the model, whole
 
 Weights, gradients and the optimizer's state of the copy are shared out; a transformer layer is put together when its
 turn comes and let go after it. The whole model stands aside meanwhile (in the CPU's memory, where there is a GPU) and
@@ -10,7 +10,7 @@ every process to take as many batches. So a device has to hold the weights once,
 This is torch's `fully_shard`: Accelerate's FSDP on CPU would silently not shard.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -24,38 +24,6 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ser_tl.encoders import Encoder
 from ser_tl.encoders.compiling import transformer_layers
-from ser_tl.errors import ConfigError
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.objective import Losses, Objective
-from ser_tl.transfer import Strategy
-
-
-def check_shardable(config: TrainConfig, strategy: Strategy, processes: int) -> None:
-    """Refuses what can't be trained in shares, if it is to be.
-
-    Raises:
-        ConfigError: there is one process, or an option needs whole weights in the steps
-    """
-    if not config.shard:
-        return
-    if processes < 2:
-        raise ConfigError(
-            "train.shard shares a model out among processes, and there is one: start several (torchrun --standalone "
-            "--nproc_per_node 2 recipes/..., with GPUs accelerate launch --config_file recipes/accelerate/sharded.yaml "
-            "recipes/...), or leave --train.shard out"
-        )
-    if config.precision == "fp16":
-        raise ConfigError(
-            "train.precision is fp16, whose loss scaling is not done for a model in shares: choose bf16 or no with "
-            "--train.shard true"
-        )
-    if config.compile:
-        raise ConfigError("train.compile isn't done for a model in shares: leave it or --train.shard out")
-    if strategy.config.l2sp:
-        raise ConfigError(
-            "transfer.l2sp compares whole weights with the pretrained ones, and with --train.shard true no process "
-            "has them: leave one of the two out"
-        )
 
 
 class _Place(NamedTuple):
@@ -66,25 +34,28 @@ class _Place(NamedTuple):
 
 
 class Shards:
-    """A copy of an objective, of which each process holds a share.
+    """A copy of a module, of which each process holds a share.
 
     Args:
         module: what is trained, whole; the first process' values count
         accelerator: whose processes these are, with their device and precision
+        encoder: the path of the encoder in the module, whose layers are shared out one by one
+        common: attributes beside tensors that the copy always takes over from the module
     """
 
-    def __init__(self, module: Objective, accelerator: Accelerator) -> None:
+    def __init__(self, module: nn.Module, accelerator: Accelerator, encoder: str, common: Sequence[str] = ()) -> None:
+        self.common = common
         self.module = module.to(accelerator.device)
         for tensor in [*module.parameters(), *module.buffers()]:
             distributed.broadcast(tensor.detach(), src=0)
         self.accelerator = accelerator
         self.held: Any = deepcopy(module)
         mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
-        for layer in _layers(self.held.model.encoder):
+        for layer in _layers(self.held.get_submodule(encoder)):
             fully_shard(layer, mesh=mesh)
         fully_shard(self.held, mesh=mesh)
 
-    def __call__(self, *inputs: Any) -> Losses:  # noqa: ANN401 - as the objective takes them
+    def __call__(self, *inputs: Any) -> Any:  # noqa: ANN401 - as the module takes and gives them
         """The module's forward pass, in the accelerator's precision. All processes call it equally often."""
         with self.accelerator.autocast():
             return self.held(*inputs)
@@ -116,7 +87,8 @@ class Shards:
             else:
                 held.copy_(whole)
             held.requires_grad_(whole.requires_grad)
-        self.held.norms = self.module.norms
+        for name in self.common:
+            setattr(self.held, name, getattr(self.module, name))
 
     @torch.no_grad()
     def gather(self) -> None:

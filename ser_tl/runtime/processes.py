@@ -24,10 +24,10 @@ from ser_tl.data.batch_plan import Plan
 from ser_tl.data.batching import Batch, Clips, loader
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import Pass
-from ser_tl.training.allocation import keep_freed_memory
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.launcher import check_launcher
-from ser_tl.training.precision import fastest_precision
+from ser_tl.runtime.allocation import keep_freed_memory
+from ser_tl.runtime.config import ComputeConfig
+from ser_tl.runtime.launcher import check_launcher
+from ser_tl.runtime.precision import fastest_precision
 
 ItemT = TypeVar("ItemT")
 
@@ -72,7 +72,7 @@ class AcceleratedProcesses:
         return self.accelerator.reduce(values, "sum")
 
 
-def evaluation_pass(accelerator: Accelerator, config: TrainConfig) -> Pass:
+def evaluation_pass(accelerator: Accelerator, config: ComputeConfig) -> Pass:
     """How clips are evaluated in a training: by its processes, in its precision and its batches."""
     return Pass(AcceleratedProcesses(accelerator), config.batch_seconds, config.workers)
 
@@ -103,7 +103,7 @@ def share_cores(threads: int = 0) -> None:
         torch.set_num_threads(threads)
 
 
-def accelerator(config: TrainConfig, folder: Path | None) -> Accelerator:
+def accelerator(config: ComputeConfig, folder: Path | None) -> Accelerator:
     """An Accelerator with the config's precision and tracker.
 
     Args:
@@ -144,7 +144,7 @@ def check_tracker(name: str) -> None:
     """Refuses a tracker whose package isn't installed: Accelerate would warn and keep no curves.
 
     Args:
-        name: `TrainConfig.tracker`
+        name: `ComputeConfig.tracker`
 
     Raises:
         ConfigError: it can't be had here, or there is none of that name

@@ -11,19 +11,19 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from ser_tl.cache import entries as entries_module
+from ser_tl.cache.cached import CachedClips
+from ser_tl.cache.entries import read_state, write_state
+from ser_tl.cache.feature_cache import FeatureCache
+from ser_tl.cache.keys import lasting_layers
 from ser_tl.cli import main
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import State, Utterances, collate
 from ser_tl.errors import CacheError
 from ser_tl.inference.clips import encode_batch, forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.runtime.processes import accelerator
 from ser_tl.training import Trainer
-from ser_tl.training import entries as entries_module
-from ser_tl.training.cache import FeatureCache
-from ser_tl.training.cached import CachedClips
-from ser_tl.training.entries import read_state, write_state
-from ser_tl.training.keys import lasting_layers
-from ser_tl.training.processes import accelerator
 from ser_tl.transfer import Frozen, Full, Partial
 from tests.encoders.tiny import SPEECH_SSL, tiny
 from tests.training.samples import TONES, tiny_model, tone_corpus, tone_split, train_config
@@ -380,7 +380,7 @@ def test_entries_in_use_are_marked_and_what_is_gone_all_the_same_is_explained(co
         os.utime(path, (1.0, 1.0))
     store.stay()
     assert entries(store)[0].stat().st_mtime == 1.0  # it was filled just now
-    monkeypatch.setattr("ser_tl.training.cache._MARK_SECONDS", -1.0)
+    monkeypatch.setattr("ser_tl.cache.feature_cache._MARK_SECONDS", -1.0)
     store.stay()
     assert min(path.stat().st_mtime for path in entries(store)) > time.time() - 60
     store.clear()

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from ser_tl.errors import ConfigError
-from ser_tl.training.config import TrainConfig
+from ser_tl.runtime.config import ComputeConfig
 
 _NO = {"", "no", "n", "none", "f", "false", "off", "0"}
 
@@ -69,12 +69,12 @@ EQUAL: dict[str, tuple[str, Callable[[str], object]]] = {
     "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": ("accumulate", int),
     "ACCELERATE_GRADIENT_CLIPPING": ("clip", float),
 }
-"""What has an option of ours, which must say the same: its name in `TrainConfig`, and how the value is read."""
+"""What has an option of ours, which must say the same: its name in `ComputeConfig`, and how the value is read."""
 
 _UNASKED = {"precision": {"no", ""}, "accumulate": {"1", "", "auto"}, "clip": {"none", "", "auto"}}  # launch's defaults
 
 
-def check_launcher(config: TrainConfig, environment: Mapping[str, str] | None = None) -> None:
+def check_launcher(config: ComputeConfig, environment: Mapping[str, str] | None = None) -> None:
     """Refuses what the launcher asks for and this training doesn't do.
 
     Args:

@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from datasets import Dataset
 
+from ser_tl.cache.cached import CachedClips
+from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import CacheError
-from ser_tl.training.cache import FeatureCache
-from ser_tl.training.cached import CachedClips
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.processes import accelerator
+from ser_tl.runtime.config import ComputeConfig
+from ser_tl.runtime.processes import accelerator
 
 
 class Extraction(NamedTuple):
@@ -47,7 +47,7 @@ def extract(
     *,
     layers: Sequence[int] | None = None,
     audio: AudioConfig | None = None,
-    config: TrainConfig | None = None,
+    config: ComputeConfig | None = None,
     name: str = "",
 ) -> Extraction:
     """Puts an encoder's states of a corpus into the cache. Every process calls it and does its share.
@@ -64,7 +64,7 @@ def extract(
         CacheError: the cache can't hold them
         ConfigError: a layer that the encoder doesn't have
     """
-    config = config or TrainConfig()
+    config = config or ComputeConfig()
     places = sorted(chosen_layers(encoder.num_states, layers))
     clips = Utterances(corpus, [], audio or AudioConfig(), training=False)
     cache = FeatureCache(gib=config.cache_gib)

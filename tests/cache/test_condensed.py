@@ -3,18 +3,18 @@
 import pytest
 import torch
 
+from ser_tl.cache.cached import CachedClips
+from ser_tl.cache.condensed import REDUCE, CondensedClips, condensed
+from ser_tl.cache.feature_cache import FeatureCache
+from ser_tl.cache.keys import lasting_layers
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.batching import Utterances, collate
 from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.pooling import POOLINGS
+from ser_tl.runtime.processes import accelerator
 from ser_tl.training import Trainer
-from ser_tl.training.cache import FeatureCache
-from ser_tl.training.cached import CachedClips
-from ser_tl.training.condensed import REDUCE, CondensedClips, condensed
-from ser_tl.training.keys import lasting_layers
-from ser_tl.training.processes import accelerator
 from ser_tl.transfer import Frozen, Partial
 from tests.encoders.tiny import tiny
 from tests.training.samples import TONES, tone_corpus, tone_split, train_config

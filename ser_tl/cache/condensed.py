@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ser_tl.cache.cached import CachedClips
 from ser_tl.data.batching import Clips, State
 from ser_tl.model import EmotionModel
-from ser_tl.training.cached import CachedClips
 
 
 def _two_frames(rest: Tensor) -> Tensor:
