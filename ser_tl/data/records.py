@@ -29,7 +29,7 @@ Records = list[tuple[int, dict[str, Any]]]
 def read_csv(path: Path) -> Records:
     """The rows of a table whose first line names the columns. Values are stripped strings.
 
-    Columns are separated by commas, semicolons, tabs or vertical bars: by whichever stands most often in the first line.
+    Columns are separated by commas, semicolons, tabs or vertical bars: by whichever is most frequent in the first line.
 
     Raises:
         CorpusError: the file isn't there, isn't UTF-8, has no rows, or rows don't have as many fields as there are
@@ -64,7 +64,7 @@ def read_csv(path: Path) -> Records:
 
 
 def _find_separator(content: str) -> str:
-    """What separates the columns: as a line for spreadsheets says, or the header's most frequent mark outside quotes."""
+    """What separates the columns: as a line for spreadsheets says, or the header's most frequent mark."""
     if line := _SEPARATOR_LINE.match(content):
         return line[1]
     header = _QUOTED.sub("", content.lstrip().partition("\n")[0])
