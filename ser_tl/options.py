@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
+from ser_tl.arguments import Parser
 from ser_tl.augment import AugmentConfig
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
@@ -223,14 +224,14 @@ def parse(kind: type[SomeOptions], description: str, arguments: Sequence[str] | 
         parser.error(f"--config: the file is no text in UTF-8 ({error}), expected is YAML: a run's config.yaml")
 
 
-def _parser(kind: type[RunOptions], description: str) -> ArgumentParser:
-    parser = ArgumentParser(description=description.strip().partition("\n\n")[0])
+def _parser(kind: type[RunOptions], description: str) -> Parser:
+    parser = Parser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
     parser.add_class_arguments(kind)
     return parser
 
 
-def _filled(kind: type[SomeOptions], parser: ArgumentParser, parsed: Namespace) -> SomeOptions:
+def _filled(kind: type[SomeOptions], parser: Parser, parsed: Namespace) -> SomeOptions:
     values = parser.instantiate(parsed)
     return kind(**{item.name: values[item.name] for item in fields(kind)})
 

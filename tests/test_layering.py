@@ -38,7 +38,8 @@ LAYERS: list[tuple[str, str]] = [
     ("analysis", ""),
     ("generate", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's
-    ("options", "jsonargparse yaml"),
+    ("arguments", "jsonargparse"),
+    ("options", "yaml"),
     ("publish resume", ""),
     ("run systems", ""),
     ("cli", "packaging pyarrow"),

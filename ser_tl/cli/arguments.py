@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import ArgumentParser
-
+from ser_tl.arguments import Parser
 from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
 from ser_tl.cli.serve import add_serve_arguments
@@ -12,26 +11,26 @@ from ser_tl.cli.timeline import timeline_parser
 from ser_tl.cli.worker import add_worker_arguments
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """The parser of all commands."""
-    whole = ArgumentParser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
+    whole = Parser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
     commands = whole.add_subcommands(required=True, dest="command")
 
-    predict = ArgumentParser(description="Predicts the emotion in each recording, and its dimensions if there are any.")
+    predict = Parser(description="Predicts the emotion in each recording, and its dimensions if there are any.")
     add_predict_arguments(predict)
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
     commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
     commands.add_subcommand("listen", listen_parser(), help="show the emotion in what a microphone hears")
 
-    serve = ArgumentParser(description="Serves models over HTTP, with a page, until SIGTERM; SIGHUP reloads them.")
+    serve = Parser(description="Serves models over HTTP, with a page, until SIGTERM; SIGHUP reloads them.")
     add_serve_arguments(serve)
     commands.add_subcommand("serve", serve, help="serve models over HTTP")
 
-    worker = ArgumentParser(description="Answers for recordings from a queue (Celery), until SIGTERM.")
+    worker = Parser(description="Answers for recordings from a queue (Celery), until SIGTERM.")
     add_worker_arguments(worker)
     commands.add_subcommand("worker", worker, help="answer for recordings from a queue")
 
-    evaluate = ArgumentParser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
+    evaluate = Parser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
     evaluate.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
     evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
@@ -49,7 +48,7 @@ def parser() -> ArgumentParser:
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 
-    compare = ArgumentParser(description="Compares finished runs: scores, paired tests, costs.")
+    compare = Parser(description="Compares finished runs: scores, paired tests, costs.")
     compare.add_argument(
         "runs", type=str, nargs="+", help="folders of runs; NAME=FOLDER names one, the same NAME again is another seed"
     )
@@ -57,12 +56,12 @@ def parser() -> ArgumentParser:
     compare.add_argument("--title", type=str, default="", help="what is compared, for the heading")
     commands.add_subcommand("compare", compare, help="compare finished runs in a table and a page")
 
-    inspect = ArgumentParser(description="Draws waveform, spectrogram, attention and probabilities of a recording.")
+    inspect = Parser(description="Draws waveform, spectrogram, attention and probabilities of a recording.")
     inspect.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
     inspect.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
     inspect.add_argument("--output", type=Path, default=None, help="the picture; FILE's name with .png, here, if None")
     commands.add_subcommand("inspect", inspect, help="draw what a model hears in a recording")
-    push = ArgumentParser(description="Puts a model on a hub. A push that failed goes on with what is missing.")
+    push = Parser(description="Puts a model on a hub. A push that failed goes on with what is missing.")
     push.add_argument("folder", type=Path, help="a model's folder (runs/NAME/model) or an adapter's, with its card")
     push.add_argument("repo", type=str, help="an id on the hub (name/repo), or a folder: file:///teamhub/name/repo")
     push.add_argument("--revision", type=str, default=None, help="the branch; main if not given")
@@ -74,7 +73,7 @@ def parser() -> ArgumentParser:
     push.add_argument("--yes", action="store_true", help="don't ask: everyone may see it")
     commands.add_subcommand("push", push, help="put a model on a hub")
 
-    extract = ArgumentParser(
+    extract = Parser(
         description="Puts what an encoder makes of a corpus into the feature cache. Started again, it goes on."
     )
     extract.add_argument("--encoder", type=str, required=True, help="a name that `ser-tl encoders` lists, or a folder")
@@ -98,7 +97,7 @@ def parser() -> ArgumentParser:
     extract.add_argument("--cache_gib", type=float, default=20.0, help="the most that may lie in the cache, in GiB")
     commands.add_subcommand("extract", extract, help="fill the feature cache ahead of trainings")
 
-    export = ArgumentParser(
+    export = Parser(
         description="Exports a model as a graph that others compute, checked against the model when it is made."
     )
     export.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
@@ -121,7 +120,7 @@ def parser() -> ArgumentParser:
     _add_emotions(export)
     commands.add_subcommand("export", export, help="export a model for use without torch")
 
-    augment = ArgumentParser(description="Writes a recording as training hears it: each transform, and a picture.")
+    augment = Parser(description="Writes a recording as training hears it: each transform, and a picture.")
     augment.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
     augment.add_argument("--output", type=Path, required=True, help="folder for the FLAC files and augmentation.png")
     augment.add_argument("--augment.preset", type=str, default="none", help="as in training")
@@ -139,7 +138,7 @@ def parser() -> ArgumentParser:
     augment.add_argument("--seed", type=int, default=0, help="of all draws")
     commands.add_subcommand("augment", augment, help="hear and see what augmentation does")
 
-    corpora = ArgumentParser(
+    corpora = Parser(
         description="Lists the corpora that can be read; with a name, tells what there is of each emotion in one, and "
         "how far its annotators agree."
     )
@@ -148,20 +147,18 @@ def parser() -> ArgumentParser:
     corpora.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     _add_emotions(corpora)
     commands.add_subcommand("corpora", corpora, help="list the corpora that can be read, or look into one")
-    encoders = ArgumentParser(description="Lists the encoders that have a name; folders and hub ids work too.")
+    encoders = Parser(description="Lists the encoders that have a name; folders and hub ids work too.")
     commands.add_subcommand("encoders", encoders, help="list the encoders that have a name")
-    cache = ArgumentParser(description="Shows, verifies or clears what frozen encoders made of clips.")
+    cache = Parser(description="Shows, verifies or clears what frozen encoders made of clips.")
     cache.add_argument("action", type=Literal["show", "verify", "clear"], default="show", nargs="?", help="what to do")
     cache.add_argument("--delete", action="store_true", help="verify only: delete damaged entries")
     commands.add_subcommand("cache", cache, help="show, verify or clear the feature cache")
-    doctor = ArgumentParser(
-        description="Tells versions, devices, cache and disk, and what is wrong with an installation."
-    )
+    doctor = Parser(description="Tells versions, devices, cache and disk, and what is wrong with an installation.")
     commands.add_subcommand("doctor", doctor, help="tell what is wrong with an installation; bug reports begin with it")
     return whole
 
 
-def _add_emotions(command: ArgumentParser) -> None:
+def _add_emotions(command: Parser) -> None:
     """The options of `EmotionMap`."""
     command.add_argument(
         "--emotions.rename", type=dict[str, str], default={}, help="label, as the corpus spells it, to name"

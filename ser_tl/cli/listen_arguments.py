@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse import ArgumentParser
+from ser_tl.arguments import Parser
 
 
-def listen_parser() -> ArgumentParser:
+def listen_parser() -> Parser:
     """The options of `ser-tl listen`."""
-    parser = ArgumentParser(description="Listens to a microphone and shows the emotion while somebody speaks.")
+    parser = Parser(description="Listens to a microphone and shows the emotion while somebody speaks.")
     parser.add_argument(
         "model", type=str | None, default=None, nargs="?", help="as in `ser-tl predict`; the bundled one if left out"
     )

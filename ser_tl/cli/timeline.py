@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
+from ser_tl.arguments import Parser
 from ser_tl.cli.output import make_folder
 from ser_tl.files import write_text
 
 
-def timeline_parser() -> ArgumentParser:
+def timeline_parser() -> Parser:
     """The options of `ser-tl timeline`."""
-    parser = ArgumentParser(description="Shows which emotion is heard when in a long recording.")
+    parser = Parser(description="Shows which emotion is heard when in a long recording.")
     parser.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF, of any length")
     parser.add_argument(
         "--model", type=str | None, default=None, help="as in `ser-tl predict`; the bundled one if None"

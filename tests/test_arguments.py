@@ -1,0 +1,130 @@
+"""Usage errors: what is wrong, what was expected, which option may have been meant; in two lines."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from jsonargparse import ArgumentError
+
+from ser_tl.arguments import Parser
+
+
+@dataclass
+class Train:
+    """Training.
+
+    Args:
+        epochs: how many
+        learning_rate: of the head
+        batch_seconds: audio in a batch
+        precision: of numbers
+        layers: which
+    """
+
+    epochs: int = 1
+    learning_rate: float = 0.1
+    batch_seconds: float = 30.0
+    precision: Literal["no", "bf16"] = "no"
+    layers: list[int] | None = None
+
+
+@dataclass
+class Options:
+    """Options.
+
+    Args:
+        corpus: a name
+        root: its folder
+        names: several
+        skip: or not
+        train: how
+    """
+
+    corpus: str = "emodb"
+    root: Path | None = None
+    names: list[str] = field(default_factory=list)
+    skip: bool = False
+    train: Train = field(default_factory=Train)
+
+
+def refused(capsys, *arguments):
+    parser = Parser(prog="recipe.py")
+    parser.add_class_arguments(Options)
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(list(arguments))
+    assert caught.value.code == 2
+    message, hint = capsys.readouterr().err.splitlines()
+    assert hint == "recipe.py --help lists the options"
+    return message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--train.epochs", "ten"], "error: --train.epochs is 'ten': expected a whole number"),
+        (["--train.epochs=1.5"], "error: --train.epochs is '1.5': expected a whole number"),
+        (["--train.learning_rate", "fast"], "error: --train.learning_rate is 'fast': expected a number"),
+        (["--train.precision", "fp8"], "error: --train.precision is 'fp8': expected one of no, bf16"),
+        (
+            ["--train.precision", "bf61"],
+            "error: --train.precision is 'bf61': expected one of no, bf16: did you mean bf16?",
+        ),
+        (["--names", "one"], "error: --names is 'one': expected a list, such as '[one, two]'"),
+        (["--train.layers", "x"], "error: --train.layers is 'x': expected a list, such as '[one, two]' or null"),
+    ],
+)
+def test_values_of_another_kind(arguments, message, capsys):
+    assert refused(capsys, *arguments) == message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("--epochs", "--train.epochs"),
+        ("--train.epoch", "--train.epochs"),
+        ("--lr", "--train.learning_rate"),
+        ("--train.lr", "--train.learning_rate"),
+        ("--batch_size", "--train.batch_seconds"),
+        ("--train.batch-size", "--train.batch_seconds"),
+        ("--dataset", "--corpus"),
+        ("--copus", "--corpus"),
+        ("--precison", "--train.precision"),
+    ],
+)
+@pytest.mark.parametrize("joined", [True, False])
+def test_options_that_do_not_exist(wrong, meant, joined, capsys):
+    arguments = [f"{wrong}=5"] if joined else [wrong, "5"]
+    assert refused(capsys, *arguments) == f"error: there is no option {wrong}: did you mean {meant}?"
+
+
+def test_nothing_is_suggested_where_nothing_is_near(capsys):
+    assert refused(capsys, "--zzz", "1") == "error: there is no option --zzz"
+
+
+def test_a_near_value_is_suggested(capsys):
+    message = refused(capsys, "--train.precision", "bf61")
+    assert message.endswith("is 'bf61': expected one of no, bf16: did you mean bf16?")
+
+
+def test_stray_words(capsys):
+    assert "stray: nothing was expected there" in refused(capsys, "stray")
+
+
+def test_subcommands_speak_for_themselves(capsys):
+    whole, inner = Parser(prog="ser-tl"), Parser()
+    commands = whole.add_subcommands(dest="command")
+    inner.add_argument("--format", type=str)
+    commands.add_subcommand("predict", inner)
+    with pytest.raises(SystemExit):
+        whole.parse_args(["predict", "--fromat", "csv"])
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message == "error: there is no option --fromat: did you mean --format?"
+    assert hint == "ser-tl predict --help lists the options"
+
+
+def test_a_parser_that_does_not_end_the_program_raises():
+    parser = Parser(exit_on_error=False)
+    parser.add_class_arguments(Options)
+    with pytest.raises(ArgumentError, match="Expected a"):
+        parser.parse_args(["--train.epochs", "ten"])
