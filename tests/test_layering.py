@@ -30,7 +30,8 @@ LAYERS: list[tuple[str, str]] = [
     ("inference", "tqdm onnxruntime"),
     ("export", "onnx"),
     ("streaming", "sounddevice"),  # an extra, imported where it is used
-    ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery"),
+    # fsspec, Ray and lhotse are extras, imported where they are used
+    ("serving archive", "fastapi starlette pydantic uvicorn prometheus_client celery pyarrow fsspec ray lhotse"),
     ("runtime", "accelerate"),
     ("cache", ""),
     ("transfer", ""),
@@ -41,7 +42,7 @@ LAYERS: list[tuple[str, str]] = [
     ("options", "jsonargparse yaml"),
     ("publish resume", ""),
     ("run systems", ""),
-    ("cli", "packaging pyarrow"),
+    ("cli", "packaging"),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
 UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"inference"}}
