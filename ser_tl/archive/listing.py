@@ -11,21 +11,19 @@ import shutil
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import ser_tl
 from ser_tl.archive.clip import COLUMNS, Clip, hash_clips, to_columns
 from ser_tl.archive.description import SHARDS_A_FILE, Archive, ModelFacts, RowOptions, inputs_path
 from ser_tl.archive.sources import list_clips
+from ser_tl.archive.versions import find_versions
 from ser_tl.errors import CorpusError, StorageError, listing
 
 _SHOWN = 10
-_PACKAGES = ("numpy", "pyarrow", "soundfile", "soxr", "onnxruntime", "torch")
 
 
 def list_source(
@@ -72,7 +70,7 @@ def list_source(
             shard_clips,
             hashes,
             dict(sorted(skipped.items())),
-            _find_versions(),
+            find_versions(),
         )
         archive.write()
     except OSError as error:
@@ -139,13 +137,3 @@ def _iter_ids(scratch: Path, shards: int) -> Iterable[str]:
         with parquet.ParquetFile(inputs_path(scratch, shard)) as file:
             for batch in file.iter_batches(columns=["id"]):
                 yield from batch.column("id").to_pylist()
-
-
-def _find_versions() -> dict[str, str]:
-    found = {"ser_tl": ser_tl.__version__}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import ser_tl
+from ser_tl import errors
 
 REFUSED = 3
 """Exit status after an error that no other try mends; its message is on standard output."""
@@ -37,5 +37,5 @@ def start_process(*arguments: str, stdin: int | None = None) -> subprocess.Popen
 
 
 def _extend(before: str) -> str:
-    paths: Sequence[str] = [str(Path(ser_tl.__file__).parents[1]), *filter(None, before.split(os.pathsep))]
+    paths: Sequence[str] = [str(Path(errors.__file__).parents[1]), *filter(None, before.split(os.pathsep))]
     return os.pathsep.join(dict.fromkeys(paths))
