@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +51,7 @@ def add_annotate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def annotate(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     """Annotates; status 1 if recordings couldn't be used, unless that is allowed, or if verifying fails."""
-    if find_spec("pyarrow") is None:
-        raise ConfigError('archives need pyarrow, which isn\'t installed: pip install "ser_tl[archive]"')
+    require_pyarrow()
     from ser_tl.archive import annotate as run
     from ser_tl.archive import verify
 
@@ -105,6 +103,18 @@ def annotate(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse'
     if options.verify is not None:
         status = max(status, _show_verification(verify(archive.folder, options.verify, options.device)))
     return status
+
+
+def require_pyarrow() -> None:
+    """Refuses what reads or writes archives where pyarrow isn't installed.
+
+    Raises:
+        ConfigError: it isn't
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f'archives need pyarrow ({error}): pip install "ser_tl[archive]"') from error
 
 
 def _show_status(options: Any) -> int:  # noqa: ANN401
