@@ -1,4 +1,4 @@
-"""An archive is annotated with an exported model where numpy, soundfile, soxr, onnxruntime and pyarrow are all there is."""
+"""With an exported model an archive needs numpy, soundfile, soxr, onnxruntime and pyarrow, and nothing else."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_what_is_missing_is_named(model, tmp_path):
     done = run(COMMAND, "annotate", tmp_path, "--model", model, "--output", tmp_path / "out")
     assert done.returncode == 1
     assert 'pip install "ser_tl[archive]"' in done.stderr
-    program = COMMAND.replace("from ser_tl.cli", "Blocker.names = {'fsspec'}\nfrom ser_tl.cli")
+    program = COMMAND.replace("from ser_tl.cli", "Blocker.names = {'fsspec', 'jsonargparse'}\nfrom ser_tl.cli")
     done = run(program, "annotate", "s3://bucket/x", "--model", model, "--output", tmp_path / "out", "--workers", "0")
     assert done.returncode == 1
     assert "pip install fsspec" in done.stderr
