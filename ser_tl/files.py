@@ -25,13 +25,16 @@ _MIB = 2**20
 
 
 @contextmanager
-def write_atomically(path: str | Path, *, size: int | None = None, durable: bool = True) -> Generator[Path]:
+def write_atomically(
+    path: str | Path, *, size: int | None = None, durable: bool = True, overwrite: bool = True
+) -> Generator[Path]:
     """A path to write to, which becomes `path` if the block ends without an error, and is removed if not.
 
     Args:
         path: the file; one that is there is replaced, in one step
         size: bytes that are going to be written, where known: a disk without room for them is refused at once
         durable: wait until the file is on the disk, so that it outlives a power cut; costs milliseconds
+        overwrite: False leaves a file alone that is there when the block ends, and drops what was written
 
     Yields:
         A new file in the folder of `path`. Its name doesn't end as that of `path`: tell a library the format.
@@ -51,7 +54,10 @@ def write_atomically(path: str | Path, *, size: int | None = None, durable: bool
             part.chmod(permissions)
             if durable:
                 _sync(part)
-            part.replace(path)
+            if overwrite:
+                part.replace(path)
+            else:
+                _name_once(part, path)
             if durable:
                 _sync_folder(path.parent)
     finally:
@@ -103,6 +109,19 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _name_once(part: Path, path: Path) -> None:
+    """Gives a file its name unless another has it: in one step, where the file system has hard links."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES):
+            raise
+        if not path.exists():
+            part.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -30,7 +30,8 @@ LAYERS: list[tuple[str, str]] = [
     ("inference", "tqdm onnxruntime"),
     ("export", "onnx"),
     ("streaming", "sounddevice"),  # an extra, imported where it is used
-    ("serving", "fastapi starlette pydantic uvicorn prometheus_client celery"),
+    # fsspec, Ray and lhotse are extras, imported where they are used
+    ("serving archive", "fastapi starlette pydantic uvicorn prometheus_client celery pyarrow fsspec ray lhotse"),
     ("runtime", "accelerate"),
     ("cache", ""),
     ("transfer", ""),
@@ -42,11 +43,11 @@ LAYERS: list[tuple[str, str]] = [
     ("options", "yaml"),
     ("publish resume", ""),
     ("run systems", ""),
-    ("cli", "packaging pyarrow"),
+    ("cli", "packaging"),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
 UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"inference"}}
-UPWARD["export/versions.py"] = {""}  # the package's own version
+UPWARD["export/versions.py"] = UPWARD["archive/versions.py"] = {""}  # the package's own version
 RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # SoundNet's weights were published as a pickle: one module, which holds an unpickler that knows nothing but arrays.

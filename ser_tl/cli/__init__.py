@@ -5,6 +5,9 @@
     ser-tl listen MODEL                                the emotion in what a microphone hears, live
     ser-tl serve MODEL --port 8000                     REST, live streams and a page
     ser-tl worker MODEL --broker redis://...           recordings from a queue
+    ser-tl annotate SOURCE --output FOLDER             an archive of any size into Parquet shards, exactly once
+    ser-tl annotate status FOLDER                      how far it is
+    ser-tl archive-report FOLDER                       what is in it: distributions, drift, clips to listen to
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
@@ -35,6 +38,8 @@ COMMANDS = {
     "listen": "listen",
     "serve": "serve",
     "worker": "worker",
+    "annotate": "annotate",
+    "archive-report": "archive_report",
     "evaluate": "models",
     "compare": "runs",
     "inspect": "models",
@@ -71,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         chosen = parser().parse_args(given)
         options = chosen[chosen.command]
-    command = getattr(import_module(f"ser_tl.cli.{COMMANDS[chosen.command]}"), chosen.command)
+    command = getattr(import_module(f"ser_tl.cli.{COMMANDS[chosen.command]}"), chosen.command.replace("-", "_"))
     try:
         status = command(options)
         sys.stdout.flush()  # here, where a closed pipe is no traceback

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ser_tl.arguments import Parser
+from ser_tl.cli.annotate import add_annotate_arguments
 from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
 from ser_tl.cli.serve import add_serve_arguments
@@ -29,6 +30,10 @@ def parser() -> Parser:
     worker = Parser(description="Answers for recordings from a queue (Celery), until SIGTERM.")
     add_worker_arguments(worker)
     commands.add_subcommand("worker", worker, help="answer for recordings from a queue")
+
+    annotate = Parser(description="Predicts each recording of an archive exactly once. Killed, it goes on.")
+    add_annotate_arguments(annotate)
+    commands.add_subcommand("annotate", annotate, help="annotate an archive of recordings")
 
     evaluate = Parser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")

@@ -7,19 +7,25 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ser_tl.cli.annotate import add_annotate_arguments
+
 _SPELLINGS = {
     "--skip-unreadable": "--skip_unreadable",
     "--speaker-normalize": "--speaker_normalize",
     "--list-devices": "--list_devices",
     "--require-notice": "--require_notice",
     "--api-keys": "--api_keys",
+    "--abstain-below": "--abstain_below",
+    "--shard-clips": "--shard_clips",
+    "--allow-errors": "--allow_errors",
     "--together": "--speaker_normalize",  # its name until version 0.1
 }
 
 
 def spelt(arguments: Sequence[str]) -> list[str]:
     """Arguments as the parsers spell them."""
-    return [_SPELLINGS.get(argument, argument) for argument in arguments]
+    parts = (argument.partition("=") for argument in arguments)
+    return [_SPELLINGS.get(name, name) + sign + value for name, sign, value in parts]
 
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +56,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plain_parser() -> argparse.ArgumentParser:
-    """The parser where jsonargparse isn't installed: this command alone."""
+    """The parser where jsonargparse isn't installed: what exported models need."""
     whole = argparse.ArgumentParser(
         prog="ser-tl",
         description="Speech emotion recognition with exported models. This installation has no more than predicting "
@@ -59,4 +65,6 @@ def plain_parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(required=True, dest="command")
     predict = commands.add_parser("predict", help="predict the emotion in recordings")
     add_predict_arguments(predict)
+    annotate = commands.add_parser("annotate", help="annotate an archive of recordings")
+    add_annotate_arguments(annotate)
     return whole

@@ -7,7 +7,7 @@ predictor. Knows nothing of torch, models or command lines.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -153,6 +153,7 @@ class Predictor:
         sampling_rate: int | None = None,
         wanted: Wanted | None = None,
         on_error: Literal["raise", "report"] = "raise",
+        on_window: Callable[[int, Window], None] | None = None,
     ) -> Iterator[Prediction]:
         """The same, each prediction as soon as it and those before it are there.
 
@@ -161,10 +162,11 @@ class Predictor:
             sampling_rate: as for `predict`
             wanted: what is asked for besides probabilities
             on_error: as for `predict`
+            on_window: called with each window that is decoded, and the index of its recording
         """
         wanted = wanted or Wanted()
         self._check(recordings, wanted)
-        return self._iterate(recordings, sampling_rate, wanted, on_error)
+        return self._iterate(recordings, sampling_rate, wanted, on_error, on_window)
 
     def _check(self, recordings: object, wanted: Wanted) -> None:
         if not isinstance(recordings, Iterable):
@@ -173,7 +175,12 @@ class Predictor:
             self.session.check_attention()
 
     def _iterate(
-        self, recordings: Iterable[Recording], sampling_rate: int | None, wanted: Wanted, on_error: str
+        self,
+        recordings: Iterable[Recording],
+        sampling_rate: int | None,
+        wanted: Wanted,
+        on_error: str,
+        on_window: Callable[[int, Window], None] | None,
     ) -> Iterator[Prediction]:
         pending: dict[int, _Pending] = {}
         pool: list[_Waiting] = []
@@ -181,6 +188,8 @@ class Predictor:
         for number, item in enumerate(recordings):
             pending[number] = entry = _Pending(name_recording(item, number))
             for window in self._cut(item, entry, sampling_rate, on_error):
+                if on_window is not None:
+                    on_window(number, window)
                 pool.append(_Waiting(number, window))
                 pooled += len(window.samples) / SAMPLE_RATE
                 if pooled >= _POOL_SECONDS:
