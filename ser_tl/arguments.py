@@ -1,14 +1,17 @@
 """Parsers whose messages are short: what is wrong, what was expected, which option may have been meant.
 
     Parser, jsonargparse's with another `error`: two lines on standard error, exit status 2
+    --help                the options that are needed first
+    --help_all [GROUP]    all of them, or those of a group: --help_all train
 
 Types are said in plain words ("a whole number"), and the usage, which has a hundred options, isn't printed.
 """
 
+import argparse
 import difflib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -52,6 +55,48 @@ class Parser(ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - jsonargparse's
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
+        self._first: Collection[str] | None = None
+
+    def show_first(self, names: Collection[str]) -> None:
+        """Makes `--help` show some options alone, and adds `--help_all [GROUP]` for the others.
+
+        Args:
+            names: of options, with dots and without dashes
+        """
+        self._first = {*names, "help", "help_all", "config"}
+        self.add_argument(
+            "--help_all", action=_HelpAll, help="show all options, or those of a group: --help_all train, and end"
+        )
+
+    def print_help(self, file: Any = None) -> None:  # noqa: ANN401 - argparse's
+        """Prints the options that are needed first; all, where none were named."""
+        if self._first is None:
+            super().print_help(file)
+            return
+        first = self._first
+        self._print_some(lambda action: action.dest in first or not action.option_strings, file)
+        hidden = [action for action in self._actions if action.option_strings and action.dest not in first]
+        groups = dict.fromkeys(action.dest.partition(".")[0] for action in hidden if "." in action.dest)
+        sys.stdout.write(f"\n{len(hidden)} more options: --help-all, or one of their groups: {', '.join(groups)}\n")
+
+    def print_group(self, name: str | None) -> None:
+        """Prints all options, or those of a group."""
+        if name is None:
+            super().print_help()
+            return
+        if not any(action.dest.startswith(f"{name}.") for action in self._actions):
+            self.error(f"--help-all: there is no group {name!r}")
+        self._print_some(lambda action: action.dest.startswith(f"{name}."), None)
+
+    def _print_some(self, shown: Callable[[argparse.Action], bool], file: Any) -> None:  # noqa: ANN401
+        hidden = {action: action.help for action in self._actions if not shown(action)}
+        for action in hidden:
+            action.help = argparse.SUPPRESS
+        try:
+            super().print_help(file)
+        finally:
+            for action, text in hidden.items():
+                action.help = text
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Ends the program with status 2 and a message, or raises it where `exit_on_error` is false."""
@@ -62,6 +107,18 @@ class Parser(ArgumentParser):
         names = [name for name in _spellings(parser) if name.startswith("--")]
         sys.stderr.write(f"error: {explain(message, names)}\n{prog} --help lists the options\n")
         self.exit(2)
+
+
+class _HelpAll(argparse.Action):
+    """Prints all options, or those of a group, and ends the program."""
+
+    def __init__(self, option_strings: list[str], **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(option_strings, argparse.SUPPRESS, nargs="?", default=argparse.SUPPRESS, help=kwargs["help"])
+
+    def __call__(self, parser: Any, *given: Any, **_: Any) -> None:  # noqa: ANN401
+        """Called by argparse with the parser, the namespace and the value."""
+        parser.print_group(given[1])
+        parser.exit()
 
 
 def explain(message: str, options: list[str]) -> str:

@@ -204,6 +204,13 @@ class DomainOptions(Options):
 STARTED: list[tuple[Path, bool]] = []
 """The folders of the runs that this process started, and whether it made up their names."""
 
+FIRST = [
+    *("config", "output", "resume", "seed"),
+    *("encoder", "corpus", "root", "columns", "protocol", "folds", "strategy", "unfreeze", "pooling"),
+    *("model.layers", "train.epochs", "train.learning_rate", "train.refit", "augment.preset"),
+]
+"""The options of a training that `--help` shows; the others stand under `--help-all`."""
+
 SomeOptions = TypeVar("SomeOptions", bound=RunOptions)
 
 
@@ -228,6 +235,11 @@ def _parser(kind: type[RunOptions], description: str) -> Parser:
     parser = Parser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
     parser.add_class_arguments(kind)
+    if issubclass(kind, Options):
+        own = {item.name for item in fields(kind) if not is_dataclass(item.type)} - {
+            item.name for item in fields(Options)
+        }
+        parser.show_first([*FIRST, *own])
     return parser
 
 

@@ -128,3 +128,34 @@ def test_a_parser_that_does_not_end_the_program_raises():
     parser.add_class_arguments(Options)
     with pytest.raises(ArgumentError, match="Expected a"):
         parser.parse_args(["--train.epochs", "ten"])
+
+
+def helped(capsys, *arguments):
+    parser = Parser(prog="recipe.py")
+    parser.add_class_arguments(Options)
+    parser.show_first(["corpus", "train.epochs"])
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(list(arguments))
+    assert caught.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_shows_what_is_needed_first_and_names_the_rest(capsys):
+    text = helped(capsys, "--help")
+    assert "--corpus" in text
+    assert "--train.epochs" in text
+    assert "--root" not in text
+    assert "--train.precision" not in text
+    assert text.endswith("more options: --help-all, or one of their groups: train\n")
+
+
+def test_all_options_are_a_flag_away(capsys):
+    text = helped(capsys, "--help_all")
+    assert "--root" in text
+    assert "--train.precision {no,bf16}" in text
+
+
+def test_a_group_is_shown_alone(capsys):
+    text = helped(capsys, "--help_all", "train")
+    assert "--train.precision {no,bf16}" in text
+    assert "--corpus" not in text

@@ -1,5 +1,6 @@
 """Options from a file and from flags, and what is said when they are wrong."""
 
+import re
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
@@ -275,3 +276,14 @@ def test_options_can_be_changed_by_dotted_names_and_are_checked_again():
 def test_changes_that_are_no_options_are_refused(changes, found):
     with pytest.raises(ConfigError, match=found):
         Options().changed(changes)
+
+
+def test_help_shows_twenty_options_at_most(capsys):
+    with pytest.raises(SystemExit):
+        parse(Options, "what it does", ["--help"])
+    text = capsys.readouterr().out
+    assert 15 <= len(re.findall(r"^  --", text, re.M)) <= 20
+    assert "--help-all, or one of their groups: emotions, audio" in text
+    with pytest.raises(SystemExit):
+        parse(Options, "what it does", ["--help-all", "train"])
+    assert "--train.batch_seconds" in capsys.readouterr().out
