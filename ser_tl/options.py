@@ -79,7 +79,7 @@ class RunOptions:
             if not isinstance(place, dict) or (last not in place and place is not values.get("encoder_options")):
                 raise ConfigError(f"there is no option {name!r}: `--help` lists them")
             place[last] = value
-        parser = _parser(type(self), "")
+        parser = make_parser(type(self), "")
         parser.exit_on_error = False
         try:
             return _filled(type(self), parser, parser.parse_object(values))
@@ -222,7 +222,7 @@ def parse(kind: type[SomeOptions], description: str, arguments: Sequence[str] | 
         description: what the recipe does, for `--help`
         arguments: what to parse; the program's own arguments if None
     """
-    parser = _parser(kind, description)
+    parser = make_parser(kind, description)
     try:
         return _filled(kind, parser, parser.parse_args(spell(kind, sys.argv[1:] if arguments is None else arguments)))
     except SerTlError as error:
@@ -231,7 +231,13 @@ def parse(kind: type[SomeOptions], description: str, arguments: Sequence[str] | 
         parser.error(f"--config: the file is no text in UTF-8 ({error}), expected is YAML: a run's config.yaml")
 
 
-def _parser(kind: type[RunOptions], description: str) -> Parser:
+def make_parser(kind: type[RunOptions], description: str) -> Parser:
+    """The parser of a recipe's options.
+
+    Args:
+        kind: the options
+        description: what the recipe does; its first paragraph stands in `--help`
+    """
     parser = Parser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
     parser.add_class_arguments(kind)

@@ -10,6 +10,7 @@ import pytest
 
 import ser_tl
 from ser_tl.cli import COMMANDS
+from ser_tl.cli.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -70,15 +71,17 @@ def recipe_flags(name):
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "ser.run_main"]
     kind = ast.unparse(calls[0].args[1])
     if kind.startswith("ser."):
-        return flags_of(options._parser(getattr(ser_tl, kind.removeprefix("ser.")), ""))
+        return flags_of(options.make_parser(getattr(ser_tl, kind.removeprefix("ser.")), ""))
     recipe = importlib.import_module(f"recipes.{name}")
-    return flags_of(options._parser(getattr(recipe, kind), ""))
+    return flags_of(options.make_parser(getattr(recipe, kind), ""))
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
 def test_commands_have_the_options_that_are_shown(page):
     wrong = []
     for command, name, recipe, flags in commands(page.read_text(encoding="utf-8")):
+        if name in RECIPES:
+            name, recipe = None, RECIPES[name][0]
         if name is not None and name not in COMMANDS:
             wrong.append(f"no such command: {command}")
             continue

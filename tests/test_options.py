@@ -215,7 +215,7 @@ def test_augmentation_is_named_with_its_options(told):
 
 def test_help_lists_every_option(capsys):
     with pytest.raises(SystemExit) as ended:
-        options("--help")
+        options("--help-all")
     assert ended.value.code == 0
     page = capsys.readouterr().out
     nested = [item for item in fields(Options) if is_dataclass(item.type)]

@@ -20,8 +20,11 @@
 
 MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 
-Training is the recipes' job. `arguments` says what can be asked; `models`, `runs` and `lists` hold the commands. Heavy
-imports stand in the commands that need them, so that `--help` is quick.
+    ser-tl train --corpus csv --root my.csv            recipes/finetune_wav2vec2.py; `recipes` has the others
+    ser-tl init train > my.yaml                        its options as YAML, with their meanings
+
+`arguments` says what can be asked; `models`, `runs` and `lists` hold the commands. Heavy imports stand in the commands
+that need them, so that `--help` is quick.
 """
 
 import sys
@@ -29,6 +32,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ser_tl.cli.predict_arguments import plain_parser, spelt
+from ser_tl.cli.recipes import RECIPES, run_recipe
 from ser_tl.errors import SerTlError
 from ser_tl.terminal import escape_unprintable, silence_output
 
@@ -51,6 +55,7 @@ COMMANDS = {
     "encoders": "lists",
     "cache": "lists",
     "doctor": "doctor",
+    "init": "recipes",
 }
 """The module that holds each command, as a function of its name."""
 
@@ -67,6 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     escape_unprintable()
     given = spelt(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in RECIPES:
+        try:
+            run_recipe(given[0], given[1:])
+        except SerTlError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        return 0
     try:
         from ser_tl.cli.arguments import parser
     except ModuleNotFoundError as error:

@@ -7,6 +7,7 @@ from ser_tl.arguments import Parser
 from ser_tl.cli.annotate import add_annotate_arguments
 from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
+from ser_tl.cli.recipes import RECIPES
 from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser
 from ser_tl.cli.worker import add_worker_arguments
@@ -158,6 +159,12 @@ def parser() -> Parser:
     cache.add_argument("action", type=Literal["show", "verify", "clear"], default="show", nargs="?", help="what to do")
     cache.add_argument("--delete", action="store_true", help="verify only: delete damaged entries")
     commands.add_subcommand("cache", cache, help="show, verify or clear the feature cache")
+    for name, (_, purpose) in RECIPES.items():  # run before any parsing: each recipe has a parser of its own
+        commands.add_subcommand(name, Parser(), help=purpose)
+    init = Parser(description="Prints all options of a recipe as YAML, each with its meaning.")
+    init.add_argument("recipe", choices=list(RECIPES), nargs="?", default="train", help="the command")
+    commands.add_subcommand("init", init, help="print a recipe's options as commented YAML")
+
     doctor = Parser(description="Tells versions, devices, cache and disk, and what is wrong with an installation.")
     commands.add_subcommand("doctor", doctor, help="tell what is wrong with an installation; bug reports begin with it")
     return whole
