@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ser_tl.distill import load_teacher as load_teacher
     from ser_tl.encoders import load_encoder as load_encoder
     from ser_tl.errors import SerTlError as SerTlError
+    from ser_tl.estimator import EmotionClassifier as EmotionClassifier
     from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
     from ser_tl.evaluation import plots as plots
@@ -79,6 +80,7 @@ _HOMES = {
     "Comparison": "ser_tl.evaluation",
     "DistillConfig": "ser_tl.distill",
     "DomainOptions": "ser_tl.options",
+    "EmotionClassifier": "ser_tl.estimator",
     "EmotionModel": "ser_tl.model",
     "EncoderDistiller": "ser_tl.distill",
     "Options": "ser_tl.options",

@@ -38,6 +38,7 @@ LAYERS: list[tuple[str, str]] = [
     ("training", "imblearn"),
     ("analysis", ""),
     ("generate", ""),
+    ("estimator", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's
     ("arguments", "jsonargparse"),
     ("options", "yaml"),
