@@ -33,9 +33,7 @@ def test_a_recipe_gets_its_arguments_and_its_name(capsys, monkeypatch):
 
 
 def test_an_installation_without_recipes_says_so(monkeypatch, tmp_path, capsys):
-    import ser_tl
-
-    monkeypatch.setattr(ser_tl, "__file__", str(tmp_path / "ser_tl" / "__init__.py"))
+    monkeypatch.setattr("ser_tl.cli.recipes.PACKAGE", tmp_path / "ser_tl")
     with pytest.raises(ConfigError, match=r"finetune_wav2vec2\.py isn't part of this installation"):
         find_recipe("train")
     assert main(["train"]) == 1

@@ -16,11 +16,12 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-import ser_tl
 from ser_tl.errors import ConfigError
 
 if TYPE_CHECKING:
     from ser_tl.options import RunOptions
+
+PACKAGE = Path(__file__).parents[1]
 
 RECIPES = {
     "train": ("finetune_wav2vec2", "train a model, and score it on held-out speakers"),
@@ -42,9 +43,8 @@ def find_recipe(name: str) -> Path:
     Raises:
         ConfigError: this installation has no recipes
     """
-    package = Path(ser_tl.__file__).parent
     file = f"{RECIPES[name][0]}.py"
-    for folder in (package / "recipes", package.parent / "recipes"):
+    for folder in (PACKAGE / "recipes", PACKAGE.parent / "recipes"):
         if (folder / file).is_file():
             return folder / file
     raise ConfigError(f"ser-tl {name}: {file} isn't part of this installation: install ser_tl again, from its wheel")

@@ -10,6 +10,7 @@ States that were computed before (the feature cache) enter by `forward_states`; 
 can change what goes from one to the next. Knows nothing of batches, files, corpora or training.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from ser_tl.modules.pooling import POOLINGS, LayerMix
 
 if TYPE_CHECKING:
     import numpy as np
+    from datasets import Dataset
 
     from ser_tl.inference import Prediction, Recording
     from ser_tl.inference.manifest import Manifest
@@ -100,6 +102,7 @@ class EmotionModel(Shared):
             raise ConfigError(
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
             )
+        self._may_be_unfitted = True
         self.loudness = Loudness(self.audio.normalise)
         self.encoder = encoder
         self.layers = chosen_layers(encoder.num_states, self.config.layers)
@@ -183,7 +186,20 @@ class EmotionModel(Shared):
             lengths: (B,) samples of each clip
             norm: statistics of each clip's own speaker or corpus, in the place of the training speech's
         """
+        if self.training and not torch.compiler.is_compiling() and torch.is_grad_enabled():
+            self._warn_unfitted()
         return self.forward_states(*self.encode(self.loudness(waveform, lengths), lengths), norm)
+
+    def _warn_unfitted(self) -> None:
+        """Warns once of a training on features that nothing was measured of."""
+        norm = self.standardise_embedding
+        if self._may_be_unfitted and norm is not None and not norm.is_fitted:
+            warnings.warn(
+                "this model is trained before its feature statistics were measured, and will learn little: call "
+                "model.fit_statistics(training_corpus) first (ser_tl.Trainer does so itself)",
+                stacklevel=3,
+            )
+        self._may_be_unfitted = False
 
     def forward_states(self, states: Tensor, mask: Tensor, norm: SpeakerNorm | None = None) -> Output:
         """The same, from states that the encoder computed before.
@@ -274,6 +290,24 @@ class EmotionModel(Shared):
         """Takes a fitted discriminant for the head, now and when the model is loaded again."""
         self.head = discriminant.to(self.device)
         self.config = replace(self.config, head="discriminant")
+
+    def fit_statistics(self, corpus: "Dataset", *, seed: int = 0, batch_seconds: float = 60.0) -> None:
+        """Measures the mean and deviation of the features, which training loops of one's own need first.
+
+        Ten minutes of the corpus are enough, and are drawn at random. `ser_tl.Trainer` does this itself.
+
+        Args:
+            corpus: the training part: rows with the columns of `data.schema`; emotions aren't looked at
+            seed: chooses the sample
+            batch_seconds: the most seconds of audio in a batch, padding counted
+        """
+        from ser_tl.data.batching import Utterances
+        from ser_tl.inference.clips import Pass
+        from ser_tl.inference.processes import OneProcess
+        from ser_tl.inference.statistics import fit_statistics
+
+        clips = Utterances(corpus, self.labels, self.audio, training=False)
+        fit_statistics(self, clips, Pass(OneProcess(self.device), batch_seconds), seed=seed)
 
     def trainable_blocks(self) -> list[Block]:
         """The encoder's blocks that can reach the logits, input side first: none above the highest layer in the mix."""

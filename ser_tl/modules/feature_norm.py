@@ -103,6 +103,11 @@ class FeatureNorm(nn.Module):
         mean, deviation = (self.mean, self.deviation) if statistics is None else statistics
         return (values - mean) / deviation
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether anything is taken out."""
+        return bool((self.mean != 0).any() or (self.deviation != 1).any())
+
     def fit(self, moments: Moments) -> None:
         """Sets the statistics."""
         mean, deviation = moments.statistics()

@@ -29,6 +29,7 @@ from ser_tl.evaluation import Report, Scores, confusion
 from ser_tl.inference.evaluation import evaluate
 from ser_tl.inference.scoring import score_clips
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
+from ser_tl.inference.statistics import fit_statistics
 from ser_tl.model import EmotionModel, KnownSpeakers
 from ser_tl.modules.feature_norm import NormTable
 from ser_tl.runtime.processes import accelerator, evaluation_pass
@@ -45,7 +46,6 @@ from ser_tl.training.norm_state import NormState
 from ser_tl.training.objective import Objective
 from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.training.refit import refit_discriminant
-from ser_tl.training.statistics import fit_statistics
 from ser_tl.training.statistics_check import check_statistics
 from ser_tl.training.steps import Steps
 from ser_tl.training.synthetic import SyntheticClips, check_synthesis, synthesised
