@@ -58,7 +58,7 @@ class Graph(nn.Module):
         """The outputs."""
         output = self.model(waveform, lengths)
         named = {
-            "probabilities": output.logits.softmax(dim=-1),
+            "probabilities": self.model.calibrate(output.logits),
             "dimensions": output.dimensions,
             "embedding": output.embedding,
         }

@@ -6,6 +6,7 @@ Trains nothing and chooses nothing. A training adds what is to be said of it (`n
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from datasets import Dataset
@@ -21,6 +22,9 @@ from ser_tl.inference.clips import Pass
 from ser_tl.inference.scoring import corpus_norms, evaluation_clips, score_clips
 from ser_tl.inference.speaker_norm import norm_note
 from ser_tl.model import EmotionModel
+
+COVERAGE = 0.9
+"""Share of test utterances that a report's prediction sets are to hold."""
 
 
 def evaluate(
@@ -74,13 +78,23 @@ def evaluate(
     norms = corpus_norms(model, test, clips, how)
     normalized = [] if norms is None else [norm_note(model.config.statistics, test)]
     predictions, _ = score_clips(model, test, clips, how, norms)
+    calibration = model.calibration
+    if calibration is not None and calibration.sets is not None:
+        sets = calibration.sets.members(predictions.probabilities, COVERAGE)
+        predictions = replace(predictions, sets=sets, coverage=COVERAGE)
     every = [*training_notes, *normalized, *notes, *unknown_notes(test, model.dimensions, "test")]
-    known_facts = dict(facts or {})
+    known_facts = dict(facts or {}) | ({"calibration": calibration_facts(model)} if model.labels else {})
     if known or shared:  # folds over clips share speakers by rule, also where chance kept some apart
         title = f"{title} (NOT speaker-independent)".strip()
         every = [shared_note(known or shared, test["speaker"][:]), *every]
         known_facts |= {"speaker_independent": False}
     return Report.of(predictions, title=title, notes=every, facts=known_facts)
+
+
+def calibration_facts(model: EmotionModel) -> dict[str, Any] | None:
+    """How a model's probabilities were calibrated, for a report, without the thresholds; None if they never were."""
+    found = None if model.calibration is None else model.calibration.to_json()
+    return None if found is None else {name: value for name, value in found.items() if name != "sets"}
 
 
 def check_labels(corpus: Dataset, labels: list[str]) -> None:

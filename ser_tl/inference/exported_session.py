@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ser_tl.errors import AudioError, ConfigError
-from ser_tl.inference.manifest import Manifest, read_manifest
+from ser_tl.inference.manifest import MANIFEST_FILE, Manifest, read_manifest
 from ser_tl.inference.session import Answers, Wanted
+from ser_tl.modules.calibration import Calibration
 
 
 class ExportedSession(ABC):
@@ -30,6 +31,7 @@ class ExportedSession(ABC):
         self.dimensions = list(manifest.dimensions)
         self.audio = manifest.windows
         self.frame_rate = manifest.frame_rate
+        self.calibration = Calibration.from_json(manifest.calibration, len(self.labels), MANIFEST_FILE)
 
     @abstractmethod
     def compute(self, waveform: np.ndarray, lengths: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:

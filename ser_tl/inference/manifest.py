@@ -47,7 +47,8 @@ class Manifest:
             batch, the answer for a clip depends on its company
         weights: how weights are stored: float32, float16, int8
         quantization: how the graph was quantised and what that cost; None where it wasn't
-        calibration: what makes probabilities match frequencies, where that was fitted; None where it wasn't
+        calibration: what makes probabilities match frequencies and is in the graph already, with the thresholds of
+            prediction sets; None where the model was never calibrated
         encoder: name and family
         known_speakers: hashes of the speakers of training and dev by their salt, as in a saved model's config.json
         versions: of the packages that made the graph

@@ -45,6 +45,9 @@ class Prediction:
         speech: False where the whole recording is silent: there is nothing to tell an emotion from
         error: why the recording couldn't be used; None where it could
         source: the recording's name: its path, or its position in the list
+        calibrated: whether probabilities are calibrated; else they rank emotions, and tell no frequencies
+        prediction_set: the emotions that it may have at the coverage asked for, likeliest first; empty where none was
+        abstained: whether no single emotion can be named: at the coverage asked for there are several
     """
 
     label: str
@@ -58,6 +61,9 @@ class Prediction:
     speech: bool = True
     error: str | None = None
     source: str = ""
+    calibrated: bool = False
+    prediction_set: tuple[str, ...] = ()
+    abstained: bool = False
 
     def top(self, count: int) -> list[tuple[str, float]]:
         """The likeliest emotions with their probabilities, likeliest first.
@@ -72,6 +78,10 @@ class Prediction:
         plain: dict[str, Any] = {"label": self.label, "probabilities": self.probabilities, "seconds": self.seconds}
         if not self.speech:
             plain["speech"] = False
+        if self.probabilities:
+            plain["calibrated"] = self.calibrated
+        if self.prediction_set:
+            plain |= {"prediction_set": list(self.prediction_set), "abstained": self.abstained}
         if self.dimensions:
             plain["dimensions"] = self.dimensions
         if len(self.segments) > 1:

@@ -215,7 +215,7 @@ def _same_model(one: Path, other: Path) -> bool:
         return False
     saved = [read_folder(folder) for folder in (one, other)]
     # Not the encoder's: transformers fills in values of its own when it reads one.
-    keys = ("labels", "dimensions", "audio", "pooling", "model")
+    keys = ("labels", "dimensions", "audio", "pooling", "model", "calibration")
     facts = [
         [
             *(each.config.get(key) for key in keys),

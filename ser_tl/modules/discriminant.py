@@ -37,12 +37,14 @@ class Fit(NamedTuple):
         shrinkage: share of the identity in the covariance, 0 to 1
         temperature: by which its logits are divided, so that held-out speakers' probabilities are calibrated
         uar: mean recall of the classes over the held-out speakers, a fraction
+        held_out: (n, C) logits of each clip by the discriminant of other speakers, of this shrinkage and temperature
     """
 
     discriminant: Discriminant
     shrinkage: float
     temperature: float
     uar: float
+    held_out: Tensor
 
 
 def fit_discriminant(
@@ -91,7 +93,7 @@ def fit_discriminant(
     temperature = float(_TEMPERATURES[column])
     hit = (held[row].argmax(dim=-1) == labels).double()
     fitted = discriminant_of(embedding, labels, classes, SHRINKAGES[row], temperature, weights=weights, parts=parts)
-    return Fit(fitted, SHRINKAGES[row], temperature, float(hit @ weight))
+    return Fit(fitted, SHRINKAGES[row], temperature, float(hit @ weight), held[row] / temperature)
 
 
 def class_shares(labels: Tensor, weights: Tensor, classes: int) -> Tensor:

@@ -34,6 +34,7 @@ from ser_tl.modules.feature_norm import NormTable
 from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
+from ser_tl.training.calibration import calibrate
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.checks import check_options, check_parts, check_refit, check_shardable
 from ser_tl.training.config import TrainConfig
@@ -222,6 +223,8 @@ class Trainer:
             self._track(progress)
             if states is not None:
                 states.save(progress, best)
+        self.model.calibration = None
+        method = None if self.config.calibration == "none" else self.config.calibration
         if best is not None:
             self.model.load_state_dict(best)
         elif self.config.keep == "best" and self.config.epochs:
@@ -244,7 +247,11 @@ class Trainer:
                 kind=self.config.refit,
                 norms=self.norms,
                 views=views,
+                calibration=method,
             )
+        elif method is not None:
+            how = self.evaluation
+            self.model.calibration = calibrate(self.model, dev, dev_clips, how, method=method, norms=self.norms)
         measured, warnings = check_statistics(self.model, [parts[0], (dev, dev_clips)], self.evaluation, seed=self.seed)
         self.heard |= measured
         self.notes += warnings
