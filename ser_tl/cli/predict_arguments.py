@@ -11,6 +11,7 @@ from ser_tl.cli.annotate import add_annotate_arguments
 
 _SPELLINGS = {
     "--skip-unreadable": "--skip_unreadable",
+    "--no-audio": "--no_audio",
     "--speaker-normalize": "--speaker_normalize",
     "--list-devices": "--list_devices",
     "--require-notice": "--require_notice",

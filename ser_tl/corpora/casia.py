@@ -54,6 +54,7 @@ def read_casia(root: Path, emotions: EmotionMap) -> Dataset:
                 "speaker": f"casia_{speaker}",
                 "corpus": "casia",
                 "language": "zh",
+                "sentence": name["sentence"],
             }
         )
     return build(rows, source=str(root), mapping=emotions)

@@ -79,6 +79,7 @@ def read_emotale(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"emotale_{name['speaker']}",
             "corpus": "emotale",
             "language": LANGUAGES[name["language"]],
+            "sentence": f"{name['language']}_{name['sentence']}",
         }
         for stem, (path, name) in files.items()
     ]

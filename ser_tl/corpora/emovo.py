@@ -52,6 +52,8 @@ def read_emovo(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"emovo_{name['actor']}",
             "corpus": "emovo",
             "language": "it",
+            "sex": {"f": "female", "m": "male"}[name["actor"][0]],
+            "sentence": name["sentence"],
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]

@@ -134,6 +134,7 @@ def _read(root: Path, emotions: EmotionMap, classes: Mapping[str, str]) -> Datas
                     "speaker": f"iemocap_{header['session']}{header['gender']}",
                     "corpus": "iemocap",
                     "language": "en",
+                    "sex": {"F": "female", "M": "male"}[header["gender"]],
                     "session": f"Session{header['session'][-1]}",
                     "votes": [named(label, turn.where) for label in turn.votes] or None,
                     "valence": float(header["valence"]),

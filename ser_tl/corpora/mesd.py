@@ -45,6 +45,8 @@ def read_mesd(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"mesd_{name['voice']}",
             "corpus": "mesd",
             "language": "es",
+            "sex": {"F": "female", "M": "male", "C": None}[name["voice"]],
+            "sentence": path.stem.split("_", 3)[3],
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]

@@ -44,6 +44,7 @@ def read_nemo(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"nemo_{name['speaker']}",
             "corpus": "nemo",
             "language": "pl",
+            "sentence": name["sentence"],
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]

@@ -56,6 +56,7 @@ def read_savee(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"savee_{name['speaker']}",
             "corpus": "savee",
             "language": "en",
+            "sex": "male",
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule, parts=2)
     ]

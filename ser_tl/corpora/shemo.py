@@ -49,6 +49,7 @@ def read_shemo(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"shemo_{name['speaker']}",
             "corpus": "shemo",
             "language": "fa",
+            "sex": {"F": "female", "M": "male"}[name["speaker"][0]],
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]

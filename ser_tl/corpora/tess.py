@@ -48,6 +48,9 @@ def read_tess(root: Path, emotions: EmotionMap) -> Dataset:
                 "speaker": f"tess_{actress}",
                 "corpus": "tess",
                 "language": "en",
+                "sex": "female",
+                "age": {"OAF": 64.0, "YAF": 26.0}[actress],
+                "sentence": name["word"],
             }
         )
     return build(rows, source=str(root), mapping=emotions)

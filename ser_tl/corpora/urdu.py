@@ -57,6 +57,7 @@ def read_urdu(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"urdu_{name['speaker']}",
             "corpus": "urdu",
             "language": "ur",
+            "sex": {"F": "female", "M": "male"}[name["speaker"][1]],
         }
         for path, name in pairs
     ]

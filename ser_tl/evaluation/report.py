@@ -19,6 +19,7 @@ class without test examples), never NaN:
     selection                             {aurc, excess, accuracy, accuracy_at_80, curve}, see `selective`
     sets                                  {target, coverage, interval, size, single, single_accuracy, per_class,
                                           per_speaker}; null without prediction sets
+    groups                                [{column, groups, gap, interval, unknown}], see `groups`; [] where none known
     folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
     folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
     support, speakers                     how many utterances, how many speakers
@@ -45,6 +46,7 @@ from ser_tl.evaluation.calibration import CalibrationScores, measure_calibration
 from ser_tl.evaluation.cautions import cautions
 from ser_tl.evaluation.folds import JSON as JSON
 from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_notes, pool_predictions
+from ser_tl.evaluation.groups import GroupScores, compare_groups
 from ser_tl.evaluation.plots import confusion_picture, dimensions_picture, reliability_picture
 from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.ratings import Agreement
@@ -72,6 +74,7 @@ class Report:
         calibration: whether probabilities match frequencies; None without classes
         selection: what keeping the surest utterances gives; likewise
         sets: whether prediction sets hold the truth; None where there are none
+        groups: the UAR of groups of speakers, by column; those of the fact "groups", {column: {speaker: group}}
     """
 
     predictions: Predictions
@@ -87,6 +90,7 @@ class Report:
     calibration: CalibrationScores | None = None
     selection: SelectionScores | None = None
     sets: SetScores | None = None
+    groups: Sequence[GroupScores] = ()
 
     @classmethod
     def of(
@@ -132,6 +136,7 @@ class Report:
             calibration=measure_calibration(predictions) if classes else None,
             selection=measure_selection(predictions) if classes else None,
             sets=measure_sets(predictions) if classes else None,
+            groups=_groups(predictions, facts or {}),
             folds=dict(folds or {}),
             notes=list(notes),
             facts=_plain(facts or {}),
@@ -240,6 +245,7 @@ class Report:
             "calibration": asdict(self.calibration) if self.calibration else None,
             "selection": asdict(self.selection) if self.selection else None,
             "sets": asdict(self.sets) if self.sets else None,
+            "groups": [asdict(one) for one in self.groups],
             "folds": {
                 name: (asdict(fold.scores) if fold.scores else {}) | {"support": fold.support}
                 for name, fold in self.folds.items()
@@ -298,6 +304,18 @@ class Report:
 
     def __str__(self) -> str:
         return terminal(self)
+
+
+def _groups(predictions: Predictions, facts: Mapping[str, JSON]) -> list[GroupScores]:
+    """The groups that the facts know, those of folds included."""
+    folds = facts.get("folds")
+    known: dict[str, dict[str, str]] = {}
+    for own in [facts, *(folds.values() if isinstance(folds, Mapping) else ())]:
+        groups = own.get("groups") if isinstance(own, Mapping) else None
+        for column, members in groups.items() if isinstance(groups, Mapping) else ():
+            known.setdefault(column, {}).update(members if isinstance(members, Mapping) else {})  # ty: ignore
+    found = [compare_groups(predictions, members, column) for column, members in known.items()]
+    return [one for one in found if one is not None]
 
 
 def _ratio(part: int, whole: int) -> float | None:

@@ -18,6 +18,7 @@ from ser_tl.evaluation.cells import columns, correlation, correlation_interval, 
 from ser_tl.evaluation.cells import interval_cell as interval_cell
 
 if TYPE_CHECKING:
+    from ser_tl.evaluation.bootstrap import Interval
     from ser_tl.evaluation.report import Report
 
 _FIGURES = {"uar": "UAR", "war": "WAR", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
@@ -55,6 +56,12 @@ def terminal(report: "Report") -> str:
             *columns(header, _class_rows(report)),
             "",
             *calibration_lines(report),
+            *(
+                f"by {found.column}: "
+                + ", ".join(f"{name} UAR {percent(own.uar)}" for name, own in found.groups.items())
+                + f", {100 * found.gap:.1f} points apart ({_ends(found.interval)})"
+                for found in report.groups
+            ),
         ]
     else:
         lines += [f"{score_text(report)}{_pooled(report)}; {_size(report)}"]
@@ -94,11 +101,12 @@ def markdown(report: "Report") -> str:
             "![Confusion matrix](confusion.png)",
             table(["", *labels], counts),
             *calibration_section(report),
+            *_groups(report),
             "## Speakers",
             *_speakers(report.per_speaker),
         ]
     if report.facts:
-        facts = [[name, _fact(value)] for name, value in report.facts.items()]
+        facts = [[name, _fact(value)] for name, value in report.facts.items() if name != "groups"]
         parts += ["## Facts", table(["fact", "value"], facts, rest="---")]
     return "\n\n".join(parts) + "\n"
 
@@ -193,6 +201,27 @@ def _speakers(per_speaker: Mapping[str, Mapping[str, float]]) -> list[str]:
     if len(per_speaker) > len(rows):
         said += f" The {len(rows)} hardest of {len(per_speaker)}; report.json has them all."
     return [said, table(["speaker", "UAR %", "WAR %", "utterances"], rows)]
+
+
+def _ends(found: "Interval | None") -> str:
+    return interval_cell(None, None) if found is None else interval_cell(found.low, found.high)
+
+
+def _groups(report: "Report") -> list[str]:
+    """The UAR of groups of speakers, as Markdown."""
+    parts = ["## Groups of speakers"] if report.groups else []
+    for found in report.groups:
+        rows = [
+            [name, percent(own.uar), _ends(own.interval), str(own.speakers), str(own.support)]
+            for name, own in found.groups.items()
+        ]
+        between = "" if found.interval is None else f" (95 % interval over speakers {_ends(found.interval)})"
+        unknown = f"; of {found.unknown} utterances it isn't known" if found.unknown else ""
+        parts += [
+            table([found.column, "UAR %", "95 % interval", "speakers", "utterances"], rows),
+            f"Between the best and the worst {100 * found.gap:.1f} points{between}{unknown}.",
+        ]
+    return parts
 
 
 def _fact(value: object) -> str:

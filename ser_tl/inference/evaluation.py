@@ -38,6 +38,7 @@ def evaluate(
     training_notes: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
     shared: Collection[str] = (),
+    groups: Collection[str] = ("sex",),
 ) -> Report:
     """The report on speakers that training never saw. Every process calls it and gets the whole report.
 
@@ -52,6 +53,7 @@ def evaluate(
         facts: of the training, for the report
         shared: speakers that the test part may share with training (`Split.shared`): only to reproduce figures that
             were published so; the report's title, notes and facts then say what it is not
+        groups: columns of the test set by which speakers are compared, where it has them
 
     Raises:
         ConfigError: the test set has an emotion that the model doesn't know, or too few clips of a speaker where these
@@ -84,11 +86,29 @@ def evaluate(
         predictions = replace(predictions, sets=sets, coverage=COVERAGE)
     every = [*training_notes, *normalized, *notes, *unknown_notes(test, model.dimensions, "test")]
     known_facts = dict(facts or {}) | ({"calibration": calibration_facts(model)} if model.labels else {})
+    known_facts |= group_facts(test, groups)
     if known or shared:  # folds over clips share speakers by rule, also where chance kept some apart
         title = f"{title} (NOT speaker-independent)".strip()
         every = [shared_note(known or shared, test["speaker"][:]), *every]
         known_facts |= {"speaker_independent": False}
     return Report.of(predictions, title=title, notes=every, facts=known_facts)
+
+
+def group_facts(test: Dataset, columns: Collection[str]) -> dict[str, Any]:
+    """Which group each test speaker is of, by column; nothing of columns that the corpus hasn't.
+
+    A speaker with several values of a column, two languages for example, is of none of its groups.
+    """
+    groups: dict[str, dict[str, str]] = {}
+    for column in columns:
+        if column not in test.column_names:
+            continue
+        values: dict[str, set[str]] = {}
+        for speaker, value in zip(test["speaker"][:], test[column][:], strict=True):
+            if value is not None and speaker != UNKNOWN:
+                values.setdefault(speaker, set()).add(str(value))
+        groups[column] = {speaker: next(iter(own)) for speaker, own in sorted(values.items()) if len(own) == 1}
+    return {"groups": groups} if groups else {}
 
 
 def calibration_facts(model: EmotionModel) -> dict[str, Any] | None:
