@@ -78,6 +78,7 @@ def parser() -> Parser:
     push.add_argument("repo", type=str, help="an id on the hub (name/repo), or a folder: file:///teamhub/name/repo")
     push.add_argument("--revision", type=str, default=None, help="the branch; main if not given")
     push.add_argument("--message", type=str, default="Push a model", help="what the history says")
+    push.add_argument("--purpose", type=str, default="", help="what the model is for, for the card that doesn't say it")
     push.add_argument("--tag", type=str, default=None, help="a name for this version that never moves")
     push.add_argument(
         "--public", action="store_true", help="a repository that is new may be seen by everyone; asks first"

@@ -70,10 +70,15 @@ def inspect(options: Namespace) -> int:
 
 def push(options: Namespace) -> int:
     """Pushes a model's or an adapter's folder and prints where it went. What everyone may see is asked about first."""
+    from ser_tl.card import check_purpose, state_purpose
     from ser_tl.hub import push_folder
     from ser_tl.model.shareable import check_shareable
 
     files = check_shareable(options.folder)
+    if options.purpose:
+        state_purpose(options.folder, options.purpose)
+    elif options.public:
+        check_purpose(options.folder)
     if options.public and not (options.yes or _is_confirmed(options.folder, options.repo, files)):
         return 1
     done = push_folder(

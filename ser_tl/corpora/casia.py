@@ -35,6 +35,7 @@ _NAME = re.compile(
     languages=("zh",),
     licence="sold: ask its authors",
     layout=LAYOUT,
+    style="acted",
 )
 def read_casia(root: Path, emotions: EmotionMap) -> Dataset:
     """CASIA. Ids are as 201-liuchanhg-angry (EmoBox' too), speakers casia_liuchanhg and so on, in lower case.

@@ -49,6 +49,7 @@ _NAME = re.compile(
     languages=("en",),
     licence="ODbL 1.0, contents DbCL 1.0",
     layout=LAYOUT,
+    style="acted",
 )
 def read_cremad(root: Path, emotions: EmotionMap) -> Dataset:
     """CREMA-D. Ids are the files' stems, speakers cremad_1001 to cremad_1091; votes, sex, age where tables are.

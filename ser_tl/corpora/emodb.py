@@ -56,13 +56,21 @@ PEOPLE = {  # sex and age, as the corpus' page has them
 _NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFNT])(?P<take>[a-z])")
 
 
-@register_corpus("emodb", title=TITLE, languages=("de",), licence="CC0 1.0", layout=LAYOUT)
+@register_corpus(
+    "emodb",
+    title=TITLE,
+    languages=("de",),
+    licence="CC0 1.0",
+    layout=LAYOUT,
+    style="acted",
+)
 @register_corpus(
     "emodb-mini",
     title=f"{TITLE}, as Ogg Opus",
     languages=("de",),
     licence="CC0 1.0",
     layout=LAYOUT,
+    style="acted",
     asset="emodb_mini",
 )
 def read_emodb(root: Path, emotions: EmotionMap) -> Dataset:

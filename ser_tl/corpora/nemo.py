@@ -27,7 +27,12 @@ _NAME = re.compile(
 
 
 @register_corpus(
-    "nemo", title="nEMO, Polish emotional speech", languages=("pl",), licence="CC BY-NC-SA 4.0", layout=LAYOUT
+    "nemo",
+    title="nEMO, Polish emotional speech",
+    languages=("pl",),
+    licence="CC BY-NC-SA 4.0",
+    layout=LAYOUT,
+    style="acted",
 )
 def read_nemo(root: Path, emotions: EmotionMap) -> Dataset:
     """The corpus nEMO. Ids are the files' stems, speakers nemo_EB0, nemo_IC0 and so on.

@@ -47,6 +47,7 @@ _NAME = re.compile(
     languages=("en",),
     licence="CC BY-NC-SA 4.0",
     layout=LAYOUT,
+    style="acted",
 )
 def read_ravdess(root: Path, emotions: EmotionMap) -> Dataset:
     """RAVDESS' speech. Ids are the files' stems, speakers ravdess_01 to ravdess_24.

