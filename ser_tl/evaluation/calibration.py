@@ -104,8 +104,11 @@ def measure_calibration(predictions: Predictions) -> CalibrationScores:
 
 
 def probabilities_of(predictions: Predictions) -> np.ndarray:
-    """The probabilities (U, C) in double precision, each row adding up to 1."""
-    rows = predictions.probabilities.astype(np.float64)
+    """The probabilities (U, C) in double precision, each row adding up to 1.
+
+    By way of single precision, as models give them: what was written to a table and read again has the same figures.
+    """
+    rows = predictions.probabilities.astype(np.float32).astype(np.float64)
     return rows / rows.sum(axis=1, keepdims=True)
 
 

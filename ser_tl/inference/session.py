@@ -45,12 +45,14 @@ class Answers(NamedTuple):
         dimensions: (B, K) float32; K is 0 for a model without
         embedding: (B, E) float32, if wanted
         attention: B arrays (T,), if wanted
+        outlier: (B,) float32, how unlike the training data, of models that have such a score
     """
 
     probabilities: np.ndarray
     dimensions: np.ndarray
     embedding: np.ndarray | None = None
     attention: list[np.ndarray] | None = None
+    outlier: np.ndarray | None = None
 
     def rows(self) -> Iterator["Answer"]:
         """The answer for each window."""
@@ -60,6 +62,7 @@ class Answers(NamedTuple):
                 self.dimensions[row],
                 None if self.embedding is None else self.embedding[row],
                 None if self.attention is None else self.attention[row],
+                None if self.outlier is None else float(self.outlier[row]),
             )
 
 
@@ -70,6 +73,7 @@ class Answer(NamedTuple):
     dimensions: np.ndarray
     embedding: np.ndarray | None
     attention: np.ndarray | None
+    outlier: float | None = None
 
 
 @runtime_checkable

@@ -69,6 +69,7 @@ class TorchSession:
             dimensions.float().cpu().numpy(),
             output.embedding.float().cpu().numpy() if wanted.embedding else None,
             attention,
+            None if model.outliers is None else model.outliers(output.embedding).cpu().numpy(),
         )
 
     @torch.inference_mode()

@@ -42,6 +42,9 @@ def join_windows(
     embeddings = [answer.embedding for answer in answers if answer.embedding is not None]
     attention = [answer.attention for answer in answers if answer.attention is not None]
     members = find_members(probabilities, session, coverage)
+    scores = [answer.outlier for answer in answers if answer.outlier is not None]
+    outlier = float(np.mean(scores)) if scores else None
+    unlike = _is_outlier(outlier, session)
     return Prediction(
         label=_label(probabilities, session),
         probabilities=_named(session.labels, probabilities),
@@ -59,7 +62,9 @@ def join_windows(
         source=source,
         calibrated=find_calibration(session) is not None,
         prediction_set=members,
-        abstained=len(members) > 1,
+        abstained=len(members) > 1 or (bool(members) and unlike),
+        outlier_score=outlier,
+        unlike_training=unlike,
     )
 
 
@@ -76,6 +81,13 @@ def find_members(probabilities: np.ndarray, session: Session, coverage: float | 
         return ()
     inside = calibration.sets.members(probabilities, coverage)
     return tuple(session.labels[index] for index in np.argsort(-probabilities, kind="stable") if inside[index])
+
+
+def _is_outlier(score: float | None, session: Session) -> bool:
+    calibration = find_calibration(session)
+    if score is None or calibration is None or calibration.outlier_threshold is None:
+        return False
+    return score > calibration.outlier_threshold
 
 
 def _segment(window: AnsweredWindow, session: Session) -> Segment:

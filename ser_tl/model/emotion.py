@@ -32,6 +32,7 @@ from ser_tl.modules.fusion import SourceAttention
 from ser_tl.modules.heads import Head, LinearHead
 from ser_tl.modules.loudness import Loudness
 from ser_tl.modules.networks import NETWORKS, Network
+from ser_tl.modules.outliers import OutlierScore
 from ser_tl.modules.pooling import POOLINGS, LayerMix
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class EmotionModel(Shared):
 
     Attributes:
         calibration: what makes probabilities match frequencies; None for a model that was never calibrated
+        outliers: how unlike the training data an embedding is; None likewise
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
@@ -96,6 +98,7 @@ class EmotionModel(Shared):
             )
         self.labels = list(labels)
         self.calibration: Calibration | None = None
+        self.outliers: OutlierScore | None = None
         self.dimensions = check_names(dimensions)
         self.config = config or ModelConfig()
         self.audio = audio or AudioConfig()
@@ -126,7 +129,7 @@ class EmotionModel(Shared):
             width = self.config.projection
         self.network: Network | None = None if self.config.network == "none" else NETWORKS[self.config.network](width)
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
-        embedding = self.pooling.out_dim
+        self.embedding_dim = embedding = self.pooling.out_dim
         self.standardise_embedding = FeatureNorm(embedding) if self.config.standardise else None
         classes, hidden, dropout = len(self.labels), self.config.hidden, self.config.dropout
         self.head: Head | LinearHead | None = None
@@ -287,7 +290,7 @@ class EmotionModel(Shared):
 
     def replace_head(self, discriminant: Discriminant) -> None:
         """Takes a fitted discriminant for the head, now and when the model is loaded again."""
-        self.head, self.calibration = discriminant.to(self.device), None
+        self.head, self.calibration, self.outliers = discriminant.to(self.device), None, None
         self.config = replace(self.config, head="discriminant")
 
     def trainable_blocks(self) -> list[Block]:
@@ -364,6 +367,7 @@ class EmotionModel(Shared):
             "model": asdict(self.config),
             "known_speakers": self.known_speakers.as_json(),
             "calibration": None if self.calibration is None else self.calibration.to_json(),
+            "outliers": None if self.outliers is None else self.outliers.rank,
         }
 
     @classmethod
@@ -389,6 +393,8 @@ class EmotionModel(Shared):
                 dimensions=config.get("dimensions", []),  # models saved before there were any have none
             )
             model.calibration = Calibration.from_json(config.get("calibration"), len(model.labels), source)  # likewise
+            if config.get("outliers") is not None:
+                model.outliers = OutlierScore(model.embedding_dim, len(model.labels), config["outliers"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{source}: not the config of a ser_tl model ({error}); save the model again"

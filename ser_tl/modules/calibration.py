@@ -36,6 +36,8 @@ class Calibration:
         log_loss_before: mean over these clips, of the uncalibrated probabilities
         log_loss_after: likewise, of the calibrated ones
         sets: thresholds of prediction sets; None where there are none
+        outlier_threshold: outlier score above which a recording is unlike the training data: that of 95 % of new
+            speakers' clips is below; None where there is no score
     """
 
     method: Literal["temperature", "vector"]
@@ -47,6 +49,7 @@ class Calibration:
     log_loss_before: float
     log_loss_after: float
     sets: PredictionSets | None = None
+    outlier_threshold: float | None = None
 
     @property
     def temperature(self) -> float | None:
@@ -91,7 +94,8 @@ class Calibration:
             sets = None if values.get("sets") is None else PredictionSets.from_json(values["sets"])
             values["sets"] = sets
             found = cls(**values)
-            numbers = np.array([*found.scale, *found.bias], dtype=np.float64)
+            limit = [] if found.outlier_threshold is None else [found.outlier_threshold]
+            numbers = np.array([*found.scale, *found.bias, *limit], dtype=np.float64)
             if not min(found.scale) > 0:
                 raise ValueError(f"scale is {found.scale}, expected factors above 0")
             fits = len(found.scale) in (1, classes) and len(found.bias) in (0, classes)

@@ -1,7 +1,7 @@
 """The calibration of a trained model, fitted on speakers whom its weights never saw.
 
-    model, dev clips --calibrate()--> Calibration
-    held-out logits of a refitted classifier --fit_calibration()--> Calibration
+    model, train, dev --calibrate()--> model.calibration, model.outliers
+    refitted classifier, its held-out logits --calibrate_refit()--> likewise
 
 Dev speakers chose the epoch, by their UAR: what is fitted on them is a little too hopeful of new ones. A classifier
 that was refitted has learned from dev as well: its calibration comes from training speakers held out in turn, each
@@ -13,6 +13,7 @@ speakers'. Where frequencies are others, so are calibrated probabilities.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -21,12 +22,14 @@ from datasets import Dataset
 from torch import Tensor
 
 from ser_tl.data.batch_plan import average_windows
-from ser_tl.data.batching import Clips
-from ser_tl.inference.clips import Pass, collect_clips, forward_batch
+from ser_tl.data.batching import Batch, Clips
+from ser_tl.inference.clips import Pass, collect_clips, embed_batch, forward_batch
 from ser_tl.model import EmotionModel
 from ser_tl.modules.calibration import Calibration
-from ser_tl.modules.conformal import PredictionSets
+from ser_tl.modules.conformal import PredictionSets, Unit, find_threshold
+from ser_tl.modules.discriminant import Fit
 from ser_tl.modules.feature_norm import NormTable
+from ser_tl.modules.outliers import OutlierScore
 
 Method = Literal["temperature", "vector"]
 
@@ -37,34 +40,116 @@ _PRIOR = 0.5
 """Of the squared logarithm of a scale, and of a squared bias: one clip's worth, so that clips that are all told right
 don't ask for certainty."""
 
+BELOW = 0.95
+"""Share of new speakers' clips whose outlier score is below the threshold."""
+
+MOST_CLIPS = 3000
+"""Of those an outlier score is fitted on."""
+
+_GROUPS = 5  # of speakers, held out in turn
 _STEPS = 200  # of L-BFGS
 
 
+Part = tuple[Dataset, Clips]
+"""Rows with the columns of `data.schema`, and all their clips, as they are in evaluation."""
+
+
 def calibrate(
-    model: EmotionModel,
-    dev: Dataset,
-    clips: Clips,
-    how: Pass,
-    *,
-    method: Method = "temperature",
-    norms: NormTable | None = None,
-) -> Calibration | None:
-    """The calibration on dev speakers. Every process calls it and gets the same; None for dimensions alone.
+    model: EmotionModel, train: Part, dev: Part, how: Pass, *, method: Method, norms: NormTable | None = None
+) -> None:
+    """Calibrates a model on dev speakers. Every process calls it and gets the same; one of dimensions alone stays.
 
     Args:
-        model: with the weights that it keeps, not trained on these speakers
-        dev: rows with the columns of `data.schema`
-        clips: all of dev, for evaluation
+        model: with the weights that it keeps, not trained on dev
+        train: what it was trained on, real speech alone: what the outlier score is fitted on
+        dev: what tells probabilities, prediction sets and the score's threshold
         how: the processes, and the size of batches
         method: `temperature` or `vector`
         norms: statistics of the speakers or corpora that clips are of
     """
     if not model.labels:
-        return None
-    found = collect_clips([model], clips, lambda batch: forward_batch(model, batch, norms).logits.float(), how)
-    speaker_of = dict(zip(dev["id"][:], dev["speaker"][:], strict=True))
-    speakers = [speaker_of[name] for name in found.ids]
-    return fit_calibration(found.values, found.labels, found.ids, speakers, source=DEV, method=method)
+        return
+
+    def forward(batch: Batch) -> Tensor:  # (B, C + E)
+        output = forward_batch(model, batch, norms)
+        return torch.cat([output.logits.float(), output.embedding.float()], dim=1)
+
+    classes = len(model.labels)
+    rows, speakers = collect_clips([model], dev[1], forward, how), _speakers(dev[0])
+    names = [speakers[name] for name in rows.ids]
+    found = fit_calibration(rows.values[:, :classes], rows.labels, rows.ids, names, source=DEV, method=method)
+    trained = collect_clips([model], train[1], lambda batch: embed_batch(model, batch, norms).float(), how)
+    score = _fit_score(torch.from_numpy(trained.values), torch.from_numpy(trained.labels), classes)
+    held = score(torch.from_numpy(rows.values[:, classes:]))
+    model.outliers = score.to(model.device)
+    model.calibration = replace(found, outlier_threshold=_threshold(held, names))
+
+
+def calibrate_refit(
+    model: EmotionModel, fit: Fit, embedding: Tensor, labels: Tensor, ids: Sequence[str], speakers: Sequence[str],
+    rows: Sequence[int], *, method: Method,
+) -> None:  # fmt: skip
+    """Calibrates a model whose classifier was refitted on these clips, each judged by the classifier of others.
+
+    Args:
+        model: with the refitted classifier
+        fit: that
+        embedding: (n, E) it was fitted on
+        labels: (n,) class indices
+        ids: of each clip
+        speakers: likewise
+        rows: clips as they were recorded: augmented views have no say of their own
+        method: `temperature` or `vector`
+    """
+    chosen = list(rows)
+    names = [speakers[row] for row in chosen]
+    held = fit.held_out[chosen].numpy(), labels[chosen].numpy()
+    found = fit_calibration(*held, [ids[row] for row in chosen], names, source=HELD_OUT, method=method)
+    score, threshold = fit_outliers(embedding[chosen], labels[chosen], names, len(model.labels))
+    model.outliers = score.to(model.device)
+    model.calibration = replace(found, outlier_threshold=threshold)
+
+
+def _speakers(corpus: Dataset) -> dict[str, str]:
+    return dict(zip(corpus["id"][:], corpus["speaker"][:], strict=True))
+
+
+def fit_outliers(
+    embedding: Tensor, labels: Tensor, speakers: Sequence[str], classes: int
+) -> tuple[OutlierScore, float | None]:
+    """The outlier score of some training clips, and the threshold by speakers held out in turn.
+
+    Args:
+        embedding: (n, E)
+        labels: (n,) class indices
+        speakers: n names
+        classes: number of classes, C
+
+    Returns:
+        The score, and the value below which 95 % of new speakers' clips are; None where nobody can be held out.
+    """
+    names = sorted(set(speakers))
+    group = torch.tensor([names.index(name) % _GROUPS for name in speakers])
+    held = torch.full((len(labels),), torch.nan)
+    for out in range(min(_GROUPS, len(names)) if len(names) > 1 else 0):
+        inside = group != out
+        held[~inside] = _fit_score(embedding[inside], labels[inside], classes)(embedding[~inside])
+    threshold = None if held.isnan().any() else _threshold(held, speakers)
+    return _fit_score(embedding, labels, classes), threshold
+
+
+def _fit_score(embedding: Tensor, labels: Tensor, classes: int) -> OutlierScore:
+    if len(labels) > MOST_CLIPS:  # more tell little, and the covariance of all takes minutes
+        chosen = torch.from_numpy(np.random.default_rng(0).permutation(len(labels))[:MOST_CLIPS]).sort().values
+        embedding, labels = embedding[chosen], labels[chosen]
+    return OutlierScore.fit(embedding, labels, classes)
+
+
+def _threshold(scores: Tensor, speakers: Sequence[str]) -> float | None:
+    """The score below which a share of new speakers' clips are."""
+    people = len(set(speakers))
+    unit: Unit = "speakers" if BELOW * (people + 1) <= people + 1e-9 else "clips"
+    return find_threshold(scores.double().numpy(), np.array(speakers), BELOW, unit)
 
 
 def fit_calibration(

@@ -14,7 +14,7 @@ from ser_tl.inference.clips import Collected, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
-from ser_tl.training.calibration import HELD_OUT, Method, fit_calibration
+from ser_tl.training.calibration import Method, calibrate_refit
 from ser_tl.training.config import RefitName
 from ser_tl.training.self_training import fit_self_trained
 
@@ -71,11 +71,9 @@ def refit_discriminant(
         target = _by_id(embed(unlabelled))
         fit = fit_self_trained(embedding, labels, speakers, target, len(model.labels), weights=weights)
     model.replace_head(fit.discriminant)
-    if calibration is not None:  # on the clips as they were recorded: their views have no say of their own
-        real = [row for row, (_, part, _) in enumerate(rows) if part < 2]
-        ids, names = [rows[row][0] for row in real], [speakers[row] for row in real]
-        held = fit.held_out[real].numpy(), labels[real].numpy()
-        model.calibration = fit_calibration(*held, ids, names, source=HELD_OUT, method=calibration)
+    if calibration is not None:
+        ids, real = [name for name, _, _ in rows], [row for row, (_, part, _) in enumerate(rows) if part < 2]
+        calibrate_refit(model, fit, embedding, labels, ids, speakers, real, method=calibration)
     return {"shrinkage": fit.shrinkage, "temperature": fit.temperature, "held_out_uar": fit.uar}
 
 

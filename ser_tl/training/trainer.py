@@ -173,6 +173,7 @@ class Trainer:
         real = real_rows(train)
         check_refit(self.config, real, dev)
         self.model.known_speakers = KnownSpeakers.of([*real["speaker"][:], *dev["speaker"][:]])
+        self.model.calibration = self.model.outliers = None  # those of other weights
         self.heard = what_is_heard(train, dev)
         keeps = self.folder is not None  # the encoder as it was given, before adapters are in it
         inputs = fingerprint_inputs(self.model.encoder, self.model.labels, train, dev, unlabelled) if keeps else {}
@@ -223,7 +224,6 @@ class Trainer:
             self._track(progress)
             if states is not None:
                 states.save(progress, best)
-        self.model.calibration = None
         method = None if self.config.calibration == "none" else self.config.calibration
         if best is not None:
             self.model.load_state_dict(best)
@@ -250,8 +250,7 @@ class Trainer:
                 calibration=method,
             )
         elif method is not None:
-            how = self.evaluation
-            self.model.calibration = calibrate(self.model, dev, dev_clips, how, method=method, norms=self.norms)
+            calibrate(self.model, parts[0], (dev, dev_clips), self.evaluation, method=method, norms=self.norms)
         measured, warnings = check_statistics(self.model, [parts[0], (dev, dev_clips)], self.evaluation, seed=self.seed)
         self.heard |= measured
         self.notes += warnings
