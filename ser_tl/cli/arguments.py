@@ -45,6 +45,9 @@ def parser() -> Parser:
     evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
     evaluate.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     evaluate.add_argument("--ids", type=Path, default=None, help="a run's split.json: evaluate its test part only")
+    evaluate.add_argument(
+        "--groups", type=list[str], default=["sex"], help="columns by which speakers are compared, where they are"
+    )
     evaluate.add_argument("--output", type=Path, default=None, help="folder for report.json and its companions")
     _add_emotions(evaluate)
     evaluate.add_argument(

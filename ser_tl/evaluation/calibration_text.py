@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ser_tl.evaluation.report import Report
 
 PICTURE = "reliability.png"
+NOT_RECORDED = "whether these probabilities were calibrated isn't recorded"
 _MOST_SPEAKERS = 20
 
 
@@ -24,7 +25,7 @@ def calibration_state(report: "Report") -> str:
     each: list[Any] = [report.facts, *(folds.values() if isinstance(folds, Mapping) else ())]
     known = [own["calibration"] for own in each if isinstance(own, Mapping) and "calibration" in own]
     if not known:
-        return "whether these probabilities were calibrated isn't recorded"
+        return NOT_RECORDED
     found = [describe_calibration(value, len(report.predictions.labels)) for value in known]
     if len(found) == 1:
         return found[0]

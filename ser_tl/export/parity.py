@@ -143,9 +143,8 @@ def check_parity(rows: Sequence[Mapping[str, Any]], tolerance: float) -> None:
 
 def parity_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a table in Markdown."""
-    names = [
-        name for name in ("probabilities", "dimensions", "embedding", "outlier") if any(name in row for row in rows)
-    ]
+    kinds = "probabilities", "dimensions", "embedding", "outlier"
+    names = [name for name in kinds if any(name in row for row in rows)]
     header = ["case", "clips", "seconds", *names, "same answer"]
     cells = []
     for row in rows:

@@ -1,6 +1,6 @@
 """How unlike the training data a recording is: its Mahalanobis distance to the nearest emotion's training clips.
 
-    embedding (n, E), labels --fit_outliers()--> OutlierScore: embedding (B, E) -> scores (B,), about 1 on training clips
+    embedding (n, E), labels --OutlierScore.fit()--> score: embedding (B, E) -> (B,), about 1 on training clips
 
 The distance of the closed-form discriminant (Lee et al. 2018), by its shrunken covariance within classes. The 64 widest
 directions are kept, the others share what shrinkage gives them, so that the score stays small beside the model. Unlike
@@ -30,6 +30,13 @@ class OutlierScore(nn.Module):
     Shape:
         embedding (B, E) -> (B,)
     """
+
+    mean: Tensor
+    inverse_deviation: Tensor
+    means: Tensor
+    directions: Tensor
+    gains: Tensor
+    floor: Tensor
 
     def __init__(self, dim: int, classes: int, rank: int = RANK) -> None:
         super().__init__()

@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import soundfile
 import torch
+from sklearn.metrics import roc_auc_score
 
 import ser_tl as ser
+from ser_tl.data.audio import SAMPLE_RATE, decode
 from ser_tl.data.folds import read_folds
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.modules.calibration import Calibration
+from ser_tl.modules.conformal import find_threshold
 from ser_tl.modules.discriminant import fit_discriminant
-from ser_tl.training.calibration import HELD_OUT, fit_calibration
+from ser_tl.training.calibration import HELD_OUT, fit_calibration, fit_outliers
+from ser_tl.training.statistics_check import standardize_domains
 from tests.benchmarks.defaults.probes import pool_states
 
 LAYERS = [1, 2, 3, 4]  # the recipes' of Whisper tiny.en
@@ -67,13 +72,90 @@ def predict(train: Clips, test: Clips, labels: list[str]) -> dict[str, Predictio
         else:
             known = fit_calibration(*held, source=HELD_OUT, method=method)
             sets = known.sets
+            plain = clip_threshold(known.apply(held[0]), held[1])
         rows = known.apply(logits)
-        for by_class in (False, True) if sets is not None else (False,):
-            inside = None if sets is None else sets.members(rows, COVERAGE, by_class=by_class)
-            name = f"{method}{', sets by class' if by_class else ''}"
+        ways = {method: None if sets is None else sets.members(rows, COVERAGE)}
+        if sets is not None:
+            ways[f"{method}, sets by class"] = sets.members(rows, COVERAGE, by_class=True)
+            ways[f"{method}, clips exchangeable"] = (1 - rows <= plain) | (rows == rows.max(axis=1, keepdims=True))
+        for name, inside in ways.items():
             columns = test.ids.tolist(), test.speakers.tolist(), test.emotions.tolist()
             found[name] = Predictions(*columns, rows, labels, None, inside, None if inside is None else COVERAGE)
     return found
+
+
+def clip_threshold(rows: np.ndarray, truth: np.ndarray) -> float:
+    """The textbook threshold of split conformal prediction, which takes clips for exchangeable."""
+    scores = 1.0 - rows[np.arange(len(truth)), truth]
+    found = find_threshold(scores, np.array([""] * len(truth)), COVERAGE, "clips")
+    return 1.0 if found is None else found
+
+
+def standardize(clips: Clips) -> Clips:
+    """The same, each channel standardised over the clips that are there, without labels (`model.statistics corpus`)."""
+    return clips._replace(rows=standardize_domains(clips.rows, [""] * len(clips.ids)))
+
+
+def measure_outliers(
+    train: Clips, tests: dict[str, Clips | torch.Tensor], inside: Clips
+) -> dict[str, tuple[float, float]]:
+    """The AUROC of the outlier score of other recordings against test clips, and the share above the threshold."""
+    labels = sorted(set(train.emotions))
+    truth = torch.tensor([labels.index(emotion) for emotion in train.emotions])
+    score, threshold = fit_outliers(train.rows, truth, train.speakers.tolist(), len(labels))
+    usual = score(inside.rows).numpy()
+    found = {"test clips": (float("nan"), share_above(usual, threshold))}
+    for name, rows in tests.items():
+        other = score(rows.rows if isinstance(rows, Clips) else rows).numpy()
+        truths = np.r_[np.zeros(len(usual)), np.ones(len(other))]
+        found[name] = (float(roc_auc_score(truths, np.r_[usual, other])), share_above(other, threshold))
+    return found
+
+
+def share_above(scores: np.ndarray, threshold: float | None) -> float:
+    """Of recordings that count as unlike the training data."""
+    return float("nan") if threshold is None else float((scores > threshold).mean())
+
+
+def make_sounds(folder: Path, clips: list[np.ndarray]) -> dict[str, Path]:
+    """Recordings that aren't speech, and speech in noise, each kind in a manifest: 60 of two seconds."""
+    draw, made = np.random.default_rng(0), {}
+    time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+
+    def music() -> np.ndarray:
+        """Chords of decaying harmonic tones, four a second over a bass."""
+        wave = np.zeros(len(time))
+        for beat in range(8):
+            since = np.maximum(time - beat / 4, 0)
+            for step in draw.choice([0, 3, 4, 7, 10, 12], 3, replace=False):
+                pitch = 220 * 2 ** ((step + draw.integers(-5, 5)) / 12)
+                tone = sum(np.sin(2 * np.pi * number * pitch * since) / number for number in range(1, 8))
+                wave += (time >= beat / 4) * np.exp(-4 * since) * tone
+        return 0.3 * wave / np.abs(wave).max()
+
+    def noisy() -> np.ndarray:
+        """A clip in white noise as loud as itself."""
+        wave = np.resize(clips[draw.integers(len(clips))], len(time))
+        return 0.5 * (wave + wave.std() * draw.standard_normal(len(time)))
+
+    kinds = {
+        "music": music,
+        "white noise": lambda: 0.1 * draw.standard_normal(len(time)),
+        "pink noise": lambda: 0.02 * np.cumsum(draw.standard_normal(len(time))) / 10,
+        "near silence": lambda: 0.0005 * draw.standard_normal(len(time)),
+        "speech in noise, 0 dB": noisy,
+    }
+    for kind, make in kinds.items():
+        home = folder / kind
+        home.mkdir(parents=True, exist_ok=True)
+        lines = ["path,id,emotion,speaker"]
+        for number in range(60):
+            name = f"{kind.replace(' ', '_').replace(',', '')}_{number}"
+            soundfile.write(home / f"{name}.flac", np.clip(make(), -1, 1), SAMPLE_RATE)
+            lines.append(f"{name}.flac,{name},neutral,nobody")
+        made[kind] = home / "list.csv"
+        made[kind].write_text("\n".join(lines) + "\n")
+    return made
 
 
 def pool(parts: Sequence[dict[str, Predictions]]) -> dict[str, Report]:
@@ -110,16 +192,56 @@ def show(title: str, reports: dict[str, Report]) -> None:
         print(text, flush=True)
 
 
+def show_outliers(options: argparse.Namespace, ravdess: Clips, emodb: Clips, emotale: Clips) -> None:
+    """Prints how well the outlier score tells other sounds, corpora and emotions from test clips."""
+    sounds = make_sounds(
+        options.folder / "sounds", [decode(path) for path in sorted(options.ravdess.rglob("*.flac"))[:40]]
+    )
+    others: dict[str, Clips | torch.Tensor] = {}
+    for kind, manifest in sounds.items():
+        states = pool_states(
+            ser.load_corpus("csv", manifest), "whisper", options.folder / "features" / kind / "w.npz", options.whisper
+        )
+        others[kind] = torch.from_numpy(states[:, LAYERS].reshape(len(states), -1)).double()
+    fold = read_folds(options.folds)[0]
+    tested = np.isin(ravdess.ids, list(fold.test))
+    cases = {
+        "RAVDESS fold 1": (ravdess.of(~tested), ravdess.of(tested), others | {"EMO-DB": emodb, "EmoTale": emotale}),
+    }
+    unknown = {"RAVDESS without calm": (ravdess, "calm", tested)}
+    unknown["EMO-DB without boredom"] = (
+        emodb,
+        "boredom",
+        np.isin(emodb.speakers, ["emodb_03", "emodb_08", "emodb_09"]),
+    )
+    for name, (clips, emotion, out) in unknown.items():
+        odd = clips.emotions == emotion
+        cases[name] = (clips.of(~out & ~odd), clips.of(out & ~odd), {emotion: clips.of(out & odd)})
+    for name, (train, inside, tests) in cases.items():
+        print(f"\n{name}: AUROC of the outlier score, share above the threshold")
+        for kind, (area, share) in measure_outliers(train, tests, inside).items():
+            print(f"  {kind}: {area:.3f}, {100 * share:.1f} %", flush=True)
+
+
 def main() -> None:
     """Runs all protocols, prints a line a way of calibrating and keeps the reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     for name in ("emodb", "ravdess", "folds", "emotale", "whisper"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--only", choices=["calibration", "outliers"], help="one half of it")
     options = parser.parse_args()
     ravdess, emodb, emotale = (
         read_clips(name, getattr(options, name), options) for name in ("ravdess", "emodb", "emotale")
     )
+    if options.only != "calibration":
+        show_outliers(options, ravdess, emodb, emotale)
+    if options.only != "outliers":
+        show_calibration(options, ravdess, emodb, emotale)
+
+
+def show_calibration(options: argparse.Namespace, ravdess: Clips, emodb: Clips, emotale: Clips) -> None:
+    """Prints the figures of each protocol and way of calibrating, and keeps the reports."""
     runs: dict[str, dict[str, Report]] = {}
     parts = [
         predict(ravdess.of(~tested), ravdess.of(tested), sorted(set(ravdess.emotions)))
@@ -138,6 +260,13 @@ def main() -> None:
         runs[f"RAVDESS to {name}, {len(shared)} emotions"] = {
             way: Report.of(found) for way, found in predict(source, target, shared).items()
         }
+    parts = [
+        predict(standardize(source), standardize(target), shared)
+        for shared in [sorted(set(ravdess.emotions) & set(emodb.emotions))]
+        for source in [ravdess.of(np.isin(ravdess.emotions, shared))]
+        for target in [emodb.of(np.isin(emodb.emotions, shared))]
+    ]
+    runs["RAVDESS to EMO-DB standardised by corpus, 6 emotions"] = {k: Report.of(v) for k, v in parts[0].items()}
     for title, reports in runs.items():
         show(title, reports)
         reports["temperature"].save(options.folder / "reports" / title.split(",", maxsplit=1)[0])

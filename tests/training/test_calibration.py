@@ -69,6 +69,8 @@ def test_every_training_ends_calibrated_and_the_folder_keeps_it(tmp_path, refit)
     assert found.source == (DEV if refit == "none" else HELD_OUT)
     people = {*split.dev["speaker"][:]} if refit == "none" else {*split.train["speaker"][:], *split.dev["speaker"][:]}
     assert found.speakers == len(people)
+    # Of nine dev clips nothing tells the score that one in twenty exceeds; of 45 held-out ones something does.
+    assert (found.outlier_threshold is None) == (refit == "none")
     model.save_pretrained(tmp_path / "model")
     loaded = EmotionModel.from_pretrained(tmp_path / "model")
     assert loaded.calibration == found
@@ -76,6 +78,11 @@ def test_every_training_ends_calibrated_and_the_folder_keeps_it(tmp_path, refit)
     assert report.facts["calibration"]["method"] == "temperature"
     clips = [row["audio"]["path"] for row in split.test]
     predictions = Predictor(loaded, coverage=0.9).predict(clips)
+    assert all(one.outlier_score > 0 for one in predictions)
+    (noise,) = Predictor(loaded, coverage=0.9).predict([np.random.default_rng(0).normal(0, 0.9, 16_000)])
+    assert noise.outlier_score > max(one.outlier_score for one in predictions)
+    assert noise.unlike_training == (refit != "none")
+    assert noise.abstained or refit == "none"
     rows = np.array([list(one.probabilities.values()) for one in predictions])
     assert np.abs(rows - report.predictions.probabilities).max() < 1e-5
     assert all(one.calibrated and one.prediction_set for one in predictions)
