@@ -44,8 +44,8 @@ def evaluate(options: Namespace) -> int:
     unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
     shared = model.known_speakers.among([UNKNOWN] if unknown else [])
     notes, facts = [*voted, *skipped, *noise], run_facts(model, [], workers)
-    told = {"title": title, "notes": notes, "facts": facts}
-    report = evaluate_model(model, corpus, how, shared=shared, groups=options.groups, **told)
+    groups = options.groups
+    report = evaluate_model(model, corpus, how, title=title, notes=notes, facts=facts, shared=shared, groups=groups)
     if workers.is_main_process:
         print(report)
         if output is not None:
