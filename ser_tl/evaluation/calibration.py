@@ -2,10 +2,10 @@
 
     Predictions --measure_calibration()--> CalibrationScores: ECE with an interval, Brier score and its parts, log loss
 
-- ECE, the expected calibration error: recordings in 15 bins of as many each, by confidence (the likeliest class'
-  probability); the mean over the bins of |accuracy - confidence|. A bin of n clips differs by chance, so that the plain
-  figure is never 0: the expectation of that is taken off (Kumar, Liang and Ma 2019). Its interval resamples speakers,
-  and is centred on the figure: each draw adds chance of its own.
+- ECE, the expected calibration error: recordings in 15 bins of as many each (in fewer where a bin would have less than
+  20), by confidence, the likeliest class' probability; the mean over the bins of |accuracy - confidence|. A bin of n
+  clips differs by chance, so that the plain figure is never 0: the expectation of that is taken off (Kumar, Liang and
+  Ma 2019). Its interval resamples speakers, and is centred on the figure: each draw adds chance of its own.
 - Brier score (1950): the mean squared distance of the probabilities to the truth, 0 to 2. It is miscalibration -
   discrimination + uncertainty, of each class recalibrated by isotonic regression (Dimitriadis, Gneiting and Jordan
   2021), without bins and without remainder.
@@ -24,6 +24,7 @@ from ser_tl.evaluation.bootstrap import Interval
 from ser_tl.evaluation.predictions import Predictions
 
 BINS = 15
+_FEWEST = 20  # recordings in a bin
 _LEVEL, _RESAMPLES = 0.95, 1000
 _LEAST = 1e-12
 
@@ -81,7 +82,8 @@ def measure_calibration(predictions: Predictions) -> CalibrationScores:
     squares = (rows - np.eye(rows.shape[1])[truth]) ** 2
     losses = -np.log(np.maximum(rows[np.arange(len(truth)), truth], _LEAST))
     speakers = np.array(predictions.speakers)
-    bins = np.minimum(np.argsort(np.argsort(confidence, kind="stable")) * BINS // len(confidence), BINS - 1)
+    count = min(BINS, max(1, len(confidence) // _FEWEST))
+    bins = np.argsort(np.argsort(confidence, kind="stable")) * count // len(confidence)
     sums = _bin_sums(bins, speakers, confidence, right)
     parts = _decompose(rows, truth)
     figures = {"confidence": confidence, "accuracy": right, "brier": squares.sum(axis=1), "log_loss": losses}

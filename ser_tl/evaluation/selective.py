@@ -43,7 +43,7 @@ class SelectionScores:
     excess: float
     accuracy: float
     accuracy_at_80: float
-    curve: list[tuple[float, float]]
+    curve: list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def measure_selection(predictions: Predictions) -> SelectionScores:
         excess=float(risks.mean() - perfect.mean()),
         accuracy=float(1 - wrong.mean()),
         accuracy_at_80=float(1 - risks[int(np.ceil(KEPT * len(wrong))) - 1]),
-        curve=[(count / len(wrong), float(risks[count - 1])) for count in points.tolist()],
+        curve=[[count / len(wrong), float(risks[count - 1])] for count in points.tolist()],
     )
 
 

@@ -84,6 +84,7 @@ def test_what_is_saved_loads_as_it_was(tmp_path):
         "report.json",
         "report.md",
         "confusion.png",
+        "reliability.png",
         "predictions.csv",
     }
 
