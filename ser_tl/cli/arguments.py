@@ -5,8 +5,6 @@ from typing import Any, Literal
 
 from ser_tl.arguments import Parser
 from ser_tl.cli.annotate import add_annotate_arguments
-from jsonargparse import ArgumentParser
-
 from ser_tl.cli.audit import audit_parser
 from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
@@ -60,10 +58,9 @@ def parser() -> Parser:
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 
-    compare = Parser(description="Compares finished runs: scores, paired tests, costs.")
     commands.add_subcommand("audit", audit_parser(), help="find what the parts of a corpus share")
 
-    compare = ArgumentParser(description="Compares finished runs: scores, paired tests, costs.")
+    compare = Parser(description="Compares finished runs: scores, paired tests, costs.")
     compare.add_argument(
         "runs", type=str, nargs="+", help="folders of runs; NAME=FOLDER names one, the same NAME again is another seed"
     )

@@ -5,10 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
+from ser_tl.arguments import Parser
 from ser_tl.cli.output import make_folder
 from ser_tl.cli.table import print_table
+from ser_tl.files import write_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def audit_parser() -> ArgumentParser:
+def audit_parser() -> Parser:
     """The options of `ser-tl audit`."""
-    parser = ArgumentParser(
+    parser = Parser(
         description="Looks for what would make a score worthless: speakers and recordings in training and test at "
         "once, near-equal recordings included, and tells shared sentences and sessions. Status 1 if it finds some."
     )
@@ -77,7 +79,7 @@ def audit(options: Namespace) -> int:
     texts = None if options.encoder is None else _compare_texts(corpus, options.encoder)
     if output is not None:
         content: dict[str, Any] = asdict(found) | {"texts": None if texts is None else asdict(texts)}
-        (output / "audit.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(output / "audit.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         print(output / "audit.json")
     return 1 if found.leaks else 0
 
