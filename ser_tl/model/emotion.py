@@ -32,7 +32,6 @@ from ser_tl.modules.fusion import SourceAttention
 from ser_tl.modules.heads import Head, LinearHead
 from ser_tl.modules.loudness import Loudness
 from ser_tl.modules.networks import NETWORKS, Network
-from ser_tl.modules.outliers import OutlierScore
 from ser_tl.modules.pooling import POOLINGS, LayerMix
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from ser_tl.inference import Prediction, Recording
     from ser_tl.inference.manifest import Manifest
+    from ser_tl.modules.outliers import OutlierScore
 
 
 class Output(NamedTuple):
@@ -394,6 +394,8 @@ class EmotionModel(Shared):
             )
             model.calibration = Calibration.from_json(config.get("calibration"), len(model.labels), source)  # likewise
             if config.get("outliers") is not None:
+                from ser_tl.modules.outliers import OutlierScore  # few models that are loaded have one yet
+
                 model.outliers = OutlierScore(model.embedding_dim, len(model.labels), config["outliers"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(
