@@ -114,6 +114,7 @@ class Options(RunOptions):
         push_to_hub: where the model goes: each best epoch as it is found, and in the end the model with its card; an id
             on the hub (name/repo, made private if it is new) or a folder that is the hub (file:///teamhub/name/repo).
             Several folds have a branch each
+        purpose: what the model is for, in a sentence: every card has to state it, and a public push refuses one without
         pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
         skip_unreadable: leave broken audio out, and say so in the report, instead of stopping
         synthetic: the folder of a run of recipes/train_wavegan.py on the same split, or its manifest: clips that are
@@ -141,6 +142,7 @@ class Options(RunOptions):
     protocol: ProtocolName = "holdout"
     folds: Path | None = None
     push_to_hub: str | None = None
+    purpose: str = ""
     pretrained: bool = True
     skip_unreadable: bool = False
     synthetic: Path | None = None

@@ -146,6 +146,7 @@ CHANGED = Options(
     seed=5,
     output=Path("runs/zweiter Lauf, größer"),
     push_to_hub="file:///teamhub/mine/tones@trial",
+    purpose="Research on tones.",
     resume=True,
     pretrained=False,
     skip_unreadable=True,

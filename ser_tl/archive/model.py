@@ -7,7 +7,7 @@ from ser_tl.archive.description import Archive, ModelFacts
 from ser_tl.assets import asset
 from ser_tl.errors import CheckpointError
 from ser_tl.inference import Predictor
-from ser_tl.inference.session import BUNDLED
+from ser_tl.inference.session import BUNDLED, find_calibration
 
 _BESIDE = (".md", ".png", ".html", ".txt")
 """Endings of what describes a model, and changes no answer."""
@@ -28,8 +28,8 @@ def open_model(name: str | None, device: str | None = None) -> tuple[Predictor, 
     # A model of a hub lies in a folder of this machine, which a model in torch knows.
     home = getattr(getattr(session, "model", None), "home", None)
     folder = home or (asset(BUNDLED) if name is None else Path(name))
-    calibration = getattr(getattr(session, "manifest", None), "calibration", None)
-    facts = ModelFacts(name, hash_folder(folder), predictor.labels, predictor.dimensions, calibration is not None)
+    calibrated = find_calibration(session) is not None
+    facts = ModelFacts(name, hash_folder(folder), predictor.labels, predictor.dimensions, calibrated)
     return predictor, facts
 
 

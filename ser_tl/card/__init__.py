@@ -8,4 +8,6 @@ reads what lies on disk and knows no networks; figures are the report's own.
 
 from ser_tl.card.card import CARD_FILE as CARD_FILE
 from ser_tl.card.card import write_card as write_card
+from ser_tl.card.purpose import check_purpose as check_purpose
+from ser_tl.card.purpose import state_purpose as state_purpose
 from ser_tl.card.sources import Source as Source

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ser_tl.card import trust
 from ser_tl.card.known import Known
+from ser_tl.card.law import LAW
 from ser_tl.card.limits import limits
 from ser_tl.card.metadata import metadata
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.evaluation import Report, confusion_picture
+from ser_tl.evaluation.plots import reliability_picture
 from ser_tl.evaluation.text import class_table, dimension_table, headline, others, table
 from ser_tl.files import write_text
 from ser_tl.hub import Address
@@ -57,7 +60,9 @@ def write_card(
     folder.mkdir(parents=True, exist_ok=True)
     if report is not None and report.scores:
         confusion_picture(report, folder / PICTURE_FILE)
-    parts = [f"# {known.title}", *_first(known), *_score(known), *_data(known), *_model(known), *_use(known)]
+        reliability_picture(report, folder / trust.PICTURE_FILE)
+    parts = [f"# {known.title}", *_first(known), *trust.purpose(known), *_score(known), *trust.confidence(known)]
+    parts += [*trust.groups(known), *_data(known), *_model(known), *_use(known), LAW]
     path = folder / CARD_FILE
     text = f"---\n{metadata(known).to_yaml()}\n---\n\n" + "\n\n".join([*parts, limits(known)]) + "\n"
     write_text(path, text)
@@ -115,10 +120,21 @@ def _data(known: Known) -> list[str]:
     if not known.corpora:
         return ["## Data", "What it was trained on wasn't recorded."]
     rows = [
-        [source.title, ", ".join(source.languages) or "not recorded", source.licence, source.terms]
+        [
+            source.title,
+            ", ".join(source.languages) or "not recorded",
+            source.style or "not recorded",
+            source.licence,
+            source.terms,
+        ]
         for source in known.corpora
     ]
-    facts, parts = known.facts, ["## Data", table(["corpus", "languages", "licence", "terms"], rows, rest="---")]
+    facts, parts = (
+        known.facts,
+        ["## Data", table(["corpus", "languages", "speech", "licence", "terms"], rows, rest="---")],
+    )
+    if isinstance(facts.get("training_data"), Mapping):
+        parts += _people(facts["training_data"])
     if "training_utterances" in facts:
         who = f"{facts['training_speakers']} speakers, the epoch chosen on {facts['dev_speakers']} more"
         if known.independent is False:
@@ -129,6 +145,21 @@ def _data(known: Known) -> list[str]:
             f"model can't be evaluated on them by accident."
         )
     return parts
+
+
+def _people(data: Mapping[str, Any]) -> list[str]:
+    """Who is in the training data: utterances and speakers by sex and language, and ages."""
+    rows = [
+        [f"{column}: {name}", str(own["utterances"]), str(own["speakers"])]
+        for column in ("sex", "language")
+        for name, own in data.get(column, {}).items()
+    ]
+    ages = data.get("age")
+    if ages:
+        rows.append([f"age: {ages['youngest']:g} to {ages['oldest']:g} years", str(ages["utterances"]), ""])
+    unknown = [name for name in ("sex", "age") if not data.get(name)]
+    missing = [f"Not recorded in these corpora: {', '.join(unknown)} of the speakers."] if unknown else []
+    return ["Who is in the training data:", table(["", "utterances", "speakers"], rows), *missing]
 
 
 def _model(known: Known) -> list[str]:

@@ -71,6 +71,11 @@ class Known:
         return None if self.report is None else self.report.facts.get("speaker_independent") is not False
 
     @property
+    def purpose(self) -> str:
+        """What the model is for, as its makers state it; empty where they don't."""
+        return str(self.options.get("purpose") or "").strip()
+
+    @property
     def protocol(self) -> str:
         """Who was tested on, in one word; empty if that isn't known."""
         return str(self.options.get("protocol") or "")

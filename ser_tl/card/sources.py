@@ -32,6 +32,7 @@ class Source:
         licence: what its authors allow, in their words
         languages: ISO 639-1 codes, where they are known
         hub_id: where it is on the hub; empty if it isn't there
+        style: of a corpus: how its speech came about, acted for example; empty if that isn't known
     """
 
     name: str
@@ -39,6 +40,7 @@ class Source:
     licence: str
     languages: tuple[str, ...] = ()
     hub_id: str = ""
+    style: str = ""
 
     @property
     def terms(self) -> Terms:
@@ -54,7 +56,7 @@ def corpus_source(name: str) -> Source:
     if name not in CORPORA:
         return Source(name, name, UNKNOWN)
     reader = CORPORA[name]
-    return Source(name, reader.title, reader.licence, reader.languages)
+    return Source(name, reader.title, reader.licence, reader.languages, style=reader.style)
 
 
 def encoder_sources(name: str) -> list[Source]:

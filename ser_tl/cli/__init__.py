@@ -51,6 +51,7 @@ COMMANDS = {
     "extract": "models",
     "export": "export",
     "augment": "augmentation",
+    "audit": "audit",
     "corpora": "lists",
     "encoders": "lists",
     "cache": "lists",

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from ser_tl.arguments import Parser
 from ser_tl.cli.annotate import add_annotate_arguments
+from ser_tl.cli.audit import audit_parser
 from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
 from ser_tl.cli.recipes import RECIPES
@@ -42,6 +43,9 @@ def parser() -> Parser:
     evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
     evaluate.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     evaluate.add_argument("--ids", type=Path, default=None, help="a run's split.json: evaluate its test part only")
+    evaluate.add_argument(
+        "--groups", type=list[str], default=["sex"], help="columns by which speakers are compared, where they are"
+    )
     evaluate.add_argument("--output", type=Path, default=None, help="folder for report.json and its companions")
     _add_emotions(evaluate)
     evaluate.add_argument(
@@ -53,6 +57,8 @@ def parser() -> Parser:
     )
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
+
+    commands.add_subcommand("audit", audit_parser(), help="find what the parts of a corpus share")
 
     compare = Parser(description="Compares finished runs: scores, paired tests, costs.")
     compare.add_argument(
@@ -72,6 +78,7 @@ def parser() -> Parser:
     push.add_argument("repo", type=str, help="an id on the hub (name/repo), or a folder: file:///teamhub/name/repo")
     push.add_argument("--revision", type=str, default=None, help="the branch; main if not given")
     push.add_argument("--message", type=str, default="Push a model", help="what the history says")
+    push.add_argument("--purpose", type=str, default="", help="what the model is for, for the card that doesn't say it")
     push.add_argument("--tag", type=str, default=None, help="a name for this version that never moves")
     push.add_argument(
         "--public", action="store_true", help="a repository that is new may be seen by everyone; asks first"

@@ -44,7 +44,8 @@ def evaluate(options: Namespace) -> int:
     unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
     shared = model.known_speakers.among([UNKNOWN] if unknown else [])
     notes, facts = [*voted, *skipped, *noise], run_facts(model, [], workers)
-    report = evaluate_model(model, corpus, how, title=title, notes=notes, facts=facts, shared=shared)
+    groups = options.groups
+    report = evaluate_model(model, corpus, how, title=title, notes=notes, facts=facts, shared=shared, groups=groups)
     if workers.is_main_process:
         print(report)
         if output is not None:
@@ -70,10 +71,15 @@ def inspect(options: Namespace) -> int:
 
 def push(options: Namespace) -> int:
     """Pushes a model's or an adapter's folder and prints where it went. What everyone may see is asked about first."""
+    from ser_tl.card import check_purpose, state_purpose
     from ser_tl.hub import push_folder
     from ser_tl.model.shareable import check_shareable
 
     files = check_shareable(options.folder)
+    if options.purpose:
+        state_purpose(options.folder, options.purpose)
+    elif options.public:
+        check_purpose(options.folder)
     if options.public and not (options.yes or _is_confirmed(options.folder, options.repo, files)):
         return 1
     done = push_folder(

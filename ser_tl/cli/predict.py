@@ -28,12 +28,22 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     """Predicts every recording that can be used; status 1 if some can't, each named on standard error."""
     model, named = split_model(options.recordings, options.model)
     recordings = expand_inputs(named)
-    predictor = Predictor(model)
+    predictor = Predictor(model, coverage=options.coverage)
     if model is None:
         print(_DEMONSTRATION.format(BUNDLED), file=sys.stderr)
+    if predictor.labels:
+        print(f"probabilities: {predictor.calibration}", file=sys.stderr)
     identity = {"model": str(model or BUNDLED), "segments": options.segments, "top": options.top}
     identity |= {"speaker_normalize": options.speaker_normalize}
-    writer = RowWriter(options.format, predictor.labels, predictor.dimensions, options.output, identity)
+    identity |= {} if options.coverage is None else {"coverage": options.coverage}
+    writer = RowWriter(
+        options.format,
+        predictor.labels,
+        predictor.dimensions,
+        options.output,
+        identity,
+        sets=options.coverage is not None,
+    )
     if options.embeddings is None and not options.speaker_normalize:  # both need all recordings
         recordings = [one for one in recordings if not isinstance(one, str) or one not in writer.done]
     wanted = Wanted(embedding=options.embeddings is not None, attention=options.attention)

@@ -11,6 +11,7 @@ from ser_tl.cli.annotate import add_annotate_arguments
 
 _SPELLINGS = {
     "--skip-unreadable": "--skip_unreadable",
+    "--no-audio": "--no_audio",
     "--speaker-normalize": "--speaker_normalize",
     "--list-devices": "--list_devices",
     "--require-notice": "--require_notice",
@@ -51,6 +52,13 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         "--speaker_normalize",
         action="store_true",
         help="the recordings are one speaker's (8 or more): normalise by their own mean and deviation",
+    )
+    parser.add_argument(
+        "--coverage",
+        type=float,
+        default=None,
+        help="e.g. 0.9: also the set of emotions that holds the right one in that share of recordings, and whether "
+        "more than one is in it (abstained)",
     )
     parser.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
 

@@ -44,6 +44,10 @@ def make_rows(prediction: Prediction, *, segments: bool = False, top: int | None
             for one in prediction.segments
         ]
     row = name | _answer(prediction.label, prediction.probabilities, prediction.dimensions, prediction.speech, top)
+    if prediction.outlier_score is not None:
+        row |= {"outlier_score": round(prediction.outlier_score, 4), "unlike_training": prediction.unlike_training}
+    if prediction.prediction_set:
+        row |= {"prediction_set": list(prediction.prediction_set), "abstained": prediction.abstained}
     row["seconds"] = round(prediction.seconds, 3)
     if prediction.attention is not None and prediction.frame_seconds is not None:
         row["attention"] = [weights.tolist() for weights in prediction.attention]
@@ -72,6 +76,7 @@ class RowWriter:
         dimensions: likewise
         output: a file; standard output if None
         identity: what the rows depend on besides the recording, as JSON; a file of another identity is refused
+        sets: whether rows have prediction sets
 
     Raises:
         ConfigError: the file holds other rows, or can't be written to
@@ -84,8 +89,11 @@ class RowWriter:
         dimensions: Sequence[str],
         output: Path | None = None,
         identity: Mapping[str, Any] | None = None,
+        *,
+        sets: bool = False,
     ) -> None:
         self.kind = kind
+        self.sets = sets
         self.labels = list(labels)
         self.dimensions = list(dimensions)
         self.output = output
@@ -99,7 +107,8 @@ class RowWriter:
     def columns(self) -> list[str]:
         """Of tables and CSV."""
         label = ["label", *self.labels] if self.labels else []
-        return ["file", "start", "end", *label, *self.dimensions, "seconds", "speech", "error"]
+        sets = ["prediction_set", "abstained"] if self.sets else []
+        return ["file", "start", "end", *label, *sets, *self.dimensions, "seconds", "speech", "error"]
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes the rows of one recording; all at once, so that a kill leaves whole recordings."""
@@ -149,6 +158,8 @@ class RowWriter:
     def _values(self, row: Mapping[str, Any]) -> list[Any]:
         inner = {**row.get("probabilities", {}), **row.get("dimensions", {})}
         plain = {**inner, **{key: value for key, value in row.items() if not isinstance(value, dict)}}
+        if "prediction_set" in plain:
+            plain["prediction_set"] = " ".join(plain["prediction_set"])
         return [plain.get(column, "") for column in self.columns]
 
     def _cells(self, row: Mapping[str, Any]) -> list[str]:

@@ -36,6 +36,9 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch_windows", type=int, default=8, help="windows that go through the model together")
     parser.add_argument("--cache_answers", type=int, default=1024, help="answers kept by content; 0 keeps none")
     parser.add_argument("--streams", type=int, default=16, help="live streams at once in a process")
+    parser.add_argument(
+        "--coverage", type=float, default=None, help="e.g. 0.9: also give sets that hold the emotion in that share"
+    )
     voices = ["auto", "energy", "silero"]
     parser.add_argument("--voice", choices=voices, default="auto", help="what tells speech in live streams")
     parser.add_argument(
@@ -60,7 +63,7 @@ def serve(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
 
     same = (
         "host port workers threads device upload_mb audio_seconds files concurrency memory_mb timeout read_timeout "
-        "header_timeout shutdown_timeout batch_windows cache_answers streams voice require_notice"
+        "header_timeout shutdown_timeout batch_windows coverage cache_answers streams voice require_notice"
     )
     settings = Settings(
         models=name_models(options.models),

@@ -45,6 +45,7 @@ class CorpusReader:
         asset: the folder of ser_tl.assets that holds it; empty where the user has to bring it
         takes_columns: whether the user may say which column holds what
         takes_ids: whether the root may also be a hub id, which `read` then gets as text
+        style: how the speech came about: acted, improvised, broadcast, ...; empty where the data says or nobody knows
     """
 
     name: str
@@ -56,6 +57,7 @@ class CorpusReader:
     asset: str = ""
     takes_columns: bool = False
     takes_ids: bool = False
+    style: str = ""
 
     @property
     def bundled(self) -> bool:
@@ -76,11 +78,12 @@ def register_corpus(
     asset: str = "",
     takes_columns: bool = False,
     takes_ids: bool = False,
+    style: str = "",
 ) -> Callable[[Read], Read]:
     """A decorator that enters a `read_x` function into CORPORA, with the facts of `CorpusReader`."""
 
     def enter(read: Read) -> Read:
-        facts = CorpusReader(name, read, title, languages, licence, layout, asset, takes_columns, takes_ids)
+        facts = CorpusReader(name, read, title, languages, licence, layout, asset, takes_columns, takes_ids, style)
         CORPORA.register(name)(facts)
         return read
 

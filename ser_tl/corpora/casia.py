@@ -35,6 +35,7 @@ _NAME = re.compile(
     languages=("zh",),
     licence="sold: ask its authors",
     layout=LAYOUT,
+    style="acted",
 )
 def read_casia(root: Path, emotions: EmotionMap) -> Dataset:
     """CASIA. Ids are as 201-liuchanhg-angry (EmoBox' too), speakers casia_liuchanhg and so on, in lower case.
@@ -54,6 +55,7 @@ def read_casia(root: Path, emotions: EmotionMap) -> Dataset:
                 "speaker": f"casia_{speaker}",
                 "corpus": "casia",
                 "language": "zh",
+                "sentence": name["sentence"],
             }
         )
     return build(rows, source=str(root), mapping=emotions)

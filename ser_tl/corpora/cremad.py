@@ -10,6 +10,8 @@ Votes are what about ten listeners chose who had the sound alone, from processed
 folder of the audio, if it is there. Its rows are numbered by what was shown: those from 100001 on are of the voice,
 from 200001 of the face, from 300001 of both; the latter two are left out.
 
+VideoDemographics.csv there has the actors' sex and age.
+
 Quirks: 1076_MTI_SAD_XX is silent, which reading the corpus through before training finds (--skip-unreadable leaves it
 out). Listeners heard MP3 files, of which those of MISHEARD were broken: these clips have no votes. The repository once
 had 1040_ITH_SAD_X.wav, read as 1040_ITH_SAD_XX. Its audio is in Git LFS: a ZIP download holds notes of 130 bytes
@@ -47,9 +49,10 @@ _NAME = re.compile(
     languages=("en",),
     licence="ODbL 1.0, contents DbCL 1.0",
     layout=LAYOUT,
+    style="acted",
 )
 def read_cremad(root: Path, emotions: EmotionMap) -> Dataset:
-    """CREMA-D. Ids are the files' stems, speakers cremad_1001 to cremad_1091; the column votes where they are there.
+    """CREMA-D. Ids are the files' stems, speakers cremad_1001 to cremad_1091; votes, sex, age where tables are.
 
     Raises:
         CorpusError: no audio, names of another form, recordings that are there twice, or a broken table of votes
@@ -58,6 +61,8 @@ def read_cremad(root: Path, emotions: EmotionMap) -> Dataset:
     home = root / "AudioWAV" if (root / "AudioWAV").is_dir() else root
     tables = [folder / "processedResults" / "tabulatedVotes.csv" for folder in (home, home.parent)]
     votes = next((_votes(table) for table in tables if table.is_file()), {})
+    pages = [folder / "VideoDemographics.csv" for folder in (home, home.parent)]
+    people = next((_people(page) for page in pages if page.is_file()), {})
     rows = []
     for path, name in named_files(home, _NAME, layout=LAYOUT, rule=rule):
         clip = path.stem.removesuffix(name["level"]) + {"X": "XX"}.get(name["level"], name["level"])
@@ -70,10 +75,28 @@ def read_cremad(root: Path, emotions: EmotionMap) -> Dataset:
                 "speaker": f"cremad_{name['actor']}",
                 "corpus": "cremad",
                 "language": "en",
+                "sentence": name["sentence"],
+                **people.get(name["actor"], {}),
                 "votes": [emotions.read(vote, where=f"the votes on {clip}") for vote in heard] or None,
             }
         )
     return build(rows, source=str(root), mapping=emotions)
+
+
+def _people(table: Path) -> dict[str, dict[str, str | float]]:
+    """Sex and age of each actor."""
+    records = read_csv(table)
+    need_columns(table, records[0][1], ("ActorID", "Age", "Sex"))
+    people: dict[str, dict[str, str | float]] = {}
+    bad = []
+    for line, row in records:
+        try:
+            people[row["ActorID"]] = {"sex": row["Sex"].lower(), "age": number(row, "Age") or float("nan")}
+        except ValueError as error:
+            bad.append(f"line {line}: {error}")
+    if bad:
+        raise CorpusError(f"{table}: {len(bad)} lines are wrong; restore the file from the repository\n{listing(bad)}")
+    return people
 
 
 def _votes(table: Path) -> dict[str, list[str]]:

@@ -40,16 +40,37 @@ WORDS = {
     "T": "sadness",  # Trauer
 }
 
+PEOPLE = {  # sex and age, as the corpus' page has them
+    "03": ("male", 31.0),
+    "08": ("female", 34.0),
+    "09": ("female", 21.0),
+    "10": ("male", 32.0),
+    "11": ("male", 26.0),
+    "12": ("male", 30.0),
+    "13": ("female", 32.0),
+    "14": ("female", 35.0),
+    "15": ("male", 25.0),
+    "16": ("female", 31.0),
+}
+
 _NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFNT])(?P<take>[a-z])")
 
 
-@register_corpus("emodb", title=TITLE, languages=("de",), licence="CC0 1.0", layout=LAYOUT)
+@register_corpus(
+    "emodb",
+    title=TITLE,
+    languages=("de",),
+    licence="CC0 1.0",
+    layout=LAYOUT,
+    style="acted",
+)
 @register_corpus(
     "emodb-mini",
     title=f"{TITLE}, as Ogg Opus",
     languages=("de",),
     licence="CC0 1.0",
     layout=LAYOUT,
+    style="acted",
     asset="emodb_mini",
 )
 def read_emodb(root: Path, emotions: EmotionMap) -> Dataset:
@@ -70,6 +91,9 @@ def read_emodb(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"emodb_{name['speaker']}",
             "corpus": "emodb",
             "language": "de",
+            "sex": PEOPLE[name["speaker"]][0] if name["speaker"] in PEOPLE else None,
+            "age": PEOPLE[name["speaker"]][1] if name["speaker"] in PEOPLE else None,
+            "sentence": name["text"],
             "recognised": rates.get(path.stem),
         }
         for path, name in files

@@ -43,6 +43,7 @@ _NAME = re.compile(r"(?P<language>DK|EN)_(?P<speaker>\d{3})_(?P<emotion>[ABHNS])
     languages=("da", "en"),
     licence="for research",
     layout=LAYOUT,
+    style="acted",
 )
 def read_emotale(root: Path, emotions: EmotionMap) -> Dataset:
     """EmoTale. Ids are the files' stems, speakers emotale_001 to emotale_019.
@@ -79,6 +80,7 @@ def read_emotale(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"emotale_{name['speaker']}",
             "corpus": "emotale",
             "language": LANGUAGES[name["language"]],
+            "sentence": f"{name['language']}_{name['sentence']}",
         }
         for stem, (path, name) in files.items()
     ]

@@ -35,7 +35,12 @@ _NAME = re.compile(r"(?P<emotion>dis|gio|neu|pau|rab|sor|tri)-(?P<actor>[fm][1-3
 
 
 @register_corpus(
-    "emovo", title="EMOVO Italian Emotional Speech", languages=("it",), licence="none stated", layout=LAYOUT
+    "emovo",
+    title="EMOVO Italian Emotional Speech",
+    languages=("it",),
+    licence="none stated",
+    layout=LAYOUT,
+    style="acted",
 )
 def read_emovo(root: Path, emotions: EmotionMap) -> Dataset:
     """EMOVO. Ids are the files' stems, speakers emovo_f1 to emovo_m3.
@@ -52,6 +57,8 @@ def read_emovo(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"emovo_{name['actor']}",
             "corpus": "emovo",
             "language": "it",
+            "sex": {"f": "female", "m": "male"}[name["actor"][0]],
+            "sentence": name["sentence"],
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]

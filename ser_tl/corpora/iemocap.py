@@ -80,7 +80,14 @@ class _Turn:
     votes: list[str] = field(default_factory=list)  # labels, each annotator's first
 
 
-@register_corpus("iemocap", title=TITLE, languages=("en",), licence=LICENCE, layout=LAYOUT)
+@register_corpus(
+    "iemocap",
+    title=TITLE,
+    languages=("en",),
+    licence=LICENCE,
+    layout=LAYOUT,
+    style="acted, scripted and improvised",
+)
 def read_iemocap(root: Path, emotions: EmotionMap) -> Dataset:
     """Every turn that a majority put into one of ten classes. Ids are the turns' names; the table above counts them.
 
@@ -90,19 +97,40 @@ def read_iemocap(root: Path, emotions: EmotionMap) -> Dataset:
     return _read(root, emotions, ALL)
 
 
-@register_corpus("iemocap-4", title=f"{TITLE}, 4 classes", languages=("en",), licence=LICENCE, layout=LAYOUT)
+@register_corpus(
+    "iemocap-4",
+    title=f"{TITLE}, 4 classes",
+    languages=("en",),
+    licence=LICENCE,
+    layout=LAYOUT,
+    style="acted, scripted and improvised",
+)
 def read_iemocap_4(root: Path, emotions: EmotionMap) -> Dataset:
     """Anger, happiness with excitement in it, neutral, sadness. Raises as `read_iemocap`."""
     return _read(root, emotions, FOUR)
 
 
-@register_corpus("iemocap-5", title=f"{TITLE}, 5 classes", languages=("en",), licence=LICENCE, layout=LAYOUT)
+@register_corpus(
+    "iemocap-5",
+    title=f"{TITLE}, 5 classes",
+    languages=("en",),
+    licence=LICENCE,
+    layout=LAYOUT,
+    style="acted, scripted and improvised",
+)
 def read_iemocap_5(root: Path, emotions: EmotionMap) -> Dataset:
     """Anger, frustration, happiness with excitement in it, neutral, sadness. Raises as `read_iemocap`."""
     return _read(root, emotions, FIVE)
 
 
-@register_corpus("iemocap-6", title=f"{TITLE}, 6 classes", languages=("en",), licence=LICENCE, layout=LAYOUT)
+@register_corpus(
+    "iemocap-6",
+    title=f"{TITLE}, 6 classes",
+    languages=("en",),
+    licence=LICENCE,
+    layout=LAYOUT,
+    style="acted, scripted and improvised",
+)
 def read_iemocap_6(root: Path, emotions: EmotionMap) -> Dataset:
     """Anger, excitement, frustration, happiness, neutral, sadness. Raises as `read_iemocap`."""
     return _read(root, emotions, SIX)
@@ -134,6 +162,7 @@ def _read(root: Path, emotions: EmotionMap, classes: Mapping[str, str]) -> Datas
                     "speaker": f"iemocap_{header['session']}{header['gender']}",
                     "corpus": "iemocap",
                     "language": "en",
+                    "sex": {"F": "female", "M": "male"}[header["gender"]],
                     "session": f"Session{header['session'][-1]}",
                     "votes": [named(label, turn.where) for label in turn.votes] or None,
                     "valence": float(header["valence"]),

@@ -28,7 +28,12 @@ _NAME = re.compile(r"(?P<emotion>Anger|Disgust|Fear|Happiness|Neutral|Sadness)_(
 
 
 @register_corpus(
-    "mesd", title="Mexican Emotional Speech Database", languages=("es",), licence="CC BY 4.0", layout=LAYOUT
+    "mesd",
+    title="Mexican Emotional Speech Database",
+    languages=("es",),
+    licence="CC BY 4.0",
+    layout=LAYOUT,
+    style="acted",
 )
 def read_mesd(root: Path, emotions: EmotionMap) -> Dataset:
     """MESD. Ids are the files' stems; the speakers mesd_C, mesd_F and mesd_M are groups of people, see above.
@@ -45,6 +50,8 @@ def read_mesd(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"mesd_{name['voice']}",
             "corpus": "mesd",
             "language": "es",
+            "sex": {"F": "female", "M": "male", "C": None}[name["voice"]],
+            "sentence": path.stem.split("_", 3)[3],
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]

@@ -27,7 +27,12 @@ _NAME = re.compile(
 
 
 @register_corpus(
-    "nemo", title="nEMO, Polish emotional speech", languages=("pl",), licence="CC BY-NC-SA 4.0", layout=LAYOUT
+    "nemo",
+    title="nEMO, Polish emotional speech",
+    languages=("pl",),
+    licence="CC BY-NC-SA 4.0",
+    layout=LAYOUT,
+    style="acted",
 )
 def read_nemo(root: Path, emotions: EmotionMap) -> Dataset:
     """The corpus nEMO. Ids are the files' stems, speakers nemo_EB0, nemo_IC0 and so on.
@@ -44,6 +49,7 @@ def read_nemo(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"nemo_{name['speaker']}",
             "corpus": "nemo",
             "language": "pl",
+            "sentence": name["sentence"],
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]

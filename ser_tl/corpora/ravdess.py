@@ -6,6 +6,8 @@ The Ryerson Audio-Visual Database of Emotional Speech and Song is at zenodo.org/
 the speech without video is Audio_Speech_Actors_01-24.zip (48 kHz). The numbers of a name are modality, vocal channel,
 emotion, intensity, statement, repetition and actor.
 
+Odd actors are men, even ones women.
+
 Quirks: neutral has no strong intensity, hence half as many clips as the other seven. Some copies on the net hold every
 clip twice, in two sets of folders. The song part and the video have names of the same form but are other corpora: a
 folder that holds them as well is refused, since training on song is never what one wants by accident.
@@ -35,7 +37,7 @@ WORDS = {
 }
 
 _NAME = re.compile(
-    r"(?P<modality>0[1-3])-(?P<channel>0[12])-(?P<emotion>0[1-8])-0[12]-0[12]-0[12]-(?P<actor>0[1-9]|1\d|2[0-4])"
+    r"(?P<modality>0[1-3])-(?P<channel>0[12])-(?P<emotion>0[1-8])-0[12]-(?P<statement>0[12])-0[12]-(?P<actor>0[1-9]|1\d|2[0-4])"
 )
 
 
@@ -45,6 +47,7 @@ _NAME = re.compile(
     languages=("en",),
     licence="CC BY-NC-SA 4.0",
     layout=LAYOUT,
+    style="acted",
 )
 def read_ravdess(root: Path, emotions: EmotionMap) -> Dataset:
     """RAVDESS' speech. Ids are the files' stems, speakers ravdess_01 to ravdess_24.
@@ -68,6 +71,8 @@ def read_ravdess(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"ravdess_{name['actor']}",
             "corpus": "ravdess",
             "language": "en",
+            "sex": "male" if int(name["actor"]) % 2 else "female",
+            "sentence": name["statement"],
         }
         for path, name in pairs
     ]

@@ -40,6 +40,7 @@ _NAME = re.compile(r"(?:[^/]+/)?(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>a|d|f|h|
     languages=("en",),
     licence="for research, after registration",
     layout=LAYOUT,
+    style="acted",
 )
 def read_savee(root: Path, emotions: EmotionMap) -> Dataset:
     """SAVEE. Ids are as DC_a01 in either layout, speakers savee_DC, savee_JE, savee_JK and savee_KL.
@@ -56,6 +57,7 @@ def read_savee(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"savee_{name['speaker']}",
             "corpus": "savee",
             "language": "en",
+            "sex": "male",
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule, parts=2)
     ]

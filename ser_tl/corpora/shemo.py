@@ -33,6 +33,7 @@ _NAME = re.compile(r"(?P<speaker>[FM]\d\d)(?P<emotion>[AFHNSW])(?P<number>\d\d)"
     languages=("fa",),
     licence="for academic purposes",
     layout=LAYOUT,
+    style="radio plays",
 )
 def read_shemo(root: Path, emotions: EmotionMap) -> Dataset:
     """ShEMO. Ids are the files' stems, speakers shemo_F01 to shemo_M56.
@@ -49,6 +50,7 @@ def read_shemo(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"shemo_{name['speaker']}",
             "corpus": "shemo",
             "language": "fa",
+            "sex": {"F": "female", "M": "male"}[name["speaker"][0]],
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]

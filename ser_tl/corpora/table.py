@@ -10,6 +10,9 @@
     language                    ISO 639-1 code; und, for undetermined
     corpus                      what the utterance belongs to
     session                     where the corpus has sessions
+    sex                         of the speaker: female or male, f or m; anything else isn't known
+    age                         of the speaker, a number of years; anything else isn't known
+    sentence                    what is said, by name or as text: equal where the words are
     votes                       each annotator's emotion: a list, or text separated by ;
     recognised                  share of listeners who heard the row's emotion, 0 to 1
     arousal, valence, dominance numbers, on the corpus' own scale
@@ -28,9 +31,11 @@ from ser_tl.data.records import Records, number, text
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import ConfigError, CorpusError, listing
 
-TEXTS = ("emotion", "speaker", "id", "language", "corpus", "session")
+TEXTS = ("emotion", "speaker", "id", "language", "corpus", "session", "sentence")
 NUMBERS = ("start", "end", "recognised", "arousal", "valence", "dominance")
-LABELS = (*TEXTS, *NUMBERS, "votes")
+LABELS = (*TEXTS, *NUMBERS, "sex", "age", "votes")
+
+_SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
 _SPEAKERS = re.compile(r"speaker|talker|spk|actor|actress|client.?id")
 
@@ -159,7 +164,17 @@ def _row(record: Mapping[str, Any], needed: Sequence[str], corpus: str) -> dict[
     numbers = {name: number(record, name) for name in NUMBERS}
     texts["speaker"] = texts["speaker"] or UNKNOWN  # without the column
     usual = {"language": texts["language"] or "und", "corpus": texts["corpus"] or corpus}
-    return texts | numbers | usual | {"votes": _votes(record)}
+    people = {"sex": _SEXES.get((text(record, "sex") or "").lower()), "age": _age(record)}
+    return texts | numbers | usual | people | {"votes": _votes(record)}
+
+
+def _age(record: Mapping[str, Any]) -> float | None:
+    """Years; None for words and ranges, such as twenties, which tables have as well."""
+    try:
+        years = number(record, "age")
+    except ValueError:
+        return None
+    return years if years is not None and 0 < years < 130 else None
 
 
 def _votes(record: Mapping[str, Any]) -> list[str] | None:

@@ -28,7 +28,12 @@ _NAME = re.compile(r"(?P<actress>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>angry|di
 
 
 @register_corpus(
-    "tess", title="Toronto Emotional Speech Set", languages=("en",), licence="CC BY-NC-ND 4.0", layout=LAYOUT
+    "tess",
+    title="Toronto Emotional Speech Set",
+    languages=("en",),
+    licence="CC BY-NC-ND 4.0",
+    layout=LAYOUT,
+    style="acted",
 )
 def read_tess(root: Path, emotions: EmotionMap) -> Dataset:
     """TESS. Ids are the files' stems with the actress spelled OAF or YAF, speakers tess_OAF and tess_YAF.
@@ -48,6 +53,9 @@ def read_tess(root: Path, emotions: EmotionMap) -> Dataset:
                 "speaker": f"tess_{actress}",
                 "corpus": "tess",
                 "language": "en",
+                "sex": "female",
+                "age": {"OAF": 64.0, "YAF": 26.0}[actress],
+                "sentence": name["word"],
             }
         )
     return build(rows, source=str(root), mapping=emotions)

@@ -29,7 +29,14 @@ FOLDERS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}
 _NAME = re.compile(r"(?P<speaker>S[MF]\d+)_F\d+_(?P<emotion>[AHNS])\d+")
 
 
-@register_corpus("urdu", title="URDU, talk shows", languages=("ur",), licence="research only", layout=LAYOUT)
+@register_corpus(
+    "urdu",
+    title="URDU, talk shows",
+    languages=("ur",),
+    licence="research only",
+    layout=LAYOUT,
+    style="natural, talk shows",
+)
 def read_urdu(root: Path, emotions: EmotionMap) -> Dataset:
     """URDU. Ids are the files' stems, speakers urdu_SF1, urdu_SM1 and so on.
 
@@ -57,6 +64,7 @@ def read_urdu(root: Path, emotions: EmotionMap) -> Dataset:
             "speaker": f"urdu_{name['speaker']}",
             "corpus": "urdu",
             "language": "ur",
+            "sex": {"F": "female", "M": "male"}[name["speaker"][1]],
         }
         for path, name in pairs
     ]

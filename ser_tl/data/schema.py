@@ -19,7 +19,7 @@ from datasets import Audio, Dataset, Features, List, Value, concatenate_datasets
 
 from ser_tl.data.dimension_names import DIMENSIONS as DIMENSIONS
 from ser_tl.data.emotions import EmotionMap, emotion_name
-from ser_tl.data.speakers import find_confusable, name_groups, normalise_speaker
+from ser_tl.data.speakers import UNKNOWN, find_confusable, name_groups, normalise_speaker
 from ser_tl.errors import CorpusError, listing
 
 REQUIRED = {
@@ -34,6 +34,9 @@ REQUIRED = {
 }
 OPTIONAL = {
     "session": Value("string"),  # recording session, where speakers talk to each other
+    "sex": Value("string"),  # of the speaker: female or male, where the corpus tells
+    "age": Value("float64"),  # of the speaker, years
+    "sentence": Value("string"),  # what is said, a name within the corpus: equal where the words are
     "votes": List(Value("string")),  # each annotator's category, canonical names
     "recognised": Value("float64"),  # share of listeners who heard the row's emotion, 0 to 1
     "arousal": Value("float64"),  # on the corpus' own scale
@@ -41,6 +44,9 @@ OPTIONAL = {
     "dominance": Value("float64"),
 }
 COLUMNS = REQUIRED | OPTIONAL
+
+SEXES = ("female", "male")
+"""What the column sex may hold, as corpora tell it; None where they don't."""
 
 SYNTHETIC = "synthetic"
 """The speaker of clips that nobody said. They may be trained on, and are refused in dev and test."""
@@ -80,6 +86,7 @@ def build(
         raise CorpusError(f"{source}: no utterances found")
     _check(table, source, carried=audio is not None)
     _settle_names(table, source)
+    _settle_people(table, source)
     mapping.check(sorted({name for row in table for name in (row["emotion"], *row.get("votes", ()))}))
     for row in table:
         row["emotion"] = mapping.target(row["emotion"])
@@ -124,6 +131,13 @@ def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
             f"{source}: {len(missing)} audio files aren't there; restore them or take their rows out\n"
             f"{listing(missing)}"
         )
+    strange = [f"{row['id']}: sex {row['sex']!r}" for row in table if row.get("sex") not in (None, *SEXES)]
+    strange += [f"{row['id']}: age {row['age']}" for row in table if not 0 < (row.get("age") or 1) < 130]
+    if strange:
+        raise CorpusError(
+            f"{source}: sex is {' or '.join(SEXES)}, age a number of years; leave empty what isn't known\n"
+            f"{listing(strange)}"
+        )
     wrong = [
         f"{row['id']}: {row['start']} to {row['end']}"
         for row in table
@@ -151,6 +165,20 @@ def _settle_names(table: list[dict[str, Any]], source: str) -> None:
                 f"would be in training and test at once. Spell each in one way, or give different ones names that "
                 f"differ in more than case, accents, zeros and separators\n{listing(name_groups(groups))}"
             )
+
+
+def _settle_people(table: list[dict[str, Any]], source: str) -> None:
+    """Refuses a speaker of two sexes: two people under one name, or a slip."""
+    sexes: dict[str, set[str]] = {}
+    for row in table:
+        if row.get("sex") is not None and row["speaker"] != UNKNOWN:
+            sexes.setdefault(row["speaker"], set()).add(row["sex"])
+    both = sorted(name for name, found in sexes.items() if len(found) > 1)
+    if both:
+        raise CorpusError(
+            f"{source}: {len(both)} speakers are female in some rows and male in others; correct them, or give two "
+            f"people two names\n{listing(both)}"
+        )
 
 
 def _is_text(name: str) -> bool:

@@ -129,6 +129,7 @@ def load_teacher(folder: Path, split: Split, config: TeachConfig) -> Teacher:
             f"run of recipes/finetune_wav2vec2.py on the same splits, or of a saved model"
         )
     model = EmotionModel.from_pretrained(found)
+    model.calibration = None  # the temperature of teaching divides the logits themselves
     return Teacher(model, found, config, tuple(_checked(model, found, split, config)))
 
 

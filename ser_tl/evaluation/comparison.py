@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from ser_tl.errors import ConfigError, listing
 from ser_tl.evaluation.bootstrap import speaker_interval
+from ser_tl.evaluation.calibration_text import NOT_RECORDED, calibration_state
 from ser_tl.evaluation.comparison_text import pair_cells, row_cells
 from ser_tl.evaluation.page import page
 from ser_tl.evaluation.pairing import Clips, Pair, mean_uar, pairs_of, speaker_counts, tested_on
@@ -24,6 +26,7 @@ from ser_tl.evaluation.report import Report
 from ser_tl.evaluation.runs import Cost
 from ser_tl.evaluation.text import table
 from ser_tl.files import write_atomically, write_text
+from ser_tl.modules.calibration import NEVER
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Row:
         difference_low: of the difference's interval; None with one speaker only
         difference_high: likewise
         p: McNemar's, against the best; None with several seeds
+        ece: expected calibration error, debiased, a fraction
+        brier: Brier score, 0 to 2
+        log_loss: in nats
+        accuracy_at_80: accuracy of the surest 80 %
+        calibrated: `yes`, `no`, or empty where the reports don't tell
     """
 
     system: str
@@ -67,6 +75,11 @@ class Row:
     difference_low: float | None
     difference_high: float | None
     p: float | None
+    ece: float | None = None
+    brier: float | None = None
+    log_loss: float | None = None
+    accuracy_at_80: float | None = None
+    calibrated: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,4 +219,22 @@ def _row(name: str, reports: Sequence[Report], to_best: Pair | None, same: bool)
         difference_low=-to_best.high if to_best and to_best.high is not None else None,
         difference_high=-to_best.low if to_best and to_best.low is not None else None,
         p=to_best.p if to_best else None,
+        **_trust(reports),
     )
+
+
+def _trust(reports: Sequence[Report]) -> dict[str, Any]:
+    """Figures of calibration and abstention, means over the seeds."""
+    measured = [report.calibration for report in reports if report.calibration is not None]
+    selected = [report.selection for report in reports if report.selection is not None]
+    if not measured or not selected:
+        return {}
+    states = {calibration_state(report) for report in reports}
+    told = [NEVER in state for state in states if state != NOT_RECORDED]
+    return {
+        "ece": fmean(one.ece for one in measured),
+        "brier": fmean(one.brier for one in measured),
+        "log_loss": fmean(one.log_loss for one in measured),
+        "accuracy_at_80": fmean(one.accuracy_at_80 for one in selected),
+        "calibrated": "" if not told else "no" if any(told) else "yes",
+    }

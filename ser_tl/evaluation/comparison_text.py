@@ -29,6 +29,11 @@ def row_cells(rows: Sequence["Row"]) -> Cells:
         "mean of folds": lambda row: percent(row.folds_mean),
         "to the best": lambda row: "best" if row is rows[0] and row.difference is not None else _difference(row),
         "p (McNemar)": lambda row: p_value(row.p),
+        "ECE": lambda row: "" if row.ece is None else percent(row.ece),
+        "Brier": lambda row: "" if row.brier is None else f"{row.brier:.3f}",
+        "log loss": lambda row: "" if row.log_loss is None else f"{row.log_loss:.3f}",
+        "surest 80 %": lambda row: "" if row.accuracy_at_80 is None else percent(row.accuracy_at_80),
+        "calibrated": lambda row: row.calibrated,
         "moving": lambda row: count(row.trainable),
         "all": lambda row: count(row.parameters),
         "minutes": lambda row: "" if row.minutes is None else _digits(row.minutes),
@@ -72,6 +77,11 @@ def reading(comparison: "Comparison") -> list[str]:
         "Intervals are percentiles of 1000 bootstrap draws of the test speakers, with all that they said; that of a "
         "difference draws the same speakers for both systems. Below about ten speakers they come out too narrow.",
         "The best was chosen on these very clips, so differences to it are somewhat too large.",
+    ]
+    lines += [
+        "ECE is the debiased expected calibration error in percent, Brier and log loss score the probabilities "
+        "themselves: the lower the better. Surest 80 % is the accuracy of that share of the clips, the likeliest "
+        "emotion's probability deciding. A system that isn't calibrated may rank its answers as well as one that is.",
     ]
     if several:
         lines += [

@@ -10,7 +10,7 @@ doesn't know what a report is, and trains nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -67,7 +67,16 @@ def pool_predictions(parts: Mapping[str, Predictions], *, shared_speakers: bool 
         probabilities=np.concatenate([part.probabilities for part in parts.values()]),
         labels=labels,
         ratings=_pool_ratings([part.ratings for part in parts.values() if part.ratings is not None]),
+        **_pool_sets(list(parts.values())),
     )
+
+
+def _pool_sets(parts: Sequence[Predictions]) -> dict[str, Any]:
+    """The sets of all folds, where each has some of the same coverage."""
+    sets = [part.sets for part in parts if part.sets is not None]
+    if len(sets) < len(parts) or len({part.coverage for part in parts}) > 1:
+        return {}
+    return {"sets": np.concatenate(sets), "coverage": parts[0].coverage}
 
 
 def _pool_ratings(parts: Sequence[Ratings]) -> Ratings | None:

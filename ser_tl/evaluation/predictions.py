@@ -4,7 +4,8 @@
 
 The table has the columns id, speaker, reference and prediction, then one probability column a class, `p_anger` and so
 on, in the order of the labels, then two columns a dimension, `arousal` (annotated, empty where unknown) and
-`predicted_arousal`. Of a model of dimensions alone there are no classes, and the predictions are empty. It knows
+`predicted_arousal`, and last, where there are prediction sets, `set_0.9`: the classes of a set of that coverage, with |
+between them. Of a model of dimensions alone there are no classes, and the predictions are empty. It knows
 nothing of where the probabilities come from, and computes no figure.
 """
 
@@ -23,6 +24,7 @@ from ser_tl.files import write_atomically
 _COLUMNS = ["id", "speaker", "reference", "prediction"]
 _PREFIX = "p_"
 _RATED = "predicted_"
+_SET = "set_"
 _SUM_TOLERANCE = 0.02  # a softmax in bfloat16 misses 1 by almost a hundredth
 
 
@@ -37,6 +39,8 @@ class Predictions:
         probabilities: (U, C), each row between 0 and 1 and summing to 1
         labels: the C classes, in the order of the columns; none where dimensions alone were predicted
         ratings: the dimensions; None where there are none
+        sets: (U, C) whether a class is in an utterance's prediction set; None where there are none
+        coverage: share of utterances whose class the sets were to hold
 
     Raises:
         ConfigError: the parts don't fit together, an id twice, a reference the model has no class for, or
@@ -49,6 +53,8 @@ class Predictions:
     probabilities: np.ndarray
     labels: list[str]
     ratings: Ratings | None = None
+    sets: np.ndarray | None = None
+    coverage: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("ids", "speakers", "references", "labels"):  # a dataset's column is a lazy view: hold what it says
@@ -78,6 +84,11 @@ class Predictions:
                 f"found {utterances} ids, {len(self.speakers)} speakers, {len(self.references)} references and "
                 f"probabilities of shape {self.probabilities.shape}; give one of each for each utterance, and "
                 f"probabilities of shape (utterances, {classes}), one column a class"
+            )
+        if self.sets is not None and (self.sets.shape != (utterances, classes) or self.coverage is None):
+            raise ConfigError(
+                f"found prediction sets of shape {self.sets.shape} and coverage {self.coverage}: give a row an "
+                f"utterance, a column a class, and the coverage that they are for"
             )
         if self.ratings is not None and len(self.ratings.annotated) != utterances:
             raise ConfigError(
@@ -119,11 +130,17 @@ class Predictions:
             writer = csv.writer(file, lineterminator="\n")
             rated = [] if self.ratings is None else self.ratings.names
             tables = None if self.ratings is None else np.stack(self.ratings.tables, axis=-1)  # (U, K, 2)
-            writer.writerow([*_columns(self.labels), *_rated_columns(rated)])
+            last = [] if self.sets is None else [f"{_SET}{self.coverage:g}"]
+            writer.writerow([*_columns(self.labels), *_rated_columns(rated), *last])
             names = zip(self.ids, self.speakers, self.references, self.predictions, strict=True)
             for place, (name, row) in enumerate(zip(names, self.probabilities, strict=True)):
                 values = [] if tables is None else tables[place].ravel()
-                writer.writerow([*name, *map(str, row), *("" if np.isnan(value) else str(value) for value in values)])
+                cells = [*name, *map(str, row), *("" if np.isnan(value) else str(value) for value in values)]
+                writer.writerow([*cells, *([] if self.sets is None else [self._set_text(place)])])
+
+    def _set_text(self, row: int) -> str:
+        inside = [] if self.sets is None else self.sets[row]
+        return "|".join(label for label, member in zip(self.labels, inside, strict=True) if member)
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
@@ -137,6 +154,8 @@ class Predictions:
             with path.open(encoding="utf-8", newline="") as file:
                 header, *rows = csv.reader(file)
             ids, speakers, references, _, *columns = zip(*rows, strict=True)
+            members = columns.pop() if header[-1].startswith(_SET) else None
+            coverage = None if members is None else float(header.pop().removeprefix(_SET))
             rated = [name for name in header if f"{_RATED}{name}" in header]
             classes = len(columns) - 2 * len(rated)
             table = np.array([[float(cell or "nan") for cell in column] for column in columns]).T
@@ -152,7 +171,9 @@ class Predictions:
                 f"{_PREFIX}CLASS a class. Make the report anew"
             )
         ratings = Ratings(rated, table[:, classes::2], table[:, classes + 1 :: 2]) if rated else None
-        return cls(list(ids), list(speakers), list(references), table[:, :classes], labels, ratings)
+        inside = None if members is None else [set(text.split("|")) for text in members]
+        sets = None if inside is None else np.array([[label in names for label in labels] for names in inside])
+        return cls(list(ids), list(speakers), list(references), table[:, :classes], labels, ratings, sets, coverage)
 
 
 def _columns(labels: Sequence[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
     Predictions --Report.of--> Report --Report.over_folds--> Report --save--> folder --load--> Report
 
-The folder holds report.json, report.md, predictions.csv, confusion.png and, with dimensions, dimensions.png. The keys
+The folder holds report.json, report.md, predictions.csv, confusion.png, reliability.png and, with dimensions,
+dimensions.png. The keys
 of report.json, fractions between 0 and 1 (correlations -1 and 1) and null where a figure is undefined (the recall of a
 class without test examples), never NaN:
 
@@ -13,6 +14,12 @@ class without test examples), never NaN:
     per_class                             {class: {recall, precision, f1, support}}
     dimensions                            {name: {ccc, pearson, ccc_interval, pearson_interval, support}}, {} without
     per_speaker                           {speaker: {uar, war, support}}
+    calibration                           {ece, interval, confidence, accuracy, brier, miscalibration, discrimination,
+                                          uncertainty, log_loss, bins, per_speaker}, see `calibration`; null without
+    selection                             {aurc, excess, accuracy, accuracy_at_80, curve}, see `selective`
+    sets                                  {target, coverage, interval, size, single, single_accuracy, per_class,
+                                          per_speaker}; null without prediction sets
+    groups                                [{column, groups, gap, interval, unknown}], see `groups`; [] where none known
     folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
     folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
     support, speakers                     how many utterances, how many speakers
@@ -35,13 +42,16 @@ import numpy as np
 
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation.bootstrap import Interval, speaker_interval
+from ser_tl.evaluation.calibration import CalibrationScores, measure_calibration
 from ser_tl.evaluation.cautions import cautions
 from ser_tl.evaluation.folds import JSON as JSON
 from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_notes, pool_predictions
-from ser_tl.evaluation.plots import confusion_picture, dimensions_picture
+from ser_tl.evaluation.groups import GroupScores, compare_groups
+from ser_tl.evaluation.plots import confusion_picture, dimensions_picture, reliability_picture
 from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.ratings import Agreement
 from ser_tl.evaluation.scores import Scores, confusion_by_group
+from ser_tl.evaluation.selective import SelectionScores, SetScores, measure_selection, measure_sets
 from ser_tl.evaluation.text import markdown, terminal
 from ser_tl.files import write_text
 
@@ -61,6 +71,10 @@ class Report:
         notes: what a reader of the figures must know, files left out for example
         facts: how the figures came about: encoder, strategy, parameters, seconds, machine, seed
         dimensions: how far predicted and annotated dimensions agree; empty without dimensions
+        calibration: whether probabilities match frequencies; None without classes
+        selection: what keeping the surest utterances gives; likewise
+        sets: whether prediction sets hold the truth; None where there are none
+        groups: the UAR of groups of speakers, by column; those of the fact "groups", {column: {speaker: group}}
     """
 
     predictions: Predictions
@@ -73,6 +87,10 @@ class Report:
     notes: Sequence[str] = ()
     facts: Mapping[str, JSON] = field(default_factory=dict)
     dimensions: Mapping[str, Agreement] = field(default_factory=dict)
+    calibration: CalibrationScores | None = None
+    selection: SelectionScores | None = None
+    sets: SetScores | None = None
+    groups: Sequence[GroupScores] = ()
 
     @classmethod
     def of(
@@ -115,6 +133,10 @@ class Report:
                 for name, own in zip(names, counts, strict=True)
             },
             dimensions={} if predictions.ratings is None else predictions.ratings.agreement(predictions.speakers),
+            calibration=measure_calibration(predictions) if classes else None,
+            selection=measure_selection(predictions) if classes else None,
+            sets=measure_sets(predictions) if classes else None,
+            groups=_groups(predictions, facts or {}),
             folds=dict(folds or {}),
             notes=list(notes),
             facts=_plain(facts or {}),
@@ -220,6 +242,10 @@ class Report:
             "per_class": self.per_class,
             "dimensions": {name: asdict(own) for name, own in self.dimensions.items()},
             "per_speaker": self.per_speaker,
+            "calibration": asdict(self.calibration) if self.calibration else None,
+            "selection": asdict(self.selection) if self.selection else None,
+            "sets": asdict(self.sets) if self.sets else None,
+            "groups": [asdict(one) for one in self.groups],
             "folds": {
                 name: (asdict(fold.scores) if fold.scores else {}) | {"support": fold.support}
                 for name, fold in self.folds.items()
@@ -245,6 +271,7 @@ class Report:
         self.predictions.save(folder / "predictions.csv")
         if self.scores:
             confusion_picture(self, folder / "confusion.png")
+            reliability_picture(self, folder / "reliability.png")
         if self.dimensions:
             dimensions_picture(self, folder / "dimensions.png")
         write_text(folder / "report.json", text + "\n")  # last: where it is, everything is
@@ -277,6 +304,18 @@ class Report:
 
     def __str__(self) -> str:
         return terminal(self)
+
+
+def _groups(predictions: Predictions, facts: Mapping[str, JSON]) -> list[GroupScores]:
+    """The groups that the facts know, those of folds included."""
+    folds = facts.get("folds")
+    known: dict[str, dict[str, str]] = {}
+    for own in [facts, *(folds.values() if isinstance(folds, Mapping) else ())]:
+        groups = own.get("groups") if isinstance(own, Mapping) else None
+        for column, members in groups.items() if isinstance(groups, Mapping) else ():
+            known.setdefault(column, {}).update(members if isinstance(members, Mapping) else {})  # ty: ignore
+    found = [compare_groups(predictions, members, column) for column, members in known.items()]
+    return [one for one in found if one is not None]
 
 
 def _ratio(part: int, whole: int) -> float | None:

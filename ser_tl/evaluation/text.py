@@ -8,39 +8,22 @@ report's.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ser_tl.data.speakers import UNKNOWN
+from ser_tl.evaluation.calibration_text import calibration_lines, calibration_section
+from ser_tl.evaluation.cells import UNDEFINED as UNDEFINED
+from ser_tl.evaluation.cells import columns, correlation, correlation_interval, percent, table
+from ser_tl.evaluation.cells import interval_cell as interval_cell
 
 if TYPE_CHECKING:
     from ser_tl.evaluation.bootstrap import Interval
     from ser_tl.evaluation.report import Report
 
-UNDEFINED = "\N{EN DASH}"
 _FIGURES = {"uar": "UAR", "war": "WAR", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
 _DIMENSIONS = ["dimension", "CCC", "95 % interval", "Pearson", "95 % interval", "annotated"]
 _MOST_SPEAKERS = 20  # rows of the speakers' table; report.json has them all
-
-
-def percent(fraction: float | None) -> str:
-    """Percent with one decimal and no sign; a dash where the figure is undefined."""
-    return UNDEFINED if fraction is None else f"{100 * fraction:.1f}"
-
-
-def interval_cell(low: float | None, high: float | None) -> str:
-    """An interval's ends, for a table; a dash where there is none."""
-    return UNDEFINED if low is None or high is None else f"{percent(low)} to {percent(high)}"
-
-
-def correlation(figure: float | None) -> str:
-    """A correlation with three decimals; a dash where it is undefined."""
-    return UNDEFINED if figure is None else f"{figure:.3f}"
-
-
-def correlation_interval(found: "Interval | None") -> str:
-    """The ends of a correlation's interval; a dash where there is none."""
-    return UNDEFINED if found is None else f"{correlation(found.low)} to {correlation(found.high)}"
 
 
 def score_text(report: "Report") -> str:
@@ -70,12 +53,20 @@ def terminal(report: "Report") -> str:
             f"{score_text(report)}{_pooled(report)} ({interval_text(report)})",
             f"{others(report)}; {_size(report)}",
             *_folds_sentence(report),
-            *_columns(header, _class_rows(report)),
+            *columns(header, _class_rows(report)),
+            "",
+            *calibration_lines(report),
+            *(
+                f"by {found.column}: "
+                + ", ".join(f"{name} UAR {percent(own.uar)}" for name, own in found.groups.items())
+                + f", {100 * found.gap:.1f} points apart ({_ends(found.interval)})"
+                for found in report.groups
+            ),
         ]
     else:
         lines += [f"{score_text(report)}{_pooled(report)}; {_size(report)}"]
     if report.dimensions:
-        lines += _columns(_DIMENSIONS, _dimension_rows(report))
+        lines += columns(_DIMENSIONS, _dimension_rows(report))
     if report.cautions or report.notes:
         lines += ["", *(f"note: {note}" for note in (*report.cautions, *report.notes))]
     return "\n".join(lines)
@@ -109,11 +100,13 @@ def markdown(report: "Report") -> str:
             "Rows are references, columns predictions.",
             "![Confusion matrix](confusion.png)",
             table(["", *labels], counts),
+            *calibration_section(report),
+            *_groups(report),
             "## Speakers",
             *_speakers(report.per_speaker),
         ]
     if report.facts:
-        facts = [[name, _fact(value)] for name, value in report.facts.items()]
+        facts = [[name, _fact(value)] for name, value in report.facts.items() if name != "groups"]
         parts += ["## Facts", table(["fact", "value"], facts, rest="---")]
     return "\n\n".join(parts) + "\n"
 
@@ -194,19 +187,6 @@ def _dimension_rows(report: "Report") -> list[list[str]]:
     ]
 
 
-def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """An empty line, and a table for the terminal."""
-    widths = [max(10, *(len(row[place]) for row in [header, *rows])) for place in range(len(header))]
-    widths[0] = max(len(row[0]) for row in [header, *rows])
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in [header, *rows]
-    ]
-    return ["", *lines]
-
-
 def _class_rows(report: "Report") -> list[list[str]]:
     return [
         [label, *(percent(own[figure]) for figure in ("recall", "precision", "f1")), str(own["support"])]
@@ -223,17 +203,26 @@ def _speakers(per_speaker: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [said, table(["speaker", "UAR %", "WAR %", "utterances"], rows)]
 
 
+def _ends(found: "Interval | None") -> str:
+    return interval_cell(None, None) if found is None else interval_cell(found.low, found.high)
+
+
+def _groups(report: "Report") -> list[str]:
+    """The UAR of groups of speakers, as Markdown."""
+    parts = ["## Groups of speakers"] if report.groups else []
+    for found in report.groups:
+        rows = [
+            [name, percent(own.uar), _ends(own.interval), str(own.speakers), str(own.support)]
+            for name, own in found.groups.items()
+        ]
+        between = "" if found.interval is None else f" (95 % interval over speakers {_ends(found.interval)})"
+        unknown = f"; of {found.unknown} utterances it isn't known" if found.unknown else ""
+        parts += [
+            table([found.column, "UAR %", "95 % interval", "speakers", "utterances"], rows),
+            f"Between the best and the worst {100 * found.gap:.1f} points{between}{unknown}.",
+        ]
+    return parts
+
+
 def _fact(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, rest: str = "---:") -> str:
-    """A Markdown table, the first column to the left, the others aligned as `rest` says."""
-    aligned = ["---", *(rest for _ in header[1:])]  # numbers stand to the right
-    lines = [[_cell(text) for text in row] for row in [header, *rows]]
-    lines.insert(1, aligned)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -112,6 +112,7 @@ def _describe(graph: Graph, exporter: Exporter, folder: Path) -> Manifest:
         frame_rate=model.frame_rate,
         encoder={"name": model.encoder_name, "family": model.encoder.family, "pooling": model.pooling_name},
         known_speakers=model.known_speakers.as_json(),
+        calibration=None if model.calibration is None else model.calibration.to_json(),
         versions=installed_versions(),
     )
 

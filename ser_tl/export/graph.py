@@ -50,6 +50,7 @@ class Graph(nn.Module):
             raise ExportError(f"the model can't be exported:\n{listing(reasons)}")
         self.model = plain_copy(model)
         names = {"probabilities": model.labels, "dimensions": model.dimensions, "embedding": True}
+        names["outlier"] = model.outliers is not None
         self.outputs = [name for name, there in names.items() if there]
         self.longest = longest_input(model)
         self.eval()
@@ -58,10 +59,12 @@ class Graph(nn.Module):
         """The outputs."""
         output = self.model(waveform, lengths)
         named = {
-            "probabilities": output.logits.softmax(dim=-1),
+            "probabilities": self.model.calibrate(output.logits),
             "dimensions": output.dimensions,
             "embedding": output.embedding,
         }
+        if self.model.outliers is not None:
+            named["outlier"] = self.model.outliers(output.embedding)
         return tuple(named[name] for name in self.outputs)
 
     def example(self) -> tuple[Tensor, Tensor]:

@@ -100,6 +100,9 @@ def _measure(
     dimensions = np.concatenate([one.dimensions for one in expected])
     if dimensions.shape[1]:
         row["dimensions"] = _relative(answers.dimensions, dimensions)
+    outliers = [one.outlier for one in expected if one.outlier is not None]
+    if answers.outlier is not None:
+        row["outlier"] = _relative(answers.outlier, np.concatenate(outliers))
     embeddings = [one.embedding for one in expected if one.embedding is not None]
     if answers.embedding is not None:
         row["embedding"] = _relative(answers.embedding, np.concatenate(embeddings))
@@ -129,7 +132,7 @@ def check_parity(rows: Sequence[Mapping[str, Any]], tolerance: float) -> None:
     Raises:
         ExportError: some row is out of tolerance
     """
-    loose = {"probabilities": 1.0, "dimensions": _LOOSER, "embedding": _LOOSER}
+    loose = {"probabilities": 1.0, "dimensions": _LOOSER, "embedding": _LOOSER, "outlier": 10 * _LOOSER}
     bad = [row for row in rows if any(not row.get(name, 0.0) <= loose[name] * tolerance for name in loose)]
     if bad:
         raise ExportError(
@@ -140,7 +143,8 @@ def check_parity(rows: Sequence[Mapping[str, Any]], tolerance: float) -> None:
 
 def parity_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a table in Markdown."""
-    names = [name for name in ("probabilities", "dimensions", "embedding") if any(name in row for row in rows)]
+    kinds = "probabilities", "dimensions", "embedding", "outlier"
+    names = [name for name in kinds if any(name in row for row in rows)]
     header = ["case", "clips", "seconds", *names, "same answer"]
     cells = []
     for row in rows:

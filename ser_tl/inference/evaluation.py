@@ -6,6 +6,7 @@ Trains nothing and chooses nothing. A training adds what is to be said of it (`n
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from datasets import Dataset
@@ -22,6 +23,9 @@ from ser_tl.inference.scoring import corpus_norms, evaluation_clips, score_clips
 from ser_tl.inference.speaker_norm import norm_note
 from ser_tl.model import EmotionModel
 
+COVERAGE = 0.9
+"""Share of test utterances that a report's prediction sets are to hold."""
+
 
 def evaluate(
     model: EmotionModel,
@@ -34,6 +38,7 @@ def evaluate(
     training_notes: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
     shared: Collection[str] = (),
+    groups: Collection[str] = ("sex",),
 ) -> Report:
     """The report on speakers that training never saw. Every process calls it and gets the whole report.
 
@@ -48,6 +53,7 @@ def evaluate(
         facts: of the training, for the report
         shared: speakers that the test part may share with training (`Split.shared`): only to reproduce figures that
             were published so; the report's title, notes and facts then say what it is not
+        groups: columns of the test set by which speakers are compared, where it has them
 
     Raises:
         ConfigError: the test set has an emotion that the model doesn't know, or too few clips of a speaker where these
@@ -74,13 +80,41 @@ def evaluate(
     norms = corpus_norms(model, test, clips, how)
     normalized = [] if norms is None else [norm_note(model.config.statistics, test)]
     predictions, _ = score_clips(model, test, clips, how, norms)
+    calibration = model.calibration
+    if calibration is not None and calibration.sets is not None:
+        sets = calibration.sets.members(predictions.probabilities, COVERAGE)
+        predictions = replace(predictions, sets=sets, coverage=COVERAGE)
     every = [*training_notes, *normalized, *notes, *unknown_notes(test, model.dimensions, "test")]
-    known_facts = dict(facts or {})
+    known_facts = dict(facts or {}) | ({"calibration": calibration_facts(model)} if model.labels else {})
+    known_facts |= group_facts(test, groups)
     if known or shared:  # folds over clips share speakers by rule, also where chance kept some apart
         title = f"{title} (NOT speaker-independent)".strip()
         every = [shared_note(known or shared, test["speaker"][:]), *every]
         known_facts |= {"speaker_independent": False}
     return Report.of(predictions, title=title, notes=every, facts=known_facts)
+
+
+def group_facts(test: Dataset, columns: Collection[str]) -> dict[str, Any]:
+    """Which group each test speaker is of, by column; nothing of columns that the corpus hasn't.
+
+    A speaker with several values of a column, two languages for example, is of none of its groups.
+    """
+    groups: dict[str, dict[str, str]] = {}
+    for column in columns:
+        if column not in test.column_names:
+            continue
+        values: dict[str, set[str]] = {}
+        for speaker, value in zip(test["speaker"][:], test[column][:], strict=True):
+            if value is not None and speaker != UNKNOWN:
+                values.setdefault(speaker, set()).add(str(value))
+        groups[column] = {speaker: next(iter(own)) for speaker, own in sorted(values.items()) if len(own) == 1}
+    return {"groups": groups} if groups else {}
+
+
+def calibration_facts(model: EmotionModel) -> dict[str, Any] | None:
+    """How a model's probabilities were calibrated, for a report, without the thresholds; None if they never were."""
+    found = None if model.calibration is None else model.calibration.to_json()
+    return None if found is None else {name: value for name, value in found.items() if name != "sets"}
 
 
 def check_labels(corpus: Dataset, labels: list[str]) -> None:

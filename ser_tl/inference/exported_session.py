@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ser_tl.errors import AudioError, ConfigError
-from ser_tl.inference.manifest import Manifest, read_manifest
+from ser_tl.inference.manifest import MANIFEST_FILE, Manifest, read_manifest
 from ser_tl.inference.session import Answers, Wanted
+from ser_tl.modules.calibration import Calibration
 
 
 class ExportedSession(ABC):
@@ -30,6 +31,7 @@ class ExportedSession(ABC):
         self.dimensions = list(manifest.dimensions)
         self.audio = manifest.windows
         self.frame_rate = manifest.frame_rate
+        self.calibration = Calibration.from_json(manifest.calibration, len(self.labels), MANIFEST_FILE)
 
     @abstractmethod
     def compute(self, waveform: np.ndarray, lengths: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
@@ -56,7 +58,12 @@ class ExportedSession(ABC):
             found = self._compute(waveform, lengths, names)
         arrays = dict(zip(names, found, strict=True))
         nothing = np.zeros((len(lengths), 0), np.float32)
-        return Answers(arrays.get("probabilities", nothing), arrays.get("dimensions", nothing), arrays.get("embedding"))
+        return Answers(
+            arrays.get("probabilities", nothing),
+            arrays.get("dimensions", nothing),
+            arrays.get("embedding"),
+            outlier=arrays.get("outlier"),
+        )
 
     def _compute(self, waveform: np.ndarray, lengths: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
         return self.compute(pad_to_hop(waveform, self.manifest), np.asarray(lengths, dtype=np.int64), names)

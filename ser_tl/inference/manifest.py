@@ -36,7 +36,7 @@ class Manifest:
         sha256: of the graph's file
         labels: the emotions, in the order of the probabilities
         dimensions: names of the dimensions, in their order
-        outputs: the graph's outputs, in their order: probabilities, dimensions, embedding
+        outputs: the graph's outputs, in their order: probabilities, dimensions, embedding, outlier (a score a clip)
         sample_rate: of the waveform that goes in, in Hz
         hop: samples of which the waveform is a multiple, zeros behind its end
         shortest: samples that it has at least
@@ -47,7 +47,8 @@ class Manifest:
             batch, the answer for a clip depends on its company
         weights: how weights are stored: float32, float16, int8
         quantization: how the graph was quantised and what that cost; None where it wasn't
-        calibration: what makes probabilities match frequencies, where that was fitted; None where it wasn't
+        calibration: what makes probabilities match frequencies and is in the graph already, with the thresholds of
+            prediction sets; None where the model was never calibrated
         encoder: name and family
         known_speakers: hashes of the speakers of training and dev by their salt, as in a saved model's config.json
         versions: of the packages that made the graph

@@ -45,6 +45,12 @@ class Prediction:
         speech: False where the whole recording is silent: there is nothing to tell an emotion from
         error: why the recording couldn't be used; None where it could
         source: the recording's name: its path, or its position in the list
+        calibrated: whether probabilities are calibrated; else they rank emotions, and tell no frequencies
+        prediction_set: the emotions that it may have at the coverage asked for, likeliest first; empty where none was
+        abstained: whether no single emotion can be named: at the coverage asked for there are several, or the
+            recording is unlike the training data
+        outlier_score: how unlike the training data it is, about 1 for training clips; None without such a score
+        unlike_training: whether that is more than of 95 % of the clips of speakers whom the model didn't know
     """
 
     label: str
@@ -58,6 +64,11 @@ class Prediction:
     speech: bool = True
     error: str | None = None
     source: str = ""
+    calibrated: bool = False
+    prediction_set: tuple[str, ...] = ()
+    abstained: bool = False
+    outlier_score: float | None = None
+    unlike_training: bool = False
 
     def top(self, count: int) -> list[tuple[str, float]]:
         """The likeliest emotions with their probabilities, likeliest first.
@@ -72,6 +83,12 @@ class Prediction:
         plain: dict[str, Any] = {"label": self.label, "probabilities": self.probabilities, "seconds": self.seconds}
         if not self.speech:
             plain["speech"] = False
+        if self.probabilities:
+            plain["calibrated"] = self.calibrated
+        if self.outlier_score is not None:
+            plain |= {"outlier_score": self.outlier_score, "unlike_training": self.unlike_training}
+        if self.prediction_set:
+            plain |= {"prediction_set": list(self.prediction_set), "abstained": self.abstained}
         if self.dimensions:
             plain["dimensions"] = self.dimensions
         if len(self.segments) > 1:

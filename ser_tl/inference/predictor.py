@@ -21,8 +21,9 @@ from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference.loop import order_values, run_batches
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
-from ser_tl.inference.session import Session, Wanted, open_session
+from ser_tl.inference.session import Session, Wanted, check_coverage, find_calibration, open_session
 from ser_tl.inference.windows import AnsweredWindow, join_windows
+from ser_tl.modules.calibration import describe_calibration
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel
@@ -66,6 +67,8 @@ class Predictor:
             None
         device: where a model in torch computes; a GPU if there is one
         batch_seconds: the most seconds of audio that go through the model at once, padding counted
+        coverage: share of recordings whose emotion is to be in `Prediction.prediction_set`, for example 0.9; None
+            gives no sets
 
     Examples:
         >>> import numpy as np
@@ -80,7 +83,7 @@ class Predictor:
 
     Raises:
         CheckpointError: there is no such model, or it is damaged
-        ConfigError: a model in half precision
+        ConfigError: a model in half precision; a coverage of a model that was never calibrated
     """
 
     def __init__(
@@ -89,8 +92,11 @@ class Predictor:
         *,
         device: str | None = None,
         batch_seconds: float = 60.0,
+        coverage: float | None = None,
     ) -> None:
         self.session = open_session(model, device)
+        check_coverage(self.session, coverage)
+        self.coverage = coverage
         self.batch_seconds = batch_seconds
 
     @property
@@ -102,6 +108,11 @@ class Predictor:
     def dimensions(self) -> list[str]:
         """The dimensions, in their order."""
         return list(self.session.dimensions)
+
+    @property
+    def calibration(self) -> str:
+        """How probabilities were calibrated, in a line; or that they never were."""
+        return describe_calibration(find_calibration(self.session), len(self.session.labels))
 
     def predict(
         self,
@@ -265,7 +276,8 @@ class Predictor:
                 return
             del pending[number]
             if entry.error is None and any(window.speech for window in entry.answered):
-                yield join_windows(entry.answered, self.session, seconds=entry.seconds, source=entry.source)
+                seconds, source = entry.seconds, entry.source
+                yield join_windows(entry.answered, self.session, seconds=seconds, source=source, coverage=self.coverage)
             else:
                 yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)
 

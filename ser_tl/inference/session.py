@@ -16,6 +16,7 @@ from ser_tl.assets import asset
 from ser_tl.data.audio_config import AudioConfig
 from ser_tl.errors import ConfigError
 from ser_tl.inference.manifest import is_exported
+from ser_tl.modules.calibration import Calibration
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel
@@ -44,12 +45,14 @@ class Answers(NamedTuple):
         dimensions: (B, K) float32; K is 0 for a model without
         embedding: (B, E) float32, if wanted
         attention: B arrays (T,), if wanted
+        outlier: (B,) float32, how unlike the training data, of models that have such a score
     """
 
     probabilities: np.ndarray
     dimensions: np.ndarray
     embedding: np.ndarray | None = None
     attention: list[np.ndarray] | None = None
+    outlier: np.ndarray | None = None
 
     def rows(self) -> Iterator["Answer"]:
         """The answer for each window."""
@@ -59,6 +62,7 @@ class Answers(NamedTuple):
                 self.dimensions[row],
                 None if self.embedding is None else self.embedding[row],
                 None if self.attention is None else self.attention[row],
+                None if self.outlier is None else float(self.outlier[row]),
             )
 
 
@@ -69,6 +73,7 @@ class Answer(NamedTuple):
     dimensions: np.ndarray
     embedding: np.ndarray | None
     attention: np.ndarray | None
+    outlier: float | None = None
 
 
 @runtime_checkable
@@ -80,6 +85,8 @@ class Session(Protocol):
         dimensions: names of the dimensions, in their order
         audio: how recordings are cut
         frame_rate: frames a second, for attention
+
+    One whose probabilities are calibrated has the attribute `calibration` besides; see `find_calibration`.
     """
 
     labels: list[str]
@@ -116,6 +123,32 @@ class Session(Protocol):
             ConfigError: it weighs all frames alike
         """
         ...
+
+
+def find_calibration(session: Session) -> Calibration | None:
+    """The calibration of a session's probabilities; None where they never had one."""
+    return getattr(session, "calibration", None)
+
+
+def check_coverage(session: Session, coverage: float | None) -> None:
+    """Refuses prediction sets that nothing vouches for.
+
+    Args:
+        session: whose probabilities they are made of
+        coverage: share of recordings whose emotion is to be in their set; None for no sets
+
+    Raises:
+        ConfigError: a coverage that isn't kept, or a model without calibration
+    """
+    if coverage is None:
+        return
+    found = find_calibration(session)
+    if found is None or found.sets is None:
+        raise ConfigError(
+            f"coverage {coverage:g}: this model was never calibrated, and nothing tells how large its sets have to "
+            f"be: train it anew with this version (train.calibration), or leave coverage out"
+        )
+    found.sets.find(coverage)
 
 
 def open_session(model: "EmotionModel | Session | str | Path | None", device: str | None = None) -> Session:

@@ -47,6 +47,7 @@ class TorchSession:
         self.dimensions = model.dimensions
         self.audio = model.audio
         self.frame_rate = model.frame_rate
+        self.calibration = model.calibration
 
     @torch.inference_mode()
     def run(
@@ -64,10 +65,11 @@ class TorchSession:
             attention = [row[speech].numpy() for row, speech in zip(weights, mask.cpu(), strict=True)]
         dimensions = output.logits.new_zeros(len(lengths), 0) if output.dimensions is None else output.dimensions
         return Answers(
-            output.logits.float().softmax(dim=-1).cpu().numpy(),
+            model.calibrate(output.logits).cpu().numpy(),
             dimensions.float().cpu().numpy(),
             output.embedding.float().cpu().numpy() if wanted.embedding else None,
             attention,
+            None if model.outliers is None else model.outliers(output.embedding).cpu().numpy(),
         )
 
     @torch.inference_mode()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ser_tl.inference.prediction import Prediction, Segment
-from ser_tl.inference.session import Answer, Session
+from ser_tl.inference.session import Answer, Session, find_calibration
 
 
 class AnsweredWindow(NamedTuple):
@@ -25,7 +25,9 @@ class AnsweredWindow(NamedTuple):
     answer: Answer
 
 
-def join_windows(windows: Sequence[AnsweredWindow], session: Session, *, seconds: float, source: str) -> Prediction:
+def join_windows(
+    windows: Sequence[AnsweredWindow], session: Session, *, seconds: float, source: str, coverage: float | None = None
+) -> Prediction:
     """The prediction for a recording.
 
     Args:
@@ -33,11 +35,16 @@ def join_windows(windows: Sequence[AnsweredWindow], session: Session, *, seconds
         session: whose answers they are
         seconds: the recording's length
         source: its name
+        coverage: of its prediction set; None for none
     """
     answers = [window.answer for window in windows]
     probabilities = _mean([answer.probabilities for answer in answers])
     embeddings = [answer.embedding for answer in answers if answer.embedding is not None]
     attention = [answer.attention for answer in answers if answer.attention is not None]
+    members = find_members(probabilities, session, coverage)
+    scores = [answer.outlier for answer in answers if answer.outlier is not None]
+    outlier = float(np.mean(scores)) if scores else None
+    unlike = _is_outlier(outlier, session)
     return Prediction(
         label=_label(probabilities, session),
         probabilities=_named(session.labels, probabilities),
@@ -53,7 +60,34 @@ def join_windows(windows: Sequence[AnsweredWindow], session: Session, *, seconds
         else None,
         seconds=seconds,
         source=source,
+        calibrated=find_calibration(session) is not None,
+        prediction_set=members,
+        abstained=len(members) > 1 or (bool(members) and unlike),
+        outlier_score=outlier,
+        unlike_training=unlike,
     )
+
+
+def find_members(probabilities: np.ndarray, session: Session, coverage: float | None) -> tuple[str, ...]:
+    """The emotions in a prediction set, likeliest first; empty where no coverage is asked for.
+
+    Args:
+        probabilities: (C,) of a recording
+        session: whose they are; `check_coverage` has found it able
+        coverage: share of recordings whose emotion is to be in their set
+    """
+    calibration = find_calibration(session)
+    if coverage is None or calibration is None or calibration.sets is None:
+        return ()
+    inside = calibration.sets.members(probabilities, coverage)
+    return tuple(session.labels[index] for index in np.argsort(-probabilities, kind="stable") if inside[index])
+
+
+def _is_outlier(score: float | None, session: Session) -> bool:
+    calibration = find_calibration(session)
+    if score is None or calibration is None or calibration.outlier_threshold is None:
+        return False
+    return score > calibration.outlier_threshold
 
 
 def _segment(window: AnsweredWindow, session: Session) -> Segment:

@@ -54,6 +54,9 @@ def check_description(config: Mapping[str, Any], source: Path) -> None:
             _check_type(name, config.get(name, []) if name == "dimensions" else config[name], kind)
         for name, kind in {"name": str, "family": str, "config": dict}.items():
             _check_type(f"encoder.{name}", encoder[name], kind)
+        rank = config.get("outliers")
+        if rank is not None and not (isinstance(rank, int) and 0 < rank < 1e4):
+            raise TypeError(f"outliers is {rank!r:.80}: expected a number of directions")
         _check_fields("audio", config["audio"], AudioConfig)
         _check_fields("model", config["model"], ModelConfig)
     except (KeyError, TypeError) as error:

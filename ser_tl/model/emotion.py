@@ -26,6 +26,7 @@ from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.model.config import ModelConfig
 from ser_tl.model.dimensions import DimensionHead
 from ser_tl.model.sharing import Shared
+from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.discriminant import Discriminant
 from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm
 from ser_tl.modules.fusion import SourceAttention
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from ser_tl.inference import Prediction, Recording
     from ser_tl.inference.manifest import Manifest
+    from ser_tl.modules.outliers import OutlierScore
 
 
 class Output(NamedTuple):
@@ -70,6 +72,10 @@ class EmotionModel(Shared):
         encoder_name: what the encoder was loaded as, kept for the record
         dimensions: which of arousal, valence and dominance it tells, in the order of its output
 
+    Attributes:
+        calibration: what makes probabilities match frequencies; None for a model that was never calibrated
+        outliers: how unlike the training data an embedding is; None likewise
+
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
         -> Output(embedding (B, E), hidden (B, H), logits (B, C), dimensions (B, K))
@@ -93,6 +99,8 @@ class EmotionModel(Shared):
                 f"dimensions alone"
             )
         self.labels = list(labels)
+        self.calibration: Calibration | None = None
+        self.outliers: OutlierScore | None = None
         self.dimensions = check_names(dimensions)
         self.config = config or ModelConfig()
         self.audio = audio or AudioConfig()
@@ -124,7 +132,7 @@ class EmotionModel(Shared):
             width = self.config.projection
         self.network: Network | None = None if self.config.network == "none" else NETWORKS[self.config.network](width)
         self.pooling = POOLINGS[pooling](width if self.network is None else self.network.out_dim)
-        embedding = self.pooling.out_dim
+        self.embedding_dim = embedding = self.pooling.out_dim
         self.standardise_embedding = FeatureNorm(embedding) if self.config.standardise else None
         classes, hidden, dropout = len(self.labels), self.config.hidden, self.config.dropout
         self.head: Head | LinearHead | None = None
@@ -263,6 +271,16 @@ class EmotionModel(Shared):
             dimensions = self.dimension_head(embedding) if rest else self.dimension_head.read(hidden)
         return Output(embedding, hidden, logits, dimensions)
 
+    def calibrate(self, logits: Tensor) -> Tensor:
+        """The emotions' probabilities (B, C) float32 of logits (B, C): calibrated, if the model is."""
+        logits = logits.float()
+        if self.calibration is not None:
+            scale = self.calibration.scale
+            logits = logits * (scale[0] if len(scale) == 1 else logits.new_tensor(scale))
+            if self.calibration.bias:
+                logits = logits + logits.new_tensor(self.calibration.bias)
+        return logits.softmax(dim=-1)
+
     def layer_channels(self) -> list[Tensor]:
         """The places of each layer's channels in the embedding, one tensor a layer.
 
@@ -288,7 +306,7 @@ class EmotionModel(Shared):
 
     def replace_head(self, discriminant: Discriminant) -> None:
         """Takes a fitted discriminant for the head, now and when the model is loaded again."""
-        self.head = discriminant.to(self.device)
+        self.head, self.calibration, self.outliers = discriminant.to(self.device), None, None
         self.config = replace(self.config, head="discriminant")
 
     def fit_statistics(self, corpus: "Dataset", *, seed: int = 0, batch_seconds: float = 60.0) -> None:
@@ -382,6 +400,8 @@ class EmotionModel(Shared):
             "pooling": self.pooling_name,
             "model": asdict(self.config),
             "known_speakers": self.known_speakers.as_json(),
+            "calibration": None if self.calibration is None else self.calibration.to_json(),
+            "outliers": None if self.outliers is None else self.outliers.rank,
         }
 
     @classmethod
@@ -406,6 +426,11 @@ class EmotionModel(Shared):
                 encoder_name=config["encoder"]["name"],
                 dimensions=config.get("dimensions", []),  # models saved before there were any have none
             )
+            model.calibration = Calibration.from_json(config.get("calibration"), len(model.labels), source)  # likewise
+            if config.get("outliers") is not None:
+                from ser_tl.modules.outliers import OutlierScore  # few models that are loaded have one yet
+
+                model.outliers = OutlierScore(model.embedding_dim, len(model.labels), config["outliers"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{source}: not the config of a ser_tl model ({error}); save the model again"

@@ -121,7 +121,7 @@ class Saved(NamedTuple):
         return self.weights
 
 
-_DESCRIBES_WEIGHTS = ("dimensions", "encoder", "pooling", "model", "adapters")
+_DESCRIBES_WEIGHTS = ("dimensions", "encoder", "pooling", "model", "adapters", "outliers")
 """What of a config can't be edited. Labels may be renamed, windows made shorter, an encoder's name corrected."""
 
 
@@ -215,7 +215,7 @@ def _same_model(one: Path, other: Path) -> bool:
         return False
     saved = [read_folder(folder) for folder in (one, other)]
     # Not the encoder's: transformers fills in values of its own when it reads one.
-    keys = ("labels", "dimensions", "audio", "pooling", "model")
+    keys = ("labels", "dimensions", "audio", "pooling", "model", "calibration", "outliers")
     facts = [
         [
             *(each.config.get(key) for key in keys),

@@ -37,12 +37,14 @@ class Fit(NamedTuple):
         shrinkage: share of the identity in the covariance, 0 to 1
         temperature: by which its logits are divided, so that held-out speakers' probabilities are calibrated
         uar: mean recall of the classes over the held-out speakers, a fraction
+        held_out: (n, C) logits of each clip by the discriminant of other speakers, of this shrinkage and temperature
     """
 
     discriminant: Discriminant
     shrinkage: float
     temperature: float
     uar: float
+    held_out: Tensor
 
 
 def fit_discriminant(
@@ -91,7 +93,7 @@ def fit_discriminant(
     temperature = float(_TEMPERATURES[column])
     hit = (held[row].argmax(dim=-1) == labels).double()
     fitted = discriminant_of(embedding, labels, classes, SHRINKAGES[row], temperature, weights=weights, parts=parts)
-    return Fit(fitted, SHRINKAGES[row], temperature, float(hit @ weight))
+    return Fit(fitted, SHRINKAGES[row], temperature, float(hit @ weight), held[row] / temperature)
 
 
 def class_shares(labels: Tensor, weights: Tensor, classes: int) -> Tensor:
@@ -133,7 +135,7 @@ def discriminant_of(
         fitted.weight.zero_()
         fitted.bias.zero_()
         for part in parts or [torch.arange(embedding.shape[1])]:
-            own, bias = _Solver.of(embedding[:, part], labels, classes, weights).affine(shrinkage)
+            own, bias = Scatter.of(embedding[:, part], labels, classes, weights).affine(shrinkage)
             fitted.weight[:, part] = (own / temperature).float()
             fitted.bias.add_((bias / temperature).float())
     return fitted
@@ -195,23 +197,33 @@ def _held_out_logits(
         inside = group != out
         for part in parts:
             rows = embedding[:, part]
-            solver = _Solver.of(rows[inside], labels[inside], classes, weights[inside])
+            solver = Scatter.of(rows[inside], labels[inside], classes, weights[inside])
             held[:, ~inside] += torch.stack([solver.logits(rows[~inside], shrinkage) for shrinkage in SHRINKAGES])
     return held
 
 
-class _Solver(NamedTuple):
-    """What all shrinkages share: standardised class means, and the within-class covariance by its eigenvectors."""
+class Scatter(NamedTuple):
+    """What all shrinkages share: standardised class means, and the within-class covariance by its eigenvectors.
 
-    mean: Tensor  # (E,)
-    deviation: Tensor  # (E,)
-    means: Tensor  # (C, E) of the classes, standardised; zeros where a class doesn't occur
-    occurs: Tensor  # (C,)
-    vectors: Tensor  # (E, r), orthonormal
-    values: Tensor  # (r,)
+    Attributes:
+        mean: (E,)
+        deviation: (E,)
+        means: (C, E) of the classes, standardised; zeros where a class doesn't occur
+        occurs: (C,)
+        vectors: (E, r), orthonormal
+        values: (r,)
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    means: Tensor
+    occurs: Tensor
+    vectors: Tensor
+    values: Tensor
 
     @classmethod
     def of(cls, embedding: Tensor, labels: Tensor, classes: int, weights: Tensor | None = None) -> Self:
+        """Those of embedding (n, E) float64, labels (n,) and weights (n,), all alike if None."""
         weights = torch.ones(len(labels)) if weights is None else weights
         weights = weights.double()[:, None] / weights.double().sum()  # (n, 1), adding up to 1
         mean = (weights * embedding).sum(dim=0)
@@ -245,5 +257,6 @@ class _Solver(NamedTuple):
         return weight, (bias - weight @ self.mean).masked_fill(~self.occurs, -1e4)
 
     def logits(self, embedding: Tensor, shrinkage: float) -> Tensor:
+        """Logits (n, C) of embedding (n, E)."""
         weight, bias = self.affine(shrinkage)
         return embedding @ weight.T + bias

@@ -29,7 +29,12 @@ class Answer(BaseModel):
     segments: list[SegmentAnswer] = Field(description="windows of a longer recording; one for a short one")
     speech: bool = Field(description="false if the whole recording is silent")
     calibrated: bool = Field(description="whether probabilities are calibrated")
-    abstained: bool = Field(description="whether the model declined to name an emotion")
+    prediction_set: list[str] = Field(
+        description="emotions that it may have at the server's coverage, likeliest first; empty without --coverage"
+    )
+    abstained: bool = Field(description="whether no single emotion can be named at the server's coverage")
+    outlier_score: float | None = Field(description="how unlike the training data, about 1 for training clips; or null")
+    unlike_training: bool = Field(description="whether that is more than of 95 % of new speakers' clips")
     model: str
     version: str = Field(description="of the model's files")
     seconds: float = Field(description="the recording's length")
@@ -89,8 +94,11 @@ def describe_prediction(prediction: Prediction, model: ServedModel) -> dict[str,
         "dimensions": prediction.dimensions,
         "segments": [vars(segment) for segment in prediction.segments],
         "speech": prediction.speech,
-        "calibrated": False,
-        "abstained": False,
+        "calibrated": prediction.calibrated,
+        "prediction_set": list(prediction.prediction_set),
+        "abstained": prediction.abstained,
+        "outlier_score": prediction.outlier_score,
+        "unlike_training": prediction.unlike_training,
         "model": model.name,
         "version": model.version,
         "seconds": prediction.seconds,

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ser_tl.errors import AudioError, SerTlError
+from ser_tl.inference.session import find_calibration
 from ser_tl.serving.access import check_access, check_notice
 from ser_tl.serving.logs import log_event
 from ser_tl.serving.models import ServedModel
@@ -136,6 +137,7 @@ class LiveStream:
                     "model": options.model.name,
                     "version": options.model.version,
                     "labels": list(options.model.session.labels),
+                    "calibrated": find_calibration(options.model.session) is not None,
                     "sample_rate": options.rate,
                     "encoding": options.encoding,
                     "hop": options.hop,

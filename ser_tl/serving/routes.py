@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import AudioError
 from ser_tl.inference import Prediction
+from ser_tl.inference.session import find_calibration
 from ser_tl.serving.access import check_access, check_notice
 from ser_tl.serving.answers import (
     Answer,
@@ -168,7 +169,7 @@ def _describe_model(model: ServedModel) -> dict[str, Any]:
         "dimensions": list(session.dimensions),
         "max_seconds": session.audio.max_seconds,
         "sample_rate": SAMPLE_RATE,
-        "calibrated": False,
+        "calibrated": find_calibration(session) is not None,
     }
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from ser_tl.inference import Prediction
+from ser_tl.inference.session import check_coverage
 from ser_tl.inference.windows import AnsweredWindow, join_windows
 from ser_tl.serving.admission import Admission, Hold
 from ser_tl.serving.batcher import Batcher
@@ -40,9 +41,14 @@ class Service:
         settings: limits
         store: models
         metrics: what is counted
+
+    Raises:
+        ConfigError: prediction sets are asked of a model that was never calibrated
     """
 
     def __init__(self, settings: Settings, store: ModelStore, metrics: Metrics) -> None:
+        for model in store.models:
+            check_coverage(model.session, settings.coverage)
         self.settings = settings
         self.store = store
         self.metrics = metrics
@@ -121,4 +127,5 @@ class Service:
             AnsweredWindow(window.start, window.end, speech, answer)
             for window, speech, answer in zip(decoded.windows, decoded.speech, answers, strict=True)
         ]
-        return join_windows(answered, model.session, seconds=decoded.seconds, source="")
+        coverage = self.settings.coverage
+        return join_windows(answered, model.session, seconds=decoded.seconds, source="", coverage=coverage)

@@ -44,6 +44,7 @@ class Settings:
         batch_windows: the most windows that go through a model together
         streams: live streams at once; more are refused with close code 1013
         voice: what tells speech in live streams: `energy`, `silero`, or silero where onnxruntime is installed if `auto`
+        coverage: share of recordings whose emotion is to be in their prediction set; None gives no sets
         cache_answers: answers kept by the hash of the recording; 0 keeps none
         api_keys: one of them must come with a request; none are needed if empty
         cors: origins (`https://example.org`) whose pages may call; none if empty
@@ -72,6 +73,7 @@ class Settings:
     batch_windows: int = 8
     streams: int = 16
     voice: Literal["auto", "energy", "silero"] = "auto"
+    coverage: float | None = None
     cache_answers: int = 1024
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     cors: tuple[str, ...] = ()

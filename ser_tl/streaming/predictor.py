@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from ser_tl.data.audio import SAMPLE_RATE, SILENCE
 from ser_tl.errors import AudioError, ConfigError
-from ser_tl.inference.session import Session, open_session
+from ser_tl.inference.session import Session, find_calibration, open_session
+from ser_tl.modules.calibration import describe_calibration
 from ser_tl.streaming.answering import answer_clip, answer_window, likeliest, name_values
 from ser_tl.streaming.blocks import read_block
 from ser_tl.streaming.clock import CaptureClock
@@ -117,6 +118,11 @@ class StreamingPredictor:
     def labels(self) -> list[str]:
         """The emotions, in the order of the probabilities."""
         return list(self.session.labels)
+
+    @property
+    def calibration(self) -> str:
+        """How probabilities were calibrated, in a line, smoothing apart; or that they never were."""
+        return describe_calibration(find_calibration(self.session), len(self.session.labels))
 
     @property
     def time(self) -> float:

@@ -32,6 +32,9 @@ class TrainConfig(ComputeConfig):
             embedding, in closed form, on training and dev speakers; `layer-discriminants` fits one to each of the
             encoder's layers and adds up what they say; `self-training` goes on from `discriminant` with the
             unlabelled clips of the domain that is to be judged, whose emotions it takes to be about equally frequent
+        calibration: what makes probabilities match frequencies, fitted on speakers whom the weights never saw: one
+            `temperature`, by which the likeliest emotion stays the likeliest; a factor and a bias an emotion
+            (`vector`); or `none`
         save_every: steps between training states on disk, beside the one after each epoch; 0 for none
     """
 
@@ -47,6 +50,7 @@ class TrainConfig(ComputeConfig):
     keep: Literal["best", "last"] = "best"
     patience: int = 6
     refit: RefitName = "none"
+    calibration: Literal["temperature", "vector", "none"] = "temperature"
     save_every: int = 0
 
     def __post_init__(self) -> None:

@@ -29,7 +29,28 @@ def what_is_heard(train: Dataset, dev: Dataset) -> dict[str, Any]:
         "training_utterances": len(real),
         "training_speakers": len(set(real["speaker"][:])),
         "dev_speakers": len(set(dev["speaker"][:])),
+        "training_data": _people(real),
     } | ({"synthetic_utterances": made} if made else {})
+
+
+def _people(corpus: Dataset) -> dict[str, Any]:
+    """Utterances and speakers by sex and language, and the span of ages; what the corpus doesn't tell is left out."""
+    found: dict[str, Any] = {}
+    speakers = corpus["speaker"][:]
+    for column in ("sex", "language"):
+        if column in corpus.column_names:
+            pairs = [pair for pair in zip(corpus[column][:], speakers, strict=True) if pair[0] is not None]
+            found[column] = {
+                value: {
+                    "utterances": sum(one == value for one, _ in pairs),
+                    "speakers": len({speaker for one, speaker in pairs if one == value}),
+                }
+                for value in sorted({one for one, _ in pairs})
+            }
+    ages = [age for age in corpus["age"][:] if age is not None] if "age" in corpus.column_names else []
+    if ages:
+        found["age"] = {"youngest": min(ages), "oldest": max(ages), "utterances": len(ages)}
+    return found
 
 
 def synthetic_notes(train: Dataset, *, refit: bool) -> list[str]:

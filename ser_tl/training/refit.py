@@ -14,6 +14,7 @@ from ser_tl.inference.clips import Collected, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
+from ser_tl.training.calibration import Method, calibrate_refit
 from ser_tl.training.config import RefitName
 from ser_tl.training.self_training import fit_self_trained
 
@@ -29,6 +30,7 @@ def refit_discriminant(
     kind: RefitName,
     norms: NormTable | None = None,
     views: Clips | None = None,
+    calibration: Method | None = None,
 ) -> dict[str, float]:
     """Replaces the model's head. Every process calls it and gets the same head.
 
@@ -42,6 +44,7 @@ def refit_discriminant(
         kind: `TrainConfig.refit`: whether each layer has a discriminant of its own
         norms: statistics of the speakers or corpora that clips are of
         views: all augmented views of train's clips, which are heard besides; None for none
+        calibration: how its probabilities are calibrated; None for not at all
 
     Returns:
         For the record: shrinkage, temperature, and the UAR over the held-out training speakers.
@@ -68,6 +71,9 @@ def refit_discriminant(
         target = _by_id(embed(unlabelled))
         fit = fit_self_trained(embedding, labels, speakers, target, len(model.labels), weights=weights)
     model.replace_head(fit.discriminant)
+    if calibration is not None:
+        ids, real = [name for name, _, _ in rows], [row for row, (_, part, _) in enumerate(rows) if part < 2]
+        calibrate_refit(model, fit, embedding, labels, ids, speakers, real, method=calibration)
     return {"shrinkage": fit.shrinkage, "temperature": fit.temperature, "held_out_uar": fit.uar}
 
 

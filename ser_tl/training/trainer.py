@@ -35,6 +35,7 @@ from ser_tl.modules.feature_norm import NormTable
 from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training.augmentation import chain_for
 from ser_tl.training.balance import Balance, BalanceConfig
+from ser_tl.training.calibration import calibrate
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.checks import check_options, check_parts, check_refit, check_shardable
 from ser_tl.training.config import TrainConfig
@@ -172,6 +173,7 @@ class Trainer:
         real = real_rows(train)
         check_refit(self.config, real, dev)
         self.model.known_speakers = KnownSpeakers.of([*real["speaker"][:], *dev["speaker"][:]])
+        self.model.calibration = self.model.outliers = None  # those of other weights
         self.heard = what_is_heard(train, dev)
         keeps = self.folder is not None  # the encoder as it was given, before adapters are in it
         inputs = fingerprint_inputs(self.model.encoder, self.model.labels, train, dev, unlabelled) if keeps else {}
@@ -222,6 +224,7 @@ class Trainer:
             self._track(progress)
             if states is not None:
                 states.save(progress, best)
+        method = None if self.config.calibration == "none" else self.config.calibration
         if best is not None:
             self.model.load_state_dict(best)
         elif self.config.keep == "best" and self.config.epochs:
@@ -244,7 +247,10 @@ class Trainer:
                 kind=self.config.refit,
                 norms=self.norms,
                 views=views,
+                calibration=method,
             )
+        elif method is not None:
+            calibrate(self.model, parts[0], (dev, dev_clips), self.evaluation, method=method, norms=self.norms)
         measured, warnings = check_statistics(self.model, [parts[0], (dev, dev_clips)], self.evaluation, seed=self.seed)
         self.heard |= measured
         self.notes += warnings

@@ -91,6 +91,7 @@ def test_a_dialogue_is_read_with_its_votes_and_dimensions(dialogue):
         "start": 0.0,
         "end": None,
         "session": "Session3",
+        "sex": "female",
         "votes": ["frustration", "anger", "frustration", "neutral"],
         "arousal": 3.0,
         "valence": 2.5,

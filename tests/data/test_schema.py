@@ -38,7 +38,8 @@ def test_optional_columns_are_there_when_one_row_has_them(row):
     assert corpus["valence"] == [2.0, None]
     assert corpus["votes"] == [None, ["anger", "fear"]]
     assert corpus.features["valence"] == COLUMNS["valence"]
-    full = row("a", session="1", votes=["fear"], recognised=0.9, arousal=1.0, valence=2.0, dominance=3.0)
+    people = {"sex": "female", "age": 31.0, "sentence": "a01"}
+    full = row("a", session="1", votes=["fear"], recognised=0.9, arousal=1.0, valence=2.0, dominance=3.0, **people)
     assert build([full], source="list").column_names == [*REQUIRED, *OPTIONAL]
 
 
@@ -190,3 +191,15 @@ def test_a_corpus_may_carry_the_bytes_of_its_files(row, carried, tmp_path):
     assert [source(one) for one in part] == [b"a", b"c"]
     part.save_to_disk(tmp_path / "saved")
     assert load_from_disk(tmp_path / "saved").to_list() == part.to_list()
+
+
+@pytest.mark.parametrize("wrong", [{"sex": "F"}, {"sex": "Female"}, {"age": 0.0 - 3}, {"age": 300.0}])
+def test_sex_and_age_have_one_spelling(row, wrong):
+    with pytest.raises(CorpusError, match="list: sex is female or male, age a number of years"):
+        build([row("a", **wrong)], source="list")
+
+
+def test_a_speaker_of_two_sexes_is_two_people(row):
+    rows = [row("a", speaker="s1", sex="female"), row("b", speaker="s1", sex="male")]
+    with pytest.raises(CorpusError, match=r"1 speakers are female in some rows and male in others(.|\n)*s1"):
+        build(rows, source="list")

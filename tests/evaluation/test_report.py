@@ -9,7 +9,21 @@ from ser_tl.evaluation import Report, Scores
 from .samples import certain, sample
 
 KEYS = ["title", "uar", "war", "macro_f1", "weighted_f1", "interval", "labels", "confusion", "per_class"]
-KEYS += ["dimensions", "per_speaker", "folds", "folds_mean", "support", "speakers", "cautions", "notes", "facts"]
+KEYS += [
+    "dimensions",
+    "per_speaker",
+    "calibration",
+    "selection",
+    "sets",
+    "groups",
+    "folds",
+    "folds_mean",
+    "support",
+    "speakers",
+    "cautions",
+    "notes",
+    "facts",
+]
 
 
 @pytest.fixture
@@ -70,6 +84,7 @@ def test_what_is_saved_loads_as_it_was(tmp_path):
         "report.json",
         "report.md",
         "confusion.png",
+        "reliability.png",
         "predictions.csv",
     }
 

@@ -6,7 +6,7 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ser_tl.errors import ConfigError
-from ser_tl.modules.discriminant import SHRINKAGES, _Solver, discriminant_of, fit_discriminant, held_out_groups
+from ser_tl.modules.discriminant import SHRINKAGES, Scatter, discriminant_of, fit_discriminant, held_out_groups
 
 
 def corpus(clips, dim, *, speakers=6, classes=3, spread=0.0, apart=1.0, seed=0):
@@ -34,7 +34,7 @@ def test_it_is_scikit_learns_shrunken_discriminant(clips, dim, shrinkage):
 
     expected = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=Within(), priors=[1 / 3] * 3)
     expected = expected.fit(rows.numpy(), labels.numpy()).predict_log_proba(rows.numpy())
-    solver = _Solver.of(embedding.double(), labels, 3)
+    solver = Scatter.of(embedding.double(), labels, 3)
     found = solver.logits(embedding.double(), shrinkage).log_softmax(dim=-1)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6, rtol=1e-5)
 
@@ -78,7 +78,7 @@ def test_the_fitted_layer_is_the_sum_of_its_parts_discriminants(parts):
     fit = fit_discriminant(embedding, labels, speakers, 3, [torch.tensor(part) for part in parts])
     rows = embedding.double()
     expected = sum(
-        _Solver.of(rows[:, part], labels, 3).logits(rows[:, part], fit.shrinkage) for part in parts or [range(40)]
+        Scatter.of(rows[:, part], labels, 3).logits(rows[:, part], fit.shrinkage) for part in parts or [range(40)]
     )
     found = fit.discriminant(embedding).double().log_softmax(dim=-1)
     torch.testing.assert_close(found, (expected / fit.temperature).log_softmax(dim=-1), atol=1e-3, rtol=1e-3)
@@ -94,7 +94,7 @@ def test_shrinkage_and_temperature_have_the_lowest_brier_score_of_held_out_speak
         for speaker in set(speakers):  # six, so each is a group of its own
             seen, out = embedding.double()[who != speaker], embedding.double()[who == speaker]
             known = labels[who != speaker]
-            logits = sum(_Solver.of(seen[:, one], known, 3).logits(out[:, one], shrinkage) for one in parts)
+            logits = sum(Scatter.of(seen[:, one], known, 3).logits(out[:, one], shrinkage) for one in parts)
             wrong = (logits / temperature).softmax(dim=-1) - torch.eye(3)[labels[who == speaker]]
             scores[who == speaker] = wrong.square().sum(dim=-1).float()
         return scores.mean()  # the classes are equally frequent

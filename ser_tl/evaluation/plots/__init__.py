@@ -14,6 +14,7 @@ from ser_tl.evaluation.plots.embedding import layers_picture as layers_picture
 from ser_tl.evaluation.plots.generation import adversaries_picture as adversaries_picture
 from ser_tl.evaluation.plots.generation import sample_sheet as sample_sheet
 from ser_tl.evaluation.plots.recording import recording_picture as recording_picture
+from ser_tl.evaluation.plots.reliability import reliability_picture as reliability_picture
 from ser_tl.evaluation.plots.report import confusion_picture as confusion_picture
 from ser_tl.evaluation.plots.report import confusions_picture as confusions_picture
 from ser_tl.evaluation.plots.timeline import timeline_picture as timeline_picture

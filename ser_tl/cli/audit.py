@@ -1,0 +1,124 @@
+"""`ser-tl audit`: what the parts of a corpus share: speakers, recordings, sentences, sessions."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+
+from ser_tl.arguments import Parser
+from ser_tl.cli.output import make_folder
+from ser_tl.cli.table import print_table
+from ser_tl.files import write_text
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from ser_tl.analysis.audit import Audit, FoldAudit
+    from ser_tl.analysis.text_disjoint import TextScores
+
+_SHOWN = 10
+
+
+def audit_parser() -> Parser:
+    """The options of `ser-tl audit`."""
+    parser = Parser(
+        description="Looks for what would make a score worthless: speakers and recordings in training and test at "
+        "once, near-equal recordings included, and tells shared sentences and sessions. Status 1 if it finds some."
+    )
+    parser.add_argument("corpus", type=str, help="a name that `ser-tl corpora` lists")
+    parser.add_argument("--root", type=Path | None, default=None, help="the corpus' folder, the manifest or a hub id")
+    parser.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    parser.add_argument(
+        "--folds", type=Path | None, default=None, help="published folds: EmoBox's folder, or a CSV with id and fold"
+    )
+    parser.add_argument("--no_audio", action="store_true", help="don't decode: names, labels and files' bytes alone")
+    parser.add_argument(
+        "--encoder",
+        type=str | None,
+        default=None,
+        help="also score a closed-form classifier on its pooled states, with and without known sentences",
+    )
+    parser.add_argument("--output", type=Path | None, default=None, help="a folder for audit.json")
+    return parser
+
+
+def audit(options: Namespace) -> int:
+    """Prints what was found; status 1 if parts leak into each other."""
+    from ser_tl.analysis.audit import audit_corpus
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.folds import read_folds
+
+    output = None if options.output is None else make_folder(options.output)
+    corpus = load_corpus(options.corpus, options.root, columns=options.columns)
+    folds = [] if options.folds is None else read_folds(options.folds)
+    found = audit_corpus(corpus, folds, audio=not options.no_audio)
+    print(f"{found.utterances} utterances of {len(found.speakers)} speakers", end="")
+    print(f"; of {found.unknown} nobody knows who speaks" if found.unknown else "")
+    _print_copies(found)
+    for name, counts in (("sentence", found.sentences), ("session", found.sessions)):
+        print(f"{name}s: {len(counts)}" if counts else f"{name}s: the corpus doesn't tell")
+    if found.folds:
+        print_table(
+            [
+                "fold",
+                "train",
+                "test",
+                "speakers in both",
+                "of tested",
+                "clips of these",
+                "equal audio",
+                "near-equal",
+                "known sentences %",
+                "sessions in both",
+            ],
+            [_row(fold) for fold in found.folds],
+        )
+        print("leaks: " + (", ".join(fold.name for fold in found.folds if fold.leaks) or "none"))
+    texts = None if options.encoder is None else _compare_texts(corpus, options.encoder)
+    if output is not None:
+        content: dict[str, Any] = asdict(found) | {"texts": None if texts is None else asdict(texts)}
+        write_text(output / "audit.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        print(output / "audit.json")
+    return 1 if found.leaks else 0
+
+
+def _print_copies(found: "Audit") -> None:
+    if found.copies is None:
+        print("near-equal audio: not looked for (--no_audio)")
+        return
+    print(f"near-equal audio: {len(found.copies)} pairs, {len(found.strangers)} of them of two speakers")
+    for first, second, different in found.copies[:_SHOWN]:
+        print(f"  {first} = {second} ({100 * different:.0f} % of the bits differ)")
+
+
+def _row(fold: "FoldAudit") -> list[str]:
+    known = "" if fold.known_sentences is None else f"{100 * fold.known_sentences:.0f}"
+    sessions = "" if fold.sessions is None else str(len(fold.sessions))
+    near = "" if fold.near is None else str(len(fold.near))
+    numbers = [fold.train, fold.test, len(fold.speakers), fold.test_speakers, fold.by_shared, len(fold.equal)]
+    return [fold.name, *map(str, numbers), near, known, sessions]
+
+
+def _compare_texts(corpus: "Dataset", encoder: str) -> "TextScores | None":
+    """Prints scores with and without known sentences; None where the corpus doesn't tell sentences."""
+    from ser_tl.analysis.text_disjoint import compare_texts
+    from ser_tl.distill.probe import clip_statistics
+    from ser_tl.encoders import load_encoder
+
+    if "sentence" not in corpus.column_names:
+        print("text-disjoint score: the corpus doesn't tell its sentences")
+        return None
+    told = corpus.select([row for row, sentence in enumerate(corpus["sentence"][:]) if sentence is not None])
+    states = clip_statistics(load_encoder(encoder), told)
+    columns = (told[name][:] for name in ("emotion", "speaker", "sentence"))
+    scores = compare_texts(states.reshape(len(states), -1), *columns)
+    between = scores.interval
+    span = "" if between is None else f" ({100 * between.low:+.1f} to {100 * between.high:+.1f})"
+    print(
+        f"UAR of {encoder}, closed form: speaker-disjoint {100 * scores.speaker_disjoint:.1f}, on as few clips as the "
+        f"next {100 * scores.reduced:.1f}, text-disjoint as well {100 * scores.text_disjoint:.1f}; known sentences are "
+        f"worth {100 * scores.difference:+.1f} points{span}"
+    )
+    return scores

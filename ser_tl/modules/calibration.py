@@ -1,0 +1,126 @@
+"""What makes a classifier's probabilities match frequencies: numbers that its logits are multiplied by.
+
+    logits (..., C) --Calibration.apply()--> probabilities (..., C)
+
+    temperature   softmax(logits / T), one T (Guo et al. 2017): the likeliest emotion stays the likeliest
+    vector        softmax(w * logits + b), a factor and a bias an emotion (likewise): it may become another
+
+It is part of a model: kept in its config.json and in its exports, and applied wherever probabilities are given. A model
+that never had one gives softmax(logits) and says so. Numpy alone: `training.calibration` fits it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from ser_tl.errors import CheckpointError
+from ser_tl.modules.conformal import PredictionSets
+
+NEVER = "never calibrated: the softmax of the logits, which ranks emotions rather than tells frequencies"
+"""What is said of a model without calibration."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How logits become probabilities.
+
+    Args:
+        method: `temperature` or `vector`
+        scale: factors of the logits: one for all emotions, or one each
+        bias: added to the scaled logits, one an emotion; empty for none
+        source: whose clips it was fitted on, in words
+        clips: how many
+        speakers: of how many speakers
+        log_loss_before: mean over these clips, of the uncalibrated probabilities
+        log_loss_after: likewise, of the calibrated ones
+        sets: thresholds of prediction sets; None where there are none
+        outlier_threshold: outlier score above which a recording is unlike the training data: that of 95 % of new
+            speakers' clips is below; None where there is no score
+    """
+
+    method: Literal["temperature", "vector"]
+    scale: list[float]
+    bias: list[float]
+    source: str
+    clips: int
+    speakers: int
+    log_loss_before: float
+    log_loss_after: float
+    sets: PredictionSets | None = None
+    outlier_threshold: float | None = None
+
+    @property
+    def temperature(self) -> float | None:
+        """By which logits are divided; None with a factor an emotion."""
+        return 1.0 / self.scale[0] if len(self.scale) == 1 else None
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """Probabilities (..., C) float64 of logits (..., C)."""
+        scaled = logits.astype(np.float64) * np.array(self.scale) + np.array(self.bias or [0.0])
+        scaled -= scaled.max(axis=-1, keepdims=True)
+        exponentials = np.exp(scaled)
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+    def describe(self) -> str:
+        """In a line, for reports and cards."""
+        how = f"temperature {self.temperature:.2f}" if self.temperature else "a factor and a bias an emotion (vector)"
+        return (
+            f"calibrated by {how}, fitted on {self.clips} clips of {self.speakers} speakers: {self.source}; log loss "
+            f"on these {self.log_loss_before:.3f} before, {self.log_loss_after:.3f} after"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Any, classes: int, source: object) -> Self | None:  # noqa: ANN401 - any JSON
+        """The calibration that a model's config holds; None where it holds none, as models saved before have it.
+
+        Args:
+            value: of the config
+            classes: number of emotions, C
+            source: where it was read, for messages
+
+        Raises:
+            CheckpointError: it is no calibration of so many emotions
+        """
+        if value is None:
+            return None
+        try:
+            values: dict[str, Any] = dict(value)
+            sets = None if values.get("sets") is None else PredictionSets.from_json(values["sets"])
+            values["sets"] = sets
+            found = cls(**values)
+            limit = [] if found.outlier_threshold is None else [found.outlier_threshold]
+            numbers = np.array([*found.scale, *found.bias, *limit], dtype=np.float64)
+            if not min(found.scale) > 0:
+                raise ValueError(f"scale is {found.scale}, expected factors above 0")
+            fits = len(found.scale) in (1, classes) and len(found.bias) in (0, classes)
+            fits = fits and bool(np.isfinite(numbers).all())
+            fits = fits and (sets is None or all(len(one.by_class) == classes for one in sets.thresholds))
+            _ = found.describe()
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise _damaged(source, f"{type(error).__name__}: {error}") from error
+        if not fits:
+            raise _damaged(source, f"scale {found.scale!r:.80}, bias {found.bias!r:.80} for {classes} emotions")
+        return found
+
+
+def describe_calibration(value: Mapping[str, Any] | Calibration | None, classes: int) -> str:
+    """A line on a model's calibration, or on its absence.
+
+    Args:
+        value: the calibration, as itself or as JSON
+        classes: number of emotions, C
+    """
+    found = value if isinstance(value, Calibration) else Calibration.from_json(value, classes, "the calibration")
+    return NEVER if found is None else found.describe()
+
+
+def _damaged(source: object, problem: str) -> CheckpointError:
+    return CheckpointError(
+        f"{source}: its calibration can't be used ({problem}); save the model again, or take the calibration out"
+    )
