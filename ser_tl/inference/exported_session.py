@@ -56,7 +56,12 @@ class ExportedSession(ABC):
             found = self._compute(waveform, lengths, names)
         arrays = dict(zip(names, found, strict=True))
         nothing = np.zeros((len(lengths), 0), np.float32)
-        return Answers(arrays.get("probabilities", nothing), arrays.get("dimensions", nothing), arrays.get("embedding"))
+        return Answers(
+            arrays.get("probabilities", nothing),
+            arrays.get("dimensions", nothing),
+            arrays.get("embedding"),
+            speech=arrays.get("speech"),
+        )
 
     def _compute(self, waveform: np.ndarray, lengths: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
         return self.compute(pad_to_hop(waveform, self.manifest), np.asarray(lengths, dtype=np.int64), names)

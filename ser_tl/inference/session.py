@@ -44,12 +44,14 @@ class Answers(NamedTuple):
         dimensions: (B, K) float32; K is 0 for a model without
         embedding: (B, E) float32, if wanted
         attention: B arrays (T,), if wanted
+        speech: (B,) seconds of speech that the model's gate found; None from a model without one
     """
 
     probabilities: np.ndarray
     dimensions: np.ndarray
     embedding: np.ndarray | None = None
     attention: list[np.ndarray] | None = None
+    speech: np.ndarray | None = None
 
     def rows(self) -> Iterator["Answer"]:
         """The answer for each window."""
@@ -59,6 +61,7 @@ class Answers(NamedTuple):
                 self.dimensions[row],
                 None if self.embedding is None else self.embedding[row],
                 None if self.attention is None else self.attention[row],
+                None if self.speech is None else float(self.speech[row]),
             )
 
 
@@ -69,6 +72,7 @@ class Answer(NamedTuple):
     dimensions: np.ndarray
     embedding: np.ndarray | None
     attention: np.ndarray | None
+    speech: float | None = None
 
 
 @runtime_checkable

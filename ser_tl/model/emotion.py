@@ -1,6 +1,6 @@
 """The network: encoder, normalised and mixed layers, a context network, pooling, head.
 
-    waveform (B, N), lengths (B,) -> Loudness -> Encoder -> Hidden(states (L, B, T, D), mask (B, T))
+    waveform (B, N), lengths (B,) -> [SpeechGate] -> Loudness -> Encoder -> Hidden(states (L, B, T, D), mask (B, T))
       -> FeatureNorm -> LayerMix -> [SourceAttention] -> [network] -> pooling -> FeatureNorm -> embedding (B, E)
       -> Head -> logits (B, C)
       -> DimensionHead -> arousal, valence, dominance (B, K), where asked for
@@ -29,9 +29,9 @@ from ser_tl.modules.discriminant import Discriminant
 from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm
 from ser_tl.modules.fusion import SourceAttention
 from ser_tl.modules.heads import Head, LinearHead
-from ser_tl.modules.loudness import Loudness
 from ser_tl.modules.networks import NETWORKS, Network
 from ser_tl.modules.pooling import POOLINGS, LayerMix
+from ser_tl.modules.speech_front import SpeechFront
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,12 +48,14 @@ class Output(NamedTuple):
         hidden: (B, H), the input of the head's last layer
         logits: (B, C); C is 0 for a model of dimensions alone
         dimensions: (B, K) on the scale of the training annotations; None where the model has none
+        speech: (B,) seconds of speech, 0 where nobody speaks; None from a model without a gate, and from states
     """
 
     embedding: Tensor
     hidden: Tensor
     logits: Tensor
     dimensions: Tensor | None = None
+    speech: Tensor | None = None
 
 
 class EmotionModel(Shared):
@@ -100,7 +102,7 @@ class EmotionModel(Shared):
             raise ConfigError(
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
             )
-        self.loudness = Loudness(self.audio.normalise)
+        self.front = SpeechFront.of(self.audio)
         self.encoder = encoder
         self.layers = chosen_layers(encoder.num_states, self.config.layers)
         states = (len(self.layers), 1, 1, encoder.dim)
@@ -183,7 +185,9 @@ class EmotionModel(Shared):
             lengths: (B,) samples of each clip
             norm: statistics of each clip's own speaker or corpus, in the place of the training speech's
         """
-        return self.forward_states(*self.encode(self.loudness(waveform, lengths), lengths), norm)
+        clips = self.front(waveform, lengths)
+        output = self.forward_states(*self.encode(clips.waveform, clips.lengths), norm)
+        return output if self.audio.gate == "none" else output._replace(speech=clips.seconds)
 
     def forward_states(self, states: Tensor, mask: Tensor, norm: SpeakerNorm | None = None) -> Output:
         """The same, from states that the encoder computed before.
@@ -200,7 +204,7 @@ class EmotionModel(Shared):
         """The encoder's states of the layers that the model uses.
 
         Args:
-            waveform: (B, N), its loudness normalised
+            waveform: (B, N), as `front` leaves it
             lengths: (B,) samples
             on_mel: what augmentation makes of the log-mel spectrogram, in training; of no account where there is none
         """

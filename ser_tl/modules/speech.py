@@ -80,6 +80,11 @@ class SpeechGate(nn.Module):
         waveform (B, N) at 16 kHz, lengths (B,) samples -> Speech
     """
 
+    @property
+    def facts(self) -> str:
+        """Which gate it is, for the keys of what an encoder made of its clips."""
+        return f"energy gate {VERSION}"
+
     def forward(self, waveform: Tensor, lengths: Tensor) -> Speech:
         """What is left of each clip, moved to its beginning."""
         active, speaks = find_speech(waveform, lengths)

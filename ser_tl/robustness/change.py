@@ -61,7 +61,7 @@ class Change:
     voices: Callable[[Sequence[np.ndarray]], None] | None = None
 
     def apply(self, waveform: np.ndarray, key: str, seed: int = 0) -> np.ndarray:
-        """A clip after the change, float32.
+        """A clip after the change, float32; turned down as a whole where it would exceed full scale.
 
         Args:
             waveform: (N,) at 16 kHz
@@ -69,4 +69,5 @@ class Change:
             seed: of all draws
         """
         draws = Draws(seed, zlib.crc32(key.encode()), zlib.crc32(self.name.encode()))
-        return np.ascontiguousarray(self.function(waveform, draws), dtype=np.float32)
+        changed = np.ascontiguousarray(self.function(waveform, draws), dtype=np.float32)
+        return changed / max(1.0, float(np.abs(changed).max(initial=0.0)))
