@@ -111,7 +111,7 @@ def find_speech(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """
     with torch.autocast(waveform.device.type, enabled=False):
         power, inside = frame_power(waveform.float(), lengths)
-        power = _widest(-_widest(-power, _OPEN), _OPEN)  # opening: the smallest of each span, then the largest of that
+        power = _opened(power, inside)
         loud = power.square().sum(dim=1) / power.sum(dim=1).clamp_min(1e-20)
         floor = _floor(power, inside)
         quietest, loudest = loud * _ratio(-BELOW_SPEECH), loud * _ratio(-LEAST)
@@ -130,11 +130,19 @@ def frame_power(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         waveform (B, N), lengths (B,) -> power (B, F), inside (B, F)
     """
     own = waveform * (torch.arange(waveform.shape[1], device=waveform.device) < lengths[:, None])
-    frames = functional.pad(own, (0, -waveform.shape[1] % FRAME)).unflatten(1, (-1, FRAME))
+    if not exporting():  # a recorded graph is given whole frames
+        own = functional.pad(own, (0, -waveform.shape[1] % FRAME))
+    frames = own.reshape(own.shape[0], own.shape[1] // FRAME, FRAME)
     power = (frames - frames.mean(dim=2, keepdim=True)).square().mean(dim=2)
-    smooth = functional.avg_pool1d(power[:, None], _SMOOTH, stride=1, padding=_SMOOTH // 2)[:, 0]
+    smooth = _neighbours(power, _SMOOTH, 0.0).mean(dim=2)
     inside = torch.arange(power.shape[1], device=power.device) * FRAME < lengths[:, None]
     return smooth * inside, inside
+
+
+def _opened(power: Tensor, inside: Tensor) -> Tensor:
+    """The largest of the smallest of each span: nothing that is shorter than a span is left of it."""
+    smallest = -_widest(torch.where(inside, -power, -torch.inf), _OPEN)
+    return _widest(torch.where(inside, smallest, 0.0), _OPEN) * inside
 
 
 def _floor(power: Tensor, inside: Tensor) -> Tensor:
@@ -148,7 +156,14 @@ def _floor(power: Tensor, inside: Tensor) -> Tensor:
 
 def _widest(values: Tensor, size: int) -> Tensor:
     """The largest of each span of frames, (B, F) -> (B, F)."""
-    return functional.max_pool1d(values[:, None], size, stride=1, padding=size // 2)[:, 0]
+    return _neighbours(values, size, -torch.inf).amax(dim=2)
+
+
+def _neighbours(values: Tensor, size: int, outside: float) -> Tensor:
+    """Each frame with those around it, (B, F) -> (B, F, size). Poolings would fix F in a recorded graph."""
+    frames = torch.arange(values.shape[1], device=values.device)
+    around = frames[:, None] + torch.arange(size, device=values.device)
+    return functional.pad(values, (size // 2, size // 2), value=outside)[:, around]
 
 
 def _ratio(decibels: float) -> float:
