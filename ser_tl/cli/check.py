@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def check_parser() -> ArgumentParser:
     """The arguments of `ser-tl check`, but for the emotions'."""
     command = ArgumentParser(
-        description="Checks how a model stands silence, rooms, telephones and noise: changes nothing but the audio, and "
-        "tells what becomes of its answers. Ends with 1 where a theme passes less than --fail_under."
+        description="Checks how a model stands silence, rooms, telephones and noise: changes nothing but the audio, "
+        "and tells what becomes of its answers. Ends with 1 where a theme passes less than --fail_under."
     )
     command.add_argument("model", type=str, help="folder of a saved or exported model, or its place on a hub")
     command.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
@@ -113,7 +113,7 @@ def _check_speakers(predictor: "Predictor", speakers: list[str]) -> None:
     shared = known.among(speakers)
     if shared:
         raise SplitError(
-            f"the model knows {len(shared)} of the {len(set(speakers))} speakers from its training, on whom it is better "
-            f"than on others: check it on its run's test part (--ids runs/NAME/split.json), on another corpus, or, "
-            f"where only changes matter, on these as well (--known_speakers)\n{listing(shared)}"
+            f"the model knows {len(shared)} of the {len(set(speakers))} speakers from its training, on whom it is "
+            f"better than on others: check it on its run's test part (--ids runs/NAME/split.json), on another "
+            f"corpus, or, where only changes matter, on these as well (--known_speakers)\n{listing(shared)}"
         )

@@ -3,7 +3,8 @@
     Sample, answers --check_correctness(), check_fairness()--> [Verdict]
 
 Thresholds of fairness are theirs, from a thousand runs of a random model. A test that a corpus is too small for (a
-ranking of few speakers, a class with a handful of clips in a group) is left out rather than passed. Knows numbers alone.
+ranking of few speakers, a class with a handful of clips in a group) is left out rather than passed. Knows numbers
+alone.
 """
 
 from collections.abc import Iterator, Sequence

@@ -129,7 +129,7 @@ def measure(predictor: Predictor, sample: Sample, clean: Answers, changes: Itera
 def compare(
     sample: Sample, clean: Answers, after: Answers, change: Change, labels: Sequence[str], *, interval: bool = True
 ) -> Row:
-    """The row of a change, from the answers before and after it; without its interval, which takes longest, if asked."""
+    """The row of a change, from the answers before and after it; without its interval, which takes longest, if not."""
     before, counts = (speaker_counts(sample, one.labels, labels) for one in (clean, after))
     found = paired_interval(counts, before) if interval else None
     uar, old = (float(mean_recall(one.sum(axis=0))) for one in (counts, before))

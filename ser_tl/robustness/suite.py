@@ -91,10 +91,10 @@ def _phone() -> list[Change]:
     functions |= {
         "8 kHz": resample(8_000),
         "low-pass 3 kHz": levels.low_pass(3000),
-        "Opus at 9 kbit/s": opus(9_000),
-        "Opus at 24 kbit/s": opus(24_000),
-        "MP3 at 16 kbit/s": mp3(16_000),
-        "MP3 at 32 kbit/s": mp3(32_000),
+        "Opus at 9 kbit/s": opus(9),
+        "Opus at 24 kbit/s": opus(24),
+        "MP3 at 16 kbit/s": mp3(16),
+        "MP3 at 32 kbit/s": mp3(32),
     }
     return _of("phone", PHONE, functions)
 

@@ -54,7 +54,7 @@ def chords(snr: float) -> Function:
         beats = -(-len(waveform) // _BEAT)
         order = draws.choice(beats, len(_CHORDS)).tolist()
         time = np.arange(_BEAT) / SAMPLE_RATE
-        music = np.concatenate([sum(map(lambda hertz: _note(hertz, time), _CHORDS[index])) for index in order])
+        music = np.concatenate([sum(_note(hertz, time) for hertz in _CHORDS[index]) for index in order])
         clip = torch.from_numpy(np.ascontiguousarray(waveform))[None]
         tune = torch.from_numpy(music[: len(waveform)].astype(np.float32))[None]
         return mixed_at(clip, torch.tensor([len(waveform)]), tune, torch.tensor([snr]))[0].numpy()

@@ -65,7 +65,7 @@ class Part:
     pooling: str = "attentive-stats"
     config: dict = field(default_factory=dict)
     dimensions: tuple = ()
-    audio: AudioConfig = AudioConfig()
+    audio: AudioConfig = field(default_factory=AudioConfig)
 
 
 PARTS = {
