@@ -73,9 +73,9 @@ for _name, _preset in {
         {"gain": {"probability": 0.5}, "telephone": {"probability": 0.5}},
     ),
     "field": Preset(
-        "for recordings as they come: late starts, rooms, noises of three colours, babble, silence and room tone at the "
-        "ends, levels, clipping, telephones, Opus and MP3, each at a probability that leaves one clip in eight as it "
-        "is. Nobody's recipe: chosen by what docs/robustness.md measures",
+        "for recordings as they come: late starts, rooms, noises of three colours, babble, silence and room tone at "
+        "the ends, levels, clipping, telephones, Opus and MP3, at probabilities that leave one clip in eight as it is. "
+        "Nobody's recipe: docs/robustness.md measures it",
         {
             "crop": {"probability": 0.15, "keep": [0.6, 1.0]},
             "reverb": {"probability": 0.3, "seconds": [0.2, 0.8], "lead": [-2.0, 12.0]},

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ser_tl.augment import Babble, Draws, Reverb, build_transform
+from ser_tl.augment import Babble, Background, Draws, Reverb, build_transform
 from ser_tl.augment.base import mixed_at
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.robustness.change import Change, Function, Limits
@@ -32,7 +32,7 @@ def noise_between(low: float, high: float) -> Function:
 
 def recorded_noise(folder: Path, snr: float) -> Function:
     """Recordings of a folder, so many dB below the clip."""
-    made = build_transform("background", {"probability": 1.0, "snr": snr, "folder": str(folder)})
+    made = Background(probability=1.0, snr=(snr, snr), folder=str(folder))
     made.prepare([], 0)
     return transform(made)
 
