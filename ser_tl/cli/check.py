@@ -12,7 +12,7 @@ from ser_tl.errors import ConfigError, SplitError, listing
 
 if TYPE_CHECKING:
     from ser_tl.inference import Predictor
-    from ser_tl.robustness import Row
+    from ser_tl.robustness import Change, Row
 
 
 def check_parser() -> ArgumentParser:
@@ -28,6 +28,12 @@ def check_parser() -> ArgumentParser:
     command.add_argument("--ids", type=Path, default=None, help="a run's split.json: check on its test part only")
     command.add_argument("--output", type=Path, default=None, help="folder for check.json, check.md and check.html")
     command.add_argument("--themes", type=list[str] | None, default=None, help="[ends, noise]: which; all if None")
+    command.add_argument(
+        "--changes",
+        type=list[str] | None,
+        default=None,
+        help="['8 kHz', ...]: which, by name; all of the themes if None",
+    )
     command.add_argument("--by", type=list[str], default=[], help="columns whose groups are compared for fairness")
     command.add_argument("--clips", type=int | None, default=None, help="check on so many clips, drawn over speakers")
     command.add_argument("--noises", type=Path | None, default=None, help="folder of recorded noises, to test as well")
@@ -45,14 +51,11 @@ def check(options: Namespace) -> int:
     from ser_tl.data.splits import tested_part
     from ser_tl.files import write_text
     from ser_tl.inference import Predictor
-    from ser_tl.robustness import THEMES, change_table, make_suite, rate_table
+    from ser_tl.robustness import change_table, make_suite, rate_table
     from ser_tl.robustness import check as run_check
     from ser_tl.robustness.page import page
     from ser_tl.robustness.sample import read_sample
 
-    unknown = sorted(set(options.themes or []) - set(THEMES))
-    if unknown:
-        raise ConfigError(f"--themes {', '.join(unknown)}: known are {', '.join(THEMES)}")
     if not 0.0 <= options.fail_under <= 1.0:
         raise ConfigError(f"--fail_under is {options.fail_under:g}: expected a share from 0 to 1")
     if options.clips is not None and options.clips < 1:
@@ -74,11 +77,7 @@ def check(options: Namespace) -> int:
             f"(--emotions.drop '[{', '.join(strangers)}]') or merge them (--emotions.merge)"
         )
     sample = read_sample(corpus, options.by, options.clips)
-    changes = [
-        change
-        for change in make_suite(options.noises, options.rooms)
-        if options.themes is None or change.theme in options.themes
-    ]
+    changes = _choose(make_suite(options.noises, options.rooms), options.themes, options.changes)
     found = run_check(predictor, sample, changes, model=options.model, corpus=options.corpus, on_row=_say)
     tables = f"{change_table(found)}\n\n{rate_table(found.rates)}"
     print("\n".join([*(f"note: {note}" for note in notes), tables]))
@@ -91,6 +90,19 @@ def check(options: Namespace) -> int:
     if failed:
         print(f"error: below --fail_under {options.fail_under:g}: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _choose(changes: "list[Change]", themes: list[str] | None, names: list[str] | None) -> "list[Change]":
+    known_themes, known_names = ({getattr(change, key) for change in changes} for key in ("theme", "name"))
+    for option, wanted, known in (("themes", themes, known_themes), ("changes", names, known_names)):
+        unknown = sorted(set(wanted or []) - known)
+        if unknown:
+            raise ConfigError(f"--{option} {', '.join(unknown)}: known are {', '.join(sorted(known))}")
+    return [
+        change
+        for change in changes
+        if (themes is None or change.theme in themes) and (names is None or change.name in names)
+    ]
 
 
 def _say(row: "Row") -> None:
