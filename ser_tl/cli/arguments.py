@@ -98,7 +98,7 @@ def parser() -> Parser:
     extract.add_argument(
         "--audio.normalise", type=Literal["none", "peak", "rms"], default="none", help="as in training"
     )
-    extract.add_argument("--audio.gate", type=Literal["none", "energy"], default="none", help="as in training")
+    extract.add_argument("--audio.gate", type=Literal["none", "energy"], default="energy", help="as in training")
     extract.add_argument("--audio.max_seconds", type=float, default=12.0, help="as in training")
     extract.add_argument(
         "--audio.evaluation", type=Literal["windows", "centre"], default="windows", help="as in training"

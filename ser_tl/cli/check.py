@@ -32,7 +32,7 @@ def check_parser() -> ArgumentParser:
         "--changes",
         type=list[str] | None,
         default=None,
-        help="['8 kHz', ...]: which, by name; all of the themes if None",
+        help="['8 kHz', ...]: which, by name; all if None",
     )
     command.add_argument("--by", type=list[str], default=[], help="columns whose groups are compared for fairness")
     command.add_argument("--clips", type=int | None, default=None, help="check on so many clips, drawn over speakers")

@@ -47,6 +47,10 @@ class AudioConfig:
         return windows(seconds, longest)
 
 
+NEW_MODELS = AudioConfig(gate="energy")
+"""What new models are built with. `AudioConfig()` is what those of before hear, whose config names no gate."""
+
+
 def windows(seconds: float, longest: float) -> list[tuple[float, float]]:
     """Equal windows that cover a clip: as few as it takes, overlapping where the lengths don't divide.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.audio_config import AudioConfig
+from ser_tl.data.audio_config import NEW_MODELS, AudioConfig
 from ser_tl.data.dimension_names import check_names
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, OnMel, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
@@ -157,7 +157,7 @@ class EmotionModel(Shared):
             labels: the emotions; none for a model of dimensions alone
             pooling: a name of `POOLINGS`
             config: what stands between encoder and logits
-            audio: what happens to a clip before the encoder
+            audio: what happens to a clip before the encoder; `NEW_MODELS`, with a gate of speech, if None
             pretrained: False starts the encoder from random weights too, as a control
             encoder_options: of `load_encoder`
             dimensions: which of arousal, valence and dominance it tells as well
@@ -172,7 +172,7 @@ class EmotionModel(Shared):
             labels,
             pooling=pooling,
             config=config,
-            audio=audio,
+            audio=audio or NEW_MODELS,
             encoder_name=encoder,
             dimensions=dimensions,
         )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from tests.training.test_cache import fill, store  # noqa: F401 - a fixture
 
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Utterances, collate
@@ -14,6 +13,7 @@ from ser_tl.data.schema import build as build_corpus
 from ser_tl.inference import Predictor
 from ser_tl.inference.clips import encode_batch, forward_batch
 from ser_tl.model import EmotionModel
+from tests.cache.test_feature_cache import fill, store  # noqa: F401 - a fixture
 from tests.modules.test_speech import noise, speech, zeros
 from tests.test_model import build
 
