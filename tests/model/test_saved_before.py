@@ -64,6 +64,7 @@ def test_the_saved_options_of_a_run_are_read_as_they_were_written():
     path = SAVED / "run" / "config.yaml"
     options = yaml.safe_load(parse(ser.Options, "", ["--config", str(path)]).as_yaml())
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert options["audio"].pop("gate") == "energy"  # which runs of before couldn't name: the same run is heard anew
     assert {name: options[name] for name in written} == written
 
 
