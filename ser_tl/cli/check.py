@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
+from ser_tl.arguments import Parser
 from ser_tl.cli.output import make_folder
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from ser_tl.robustness import Change, Row
 
 
-def check_parser() -> ArgumentParser:
+def check_parser() -> Parser:
     """The arguments of `ser-tl check`, but for the emotions'."""
-    command = ArgumentParser(
+    command = Parser(
         description="Checks how a model stands silence, rooms, telephones and noise: changes nothing but the audio, "
         "and tells what becomes of its answers. Ends with 1 where a theme passes less than --fail_under."
     )
