@@ -1,7 +1,7 @@
 """Makes the bundled demonstration model of a run: the same model, its encoder's weights in half precision.
 
     accelerate launch recipes/finetune_wav2vec2.py --strategy frozen --model.layers '[2]' --pooling stats \
-        --train.refit discriminant --train.epochs 1 --output runs/emodb_model
+        --train.refit discriminant --train.epochs 1 --augment.preset field --augment.views 4 --output runs/emodb_model
     python recipes/build_emodb_model.py runs/emodb_model ser_tl/assets/emodb_model
 
 The encoder is the bundled wav2vec2-mini, which is published in half precision: nothing is lost.

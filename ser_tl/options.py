@@ -20,6 +20,7 @@ from jsonargparse import Namespace
 from ser_tl.arguments import Parser
 from ser_tl.augment import AugmentConfig
 from ser_tl.data.audio import AudioConfig
+from ser_tl.data.audio_config import NEW_MODELS
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, SplitConfig
 from ser_tl.data.votes import LabelConfig
@@ -148,7 +149,7 @@ class Options(RunOptions):
     synthetic: Path | None = None
     columns: dict[str, str] = field(default_factory=dict)
     emotions: EmotionMap = field(default_factory=EmotionMap)
-    audio: AudioConfig = field(default_factory=AudioConfig)
+    audio: AudioConfig = NEW_MODELS
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -29,6 +29,7 @@ LAYERS: list[tuple[str, str]] = [
     ("model", "peft"),  # a saved model has its adapters folded in
     ("inference", "tqdm onnxruntime"),
     ("export", "onnx"),
+    ("robustness", ""),
     ("streaming", "sounddevice"),  # an extra, imported where it is used
     # fsspec, Ray and lhotse are extras, imported where they are used
     ("serving archive", "fastapi starlette pydantic uvicorn prometheus_client celery pyarrow fsspec ray lhotse"),

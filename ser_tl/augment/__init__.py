@@ -12,6 +12,8 @@ from ser_tl.augment.base import Mixing as Mixing
 from ser_tl.augment.base import Transform as Transform
 from ser_tl.augment.chain import Chain as Chain
 from ser_tl.augment.chain import Disturbance as Disturbance
+from ser_tl.augment.clipping import Clipping as Clipping
+from ser_tl.augment.codec import Codec as Codec
 from ser_tl.augment.config import AugmentConfig as AugmentConfig
 from ser_tl.augment.config import build_transform as build_transform
 from ser_tl.augment.crop import Crop as Crop
@@ -29,6 +31,7 @@ from ser_tl.augment.pitch import Pitch as Pitch
 from ser_tl.augment.presets import PRESETS as PRESETS
 from ser_tl.augment.presets import Preset as Preset
 from ser_tl.augment.reverb import Reverb as Reverb
+from ser_tl.augment.silence import Silence as Silence
 from ser_tl.augment.speed import Speed as Speed
 from ser_tl.augment.stretch import Stretch as Stretch
 from ser_tl.augment.telephone import Telephone as Telephone

@@ -72,6 +72,22 @@ for _name, _preset in {
         "for models that will hear telephones: G.711 (ITU-T) and GSM full rate on half of the clips, at other levels",
         {"gain": {"probability": 0.5}, "telephone": {"probability": 0.5}},
     ),
+    "field": Preset(
+        "for recordings as they come: late starts, rooms, noises of three colours, babble, silence and room tone at "
+        "the ends, levels, clipping, telephones, Opus and MP3, at probabilities that leave one clip in eight as it is. "
+        "Nobody's recipe: docs/robustness.md measures it",
+        {
+            "crop": {"probability": 0.15, "keep": [0.6, 1.0]},
+            "reverb": {"probability": 0.3, "seconds": [0.2, 0.8], "lead": [-2.0, 12.0]},
+            "background": {"probability": 0.35, "snr": [3.0, 30.0]},
+            "babble": {"probability": 0.1, "snr": [10.0, 25.0]},
+            "silence": {"probability": 0.25},
+            "gain": {"probability": 0.3, "decibels": [-20.0, 6.0]},
+            "clipping": {"probability": 0.05},
+            "telephone": {"probability": 0.12},
+            "codec": {"probability": 0.12},
+        },
+    ),
     "mixup": Preset("Zhang et al. 2018, mixup, alpha 0.4", {"mixup": {"probability": 1.0, "alpha": 0.4}}),
     "manifold-mixup": Preset(
         "Verma et al. 2019, Manifold mixup, at the embedding alone, alpha 2",

@@ -33,6 +33,7 @@ from ser_tl.errors import CacheError, StorageError, listing
 from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
 from ser_tl.inference.loop import run_batches
 from ser_tl.inference.processes import OneProcess
+from ser_tl.modules.speech_front import SpeechFront
 from ser_tl.runtime.config import ComputeConfig
 from ser_tl.runtime.processes import AcceleratedProcesses
 
@@ -88,7 +89,8 @@ class FeatureCache(CacheFolder):
         if views is not None:
             heard, owner = views.of(windows), [clip for clip in owner for _ in range(views.number)]
             names = [f"{key}{VIEW}" for key in heard.keys]
-        settings = (clips.config.normalise, accelerator.mixed_precision)
+        front = SpeechFront.of(clips.config)
+        settings = (front.facts, accelerator.mixed_precision)
         keys = layer_keys(encoder, layers, *settings)
         homes = {layer: self.folder / key for layer, key in zip(layers, keys, strict=True)}
         files = [{layer: home / key[:2] / f"{key}{SUFFIX}" for layer, home in homes.items()} for key in names]
@@ -116,11 +118,11 @@ class FeatureCache(CacheFolder):
                 self.describe(home, {"encoder": name, **layer_facts(encoder, layer, *settings)})
         accelerator.wait_for_everyone()  # a file that is there now is there for all
         missing = self._missing(files, accelerator)
-        self._compute(heard, missing, files, encoder, accelerator, config)
+        self._compute(heard, missing, files, encoder, front, accelerator, config)
         accelerator.wait_for_everyone()
         # Machines without a common disk: each makes up for what the others have written elsewhere.
         absent = [number for number in missing if not all(path.is_file() for path in files[number].values())]
-        self._compute(heard, absent, files, encoder, accelerator, config, alone=True)
+        self._compute(heard, absent, files, encoder, front, accelerator, config, alone=True)
         if missing and accelerator.is_local_main_process:
             self.shrink(keep=self.used.keys())  # the training part's, too, when dev comes in
         of_clip: list[list[dict[int, Path]]] = [[] for _ in range(len(clips))]
@@ -169,6 +171,7 @@ class FeatureCache(CacheFolder):
         missing: list[int],
         files: list[dict[int, Path]],
         encoder: Encoder,
+        front: SpeechFront,
         accelerator: Accelerator,
         config: ComputeConfig,
         *,
@@ -195,7 +198,8 @@ class FeatureCache(CacheFolder):
         def encode(work: tuple[list[int], Batch]) -> Hidden:
             indices, batch = work
             act = heard.mask(indices[0]) if isinstance(heard, ViewedClips) else None
-            return encoder(batch.waveform, batch.lengths, layers, on_mel=act if encoder.has_mel else None)
+            clips = front(batch.waveform, batch.lengths)
+            return encoder(clips.waveform, clips.lengths, layers, on_mel=act if encoder.has_mel else None)
 
         batches = ((indices, (indices, batch)) for indices, batch in bar)
         with evaluating(encoder):

@@ -9,6 +9,7 @@
     ser-tl annotate status FOLDER                      how far it is
     ser-tl archive-report FOLDER                       what is in it: distributions, drift, clips to listen to
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
+    ser-tl check MODEL --corpus ravdess --root DIR     how a model stands silence, rooms, telephones and noise
     ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
@@ -45,6 +46,7 @@ COMMANDS = {
     "annotate": "annotate",
     "archive-report": "archive_report",
     "evaluate": "models",
+    "check": "check",
     "compare": "runs",
     "inspect": "models",
     "push": "models",

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from ser_tl.arguments import Parser
 from ser_tl.cli.annotate import add_annotate_arguments
 from ser_tl.cli.audit import audit_parser
+from ser_tl.cli.check import check_parser
 from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_predict_arguments
 from ser_tl.cli.recipes import RECIPES
@@ -59,6 +60,9 @@ def parser() -> Parser:
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 
     commands.add_subcommand("audit", audit_parser(), help="find what the parts of a corpus share")
+    check = check_parser()
+    _add_emotions(check)
+    commands.add_subcommand("check", check, help="check how a model stands silence, rooms, phones and noise")
 
     compare = Parser(description="Compares finished runs: scores, paired tests, costs.")
     compare.add_argument(
@@ -100,6 +104,7 @@ def parser() -> Parser:
     extract.add_argument(
         "--audio.normalise", type=Literal["none", "peak", "rms"], default="none", help="as in training"
     )
+    extract.add_argument("--audio.gate", type=Literal["none", "energy"], default="energy", help="as in training")
     extract.add_argument("--audio.max_seconds", type=float, default=12.0, help="as in training")
     extract.add_argument(
         "--audio.evaluation", type=Literal["windows", "centre"], default="windows", help="as in training"

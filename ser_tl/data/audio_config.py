@@ -26,11 +26,14 @@ class AudioConfig:
         max_seconds: clips are at most this long. Longer ones are cropped at a random place in training
         evaluation: what becomes of longer clips in evaluation: `windows` covers the whole clip and averages the
             probabilities, `centre` takes the middle
+        gate: what tells speech from silence and room tone: `energy` relative to the clip, which is then cut at both
+            ends before its loudness is normalised and the encoder hears it (`modules.speech`); `none` hears all
     """
 
     normalise: Literal["none", "peak", "rms"] = "none"
     max_seconds: float = 12.0
     evaluation: Literal["windows", "centre"] = "windows"
+    gate: Literal["none", "energy"] = "none"
 
     def __post_init__(self) -> None:
         if not self.max_seconds >= 0.1:
@@ -42,6 +45,10 @@ class AudioConfig:
         if self.evaluation == "centre" and seconds > longest:
             return [((seconds - longest) / 2, (seconds + longest) / 2)]
         return windows(seconds, longest)
+
+
+NEW_MODELS = AudioConfig(gate="energy")
+"""What new models are built with. `AudioConfig()` is what those of before hear, whose config names no gate."""
 
 
 def windows(seconds: float, longest: float) -> list[tuple[float, float]]:

@@ -1,6 +1,6 @@
 """The whole model as a graph: from samples to what a prediction needs, with both axes free.
 
-    Graph(model): waveform (B, N), lengths (B,) -> probabilities (B, C), dimensions (B, K), embedding (B, E)
+    Graph(model): waveform (B, N), lengths (B,) -> probabilities (B, C), dimensions (B, K), embedding (B, E), ...
     Graph.program() -> torch.export's program, for any batch and any length
 
 Knows no format.
@@ -37,7 +37,8 @@ class Graph(nn.Module):
 
     Shape:
         waveform (B, N) at 16 kHz, N a multiple of `HOP` and at least `SHORTEST`, lengths (B,) samples
-        -> probabilities (B, C), dimensions (B, K), embedding (B, E); without those that the model hasn't
+        -> probabilities (B, C), dimensions (B, K), embedding (B, E), speech (B,) seconds; without those that the model
+        hasn't
 
     Raises:
         ExportError: the model can't be a graph; every reason is named
@@ -49,8 +50,9 @@ class Graph(nn.Module):
         if reasons:
             raise ExportError(f"the model can't be exported:\n{listing(reasons)}")
         self.model = plain_copy(model)
+        gated = model.audio.gate != "none"
         names = {"probabilities": model.labels, "dimensions": model.dimensions, "embedding": True}
-        names["outlier"] = model.outliers is not None
+        names |= {"outlier": model.outliers is not None, "speech": gated}
         self.outputs = [name for name, there in names.items() if there]
         self.longest = longest_input(model)
         self.eval()
@@ -62,6 +64,7 @@ class Graph(nn.Module):
             "probabilities": self.model.calibrate(output.logits),
             "dimensions": output.dimensions,
             "embedding": output.embedding,
+            "speech": output.speech,
         }
         if self.model.outliers is not None:
             named["outlier"] = self.model.outliers(output.embedding)

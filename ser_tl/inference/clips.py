@@ -156,7 +156,8 @@ def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None)
         on_mel: what augmentation makes of a log-mel spectrogram, in training
     """
     if batch.states is None or batch.mask is None:
-        return model.encode(batch.waveform, batch.lengths, on_mel)
+        clips = model.front(batch.waveform, batch.lengths)
+        return model.encode(clips.waveform, clips.lengths, on_mel)
     if list(batch.layers) == model.layers:
         return Hidden(batch.states, batch.mask)
     return model.complete_states(dict(zip(batch.layers, batch.states, strict=True)), batch.mask)

@@ -63,6 +63,7 @@ class ExportedSession(ABC):
             arrays.get("dimensions", nothing),
             arrays.get("embedding"),
             outlier=arrays.get("outlier"),
+            speech=arrays.get("speech"),
         )
 
     def _compute(self, waveform: np.ndarray, lengths: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:

@@ -36,7 +36,8 @@ class Manifest:
         sha256: of the graph's file
         labels: the emotions, in the order of the probabilities
         dimensions: names of the dimensions, in their order
-        outputs: the graph's outputs, in their order: probabilities, dimensions, embedding, outlier (a score a clip)
+        outputs: the graph's outputs, in their order: probabilities, dimensions, embedding, outlier (a score a clip),
+            speech (seconds of it)
         sample_rate: of the waveform that goes in, in Hz
         hop: samples of which the waveform is a multiple, zeros behind its end
         shortest: samples that it has at least

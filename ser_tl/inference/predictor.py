@@ -257,7 +257,7 @@ class Predictor:
             (index, answer) for step in steps for index, answer in zip(step.indices, step.value.rows(), strict=True)
         )
         for (recording, window), answer in zip(pool, order_values(rows), strict=True):
-            speech = bool(np.abs(window.samples).max() > SILENCE)
+            speech = bool(np.abs(window.samples).max() > SILENCE) and answer.speech != 0
             pending[recording].answered.append(AnsweredWindow(window.start, window.end, speech, answer))
             pending[recording].missing -= 1
         pool.clear()

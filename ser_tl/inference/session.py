@@ -46,6 +46,7 @@ class Answers(NamedTuple):
         embedding: (B, E) float32, if wanted
         attention: B arrays (T,), if wanted
         outlier: (B,) float32, how unlike the training data, of models that have such a score
+        speech: (B,) seconds of speech that the model's gate found; None from a model without one
     """
 
     probabilities: np.ndarray
@@ -53,6 +54,7 @@ class Answers(NamedTuple):
     embedding: np.ndarray | None = None
     attention: list[np.ndarray] | None = None
     outlier: np.ndarray | None = None
+    speech: np.ndarray | None = None
 
     def rows(self) -> Iterator["Answer"]:
         """The answer for each window."""
@@ -63,6 +65,7 @@ class Answers(NamedTuple):
                 None if self.embedding is None else self.embedding[row],
                 None if self.attention is None else self.attention[row],
                 None if self.outlier is None else float(self.outlier[row]),
+                None if self.speech is None else float(self.speech[row]),
             )
 
 
@@ -74,6 +77,7 @@ class Answer(NamedTuple):
     embedding: np.ndarray | None
     attention: np.ndarray | None
     outlier: float | None = None
+    speech: float | None = None
 
 
 @runtime_checkable

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from ser_tl.data.audio_config import SAMPLE_RATE
+from ser_tl.encoders import Hidden
 from ser_tl.errors import ConfigError
 from ser_tl.inference.exported_session import open_exported
 from ser_tl.inference.manifest import is_exported
@@ -23,6 +24,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.model.folder import model_folder
 from ser_tl.modules.feature_norm import Moments, SpeakerNorm, Statistics
 from ser_tl.modules.pooling import FrameScore
+from ser_tl.modules.speech import Speech
 
 
 class TorchSession:
@@ -55,14 +57,18 @@ class TorchSession:
     ) -> Answers:
         """Answers for padded windows; see `Session`."""
         model = self.model
-        states, mask = self._encode(waveform, lengths)
+        clips, (states, mask) = self._encode(waveform, lengths)
         per_clip = None if norm is None else _repeat(norm, len(lengths))
         frames, mask = model.frames(model.normalize_states(states, per_clip), mask)
         output = model.classify(model.normalize_embedding(model.pooling(frames, mask), per_clip))
         attention = None
         if wanted.attention:
             weights = find_frame_score(model)(frames, mask)[..., 0].float().cpu()
-            attention = [row[speech].numpy() for row, speech in zip(weights, mask.cpu(), strict=True)]
+            before = (clips.onsets / SAMPLE_RATE * model.frame_rate).round().long().tolist()
+            attention = [
+                np.pad(row[speech].numpy(), (frames, 0))
+                for row, speech, frames in zip(weights, mask.cpu(), before, strict=True)
+            ]
         dimensions = output.logits.new_zeros(len(lengths), 0) if output.dimensions is None else output.dimensions
         return Answers(
             model.calibrate(output.logits).cpu().numpy(),
@@ -70,6 +76,7 @@ class TorchSession:
             output.embedding.float().cpu().numpy() if wanted.embedding else None,
             attention,
             None if model.outliers is None else model.outliers(output.embedding).cpu().numpy(),
+            None if model.audio.gate == "none" else clips.seconds.float().cpu().numpy(),
         )
 
     @torch.inference_mode()
@@ -80,12 +87,12 @@ class TorchSession:
             raise ConfigError("model.standardise is false: this model has no statistics that recordings could share")
         moments = []
         for waveform, lengths in batches:
-            states, mask = self._encode(waveform, lengths)
+            _, (states, mask) = self._encode(waveform, lengths)
             moments.append(Moments.of(states[:, mask].transpose(0, 1)[:, :, None, None]))  # of (frames, L, 1, 1, D)
         of_states = reduce(Moments.plus, moments).statistics()
         moments = []
         for waveform, lengths in batches:
-            states, mask = self._encode(waveform, lengths)
+            _, (states, mask) = self._encode(waveform, lengths)
             normalized = model.standardise_states(states, of_states)
             moments.append(Moments.of(model.pooling(*model.frames(normalized, mask))))
         return SpeakerNorm(of_states, reduce(Moments.plus, moments).statistics())
@@ -94,10 +101,11 @@ class TorchSession:
         """Refuses to tell attention where the pooling has none."""
         find_frame_score(self.model)
 
-    def _encode(self, waveform: np.ndarray, lengths: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _encode(self, waveform: np.ndarray, lengths: np.ndarray) -> tuple[Speech, Hidden]:
         device = self.model.device
         samples, counts = torch.from_numpy(waveform).to(device), torch.from_numpy(lengths).to(device)
-        return self.model.encode(self.model.loudness(samples, counts), counts)
+        clips = self.model.front(samples, counts)
+        return clips, self.model.encode(clips.waveform, clips.lengths)
 
 
 def load_session(source: str | Path, device: str | None) -> Session:

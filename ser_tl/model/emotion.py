@@ -1,6 +1,6 @@
 """The network: encoder, normalised and mixed layers, a context network, pooling, head.
 
-    waveform (B, N), lengths (B,) -> Loudness -> Encoder -> Hidden(states (L, B, T, D), mask (B, T))
+    waveform (B, N), lengths (B,) -> [SpeechGate] -> Loudness -> Encoder -> Hidden(states (L, B, T, D), mask (B, T))
       -> FeatureNorm -> LayerMix -> [SourceAttention] -> [network] -> pooling -> FeatureNorm -> embedding (B, E)
       -> Head -> logits (B, C)
       -> DimensionHead -> arousal, valence, dominance (B, K), where asked for
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.audio_config import AudioConfig
+from ser_tl.data.audio_config import NEW_MODELS, AudioConfig
 from ser_tl.data.dimension_names import check_names
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, OnMel, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
@@ -31,9 +31,9 @@ from ser_tl.modules.discriminant import Discriminant
 from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm
 from ser_tl.modules.fusion import SourceAttention
 from ser_tl.modules.heads import Head, LinearHead
-from ser_tl.modules.loudness import Loudness
 from ser_tl.modules.networks import NETWORKS, Network
 from ser_tl.modules.pooling import POOLINGS, LayerMix
+from ser_tl.modules.speech_front import SpeechFront
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,12 +52,14 @@ class Output(NamedTuple):
         hidden: (B, H), the input of the head's last layer
         logits: (B, C); C is 0 for a model of dimensions alone
         dimensions: (B, K) on the scale of the training annotations; None where the model has none
+        speech: (B,) seconds of speech, 0 where nobody speaks; None from a model without a gate, and from states
     """
 
     embedding: Tensor
     hidden: Tensor
     logits: Tensor
     dimensions: Tensor | None = None
+    speech: Tensor | None = None
 
 
 class EmotionModel(Shared):
@@ -111,7 +113,7 @@ class EmotionModel(Shared):
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
             )
         self._may_be_unfitted = True
-        self.loudness = Loudness(self.audio.normalise)
+        self.front = SpeechFront.of(self.audio)
         self.encoder = encoder
         self.layers = chosen_layers(encoder.num_states, self.config.layers)
         states = (len(self.layers), 1, 1, encoder.dim)
@@ -166,7 +168,7 @@ class EmotionModel(Shared):
             labels: the emotions; none for a model of dimensions alone
             pooling: a name of `POOLINGS`
             config: what stands between encoder and logits
-            audio: what happens to a clip before the encoder
+            audio: what happens to a clip before the encoder; `NEW_MODELS`, with a gate of speech, if None
             pretrained: False starts the encoder from random weights too, as a control
             encoder_options: of `load_encoder`
             dimensions: which of arousal, valence and dominance it tells as well
@@ -181,7 +183,7 @@ class EmotionModel(Shared):
             labels,
             pooling=pooling,
             config=config,
-            audio=audio,
+            audio=audio or NEW_MODELS,
             encoder_name=encoder,
             dimensions=dimensions,
         )
@@ -196,7 +198,9 @@ class EmotionModel(Shared):
         """
         if self.training and not torch.compiler.is_compiling() and torch.is_grad_enabled():
             self._warn_unfitted()
-        return self.forward_states(*self.encode(self.loudness(waveform, lengths), lengths), norm)
+        clips = self.front(waveform, lengths)
+        output = self.forward_states(*self.encode(clips.waveform, clips.lengths), norm)
+        return output if self.audio.gate == "none" else output._replace(speech=clips.seconds)
 
     def _warn_unfitted(self) -> None:
         """Warns once of a training on features that nothing was measured of."""
@@ -224,7 +228,7 @@ class EmotionModel(Shared):
         """The encoder's states of the layers that the model uses.
 
         Args:
-            waveform: (B, N), its loudness normalised
+            waveform: (B, N), as `front` leaves it
             lengths: (B,) samples
             on_mel: what augmentation makes of the log-mel spectrogram, in training; of no account where there is none
         """

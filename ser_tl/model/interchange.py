@@ -167,6 +167,8 @@ def obstacles(model: "EmotionModel") -> list[str]:
         found.append("states with what the feed-forward networks hold: train without encoder_options.feed_forward")
     if model.audio.normalise != "none":
         found.append(f"audio.normalise {model.audio.normalise}: transformers takes clips as they are")
+    if model.audio.gate != "none":
+        found.append(f"audio.gate {model.audio.gate}: transformers hears the silence around speech, too")
     if config.network != "none":
         found.append(f"model.network {config.network}: transformers has none")
     if model.pooling_name != "mean":

@@ -7,6 +7,7 @@ import pytest
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 
+from ser_tl.data.audio import AudioConfig
 from ser_tl.encoders import load_encoder
 from ser_tl.errors import ConfigError, ExportError
 from ser_tl.export import export_model
@@ -185,3 +186,18 @@ def test_the_longest_input_is_a_window_or_what_the_encoder_takes():
     assert 45.01 * 16_000 <= Graph(longer).longest < 45.05 * 16_000
     assert Graph(longer).longest % 320 == 0
     assert np.isfinite(plain_copy(model).frame_rate)
+
+
+def test_a_gate_is_in_the_graph_and_tells_where_nobody_speaks(tmp_path):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason="needs the extra: pip install 'ser_tl[export]'")
+    model = EmotionModel(load_encoder("logmel-40"), LABELS, audio=AudioConfig(max_seconds=4.0, gate="energy")).eval()
+    assert "speech" in export_model(model, tmp_path / "out").outputs
+    speech = 0.2 * clip(16_000, seed=1).numpy()
+    silent = np.pad(speech, (16_000, 12_345))
+    room = (1e-3 * np.random.default_rng(0).standard_normal(20_000)).astype(np.float32)
+    found = Predictor(tmp_path / "out").predict([speech, silent, room], sampling_rate=16_000)
+    expected = model.predict([speech, silent, room], sampling_rate=16_000)
+    assert [one.speech for one in found] == [one.speech for one in expected] == [True, True, False]
+    for one, other in zip(found[:2], expected, strict=False):
+        assert list(one.probabilities.values()) == pytest.approx(list(other.probabilities.values()), abs=1e-5)

@@ -135,6 +135,7 @@ def test_stable_checkpoints_go_out_with_all_layers_if_the_last_is_taken_before_i
         LABELS,
         pooling="mean",
         config=ModelConfig(**LINEAR),
+        audio=AudioConfig(),
         encoder_options={"final_norm": False},
     )
     out = export_transformers(bare, tmp_path / "out")
@@ -149,6 +150,7 @@ def test_stable_checkpoints_go_out_with_all_layers_if_the_last_is_taken_before_i
         ("hubert-group", {"standardise": True}, "each standardised: .* or --model.standardise false"),
         ("hubert-group", {"network": "bilstm"}, "model.network bilstm: transformers has none"),
         ("hubert-group", {"audio": AudioConfig(normalise="peak")}, "audio.normalise peak: .* as they are"),
+        ("hubert-group", {"audio": AudioConfig(gate="energy")}, "audio.gate energy: .* hears the silence"),
         ("soundnet", {"layers": [0], "encoder": soundnet(["conv4"])}, "encoder soundnet: .* has no classifier on it"),
         (
             "whisper",

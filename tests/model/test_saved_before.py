@@ -65,6 +65,7 @@ def test_the_saved_options_of_a_run_are_read_as_they_were_written():
     options = yaml.safe_load(parse(ser.Options, "", ["--config", str(path)]).as_yaml())
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert known_then(options, written) == written
+    assert options["audio"]["gate"] == "energy"  # which runs of before couldn't name: the same run is heard anew
 
 
 def known_then(options, written):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ser_tl.data.audio import AudioConfig
 from ser_tl.encoders import FAMILIES, Fused, load_encoder
 from ser_tl.errors import EncoderError
 from ser_tl.model import EmotionModel
@@ -64,6 +65,7 @@ class Part:
     pooling: str = "attentive-stats"
     config: dict = field(default_factory=dict)
     dimensions: tuple = ()
+    audio: AudioConfig = field(default_factory=AudioConfig)
 
 
 PARTS = {
@@ -73,6 +75,7 @@ PARTS = {
     "conformer": Part("stats", {"network": "conformer", "head": "discriminant"}),
     "plain": Part("mean", {"projection": 8, "hidden": 0, "standardise": False}, ("arousal", "valence")),
     "attentive": Part(),
+    "gated": Part("stats", audio=AudioConfig(normalise="rms", gate="energy")),
 }
 
 
@@ -85,8 +88,8 @@ class Tensors(nn.Module):
 
     def forward(self, waveform, lengths):
         output = self.model(waveform, lengths)
-        given = (output.embedding, output.logits)
-        return given if output.dimensions is None else (*given, output.dimensions)
+        given = (output.embedding, output.logits, output.dimensions, output.speech)
+        return tuple(tensor for tensor in given if tensor is not None)
 
 
 def batches():
@@ -102,7 +105,12 @@ def check(encoder, part=None):
     part = part or Part()
     config = ModelConfig(**part.config)
     model = EmotionModel(
-        encoder, ["anger", "joy", "neutral"], pooling=part.pooling, config=config, dimensions=part.dimensions
+        encoder,
+        ["anger", "joy", "neutral"],
+        pooling=part.pooling,
+        config=config,
+        audio=part.audio,
+        dimensions=part.dimensions,
     )
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,0 +1,132 @@
+"""How a model stands what recordings are in the world: the suite of `ser_tl.robustness` on a corpus."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import Namespace
+
+from ser_tl.arguments import Parser
+from ser_tl.cli.output import make_folder
+from ser_tl.errors import ConfigError, SplitError, listing
+
+if TYPE_CHECKING:
+    from ser_tl.inference import Predictor
+    from ser_tl.robustness import Change, Row
+
+
+def check_parser() -> Parser:
+    """The arguments of `ser-tl check`, but for the emotions'."""
+    command = Parser(
+        description="Checks how a model stands silence, rooms, telephones and noise: changes nothing but the audio, "
+        "and tells what becomes of its answers. Ends with 1 where a theme passes less than --fail_under."
+    )
+    command.add_argument("model", type=str, help="folder of a saved or exported model, or its place on a hub")
+    command.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
+    command.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    command.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    command.add_argument("--ids", type=Path, default=None, help="a run's split.json: check on its test part only")
+    command.add_argument("--output", type=Path, default=None, help="folder for check.json, check.md and check.html")
+    command.add_argument("--themes", type=list[str] | None, default=None, help="[ends, noise]: which; all if None")
+    command.add_argument(
+        "--changes",
+        type=list[str] | None,
+        default=None,
+        help="['8 kHz', ...]: which, by name; all if None",
+    )
+    command.add_argument("--by", type=list[str], default=[], help="columns whose groups are compared for fairness")
+    command.add_argument("--clips", type=int | None, default=None, help="check on so many clips, drawn over speakers")
+    command.add_argument("--noises", type=Path | None, default=None, help="folder of recorded noises, to test as well")
+    command.add_argument("--rooms", type=Path | None, default=None, help="folder of impulse responses, likewise")
+    command.add_argument("--fail_under", type=float, default=0.0, help="share of a theme's tests that has to pass")
+    command.add_argument("--known_speakers", action="store_true", help="check on speakers of the training, too")
+    return command
+
+
+def check(options: Namespace) -> int:
+    """Prints the tables, writes them where asked, and says whether every theme passes."""
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.checks import check_audio
+    from ser_tl.data.emotions import EmotionMap
+    from ser_tl.data.splits import tested_part
+    from ser_tl.files import write_text
+    from ser_tl.inference import Predictor
+    from ser_tl.robustness import change_table, make_suite, rate_table
+    from ser_tl.robustness import check as run_check
+    from ser_tl.robustness.page import page
+    from ser_tl.robustness.sample import read_sample
+
+    if not 0.0 <= options.fail_under <= 1.0:
+        raise ConfigError(f"--fail_under is {options.fail_under:g}: expected a share from 0 to 1")
+    if options.clips is not None and options.clips < 1:
+        raise ConfigError(f"--clips is {options.clips}: expected 1 or more")
+    output = None if options.output is None else make_folder(options.output)
+    predictor = Predictor(options.model)
+    corpus = load_corpus(
+        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
+    )
+    if options.ids is not None:
+        corpus = tested_part(corpus, options.ids)
+    corpus, notes = check_audio(corpus)
+    if not options.known_speakers:
+        _check_speakers(predictor, corpus["speaker"][:])
+    strangers = sorted(set(corpus["emotion"][:]) - set(predictor.labels))
+    if predictor.labels and strangers:
+        raise ConfigError(
+            f"the model knows {', '.join(predictor.labels)}; the corpus also has {', '.join(strangers)}: drop them "
+            f"(--emotions.drop '[{', '.join(strangers)}]') or merge them (--emotions.merge)"
+        )
+    sample = read_sample(corpus, options.by, options.clips)
+    changes = _choose(make_suite(options.noises, options.rooms), options.themes, options.changes)
+    found = run_check(predictor, sample, changes, model=options.model, corpus=options.corpus, on_row=_say)
+    tables = f"{change_table(found)}\n\n{rate_table(found.rates)}"
+    print("\n".join([*(f"note: {note}" for note in notes), tables]))
+    if output is not None:
+        write_text(output / "check.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        write_text(output / "check.md", f"# {options.model} on {options.corpus}\n\n{tables}\n")
+        write_text(output / "check.html", page(found, sample, changes))
+        print(output / "check.html")
+    failed = found.failed(options.fail_under)
+    if failed:
+        print(f"error: below --fail_under {options.fail_under:g}: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _choose(changes: "list[Change]", themes: list[str] | None, names: list[str] | None) -> "list[Change]":
+    known_themes, known_names = ({getattr(change, key) for change in changes} for key in ("theme", "name"))
+    for option, wanted, known in (("themes", themes, known_themes), ("changes", names, known_names)):
+        unknown = sorted(set(wanted or []) - known)
+        if unknown:
+            raise ConfigError(f"--{option} {', '.join(unknown)}: known are {', '.join(sorted(known))}")
+    return [
+        change
+        for change in changes
+        if (themes is None or change.theme in themes) and (names is None or change.name in names)
+    ]
+
+
+def _say(row: "Row") -> None:
+    print(f"{row.name}: UAR {100 * row.uar:.1f}, unchanged {100 * row.unchanged:.0f} %", file=sys.stderr, flush=True)
+
+
+def _check_speakers(predictor: "Predictor", speakers: list[str]) -> None:
+    """Refuses speakers whom the model was trained on."""
+    from ser_tl.inference.exported_session import ExportedSession
+    from ser_tl.inference.torch_session import TorchSession
+    from ser_tl.model import KnownSpeakers
+
+    session = predictor.session
+    if isinstance(session, ExportedSession):
+        known = KnownSpeakers.from_json(session.manifest.known_speakers)
+    elif isinstance(session, TorchSession):
+        known = session.model.known_speakers
+    else:
+        return
+    shared = known.among(speakers)
+    if shared:
+        raise SplitError(
+            f"the model knows {len(shared)} of the {len(set(speakers))} speakers from its training, on whom it is "
+            f"better than on others: check it on its run's test part (--ids runs/NAME/split.json), on another "
+            f"corpus, or, where only changes matter, on these as well (--known_speakers)\n{listing(shared)}"
+        )

@@ -1,0 +1,112 @@
+"""A check as one HTML page: pass rates, tests, and what each change sounds like.
+
+Check, Sample, changes --page()--> text; audio is in it as Ogg Opus, no script, and nothing is fetched
+"""
+
+import io
+from base64 import b64encode
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import soundfile
+
+from ser_tl.data.audio_config import SAMPLE_RATE
+from ser_tl.evaluation.text import percent
+from ser_tl.robustness.change import THEMES, Change
+from ser_tl.robustness.check import Check, row_cells
+from ser_tl.robustness.judgement import Verdict
+from ser_tl.robustness.measure import Row, Sample
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem }
+th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+th:first-child, td:first-child { text-align: left }
+tr.no td { background: #fdecea } audio { height: 2rem; width: 15rem; vertical-align: middle }
+"""
+_HEADER = ["change", "UAR %", "difference", "95 % interval", "unchanged %", "confidence", "passed", "example", "answer"]
+_LONGEST = 6.0  # seconds of an example
+
+
+def page(found: Check, sample: Sample, changes: Sequence[Change]) -> str:
+    """The page.
+
+    Args:
+        found: what a check found
+        sample: on which clips
+        changes: in the order of its rows
+    """
+    clips = dict(zip(sample.ids, sample.clips, strict=True))
+    title = f"{found.model} on {found.corpus}"
+    facts = f"{found.clips} clips of {found.speakers} speakers; as recorded UAR {percent(found.uar)} %"
+    rates = [
+        [theme, f"{rate.passed} of {rate.tests}", percent(rate.passed / rate.tests), percent(rate.random)]
+        for theme, rate in found.rates.items()
+    ]
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{escape(facts)}, mean probability of the likeliest emotion {found.confidence:.2f}.</p>",
+        _table(["theme", "passed", "%", "a random model %"], [(cells, "") for cells in rates]),
+    ]
+    for theme, about in THEMES.items():
+        pairs = [(row, change) for row, change in zip(found.rows, changes, strict=True) if row.theme == theme]
+        if pairs:
+            rows = [(_cells(row, change, clips), _kind(row)) for row, change in pairs]
+            parts += [f"<h2>{escape(theme.capitalize())}: {escape(about)}</h2>", _table(_HEADER, rows, escaped=True)]
+    for theme in ("correctness", "fairness"):
+        own = [one for one in found.verdicts if one.theme == theme]
+        if own:
+            rows = [(_verdict_cells(one), "" if one.passed else "no") for one in own]
+            parts += [f"<h2>{theme.capitalize()}</h2>", _table(["test", "value", "limit", "passed"], rows)]
+    parts += [f"<h2>How to read this</h2><p>{escape(_READING)}</p>"]
+    body = "\n".join(parts)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
+        f'<link rel="icon" href="data:,">\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    )
+
+
+_READING = (
+    "Nothing but the audio differs. The difference of UAR has a paired 95 % interval over speakers; unchanged is the "
+    "share of clips with the same answer as before. The example is a clip whose answer changed, where there is one. A "
+    "change without yes or no is shown and not judged. A random model answers each clip at random, each time anew: a "
+    "theme that it passes says little."
+)
+
+
+def _kind(row: Row) -> str:
+    return "no" if False in row.passes else ""
+
+
+def _cells(row: Row, change: Change, clips: dict[str, np.ndarray]) -> list[str]:
+    before, after = row.answers
+    said = before if before == after else f"{before} \N{RIGHTWARDS ARROW} {after}"
+    heard = change.apply(clips[row.example], row.example)
+    return [escape(row.name), *map(escape, row_cells(row)), _player(heard, row.name), escape(said)]
+
+
+def _verdict_cells(verdict: Verdict) -> list[str]:
+    return [verdict.name, f"{verdict.value:.3f}", f"{verdict.limit:g}", "yes" if verdict.passed else "no"]
+
+
+def _player(waveform: np.ndarray, words: str) -> str:
+    content = io.BytesIO()
+    samples = waveform[: round(_LONGEST * SAMPLE_RATE)]
+    soundfile.write(content, samples, SAMPLE_RATE, format="OGG", subtype="OPUS", compression_level=0.92)
+    data = b64encode(content.getvalue()).decode()
+    return f'<audio controls preload="none" aria-label="{escape(words)}" src="data:audio/ogg;base64,{data}"></audio>'
+
+
+def _table(header: Sequence[str], rows: Sequence[tuple[Sequence[str], str]], *, escaped: bool = False) -> str:
+    """Rows of cells, each with a class; cells are text unless `escaped`."""
+    lines = []
+    for cells, kind in rows:
+        inside = "".join(f"<td>{cell if escaped else escape(cell)}</td>" for cell in cells)
+        lines.append(f'<tr class="{kind}">{inside}</tr>' if kind else f"<tr>{inside}</tr>")
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "\n".join(lines)
+    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
