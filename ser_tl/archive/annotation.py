@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ser_tl.archive.description import Archive, RowOptions, is_archive, open_archive
+from ser_tl.archive.emotion_field import annotates_shar, write_field
 from ser_tl.archive.journal import ShardResult, read_journals
 from ser_tl.archive.lease import Heartbeat, Leases
 from ser_tl.archive.listing import list_source
@@ -185,6 +186,8 @@ def finish(archive: Archive) -> Summary:
         sum(one.errors for one in results),
         sum(one.audio_seconds for one in results),
     )
+    if annotates_shar(archive):
+        write_field(archive)
     _write_manifest(archive, results, summary)
     return summary
 

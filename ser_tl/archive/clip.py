@@ -7,15 +7,13 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Clip:
+class Clip(NamedTuple):
     """A recording, or a part of one, that gets its rows.
 
-    Args:
+    Attributes:
         id: unique in the archive
         path: of its file: absolute, or a URL that fsspec opens
         reader: how its samples are reached: file, tar (a member), arrow or parquet (a row), lhotse (a cut as JSON)
@@ -79,13 +77,12 @@ COLUMNS = {
 
 def to_columns(clips: Sequence[Clip]) -> dict[str, list[Any]]:
     """Values of each column."""
-    return {item.name: [getattr(clip, item.name) for clip in clips] for item in fields(Clip)}
+    return {name: list(values) for name, values in zip(Clip._fields, zip(*clips, strict=True), strict=True)}
 
 
 def from_columns(columns: Mapping[str, Sequence[Any]]) -> list[Clip]:
     """The clips of a table's columns."""
-    names = [item.name for item in fields(Clip)]
-    return [Clip(*values) for values in zip(*(columns[name] for name in names), strict=True)]
+    return [Clip(*values) for values in zip(*(columns[name] for name in Clip._fields), strict=True)]
 
 
 def hash_clips(clips: Sequence[Clip]) -> str:
@@ -100,9 +97,9 @@ def text_of(path: str) -> tuple[str, bytes | None]:
     Args:
         path: as the operating system gave it: bytes that aren't UTF-8 are lone surrogates in it
     """
-    raw = os.fsencode(path)
     try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raw = os.fsencode(path)
         return raw.decode("utf-8", errors="backslashreplace"), raw
     return path, None

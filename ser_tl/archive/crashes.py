@@ -9,7 +9,6 @@ import json
 import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TextIO
 
 from ser_tl.archive.clip import Clip
@@ -42,7 +41,7 @@ def find_crashing(clips: Sequence[Clip]) -> list[int]:
 
 def _decode_elsewhere(clips: Sequence[Clip]) -> int:
     """Decodes clips in a process of their own. Returns how many it came through."""
-    lines = "".join(json.dumps(asdict(clip) | {"raw": clip.raw and clip.raw.hex()}) + "\n" for clip in clips)
+    lines = "".join(json.dumps(clip._asdict() | {"raw": clip.raw and clip.raw.hex()}) + "\n" for clip in clips)
     output, _ = start_process("decode", stdin=subprocess.PIPE).communicate(lines.encode("utf-8"))
     return output.count(b"\n")
 

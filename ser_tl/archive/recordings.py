@@ -168,7 +168,7 @@ def _load_cut(clip: Clip) -> np.ndarray:
     try:
         item = deserialize_item(json.loads(clip.member or "{}"))
         cut = item.to_cut() if isinstance(item, LhotseRecording) else item
-        samples = cut.resample(SAMPLE_RATE).load_audio(mono_downmix=True)
+        samples = cut.resample(SAMPLE_RATE).load_audio()
     except Exception as error:  # of any library below lhotse
         raise AudioError(f"{clip.name}: lhotse can't load the cut ({error})") from error
     return np.asarray(samples, np.float32).mean(axis=0)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ser_tl.archive.clip import Clip
-from ser_tl.archive.sources.columns import IDS, first_of, read_facts
+from ser_tl.archive.sources.columns import columns_of, first_of, read_facts
 from ser_tl.archive.storage import is_remote, open_file
 from ser_tl.errors import CorpusError
 
@@ -53,7 +53,7 @@ def _list_state(home: Path, prefix: str) -> Iterator[Clip]:
         batches = open_arrow(path)
         column = audio_column(path, batches.schema)
         for number, values in _small_rows(batches.to_batches(), column):
-            key = first_of(values, IDS)
+            key = columns_of(values).id
             name = f"{prefix}{values[key] if key else row + number}"
             yield _row_clip(name, path, "arrow", number, values)
         row += batches.num_rows
@@ -136,7 +136,7 @@ def list_parquet(path: str, name: str) -> Iterator[Clip]:
                 yield _row_clip(f"{name}/{number}", path, "parquet", number, {})
             return
         for number, values in _small_rows(file.iter_batches(columns=others), column):
-            key = first_of(values, IDS)
+            key = columns_of(values).id
             yield _row_clip(f"{name}/{values[key] if key else number}", path, "parquet", number, values)
 
 

@@ -1,40 +1,51 @@
 """The names under which lists tell of recordings, and what their values mean.
 
+    row --columns_of--> Columns: which of its columns tells what     read_facts(row), span_of(row)
+
 Names are those of this package's corpora, of `datasets`, NeMo, Kaldi's tables and lhotse.
 """
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ser_tl.archive.clip import Clip
 from ser_tl.data.records import number, text
 
-PATHS = (
-    "path",
-    "file",
-    "file_name",
-    "audio",
-    "wav",
-    "filename",
-    "audio_filepath",
-    "audio_path",
-    "wav_path",
-    "url",
-    "uri",
-)
-IDS = ("id", "utterance_id", "utt_id", "utt", "key", "clip_id", "segment_id")
-STARTS = ("start", "offset", "start_time", "begin")
-ENDS = ("end", "end_time")
-DURATIONS = ("duration",)
-CHANNELS = ("channel",)
-_FACTS = {
-    "speaker": ("speaker", "speaker_id", "spk", "spkid", "client_id"),
-    "language": ("language", "lang", "locale"),
-    "day": ("day", "date", "recorded", "recorded_at", "created_at", "timestamp", "time"),
-}
+PATHS = ("path", "file", "file_name", "audio", "wav", "filename", "audio_filepath", "audio_path", "wav_path", "url")
+_IDS = ("id", "utterance_id", "utt_id", "utt", "key", "clip_id", "segment_id")
+_STARTS = ("start", "offset", "start_time", "begin")
+_ENDS = ("end", "end_time")
+_SPEAKERS = ("speaker", "speaker_id", "spk", "spkid", "client_id")
+_LANGUAGES = ("language", "lang", "locale")
+_DAYS = ("day", "date", "recorded", "recorded_at", "created_at", "timestamp", "time")
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_/]?(0[1-9]|1[0-2])[-_/]?(0[1-9]|[12]\d|3[01])(?!\d)")
+
+
+class Columns(NamedTuple):
+    """The column that tells each thing; None where none does."""
+
+    path: str | None
+    id: str | None
+    start: str | None
+    end: str | None
+    duration: str | None
+    channel: str | None
+    speaker: str | None
+    language: str | None
+    day: str | None
+
+
+def columns_of(row: Mapping[str, Any]) -> Columns:
+    """What a row's columns tell."""
+    return _find_columns(tuple(row))
+
+
+@lru_cache(maxsize=256)  # all rows of a list have the same, nearly always
+def _find_columns(names: tuple[str, ...]) -> Columns:
+    kinds = (PATHS, _IDS, _STARTS, _ENDS, ("duration",), ("channel",), _SPEAKERS, _LANGUAGES, _DAYS)
+    return Columns(*(first_of(names, known) for known in kinds))
 
 
 def first_of(columns: Collection[str], names: Collection[str]) -> str | None:
@@ -51,26 +62,22 @@ class Facts(NamedTuple):
 
     def add_to(self, clip: Clip) -> Clip:
         """A clip with the facts in it."""
-        return replace(clip, speaker=self.speaker, language=self.language, day=self.day)
+        return clip._replace(speaker=self.speaker, language=self.language, day=self.day)
 
 
 def read_facts(row: Mapping[str, Any]) -> Facts:
     """The facts of a row, as far as it tells them."""
-    return Facts(_known_text(row, "speaker"), _known_text(row, "language"), _find_row_day(row))
+    columns = columns_of(row)
+    day = None if columns.day is None else find_day(str(row[columns.day]))
+    return Facts(_known_text(row, columns.speaker), _known_text(row, columns.language), day)
 
 
-def _known_text(row: Mapping[str, Any], what: str) -> str | None:
-    """What a row tells of speaker or language; None where it doesn't, or not in words."""
-    name = first_of(row, _FACTS[what])
+def _known_text(row: Mapping[str, Any], name: str | None) -> str | None:
+    """The text in a column; None where it isn't one."""
     try:
         return None if name is None else text(row, name)
     except ValueError:
         return None
-
-
-def _find_row_day(row: Mapping[str, Any]) -> str | None:
-    name = first_of(row, _FACTS["day"])
-    return None if name is None else find_day(str(row[name]))
 
 
 def find_day(name: str) -> str | None:
@@ -85,16 +92,16 @@ def span_of(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
     Raises:
         ValueError: no numbers, or no span
     """
+    columns = columns_of(row)
+    if columns.start is None and columns.end is None:
+        return None, None
     start, end, length = (
-        None if name is None else number(row, name)
-        for name in (first_of(row, STARTS), first_of(row, ENDS), first_of(row, DURATIONS))
+        None if name is None else number(row, name) for name in (columns.start, columns.end, columns.duration)
     )
     if end is None and start is not None and length is not None:
         end = start + length
     if (start or 0.0) < 0 or (end is not None and end <= (start or 0.0)):
-        raise ValueError(
-            f"a clip from {start} s to {end} s: expected a start that isn't negative, and an end behind it"
-        )
+        raise ValueError(f"a clip from {start} s to {end} s: expected a start from 0 on, and an end behind it")
     if end is None and not start:
         return None, None
     return start or 0.0, end

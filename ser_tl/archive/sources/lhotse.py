@@ -12,7 +12,6 @@ import json
 import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -68,11 +67,11 @@ def list_shar(folder: str) -> Iterator[Clip]:
 def _shar_clip(cut: dict[str, Any], tar: str, member: tarfile.TarInfo | str | None) -> Clip:
     clip = _find_facts(cut).add_to(Clip(str(cut["id"]), tar, "tar"))
     if not isinstance(member, tarfile.TarInfo):
-        return replace(clip, problem=f"{tar}: no recording of the cut {clip.id} ({member or 'the tar ends before'})")
+        return clip._replace(problem=f"{tar}: no recording of the cut {clip.id} ({member or 'the tar ends before'})")
     if member.name.endswith(".nodata"):
-        return replace(clip, member=member.name, problem=f"{tar}: {member.name}: a cut without a recording")
+        return clip._replace(member=member.name, problem=f"{tar}: {member.name}: a cut without a recording")
     start, end = _span(cut)
-    return replace(clip, start=start, end=end, member=member.name, offset=member.offset_data, size=member.size)
+    return clip._replace(start=start, end=end, member=member.name, offset=member.offset_data, size=member.size)
 
 
 def _list_members(path: str) -> Iterator[tarfile.TarInfo | str]:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from ser_tl.archive.clip import Clip, text_of
 from ser_tl.archive.sources import arrow
-from ser_tl.archive.sources.columns import CHANNELS, IDS, PATHS, first_of, read_facts, span_of
+from ser_tl.archive.sources.columns import PATHS, columns_of, read_facts, span_of
 from ser_tl.archive.storage import join, open_file, parent
 from ser_tl.data.records import number, text
 from ser_tl.errors import CorpusError
@@ -59,9 +59,9 @@ def list_table(path: str) -> Iterator[Clip]:
 
 
 def _make_clip(path: str, folder: str, line: int, row: Mapping[str, Any]) -> Clip:
-    name, key = first_of(row, PATHS), first_of(row, IDS)
+    columns = columns_of(row)
     where = f"{path}, line {line}"
-    if name is None:
+    if columns.path is None:
         raise CorpusError(
             f"{where}: no column of paths (found {', '.join(map(str, row)) or 'none'}): name it "
             f"{', '.join(PATHS[:4])} or {PATHS[4]}"
@@ -69,12 +69,12 @@ def _make_clip(path: str, folder: str, line: int, row: Mapping[str, Any]) -> Cli
     file, identity, problem = None, None, None
     start, end, channel = None, None, None
     try:
-        file = row[name] if isinstance(row[name], str) and row[name] else text(row, name)
-        identity = None if key is None else text(row, key)
+        value = row[columns.path]
+        file = value if isinstance(value, str) and value else text(row, columns.path)  # spaces may be its own
+        identity = None if columns.id is None else text(row, columns.id)
         start, end = span_of(row)
-        column = first_of(row, CHANNELS)
-        value = None if column is None else number(row, column)
-        channel = None if value is None else int(value)
+        index = None if columns.channel is None else number(row, columns.channel)
+        channel = None if index is None else int(index)
     except ValueError as error:
         problem = f"{where}: {error}"
     if file is None:
@@ -85,8 +85,8 @@ def _make_clip(path: str, folder: str, line: int, row: Mapping[str, Any]) -> Cli
     mark += "" if channel is None else f"#{channel}"
     location, raw = text_of(join(folder, file))
     key = identity or given + mark
-    clip = Clip(key, location, start=start, end=end, channel=channel, raw=raw, problem=problem)
-    return read_facts(row).add_to(clip)
+    facts = read_facts(row)
+    return Clip(key, location, "file", start, end, channel, None, None, None, raw, problem, *facts)
 
 
 def _read_text(path: str, kind: str) -> Iterator[Row]:

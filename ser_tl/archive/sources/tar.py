@@ -9,7 +9,6 @@ import json
 import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -71,7 +70,7 @@ def list_tar(path: str, name: str) -> Iterator[Clip]:
                     clip = Clip(
                         f"{prefix}/{inner}", text, "tar", raw=raw, member=inner, problem=_find_link(text, member)
                     )
-                    waiting.append(replace(clip, offset=member.offset_data, size=member.size))
+                    waiting.append(clip._replace(offset=member.offset_data, size=member.size))
     except (tarfile.TarError, EOFError, OSError, zlib.error, AudioError) as error:
         yield from map(facts.add_to, waiting)
         problem = f"{text}: a tar that can't be read to its end ({error}): what follows in it is missing here"
