@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from ser_tl.arguments import Parser
 from ser_tl.cli.annotate import add_annotate_arguments
+from ser_tl.cli.archive_report import archive_report_parser
 from ser_tl.cli.audit import audit_parser
 from ser_tl.cli.check import check_parser
 from ser_tl.cli.listen_arguments import listen_parser
@@ -37,6 +38,7 @@ def parser() -> Parser:
     annotate = Parser(description="Predicts each recording of an archive exactly once. Killed, it goes on.")
     add_annotate_arguments(annotate)
     commands.add_subcommand("annotate", annotate, help="annotate an archive of recordings")
+    commands.add_subcommand("archive-report", archive_report_parser(), help="report what is in an archive")
 
     evaluate = Parser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
