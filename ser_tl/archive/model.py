@@ -7,7 +7,10 @@ from ser_tl.archive.description import Archive, ModelFacts
 from ser_tl.assets import asset
 from ser_tl.errors import CheckpointError
 from ser_tl.inference import Predictor
-from ser_tl.inference.session import BUNDLED, find_calibration
+from ser_tl.inference.session import BUNDLED, find_calibration, open_session
+
+CPU_SECONDS, GPU_SECONDS = 12.0, 60.0
+"""Of audio in a batch: what stays in a processor's cache, and what fills a GPU. Rows' last bits depend on it."""
 
 _BESIDE = (".md", ".png", ".html", ".txt")
 """Endings of what describes a model, and changes no answer."""
@@ -23,8 +26,8 @@ def open_model(name: str | None, device: str | None = None) -> tuple[Predictor, 
     Raises:
         CheckpointError: there is no such model, or it is damaged
     """
-    predictor = Predictor(name, device=device)
-    session = predictor.session
+    session = open_session(name, device)
+    predictor = Predictor(session, batch_seconds=CPU_SECONDS if hasattr(session, "manifest") else GPU_SECONDS)
     # A model of a hub lies in a folder of this machine, which a model in torch knows.
     home = getattr(getattr(session, "model", None), "home", None)
     folder = home or (asset(BUNDLED) if name is None else Path(name))

@@ -25,7 +25,8 @@ _FULL_SCALE, _CLIPPED = 0.99, 1e-3
 _FRAME = SAMPLE_RATE // 50
 _ACTIVE = 10 ** (-40 / 10)  # of the loudest frame's energy: frames below don't count as active
 _FEW_ACTIVE = 0.2
-_SPECTRA, _BINS = 32, 512  # spectra of a window, of so many samples each
+_SPECTRA, _BINS = 16, 512  # spectra of a window, of so many samples each
+_WINDOW = np.hanning(_BINS)
 _NARROW = 1e-6  # share of the energy above 4 kHz
 
 
@@ -44,14 +45,16 @@ class QualityMeter:
         magnitude = np.abs(samples)
         self.samples += len(samples)
         self._peak = max(self._peak, float(magnitude.max(initial=0.0)))
-        self._clipped += int(np.count_nonzero(magnitude >= _FULL_SCALE))
+        if self._peak >= _FULL_SCALE:
+            self._clipped += int(np.count_nonzero(magnitude >= _FULL_SCALE))
         whole = len(samples) // _FRAME * _FRAME
         if whole:
-            self._energies.append(np.mean(np.square(samples[:whole].reshape(-1, _FRAME)), axis=1))
+            frames = samples[:whole].reshape(-1, _FRAME)
+            self._energies.append(np.einsum("ij,ij->i", frames, frames) / _FRAME)
         if len(samples) >= _BINS:
             starts = np.linspace(0, len(samples) - _BINS, _SPECTRA).astype(int)
-            frames = samples[starts[:, None] + np.arange(_BINS)] * np.hanning(_BINS)
-            self._spectrum += np.square(np.abs(np.fft.rfft(frames))).sum(axis=0)
+            spectra = np.fft.rfft(samples[starts[:, None] + np.arange(_BINS)] * _WINDOW)
+            self._spectrum += np.square(np.abs(spectra)).sum(axis=0)
 
     def flags(self) -> list[str]:
         """The flags that hold, in the order of `FLAGS`."""

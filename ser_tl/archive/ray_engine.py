@@ -6,11 +6,14 @@ Ray starts, restarts and places the actors; what a shard is, that it is computed
 has no resume, and after its driver's death the same command goes on.
 """
 
+import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ser_tl import errors
 from ser_tl.archive.description import Archive, open_archive
 from ser_tl.archive.lease import Heartbeat
 from ser_tl.archive.model import open_archive_model
@@ -36,13 +39,16 @@ class ShardActor:
         self._worker = ShardWorker(archive, open_archive_model(archive, device), self._heartbeat)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Computes the shards of a batch, or waits until whoever works on them is done."""
-        import time
-
+        """Computes the shards of a batch, or waits until whoever works on them is done. An error is an answer."""
+        failures = []
         for shard in batch["shard"]:
-            while self._worker.attempt(int(shard)) == "leased":
-                time.sleep(PAUSE)
-        return batch
+            try:
+                while self._worker.attempt(int(shard)) == "leased":
+                    time.sleep(PAUSE)
+                failures.append("")
+            except SerTlError as error:
+                failures.append(json.dumps([type(error).__name__, str(error)]))
+        return batch | {"error": failures}
 
 
 def run_ray(
@@ -78,30 +84,18 @@ def run_ray(
     done = set(find_done(archive))
     missing = [{"shard": shard} for shard in range(archive.shards) if shard not in done]
     gpu = device is not None and device != "cpu"
-    try:
-        results = ray.data.from_items(missing, override_num_blocks=len(missing)).map_batches(
-            ShardActor,
-            fn_constructor_kwargs={"folder": str(archive.folder), "device": device},
-            batch_size=1,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, workers)),
-            num_cpus=CPUS_AN_ACTOR,
-            num_gpus=1 if gpu else 0,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},
-        )
-        for _ in results.iter_batches(batch_size=1, prefetch_batches=0):
-            if on_progress is not None:
-                on_progress(read_status(archive))
-    except Exception as error:  # Ray wraps what an actor raised
-        cause = find_cause(error)
-        if cause is None:
-            raise
-        raise cause from error
-
-
-def find_cause(error: BaseException | None) -> SerTlError | None:
-    """Our error among those that Ray wrapped around it."""
-    while error is not None:
-        if isinstance(error, SerTlError):
-            return error
-        error = getattr(error, "cause", None) or error.__cause__
-    return None
+    results = ray.data.from_items(missing, override_num_blocks=len(missing)).map_batches(
+        ShardActor,
+        fn_constructor_kwargs={"folder": str(archive.folder), "device": device},
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, workers)),
+        num_cpus=CPUS_AN_ACTOR,
+        num_gpus=1 if gpu else 0,
+        runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},
+    )
+    for batch in results.iter_batches(batch_size=1, prefetch_batches=0):
+        for content in filter(None, batch["error"].tolist()):
+            name, message = json.loads(content)
+            raise getattr(errors, name, SerTlError)(message)
+        if on_progress is not None:
+            on_progress(read_status(archive))

@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default=None)
     parser.add_argument("--clips", type=int, nargs="+", default=[1000, 20_000])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--shard", default="250", help="clips in a shard")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--rows", type=int, default=1_000_000)
     options = parser.parse_args()
@@ -126,12 +127,11 @@ def run(source: Path, folder: Path, model: str, workers: int, *more: str) -> dic
 
 def measure_speed(options: argparse.Namespace, folder: Path) -> None:
     """Clips and audio a second, and memory, for lists of several lengths."""
-    print(
-        "| clips | audio s | wall s | CPU s | clips / CPU s | audio s / CPU s | times real time | peak MiB a process |"
-    )
+    print("| clips | audio s | wall s | CPU s | clips / CPU s | audio s / CPU s | times real time | MiB a process |")
     print("|---|---|---|---|---|---|---|---|")
     for clips in options.clips:
-        found = run(write_list(folder / f"{clips}.csv", clips), folder / f"{clips}", options.model, options.workers)
+        source, more = write_list(folder / f"{clips}.csv", clips), ("--shard-clips", options.shard)
+        found = run(source, folder / f"{clips}", options.model, options.workers, *more)
         print(
             f"| {found['clips']:.0f} | {found['audio']:.0f} | {found['wall']:.1f} | {found['cpu']:.1f} "
             f"| {found['clips'] / found['cpu']:.1f} | {found['audio'] / found['cpu']:.0f} "
