@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
+from ser_tl.arguments import Parser
 from ser_tl.cli.annotate import require_pyarrow
 from ser_tl.cli.output import make_folder
 
 
-def archive_report_parser() -> ArgumentParser:
+def archive_report_parser() -> Parser:
     """The options of `ser-tl archive-report`."""
-    parser = ArgumentParser(description="Reports what is in an archive: distributions, drift, clips to listen to.")
+    parser = Parser(description="Reports what is in an archive: distributions, drift, clips to listen to.")
     parser.add_argument("folder", type=Path, help="folder of the archive; it may be unfinished")
     parser.add_argument("--output", type=Path | None, default=None, help="folder; FOLDER/report if left out")
     parser.add_argument(
