@@ -94,8 +94,13 @@ class Leases:
                     return None
                 attempts = gone.attempts + 1
                 continue
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(asdict(owner), stream)
+            try:
+                os.write(handle, json.dumps(asdict(owner)).encode("utf-8"))
+            except OSError:  # a full disk
+                path.unlink(missing_ok=True)
+                raise
+            finally:
+                os.close(handle)
             self._seen.pop(path, None)
             return Lease(path, owner)
 

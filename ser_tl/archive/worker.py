@@ -14,6 +14,7 @@ from ser_tl.archive.description import Archive
 from ser_tl.archive.journal import Journal
 from ser_tl.archive.lease import PATIENCE_SECONDS, Heartbeat, Leases
 from ser_tl.archive.shard import compute_shard
+from ser_tl.errors import StorageError
 from ser_tl.inference import Predictor
 
 MOST_ATTEMPTS = 2
@@ -65,6 +66,15 @@ class ShardWorker:
         Raises:
             SerTlError: it can't be computed or written
         """
+        try:
+            return self._attempt(shard)
+        except OSError as error:  # of leases and journals; what writes a shard tells more
+            raise StorageError(
+                f"{self.archive.folder}: can't be written to ({error.strerror or error}): make room on its disk, and "
+                f"start the same command again to go on"
+            ) from error
+
+    def _attempt(self, shard: int) -> Outcome:
         path = self.archive.shard_path(shard)
         if path.exists():
             return "there"

@@ -242,3 +242,22 @@ def test_a_task_leaves_what_others_are_alive_at(done, model, recordings, tmp_pat
         run_worker(ShardWorker(archive, predictor, heartbeat, 0.2), Share(0, 2, wait=True))
     assert read_bytes(tmp_path / "out")["shards/000/part-000002.parquet"] == archive.shard_path(2).read_bytes()
     assert read_status(archive).finished
+
+
+@pytest.mark.parametrize("what", ["lease", "journal"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(model, recordings, tmp_path, monkeypatch, what):
+    archive = annotate(recordings, tmp_path / "out", model, workers=0, shard_clips=5).archive
+    archive.shard_path(2).unlink()
+    write = os.write
+
+    def fill(handle, content):
+        if (b'"token"' in content) == (what == "lease"):
+            raise OSError(28, "No space left on device")
+        return write(handle, content)
+
+    monkeypatch.setattr(os, "write", fill)
+    with pytest.raises(StorageError, match=r"No space left on device.*start the same command again"):
+        annotate(recordings, tmp_path / "out", model, workers=0, shard_clips=5)
+    assert list((tmp_path / "out" / "leases").iterdir()) == []
+    monkeypatch.setattr(os, "write", write)
+    assert annotate(recordings, tmp_path / "out", model, workers=0, shard_clips=5).finished

@@ -142,12 +142,12 @@ def measure_speed(options: argparse.Namespace, folder: Path) -> None:
 
 def measure_kills(options: argparse.Namespace, folder: Path) -> None:
     """Kills everything at random moments until the archive is finished, and compares the bytes."""
-    source = write_list(folder / "list.csv", 1000, broken=20)
-    annotate(source, folder / "undisturbed", options.model, workers=1, shard_clips=40)
+    source = write_list(folder / "list.csv", options.clips[0], broken=20)
+    annotate(source, folder / "undisturbed", options.model, workers=1, shard_clips=25)
     chance, kills = random.Random(0), 0
     while True:
-        process = start(source, folder / "killed", options.model, options.workers, "--shard-clips", "40")
-        deadline = time.monotonic() + chance.uniform(0.5, 8.0)
+        process = start(source, folder / "killed", options.model, options.workers, "--shard-clips", "25")
+        deadline = time.monotonic() + chance.uniform(0.5, 12.0)
         while kills < options.kills and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.01)
         if kills == options.kills or process.poll() is not None:
