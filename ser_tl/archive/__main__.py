@@ -7,6 +7,7 @@ clips from standard input and writes a line break for each that it came through 
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     work.add_argument("--patience", type=float, default=PATIENCE_SECONDS)
     work.add_argument("--parent", type=int, default=None)
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who started us ends us
     if options.command == "decode":
         decode_lines(sys.stdin.buffer, sys.stdout)
         return 0

@@ -117,7 +117,8 @@ def _hash_id(identity: str) -> int:
 
 def _check_unique(keys: array, scratch: Path, shards: int) -> None:
     """Refuses ids that stand there twice: rows are found by them."""
-    ordered = np.sort(np.frombuffer(keys, dtype=np.uint64))
+    ordered = np.frombuffer(keys, dtype=np.uint64)
+    ordered.sort()  # in place: of 10^8 clips it takes 0.8 GB
     again = set(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist())
     if not again:
         return

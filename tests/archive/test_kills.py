@@ -261,3 +261,16 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(model, recordings
     assert list((tmp_path / "out" / "leases").iterdir()) == []
     monkeypatch.setattr(os, "write", write)
     assert annotate(recordings, tmp_path / "out", model, workers=0, shard_clips=5).finished
+
+
+def test_ctrl_c_ends_all_of_it_without_a_traceback(done, model, recordings, tmp_path):
+    process = start(recordings, tmp_path / "out", model)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("shards/*/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, output = process.communicate(timeout=60)
+    assert (process.returncode, b"Traceback" in output) in ((130, False), (0, False)), output.decode()
+    process = start(recordings, tmp_path / "out", model, workers=1)
+    process.communicate(timeout=200)
+    assert read_bytes(tmp_path / "out") == read_bytes(done)
