@@ -98,7 +98,7 @@ def _make_rows(item: Answered, model: ModelFacts, options: RowOptions) -> Iterat
         "calibrated": model.calibrated,
         "abstained": False,
         "speech": None if prediction.error else prediction.speech,
-        "quality": flags,
+        "quality": [*flags, *(["unlike training"] if prediction.unlike_training else [])],
         "error": prediction.error,
         "speaker": clip.speaker,
         "language": clip.language,
@@ -107,6 +107,8 @@ def _make_rows(item: Answered, model: ModelFacts, options: RowOptions) -> Iterat
     }
     if not (options.segments and prediction.segments):
         answer = _answer(prediction.label, prediction.probabilities, prediction.dimensions, options)
+        if prediction.abstained:
+            answer["abstained"] = True
         yield row | (answer if prediction.error is None and prediction.speech else {})
         return
     for index, part in enumerate(prediction.segments):
