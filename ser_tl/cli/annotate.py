@@ -177,6 +177,7 @@ class _Progress:
         self._terminal = sys.stderr.isatty()
         self._last = time.monotonic()
         self._width = 0
+        self._finished = False
 
     def show_listing(self, clips: int) -> None:
         self._write(f"listed {clips} recordings")
@@ -193,9 +194,9 @@ class _Progress:
         if self._terminal:
             print(f"\r{text:{self._width}}", end="", file=sys.stderr, flush=True)
             self._width = len(text)
-        elif last or now - self._last > _LINE_SECONDS:
+        elif not self._finished and (last or now - self._last > _LINE_SECONDS):
             print(text, file=sys.stderr, flush=True)
-            self._last = now
+            self._last, self._finished = now, last
 
 
 def _count_cores() -> int:
