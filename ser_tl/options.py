@@ -28,10 +28,10 @@ from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
 from ser_tl.terminal import escape_unprintable, silence_output
-from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.dimensions import DimensionConfig
+from ser_tl.training.parts.balance import BalanceConfig
+from ser_tl.training.parts.dimensions import DimensionConfig
 from ser_tl.transfer.config import AlignmentConfig, TransferConfig
 
 
