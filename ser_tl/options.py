@@ -30,6 +30,7 @@ from ser_tl.model import ModelConfig
 from ser_tl.terminal import escape_unprintable, silence_output
 from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
+from ser_tl.training.parts import build_parts
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
 from ser_tl.transfer.config import AlignmentConfig, TransferConfig
@@ -131,6 +132,7 @@ class Options(RunOptions):
         balance: what is done about classes of different sizes, in training
         labels: whose labels count, where several annotators voted
         dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
+        parts: techniques of training beside the usual ones, with their options: {contrastive: {weight: 0.5}}
     """
 
     encoder: str = "wav2vec2-mini"
@@ -158,6 +160,7 @@ class Options(RunOptions):
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     labels: LabelConfig = field(default_factory=LabelConfig)
     dimensions: DimensionConfig = field(default_factory=DimensionConfig)
+    parts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -168,6 +171,7 @@ class Options(RunOptions):
         super().__post_init__()
         if self.push_to_hub is not None:
             Address.read(self.push_to_hub)  # a slip of the pen is told before the training, not after it
+        build_parts(self.parts)  # likewise
 
 
 @dataclass(frozen=True)

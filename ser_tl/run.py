@@ -32,6 +32,7 @@ from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.runtime.processes import processes
+from ser_tl.training.parts import build_parts
 from ser_tl.training.trainer import Trainer
 from ser_tl.transfer import STRATEGIES, Strategy
 
@@ -99,7 +100,7 @@ def build_trainer(
         augment=options.augment,
         dimensions=options.dimensions,
         seed=options.seed,
-        parts=publishing(options, folder),
+        parts=[*build_parts(options.parts), *publishing(options, folder)],
     )
 
 

@@ -1,6 +1,7 @@
 """The techniques of trainings, a file each, and which of them every training has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from ser_tl.errors import ConfigError
@@ -47,3 +48,26 @@ def standard_parts(**options: Any) -> list[Part]:  # noqa: ANN401 - each part's 
         )
     built = [build(options.get(name)) for name, builders in STANDARD.items() for build in builders]
     return [*built, Refit(), SelfTraining(), ProbabilityCalibration()]
+
+
+def build_parts(options: Mapping[str, Any]) -> list[Part]:
+    """Techniques beside the usual ones: those of `PARTS` that are dataclasses of their options.
+
+    Args:
+        options: name to a part's options, by theirs; None or none for the defaults
+
+    Raises:
+        UnknownNameError: there is no such part
+        ConfigError: it has options of its own group, or none of such a name, or a value that it refuses
+    """
+    built = []
+    for name, given in options.items():
+        kind, given = PARTS[name], {} if given is None else given
+        if not is_dataclass(kind):
+            raise ConfigError(f"parts: {name} isn't built from options here; `--help` lists what trainings have anyway")
+        known = [option.name for option in fields(kind)]
+        strange = sorted(set(given) - set(known)) if isinstance(given, Mapping) else [given]
+        if strange:
+            raise ConfigError(f"parts: {name} has no options {strange}: expected some of {', '.join(known) or 'none'}")
+        built.append(kind(**given))
+    return built

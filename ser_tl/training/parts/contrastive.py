@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Losses, Part, Step, Training
 
 
@@ -29,6 +30,11 @@ class SupervisedContrastive(Part):
     weight: float = 0.5
     temperature: float = 0.1
     width: int = 128
+
+    def __post_init__(self) -> None:
+        for option in ("weight", "temperature", "width"):
+            if not getattr(self, option) > 0:
+                raise ConfigError(f"parts.contrastive.{option} is {getattr(self, option)}: expected more than 0")
 
     def loss(self, training: Training) -> nn.Module | None:
         """The loss; none where no emotions are learned."""
