@@ -27,6 +27,7 @@ from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
+from ser_tl.plugins import import_plugin
 from ser_tl.terminal import escape_unprintable, silence_output
 from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
@@ -44,13 +45,17 @@ class RunOptions:
         seed: of everything random
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
+        imports: modules, or Python files, that register parts of one's own; `--import MODULE` adds one
     """
 
     seed: int = 0
     output: Path | None = None
     resume: bool = False
+    imports: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        for name in self.imports:
+            import_plugin(name)
         if not 0 <= self.seed < 1 << 32:
             raise ConfigError(f"seed is {self.seed}: expected a whole number from 0 to {(1 << 32) - 1}")
 
@@ -271,6 +276,7 @@ def spell(kind: type[RunOptions], arguments: Sequence[str]) -> list[str]:
             spelt.append(argument)
             continue
         name = "--" + name[2:].replace("-", "_")
+        name = "--imports+" if name == "--import" else name
         spelt.append(name + equals + value)
         following = arguments[place + 1] if place + 1 < len(arguments) else "--"
         if name in switches and not equals and following.startswith("--"):

@@ -17,7 +17,7 @@ RECIPES = sorted(path for path in (HOME.parent / "recipes").glob("*.py") if path
 # Rooms by rank, and the packages that each rank adds. A room is a module or a folder at the package's top.
 LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
-    ("registry assets files terminal dependencies", ""),
+    ("registry assets files terminal dependencies plugins", ""),
     ("audio_support", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
     ("augment modules", ""),

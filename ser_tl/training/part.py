@@ -36,7 +36,7 @@ from ser_tl.transfer import Strategy
 
 PartT = TypeVar("PartT", bound="Part")
 
-PARTS: Registry[type["Part"]] = Registry("part")
+PARTS: Registry[type["Part"]] = Registry("part", "ser_tl.parts")
 """Parts by name, each a dataclass of its options or built from one."""
 
 
