@@ -109,7 +109,7 @@ class Own(Max):
 
 @pytest.mark.parametrize("spelling", ["--import {}", "--import={}"])
 def test_a_file_is_imported_by_the_recipes_and_kept_in_their_configuration(tmp_path, spelling):
-    name = f"own_{len(spelling)}"
+    name = "own_equals" if "=" in spelling else "own_space"
     path = tmp_path / f"{name}.py"
     path.write_text(POOLING.format(name=name))
     options = parse(Options, "", [*spelling.format(path).split(), "--pooling", name])
