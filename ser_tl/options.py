@@ -252,6 +252,7 @@ def make_parser(kind: type[RunOptions], description: str) -> Parser:
     """
     parser = Parser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
+    parser.add_argument("--import", type=str, default=None, help="a module, or a Python file, of parts of one's own")
     parser.add_class_arguments(kind)
     if issubclass(kind, Options):
         own = {item.name for item in fields(kind) if not is_dataclass(item.type)} - {

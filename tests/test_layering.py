@@ -44,7 +44,7 @@ LAYERS: list[tuple[str, str]] = [
     ("arguments", "jsonargparse"),
     ("options", "yaml"),
     ("publish resume", ""),
-    ("run systems", ""),
+    ("run systems load", ""),
     ("cli", "packaging"),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
