@@ -133,6 +133,8 @@ def test_a_bad_value_is_named_with_what_was_expected(told, config, name, value, 
 
 
 CHANGED = Options(
+    imports=["json"],
+    parts={"contrastive": {"weight": 0.3}},
     encoder="facebook/wav2vec2-base",
     encoder_options={"taps": ["conv4"]},
     corpus="csv",

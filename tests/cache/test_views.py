@@ -145,7 +145,7 @@ def test_an_epoch_hears_one_view_of_each_clip_and_in_the_end_all_of_them(split, 
 
 def test_lengths_are_those_of_the_views(split, usual):
     clips = viewed(usual, split)
-    views = usual.views.of(windows_of(split.train))
+    views = usual.training.views.of(windows_of(split.train))
     every = EveryView(clips)
     assert len(every) == len(views) == 3 * len(split.train)
     assert every.seconds == pytest.approx([len(view.waveform) / SAMPLE_RATE for view in views], abs=1e-6)
