@@ -43,9 +43,7 @@ class Options(ser.Options):
 
 def main(options: Options) -> ser.Comparison:
     """Trains and evaluates every system on every split of the protocol, with every seed."""
-    corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
-    corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
-    corpus, voted = ser.relabel(corpus, options.labels)
+    corpus, notes = ser.load_checked(options)
     combined = [dict(zip(options.grid, values, strict=True)) for values in product(*options.grid.values())]
     systems = {", ".join(map(str, own.values())): own for own in combined} if options.grid else options.systems
     seeds = options.seeds or [options.seed]
@@ -64,8 +62,8 @@ def main(options: Options) -> ser.Comparison:
             trainer = ser.build_trainer(own, model, folder)
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {own.corpus}, {split.name}"
-            notes = [*split.notes, *skipped, *voted]
-            report = trainer.evaluate(split.test, title=title, notes=notes, shared=split.shared)
+            said = [*split.notes, *notes]
+            report = trainer.evaluate(split.test, title=title, notes=said, shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         place = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{own.seed}" if len(seeds) > 1 else "")

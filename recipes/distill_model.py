@@ -36,11 +36,7 @@ class Options(ser.Options):
 
 def main(options: Options) -> ser.Report:
     """Trains and evaluates the student on every split, and its teacher and its control where asked for."""
-    corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
-    corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
-    corpus, voted = ser.relabel(corpus, options.labels)
-    splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
-    splits = ser.add_synthetic(splits, options.synthetic)
+    splits = ser.load_splits(options)
 
     if options.teacher is not None:  # a wrong one is told now, and not after some splits
         _ = [ser.load_teacher(options.teacher, split, options.teach) for split in splits]
@@ -52,11 +48,10 @@ def main(options: Options) -> ser.Report:
             if teacher is not None:
                 kind = partial(ser.StudentTrainer, teacher=ser.load_teacher(teacher, split, options.teach))
             ser.seed_everything(options.seed)
-            trainer = ser.build_trainer(options, ser.build_model(options, ser.emotions(corpus)), folder, kind)
+            trainer = ser.build_trainer(options, ser.build_model(options, ser.emotions(split.train)), folder, kind)
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{what}: {options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
-            notes = [*split.notes, *skipped, *voted]
-            report = trainer.evaluate(split.test, title=title, notes=notes, shared=split.shared)
+            report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         return ser.run_splits(splits, run_one, place)

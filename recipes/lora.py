@@ -24,19 +24,15 @@ class Options(ser.Options):
 
 def main(options: Options) -> ser.Report:
     """Trains and evaluates every split of the protocol."""
-    corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
-    corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
-    corpus, voted = ser.relabel(corpus, options.labels)
-    splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
-    splits = ser.add_synthetic(splits, options.synthetic)
+    splits = ser.load_splits(options)
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
-        model = ser.build_model(options, ser.emotions(corpus))
+        model = ser.build_model(options, ser.emotions(split.train))
         trainer = ser.build_trainer(options, model, folder)
         trainer.fit(split.train, split.dev, resume=options.resume)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *skipped, *voted], shared=split.shared)
+        report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
         if trainer.accelerator.is_main_process:
             report = with_sizes(report, ser.save_adapter(model, folder / "adapter"))
         return ser.finish(trainer, report, folder)

@@ -28,17 +28,7 @@ class Options(ser.DomainOptions):
 
 def main(options: Options) -> ser.Report:
     """Trains on the source, hears the target without its labels, and reports on the target."""
-    source = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
-    target = ser.load_corpus(
-        options.target, options.target_root, emotions=options.target_emotions, columns=options.target_columns
-    )
-    source, skipped = ser.check_audio(source, skip_unreadable=options.skip_unreadable)
-    target, also_skipped = ser.check_audio(target, skip_unreadable=options.skip_unreadable)
-    source, voted = ser.relabel(source, options.labels)
-    voted = [f"Of the source: {note}" for note in voted]
-    split, notes = ser.cross_domain(
-        source, target, speakers=options.target_speakers, config=options.split, seed=options.seed
-    )
+    split = ser.load_domains(options)
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)
@@ -46,11 +36,10 @@ def main(options: Options) -> ser.Report:
         trainer = ser.build_trainer(options, model, folder)
         trainer.fit(split.train, split.dev, unlabelled=split.test, resume=options.resume)
         title = f"{options.encoder} ({options.alignment.method}), {split.name}"
-        said = [*notes, *split.notes, *skipped, *also_skipped, *voted]
-        report = trainer.evaluate(split.test, title=title, notes=said)
+        report = trainer.evaluate(split.test, title=title, notes=split.notes)
         return ser.finish(trainer, report, folder)
 
-    return ser.run_splits(ser.add_synthetic([split], options.synthetic), run_one, ser.start_run(options))
+    return ser.run_splits([split], run_one, ser.start_run(options))
 
 
 if __name__ == "__main__":

@@ -31,12 +31,8 @@ class Options(ser.Options):
 
 def main(options: Options) -> None:
     """Trains a generator on every split of the protocol, writes its clips, and tells how near to speech they are."""
-    corpus = ser.load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
-    corpus, skipped = ser.check_audio(corpus, skip_unreadable=options.skip_unreadable)
-    corpus, voted = ser.relabel(corpus, options.labels)
-    splits = ser.make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
-    splits = ser.add_synthetic(splits, options.synthetic)
-    print("\n".join([*skipped, *voted]))
+    splits = ser.load_splits(options)
+    print("\n".join(splits[0].remarks))
     judge = ser.load_encoder(options.encoder, **options.encoder_options)  # a wrong one is told now
     run = ser.start_run(options, changeable=[*options.wavegan.changeable, "encoder", "encoder_options"])
     for split in splits:

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from ser_tl.hub import push_folder as push_folder
     from ser_tl.inference import Prediction as Prediction
     from ser_tl.inference import Predictor as Predictor
+    from ser_tl.load import load_checked as load_checked
+    from ser_tl.load import load_domains as load_domains
+    from ser_tl.load import load_splits as load_splits
     from ser_tl.model import EmotionModel as EmotionModel
     from ser_tl.options import DomainOptions as DomainOptions
     from ser_tl.options import Options as Options
@@ -114,8 +117,11 @@ _HOMES = {
     "inspect": "ser_tl.analysis",
     "layer_scores": "ser_tl.analysis",
     "load_adapter": "ser_tl.transfer",
+    "load_checked": "ser_tl.load",
     "load_corpus": "ser_tl.corpora",
+    "load_domains": "ser_tl.load",
     "load_encoder": "ser_tl.encoders",
+    "load_splits": "ser_tl.load",
     "load_student": "ser_tl.distill",
     "load_teacher": "ser_tl.distill",
     "make_splits": "ser_tl.data.splits",

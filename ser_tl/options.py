@@ -27,11 +27,13 @@ from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
+from ser_tl.plugins import import_plugin
 from ser_tl.terminal import escape_unprintable, silence_output
-from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.dimensions import DimensionConfig
+from ser_tl.training.parts import build_parts
+from ser_tl.training.parts.balance import BalanceConfig
+from ser_tl.training.parts.dimensions import DimensionConfig
 from ser_tl.transfer.config import AlignmentConfig, TransferConfig
 
 
@@ -43,13 +45,17 @@ class RunOptions:
         seed: of everything random
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
+        imports: modules, or Python files, that register parts of one's own; `--import MODULE` adds one
     """
 
     seed: int = 0
     output: Path | None = None
     resume: bool = False
+    imports: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        for name in self.imports:
+            import_plugin(name)
         if not 0 <= self.seed < 1 << 32:
             raise ConfigError(f"seed is {self.seed}: expected a whole number from 0 to {(1 << 32) - 1}")
 
@@ -131,6 +137,7 @@ class Options(RunOptions):
         balance: what is done about classes of different sizes, in training
         labels: whose labels count, where several annotators voted
         dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
+        parts: techniques of training beside the usual ones, with their options: {contrastive: {weight: 0.5}}
     """
 
     encoder: str = "wav2vec2-mini"
@@ -158,6 +165,7 @@ class Options(RunOptions):
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     labels: LabelConfig = field(default_factory=LabelConfig)
     dimensions: DimensionConfig = field(default_factory=DimensionConfig)
+    parts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -168,6 +176,7 @@ class Options(RunOptions):
         super().__post_init__()
         if self.push_to_hub is not None:
             Address.read(self.push_to_hub)  # a slip of the pen is told before the training, not after it
+        build_parts(self.parts)  # likewise
 
 
 @dataclass(frozen=True)
@@ -243,6 +252,7 @@ def make_parser(kind: type[RunOptions], description: str) -> Parser:
     """
     parser = Parser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
+    parser.add_argument("--import", type=str, default=None, help="a module, or a Python file, of parts of one's own")
     parser.add_class_arguments(kind)
     if issubclass(kind, Options):
         own = {item.name for item in fields(kind) if not is_dataclass(item.type)} - {
@@ -267,6 +277,7 @@ def spell(kind: type[RunOptions], arguments: Sequence[str]) -> list[str]:
             spelt.append(argument)
             continue
         name = "--" + name[2:].replace("-", "_")
+        name = "--imports+" if name == "--import" else name
         spelt.append(name + equals + value)
         following = arguments[place + 1] if place + 1 < len(arguments) else "--"
         if name in switches and not equals and following.startswith("--"):

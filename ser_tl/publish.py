@@ -1,6 +1,6 @@
 """What a training pushes to a hub: each best epoch while it runs, and in the end the model with its card.
 
-    Trainer(on_best=[Publisher]) -> Publisher(model, record), in the background -> Publisher.finish(model folder)
+    Trainer(parts=[Publisher]) -> Publisher.on_best(model, record), in the background -> Publisher.push(model folder)
 
 Nothing that goes wrong with a hub stops a training: it is told when it happens, noted in push.json, and told again at
 the end with the command that sends what is missing.
@@ -19,6 +19,7 @@ from ser_tl.files import write_text
 from ser_tl.hub import MAIN, Address, BackgroundPushes, branch_name, push_folder
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
+from ser_tl.training.part import Part
 from ser_tl.training.progress import dev_scores
 
 SCRATCH = "to_push"
@@ -26,7 +27,7 @@ PUSH_FILE = "push.json"
 """What became of a training's pushes: repo, branch, commit, url, pushed (the folder), failed."""
 
 
-class Publisher:
+class Publisher(Part):
     """Pushes one training's models to one branch.
 
     Args:
@@ -34,6 +35,8 @@ class Publisher:
         folder: of the training; copies lie there until they are pushed
         fold: of several; gets a branch of its own
     """
+
+    order = 90
 
     def __init__(self, repo: str, folder: Path, *, fold: str = "") -> None:
         address = Address.read(repo)
@@ -47,7 +50,7 @@ class Publisher:
         """Where `EmotionModel.from_pretrained` finds the model."""
         return self.repo if self.branch == MAIN else f"{self.repo}@{self.branch}"
 
-    def __call__(self, model: EmotionModel, record: dict[str, Any]) -> None:
+    def on_best(self, model: EmotionModel, record: dict[str, Any]) -> None:
         """Queues the best epoch so far.
 
         Args:
@@ -70,7 +73,7 @@ class Publisher:
 
         self.pushes.start(save, message)
 
-    def finish(self, model_folder: Path, message: str) -> None:
+    def push(self, model_folder: Path, message: str) -> None:
         """Waits for what is under way, pushes the finished model and writes push.json.
 
         Args:

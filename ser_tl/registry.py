@@ -3,15 +3,21 @@
     POOLINGS = Registry("pooling")
     @POOLINGS.register("mean")  ->  POOLINGS["mean"]  ->  "ser-tl encoders", --help and the contract tests follow
 
+Installed packages add names by entry points (group `ser_tl.poolings`, name = module): the module is imported when the
+name is asked for, and registers it as the package's own do.
+
 A name means one thing: registering it twice is an error, and an unknown name's error lists the near ones.
 """
 
 import difflib
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 
-from ser_tl.errors import UnknownNameError
+from ser_tl.errors import ConfigError, UnknownNameError
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered")
@@ -22,10 +28,13 @@ class Registry(Mapping[str, Entry]):
 
     Args:
         kind: what an entry is, in the singular, for messages ("corpus", "encoder")
+        group: of the entry points by which installed packages add names; empty for none
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, group: str = "") -> None:
         self.kind = kind
+        self.group = group
+        self._sought = not group  # whether installed packages were asked
         self._entries: dict[str, Entry] = {}
         self._homes: dict[str, str] = {}  # modules of entries that aren't imported yet
         self._order: dict[str, None] = {}
@@ -38,8 +47,9 @@ class Registry(Mapping[str, Entry]):
         """
 
         def enter(entry: Registered) -> Registered:
-            home = self._homes.get(name, getattr(entry, "__module__", ""))
-            if name in self._entries or home != getattr(entry, "__module__", ""):
+            own = getattr(entry, "__module__", "") if hasattr(entry, "__qualname__") else ""  # an instance has none
+            home = self._homes.get(name, own)
+            if name in self._entries or (own and not _same_package(home, own)):
                 raise ValueError(
                     f"the {self.kind} {name!r} is registered already, as {self._entries.get(name, home)!r}"
                 )
@@ -68,8 +78,9 @@ class Registry(Mapping[str, Entry]):
         Raises:
             UnknownNameError: no entry has that name; the message lists near ones
         """
+        self._ask_packages()
         if name in self._homes:
-            import_module(self._homes[name])
+            self._load(name)
         if name not in self._entries:
             near = difflib.get_close_matches(name, list(self), n=3)
             hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
@@ -77,10 +88,64 @@ class Registry(Mapping[str, Entry]):
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:  # Mapping's own would build the error message on every miss
+        self._ask_packages()
         return name in self._order
 
     def __iter__(self) -> Iterator[str]:
+        self._ask_packages()
         return iter(self._order)
 
     def __len__(self) -> int:
+        self._ask_packages()
         return len(self._order)
+
+    def _load(self, name: str) -> None:
+        """Imports the module that registers a name.
+
+        Raises:
+            ConfigError: a package's module can't be imported, or doesn't register it
+        """
+        module = self._homes[name]
+        whose = f"the {self.kind} {name!r} comes from the module {module} of an installed package"
+        try:
+            import_module(module)
+        except ImportError as error:
+            if module.startswith("ser_tl."):
+                raise
+            raise ConfigError(f"{whose}, which can't be imported ({error}): mend or uninstall that package") from error
+        if name not in self._entries:
+            raise ConfigError(f"{whose}, which registers no {self.kind} of that name: mend or uninstall that package")
+
+    def _ask_packages(self) -> None:
+        """Enters the names that installed packages add, once.
+
+        Raises:
+            ConfigError: one of them is taken
+        """
+        if self._sought:
+            return
+        self._sought = True
+        for entry in installed(self.group):
+            if entry.name in self._entries and entry.module in sys.modules:
+                continue  # imported before, and has registered it
+            known = self._entries.get(entry.name)
+            home = self._homes.get(entry.name, "" if known is None else getattr(known, "__module__", "another module"))
+            if home and not _same_package(home, entry.module):
+                raise ConfigError(
+                    f"an installed package adds the {self.kind} {entry.name!r} (module {entry.module}), a name that is "
+                    f"taken by {home}: uninstall it, or have it take another name"
+                )
+            self.register_lazily(entry.module, entry.name)
+
+
+@cache
+def installed(group: str) -> tuple[EntryPoint, ...]:
+    """What installed packages add to a group of entry points, by name; read once, as it looks at every package."""
+    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
+
+
+def _same_package(module: str, other: str) -> bool:
+    """Whether one of two modules is, or is in the same package as, the other; ser_tl's own have to be the same."""
+    if module.startswith("ser_tl."):
+        return module == other
+    return module.partition(".")[0] == other.partition(".")[0]

@@ -45,6 +45,8 @@ def check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> 
     free = ["resume", "output", "push_to_hub", *changeable]
     saved = _read_config(config)
     before, after = (_flat(_without(options, free)) for options in (saved, now))
+    # What an earlier version didn't have yet, and is left out now as well.
+    after = {name: value for name, value in after.items() if name in before or value not in ({}, [], None)}
     other = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     if other:
         values = listing(f"{name}: {before.get(name)} then, {after.get(name)} now" for name in other)

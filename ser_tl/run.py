@@ -32,6 +32,7 @@ from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.runtime.processes import processes
+from ser_tl.training.parts import build_parts
 from ser_tl.training.trainer import Trainer
 from ser_tl.transfer import STRATEGIES, Strategy
 
@@ -99,7 +100,7 @@ def build_trainer(
         augment=options.augment,
         dimensions=options.dimensions,
         seed=options.seed,
-        on_best=publishing(options, folder),
+        parts=[*build_parts(options.parts), *publishing(options, folder)],
     )
 
 
@@ -220,7 +221,7 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
         options=options,
         note=note,
     )
-    Publisher(options["push_to_hub"], folder).finish(folder / "card", f"over all folds {score_text(report)}")
+    Publisher(options["push_to_hub"], folder).push(folder / "card", f"over all folds {score_text(report)}")
 
 
 def _keep_ids(split: Split, folder: Path) -> None:
@@ -235,7 +236,7 @@ def _keep_ids(split: Split, folder: Path) -> None:
 
 
 def publishing(options: Options, folder: Path) -> list[Publisher]:
-    """What pushes each best epoch of a training, for `Trainer(on_best=...)`; empty without --push_to_hub.
+    """What pushes each best epoch of a training, for `Trainer(parts=...)`; empty without --push_to_hub.
 
     Args:
         options: of the run
@@ -268,7 +269,7 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
     """
     if trainer.accelerator.is_main_process:
         root, options = _run_of(folder)
-        publisher = next((one for one in trainer.on_best if isinstance(one, Publisher)), None)
+        publisher = trainer.part(Publisher)
         if publisher is None and root is not None and options.get("push_to_hub"):
             publisher = Publisher(options["push_to_hub"], folder, fold=_fold(folder, root))
         trainer.model.save_pretrained(folder / "model")
@@ -276,7 +277,7 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
         repo = "" if publisher is None else publisher.address
         write_card(folder / "model", repo=repo, report=report, options=options)
         if publisher is not None:
-            publisher.finish(folder / "model", f"{report.title}: {score_text(report)}")
+            publisher.push(folder / "model", f"{report.title}: {score_text(report)}")
         history = json.dumps(trainer.history, indent=1) + "\n"
         write_text(folder / HISTORY_FILE, history)
         if trainer.history:  # a classifier fitted in closed form has no epochs

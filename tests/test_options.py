@@ -15,9 +15,9 @@ from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError, CorpusError
 from ser_tl.model import ModelConfig
 from ser_tl.options import Options, parse, run_main, spell
-from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.config import TrainConfig
-from ser_tl.training.dimensions import DimensionConfig
+from ser_tl.training.parts.balance import BalanceConfig
+from ser_tl.training.parts.dimensions import DimensionConfig
 from ser_tl.transfer import TransferConfig
 
 
@@ -133,6 +133,8 @@ def test_a_bad_value_is_named_with_what_was_expected(told, config, name, value, 
 
 
 CHANGED = Options(
+    imports=["json"],
+    parts={"contrastive": {"weight": 0.3}},
     encoder="facebook/wav2vec2-base",
     encoder_options={"taps": ["conv4"]},
     corpus="csv",

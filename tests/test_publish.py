@@ -16,6 +16,7 @@ from ser_tl.options import parse
 from ser_tl.publish import Publisher, told
 from ser_tl.run import publishing
 from ser_tl.training import Trainer
+from ser_tl.training.parts.publishing import Callbacks
 from ser_tl.transfer import Full
 from tests.hub.server import TOKEN
 from tests.test_recipe import options, recipe  # noqa: F401 - fixtures
@@ -30,14 +31,14 @@ def trained(hub, tmp_path):
     split = tone_split(tmp_path / "tones")
     publisher = Publisher(REPO, tmp_path / "run")
     model = tiny_model(dropout=0.0)
-    trainer = Trainer(model, Full(), train_config(epochs=6), tmp_path / "run", on_best=[publisher])
+    trainer = Trainer(model, Full(), train_config(epochs=6), tmp_path / "run", parts=[publisher], on_best=[])
     return trainer, split, publisher
 
 
 def test_every_best_epoch_is_pushed_as_a_model_that_loads(trained, hub):
     trainer, split, publisher = trained
     best = []
-    trainer.on_best.append(lambda model, record: best.append(record["epoch"]))
+    trainer.part(Callbacks).functions.append(lambda model, record: best.append(record["epoch"]))
     trainer.fit(split.train, split.dev)
     assert publisher.pushes.finish() == []
     assert len(best) > 1

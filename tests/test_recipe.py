@@ -12,8 +12,8 @@ from ser_tl.data.splits import SplitConfig
 from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import AudioError, ConfigError, SplitError
 from ser_tl.options import parse
-from ser_tl.training.balance import BalanceConfig
-from ser_tl.training.dimensions import DimensionConfig
+from ser_tl.training.parts.balance import BalanceConfig
+from ser_tl.training.parts.dimensions import DimensionConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 

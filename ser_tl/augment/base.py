@@ -24,7 +24,7 @@ from ser_tl.augment.draws import Draws
 from ser_tl.errors import ConfigError
 from ser_tl.registry import Registry
 
-TRANSFORMS: Registry[type["Transform"]] = Registry("transform")
+TRANSFORMS: Registry[type["Transform"]] = Registry("transform", "ser_tl.augmentations")
 """Transforms by name, each a dataclass of its options."""
 
 Drawn = Mapping[str, Sequence[float | str]]

@@ -148,15 +148,17 @@ class Chain:
                 waveform, lengths, _, _, mixing = one(waveform, lengths, draws)
                 heard += [] if mixing is None else [mixing]
         embedded = [one.draw(len(lengths), draws) for one in self.transforms if isinstance(one, EmbeddingTransform)]
-        targets, dimensions = batch.targets, batch.dimensions
+        targets, dimensions, auxiliary = batch.targets, batch.dimensions, batch.auxiliary
         if targets is None and self.classes and (heard or embedded):
             targets = functional.one_hot(batch.labels, self.classes).float()
         for mixing in [*heard, *embedded]:  # in the order in which clips go through them
             targets = None if targets is None else mixing.of(targets)
             dimensions = None if dimensions is None else mixing.of(dimensions)  # unknown in part is unknown
+            auxiliary = {name: mixing.of(values) for name, values in auxiliary.items()}
         if waveform is not batch.waveform:
             waveform, lengths = self._cropped(waveform, lengths, draws)
-        changed = replace(batch, waveform=waveform, lengths=lengths, targets=targets, dimensions=dimensions)
+        mixed = {"targets": targets, "dimensions": dimensions, "auxiliary": auxiliary}
+        changed = replace(batch, waveform=waveform, lengths=lengths, **mixed)
         return changed, _Drawn(self, draws, embedded)
 
     def masked(self, mel: Tensor, counts: Tensor, draws: Draws) -> Tensor:

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ser_tl.cache.entries import read_state
 from ser_tl.data.batching import Clip, State, Utterances
@@ -56,10 +55,8 @@ class CachedClips:
 
     def clip(self, index: int, window: int) -> Clip:
         """A clip with the states of one of its windows or views."""
-        states = self.read(index, window)
-        clips, (row, _, _) = self.clips, self.clips.parts[index]
-        told = (clips.classes[row], clips.ids[row], states, clips.domains[row], clips.targets[row])
-        return Clip(torch.empty(0), *told, dimensions=clips.annotation(row))
+        row, _, _ = self.clips.parts[index]
+        return self.clips.describe(row)._replace(states=self.read(index, window))
 
     @property
     def layers(self) -> set[int]:

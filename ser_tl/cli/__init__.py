@@ -19,6 +19,8 @@
     ser-tl augment clip.wav --output FOLDER            a recording as training hears it, to listen to and look at
     ser-tl doctor                                      what is installed, what loads, and what is wrong
 
+Each takes --import MODULE (or a Python file) of parts that aren't installed: an encoder, a pooling, a corpus.
+
 MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 
     ser-tl train --corpus csv --root my.csv            recipes/finetune_wav2vec2.py; `recipes` has the others
@@ -35,6 +37,7 @@ from importlib import import_module
 from ser_tl.cli.predict_arguments import plain_parser, spelt
 from ser_tl.cli.recipes import RECIPES, run_recipe
 from ser_tl.errors import SerTlError
+from ser_tl.plugins import take_imports
 from ser_tl.terminal import escape_unprintable, silence_output
 
 COMMANDS = {
@@ -75,13 +78,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     escape_unprintable()
     given = spelt(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0] in RECIPES:
-        try:
+    try:
+        if given and given[0] not in RECIPES:  # a recipe imports by itself, and keeps the names in its config.yaml
+            given = take_imports(given)
+        if given and given[0] in RECIPES:
             run_recipe(given[0], given[1:])
-        except SerTlError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-        return 0
+            return 0
+    except SerTlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     try:
         from ser_tl.cli.arguments import parser
     except ModuleNotFoundError as error:

@@ -19,6 +19,7 @@ from ser_tl.cli.worker import add_worker_arguments
 def parser() -> Parser:
     """The parser of all commands."""
     whole = Parser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
+    whole.add_argument("--import", type=str, default=None, help="a module, or a Python file, of parts of one's own")
     commands = whole.add_subcommands(required=True, dest="command")
 
     predict = Parser(description="Predicts the emotion in each recording, and its dimensions if there are any.")

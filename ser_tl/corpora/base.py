@@ -65,7 +65,7 @@ class CorpusReader:
         return bool(self.asset)
 
 
-CORPORA: Registry[CorpusReader] = Registry("corpus")
+CORPORA: Registry[CorpusReader] = Registry("corpus", "ser_tl.corpora")
 
 
 def register_corpus(

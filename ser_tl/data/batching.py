@@ -7,8 +7,9 @@ stays level and little is spent on padding. Everything random follows from (seed
 on exactly where it stood.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -48,6 +49,7 @@ class Clip(NamedTuple):
     domain: str = ""  # whose own statistics it is standardised by, if any
     target: Tensor | None = None  # (C,) probabilities of the classes, where it isn't the label alone
     dimensions: Tensor | None = None  # (K,) annotations on the corpus' scale, NaN where unknown
+    auxiliary: Mapping[str, Tensor] = MappingProxyType({})  # by name: what a part of the training gave it
 
 
 class Clips(Protocol):
@@ -82,6 +84,7 @@ class Batch:
             where the training speech's do
         targets: (B, C) probabilities of the classes, which training draws the model to; None where the labels say it
         dimensions: (B, K) float32 annotations on the corpus' own scale, NaN where unknown; None where none are wanted
+        auxiliary: by name (B, ...), what parts of a training gave each clip, for their loss
     """
 
     waveform: Tensor
@@ -95,10 +98,12 @@ class Batch:
     domains: list[str] = field(default_factory=list)
     targets: Tensor | None = None
     dimensions: Tensor | None = None
+    auxiliary: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device; states travel in half precision and become float32 there."""
         moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
+        moved["auxiliary"] = {name: value.to(device) for name, value in self.auxiliary.items()}
         if self.means is not None:
             # Converted before the sum: an addition of halves to floats is three times slower on a CPU.
             states = moved["states"].to(torch.float32, copy=True).add_(moved["means"])
@@ -127,6 +132,7 @@ def collate(clips: Sequence[Clip]) -> Batch:
     if annotated:
         unknown = torch.full_like(annotated[0], torch.nan)
         batch.dimensions = torch.stack([unknown if clip.dimensions is None else clip.dimensions for clip in clips])
+    batch.auxiliary = {name: torch.stack([clip.auxiliary[name] for clip in clips]) for name in clips[0].auxiliary}
     held = [clip.states for clip in clips if clip.states is not None]
     if held:
         batch.layers = tuple(sorted(held[0]))
@@ -165,6 +171,7 @@ class Utterances(TorchDataset[Clip]):
         domain: which column (corpus or speaker) names the domain whose own statistics a clip is standardised by
         targets: (rows, C) probabilities of the classes, float32, for training; None where the labels say it
         dimensions: names of the dimensions whose annotations the clips bring
+        auxiliary: tables of (rows, ...) by name, of which each clip brings its row
     """
 
     def __init__(
@@ -178,6 +185,7 @@ class Utterances(TorchDataset[Clip]):
         domain: str | None = None,
         targets: np.ndarray | None = None,
         dimensions: Sequence[str] = (),
+        auxiliary: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.corpus = corpus
         self.config = config
@@ -189,6 +197,7 @@ class Utterances(TorchDataset[Clip]):
         self.domains: list[str] = [""] * len(corpus) if domain is None else corpus[domain][:]
         self.targets = [None] * len(corpus) if targets is None else list(torch.from_numpy(targets))
         self.annotations = torch.from_numpy(annotations(corpus, dimensions)).float() if dimensions else None
+        self.auxiliary = {name: torch.from_numpy(table) for name, table in (auxiliary or {}).items()}
         self.ids: list[str] = corpus["id"][:]
         self.durations = durations(corpus)
         self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
@@ -215,14 +224,19 @@ class Utterances(TorchDataset[Clip]):
         silence = end - start < self.durations[row_number]
         waveform = audio.decode(source(row), row["start"] + start, row["start"] + end, silence=silence)
         waveform = audio.normalise(waveform, self.config.normalise)
-        clip = Clip(torch.from_numpy(waveform), self.classes[row_number], row["id"])
-        return clip._replace(
-            domain=self.domains[row_number], target=self.targets[row_number], dimensions=self.annotation(row_number)
-        )
+        return self.describe(row_number)._replace(waveform=torch.from_numpy(waveform))
 
-    def annotation(self, row: int) -> Tensor | None:
-        """The dimensional annotations (K,) of a row; None where none are asked for."""
-        return None if self.annotations is None else self.annotations[row]
+    def describe(self, row: int) -> Clip:
+        """A row's clip without its waveform: what is known of it besides."""
+        return Clip(
+            torch.empty(0),
+            self.classes[row],
+            self.ids[row],
+            domain=self.domains[row],
+            target=self.targets[row],
+            dimensions=None if self.annotations is None else self.annotations[row],
+            auxiliary={name: table[row] for name, table in self.auxiliary.items()},
+        )
 
 
 def loader(clips: Clips, plan: Plan, *, process: int = 0, workers: int = 0) -> Iterator[Batch]:

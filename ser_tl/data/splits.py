@@ -24,7 +24,7 @@ from ser_tl.data.clip_folds import deal_clips, draw_clips
 from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
 from ser_tl.data.schema import NAMESAKES
-from ser_tl.data.speakers import UNKNOWN, names_clips
+from ser_tl.data.speaker_column import check_people, drop_clip_names
 from ser_tl.data.split import Split as Split
 from ser_tl.data.split import shared_note as shared_note
 from ser_tl.data.tail import long_tailed
@@ -116,10 +116,10 @@ def make_splits(
         splits = [_published(corpus, published[name], config, seed) for name in _chosen(list(published), config)]
     elif protocol == "clips":
         groups = {f"fold_{number}": ids for number, ids in enumerate(deal_clips(corpus, config.k, seed), 1)}
-        known, remarks = _without_names_of_clips(corpus)
+        known, remarks = drop_clip_names(corpus)
         splits = [_by_clip(known, name, groups[name], config, seed, remarks) for name in _chosen(list(groups), config)]
     else:
-        _need_people(corpus, protocol)
+        check_people(corpus, protocol)
         groups = _test_groups(corpus, protocol, config, seed)
         splits = [_by_speaker(corpus, name, groups[name], config, seed) for name in _chosen(list(groups), config)]
     _refuse_tested_twice(splits, protocol)
@@ -210,42 +210,6 @@ def hold_out_dev(pool: Dataset, share: float, seed: int) -> tuple[Dataset, Datas
     else:
         dev = draw_speakers(pool, speakers, share, seed, f"split.dev={share}", spare=1)
     return _rows(pool, column, lambda name: name not in dev), _rows(pool, column, dev.__contains__)
-
-
-def _need_people(corpus: Dataset, protocol: str) -> None:
-    """Refuses a column of speakers that can't keep people apart."""
-    speakers = corpus["speaker"][:]
-    way_out = (
-        "add a column speaker that tells people apart, or say which column does with --columns '{speaker: COLUMN}'; "
-        "--protocol clips does without, and its reports say that they aren't speaker-independent"
-    )
-    unknown = speakers.count(UNKNOWN)
-    if unknown:
-        raise SplitError(
-            f"--protocol {protocol} keeps speakers apart, but of {unknown} of {len(speakers)} utterances nobody knows "
-            f"who speaks (a class folder tells it by names such as anna_1.wav or by folders of speakers): {way_out}"
-        )
-    if names_clips(speakers):
-        raise SplitError(
-            f"--protocol {protocol} keeps speakers apart, but the column speaker has {len(set(speakers))} names for "
-            f"{len(speakers)} utterances ({', '.join(sorted(set(speakers))[:3])}, ...): it seems to name clips and not "
-            f"people; {way_out}"
-        )
-
-
-def _without_names_of_clips(corpus: Dataset) -> tuple[Dataset, tuple[str, ...]]:
-    """The corpus without names of speakers that are names of clips, and what a report has to say of them."""
-    speakers = corpus["speaker"][:]
-    if not names_clips(speakers):
-        return corpus, ()
-    nobody = corpus.remove_columns("speaker").add_column(
-        "speaker", [UNKNOWN] * len(speakers), feature=corpus.features["speaker"]
-    )
-    remark = (
-        f"The column speaker isn't used: its {len(set(speakers))} names for {len(speakers)} utterances seem to name "
-        f"clips and not people."
-    )
-    return nobody.select_columns(corpus.column_names), (remark,)
 
 
 def _by_clip(

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ser_tl.errors import ConfigError, EncoderError
 from ser_tl.registry import Registry
 
-FAMILIES: Registry[type["Encoder"]] = Registry("encoder family")
+FAMILIES: Registry[type["Encoder"]] = Registry("encoder family", "ser_tl.encoder_families")
 """Encoder classes by the `model_type` that stands in a checkpoint's config.json."""
 
 

@@ -64,7 +64,7 @@ def availability(card: EncoderCard) -> str:
 
 _OPENSMILE = "openSMILE's: non-commercial"
 
-ENCODERS: Registry[EncoderCard] = Registry("encoder")
+ENCODERS: Registry[EncoderCard] = Registry("encoder", "ser_tl.encoders")
 """The encoders that have a short name."""
 
 for _name, _card in {

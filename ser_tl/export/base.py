@@ -35,5 +35,5 @@ class Exporter(ABC):
         """
 
 
-EXPORTERS: Registry[type[Exporter]] = Registry("export format")
+EXPORTERS: Registry[type[Exporter]] = Registry("export format", "ser_tl.exporters")
 """Formats by name; `ser-tl export --format` takes these."""

@@ -124,45 +124,25 @@ class Criterion(nn.Module):
         return loss if self.weights is None else loss * (targets @ self.weights)
 
 
-class TaughtCriterion(nn.Module):
-    """What a student lowers: a teacher's opinion of each clip, and what the labels say of it.
+def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """How far a student is from what a teacher says of each clip.
 
-        loss = alpha T^2 KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) criterion(student, label)
+        T^2 KL(softmax(teacher / T) || softmax(student / T))
 
     Hinton et al. 2015, section 2: a temperature T above 1 brings out how alike the teacher holds the classes it does
     not choose, and T^2 keeps the size of that gradient as T changes. The Kullback-Leibler divergence has the
-    cross-entropy's gradients, and is zero where the student agrees. Class weights, focal loss, smoothing and logit
-    adjustment are the criterion's, and act on the labels' part alone.
+    cross-entropy's gradients, and is zero where the student agrees.
 
     Args:
-        criterion: of the labels, a `Criterion`
-        alpha: the teacher's share, 0 to 1
+        logits: of the student
+        teacher: probabilities, at the temperature
         temperature: T
 
     Shape:
-        logits (B, C), labels (B,), targets (B, 2C) -> (B,); the targets are the labels' distribution over the classes,
-        and beside it the teacher's at T
+        logits (B, C), teacher (B, C) -> (B,)
     """
-
-    def __init__(self, criterion: nn.Module, alpha: float, temperature: float) -> None:
-        super().__init__()
-        self.criterion = criterion
-        self.alpha = alpha
-        self.temperature = temperature
-
-    def forward(self, logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each utterance.
-
-        Args:
-            logits: of the student
-            labels: classes
-            targets: probabilities of the classes, twice: the labels' and the teacher's
-        """
-        own, teacher = targets.chunk(2, dim=-1)
-        student = (logits.float() / self.temperature).log_softmax(dim=-1)
-        divergence = functional.kl_div(student, teacher, reduction="none").sum(dim=-1)
-        told = self.criterion(logits, labels, own)
-        return self.alpha * self.temperature**2 * divergence + (1.0 - self.alpha) * told
+    student = (logits.float() / temperature).log_softmax(dim=-1)
+    return temperature**2 * functional.kl_div(student, teacher, reduction="none").sum(dim=-1)
 
 
 def concordance_loss(predicted: Tensor, annotated: Tensor) -> Tensor:

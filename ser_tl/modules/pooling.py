@@ -29,7 +29,7 @@ class Pooling(nn.Module):
         self.out_dim = dim
 
 
-POOLINGS: Registry[type[Pooling]] = Registry("pooling")
+POOLINGS: Registry[type[Pooling]] = Registry("pooling", "ser_tl.poolings")
 
 
 class LayerMix(nn.Module):

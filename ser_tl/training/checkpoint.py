@@ -24,7 +24,8 @@ from torch import Tensor
 
 from ser_tl.errors import CheckpointError, StorageError
 from ser_tl.files import write_atomically, write_text
-from ser_tl.training.inputs import check_inputs
+from ser_tl.training.inputs import check_inputs, fingerprint_inputs
+from ser_tl.training.part import Training
 from ser_tl.training.progress import Progress
 
 PROGRESS_FILE = "progress.json"
@@ -133,6 +134,15 @@ class TrainingStates:
 
     def _whole(self) -> list[Path]:
         return sorted(state for state in self.folder.glob("step_*") if not state.name.endswith(".part"))
+
+
+def open_states(training: Training) -> TrainingStates | None:
+    """The training states of a training, whose encoder is as it was given; None where nothing is kept on disk."""
+    if training.folder is None:
+        return None
+    model, parts = training.model, (training.train, training.dev, training.unlabelled)
+    inputs = fingerprint_inputs(model.encoder, model.labels, *parts)
+    return TrainingStates(training.folder / "states", training.accelerator, inputs)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ser_tl.modules.discriminant import held_out_groups
 from ser_tl.runtime.launcher import check_launcher
 from ser_tl.runtime.processes import check_tracker
 from ser_tl.training.config import TrainConfig
-from ser_tl.transfer import AlignmentConfig, Strategy
+from ser_tl.transfer import Strategy
 
 
 def check_machine(config: TrainConfig, *, cached: bool) -> None:
@@ -112,40 +112,14 @@ def check_refit(config: TrainConfig, train: Dataset, dev: Dataset) -> None:
         held_out_groups([*train["speaker"][:], *dev["speaker"][:]], [*train["emotion"][:], *dev["emotion"][:]])
 
 
-def check_options(model: EmotionModel, config: TrainConfig, alignment: AlignmentConfig, *, unlabelled: bool) -> None:
-    """Refuses an alignment or a refit that the model, or the lack of clips of another domain, rules out.
-
-    Args:
-        model: what is to be trained
-        config: whether, and how, its classifier is fitted anew in the end
-        alignment: with the other domain
-        unlabelled: whether there are clips of it
+def check_closed_form(model: EmotionModel, config: TrainConfig) -> None:
+    """Refuses zero epochs where something would stay as random as it was built.
 
     Raises:
         ConfigError: with the way out
     """
-    aligned = alignment.method != "none"
-    if not model.labels and (config.refit != "none" or aligned):
-        raise ConfigError(
-            f"train.refit is {config.refit} and alignment.method {alignment.method}, which are about the head of "
-            f"emotions, and dimensions.weight 1 learns none: leave both out, or take a lower weight"
-        )
-    if config.refit == "layer-discriminants":
-        model.layer_channels()  # raises now rather than after the training
-    if not config.epochs:
-        _check_closed_form(model, config, aligned=aligned)
-    wanting = [f"alignment.method is {alignment.method}"] if aligned else []
-    wanting += ["train.refit is self-training"] if config.refit == "self-training" else []
-    if wanting and not unlabelled:
-        raise ConfigError(
-            f"{wanting[0]}, but there are no unlabelled clips of another domain: recipes/mmd_alignment.py has a "
-            f"--target, in Python it is fit(..., unlabelled=...); --alignment.method none and --train.refit "
-            f"discriminant do without"
-        )
-
-
-def _check_closed_form(model: EmotionModel, config: TrainConfig, *, aligned: bool) -> None:
-    """Refuses zero epochs where something would stay as random as it was built."""
+    if config.epochs:
+        return
     parts: list[tuple[str, nn.Module | None]] = [
         ("model's network", model.network),
         (f"pooling ({model.pooling_name})", model.pooling),
@@ -156,8 +130,6 @@ def _check_closed_form(model: EmotionModel, config: TrainConfig, *, aligned: boo
     random += ["head of dimensions"] if model.dimensions else []
     if config.refit == "none":
         why = "train.refit is none, so that nothing fits the classifier: choose --train.refit discriminant"
-    elif aligned:
-        why = "an alignment acts in the steps of a training: choose --alignment.method none"
     elif random:
         why = f"the {random[0]} has weights that nothing would train: choose --pooling stats, mean or max without it"
     else:

@@ -2,15 +2,17 @@
 
     corpus --decoded--> Utterances --the part of the encoder that never moves--> cached, in training condensed clips
 
-Where nothing of the encoder stays, or augmentation changes what it hears, clips are decoded anew in every epoch. With
-views of the training clips the encoder hears these, and they are cached.
+Where nothing of the encoder stays, or a part of the training needs a clip's audio, clips are decoded anew in every
+epoch. With views of the training clips the encoder hears these, and they are cached.
 """
+
+from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from accelerate import Accelerator
 from datasets import Dataset
 
-from ser_tl.augment import Chain
 from ser_tl.cache.condensed import condensed
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import lasting_layers
@@ -20,6 +22,8 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
 from ser_tl.transfer import Strategy
+
+Reads = Literal["audio", "frames", "pooled"]
 
 
 class Feed:
@@ -48,67 +52,55 @@ class Feed:
         """The encoder's states that are worth keeping: no block below them ever moves."""
         return lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
 
-    def clips(
-        self,
-        corpus: Dataset,
-        *,
-        training: bool = False,
-        labelled: bool = True,
-        targets: np.ndarray | None = None,
-        whole: bool = False,
-    ) -> Clips:
-        """The corpus' clips: what the part of the encoder that never moves makes of them, else their audio.
+    def clips(self, corpus: Dataset, *, labelled: bool = True) -> Clips:
+        """A corpus' clips for evaluation: windows, as the frozen layers make them, else their audio.
 
         Every process calls it.
 
         Args:
             corpus: rows with the columns of `data.schema`
-            training: one clip an utterance, cropped anew in each epoch, instead of windows
             labelled: whether emotions and annotations may be known
-            targets: (rows, C) probabilities of the classes; None where the labels say it
-            whole: in training, don't cut clips down to what the pooling can't tell from all of them
         """
-        clips = self._decoded(corpus, training=training, labelled=labelled, targets=targets)
-        layers = self.lasting
-        if not layers:
-            return clips
-        filled = self._filled(clips, layers)
-        return condensed(filled, self.model) if training and not whole else filled
+        clips, layers = self._decoded(corpus, training=False, labelled=labelled), self.lasting
+        return self._filled(clips, layers) if layers else clips
 
-    def augmented(
-        self, train: Dataset, chain: Chain, targets: np.ndarray | None = None, views: Views | None = None
+    def training_clips(
+        self,
+        corpus: Dataset,
+        tables: Mapping[str, np.ndarray] | None = None,
+        *,
+        labelled: bool = True,
+        reads: Reads = "pooled",
+        views: Views | None = None,
     ) -> Clips:
-        """The training part's clips for a chain of transforms, which is made ready.
+        """A corpus' clips for training: one an utterance, long ones cropped anew in each epoch.
+
+        Every process calls it.
 
         Args:
-            train: the training part
-            chain: its transforms that act anew in each epoch; maybe none
-            targets: as of `clips`
+            corpus: rows with the columns of `data.schema`
+            tables: what clips bring beside labels, a row each: `targets` (rows, C), and others by name
+            labelled: whether emotions and annotations may be known
+            reads: what is needed of a clip: its audio, all frames of its states, or what the pooling makes of them
             views: what the encoder hears in the place of the clips; None for these themselves
 
         Raises:
             ConfigError: views of clips that an encoder hears in every epoch
             CacheError: the cache can't hold the views
         """
-        if views is not None:
-            return self._viewed(self._decoded(train, training=True, targets=targets), views, whole=chain.on_states)
-        if not chain.on_audio:
-            return self.clips(train, training=True, targets=targets, whole=chain.on_states)
-        decoded = self._decoded(train, training=True, targets=targets)
-        chain.prepare(decoded)
-        return decoded
-
-    def _viewed(self, clips: Utterances, views: Views, *, whole: bool) -> Clips:
-        layers = self.lasting
-        if not layers:
+        clips = self._decoded(corpus, training=True, labelled=labelled, tables=tables)
+        layers = [] if reads == "audio" else self.lasting
+        if views is not None and not layers:
             why = "the strategy moves all of the encoder" if self.config.cache else "train.cache is false"
             raise ConfigError(
                 f"augment.views is {views.number}, but {why}, so that nothing it makes of a view can be kept: choose "
                 f"--strategy frozen or partial with --train.cache true, or change clips anew in each epoch "
                 f"(--augment.views 0)"
             )
+        if not layers:
+            return clips
         filled = self._filled(clips, layers, views)
-        return filled if whole else condensed(filled, self.model)
+        return filled if reads == "frames" else condensed(filled, self.model)
 
     def _filled(self, clips: Utterances, layers: list[int], views: Views | None = None) -> Clips:
         name = self.model.encoder_name
@@ -116,9 +108,10 @@ class Feed:
         return self.cache.fill(clips, self.model.encoder, layers, *options, name=name, views=views)
 
     def _decoded(
-        self, corpus: Dataset, *, training: bool, labelled: bool = True, targets: np.ndarray | None = None
+        self, corpus: Dataset, *, training: bool, labelled: bool, tables: Mapping[str, np.ndarray] | None = None
     ) -> Utterances:
-        model = self.model
+        model, auxiliary = self.model, dict(tables or {})
+        targets = auxiliary.pop("targets", None)
         return Utterances(
             corpus,
             model.labels if labelled else [],
@@ -128,4 +121,5 @@ class Feed:
             domain=None if model.config.statistics == "training" else model.config.statistics,
             targets=targets,
             dimensions=model.dimensions if labelled else [],
+            auxiliary=auxiliary,
         )

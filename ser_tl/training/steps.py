@@ -1,6 +1,6 @@
 """The steps of a training: batches in, moved weights out.
 
-    plan of an epoch -> micro-batches of source (and target) --augmentation of the source's--> Objective -> gradients
+    plan of an epoch -> micro-batches of source (and target) --parts' changes of the source--> Objective -> gradients
       -> optimizer
 
 Each step's loss is the mean over the utterances of all its micro-batches and processes, so uneven batches weigh no one
@@ -8,7 +8,7 @@ twice. Knows nothing of dev sets, best epochs or reports.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from math import isnan
@@ -17,17 +17,16 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from ser_tl.augment import Chain, Disturbance
+from ser_tl.augment import Disturbance
 from ser_tl.data.batch_plan import Plan, plan_batches
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.runtime.processes import own_batches
 from ser_tl.runtime.sharding import Shards
-from ser_tl.training.config import TrainConfig
 from ser_tl.training.objective import Objective
+from ser_tl.training.part import Training
 from ser_tl.training.progress import Progress, dev_scores, rate_factor
-from ser_tl.transfer import AlignmentConfig, Rates, Strategy
-from ser_tl.transfer.dann import ramp
+from ser_tl.transfer import Rates
 from ser_tl.transfer.strategy import NO_DECAY
 
 OPTIMIZERS = {"adamw": partial(torch.optim.AdamW, fused=True), "radam": torch.optim.RAdam}
@@ -38,43 +37,23 @@ class Steps:
     """The optimizer and what it is fed.
 
     Args:
-        objective: what is lowered
-        strategy: what moves, and how fast; already prepared
-        config: the schedule and the rest
-        accelerator: whose processes share the work
-        alignment: how the alignment's share of the loss goes; None where there is one domain
-        augment: what happens to labelled batches; None for nothing
-        seed: chooses batches
-        draw: which clips an epoch hears, by its number from 0; every clip once if None
+        training: its strategy is prepared, and its clips are; its parts change batches and draw clips
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        strategy: Strategy,
-        config: TrainConfig,
-        accelerator: Accelerator,
-        *,
-        alignment: AlignmentConfig | None = None,
-        augment: Chain | None = None,
-        seed: int = 0,
-        draw: Callable[[int], Sequence[int]] | None = None,
-    ) -> None:
-        self.objective = objective
-        self.strategy = strategy
-        self.config = config
-        self.accelerator = accelerator
-        self.alignment = alignment
-        self.augment = augment
-        self.seed = seed
-        self.draw = draw
+    def __init__(self, training: Training) -> None:
+        self.parts, self.strategy, self.config = training.parts, training.strategy, training.config
+        self.accelerator: Accelerator = training.accelerator
+        self.seed = training.seed
+        terms = {part.name: part.loss(training) for part in self.parts}
+        self.objective = objective = Objective(training.model, self.strategy, terms, training.norms)
+        config, strategy, accelerator = self.config, self.strategy, self.accelerator
         self.shards = Shards(objective, accelerator, "model.encoder", common=["norms"]) if config.shard else None
         self._moved: Objective = objective if self.shards is None else self.shards.held
         rates = Rates(config.learning_rate, config.encoder_learning_rate)
         groups = strategy.param_groups(self._moved.model, rates)
-        if self._moved.alignment is not None and any(True for _ in self._moved.alignment.parameters()):
-            own = list(self._moved.alignment.parameters())
-            groups.append({"name": "alignment", "params": own, "lr": rates.head})
+        for name, term in self._moved.terms.items():
+            if weights := list(term.parameters()):
+                groups.append({"name": name, "params": weights, "lr": rates.head})
         self._peaks = [group["lr"] for group in groups]
         self._optimizer = OPTIMIZERS[config.optimizer](groups, weight_decay=config.weight_decay)
         if self.shards is not None:
@@ -107,7 +86,8 @@ class Steps:
         config, processes = self.config, self.accelerator
         clips.epoch = progress.epoch
         seconds = clips.seconds
-        drawn = range(len(clips)) if self.draw is None else self.draw(progress.epoch)
+        draws = [drawn for part in self.parts if (drawn := part.draw(progress.epoch)) is not None]
+        drawn = draws[-1] if draws else range(len(clips))
         plan = plan_batches(
             [seconds[clip] for clip in drawn],
             config.batch_seconds,
@@ -161,19 +141,18 @@ class Steps:
     ) -> float:
         """One step of the optimizer; gives the sum of the loss, penalties apart, over all utterances and processes."""
         processes = self.accelerator
-        weight = self._weight(done)
         loss_sum = torch.zeros((), device=processes.device)
         for micro in range(len(step)):
             last = micro == len(step) - 1
             with nullcontext() if last else processes.no_sync(self.wrapped):
                 target = None if targets is None else next(targets)
                 source, disturbance = next(batches)
-                losses = self.wrapped(source, target, weight, disturbance)
+                losses = self.wrapped(source, target, done / self.config.epochs, disturbance)
                 # DDP averages over processes; this undoes it and divides by the step's utterances instead.
-                loss = losses.cross_entropy.sum() * processes.num_processes / members
-                processes.backward(loss + (losses.penalty + losses.dimensional) / len(step))
-                dimensional = len(losses.cross_entropy) * losses.dimensional.detach()
-                loss_sum += (losses.cross_entropy.detach().sum() + dimensional) / (1.0 - weight)
+                loss = losses.utterances.sum() * processes.num_processes / members
+                loss = losses.weight * (loss + losses.batch / len(step))
+                processes.backward(loss + losses.penalty / len(step))
+                loss_sum += losses.utterances.detach().sum() + len(losses.utterances) * losses.batch.detach()
         if self.config.clip:
             processes.clip_grad_norm_(self._moved.parameters(), self.config.clip)
         self.optimizer.step()
@@ -183,22 +162,16 @@ class Steps:
     def _augmented(self, batches: Iterator[Batch], *place: int) -> Iterator[tuple[Batch, Disturbance | None]]:
         """A step's batches, as training hears them; what is drawn follows from where the training stands."""
         for micro, batch in enumerate(batches):
-            if self.augment is None:
-                yield batch, None
-            else:
-                yield self.augment(batch, *place, micro, self.accelerator.process_index)
+            changed, disturbance = batch, None
+            for part in self.parts:
+                changed, more = part.augment(changed, *place, micro, self.accelerator.process_index)
+                disturbance = disturbance if more is None else more
+            yield changed, disturbance
 
     def _set_rates(self, done: float, scale: float) -> None:
         factor = rate_factor(self.config, done / self.config.epochs, scale)
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * factor * self.strategy.rate_scale(group["name"].removesuffix(NO_DECAY), done)
-
-    def _weight(self, done: float) -> float:
-        """The alignment's share of the loss."""
-        if self.alignment is None:
-            return 0.0
-        ramped = ramp(done / self.config.epochs) if self.alignment.schedule == "ramp" else 1.0
-        return self.alignment.weight * ramped
 
     def _targets(self, unlabelled: Clips | None, epoch: int, steps: int, left: int) -> Iterator[Batch] | None:
         """A batch of the other domain for each that is left: all of its clips, in a new order each time around."""

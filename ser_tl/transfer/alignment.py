@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ser_tl.registry import Registry
 
-ALIGNMENTS: Registry[type["Alignment"]] = Registry("alignment")
+ALIGNMENTS: Registry[type["Alignment"]] = Registry("alignment", "ser_tl.alignments")
 
 
 class Domain(NamedTuple):

@@ -22,7 +22,7 @@ from ser_tl.registry import Registry
 from ser_tl.transfer.config import TransferConfig
 from ser_tl.transfer.l2sp import L2SP
 
-STRATEGIES: Registry[type["Strategy"]] = Registry("strategy")
+STRATEGIES: Registry[type["Strategy"]] = Registry("strategy", "ser_tl.strategies")
 
 PARTICULAR = frozenset({"join", "every", "join_warmup", "adapter"})
 """Options of `TransferConfig` that most strategies have no use for."""

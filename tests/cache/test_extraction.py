@@ -131,7 +131,7 @@ def test_a_training_finds_what_was_extracted_whatever_it_uses_of_it(tones, tmp_p
     for strategy, layers in ((Frozen(), [1, 3]), (Partial(1), None)):
         model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=ModelConfig(layers=layers))
         trainer = Trainer(model, strategy, TrainConfig(tracker="none"))
-        trainer.feed.clips(corpus, training=True)
+        trainer.feed.training_clips(corpus)
     assert entries(tmp_path).keys() == found.keys()
     assert cli.main(command(tones, "--layers", "[2]")) == 0
     assert entries(tmp_path).keys() == found.keys()
@@ -160,6 +160,7 @@ def test_windows_of_long_clips_are_those_of_training_and_evaluation(tones, tmp_p
     found = extract(load_encoder(str(tones / "whisper")), corpus, layers=[0], audio=audio)
     assert found.clips == len(Utterances(corpus, [], audio, training=False)) == len(entries(tmp_path)) > 27
     model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=ModelConfig(layers=[0]), audio=audio)
-    for training in (True, False):
-        Trainer(model, Frozen(), TrainConfig(tracker="none")).feed.clips(corpus, training=training)
+    feed = Trainer(model, Frozen(), TrainConfig(tracker="none")).feed
+    for clips_of in (feed.training_clips, feed.clips):
+        clips_of(corpus)
     assert len(entries(tmp_path)) == found.clips

@@ -20,8 +20,8 @@ from ser_tl.inference import speaker_norm
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.runtime.processes import accelerator
 from ser_tl.training import Trainer
-from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.feed import Feed
+from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.transfer import Frozen, Full, Partial
 from tests.training.samples import TONES, interrupted, split_tones, tiny_model, tone_corpus, train_config, untimed
 
@@ -107,14 +107,14 @@ def test_a_training_on_cached_views_scores_as_one_that_makes_them_anew(strategy,
     cached = trained(split, augment, model=tiny_model(**options), **usual)
     none = trained(split, replace(augment, views=0), model=tiny_model(**options), **usual)
     assert viewed(cached, split)
-    augmented = Feed.augmented
+    cached_clips = Feed.training_clips
 
-    def fresh(self, train, chain, targets=None, views=None):
+    def fresh(self, train, tables=None, *, views=None, **options):
         clips = CachedClips.__new__(CachedClips)
-        clips.__dict__ = augmented(self, train, chain, targets, views).__dict__
+        clips.__dict__ = cached_clips(self, train, tables, views=views, **options).__dict__
         return OnTheFly(clips, views.of(windows_of(train)))
 
-    monkeypatch.setattr(Feed, "augmented", fresh)
+    monkeypatch.setattr(Feed, "training_clips", fresh)
     anew = trained(split, augment, model=tiny_model(**options), **usual)
     for one, other in zip(cached.history, anew.history, strict=True):
         assert one["train_loss"] == pytest.approx(other["train_loss"], abs=2e-4)
@@ -124,7 +124,7 @@ def test_a_training_on_cached_views_scores_as_one_that_makes_them_anew(strategy,
 
 
 def viewed(trainer, split) -> CachedClips:
-    clips = trainer.feed.augmented(split.train, trainer.augment, views=trainer.views)
+    clips = trainer.feed.training_clips(split.train, reads=trainer.training.reads, views=trainer.training.views)
     assert isinstance(clips, CachedClips)
     return clips
 
@@ -145,7 +145,7 @@ def test_an_epoch_hears_one_view_of_each_clip_and_in_the_end_all_of_them(split, 
 
 def test_lengths_are_those_of_the_views(split, usual):
     clips = viewed(usual, split)
-    views = usual.views.of(windows_of(split.train))
+    views = usual.training.views.of(windows_of(split.train))
     every = EveryView(clips)
     assert len(every) == len(views) == 3 * len(split.train)
     assert every.seconds == pytest.approx([len(view.waveform) / SAMPLE_RATE for view in views], abs=1e-6)
@@ -158,20 +158,21 @@ def test_lengths_are_those_of_the_views(split, usual):
 def test_seeds_and_folds_share_views(corpus, split, store, monkeypatch):
     model = tiny_model()
     running = accelerator(CONFIG, None)
-    Feed(model, Frozen(), CONFIG, running, seed=0).augmented(split.train, *_chain(VIEWS))
+    Feed(model, Frozen(), CONFIG, running, seed=0).training_clips(split.train, **_views(VIEWS))
     before = entries(store)
     assert len(before) == 3 * 3 * len(split.train)  # views, layers
     monkeypatch.setattr(ViewedClips, "__getitem__", lambda *_: pytest.fail("made again"))
     speakers = sorted(set(split.train["speaker"]))[1:]
     rows = [row for row, who in enumerate(split.train["speaker"]) if who in speakers]
-    filled = Feed(model, Frozen(), CONFIG, running, seed=5).augmented(split.train.select(rows[::-1]), *_chain(VIEWS))
+    feed = Feed(model, Frozen(), CONFIG, running, seed=5)
+    filled = feed.training_clips(split.train.select(rows[::-1]), **_views(VIEWS))
     assert len(filled) == len(rows)
     assert entries(store) == before
 
 
-def _chain(config):
-    trainer = Trainer(tiny_model(), Frozen(), train_config(), augment=config)
-    return trainer.augment, None, trainer.views
+def _views(config):
+    training = Trainer(tiny_model(), Frozen(), train_config(), augment=config).training
+    return {"reads": training.reads, "views": training.views}
 
 
 def test_a_view_is_the_same_in_any_batch_order_and_number_of_processes(corpus, tmp_path, monkeypatch):
@@ -263,9 +264,9 @@ def test_masks_on_mel_are_a_part_of_the_view(split, store):
     model = tiny_model().eval()
     augment = AugmentConfig(transforms={"noise": {}, "mask-mel": {"bands": 0.5}}, views=2)
     feed = Feed(model, Frozen(), CONFIG, accelerator(CONFIG, None), seed=0)
-    chain, _, views = _chain(augment)
-    every = EveryView(feed.augmented(split.train, chain, views=views))
-    heard = views.of(windows_of(split.train))
+    options = _views(augment)
+    every = EveryView(feed.training_clips(split.train, **options))
+    heard = options["views"].of(windows_of(split.train))
     for place in (0, 1, 7):
         batch = collate([heard[place]])
         states, _ = model.encoder(batch.waveform, batch.lengths, [2], on_mel=heard.mask(place))
@@ -293,7 +294,7 @@ def test_dev_and_test_never_hear_a_view(split, usual, monkeypatch):
 
 
 def test_the_refit_hears_clips_and_all_views_and_no_speaker_is_on_both_sides(split, monkeypatch):
-    from ser_tl.training import refit
+    from ser_tl.training.parts import refit
 
     heard = {}
     fit = refit.fit_discriminant
@@ -322,7 +323,7 @@ def test_statistics_are_those_of_clips_as_they_are(statistics, split, monkeypatc
         return EmotionModel(tiny_model().encoder, list(TONES), config=config, audio=AudioConfig())
 
     plain, viewed = (trained(split, augment, model=model(), epochs=1) for augment in (None, VIEWS))
-    tables = plain.norms.states, viewed.norms.states
+    tables = plain.training.norms.states, viewed.training.norms.states
     assert tables[0].keys() == tables[1].keys()
     for name, (mean, deviation) in tables[0].items():
         torch.testing.assert_close(mean, tables[1][name][0])
@@ -341,7 +342,7 @@ def test_resuming_hears_the_same_views(split, tmp_path):
 def test_synthetic_clips_lie_between_views_and_the_refit_hears_none(split, monkeypatch):
     heard = []
     monkeypatch.setattr(
-        "ser_tl.training.trainer.refit_discriminant", lambda *_, views, **__: heard.append(len(views)) or {}
+        "ser_tl.training.parts.refit.refit_discriminant", lambda *_, views, **__: heard.append(len(views)) or {}
     )
     config = BalanceConfig(synthesise="smote", weights="none")
     training = train_config(epochs=1, refit="discriminant")

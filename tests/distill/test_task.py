@@ -10,17 +10,20 @@ import torch
 
 from ser_tl.augment import AugmentConfig
 from ser_tl.cache.cached import CachedClips
-from ser_tl.data.batching import collate
+from ser_tl.data.batching import Batch, collate
 from ser_tl.distill import StudentTrainer, TeachConfig, load_teacher
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
 from ser_tl.evaluation import with_model_size
-from ser_tl.model import EmotionModel
-from ser_tl.modules.losses import Criterion, TaughtCriterion
+from ser_tl.model import EmotionModel, Output
+from ser_tl.modules.losses import Criterion
 from ser_tl.training import Trainer
-from ser_tl.training.balance import BalanceConfig
+from ser_tl.training.part import Losses, Step
+from ser_tl.training.parts.augmentation import Augmentation
+from ser_tl.training.parts.balance import BalanceConfig, EmotionLoss
+from ser_tl.training.parts.distillation import DistillationLoss
 from ser_tl.transfer import STRATEGIES, Full
 from tests.recipe_samples import load_recipe, tone_manifest
-from tests.training.samples import tiny_model, tone_split, train_config, untimed
+from tests.training.samples import tiny_model, tone_split, train_config, training_clips, untimed
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,18 @@ def fitted(trainer, split):
     return untimed(trainer.fit(split.train, split.dev))
 
 
+def taught(criterion, alpha, temperature, logits, labels, said):
+    """The loss of each clip where a teacher said so: the part's own, after that of emotions."""
+    count = len(labels)
+    batch = Batch(torch.zeros(count, 1), torch.ones(count), torch.tensor(labels), [""] * count)
+    batch.auxiliary = {"teacher": said}
+    step = Step(Output(logits, logits, logits), batch, None, 0.0, None)
+    losses = Losses(torch.zeros(count), torch.zeros(()), torch.zeros(()))
+    for term in (EmotionLoss(criterion), DistillationLoss(TeachConfig(temperature, alpha))):
+        losses = term(step, losses)
+    return losses.utterances
+
+
 def test_the_loss_is_its_formula():
     logits, teacher, labels = torch.tensor([[2.0, 0.0], [0.5, 1.5]]), [[1.0, 3.0], [0.0, 4.0]], [0, 1]
     alpha, heat, found = 0.7, 2.0, []
@@ -60,25 +75,21 @@ def test_the_loss_is_its_formula():
         divergence = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
         found.append(alpha * heat**2 * divergence - (1 - alpha) * math.log(plain[label]))
     soft = (torch.tensor(teacher) / heat).softmax(dim=1)
-    targets = torch.cat([torch.eye(2)[labels], soft], dim=1)
-    loss = TaughtCriterion(Criterion(), alpha, heat)(logits, torch.tensor(labels), targets)
-    torch.testing.assert_close(loss, torch.tensor(found))
+    torch.testing.assert_close(taught(Criterion(), alpha, heat, logits, labels, soft), torch.tensor(found))
 
 
 def test_the_loss_is_zero_where_the_student_agrees_even_on_what_is_impossible():
-    targets = torch.tensor([[1.0, 0.0, 1.0, 0.0]])
-    loss = TaughtCriterion(Criterion(), 1.0, 2.0)(torch.tensor([[400.0, 0.0]]), torch.tensor([0]), targets)
+    loss = taught(Criterion(), 1.0, 2.0, torch.tensor([[400.0, 0.0]]), [0], torch.tensor([[1.0, 0.0]]))
     assert loss.tolist() == [0.0]
 
 
 def test_class_weights_and_smoothing_are_the_labels_part_alone():
-    logits, labels = torch.tensor([[2.0, 0.0]]), torch.tensor([0])
-    targets = torch.tensor([[1.0, 0.0, 0.3, 0.7]])
+    logits, labels, said = torch.tensor([[2.0, 0.0]]), [0], torch.tensor([[0.3, 0.7]])
     usual, other = (Criterion(torch.tensor([w, 1.0]), smoothing=s) for w, s in ((1.0, 0.0), (3.0, 0.2)))
-    one, two = (TaughtCriterion(criterion, 1.0, 2.0)(logits, labels, targets) for criterion in (usual, other))
+    one, two = (taught(criterion, 1.0, 2.0, logits, labels, said) for criterion in (usual, other))
     assert one.tolist() == two.tolist()
-    half = TaughtCriterion(other, 0.0, 2.0)(logits, labels, targets)
-    torch.testing.assert_close(half, other(logits, labels))
+    half = taught(other, 0.0, 2.0, logits, labels, said)
+    torch.testing.assert_close(half, other(logits, torch.tensor(labels)))
 
 
 def test_without_a_share_for_the_teacher_training_is_the_plain_one(run, split):
@@ -105,23 +116,22 @@ def test_lessons_are_the_teachers_logits_at_the_temperature_in_the_students_orde
 
 def test_a_frozen_student_is_taught_through_its_cache(run, split):
     trainer = student(run, split, strategy="frozen")
-    trainer.strategy.prepare(trainer.model)
-    clips, _, _ = trainer._training_clips(split.train)
+    clips = training_clips(trainer, split)
     assert isinstance(clips, CachedClips)
-    assert clips[0].target.shape == (6,)
-    assert clips[0].target[:3].argmax() == clips[0].label
+    assert clips[0].target is None
+    assert clips[0].auxiliary["teacher"].shape == (3,)
+    assert float(clips[0].auxiliary["teacher"].sum()) == pytest.approx(1.0)
     assert trainer.fit(split.train, split.dev)
 
 
 def test_mixup_mixes_what_the_teacher_said_as_it_mixes_labels(run, split):
     trainer = student(run, split, augment=AugmentConfig(transforms={"mixup": {"probability": 1.0}}))
-    trainer.strategy.prepare(trainer.model)
-    clips, _, _ = trainer._training_clips(split.train)
+    clips = training_clips(trainer, split)
     batch = collate([clips[0], clips[5]])
-    said = trainer.augment(batch, 0, 0, 0, 0)[0].targets
-    share = said[0, :3].max()
+    mixed = trainer.part(Augmentation).augment(batch, 0, 0, 0, 0)[0]
+    share, said = mixed.targets[0].max(), batch.auxiliary["teacher"]
     assert 0.5 <= share < 1.0
-    torch.testing.assert_close(said[0], share * batch.targets[0] + (1 - share) * batch.targets[1])
+    torch.testing.assert_close(mixed.auxiliary["teacher"][0], share * said[0] + (1 - share) * said[1])
 
 
 def test_the_report_tells_the_teaching_and_whom_the_teacher_knows_the_student_knows(run, split):
@@ -180,7 +190,7 @@ def test_other_labels_than_the_teachers_are_refused(run, split):
 
 def test_what_a_teacher_cannot_hear_or_say_is_refused(run, split):
     with pytest.raises(ConfigError, match=r"choose --balance\.sampling over"):
-        student(run, split, balance=BalanceConfig(synthesise="smote"))
+        fitted(student(run, split, balance=BalanceConfig(synthesise="smote")), split)
     with pytest.raises(ConfigError, match="expected more than 0"):
         TeachConfig(temperature=0.0)
     with pytest.raises(ConfigError, match=r"0 \(labels\) to 1 \(the teacher\)"):

@@ -12,8 +12,9 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.runtime.processes import accelerator, share_cores
 from ser_tl.training import Trainer
+from ser_tl.training.loop import score_dev
 from ser_tl.transfer import Frozen
-from tests.training.samples import tone_split, train_config
+from tests.training.samples import tone_split, train_config, training_clips
 
 HERE = Path(__file__).parents[2]
 
@@ -33,7 +34,8 @@ def test_two_processes_train_together_and_score_like_one(tmp_path):
     assert two["report"]["support"] == len(split.test)
     assert np.allclose(one.predictions.probabilities, two["probabilities"], atol=1e-6)
     assert one.as_json()["confusion"] == two["report"]["confusion"]
-    dev = trainer._score(split.dev, trainer.feed.clips(split.dev))
+    training_clips(trainer, split)
+    dev = score_dev(trainer.training)
     best = next(record for record in two["history"] if record["best"])
     assert dev["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-5)
     assert dev["dev_uar"] == pytest.approx(best["dev_uar"])

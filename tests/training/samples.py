@@ -21,6 +21,7 @@ from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ser_tl.data.audio import AudioConfig
+from ser_tl.data.batching import Clips
 from ser_tl.data.schema import build
 from ser_tl.data.splits import Split, SplitConfig, make_splits
 from ser_tl.encoders import Whisper
@@ -100,6 +101,14 @@ def train_config(**changes) -> TrainConfig:
     """Three epochs of several small steps, on rates that a tiny model learns with."""
     usual = {"epochs": 3, "learning_rate": 3e-3, "encoder_learning_rate": 1e-3, "batch_seconds": 4.0, "save_every": 2}
     return TrainConfig(**(usual | {"tracker": "none", "patience": 0} | changes))
+
+
+def training_clips(trainer: Trainer, split: Split) -> Clips:
+    """What a trainer's steps would be fed."""
+    trainer.strategy.prepare(trainer.model)
+    trainer.training.take(split.train, split.dev, None)
+    trainer.training.prepare_clips()
+    return trainer.training.clips
 
 
 def interrupted(strategy: Strategy, step: int) -> Strategy:

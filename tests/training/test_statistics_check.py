@@ -114,7 +114,7 @@ def test_one_speaker_alone_measures_nothing(balanced):
     alone = balanced.train.filter(lambda row: row["speaker"] == balanced.train["speaker"][0])
     trainer = Trainer(model_with("speaker"), Frozen(), train_config(epochs=1))
     clips = trainer.feed.clips(alone)
-    assert check_statistics(trainer.model, [(alone, clips)], trainer.evaluation, seed=0) == ({}, [])
+    assert check_statistics(trainer.model, [(alone, clips)], trainer.training.evaluation, seed=0) == ({}, [])
 
 
 def drawn(voice, *, coinciding, speakers=20, clips=12, seed=0):

@@ -13,6 +13,7 @@ from ser_tl.inference.scoring import score_clips
 from ser_tl.model import EmotionModel
 from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training import TrainConfig, Trainer, seed_everything
+from ser_tl.training.loop import score_dev
 from ser_tl.training.progress import Progress, rate_factor
 from ser_tl.training.steps import OPTIMIZERS
 from ser_tl.transfer import Frozen, Full
@@ -30,7 +31,7 @@ def test_tones_are_learned_and_the_best_epoch_is_put_back(split):
     assert trainer.evaluate(split.test).uar > 0.8
     best = max(history, key=lambda record: (record["dev_uar"], -record["dev_loss"]))
     assert [record["epoch"] for record in history if record["best"]] == [best["epoch"]]
-    again = trainer._score(split.dev, trainer.feed.clips(split.dev))
+    again = score_dev(trainer.training)
     assert again["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-6)
 
 

@@ -9,6 +9,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.model.adapted import adapted_layers, added_state, base_state, folded, merged_state
 from ser_tl.training import Trainer
+from ser_tl.training.loop import score_dev
 from ser_tl.transfer import IA3, STRATEGIES, AdapterConfig, Lora
 from ser_tl.transfer.insertion import Adapters, planned
 from ser_tl.transfer.strategy import NO_DECAY
@@ -369,6 +370,4 @@ def test_tones_are_learned_and_the_best_epoch_is_put_back(strategy, tmp_path):
     history = trainer.fit(split.train, split.dev)
     assert trainer.evaluate(split.test).uar > 0.8
     best = next(record for record in history if record["best"])
-    assert trainer._score(split.dev, trainer.feed.clips(split.dev))["dev_loss"] == pytest.approx(
-        best["dev_loss"], abs=1e-6
-    )
+    assert score_dev(trainer.training)["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-6)

@@ -9,7 +9,7 @@ from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.losses import cross_entropy
-from ser_tl.training.dimensions import dimension_loss
+from ser_tl.training.parts.dimensions import dimension_loss
 from ser_tl.transfer import STRATEGIES, AdapterConfig, Rates, TransferConfig
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.tiny import LAYERS, clip, padded, tiny

@@ -35,7 +35,7 @@ class Network(nn.Module):
         super().__init__()
 
 
-NETWORKS: Registry[type[Network]] = Registry("network")
+NETWORKS: Registry[type[Network]] = Registry("network", "ser_tl.networks")
 
 
 def silenced(frames: Tensor, mask: Tensor) -> Tensor:

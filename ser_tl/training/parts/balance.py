@@ -9,70 +9,19 @@ sampled to be alike, weights by frequency are 1, and nothing is made up for twic
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ser_tl.data.batching import Clips
 from ser_tl.data.sampling import class_size, draw_balanced
 from ser_tl.errors import ConfigError
 from ser_tl.modules.losses import Criterion, class_weights
-
-
-@dataclass(frozen=True)
-class BalanceConfig:
-    """What is done about classes of different sizes, in training alone.
-
-    Args:
-        weights: of an utterance by its class: `inverse` to the class' frequency, so that each class has the same say;
-            `effective`, by its effective number of utterances (Cui et al. 2019), between that and `none`
-        beta: of `effective`: 0 weighs all alike, and the nearer to 1, the nearer to `inverse`
-        alpha: class to a factor of its weight, {fear: 2}; classes that aren't named have 1
-        focal: gamma of the focal loss (Lin et al. 2017), which leaves out utterances that are told well already; 0 is
-            cross-entropy. Its alpha are the weights
-        logit_adjustment: tau, by which the logarithms of the classes' frequencies are added to the logits in training
-            (Menon et al. 2021); 1 in theory, 0 for none. In the place of weights, sampling and synthetic clips
-        sampling: in each epoch, `over` hears every class as often as the largest, `under` as often as the smallest
-        synthesise: clips made between neighbours of a smaller class until it is as large as the largest: `smote`
-            (Chawla et al. 2002), `borderline-smote` near other classes only (Han et al. 2005), `adasyn` more of them
-            there (He et al. 2008). For frozen encoders whose pooled states are all that the model sees, see
-            docs/imbalance.md
-        neighbours: of a clip, between which and it others are made; fewer where a class has fewer
-    """
-
-    weights: Literal["none", "inverse", "effective"] = "inverse"
-    beta: float = 0.999
-    alpha: dict[str, float] = field(default_factory=dict)
-    focal: float = 0.0
-    logit_adjustment: float = 0.0
-    sampling: Literal["none", "over", "under"] = "none"
-    synthesise: Literal["none", "smote", "borderline-smote", "adasyn"] = "none"
-    neighbours: int = 5
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.beta < 1:
-            raise ConfigError(f"balance.beta is {self.beta}: expected 0 to below 1; weights inverse are its limit")
-        for name in ("focal", "logit_adjustment"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"balance.{name} is {getattr(self, name)}: expected 0 or more")
-        if self.neighbours < 1:
-            raise ConfigError(f"balance.neighbours is {self.neighbours}: expected 1 or more")
-        wrong = [f"{name}: {factor}" for name, factor in self.alpha.items() if not factor > 0]
-        if wrong:
-            raise ConfigError(f"balance.alpha has {', '.join(wrong)}: expected factors above 0")
-        if self.sampling != "none" and self.synthesise != "none":
-            raise ConfigError(
-                f"balance.sampling {self.sampling} and balance.synthesise {self.synthesise} both make classes as large "
-                f"as each other: choose one"
-            )
-        asked = {"sampling": self.sampling, "synthesise": self.synthesise, "weights": self.weights}
-        others = [f"balance.{name} {value}" for name, value in asked.items() if value != "none"]
-        if self.logit_adjustment and others:
-            raise ConfigError(
-                f"balance.logit_adjustment is {self.logit_adjustment}, and {' and '.join(others)} would make up for "
-                f"the same frequencies once more: choose one (--balance.weights none for the adjustment alone)"
-            )
+from ser_tl.training.part import PARTS, Losses, Part, Step, Training
+from ser_tl.training.parts.balance_config import BalanceConfig as BalanceConfig
+from ser_tl.training.parts.synthetic import SyntheticClips
 
 
 @dataclass(frozen=True)
@@ -213,3 +162,68 @@ class Balance:
 def _counts(classes: Sequence[int], number: int) -> list[int]:
     counts = Counter(classes)
     return [counts[place] for place in range(number)]
+
+
+class EmotionLoss(nn.Module):
+    """The loss of emotions: the first of all."""
+
+    def __init__(self, criterion: nn.Module) -> None:
+        super().__init__()
+        self.criterion = criterion
+
+    def forward(self, step: Step, losses: Losses) -> Losses:
+        """The criterion's value for each clip."""
+        return losses._replace(utterances=self.criterion(step.output.logits, step.batch.labels, step.batch.targets))
+
+
+@PARTS.register("balance")
+class ClassBalance(Part):
+    """The loss of emotions, and classes of different sizes in it.
+
+    Args:
+        config: what is done about them
+    """
+
+    order = 30
+
+    def __init__(self, config: BalanceConfig | None = None) -> None:
+        self.config = config or BalanceConfig()
+        self.balance: Balance | None = None
+        self._said: list[str] = []
+
+    def bind(self, training: Training) -> None:
+        """Refuses options where no emotions are learned."""
+        if not training.model.labels and self.config != BalanceConfig():
+            raise ConfigError(
+                "dimensions.weight is 1, so no emotions are learned: leave the balance and labels options out"
+            )
+
+    def prepare(self, training: Training, clips: Clips) -> Clips:
+        """Counts the classes."""
+        labels = training.model.labels
+        if labels:
+            processes = training.accelerator.num_processes
+            balance = Balance.of(self.config, training.train["emotion"][:], labels, training.seed, processes)
+            made = clips.classes if isinstance(clips, SyntheticClips) else []
+            self.balance = balance.with_synthetic(made) if made else balance
+            self._said = self.balance.notes(refit=training.refits, views=training.views is not None)
+        return clips
+
+    def loss(self, training: Training) -> nn.Module | None:
+        """The criterion; none where no emotions are learned."""
+        return None if self.balance is None else EmotionLoss(self.balance.criterion(training.config.label_smoothing))
+
+    def draw(self, epoch: int) -> list[int] | None:
+        """The sampled clips of an epoch."""
+        draw = None if self.balance is None else self.balance.draw
+        return None if draw is None else draw(epoch)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was asked for, and the sizes of the classes."""
+        return {} if self.balance is None else {"balance": self.balance.facts}
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done, where that isn't the usual."""
+        return self._said

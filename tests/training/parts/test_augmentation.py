@@ -10,11 +10,11 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import forward_batch
 from ser_tl.modules.losses import Criterion, cross_entropy
 from ser_tl.training import Trainer
-from ser_tl.training.balance import BalanceConfig
 from ser_tl.training.objective import Objective
+from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.steps import Steps
 from ser_tl.transfer import STRATEGIES, Frozen, Full
-from tests.training.samples import TONES, interrupted, tiny_model, tone_split, train_config, untimed
+from tests.training.samples import TONES, interrupted, tiny_model, tone_split, train_config, training_clips, untimed
 
 EVERYTHING = AugmentConfig("everything", {"mask-mel": {}})
 """The tiny model's encoder is a Whisper, which has a log-mel front end."""
@@ -113,8 +113,7 @@ def test_a_mask_needs_all_frames_of_cached_clips(split):
     """Pooling by mean would do with one frame a clip, which a mask can't blank in part."""
     for augment, whole in ((None, False), (AugmentConfig(transforms={"mask": {}}), True)):
         trainer = Trainer(tiny_model(pooling="mean"), Frozen(), train_config(), augment=augment)
-        trainer.strategy.prepare(trainer.model)
-        clip = trainer.feed.augmented(split.train, trainer.augment)[0]
+        clip = training_clips(trainer, split)[0]
         assert (len(clip.states[0].rest) > 1) == whole
 
 

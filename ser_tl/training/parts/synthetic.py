@@ -19,13 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ser_tl.augment import Chain
 from ser_tl.cache.condensed import CondensedClips, reduction
 from ser_tl.data.batching import Clip, Clips, State
-from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError
-from ser_tl.model import EmotionModel
-from ser_tl.training.balance import BalanceConfig
+from ser_tl.training.part import PARTS, Part, Training
+from ser_tl.training.parts.balance_config import BalanceConfig
 
 
 class SyntheticClips:
@@ -75,46 +73,71 @@ class SyntheticClips:
         return Clip(torch.empty(0), self.classes[made], f"synthetic_{made}", states, dimensions=self.unknown)
 
 
-def check_synthesis(
-    model: EmotionModel, layers: Sequence[int], config: BalanceConfig, labels: LabelConfig, augment: Chain
-) -> None:
-    """Refuses synthetic clips where there are no vectors to make them of, before anything is encoded.
+@PARTS.register("synthetic-clips")
+class ClipSynthesis(Part):
+    """Synthetic clips of smaller classes, if they are asked for.
 
     Args:
-        model: what is trained
-        layers: the encoder's states that never move and are cached
-        config: asks for synthetic clips
-        labels: what clips are taught as
-        augment: what happens to training clips
-
-    Raises:
-        ConfigError: imbalanced-learn isn't installed, clips are taught as votes, augmentation needs their audio or
-            frames, or the model sees more of a clip than few frames of its cached states
+        config: by which method, and of how many neighbours
     """
-    _resampler(config, {}, seed=0)
-    asked = f"balance.synthesise is {config.synthesise}"
-    if labels.targets != "label":
-        raise ConfigError(
-            f"{asked}, and labels.targets {labels.targets}, but nobody heard a synthetic clip: leave one of the two "
-            f"out, or choose --balance.sampling over"
-        )
-    if augment.on_audio or augment.on_states:
-        raise ConfigError(
-            f"{asked}, and augmentation changes the audio or the frames of training clips, which a synthetic clip "
-            f"doesn't have: leave one of the two out, or choose --balance.sampling over"
-        )
-    if reduction(model) is None or not set(layers) >= set(model.layers):
-        raise ConfigError(
-            f"{asked}, which makes clips of pooled states and needs a model that sees no more of a clip: --strategy "
-            f"frozen, --train.cache true, --pooling mean, stats, max or last, and neither --model.network, .projection "
-            f"or .fusion nor (with several layers) --model.join sum. Without these, --balance.sampling over hears real "
-            f"clips more often"
-        )
-    if model.config.statistics != "training":
-        raise ConfigError(
-            f"{asked}, but model.statistics is {model.config.statistics}: a clip between two speakers is nobody's, and "
-            f"has no statistics of its own. Choose --model.statistics training, or --balance.sampling over"
-        )
+
+    order = 20
+
+    def __init__(self, config: BalanceConfig | None = None) -> None:
+        self.config = config or BalanceConfig()
+
+    @property
+    def active(self) -> bool:
+        """Whether clips are made."""
+        return self.config.synthesise != "none"
+
+    @property
+    def asked(self) -> str:
+        """The option."""
+        return f"balance.synthesise is {self.config.synthesise}"
+
+    def check(self, training: Training) -> None:
+        """Refuses synthetic clips where there are no vectors to make them of.
+
+        Raises:
+            ConfigError: imbalanced-learn isn't installed, another part needs clips' audio or frames or teaches them one
+                by one, or the model sees more of a clip than few frames of its cached states
+        """
+        model = training.model
+        if not self.active or not model.labels:
+            return
+        _resampler(self.config, {}, seed=0)
+        for part in training.parts:
+            if part.teaches_clips:
+                raise ConfigError(
+                    f"{self.asked}, and {part.asked}, but nobody heard a synthetic clip: leave one of the two out, or "
+                    f"choose --balance.sampling over, which repeats real clips"
+                )
+            if part.reads != "pooled":
+                raise ConfigError(
+                    f"{self.asked}, and augmentation changes the audio or the frames of training clips "
+                    f"({part.asked}), which a synthetic clip doesn't have: leave one of the two out, or choose "
+                    f"--balance.sampling over"
+                )
+        if reduction(model) is None or not set(training.feed.lasting) >= set(model.layers):
+            raise ConfigError(
+                f"{self.asked}, which makes clips of pooled states and needs a model that sees no more of a clip: "
+                f"--strategy frozen, --train.cache true, --pooling mean, stats, max or last, and neither "
+                f"--model.network, .projection or .fusion nor (with several layers) --model.join sum. Without these, "
+                f"--balance.sampling over hears real clips more often"
+            )
+        if model.config.statistics != "training":
+            raise ConfigError(
+                f"{self.asked}, but model.statistics is {model.config.statistics}: a clip between two speakers is "
+                f"nobody's, and has no statistics of its own. Choose --model.statistics training, or "
+                f"--balance.sampling over"
+            )
+
+    def prepare(self, training: Training, clips: Clips) -> Clips:
+        """The clips, and synthetic ones."""
+        if not self.active or not training.model.labels:
+            return clips
+        return synthesised(clips, self.config, training.model.labels, training.seed)
 
 
 def synthesised(clips: Clips, config: BalanceConfig, labels: Sequence[str], seed: int) -> SyntheticClips:

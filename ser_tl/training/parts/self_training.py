@@ -13,7 +13,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ser_tl.errors import ConfigError
+from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import Fit, class_shares, discriminant_of, fit_discriminant
+from ser_tl.training.part import PARTS, Training
+from ser_tl.training.parts.refit import Embedded, Refit
 
 ROUNDS = 12
 """Of guessing and fitting."""
@@ -110,3 +114,27 @@ def balanced(probabilities: Tensor, occurs: Tensor) -> Tensor:
         shares = shares * (each / shares.sum(dim=0).clamp_min(1e-12))
         shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
     return shares
+
+
+@PARTS.register("self-training")
+class SelfTraining(Refit):
+    """A refit that goes on with the unlabelled clips of `fit`, if `train.refit` says so."""
+
+    kinds = ("self-training",)
+    hears_unlabelled = True
+
+    def check(self, training: Training) -> None:
+        """Refuses self-training without another domain."""
+        super().check(training)
+        if self.kind != "none" and training.unlabelled is None:
+            raise ConfigError(
+                f"{self.asked}, but there are no unlabelled clips of another domain: recipes/mmd_alignment.py has a "
+                f"--target, in Python it is fit(..., unlabelled=...); --train.refit discriminant does without"
+            )
+
+    def fit(self, model: EmotionModel, rows: Embedded) -> Fit:
+        """The discriminant of both domains."""
+        embedding, labels, speakers, weights, target = rows
+        if target is None:
+            return super().fit(model, rows)
+        return fit_self_trained(embedding, labels, speakers, target, len(model.labels), weights=weights)

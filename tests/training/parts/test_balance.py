@@ -8,7 +8,8 @@ import torch
 from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError
 from ser_tl.training import Trainer
-from ser_tl.training.balance import Balance, BalanceConfig
+from ser_tl.training.loop import score_dev
+from ser_tl.training.parts.balance import Balance, BalanceConfig
 from ser_tl.training.steps import Steps
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, train_config, uneven_split, untimed
@@ -161,7 +162,7 @@ def test_each_way_trains_its_own_model_and_scores_dev_by_plain_logits(split, opt
 
     (trainer, record), (_, usual) = fit(**options), fit()
     assert record["train_loss"] != usual["train_loss"]
-    plain = trainer._score(split.dev, trainer.feed.clips(split.dev))
+    plain = score_dev(trainer.training)
     assert record["dev_loss"] == pytest.approx(plain["dev_loss"], abs=1e-6)
 
 

@@ -13,14 +13,13 @@ from ser_tl.data.votes import LabelConfig
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.modules.losses import Criterion
 from ser_tl.training import Trainer
-from ser_tl.training.balance import BalanceConfig
-from ser_tl.training.dimensions import DimensionConfig
 from ser_tl.training.objective import Objective
-from ser_tl.training.synthetic import SyntheticClips, synthesised
+from ser_tl.training.parts.balance import BalanceConfig, ClassBalance
+from ser_tl.training.parts.dimensions import DimensionConfig
+from ser_tl.training.parts.synthetic import SyntheticClips, synthesised
 from ser_tl.transfer import Frozen, Partial
-from tests.training.samples import TONES, rated, tiny_model, train_config, uneven_split
+from tests.training.samples import TONES, rated, tiny_model, train_config, training_clips, uneven_split
 
 LABELS = list(TONES)
 SMOTE = BalanceConfig(synthesise="smote")
@@ -40,8 +39,7 @@ def trainer(balance=SMOTE, *, strategy=None, pooling="stats", **options):
 def made(split, balance=SMOTE, pooling="stats") -> SyntheticClips:
     """The training clips of a fit, and synthetic ones."""
     own = trainer(balance, pooling=pooling)
-    own.strategy.prepare(own.model)
-    return own._training_clips(split.train)[0]
+    return training_clips(own, split)
 
 
 def vectors(clips, places) -> np.ndarray:
@@ -122,8 +120,8 @@ def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monke
 
     from ser_tl.inference.evaluation import score_clips as predict
 
-    monkeypatch.setattr("ser_tl.training.trainer.synthesised", watch)
-    monkeypatch.setattr("ser_tl.training.trainer.score_clips", score)
+    monkeypatch.setattr("ser_tl.training.parts.synthetic.synthesised", watch)
+    monkeypatch.setattr("ser_tl.training.loop.score_clips", score)
     monkeypatch.setattr("ser_tl.inference.evaluation.score_clips", score)
     for dev, test in ((split.dev, split.test), (split.test, split.dev), (split.dev.select([0, 4]), split.test)):
         own = trainer()
@@ -143,7 +141,7 @@ def test_the_refit_hears_real_clips_only(split, monkeypatch):
         assert views is None
         return {}
 
-    monkeypatch.setattr("ser_tl.training.trainer.refit_discriminant", watch)
+    monkeypatch.setattr("ser_tl.training.parts.refit.refit_discriminant", watch)
     own = trainer(refit="discriminant")
     own.fit(split.train, split.dev)
     assert [len(clips) for clips in embedded] == [len(split.train), len(split.dev)]
@@ -198,11 +196,12 @@ def test_nobody_has_annotated_a_synthetic_clip(tmp_path):
         balance=SMOTE,
         dimensions=config,
     )
-    own.strategy.prepare(own.model)
-    clips = own._training_clips(annotated.train)[0]
+    clips = training_clips(own, annotated)
     batch = collate([clips[place] for place in range(24, len(clips))])  # of synthetic ones alone
     assert batch.dimensions.shape == (12, 1)
     assert batch.dimensions.isnan().all()
-    losses = Objective(own.model.eval(), own.strategy, dimensions=config)(batch)
-    plain = Criterion()(forward_batch(own.model, batch).logits, batch.labels)
-    torch.testing.assert_close(losses.cross_entropy, 0.5 * plain)
+    terms = {part.name: part.loss(own.training) for part in own.parts}
+    losses = Objective(own.model.eval(), own.strategy, terms)(batch)
+    criterion = own.part(ClassBalance).balance.criterion(own.config.label_smoothing)
+    plain = criterion(forward_batch(own.model, batch).logits, batch.labels)
+    torch.testing.assert_close(losses.utterances, 0.5 * plain)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ser_tl.modules.discriminant import fit_discriminant
-from ser_tl.training.self_training import balanced, fit_self_trained, surest
+from ser_tl.training.parts.self_training import balanced, fit_self_trained, surest
 
 CLASSES, CHANNELS = 3, 12
 

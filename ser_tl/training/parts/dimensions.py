@@ -6,21 +6,24 @@
 Knows nothing of emotions, or of how the losses of a step are added up.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from datasets import Dataset
-from torch import Tensor
+from torch import Tensor, nn
 
+from ser_tl.data.batching import Clips
 from ser_tl.data.dimension_names import check_names
 from ser_tl.data.dimensions import annotations
 from ser_tl.errors import ConfigError
+from ser_tl.evaluation import Predictions
 from ser_tl.model import EmotionModel
 from ser_tl.model.dimensions import DimensionHead
 from ser_tl.modules.feature_norm import Moments
 from ser_tl.modules.losses import concordance_loss, squared_error
+from ser_tl.training.part import PARTS, Losses, Part, Step, Training
 
 
 @dataclass(frozen=True)
@@ -111,3 +114,65 @@ def dev_loss(config: DimensionConfig, model: EmotionModel, annotated: np.ndarray
     device = model.device
     pair = [torch.from_numpy(values).float().to(device) for values in (predicted, annotated)]
     return float(dimension_loss(config.loss, model.dimension_head, *pair))
+
+
+class DimensionLoss(nn.Module):
+    """The dimensions' share of a micro-batch's loss.
+
+    Args:
+        config: which loss, and its share
+    """
+
+    def __init__(self, config: DimensionConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, step: Step, losses: Losses) -> Losses:
+        """Takes their share from the losses so far."""
+        head, predicted, annotated = step.model.dimension_head, step.output.dimensions, step.batch.dimensions
+        if head is None or predicted is None or annotated is None:
+            return losses
+        share, loss = self.config.weight, dimension_loss(self.config.loss, head, predicted, annotated)
+        return losses._replace(
+            utterances=(1.0 - share) * losses.utterances, batch=(1.0 - share) * losses.batch + share * loss
+        )
+
+
+@PARTS.register("dimensions")
+class Dimensions(Part):
+    """Arousal, valence and dominance beside the emotions, or alone, if the model tells them.
+
+    Args:
+        config: which, and how; as the model has them if None
+    """
+
+    order = 70
+
+    def __init__(self, config: DimensionConfig | None = None) -> None:
+        self._asked = config
+        self.config: DimensionConfig
+
+    def bind(self, training: Training) -> None:
+        """Compares options and model."""
+        self.config = DimensionConfig.of(training.model, self._asked)
+
+    def prepare(self, training: Training, clips: Clips) -> Clips:
+        """Sets the scale of the outputs; a training state that is gone on from has its own."""
+        fit_scale(training.model, training.train)
+        return clips
+
+    def loss(self, training: Training) -> nn.Module | None:
+        """Their share."""
+        return DimensionLoss(self.config) if training.model.dimensions else None
+
+    def dev_loss(self, training: Training, predictions: Predictions, loss: float) -> float:
+        """Likewise, over the dev part as a whole."""
+        if predictions.ratings is None:
+            return loss
+        share = self.config.weight
+        return (1.0 - share) * loss + share * dev_loss(self.config, training.model, *predictions.ratings.tables)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The options."""
+        return {"dimensions": asdict(self.config)} if self.config.names else {}

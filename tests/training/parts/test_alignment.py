@@ -6,6 +6,8 @@ from datasets import Value
 
 from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.training import Trainer
+from ser_tl.training.parts import DomainAlignment
+from ser_tl.training.steps import Steps
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, tone_corpus, tone_split, train_config, untimed
 
@@ -65,22 +67,21 @@ def test_an_aligned_training_stopped_in_the_middle_goes_on_the_same(split, targe
     assert resumed == whole
 
 
-def test_the_discriminator_learns_with_the_model(split, target):
+def test_the_discriminator_learns_with_the_model(split, target, monkeypatch):
     trainer = Trainer(tiny_model(), Full(), train_config(epochs=1), alignment=AlignmentConfig("dann"))
     made = []
-    build = trainer._steps
-    trainer._steps = lambda train: made.append(build(train)) or made[0]
+    build = Steps.__init__
+    monkeypatch.setattr(Steps, "__init__", lambda steps, *given: made.append(steps) or build(steps, *given))
     trainer.fit(split.train, split.dev, target)
-    (weight, *_) = made[0].objective.alignment.parameters()
+    (weight, *_) = made[0].objective.terms["alignment"].parameters()
     assert weight in made[0].optimizer.optimizer.state
     assert not any("discriminator" in name for name in trainer.model.state_dict())
 
 
-def test_a_ramp_begins_at_nothing_and_ends_at_the_weight(split):
+def test_a_ramp_begins_at_nothing_and_ends_at_the_weight():
     trainer = Trainer(tiny_model(), Full(), train_config(), alignment=AlignmentConfig("mmd", 0.4, "ramp"))
-    trainer.strategy.prepare(trainer.model)
-    steps = trainer._steps(trainer._training_clips(split.train)[1])
-    weights = [steps._weight(done) for done in (0.0, 1.5, 3.0)]
+    loss = trainer.part(DomainAlignment).loss(trainer.training)
+    weights = [loss.weight(done) for done in (0.0, 0.5, 1.0)]
     assert weights[0] == 0.0
     assert weights[1] == pytest.approx(0.4 * 0.9866, abs=1e-3)
     assert weights[2] == pytest.approx(0.4, abs=1e-3)

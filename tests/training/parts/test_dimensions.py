@@ -14,7 +14,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report
 from ser_tl.options import Options, parse
 from ser_tl.training import TrainConfig, Trainer
-from ser_tl.training.dimensions import DimensionConfig, dimension_loss, fit_scale
+from ser_tl.training.parts.dimensions import DimensionConfig, dimension_loss, fit_scale
 from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full, Progressive, TransferConfig
 from tests.training.samples import interrupted, rated, split_tones, tiny_model, tone_corpus, train_config, untimed

@@ -1,0 +1,69 @@
+"""What every recipe begins with: the options' corpus, read through and relabelled, and its splits.
+
+options --load_checked--> corpus, notes --load_splits--> splits of the protocol, which tell the notes
+options of two domains --load_domains--> one split from the source's speakers to the target's
+"""
+
+from dataclasses import replace
+
+from datasets import Dataset
+
+from ser_tl.corpora import load_corpus
+from ser_tl.data.checks import check_audio
+from ser_tl.data.domains import cross_domain
+from ser_tl.data.splits import Split, make_splits
+from ser_tl.data.votes import relabel
+from ser_tl.generate import add_synthetic
+from ser_tl.options import DomainOptions, Options
+
+
+def load_checked(options: Options) -> tuple[Dataset, list[str]]:
+    """The corpus that the options name: every file read through, emotions as the options want them.
+
+    Returns:
+        The corpus, and notes for reports: what was left out, and whose labels count.
+
+    Raises:
+        CorpusError: it can't be read
+        AudioError: files can't be used, and aren't to be left out
+    """
+    corpus = load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
+    corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    corpus, voted = relabel(corpus, options.labels)
+    return corpus, [*skipped, *voted]
+
+
+def load_splits(options: Options) -> list[Split]:
+    """The splits of the options' protocol, with their synthetic clips, if any; their notes say what reports have to.
+
+    Raises:
+        CorpusError, AudioError: as of `load_checked`
+        SplitError: too few speakers, or folds that don't fit the corpus
+    """
+    corpus, notes = load_checked(options)
+    splits = make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
+    return [with_remarks(split, notes) for split in add_synthetic(splits, options.synthetic)]
+
+
+def load_domains(options: DomainOptions) -> Split:
+    """One split: the source's speakers train and choose the epoch, the target's are tested.
+
+    Raises:
+        CorpusError, AudioError: as of `load_checked`
+        SplitError: the domains share speakers, or there are too few of them
+    """
+    source, notes = load_checked(options)
+    target = load_corpus(
+        options.target, options.target_root, emotions=options.target_emotions, columns=options.target_columns
+    )
+    target, skipped = check_audio(target, skip_unreadable=options.skip_unreadable)
+    split, crossed = cross_domain(
+        source, target, speakers=options.target_speakers, config=options.split, seed=options.seed
+    )
+    (split,) = add_synthetic([split], options.synthetic)
+    return with_remarks(split, [*crossed, *(f"Of the source: {note}" for note in notes), *skipped])
+
+
+def with_remarks(split: Split, notes: list[str]) -> Split:
+    """The split, whose reports say these notes as well."""
+    return replace(split, remarks=(*split.remarks, *notes)) if notes else split

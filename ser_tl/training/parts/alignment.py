@@ -1,0 +1,115 @@
+"""Two domains in one training: the head's hidden layer of an unlabelled one is drawn to the labelled one's.
+
+    source and target Output --Alignment--> penalty, weight * it beside (1 - weight) * what the labels say
+
+Domains are aligned in the head's hidden layer, as deep adaptation networks are (Long et al. 2015): below it a frozen
+encoder leaves little that a gradient could move.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from torch import nn
+
+from ser_tl.errors import ConfigError
+from ser_tl.training.part import PARTS, Losses, Part, Step, Training
+from ser_tl.transfer.alignment import ALIGNMENTS, Alignment, Domain
+from ser_tl.transfer.config import AlignmentConfig
+from ser_tl.transfer.dann import ramp
+
+REPLACED_NOTE = (
+    "the alignment ({}) acted in the hidden layer of a head that the refit has replaced: what is left of it is what it "
+    "did to weights below the head, nothing where the encoder is frozen and the pooling has none"
+)
+
+
+class AlignmentLoss(nn.Module):
+    """The penalty on how far apart both domains are, and its share of the loss.
+
+    Args:
+        alignment: the penalty
+        config: its weight, and how that changes over the training
+    """
+
+    def __init__(self, alignment: Alignment, config: AlignmentConfig) -> None:
+        super().__init__()
+        self.alignment = alignment
+        self.config = config
+
+    def weight(self, done: float) -> float:
+        """The alignment's share of the loss when so much of the training (0 to 1) is done."""
+        return self.config.weight * (ramp(done) if self.config.schedule == "ramp" else 1.0)
+
+    def forward(self, step: Step, losses: Losses) -> Losses:
+        """Adds the penalty."""
+        if step.target is None:
+            return losses
+        weight = self.weight(step.done)
+        source = Domain(step.output.hidden, step.output.logits, step.batch.labels)
+        penalty = self.alignment(source, Domain(step.target.hidden, step.target.logits, None), weight)
+        return losses._replace(penalty=losses.penalty + penalty, weight=losses.weight * (1.0 - weight))
+
+
+@PARTS.register("alignment")
+class DomainAlignment(Part):
+    """Alignment with the unlabelled clips of `fit`, if it is asked for.
+
+    Args:
+        config: which, and how strong; none if None
+    """
+
+    order = 80
+
+    def __init__(self, config: AlignmentConfig | None = None) -> None:
+        self.config = config or AlignmentConfig(method="none")
+        self.pairs_domains = self.config.method != "none"
+        self._said: list[str] = []
+
+    @property
+    def asked(self) -> str:
+        """The option."""
+        return f"alignment.method is {self.config.method}"
+
+    def bind(self, training: Training) -> None:  # noqa: ARG002
+        """Refuses an unknown name now, and not after an hour of encoding."""
+        if self.pairs_domains:
+            ALIGNMENTS[self.config.method]
+
+    def check(self, training: Training) -> None:
+        """Refuses an alignment of no emotions, without steps or without another domain."""
+        if not self.pairs_domains:
+            return
+        if not training.model.labels:
+            raise ConfigError(
+                f"{self.asked}, which is about the head of emotions, and dimensions.weight 1 learns none: leave it "
+                f"out, or take a lower weight"
+            )
+        if not training.config.epochs:
+            raise ConfigError(
+                "train.epochs is 0, but an alignment acts in the steps of a training: choose --alignment.method none, "
+                "or train for an epoch or more"
+            )
+        if training.unlabelled is None:
+            raise ConfigError(
+                f"{self.asked}, but there are no unlabelled clips of another domain: recipes/mmd_alignment.py has a "
+                f"--target, in Python it is fit(..., unlabelled=...); --alignment.method none does without"
+            )
+        self._said = [REPLACED_NOTE.format(self.config.method)] if training.refits else []
+
+    def loss(self, training: Training) -> nn.Module | None:
+        """The penalty."""
+        head = training.model.head
+        if not self.pairs_domains or head is None:
+            return None
+        alignment = ALIGNMENTS[self.config.method](head.hidden_dim, len(training.model.labels))
+        return AlignmentLoss(alignment, self.config)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The options."""
+        return {"alignment": asdict(self.config)} if self.pairs_domains else {}
+
+    @property
+    def notes(self) -> list[str]:
+        """That a refit has replaced what was aligned."""
+        return self._said

@@ -1,0 +1,172 @@
+"""The classifier fitted anew, in closed form, on all training speakers.
+
+    train + dev -> model -> embeddings, gathered over the processes -> discriminant -> the model's head
+
+The epoch is chosen on dev speakers and stays; after that nothing is left for them to choose, and with twenty speakers
+two more are worth having. What the discriminant itself has to choose, it chooses on training speakers held out in turn,
+with all views of their clips where there are views: these then share the say of the clip that they are of.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ser_tl.cache.cached import CachedClips, EveryView
+from ser_tl.data.batching import Clips
+from ser_tl.errors import ConfigError
+from ser_tl.inference.clips import Collected, Pass, collect_clips, embed_batch
+from ser_tl.model import EmotionModel
+from ser_tl.modules.discriminant import Fit, fit_discriminant
+from ser_tl.modules.feature_norm import NormTable
+from ser_tl.training.calibration import Method, calibrate_refit
+from ser_tl.training.checks import check_refit
+from ser_tl.training.normalization import measure_training_domains
+from ser_tl.training.part import PARTS, Part, Training
+
+
+class Embedded(NamedTuple):
+    """What a discriminant is fitted to.
+
+    Attributes:
+        embedding: (n, E), in the order of the utterances' names
+        labels: (n,) class indices
+        speakers: n names
+        weights: (n,) how much each clip counts
+        target: (m, E) of the unlabelled clips; None where there are none
+    """
+
+    embedding: Tensor
+    labels: Tensor
+    speakers: list[str]
+    weights: Tensor
+    target: Tensor | None
+
+
+def refit_discriminant(
+    model: EmotionModel,
+    train: Clips,
+    dev: Clips,
+    speaker_of: dict[str, str],
+    unlabelled: Clips | None,
+    how: Pass,
+    *,
+    fit: Callable[[Embedded], Fit],
+    norms: NormTable | None = None,
+    views: Clips | None = None,
+    calibration: Method | None = None,
+) -> dict[str, float]:
+    """Replaces the model's head. Every process calls it and gets the same head.
+
+    Args:
+        model: with the weights of the best epoch
+        train: its clips as they are in evaluation
+        dev: likewise
+        speaker_of: utterance id to speaker
+        unlabelled: clips of another domain that are embedded as well; None for none
+        how: the processes, and the size of batches
+        fit: from embeddings to a discriminant
+        norms: statistics of the speakers or corpora that clips are of
+        views: all augmented views of train's clips, which are heard besides; None for none
+        calibration: how its probabilities are calibrated; None for not at all
+
+    Returns:
+        For the record: shrinkage, temperature, and the UAR over the held-out training speakers.
+
+    Raises:
+        ConfigError: too few speakers to hold one out, or no layers apart where each is to have a discriminant
+    """
+
+    def embed(clips: Clips) -> Collected:
+        return collect_clips([model], clips, lambda batch: embed_batch(model, batch, norms), how)
+
+    parts = [embed(clips) for clips in ([train, dev] if views is None else [train, dev, views])]
+    rows = [(name, part, row) for part, found in enumerate(parts) for row, name in enumerate(found.ids)]
+    rows.sort(key=lambda row: row[0])  # one order, whichever part a clip is in
+    embedding = torch.stack([torch.from_numpy(parts[part].values[row]) for _, part, row in rows])
+    labels = torch.tensor([int(parts[part].labels[row]) for _, part, row in rows])
+    speakers = [speaker_of[name] for name, _, _ in rows]
+    share = 1.0 if views is None else len(train) / (len(train) + len(views))
+    weights = torch.tensor([share, 1.0, share])[[part for _, part, _ in rows]]
+    target = None if unlabelled is None else _by_id(embed(unlabelled))
+    found = fit(Embedded(embedding, labels, speakers, weights, target))
+    model.replace_head(found.discriminant)
+    if calibration is not None:
+        ids, real = [name for name, _, _ in rows], [row for row, (_, part, _) in enumerate(rows) if part < 2]
+        calibrate_refit(model, found, embedding, labels, ids, speakers, real, method=calibration)
+    return {"shrinkage": found.shrinkage, "temperature": found.temperature, "held_out_uar": found.uar}
+
+
+def _by_id(found: Collected) -> Tensor:
+    """Values (n, ...) in the order of the utterances' names, in which they are whatever the batches were."""
+    order = sorted(range(len(found.ids)), key=found.ids.__getitem__)
+    return torch.from_numpy(found.values[order])
+
+
+@PARTS.register("refit")
+class Refit(Part):
+    """A discriminant of the embedding, or one for each layer, if `train.refit` says so."""
+
+    order = 90
+    kinds = ("discriminant", "layer-discriminants")
+    hears_unlabelled = False
+
+    def __init__(self) -> None:
+        self.kind = "none"
+        self.found: dict[str, float] = {}
+
+    @property
+    def asked(self) -> str:
+        """The option."""
+        return f"train.refit is {self.kind}"
+
+    def bind(self, training: Training) -> None:
+        """Takes the training's option, if it is one of this part's."""
+        self.kind = training.config.refit if training.config.refit in self.kinds else "none"
+
+    def check(self, training: Training) -> None:
+        """Refuses a refit of no emotions, of layers that are mixed, and where speakers can't be held out in turn."""
+        if self.kind == "none":
+            return
+        if not training.model.labels:
+            raise ConfigError(
+                f"{self.asked}, which is about the head of emotions, and dimensions.weight 1 learns none: leave it "
+                f"out, or take a lower weight"
+            )
+        if self.kind == "layer-discriminants":
+            training.model.layer_channels()  # raises now rather than after the training
+        check_refit(training.config, training.real, training.dev)
+
+    def fit(self, model: EmotionModel, rows: Embedded) -> Fit:
+        """The discriminant of training and dev speakers."""
+        layers = model.layer_channels() if self.kind == "layer-discriminants" else []
+        embedding, labels, speakers, weights, _ = rows
+        return fit_discriminant(embedding, labels, speakers, len(model.labels), layers, weights=weights)
+
+    def finish(self, training: Training) -> None:
+        """Replaces the head."""
+        if self.kind == "none":
+            return
+        model, real, dev = training.model, training.real, training.dev
+        measure_training_domains(training, dev=True)
+        ids, speakers = ([*real[name][:], *dev[name][:]] for name in ("id", "speaker"))
+        natural = training.natural_clips
+        heard = training.views is not None and isinstance(natural, CachedClips)
+        self.found = refit_discriminant(
+            model,
+            training.real_clips,
+            training.dev_clips,
+            dict(zip(ids, speakers, strict=True)),
+            training.unlabelled_clips if self.hears_unlabelled else None,
+            training.evaluation,
+            fit=lambda rows: self.fit(model, rows),
+            norms=training.norms,
+            calibration=None if training.config.calibration == "none" else training.config.calibration,
+            views=EveryView(natural, real["id"][:]) if heard and isinstance(natural, CachedClips) else None,
+        )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the discriminant chose, and its UAR over held-out speakers."""
+        return {"refit": self.found} if self.found else {}

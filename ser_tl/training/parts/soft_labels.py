@@ -1,0 +1,64 @@
+"""What training clips are taught as: their emotion, or what annotators said.
+
+training part, LabelConfig --soft_targets--> targets (n, C), which the loss of emotions takes in place of labels
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ser_tl.data.votes import LabelConfig, soft_targets
+from ser_tl.errors import ConfigError
+from ser_tl.training.part import PARTS, Part, Training
+
+REFIT_NOTE = "; the refitted classifier is taught emotions alone"
+
+
+@PARTS.register("labels")
+class SoftLabels(Part):
+    """Votes or recognition rates as targets, if they are asked for.
+
+    Args:
+        config: whose labels count
+    """
+
+    order = 10
+
+    def __init__(self, config: LabelConfig | None = None) -> None:
+        self.config = config or LabelConfig()
+        self.teaches_clips = self.config.targets != "label"
+        self._said: list[str] = []
+        self._facts: dict[str, Any] = {}
+
+    @property
+    def asked(self) -> str:
+        """The option."""
+        return f"labels.targets is {self.config.targets}"
+
+    def bind(self, training: Training) -> None:
+        """Refuses options where no emotions are learned."""
+        if not training.model.labels and self.config != LabelConfig():
+            raise ConfigError(
+                "dimensions.weight is 1, so no emotions are learned: leave the balance and labels options out"
+            )
+
+    def tables(self, training: Training) -> Mapping[str, np.ndarray]:
+        """The targets."""
+        if not training.model.labels:
+            return {}
+        targets, notes = soft_targets(training.train, training.model.labels, self.config)
+        self._said = [f"{note}{REFIT_NOTE * training.refits}" for note in notes]
+        self._facts = {"labels": asdict(self.config)}
+        return {} if targets is None else {"targets": targets}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Whose labels count."""
+        return self._facts
+
+    @property
+    def notes(self) -> list[str]:
+        """What the targets are."""
+        return self._said
