@@ -1,6 +1,7 @@
 """Encoders: from 16 kHz audio to layers of frame states, by pretrained networks or computed features.
 
-The families of transformers are imported when one of them is asked for: its modelling code takes seconds to import.
+The families of transformers are imported when one of them is asked for: its modelling code takes seconds to import. So is
+what only trainings need.
 """
 
 from importlib import import_module
@@ -21,8 +22,6 @@ from ser_tl.encoders.catalogue import ENCODERS as ENCODERS
 from ser_tl.encoders.catalogue import EncoderCard as EncoderCard
 from ser_tl.encoders.catalogue import availability as availability
 from ser_tl.encoders.catalogue import load_encoder as load_encoder
-from ser_tl.encoders.checkpointing import checkpoint_layers as checkpoint_layers
-from ser_tl.encoders.compiling import compile_layers as compile_layers
 from ser_tl.encoders.egemaps import EGeMAPS as EGeMAPS
 from ser_tl.encoders.fused import Fused as Fused
 from ser_tl.encoders.prosody import Prosody as Prosody
@@ -33,10 +32,17 @@ from ser_tl.encoders.spectral import LogMel as LogMel
 from ser_tl.encoders.vggish import VGGish as VGGish
 
 if TYPE_CHECKING:
+    from ser_tl.encoders.checkpointing import checkpoint_layers as checkpoint_layers
+    from ser_tl.encoders.compiling import compile_layers as compile_layers
     from ser_tl.encoders.speech_ssl import SpeechSSL as SpeechSSL
     from ser_tl.encoders.whisper import Whisper as Whisper
 
-_LAZY = {"SpeechSSL": "ser_tl.encoders.speech_ssl", "Whisper": "ser_tl.encoders.whisper"}
+_LAZY = {
+    "SpeechSSL": "ser_tl.encoders.speech_ssl",
+    "Whisper": "ser_tl.encoders.whisper",
+    "checkpoint_layers": "ser_tl.encoders.checkpointing",
+    "compile_layers": "ser_tl.encoders.compiling",
+}
 
 FAMILIES.register_lazily(_LAZY["SpeechSSL"], "wav2vec2", "hubert", "wavlm", "unispeech-sat", "data2vec-audio")
 FAMILIES.register_lazily(_LAZY["Whisper"], "whisper")

@@ -37,7 +37,7 @@ def test_what_is_written_is_read(exported):
     assert (content["kind"], content["format"]) == (KIND, FORMAT)
     assert manifest.outputs == ["probabilities", "dimensions", "embedding"]
     assert (manifest.sample_rate, manifest.hop, manifest.shortest, manifest.longest) == (16_000, 320, 2560, 480_000)
-    assert manifest.audio == {"normalise": "rms", "max_seconds": 4.0, "evaluation": "windows"}
+    assert manifest.audio == {"normalise": "rms", "max_seconds": 4.0, "evaluation": "windows", "gate": "none"}
     known = KnownSpeakers.from_json(manifest.known_speakers)
     assert known.among(["tones/1", "tones/2", "tones/3"]) == ["tones/1", "tones/2"]
     assert "tones/1" not in json.dumps(content)
