@@ -1,7 +1,7 @@
 """Encoders: from 16 kHz audio to layers of frame states, by pretrained networks or computed features.
 
-The families of transformers are imported when one of them is asked for: its modelling code takes seconds to import. So is
-what only trainings need.
+The families of transformers are imported when one of them is asked for: its modelling code takes seconds to import. So
+is what only trainings need.
 """
 
 from importlib import import_module
