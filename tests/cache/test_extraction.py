@@ -15,6 +15,7 @@ from ser_tl.cache.entries import read_state
 from ser_tl.cache.extraction import extract
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio import AudioConfig
+from ser_tl.data.audio_config import NEW_MODELS
 from ser_tl.data.batching import Utterances
 from ser_tl.encoders import load_encoder
 from ser_tl.errors import CacheError, ConfigError
@@ -129,7 +130,8 @@ def test_a_training_finds_what_was_extracted_whatever_it_uses_of_it(tones, tmp_p
     )
     corpus = tone_corpus(tones / "audio", speakers=3)
     for strategy, layers in ((Frozen(), [1, 3]), (Partial(1), None)):
-        model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=ModelConfig(layers=layers))
+        config = ModelConfig(layers=layers)
+        model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=config, audio=NEW_MODELS)
         trainer = Trainer(model, strategy, TrainConfig(tracker="none"))
         trainer.feed.training_clips(corpus)
     assert entries(tmp_path).keys() == found.keys()
