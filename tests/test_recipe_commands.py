@@ -40,6 +40,13 @@ def test_an_installation_without_recipes_says_so(monkeypatch, tmp_path, capsys):
     assert "error: ser-tl train" in capsys.readouterr().err
 
 
+def test_an_installation_that_only_predicts_says_so(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "ser_tl.options")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert main(["train"]) == 1
+    assert "error: ser-tl train: the package yaml isn't installed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", [Options, DomainOptions])
 def test_the_file_that_init_prints_is_the_defaults(kind, tmp_path):
     file = tmp_path / "options.yaml"

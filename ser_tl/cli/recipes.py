@@ -57,8 +57,13 @@ def run_recipe(name: str, arguments: Sequence[str]) -> None:
         name: the command
         arguments: the recipe's own
     """
-    from ser_tl.options import run_main
-
+    try:
+        from ser_tl.options import run_main
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"ser-tl {name}: the package {error.name} isn't installed. This installation only predicts; "
+            f"`pip install ser_tl` brings what trainings need"
+        ) from error
     recipe, kind, description = _load(name)
     sys.argv = [f"ser-tl {name}", *arguments]
     run_main(recipe, kind, description)
