@@ -46,7 +46,8 @@ def test_every_best_epoch_is_pushed_as_a_model_that_loads(trained, hub):
     assert [message.split(",")[0] for message in messages] == [f"Best epoch so far: {epoch}" for epoch in best]
     pulled = ser.EmotionModel.from_pretrained(REPO)
     for name, tensor in trainer.model.state_dict().items():
-        assert tensor.equal(pulled.state_dict()[name])
+        if not name.startswith("outliers."):  # measured when the training has ended
+            assert tensor.equal(pulled.state_dict()[name])
     assert pulled.known_speakers == KnownSpeakers.of({*split.train["speaker"], *split.dev["speaker"]})
     assert "The training goes on" in (pulled.home / "README.md").read_text()
     assert not (trainer.folder / "to_push").exists()
