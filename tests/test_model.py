@@ -58,7 +58,7 @@ def in_order(prediction):
 @torch.no_grad()
 def test_forward_gives_embedding_and_logits(pooling, join):
     model = build(pooling=pooling, join=join)
-    embedding, hidden, logits, dimensions = model(*padded([clip(4000), clip(8000, seed=1)]))
+    embedding, hidden, logits, dimensions, speech = model(*padded([clip(4000), clip(8000, seed=1)]))
     assert embedding.shape == (2, model.pooling.out_dim)
     assert embedding.shape[1] % (DIM * (1 if join == "sum" else LAYERS + 1)) == 0
     assert logits.shape == (2, len(LABELS))
@@ -66,6 +66,7 @@ def test_forward_gives_embedding_and_logits(pooling, join):
     assert torch.equal(model.head.classify(hidden), logits)
     assert hidden.shape == (2, model.head.hidden_dim)
     assert dimensions is None
+    assert speech is None  # without a gate
 
 
 @pytest.mark.parametrize("pooling", list(POOLINGS))
@@ -313,7 +314,7 @@ def test_the_config_on_disk_tells_what_the_model_is(tmp_path):
     build(layers=[1, 2], audio=AudioConfig(max_seconds=5.0)).save_pretrained(tmp_path)
     config = json.loads((tmp_path / CONFIG_FILE).read_text())
     assert config["labels"] == LABELS
-    assert config["audio"] == {"normalise": "none", "max_seconds": 5.0, "evaluation": "windows"}
+    assert config["audio"] == {"normalise": "none", "max_seconds": 5.0, "evaluation": "windows", "gate": "none"}
     assert config["encoder"]["family"] == "wav2vec2"
     assert config["encoder"]["config"]["architecture"]["hidden_size"] == DIM
     assert config["pooling"] == "attentive-stats"
