@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 
 _CSS_INCH = 96  # pixels, whatever the screen
 _METRE = 39.37  # inches
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem }
 th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+"""
+"""Of every page with tables of scores."""
+
+_STYLE = (
+    STYLE
+    + """\
 th:first-child, td:first-child, table.pairs td:nth-child(2), table.pairs th:nth-child(2) { text-align: left }
 thead th { border-bottom: 2px solid #888 } tbody tr.best { background: #eaf5ec }
 img { max-width: 100%; height: auto } .note { background: #fdf3dc; padding: 0.6rem 1rem; white-space: pre-line }
 """
+)
 
 
 def page(comparison: "Comparison") -> str:

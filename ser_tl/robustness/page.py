@@ -12,21 +12,20 @@ import numpy as np
 import soundfile
 
 from ser_tl.data.audio_config import SAMPLE_RATE
+from ser_tl.evaluation.page import STYLE
 from ser_tl.evaluation.text import percent
 from ser_tl.robustness.change import THEMES, Change
 from ser_tl.robustness.check import Check, row_cells
 from ser_tl.robustness.judgement import Verdict
 from ser_tl.robustness.measure import Row, Sample
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem }
-th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+_STYLE = (
+    STYLE
+    + """\
 th:first-child, td:first-child { text-align: left }
 tr.no td { background: #fdecea } audio { height: 2rem; width: 15rem; vertical-align: middle }
 """
+)
 _HEADER = ["change", "UAR %", "difference", "95 % interval", "unchanged %", "confidence", "passed", "example", "answer"]
 _LONGEST = 6.0  # seconds of an example
 
