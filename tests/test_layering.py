@@ -46,6 +46,7 @@ LAYERS: list[tuple[str, str]] = [
     ("publish resume", ""),
     ("run systems load", ""),
     ("cli", "packaging"),
+    ("__main__", ""),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
 UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"inference"}}
