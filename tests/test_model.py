@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data.audio import AudioConfig, decode, normalise
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.errors import AudioError, CheckpointError, ConfigError, UnknownNameError
 from ser_tl.files import write_atomically
 from ser_tl.inference import Predictor
@@ -202,7 +202,7 @@ def test_a_recording_is_heard_as_evaluation_hears_it(tmp_path, evaluation):
     model = build(audio=AudioConfig(max_seconds=0.5, evaluation=evaluation))
     soundfile.write(tmp_path / "anger_a.wav", 0.5 * clip(20_000), 16_000, subtype="FLOAT")
     (tmp_path / "list.csv").write_text("path,emotion,speaker\nanger_a.wav,anger,a\n")
-    clips = Utterances(load_corpus("csv", tmp_path / "list.csv"), model.labels, model.audio, training=False)
+    clips = UtteranceDataset(load_corpus("csv", tmp_path / "list.csv"), model.labels, model.audio, training=False)
     assert len(clips) == {"windows": 3, "centre": 1}[evaluation]
     expected = probabilities(model, [clips[number].waveform for number in range(len(clips))]).mean(dim=0)
     torch.testing.assert_close(in_order(model.predict(tmp_path / "anger_a.wav")), expected, atol=1e-5, rtol=0)

@@ -11,7 +11,7 @@ from ser_tl.augment import AugmentConfig
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
-from ser_tl.data.votes import LabelConfig
+from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import ConfigError, CorpusError
 from ser_tl.model import ModelConfig
 from ser_tl.options import Options, parse, run_main, spell
@@ -161,7 +161,7 @@ CHANGED = Options(
     transfer=TransferConfig(layer_decay=0.8, join="plateau"),
     train=TrainConfig(learning_rate=1e-5, schedule="plateau", tracker="none"),
     balance=BalanceConfig("effective", 0.99, {"fear": 2.0}, focal=2.0, sampling="over"),
-    labels=LabelConfig("majority", "first", "votes"),
+    labels=AnnotationConfig("majority", "first", "votes"),
     dimensions=DimensionConfig(["valence", "arousal"], "mse", 0.25),
 )
 """Nothing here is as the defaults have it."""

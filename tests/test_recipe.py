@@ -9,7 +9,7 @@ import yaml
 import ser_tl as ser
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
-from ser_tl.data.votes import LabelConfig
+from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import AudioError, ConfigError, SplitError
 from ser_tl.options import parse
 from ser_tl.training.parts.balance import BalanceConfig
@@ -128,7 +128,9 @@ def test_a_run_that_stopped_at_a_wrong_option_leaves_its_folder_free(recipe, opt
 
 def test_what_is_done_about_classes_and_votes_stands_in_the_report(recipe, options, tmp_path):
     manifest = tmp_path / "tones" / "tones.csv"
-    usual = options(balance=BalanceConfig(sampling="under", focal=1.0), labels=LabelConfig("majority", targets="votes"))
+    usual = options(
+        balance=BalanceConfig(sampling="under", focal=1.0), labels=AnnotationConfig("majority", targets="votes")
+    )
     lines = manifest.read_text().splitlines()
     emotions = [line.split(",")[1] for line in lines[1:]]
     votes = [f"{own};{own};neutral" for own in emotions[:-1]] + ["neutral;anger"]

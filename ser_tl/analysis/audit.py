@@ -15,8 +15,8 @@ from datasets import Dataset
 
 from ser_tl.analysis.acoustic_fingerprint import Copy, Fingerprint, find_copies, fingerprint
 from ser_tl.data.audio import decode
-from ser_tl.data.checks import source
-from ser_tl.data.copies import copies, stretches
+from ser_tl.data.checks import audio_source
+from ser_tl.data.duplicates import audio_spans, find_duplicates
 from ser_tl.data.folds import Fold
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import SplitError, listing
@@ -120,7 +120,7 @@ def _of_two(pair: Copy, speakers: Sequence[str]) -> bool:
 
 def _fingerprint(corpus: Dataset, row: int) -> Fingerprint:
     clip = corpus[row]
-    return fingerprint(decode(source(clip), clip["start"], clip["end"], silence=True))
+    return fingerprint(decode(audio_source(clip), clip["start"], clip["end"], silence=True))
 
 
 def _counts(corpus: Dataset, column: str) -> dict[str, int]:
@@ -157,7 +157,7 @@ def _audit_fold(corpus: Dataset, fold: Fold, found: Sequence[Copy] | None) -> Fo
         speakers=sorted(shared),
         test_speakers=len(set(tested["speaker"][:]) - {UNKNOWN}),
         by_shared=sum(name in shared for name in tested["speaker"][:]),
-        equal=copies(stretches(trained), stretches(tested)),
+        equal=find_duplicates(audio_spans(trained), audio_spans(tested)),
         near=near,
         known_sentences=_known_sentences(trained, tested),
         sessions=_shared_sessions(trained, tested),

@@ -35,7 +35,7 @@ def inspect(model: EmotionModel, file: str | Path, path: str | Path) -> Predicti
     said = [f"{found.label}, {100 * found.probabilities[found.label]:.1f} %"] if model.labels else []
     said += [f"{name} {value:.2f}" for name, value in found.dimensions.items()]
     lines = [f"{Path(file).name}: {', '.join(said)}"]
-    windows = len(model.audio.parts(len(waveform) / audio.SAMPLE_RATE))
+    windows = len(model.audio.segments(len(waveform) / audio.SAMPLE_RATE))
     if windows > 1:
         lines.append(f"heard in {windows} windows of {model.audio.max_seconds:g} s, whose probabilities are averaged")
     if not attends:

@@ -17,7 +17,7 @@ from ser_tl.augment.config import AugmentConfig
 from ser_tl.augment.hearing import Augmenter
 from ser_tl.data import audio
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 
 
 def noisy(corpus: Dataset, snr: float, *, seed: int = 0) -> Dataset:
@@ -35,7 +35,7 @@ def noisy(corpus: Dataset, snr: float, *, seed: int = 0) -> Dataset:
     add = Augmenter(AugmentConfig(transforms={"noise": {"probability": 1.0, "snr": snr}}), seed=seed)
     held = []
     for row in corpus:
-        waveform = audio.decode(source(row), row["start"], row["end"])
+        waveform = audio.decode(audio_source(row), row["start"], row["end"])
         (changed,) = add([waveform], zlib.crc32(row["id"].encode()))
         held.append({"path": row["audio"]["path"], "bytes": _encoded(changed)})
     columns = corpus.remove_columns(["audio", "start", "end"]).to_dict()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.cache.cached import CachedClips
-from ser_tl.data.batching import Clips, State
+from ser_tl.data.batching import Clips, PackedState
 from ser_tl.model import EmotionModel
 
 
@@ -65,7 +65,7 @@ class CondensedClips(CachedClips):
     def __init__(self, cached: CachedClips, reduce: Callable[[Tensor], Tensor]) -> None:
         super().__init__(cached.clips, cached.files, cached.lengths)
         self.reduce = reduce
-        self.held: dict[tuple[int, int], dict[int, State]] = {}  # by clip and window
+        self.held: dict[tuple[int, int], dict[int, PackedState]] = {}  # by clip and window
 
     @property
     def seconds(self) -> list[float]:
@@ -78,12 +78,12 @@ class CondensedClips(CachedClips):
         lengths = super().seconds
         return [float(np.mean(lengths))] * len(lengths)
 
-    def read(self, index: int, window: int) -> dict[int, State]:
+    def read(self, index: int, window: int) -> dict[int, PackedState]:
         """The few frames of a window, from the disk once and then from memory."""
         place = index, window
         if place not in self.held:
             states = super().read(index, window)
             self.held[place] = {
-                layer: State(state.mean, self.reduce(state.rest.float())) for layer, state in states.items()
+                layer: PackedState(state.mean, self.reduce(state.residual.float())) for layer, state in states.items()
             }
         return self.held[place]

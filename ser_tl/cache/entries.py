@@ -1,6 +1,6 @@
 """One entry of the feature cache: a file with what a layer of an encoder made of one clip.
 
-    state (T, D) --write_state--> FILE.safetensors --read_state--> State(mean, rest)
+    state (T, D) --write_state--> FILE.safetensors --read_state--> PackedState(mean, residual)
 
 Each channel's mean over the clip is kept in float32 and what is left in float16 (float32 where that overflows): some
 channels of transformers move by a hundredth of their mean, and plain float16 would round that away.
@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from ser_tl.data.batching import State
+from ser_tl.data.batching import PackedState
 from ser_tl.errors import CacheError
 from ser_tl.files import write_atomically
 
@@ -46,7 +46,7 @@ def write_state(path: Path, state: Tensor, seconds: float = 0.0) -> None:
         save_file(kept, part, metadata=known | {"checksum": _checksum(kept, known)})
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path) -> PackedState:
     """The state of one clip.
 
     Raises:
@@ -61,7 +61,7 @@ def read_state(path: Path) -> State:
             raise CacheError("its checksum isn't that of its content")
         if known["key"] != _key(path):
             raise CacheError(f"it holds {known['key']}")
-        return State(**tensors)
+        return PackedState(**tensors)
     except (OSError, SafetensorError, CacheError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
 

@@ -16,7 +16,7 @@ from datasets import Dataset
 from ser_tl.cache.cached import CachedClips
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio_config import NEW_MODELS, AudioConfig
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import CacheError
 from ser_tl.runtime.config import ComputeConfig
@@ -66,7 +66,7 @@ def extract(
     """
     config = config or ComputeConfig()
     places = sorted(chosen_layers(encoder.num_states, layers))
-    clips = Utterances(corpus, [], audio or NEW_MODELS, training=False)
+    clips = UtteranceDataset(corpus, [], audio or NEW_MODELS, training=False)
     cache = FeatureCache(gib=config.cache_gib)
     filled = cache.fill(clips, encoder, places, accelerator(config, None), config, name=name)
     if not isinstance(filled, CachedClips):

@@ -2,7 +2,7 @@
 
     FOLDER / key of a layer and all below it, normalisation, precision / key of the audio and the window.safetensors
 
-    FeatureCache(folder).fill(clips, encoder, layers, ...) -> CachedClips, which stand in for `Utterances`
+    FeatureCache(folder).fill(clips, encoder, layers, ...) -> CachedClips, which stand in for `UtteranceDataset`
     with views: of each clip not itself, but its augmented views (`cache.views`), of which an epoch draws one
 
 Nothing is keyed by name (`cache.keys`): a stale or foreign entry can't be found. Entries are written beside their
@@ -27,7 +27,7 @@ from ser_tl.cache.folder import SUFFIX, VIEW, CacheFolder
 from ser_tl.cache.keys import clip_keys, layer_facts, layer_keys
 from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.data.batching import Batch, Utterances
+from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.encoders import Encoder, Hidden
 from ser_tl.errors import CacheError, StorageError, listing
 from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
@@ -56,7 +56,7 @@ class FeatureCache(CacheFolder):
 
     def fill(
         self,
-        clips: Utterances,
+        clips: UtteranceDataset,
         encoder: Encoder,
         layers: Sequence[int],
         accelerator: Accelerator,
@@ -64,7 +64,7 @@ class FeatureCache(CacheFolder):
         *,
         name: str = "",
         views: Views | None = None,
-    ) -> CachedClips | Utterances:
+    ) -> CachedClips | UtteranceDataset:
         """Computes what is missing, the processes each their share. Every process calls it.
 
         Args:
@@ -84,7 +84,7 @@ class FeatureCache(CacheFolder):
             StorageError: its folder can't be written to, or the disk is full
         """
         windows, owner = _windows(clips)
-        heard: Utterances | ViewedClips = windows
+        heard: UtteranceDataset | ViewedClips = windows
         names = clip_keys(windows)
         if views is not None:
             heard, owner = views.of(windows), [clip for clip in owner for _ in range(views.number)]
@@ -167,7 +167,7 @@ class FeatureCache(CacheFolder):
 
     def _compute(
         self,
-        heard: Utterances | ViewedClips,
+        heard: UtteranceDataset | ViewedClips,
         missing: list[int],
         files: list[dict[int, Path]],
         encoder: Encoder,
@@ -217,9 +217,9 @@ def _delete(path: Path) -> None:
         raise StorageError(f"{path} is damaged and can't be deleted ({error.strerror}): delete it by hand") from error
 
 
-def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:
+def _windows(clips: UtteranceDataset) -> tuple[UtteranceDataset, list[int]]:
     """What is encoded once: a training clip's windows rather than its random crops; and the clip of each window."""
     if not clips.training:
         return clips, list(range(len(clips)))
-    windows = Utterances(clips.corpus, [], clips.config, training=False)
-    return windows, [row for row, _, _ in windows.parts]  # in training each row is one clip
+    windows = UtteranceDataset(clips.corpus, [], clips.config, training=False)
+    return windows, [row for row, _, _ in windows.segments]  # in training each row is one clip

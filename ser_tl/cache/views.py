@@ -12,7 +12,7 @@ from torch import Tensor
 from ser_tl.augment import AugmentConfig, Chain, Draws
 from ser_tl.augment.chain import VOICES
 from ser_tl.cache.keys import clip_keys, view_keys
-from ser_tl.data.batching import Clip, Utterances, collate
+from ser_tl.data.batching import Clip, UtteranceDataset, collate
 from ser_tl.encoders import OnMel
 
 _MASKS = 1  # of a view are drawn apart from its waveform: another process may make that
@@ -30,7 +30,7 @@ class Views:
         self.number = config.views
         self.chain = Chain(config.part(heard=True), 0, longest=longest)
 
-    def of(self, windows: Utterances) -> "ViewedClips":
+    def of(self, windows: UtteranceDataset) -> "ViewedClips":
         """The views of a training part's windows, the only clips that babble is made of."""
         return ViewedClips(windows, self.chain, self.number)
 
@@ -44,7 +44,7 @@ class ViewedClips:
         number: of views of each window
     """
 
-    def __init__(self, windows: Utterances, chain: Chain, number: int) -> None:
+    def __init__(self, windows: UtteranceDataset, chain: Chain, number: int) -> None:
         self.windows = windows
         self.chain = chain
         self.number = number

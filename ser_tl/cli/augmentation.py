@@ -17,7 +17,7 @@ def augment(options: Namespace) -> int:
     from ser_tl.augment.hearing import HOP, log_mel
     from ser_tl.corpora import load_corpus
     from ser_tl.data.audio import SAMPLE_RATE, decode
-    from ser_tl.data.checks import source
+    from ser_tl.data.checks import audio_source
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.evaluation import plots
 
@@ -31,7 +31,7 @@ def augment(options: Namespace) -> int:
     emotions = EmotionMap(**vars(options.emotions))
     corpus = load_corpus(options.corpus, options.root, emotions=emotions, columns=options.columns)
     chosen = corpus.shuffle(seed=options.seed).select(range(min(16, len(corpus))))
-    voices = [decode(source(row), row["start"], row["end"]) for row in chosen]
+    voices = [decode(audio_source(row), row["start"], row["end"]) for row in chosen]
     made = list(examples(waveform, config, voices, options.seed))
     if config.chosen:
         hear = Augmenter(config, voices, options.seed)

@@ -15,8 +15,8 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.speakers import UNKNOWN
-    from ser_tl.data.splits import tested_part
-    from ser_tl.data.votes import LabelConfig, relabel
+    from ser_tl.data.splits import select_tested
+    from ser_tl.data.votes import AnnotationConfig, relabel
     from ser_tl.inference.evaluation import evaluate as evaluate_model
     from ser_tl.model import EmotionModel
     from ser_tl.runtime.processes import accelerator, evaluation_pass
@@ -28,9 +28,9 @@ def evaluate(options: Namespace) -> int:
     corpus = load_corpus(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
-    corpus, voted = relabel(corpus, LabelConfig(**vars(options.labels)))
+    corpus, voted = relabel(corpus, AnnotationConfig(**vars(options.labels)))
     if options.ids is not None:
-        corpus = tested_part(corpus, options.ids)
+        corpus = select_tested(corpus, options.ids)
     corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     noise = []
     if options.noise is not None:

@@ -19,7 +19,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 
 LAYOUT = "a folder with liuchanhg/angry/201.wav and the others in it"
 
@@ -58,4 +58,4 @@ def read_casia(root: Path, emotions: EmotionMap) -> Dataset:
                 "sentence": name["sentence"],
             }
         )
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -26,7 +26,7 @@ from datasets import Dataset
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.records import need_columns, number, read_csv
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "the repository of CREMA-D with the folder AudioWAV, or that folder"
@@ -80,7 +80,7 @@ def read_cremad(root: Path, emotions: EmotionMap) -> Dataset:
                 "votes": [emotions.read(vote, where=f"the votes on {clip}") for vote in heard] or None,
             }
         )
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)
 
 
 def _people(table: Path) -> dict[str, dict[str, str | float]]:

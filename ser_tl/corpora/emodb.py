@@ -23,7 +23,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "a folder with 03a01Fa.wav and the others in it, or in a folder wav"
@@ -98,7 +98,7 @@ def read_emodb(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for path, name in files
     ]
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)
 
 
 def _recognised(path: Path, clips: list[str]) -> dict[str, float]:

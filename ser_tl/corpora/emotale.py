@@ -25,7 +25,7 @@ from datasets import Dataset
 from ser_tl.corpora.base import named_files, register_corpus, wrong_root
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.records import need_columns, number, read_csv
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "the folder with annotations.csv and the folder wav"
@@ -84,7 +84,7 @@ def read_emotale(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for stem, (path, name) in files.items()
     ]
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)
 
 
 def _annotations(path: Path, emotions: EmotionMap) -> dict[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "the folder Audio_Speech_Actors_01-24 with the audio files in it, or in Actor_01 and so on"
@@ -76,4 +76,4 @@ def read_ravdess(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for path, name in pairs
     ]
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -17,7 +17,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 
 LAYOUT = "a folder with DC/a01.wav and the others in it (the original AudioData), or with DC_a01.wav and the others"
 
@@ -61,4 +61,4 @@ def read_savee(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule, parts=2)
     ]
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -18,7 +18,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 
 LAYOUT = "a folder with F01A01.wav and the others in it, or in folders female and male"
 
@@ -54,4 +54,4 @@ def read_shemo(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
     ]
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)

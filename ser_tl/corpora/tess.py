@@ -20,7 +20,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 
 LAYOUT = "a folder with OAF_back_angry.wav and the others in it, or in folders such as OAF_angry"
 
@@ -58,4 +58,4 @@ def read_tess(root: Path, emotions: EmotionMap) -> Dataset:
                 "sentence": name["word"],
             }
         )
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -19,7 +19,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "the folder with the folders Angry, Happy, Neutral and Sad in it"
@@ -68,4 +68,4 @@ def read_urdu(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for path, name in pairs
     ]
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)

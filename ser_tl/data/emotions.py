@@ -61,7 +61,7 @@ def is_emotion(label: str) -> bool:
     return label_text(label).lower() in _CANONICAL
 
 
-def canonical(label: str, *, where: str) -> str:
+def canonical_name(label: str, *, where: str) -> str:
     """The canonical name of a corpus' own label.
 
     Args:
@@ -148,7 +148,7 @@ class EmotionMap:
 
     @cached_property
     def labels(self) -> set[str]:
-        """How the corpus spells its emotions: every label that `read` has told the name of."""
+        """How the corpus spells its emotions: every label that `read` was called with."""
         return set()
 
     def read(self, label: str, *, where: str) -> str:
@@ -158,7 +158,7 @@ class EmotionMap:
             CorpusError: the label is neither renamed nor known
         """
         plain = label_text(label)
-        name = self.rename[plain] if plain in self.rename else canonical(label, where=where)
+        name = self.rename[plain] if plain in self.rename else canonical_name(label, where=where)
         self.labels.add(plain)
         return name
 

@@ -94,15 +94,17 @@ def _from_emobox(folder: Path) -> list[Fold]:
             )
         part, number = PARTS[match[1]], int(match[2])
         ids = _emobox_ids(path)
-        before, known = lists.setdefault(number, {}).setdefault(part, (path, ids))
-        if known != ids:
+        before, listed = lists.setdefault(number, {}).setdefault(part, (path, ids))
+        if listed != ids:
             raise CorpusError(
                 f"{path} and {before.name} both list the {part} part of fold {number} and differ; keep the right one\n"
-                f"{listing(sorted(ids ^ known))}"
+                f"{listing(sorted(ids ^ listed))}"
             )
     if not lists:
-        found = listing(sorted(entry.name for entry in folder.iterdir()))
-        raise CorpusError(f"{folder}: no folds. Expected {FOLDS_LAYOUT}, or a CSV file. Found\n{found or '  nothing'}")
+        entries = listing(sorted(entry.name for entry in folder.iterdir()))
+        raise CorpusError(
+            f"{folder}: no folds. Expected {FOLDS_LAYOUT}, or a CSV file. Found\n{entries or '  nothing'}"
+        )
     none = (folder, frozenset[str]())
     return [
         Fold(f"fold_{number}", **{part: parts.get(part, none)[1] for part in ("train", "dev", "test")})

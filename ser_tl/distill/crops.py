@@ -55,8 +55,8 @@ def find_recordings(
     found = load_corpus(corpus, root, columns=columns)
     rows = found.select_columns(["audio", "start", "end"])
     return [
-        Recording(checks.source(row), row["start"], seconds)
-        for row, seconds in zip(rows, checks.durations(found), strict=True)
+        Recording(checks.audio_source(row), row["start"], seconds)
+        for row, seconds in zip(rows, checks.measure_durations(found), strict=True)
     ]
 
 

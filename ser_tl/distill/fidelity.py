@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Batch, Utterances
+from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.distill.lessons import aligned, without_positions
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import SplitError, listing
@@ -80,7 +80,7 @@ def _frames(
     student: Encoder, teacher: Encoder, corpus: Dataset, layers: Sequence[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """What both say of each batch: (L, N, W + 1), the last channel 1, and (L', N, D), over the frames both have."""
-    clips = Utterances(corpus, [], AudioConfig(), training=False)
+    clips = UtteranceDataset(corpus, [], AudioConfig(), training=False)
     device = next(student.parameters(), torch.empty(0)).device
 
     def frames(batch: Batch) -> tuple[Tensor, Tensor]:

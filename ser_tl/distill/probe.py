@@ -25,9 +25,9 @@ from threadpoolctl import threadpool_limits
 from ser_tl.corpora import load_corpus
 from ser_tl.data import schema
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Batch, Utterances
+from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.splits import ProtocolName, Split, SplitConfig, make_splits, shared_note
+from ser_tl.data.splits import ProtocolName, Split, SplitConfig, describe_shared, make_splits
 from ser_tl.distill.fidelity import fidelity
 from ser_tl.encoders import Encoder, chosen_layers
 from ser_tl.errors import ConfigError
@@ -150,7 +150,7 @@ class Probe:
         facts = {"probe": "logistic regression on mean and deviation", "C": self.config.strength}
         shared = {"speaker_independent": False} if split.shared else {}
         unsettled = [] if settled else [f"the regression hadn't settled after {_STEPS} steps: lower probe.strength"]
-        marked = [shared_note(split.shared, test["speaker"][:])] if split.shared else []
+        marked = [describe_shared(split.shared, test["speaker"][:])] if split.shared else []
         return Report.of(
             Predictions(test["id"][:], test["speaker"][:], test["emotion"][:], probabilities, labels),
             notes=[*marked, *split.notes, *unsettled],
@@ -169,7 +169,7 @@ def clip_statistics(encoder: Encoder, corpus: Dataset, accelerator: Accelerator 
     Returns:
         (n, L, 2D) float32, in the order of the corpus.
     """
-    clips = Utterances(corpus, [], AudioConfig(), training=False)
+    clips = UtteranceDataset(corpus, [], AudioConfig(), training=False)
     pool = Stats(encoder.dim)
     device = next(encoder.parameters(), torch.empty(0)).device
     processes = OneProcess(device, None if accelerator is None else accelerator.autocast)  # by itself, of however many

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ser_tl.augment import Draws
 from ser_tl.data.audio import SAMPLE_RATE, decode
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.data.schema import real_rows
 from ser_tl.errors import SplitError
 from ser_tl.generate.config import WaveGanConfig
@@ -25,7 +25,7 @@ _LOUD = 0.95  # share of the clips whose peaks fit into the generator's range; t
 
 def waveforms(corpus: Dataset, rate: int) -> list[np.ndarray]:
     """The corpus' clips (N,), decoded, at some rate."""
-    clips = [decode(source(row), row["start"], row["end"]) for row in corpus]
+    clips = [decode(audio_source(row), row["start"], row["end"]) for row in corpus]
     return [clip if rate == SAMPLE_RATE else soxr.resample(clip, SAMPLE_RATE, rate) for clip in clips]
 
 

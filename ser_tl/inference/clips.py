@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ser_tl.data.batch_plan import Plan, average_windows, plan_batches
-from ser_tl.data.batching import Batch, Clips, loader
+from ser_tl.data.batch_plan import BatchPlan, average_windows, plan_batches
+from ser_tl.data.batching import Batch, Clips, make_loader
 from ser_tl.encoders import Hidden, OnMel
 from ser_tl.inference.loop import Step, order_values, run_batches
 from ser_tl.inference.processes import Processes
@@ -97,7 +97,7 @@ def run_clips(
         yield from run_batches(function, batches, partial(inference_context, how, autocast=autocast))
 
 
-def plan_evaluation(clips: Clips, how: Pass, chosen: Sequence[int] | None = None) -> Plan:
+def plan_evaluation(clips: Clips, how: Pass, chosen: Sequence[int] | None = None) -> BatchPlan:
     """Which clips go into which batch, of which process.
 
     Args:
@@ -111,11 +111,11 @@ def plan_evaluation(clips: Clips, how: Pass, chosen: Sequence[int] | None = None
     return [[[indices[row] for row in batch] for batch in step] for step in plan]
 
 
-def load_batches(clips: Clips, plan: Plan, how: Pass) -> Iterator[tuple[list[int], Batch]]:
+def load_batches(clips: Clips, plan: BatchPlan, how: Pass) -> Iterator[tuple[list[int], Batch]]:
     """This process' batches of a plan on its device, with the indices of their clips."""
     process = how.processes.process_index
     mine = [step[process] for step in plan if step[process]]
-    loaded = loader(clips, plan, process=process, workers=how.workers)
+    loaded = make_loader(clips, plan, process=process, workers=how.workers)
     return ((indices, batch.to(how.processes.device)) for indices, batch in zip(mine, loaded, strict=True))
 
 

@@ -13,9 +13,9 @@ from datasets import Dataset
 
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips
-from ser_tl.data.dimensions import unknown_notes
+from ser_tl.data.dimensions import note_unknown
 from ser_tl.data.speakers import UNKNOWN
-from ser_tl.data.split import shared_note
+from ser_tl.data.split import describe_shared
 from ser_tl.errors import ConfigError, SplitError, listing
 from ser_tl.evaluation import Report
 from ser_tl.inference.clips import Pass
@@ -84,12 +84,12 @@ def evaluate(
     if calibration is not None and calibration.sets is not None:
         sets = calibration.sets.members(predictions.probabilities, COVERAGE)
         predictions = replace(predictions, sets=sets, coverage=COVERAGE)
-    every = [*training_notes, *normalized, *notes, *unknown_notes(test, model.dimensions, "test")]
+    every = [*training_notes, *normalized, *notes, *note_unknown(test, model.dimensions, "test")]
     known_facts = dict(facts or {}) | ({"calibration": calibration_facts(model)} if model.labels else {})
     known_facts |= group_facts(test, groups)
     if known or shared:  # folds over clips share speakers by rule, also where chance kept some apart
         title = f"{title} (NOT speaker-independent)".strip()
-        every = [shared_note(known or shared, test["speaker"][:]), *every]
+        every = [describe_shared(known or shared, test["speaker"][:]), *every]
         known_facts |= {"speaker_independent": False}
     return Report.of(predictions, title=title, notes=every, facts=known_facts)
 

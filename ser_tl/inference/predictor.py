@@ -232,7 +232,7 @@ class Predictor:
 
         def parts(seconds: float) -> list[tuple[float, float]]:
             entry.seconds = seconds
-            return self.session.audio.parts(seconds)
+            return self.session.audio.segments(seconds)
 
         try:
             for window in cut_recording(item, parts, sampling_rate):

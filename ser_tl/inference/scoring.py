@@ -9,8 +9,8 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from ser_tl.data.batching import Batch, Clips, Utterances
-from ser_tl.data.dimensions import annotations
+from ser_tl.data.batching import Batch, Clips, UtteranceDataset
+from ser_tl.data.dimensions import read_annotations
 from ser_tl.evaluation import Predictions, Ratings
 from ser_tl.inference.clips import Pass, collect_clips, forward_batch
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
@@ -56,7 +56,9 @@ def score_clips(
     loss = sum(collected.values[:, -1].tolist()) / len(collected.values)
     means = collected._replace(values=collected.values[:, :-1]).by_utterance(corpus["id"][:])
     probabilities, dimensions = means[:, : len(model.labels)], means[:, len(model.labels) :]
-    ratings = Ratings(model.dimensions, annotations(corpus, model.dimensions), dimensions) if model.dimensions else None
+    ratings = (
+        Ratings(model.dimensions, read_annotations(corpus, model.dimensions), dimensions) if model.dimensions else None
+    )
     predictions = Predictions(
         ids=corpus["id"][:],
         speakers=corpus["speaker"][:],
@@ -73,9 +75,9 @@ def norm_domain(model: EmotionModel) -> str | None:
     return None if model.config.statistics == "training" else model.config.statistics
 
 
-def evaluation_clips(model: EmotionModel, corpus: Dataset) -> Utterances:
+def evaluation_clips(model: EmotionModel, corpus: Dataset) -> UtteranceDataset:
     """A corpus' clips as the model is evaluated on them: long ones in windows."""
-    return Utterances(
+    return UtteranceDataset(
         corpus,
         model.labels,
         model.audio,

@@ -323,12 +323,12 @@ class EmotionModel(Shared):
             seed: chooses the sample
             batch_seconds: the most seconds of audio in a batch, padding counted
         """
-        from ser_tl.data.batching import Utterances
+        from ser_tl.data.batching import UtteranceDataset
         from ser_tl.inference.clips import Pass
         from ser_tl.inference.processes import OneProcess
         from ser_tl.inference.statistics import fit_statistics
 
-        clips = Utterances(corpus, self.labels, self.audio, training=False)
+        clips = UtteranceDataset(corpus, self.labels, self.audio, training=False)
         fit_statistics(self, clips, Pass(OneProcess(self.device), batch_seconds), seed=seed)
 
     def trainable_blocks(self) -> list[Block]:

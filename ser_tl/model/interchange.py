@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.data.emotions import canonical, emotion_name, label_text
+from ser_tl.data.emotions import canonical_name, emotion_name, label_text
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
 from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained, model_type
@@ -118,7 +118,7 @@ def _emotions(source: str, own: list[str], given: Mapping[str, str] | Mapping[in
     found, unknown = [], []
     for index, label in enumerate(own):
         try:
-            found.append(meanings[index] if index in meanings else canonical(label, where=source))
+            found.append(meanings[index] if index in meanings else canonical_name(label, where=source))
         except CorpusError:
             unknown.append(label)
     twice = sorted({name for name in found if found.count(name) > 1})

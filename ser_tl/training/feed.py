@@ -1,6 +1,6 @@
 """The clips that a training is fed, and that its models are scored on.
 
-    corpus --decoded--> Utterances --the part of the encoder that never moves--> cached, in training condensed clips
+    corpus --decoded--> UtteranceDataset --frozen layers of the encoder--> cached, in training condensed clips
 
 Where nothing of the encoder stays, or a part of the training needs a clip's audio, clips are decoded anew in every
 epoch. With views of the training clips the encoder hears these, and they are cached.
@@ -17,7 +17,7 @@ from ser_tl.cache.condensed import condensed
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import lasting_layers
 from ser_tl.cache.views import Views
-from ser_tl.data.batching import Clips, Utterances
+from ser_tl.data.batching import Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
@@ -102,17 +102,17 @@ class Feed:
         filled = self._filled(clips, layers, views)
         return filled if reads == "frames" else condensed(filled, self.model)
 
-    def _filled(self, clips: Utterances, layers: list[int], views: Views | None = None) -> Clips:
+    def _filled(self, clips: UtteranceDataset, layers: list[int], views: Views | None = None) -> Clips:
         name = self.model.encoder_name
         options = (self.accelerator, self.config)
         return self.cache.fill(clips, self.model.encoder, layers, *options, name=name, views=views)
 
     def _decoded(
         self, corpus: Dataset, *, training: bool, labelled: bool, tables: Mapping[str, np.ndarray] | None = None
-    ) -> Utterances:
+    ) -> UtteranceDataset:
         model, auxiliary = self.model, dict(tables or {})
         targets = auxiliary.pop("targets", None)
-        return Utterances(
+        return UtteranceDataset(
             corpus,
             model.labels if labelled else [],
             model.audio,

@@ -8,7 +8,7 @@ step. Two halves accumulated are therefore not the same step as one whole batch,
 larger batches (`train.batch_seconds`) are worth more to it than accumulated ones.
 
 One module, so that one forward pass holds all of a step: several processes' gradients are then averaged once, and
-autocast covers everything. The target's labels never come in: its batch has none (`Utterances` without labels).
+autocast covers everything. The target's labels never come in: its batch has none (`UtteranceDataset` without labels).
 """
 
 from collections.abc import Mapping

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from ser_tl.augment import Disturbance
-from ser_tl.data.batch_plan import Plan, plan_batches
+from ser_tl.data.batch_plan import BatchPlan, plan_batches
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.runtime.processes import own_batches
@@ -133,7 +133,7 @@ class Steps:
 
     def _step(
         self,
-        step: Plan,
+        step: BatchPlan,
         members: int,
         done: float,
         batches: Iterator[tuple[Batch, Disturbance | None]],
@@ -178,7 +178,7 @@ class Steps:
         if unlabelled is None:
             return None
         unlabelled.epoch = epoch
-        plan: Plan = []
+        plan: BatchPlan = []
         while len(plan) < steps:
             plan += plan_batches(
                 unlabelled.seconds,

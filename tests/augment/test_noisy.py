@@ -5,7 +5,7 @@ import pytest
 
 from ser_tl.augment.noisy import noisy
 from ser_tl.data import audio
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.errors import ConfigError
 from tests.training.samples import tone_corpus
 
@@ -16,7 +16,7 @@ def corpus(tmp_path_factory):
 
 
 def heard(corpus):
-    return [audio.decode(source(row), row["start"], row["end"]) for row in corpus]
+    return [audio.decode(audio_source(row), row["start"], row["end"]) for row in corpus]
 
 
 @pytest.mark.parametrize("snr", [20.0, 0.0])

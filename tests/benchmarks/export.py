@@ -22,7 +22,7 @@ import torch
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data import audio
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.evaluation.scores import confusion, mean_recall
 from ser_tl.evaluation.text import table
 from ser_tl.export import export_model
@@ -64,7 +64,7 @@ def measure(folder: Path, corpus, options: argparse.Namespace) -> list[list[str]
     known = [index for index, name in enumerate(corpus["speaker"][:]) if name in names]
     unknown = [index for index, name in enumerate(corpus["speaker"][:]) if name not in names]
     judged, calibration = corpus.select(unknown or range(len(corpus))), corpus.select(known or range(len(corpus)))
-    clips = [audio.decode(source(row), row["start"], row["end"]) for row in judged]
+    clips = [audio.decode(audio_source(row), row["start"], row["end"]) for row in judged]
     emotions = judged["emotion"][:]
     size = sum(tensor.numel() for tensor in model.state_dict().values()) * 4 / 1e6
     predictors, sizes, notes = {"torch": Predictor(model, device="cpu")}, {"torch": size}, {}

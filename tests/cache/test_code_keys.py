@@ -13,7 +13,7 @@ from ser_tl.cache import keys
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import layer_keys, view_keys
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.encoders import Encoder, Fused, load_encoder, source
 from ser_tl.encoders.source import code_digest
 from ser_tl.runtime.processes import accelerator
@@ -98,12 +98,12 @@ def test_other_code_has_other_keys_and_the_same_code_the_same(package, changes):
 def test_a_changed_features_is_computed_anew(package, tmp_path):
     """What a user saw: yesterday's features, after features() had been changed."""
     corpus = tone_corpus(tmp_path / "tones", speakers=1, takes=1)
-    clips = Utterances(corpus, [], AudioConfig(), training=False)
+    clips = UtteranceDataset(corpus, [], AudioConfig(), training=False)
     store = FeatureCache(tmp_path / "cache")
 
     def cached(kind):
         state = store.fill(clips, kind(), [0], accelerator(train_config(), None), train_config())[0].states[0]
-        return state.mean + state.rest
+        return state.mean + state.residual
 
     before = cached(package())
     after = cached(package(helpers=("SCALE = 1.0", "SCALE = 3.0")))

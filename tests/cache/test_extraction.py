@@ -16,7 +16,7 @@ from ser_tl.cache.extraction import extract
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.audio_config import NEW_MODELS
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.encoders import load_encoder
 from ser_tl.errors import CacheError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig
@@ -77,7 +77,7 @@ def entries(cache):
 
 def same(one, other):
     return all(
-        torch.allclose(mine.mean + mine.rest, its.mean + its.rest, atol=2e-3)
+        torch.allclose(mine.mean + mine.residual, its.mean + its.residual, atol=2e-3)
         for mine, its in ((read_state(one[name]), read_state(other[name])) for name in one)
     )
 
@@ -160,7 +160,7 @@ def test_windows_of_long_clips_are_those_of_training_and_evaluation(tones, tmp_p
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path))
     corpus, audio = tone_corpus(tones / "audio", speakers=3), AudioConfig(max_seconds=0.2)
     found = extract(load_encoder(str(tones / "whisper")), corpus, layers=[0], audio=audio)
-    assert found.clips == len(Utterances(corpus, [], audio, training=False)) == len(entries(tmp_path)) > 27
+    assert found.clips == len(UtteranceDataset(corpus, [], audio, training=False)) == len(entries(tmp_path)) > 27
     model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=ModelConfig(layers=[0]), audio=audio)
     feed = Trainer(model, Frozen(), TrainConfig(tracker="none")).feed
     for clips_of in (feed.training_clips, feed.clips):

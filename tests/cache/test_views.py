@@ -14,7 +14,7 @@ from ser_tl.cache.folder import VIEW
 from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.cli import main
 from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
-from ser_tl.data.batching import Utterances, collate
+from ser_tl.data.batching import UtteranceDataset, collate
 from ser_tl.errors import CacheError, ConfigError
 from ser_tl.inference import speaker_norm
 from ser_tl.model import EmotionModel, ModelConfig
@@ -54,8 +54,8 @@ def usual(split, tmp_path_factory):
         return trained(split, epochs=1)
 
 
-def windows_of(corpus, audio=None) -> Utterances:
-    return Utterances(corpus, list(TONES), audio or AudioConfig(), training=False)
+def windows_of(corpus, audio=None) -> UtteranceDataset:
+    return UtteranceDataset(corpus, list(TONES), audio or AudioConfig(), training=False)
 
 
 def views_of(corpus, config=VIEWS, audio=None) -> ViewedClips:
@@ -196,10 +196,10 @@ def test_a_view_is_the_same_in_any_batch_order_and_number_of_processes(corpus, t
             running = accelerator(config_, None)
             monkeypatch.setattr(type(running), "num_processes", property(lambda _, count=processes: count))
             monkeypatch.setattr(type(running), "process_index", property(lambda _, own=process: own))
-            clips = Utterances(first, list(TONES), audio, training=True)
+            clips = UtteranceDataset(first, list(TONES), audio, training=True)
             filled = cache.fill(clips, model.encoder, [0, 2], running, config_, views=Views(config, 0.5))
             monkeypatch.undo()
-        states.append([[clip.states[2].mean + clip.states[2].rest for clip in EveryView(filled)], filled.files])
+        states.append([[clip.states[2].mean + clip.states[2].residual for clip in EveryView(filled)], filled.files])
     assert [[[path.name for path in paths.values()] for paths in own] for own in states[0][1]] == (
         [[[path.name for path in paths.values()] for paths in own] for own in states[1][1]]
     )
@@ -272,7 +272,7 @@ def test_masks_on_mel_are_a_part_of_the_view(split, store):
         states, _ = model.encoder(batch.waveform, batch.lengths, [2], on_mel=heard.mask(place))
         plain, _ = model.encoder(batch.waveform, batch.lengths, [2])
         state = every[place].states[2]
-        assert (state.mean + state.rest - states[0, 0]).abs().mean() < 0.2 * (plain - states).abs().mean()
+        assert (state.mean + state.residual - states[0, 0]).abs().mean() < 0.2 * (plain - states).abs().mean()
     assert not torch.equal(heard.mask(0)(*_mel()), heard.mask(1)(*_mel()))
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from ser_tl.data.emotions import ALIASES, EMOTIONS, EmotionMap, canonical, emotion_name, propose_rename
+from ser_tl.data.emotions import ALIASES, EMOTIONS, EmotionMap, canonical_name, emotion_name, propose_rename
 from ser_tl.errors import ConfigError, CorpusError
 
 
@@ -13,7 +13,7 @@ def test_every_spelling_means_its_emotion_in_any_case(name):
     assert name in ALIASES[name]
     for alias in ALIASES[name]:
         for spelling in (alias, alias.upper(), alias.title(), f"  {alias}\n"):
-            assert canonical(spelling, where="here") == name
+            assert canonical_name(spelling, where="here") == name
 
 
 def test_no_spelling_means_two_emotions():
@@ -25,7 +25,7 @@ def test_no_spelling_means_two_emotions():
 @pytest.mark.parametrize("label", ["meh", "", "happ", "Fröhlichkeit"])
 def test_an_unknown_label_tells_where_it_stands_and_how_to_rename_it(label):
     with pytest.raises(CorpusError) as error:
-        canonical(label, where="list.csv, line 3")
+        canonical_name(label, where="list.csv, line 3")
     assert str(error.value).startswith(f"list.csv, line 3: unknown emotion {label!r}")
     assert all(name in str(error.value) for name in EMOTIONS)
     meaning = "happiness" if label == "happ" else "EMOTION"  # never one that says something else

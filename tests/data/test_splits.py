@@ -15,7 +15,7 @@ from ser_tl.corpora import load_corpus
 from ser_tl.data import splits
 from ser_tl.data.checks import check_audio
 from ser_tl.data.folds import read_folds
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.data.splits import Split, SplitConfig, make_splits
 from ser_tl.errors import ConfigError, SplitError
 
@@ -253,7 +253,7 @@ def test_the_same_audio_under_another_speaker_is_refused(even, tmp_path):
     copy = tmp_path / "renamed.wav"
     shutil.copy(original["audio"]["path"], copy)
     row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"}
-    test = build([row], source="test")
+    test = build_corpus([row], source="test")
     with pytest.raises(SplitError, match=r"1 utterances of train and test are the very same audio.*remove the copies"):
         Split(rows(even, "abcd"), rows(even, "e"), test)
     with pytest.raises(SplitError, match=r"\n  u0 \(train\) = new \(test\)$"):
@@ -280,7 +280,7 @@ def test_the_same_samples_in_another_file_are_refused_once_they_were_read(even, 
             file.title = "another name"
             file.write(samples)
     row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"} | times
-    test, _ = check_audio(build([row], source="test"))
+    test, _ = check_audio(build_corpus([row], source="test"))
     check_audio(rows(even, "a"))
     with pytest.raises(SplitError, match=r"the very same audio(?s:.)*\n  u0 \(train\) = new \(test\)$"):
         Split(rows(even, "abcd"), rows(even, "e"), test)
@@ -295,7 +295,7 @@ def test_stretches_that_lie_over_each_other_are_refused_with_the_way_out(record)
             {"id": who, "speaker": who, "audio": record(1.0) if who == "b" else path} | times.get(who, {})
             for who in "abc"
         ]
-        return [build([row | one], source="test") for one in own]
+        return [build_corpus([row | one], source="test") for one in own]
 
     for here, there in [
         ({"start": 0.0, "end": 0.5}, {"start": 0.2, "end": 0.7}),
@@ -314,7 +314,7 @@ def test_stretches_that_lie_over_each_other_are_refused_with_the_way_out(record)
 def test_other_parts_of_one_recording_are_no_copies(record):
     path = record(1.0)
     parts = [
-        build(
+        build_corpus(
             [{"id": who, "audio": path, "emotion": "fear", "speaker": who, "corpus": "c", "language": "en"} | times],
             source="test",
         )
@@ -457,7 +457,7 @@ def test_leave_to_share_speakers_is_for_folds_only(even):
 
 
 def test_the_note_counts_the_speakers_and_says_what_it_means():
-    note = splits.shared_note(["a", "b"], ["a", "b", "c", "c"])
+    note = splits.describe_shared(["a", "b"], ["a", "b", "c", "c"])
     assert note.startswith("NOT speaker-independent: 2 of the 3 speakers tested on were trained on as well")
     assert "--split.shared_speakers" in note
 
@@ -473,9 +473,9 @@ def test_the_test_part_of_a_run_is_found_again(even, tmp_path):
     (split,) = make_splits(even)
     path = tmp_path / "split.json"
     path.write_text(json.dumps(split.ids))
-    assert splits.tested_part(even, path)["id"] == split.ids["test"]
+    assert splits.select_tested(even, path)["id"] == split.ids["test"]
     with pytest.raises(SplitError, match="3 of its test utterances aren't in the corpus: is it the run's corpus"):
-        splits.tested_part(rows(even, set("abcdef") - speakers(split)["test"]), path)
+        splits.select_tested(rows(even, set("abcdef") - speakers(split)["test"]), path)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"train": []}', '{"test": 3}'])
@@ -484,7 +484,7 @@ def test_what_is_no_split_of_a_run_is_refused(even, tmp_path, content):
     if content is not None:
         path.write_text(content)
     with pytest.raises(SplitError, match=r"expected the split.json of a run's folder"):
-        splits.tested_part(even, path)
+        splits.select_tested(even, path)
 
 
 def test_some_of_a_protocols_splits_can_be_run_alone(corpus_of):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ser_tl.augment import AugmentConfig, Chain, Disturbance
 from ser_tl.cache.views import Views
-from ser_tl.data.batching import Batch, Clips, Utterances
+from ser_tl.data.batching import Batch, Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Part, Training
 
@@ -57,7 +57,7 @@ class Augmentation(Part):
 
     def prepare(self, training: Training, clips: Clips) -> Clips:  # noqa: ARG002
         """Fetches what transforms mix in."""
-        if self.chain.on_audio and isinstance(clips, Utterances):
+        if self.chain.on_audio and isinstance(clips, UtteranceDataset):
             self.chain.prepare(clips)
         return clips
 

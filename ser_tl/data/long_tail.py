@@ -1,6 +1,6 @@
 """A training part whose classes differ in size by a stated rule, to test remedies against imbalance.
 
-    training part, factor --long_tailed()--> the class of rank r keeps factor^r of its utterances
+    training part, factor --thin_classes()--> the class of rank r keeps factor^r of its utterances
 
 The long-tailed sets of Cui et al. 2019 (section 5.1). Speakers are thinned alike, dev and test aren't touched.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from datasets import Dataset
 
 
-def long_tailed(train: Dataset, factor: float, *, seed: int = 0) -> Dataset:
+def thin_classes(train: Dataset, factor: float, *, seed: int = 0) -> Dataset:
     """The training part, thinned.
 
     Args:
@@ -26,12 +26,12 @@ def long_tailed(train: Dataset, factor: float, *, seed: int = 0) -> Dataset:
     names, counts = np.unique(emotions, return_counts=True)
     ranked = names[np.argsort(-counts, kind="stable")]
     generator = np.random.default_rng(seed)
-    kept: list[int] = []
+    selected: list[int] = []
     for rank, emotion in enumerate(ranked):
         rows = generator.permutation(np.flatnonzero(emotions == emotion))
         turn = np.empty(len(rows), int)  # a clip of each speaker, then a second of each
         for speaker in np.unique(speakers[rows]):
-            own = speakers[rows] == speaker
-            turn[own] = np.arange(own.sum())
-        kept += rows[np.argsort(turn, kind="stable")][: max(1, round(len(rows) * factor**rank))].tolist()
-    return train.select(sorted(kept))
+            spoken = speakers[rows] == speaker
+            turn[spoken] = np.arange(spoken.sum())
+        selected += rows[np.argsort(turn, kind="stable")][: max(1, round(len(rows) * factor**rank))].tolist()
+    return train.select(sorted(selected))

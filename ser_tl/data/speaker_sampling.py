@@ -45,7 +45,7 @@ def draw_speakers(corpus: Dataset, speakers: list[str], share: float, seed: int,
 
 
 def draw_utterances(corpus: Dataset, share: float, seed: int) -> set[str]:
-    """The ids of a share of each emotion's utterances, whoever speaks: at least one, and never the last of an emotion.
+    """The ids of a share of each emotion's utterances, speakers mixed: at least one, and never the last of an emotion.
 
     Args:
         corpus: rows with the columns of `data.schema`

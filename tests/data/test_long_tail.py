@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 from datasets import Dataset
 
+from ser_tl.data.long_tail import thin_classes
 from ser_tl.data.splits import SplitConfig, make_splits
-from ser_tl.data.tail import long_tailed
 from ser_tl.errors import ConfigError
 from tests.training.samples import tone_corpus
 
@@ -18,7 +18,7 @@ def train() -> Dataset:
 
 
 def test_each_class_keeps_its_power_of_the_factor(train):
-    kept = long_tailed(train, 0.5)
+    kept = thin_classes(train, 0.5)
     assert Counter(kept["emotion"]) == {"a": 160, "b": 40, "c": 20}  # 160, 80 / 2, 80 / 4
     for emotion in "abc":
         rows = [speaker for speaker, own in zip(kept["speaker"], kept["emotion"], strict=True) if own == emotion]
@@ -28,7 +28,7 @@ def test_each_class_keeps_its_power_of_the_factor(train):
 def test_the_seed_chooses_and_a_smaller_factor_keeps_less_of_the_same(train):
     numbered = train.add_column("id", list(range(len(train))))
     few, more, others = (
-        set(long_tailed(numbered, factor, seed=seed)["id"]) for factor, seed in ((0.3, 0), (0.6, 0), (0.6, 1))
+        set(thin_classes(numbered, factor, seed=seed)["id"]) for factor, seed in ((0.3, 0), (0.6, 0), (0.6, 1))
     )
     assert few < more
     assert len(others) == len(more)
@@ -36,7 +36,7 @@ def test_the_seed_chooses_and_a_smaller_factor_keeps_less_of_the_same(train):
 
 
 def test_a_class_never_vanishes(train):
-    assert set(long_tailed(train, 1e-6)["emotion"]) == {"a", "b", "c"}
+    assert set(thin_classes(train, 1e-6)["emotion"]) == {"a", "b", "c"}
 
 
 def test_only_the_training_part_of_a_split_is_thinned(tmp_path):
