@@ -27,7 +27,7 @@ from ser_tl.evaluation import Comparison, Report, training_curves, with_model_si
 from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
 from ser_tl.model import EmotionModel
-from ser_tl.model.folder import write_remote
+from ser_tl.model.serialization import write_remote
 from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
 from ser_tl.publish import Publisher, told
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids

@@ -49,7 +49,7 @@ LAYERS: list[tuple[str, str]] = [
     ("__main__", ""),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
-UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"inference"}}
+UPWARD = {"model/emotion.py": {"inference", "export"}, "model/modeling_ser_tl.py": {"inference"}}
 UPWARD["export/versions.py"] = UPWARD["archive/versions.py"] = {""}  # the package's own version
 RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
 LONG = {

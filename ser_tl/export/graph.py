@@ -121,7 +121,7 @@ def longest_input(model: EmotionModel) -> int:
 
 def plain_copy(model: EmotionModel) -> EmotionModel:
     """The same model without adapters and parametrised weights: on the CPU, in evaluation mode, a copy."""
-    from ser_tl.model.adapted import merged_state
+    from ser_tl.model.peft_state import merged_state
 
     copy = EmotionModel.from_description(model.description, Path("the model's own description"))
     copy.known_speakers = model.known_speakers

@@ -21,7 +21,7 @@ from ser_tl.inference.exported_session import open_exported
 from ser_tl.inference.manifest import is_exported
 from ser_tl.inference.session import Answers, Session, Wanted
 from ser_tl.model import EmotionModel
-from ser_tl.model.folder import model_folder
+from ser_tl.model.serialization import model_folder
 from ser_tl.modules.feature_norm import Moments, SpeakerNorm, Statistics
 from ser_tl.modules.pooling import FrameScore
 from ser_tl.modules.speech import Speech

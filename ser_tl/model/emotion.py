@@ -7,7 +7,7 @@
 
 Tensors in, tensors out: a call changes nothing in the model, so threads can share one, and torch.export can trace it.
 States that were computed before (the feature cache) enter by `forward_states`; each stage is a method, so that training
-can change what goes from one to the next. Knows nothing of batches, files, corpora or training.
+can change what goes from one to the next. Independent of batches, files, corpora and training.
 """
 
 import warnings
@@ -24,8 +24,8 @@ from ser_tl.data.dimension_names import check_names
 from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, OnMel, chosen_layers, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.model.config import ModelConfig
-from ser_tl.model.dimensions import DimensionHead
-from ser_tl.model.sharing import Shared
+from ser_tl.model.dimension_head import DimensionHead
+from ser_tl.model.pretrained import PretrainedMixin
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.discriminant import Discriminant
 from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm
@@ -52,7 +52,7 @@ class Output(NamedTuple):
         hidden: (B, H), the input of the head's last layer
         logits: (B, C); C is 0 for a model of dimensions alone
         dimensions: (B, K) on the scale of the training annotations; None where the model has none
-        speech: (B,) seconds of speech, 0 where nobody speaks; None from a model without a gate, and from states
+        speech: (B,) seconds of speech, 0 where there is none; None from a model without a gate, and from states
     """
 
     embedding: Tensor
@@ -62,7 +62,7 @@ class Output(NamedTuple):
     speech: Tensor | None = None
 
 
-class EmotionModel(Shared):
+class EmotionModel(PretrainedMixin):
     """An encoder with a head for emotions, one for dimensions, or both.
 
     Args:
@@ -72,11 +72,11 @@ class EmotionModel(Shared):
         config: what stands between encoder and logits
         audio: what happens to a clip before the encoder
         encoder_name: what the encoder was loaded as, kept for the record
-        dimensions: which of arousal, valence and dominance it tells, in the order of its output
+        dimensions: which of arousal, valence and dominance it predicts, in the order of its output
 
     Attributes:
-        calibration: what makes probabilities match frequencies; None for a model that was never calibrated
-        outliers: how unlike the training data an embedding is; None likewise
+        calibration: of the probabilities; None for a model that isn't calibrated
+        outliers: score of how unlike the training data an embedding is; None likewise
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
@@ -171,7 +171,7 @@ class EmotionModel(Shared):
             audio: what happens to a clip before the encoder; `NEW_MODELS`, with a gate of speech, if None
             pretrained: False starts the encoder from random weights too, as a control
             encoder_options: of `load_encoder`
-            dimensions: which of arousal, valence and dominance it tells as well
+            dimensions: which of arousal, valence and dominance it predicts as well
 
         Raises:
             EncoderError: the encoder can't be had
@@ -203,7 +203,7 @@ class EmotionModel(Shared):
         return output if self.audio.gate == "none" else output._replace(speech=clips.seconds)
 
     def _warn_unfitted(self) -> None:
-        """Warns once of a training on features that nothing was measured of."""
+        """Warns once of a training without feature statistics."""
         norm = self.standardise_embedding
         if self._may_be_unfitted and norm is not None and not norm.is_fitted:
             warnings.warn(
@@ -230,7 +230,7 @@ class EmotionModel(Shared):
         Args:
             waveform: (B, N), as `front` leaves it
             lengths: (B,) samples
-            on_mel: what augmentation makes of the log-mel spectrogram, in training; of no account where there is none
+            on_mel: augmentation of the log-mel spectrogram, in training; unused by encoders that have none
         """
         return self.encoder(waveform, lengths, self.layers, on_mel=on_mel if self.encoder.has_mel else None)
 
@@ -243,10 +243,10 @@ class EmotionModel(Shared):
         """
         highest = max(states)
         above = [layer for layer in self.layers if layer > highest]
-        known = dict(states)
+        states_by_layer = dict(states)
         if above:
-            known |= zip(above, self.encoder.resume(states[highest], mask, highest, above), strict=True)
-        return Hidden(torch.stack([known[layer] for layer in self.layers]), mask)
+            states_by_layer |= zip(above, self.encoder.resume(states[highest], mask, highest, above), strict=True)
+        return Hidden(torch.stack([states_by_layer[layer] for layer in self.layers]), mask)
 
     def normalize_states(self, states: Tensor, norm: SpeakerNorm | None = None) -> Tensor:
         """States (L, B, T, D) at zero mean and unit variance, where the model normalises."""
@@ -267,12 +267,12 @@ class EmotionModel(Shared):
 
     def classify(self, embedding: Tensor) -> Output:
         """The heads' output for an embedding (B, E). Without emotions, the hidden layer is that of the dimensions."""
-        first, *rest = [head for head in (self.head, self.dimension_head) if head is not None]
-        hidden = first.hide(embedding)
+        first, *others = [head for head in (self.head, self.dimension_head) if head is not None]
+        hidden = first.forward_features(embedding)
         logits = embedding.new_zeros(embedding.shape[0], 0) if self.head is None else self.head.classify(hidden)
         dimensions = None
         if self.dimension_head is not None:
-            dimensions = self.dimension_head(embedding) if rest else self.dimension_head.read(hidden)
+            dimensions = self.dimension_head(embedding) if others else self.dimension_head.regress(hidden)
         return Output(embedding, hidden, logits, dimensions)
 
     def calibrate(self, logits: Tensor) -> Tensor:
@@ -286,27 +286,27 @@ class EmotionModel(Shared):
         return logits.softmax(dim=-1)
 
     def layer_channels(self) -> list[Tensor]:
-        """The places of each layer's channels in the embedding, one tensor a layer.
+        """The indices of each layer's channels in the embedding, one tensor a layer.
 
         Raises:
             ConfigError: the layers are mixed before the pooling, and no channel is one layer's alone
         """
         apart = {"join": "concat", "projection": 0, "network": "none", "fusion": "concat"}
-        own = asdict(self.config)
-        mixed = [f"model.{name} is {own[name]}" for name, plain in apart.items() if own[name] != plain]
+        options = asdict(self.config)
+        mixed = [f"model.{name} is {options[name]}" for name, plain in apart.items() if options[name] != plain]
         if mixed:
             raise ConfigError(
                 f"{' and '.join(mixed)}, which mixes the encoder's layers before they are pooled, and "
-                f"train.refit layer-discriminants needs them side by side: leave it out, or take --train.refit "
+                f"train.refit layer-discriminants needs them side by side: leave it out, or take train.refit "
                 f"discriminant"
             )
         if len(self.layers) == 1:
             raise ConfigError(
                 "train.refit layer-discriminants gives each of several layers a discriminant, and this model has one "
-                "(several taps and fused encoders are one, too): take --train.refit discriminant"
+                "(several taps and fused encoders are one, too): take train.refit discriminant"
             )
-        places = torch.arange(self.pooling.out_dim).reshape(-1, len(self.layers), self.encoder.dim)
-        return [places[:, layer].flatten() for layer in range(len(self.layers))]
+        channels = torch.arange(self.pooling.out_dim).reshape(-1, len(self.layers), self.encoder.dim)
+        return [channels[:, layer].flatten() for layer in range(len(self.layers))]
 
     def replace_head(self, discriminant: Discriminant) -> None:
         """Takes a fitted discriminant for the head, now and when the model is loaded again."""
@@ -314,7 +314,7 @@ class EmotionModel(Shared):
         self.config = replace(self.config, head="discriminant")
 
     def fit_statistics(self, corpus: "Dataset", *, seed: int = 0, batch_seconds: float = 60.0) -> None:
-        """Measures the mean and deviation of the features, which training loops of one's own need first.
+        """Measures the mean and deviation of the features, which your own training loops need first.
 
         Ten minutes of the corpus are enough, and are drawn at random. `ser_tl.Trainer` does this itself.
 
@@ -395,7 +395,7 @@ class EmotionModel(Shared):
 
     @property
     def description(self) -> dict[str, Any]:
-        """All but the weights, as JSON: what `from_description` needs, and whom the model knows."""
+        """All but the weights, as JSON: what `from_description` needs, and the speakers of training."""
         return {
             "labels": self.labels,
             "dimensions": self.dimensions,
@@ -459,19 +459,21 @@ class EmotionModel(Shared):
         Raises:
             CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
         """
-        from ser_tl.model.interchange import read_classifier  # transformers' classifiers: not needed to predict
+        from ser_tl.model.transformers_classifier import (
+            read_classifier,  # transformers' classifiers: not needed to predict
+        )
 
-        found = read_classifier(source, labels)
-        longest = min(30.0, found.encoder.max_seconds or 30.0)
+        classifier = read_classifier(source, labels)
+        longest = min(30.0, classifier.encoder.max_seconds or 30.0)
         model = cls(
-            found.encoder,
-            found.labels,
+            classifier.encoder,
+            classifier.labels,
             pooling="mean",
             config=ModelConfig(
-                layers=found.layers, join="sum", standardise=False, projection=found.projection, head="linear"
+                layers=classifier.layers, join="sum", standardise=False, projection=classifier.projection, head="linear"
             ),
             audio=audio or AudioConfig(max_seconds=longest),
             encoder_name=source,
         )
-        model.load_state_dict(found.weights, strict=False)
+        model.load_state_dict(classifier.weights, strict=False)
         return model.eval()

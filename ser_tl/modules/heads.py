@@ -35,14 +35,14 @@ class Head(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """The logits."""
-        return self.classify(self.hide(embedding))
+        return self.classify(self.forward_features(embedding))
 
-    def hide(self, embedding: Tensor) -> Tensor:
+    def forward_features(self, embedding: Tensor) -> Tensor:
         """What the last linear layer sees, dropout apart: (B, H), the hidden layer or the normalised embedding."""
         return self.layers[:-2](embedding)
 
     def classify(self, hidden: Tensor) -> Tensor:
-        """The logits of what `hide` gave."""
+        """The logits of hidden features (B, H)."""
         return self.layers[-2:](hidden)
 
 
@@ -61,7 +61,7 @@ class LinearHead(nn.Linear):
         super().__init__(dim, classes)
         self.hidden_dim = dim
 
-    def hide(self, embedding: Tensor) -> Tensor:
+    def forward_features(self, embedding: Tensor) -> Tensor:
         """The embedding: there is no hidden layer."""
         return embedding
 

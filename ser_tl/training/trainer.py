@@ -122,7 +122,7 @@ class Trainer:
         for part in self.parts:
             part.check(training)
         check_closed_form(model, self.config)
-        model.known_speakers = KnownSpeakers.of([*training.real["speaker"][:], *dev["speaker"][:]])
+        model.known_speakers = KnownSpeakers.from_names([*training.real["speaker"][:], *dev["speaker"][:]])
         self.heard = what_is_heard(train, dev)
         states = open_states(training)  # before adapters are in the encoder
         self.strategy.prepare(model)

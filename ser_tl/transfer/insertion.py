@@ -19,7 +19,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 from ser_tl.encoders import Block, Encoder
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.model.adapted import adapted_layers
+from ser_tl.model.peft_state import adapted_layers
 from ser_tl.transfer.adapter_config import AdapterConfig
 
 Kind = Literal["lora", "ia3"]

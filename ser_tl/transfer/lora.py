@@ -13,7 +13,7 @@ from torch import nn
 from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.model.adapted import added_state
+from ser_tl.model.peft_state import added_state
 from ser_tl.transfer.adapter_config import AdapterConfig
 from ser_tl.transfer.config import TransferConfig
 from ser_tl.transfer.insertion import Adapters, Kind, places, planned

@@ -166,7 +166,7 @@ def test_speakers_of_the_training_and_names_that_are_not_there_are_refused(corpu
     from ser_tl.model import KnownSpeakers
 
     model = build("whisper")
-    model.known_speakers = KnownSpeakers.of(["speaker 1", "other"])
+    model.known_speakers = KnownSpeakers.from_names(["speaker 1", "other"])
     model.save_pretrained(tmp_path / "model")
     command = ["check", str(tmp_path / "model"), *corpus]
     assert main(command) == 1

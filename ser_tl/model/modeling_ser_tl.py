@@ -32,7 +32,7 @@ class SerTlConfig(PreTrainedConfig):
 
     def __init__(self, labels: Sequence[str] = (), **others: Any) -> None:  # noqa: ANN401
         names = dict(enumerate(labels))
-        others |= {"id2label": names, "label2id": {label: place for place, label in names.items()}}
+        others |= {"id2label": names, "label2id": {label: index for index, label in names.items()}}
         super().__init__(**others)
         self.labels = list(labels)
 
@@ -58,7 +58,7 @@ class SerTlForAudioClassification(PreTrainedModel):
         if not recognise.labels:
             raise ConfigError(
                 f"{source}: a model of {', '.join(recognise.dimensions)} alone has no classes for transformers' "
-                f"audio-classification: ser_tl's EmotionModel.from_pretrained(...).predict(...) tells its dimensions"
+                f"audio-classification: ser_tl's EmotionModel.from_pretrained(...).predict(...) predicts its dimensions"
             )
         config = config or SerTlConfig.from_pretrained(source, revision=revision or "main")
         if config.labels != recognise.labels:  # another model was saved there between the two reads
@@ -75,5 +75,5 @@ class SerTlForAudioClassification(PreTrainedModel):
             lengths = attention_mask.sum(dim=1).tolist()
         clips = [clip[:length].float().cpu().numpy() for clip, length in zip(input_values, lengths, strict=True)]
         predictions = Predictor(self.recognise).predict(clips)
-        probabilities = torch.tensor([list(found.probabilities.values()) for found in predictions])
+        probabilities = torch.tensor([list(prediction.probabilities.values()) for prediction in predictions])
         return SequenceClassifierOutput(logits=probabilities.log().to(input_values.device))

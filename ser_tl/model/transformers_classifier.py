@@ -6,8 +6,8 @@
 Their head is linear throughout: one sequence of states (the last, or a weighted mean of all), a projection of each
 frame, the mean over frames, a classifier. So every one of theirs is a model here (`head: linear`), and a model here is
 one of theirs if nothing stands between encoder and logits that isn't linear, and if the layers, where there are
-several, are summed and not standardised each for itself. `obstacles` says what stands in the way. Statistics are folded
-into projection and classifier.
+several, are summed and not standardised each for itself. `find_incompatibilities` lists what stands in the way.
+Statistics are folded into projection and classifier.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from ser_tl.encoders.speech_ssl import FRONT_END, PLAIN
 from ser_tl.encoders.whisper import front_end
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
 from ser_tl.files import follow_umask
-from ser_tl.model.adapted import merged_state
+from ser_tl.model.peft_state import merged_state
 from ser_tl.modules.feature_norm import FeatureNorm
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ def read_classifier(source: str, labels: Mapping[str, str] | Mapping[int, str] |
     except EncoderError as error:
         raise CheckpointError(
             f"{source}: no audio classifier of transformers that can be read here: {error}\nA checkpoint without a "
-            f"classifier, or with a head of another shape, is an encoder: EmotionModel.build and --encoder take it"
+            f"classifier, or with a head of another shape, is an encoder: EmotionModel.build takes it"
         ) from error
     config = model.config
-    unnamed = [place for place in range(config.num_labels) if place not in config.id2label]
+    unnamed = [index for index in range(config.num_labels) if index not in config.id2label]
     if unnamed:
         raise CheckpointError(
             f"{source}: id2label in its config.json names {', '.join(map(str, config.id2label))}, and its classifier "
@@ -104,7 +104,7 @@ def read_classifier(source: str, labels: Mapping[str, str] | Mapping[int, str] |
     scores = model.layer_weights.detach() if weighted else torch.zeros(1)
     return Classifier(
         encoder=encoder,
-        labels=_emotions(source, [config.id2label[place] for place in range(config.num_labels)], labels or {}),
+        labels=_emotions(source, [config.id2label[index] for index in range(config.num_labels)], labels or {}),
         layers=None if weighted else [-1],
         projection=config.classifier_proj_size,
         weights={"mix.scores": scores}
@@ -113,27 +113,27 @@ def read_classifier(source: str, labels: Mapping[str, str] | Mapping[int, str] |
     )
 
 
-def _emotions(source: str, own: list[str], given: Mapping[str, str] | Mapping[int, str]) -> list[str]:
-    meanings = _meanings(source, own, given)
-    found, unknown = [], []
-    for index, label in enumerate(own):
+def _emotions(source: str, labels: list[str], given: Mapping[str, str] | Mapping[int, str]) -> list[str]:
+    meanings = _meanings(source, labels, given)
+    emotions, unknown = [], []
+    for index, label in enumerate(labels):
         try:
-            found.append(meanings[index] if index in meanings else canonical_name(label, where=source))
+            emotions.append(meanings[index] if index in meanings else canonical_name(label, where=source))
         except CorpusError:
             unknown.append(label)
-    twice = sorted({name for name in found if found.count(name) > 1})
+    twice = sorted({name for name in emotions if emotions.count(name) > 1})
     if unknown or twice:
         what = f"{', '.join(unknown)} mean no emotion that is known" if unknown else f"several mean {', '.join(twice)}"
         raise CheckpointError(
-            f"{source}: of its labels ({', '.join(own)}) {what}: say what each means, as in "
-            f'EmotionModel.from_transformers(..., labels={{"{(unknown or own)[0]}": "anger"}})'
+            f"{source}: of its labels ({', '.join(labels)}) {what}: say what each means, as in "
+            f'EmotionModel.from_transformers(..., labels={{"{(unknown or labels)[0]}": "anger"}})'
         )
-    return found
+    return emotions
 
 
-def _meanings(source: str, own: list[str], given: Mapping[str, str] | Mapping[int, str]) -> dict[int, str]:
+def _meanings(source: str, labels: list[str], given: Mapping[str, str] | Mapping[int, str]) -> dict[int, str]:
     """What the user says labels mean, by their index; a name counts before a number."""
-    names = [label_text(label) for label in own]
+    names = [label_text(label) for label in labels]
     indices = {name: index for index, name in enumerate(names)}
     indices = {str(index): index for index in range(len(names))} | indices
     strangers = [repr(label) for label in given if isinstance(label, bool) or label_text(label) not in indices]
@@ -147,44 +147,44 @@ def _meanings(source: str, own: list[str], given: Mapping[str, str] | Mapping[in
     return {indices[label_text(label)]: emotion_name(meaning) for label, meaning in given.items()}
 
 
-def obstacles(model: "EmotionModel") -> list[str]:
+def find_incompatibilities(model: "EmotionModel") -> list[str]:
     """Why transformers can't compute what the model computes, and what to train instead; empty if it can."""
-    encoder, config, found = model.encoder, model.config, []
+    encoder, config, problems = model.encoder, model.config, []
     several = len(model.layers) > 1
     if model.dimensions:
-        found.append(
-            f"a head for {', '.join(model.dimensions)}: transformers' classifiers tell categories only; train without "
-            f"dimensions.names"
+        problems.append(
+            f"a head for {', '.join(model.dimensions)}: transformers' classifiers predict categories only; train "
+            f"without dimensions.names"
         )
     if not isinstance(encoder, SpeechSSL | Whisper):
-        found.append(f"encoder {encoder.family}: transformers has no classifier on it")
+        problems.append(f"encoder {encoder.family}: transformers has no classifier on it")
     if isinstance(encoder, Whisper) and not encoder.full_window:
-        found.append(
-            "Whisper at the clip's own length: transformers hears 30 s and averages over the silence too; train with "
-            "--encoder_options '{full_window: true}'"
+        problems.append(
+            "Whisper at the clip's own length: transformers encodes 30 s and averages over the silence too; train with "
+            "encoder_options '{full_window: true}'"
         )
     if isinstance(encoder, Whisper) and encoder.feed_forward:
-        found.append("states with what the feed-forward networks hold: train without encoder_options.feed_forward")
+        problems.append("states with what the feed-forward networks hold: train without encoder_options.feed_forward")
     if model.audio.normalise != "none":
-        found.append(f"audio.normalise {model.audio.normalise}: transformers takes clips as they are")
+        problems.append(f"audio.normalise {model.audio.normalise}: transformers takes clips as they are")
     if model.audio.gate != "none":
-        found.append(f"audio.gate {model.audio.gate}: transformers hears the silence around speech, too")
+        problems.append(f"audio.gate {model.audio.gate}: transformers encodes the silence around speech, too")
     if config.network != "none":
-        found.append(f"model.network {config.network}: transformers has none")
+        problems.append(f"model.network {config.network}: transformers has none")
     if model.pooling_name != "mean":
-        found.append(f"pooling {model.pooling_name}: transformers' is --pooling mean")
+        problems.append(f"pooling {model.pooling_name}: transformers' is pooling mean")
     if config.head == "network":
-        found.append("the head's norm and hidden layer: take --model.head linear or --train.refit discriminant")
+        problems.append("the head's norm and hidden layer: take model.head linear or train.refit discriminant")
     if several and config.join == "concat":
-        found.append("several layers side by side: take one (--model.layers '[-1]') or --model.join sum")
+        problems.append("several layers side by side: take one (model.layers '[-1]') or model.join sum")
     if several and config.standardise:
-        found.append("several layers, each standardised: take one (--model.layers '[-1]') or --model.standardise false")
-    if several and isinstance(encoder, SpeechSSL) and encoder.stable and encoder.final_norm and _last(model):
-        found.append(
+        problems.append("several layers, each standardised: take one (model.layers '[-1]') or model.standardise false")
+    if several and isinstance(encoder, SpeechSSL) and encoder.stable and encoder.final_norm and _uses_last_layer(model):
+        problems.append(
             "the last of several layers after the final norm: transformers' sum takes it before; train with "
-            "--encoder_options '{final_norm: false}'"
+            "encoder_options '{final_norm: false}'"
         )
-    return found
+    return problems
 
 
 def export_transformers(model: "EmotionModel", folder: str | Path) -> Path:
@@ -194,24 +194,24 @@ def export_transformers(model: "EmotionModel", folder: str | Path) -> Path:
     `audio.max_seconds` is cut into windows here and taken whole there.
 
     Args:
-        model: see `obstacles` for what it may be
+        model: one without the differences that `find_incompatibilities` lists
         folder: gets config.json, model.safetensors and preprocessor_config.json
 
     Raises:
         ConfigError: transformers has no model that computes the same; every reason is named
     """
-    reasons = obstacles(model)
+    reasons = find_incompatibilities(model)
     if reasons:
         raise ConfigError(
             f"transformers' classifiers can't compute what this model computes:\n{listing(reasons)}\nThe model folder "
             f"itself works in transformers' pipeline with trust_remote_code=True, where ser_tl is installed"
         )
-    projector, classifier = _folded(model)
+    projector, classifier = _fold_statistics(model)
     inner: Any = model.encoder.model
     config = type(inner.config).from_dict(inner.config.to_dict())
     config.id2label = dict(enumerate(model.labels))
-    config.label2id = {label: place for place, label in config.id2label.items()}
-    last_alone = len(model.layers) == 1 and _last(model) and getattr(model.encoder, "final_norm", True)
+    config.label2id = {label: index for index, label in config.id2label.items()}
+    last_alone = len(model.layers) == 1 and _uses_last_layer(model) and getattr(model.encoder, "final_norm", True)
     config.use_weighted_layer_sum = not last_alone
     config.classifier_proj_size = projector.out_features
     built: Any = AutoModelForAudioClassification.from_config(config, dtype=torch.float32)
@@ -227,9 +227,11 @@ def export_transformers(model: "EmotionModel", folder: str | Path) -> Path:
         extractor: Any = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
     else:
         # Not in the encoder here and of no use there: the embedding of masked frames, and a norm behind the last layer.
-        unknown = built.base_model.load_state_dict(weights, strict=False).unexpected_keys
-        if unknown:
-            raise ConfigError(f"transformers' {config.model_type} has no {', '.join(unknown)}: save the model instead")
+        unexpected = built.base_model.load_state_dict(weights, strict=False).unexpected_keys
+        if unexpected:
+            raise ConfigError(
+                f"transformers' {config.model_type} has no {', '.join(unexpected)}: save the model instead"
+            )
         extractor = Wav2Vec2FeatureExtractor(
             sampling_rate=SAMPLE_RATE, do_normalize=model.encoder.normalise, return_attention_mask=True
         )
@@ -239,22 +241,22 @@ def export_transformers(model: "EmotionModel", folder: str | Path) -> Path:
     return Path(folder)
 
 
-def _last(model: "EmotionModel") -> bool:
+def _uses_last_layer(model: "EmotionModel") -> bool:
     return max(model.layers) == model.encoder.num_states - 1
 
 
-def _folded(model: "EmotionModel") -> tuple[nn.Linear, nn.Linear]:
+def _fold_statistics(model: "EmotionModel") -> tuple[nn.Linear, nn.Linear]:
     """Projection and classifier with the statistics in them: W ((h - mean) / deviation) + b is linear in h."""
     project = model.project if isinstance(model.project, nn.Linear) else None
     width = model.mix.out_dim
     matrix = torch.eye(width) if project is None else project.weight
-    projector = _behind(model.standardise_states, matrix, torch.zeros(width) if project is None else project.bias)
+    projector = _fold_norm(model.standardise_states, matrix, torch.zeros(width) if project is None else project.bias)
     head: Any = model.head
-    return projector, _behind(model.standardise_embedding, head.weight, head.bias)
+    return projector, _fold_norm(model.standardise_embedding, head.weight, head.bias)
 
 
 @torch.no_grad()
-def _behind(statistics: FeatureNorm | None, weight: Tensor, bias: Tensor) -> nn.Linear:
+def _fold_norm(statistics: FeatureNorm | None, weight: Tensor, bias: Tensor) -> nn.Linear:
     """The linear layer that does the standardisation too."""
     weight, bias = weight.detach().cpu().double(), bias.detach().cpu().double()
     if statistics is not None:

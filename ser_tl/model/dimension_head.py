@@ -2,8 +2,7 @@
 
     embedding (B, E) --Head--> (B, K), standardised --mean and deviation of the training annotations--> corpus' scale
 
-The network learns numbers around zero, whatever scale a corpus rates on (1 to 5, 1 to 7, -1 to 1). Knows nothing of
-losses, or of which dimension is which.
+The network learns numbers around zero, whatever scale a corpus rates on (1 to 5, 1 to 7, -1 to 1).
 """
 
 from torch import Tensor, nn
@@ -32,12 +31,12 @@ class DimensionHead(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """The dimensions."""
-        return self.read(self.hide(embedding))
+        return self.regress(self.forward_features(embedding))
 
-    def hide(self, embedding: Tensor) -> Tensor:
-        """What the last linear layer sees, (B, H)."""
-        return self.head.hide(embedding)
+    def forward_features(self, embedding: Tensor) -> Tensor:
+        """The input of the last linear layer, (B, H)."""
+        return self.head.forward_features(embedding)
 
-    def read(self, hidden: Tensor) -> Tensor:
-        """The dimensions of what `hide` gave; in float32 under autocast too, for a scale may be large."""
+    def regress(self, hidden: Tensor) -> Tensor:
+        """The dimensions of hidden features; in float32 under autocast too, for a scale may be large."""
         return self.head.classify(hidden).float() * self.scale.deviation + self.scale.mean

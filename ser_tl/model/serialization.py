@@ -5,8 +5,7 @@
 
 A model's config says how to build it and its weights are all of it, the encoder's too: it loads without network and
 without the encoder's own folder. An adapter holds all but the encoder. A folder that is shared also has
-ser_tl_remote.py and preprocessor_config.json, for transformers' pipeline. Knows files and their damages, and nothing of
-what a model is.
+ser_tl_remote.py and preprocessor_config.json, for transformers' pipeline.
 """
 
 import json
@@ -26,11 +25,11 @@ from ser_tl.model.speakers import KnownSpeakers
 from ser_tl.model.weights import check_fit, check_values, read_weights, reason, write_weights
 
 FORMAT = 3
-"""Version of a model's folder. Since 3 the weights file holds the config too, and speakers are told by hashes."""
+"""Version of a model's folder. Since 3 the weights file holds the config too, and speakers are stored as hashes."""
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-EXPORT_FILE = "ser_tl_export.json"  # as in `inference.manifest`: what such a folder is gets said here
+EXPORT_FILE = "ser_tl_export.json"  # as in `inference.manifest`, for messages
 
 REMOTE_FILE = "ser_tl_remote.py"
 EXTRACTOR_FILE = "preprocessor_config.json"
@@ -72,7 +71,7 @@ class Layout:
     extra: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
-    def one(self) -> str:
+    def with_article(self) -> str:
         """The kind with its article."""
         return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
 
@@ -81,7 +80,7 @@ MODEL = Layout("model", (2, FORMAT), CONFIG_FILE, WEIGHTS_FILE, "EmotionModel.fr
 ADAPTER = Layout("adapter", (1, 2), "adapter.json", "adapter.safetensors", "load_adapter")
 
 
-class Saved(NamedTuple):
+class SavedFolder(NamedTuple):
     """What a folder holds.
 
     Attributes:
@@ -98,7 +97,7 @@ class Saved(NamedTuple):
     weights: dict[str, Tensor]
     original: dict[str, Any] | None
 
-    def checked(self, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def check_weights(self, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights, which are those expected and no others.
 
         Args:
@@ -113,7 +112,7 @@ class Saved(NamedTuple):
         check_values(path, self.weights, self.config.get("fingerprint"))
         original = self.config if self.original is None else self.original
         for part in _DESCRIBES_WEIGHTS:
-            if _fixed(original, part) != _fixed(self.config, part):
+            if _fixed_values(original, part) != _fixed_values(self.config, part):
                 raise CheckpointError(
                     f"{self.folder / self.layout.config}: its {part} was changed after the {self.layout.kind} was "
                     f"saved, and the weights would compute something else: copy or save the {self.layout.kind} again"
@@ -125,9 +124,9 @@ _DESCRIBES_WEIGHTS = ("dimensions", "encoder", "pooling", "model", "adapters", "
 """What of a config can't be edited. Labels may be renamed, windows made shorter, an encoder's name corrected."""
 
 
-def _fixed(config: Mapping[str, Any], part: str) -> Any:  # noqa: ANN401 - any JSON
+def _fixed_values(config: Mapping[str, Any], part: str) -> Any:  # noqa: ANN401 - any JSON
     value = config.get(part) or None  # a part that isn't there is an empty one
-    return {key: one for key, one in value.items() if key != "name"} if isinstance(value, dict) else value
+    return {key: entry for key, entry in value.items() if key != "name"} if isinstance(value, dict) else value
 
 
 def write_folder(folder: Path, config: dict[str, Any], weights: Mapping[str, Tensor], layout: Layout = MODEL) -> None:
@@ -150,9 +149,9 @@ def write_folder(folder: Path, config: dict[str, Any], weights: Mapping[str, Ten
     except FileExistsError as error:
         raise StorageError(f"{folder}: is a file: a {layout.kind} is a folder; give another name") from error
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    whole = {"format": layout.formats[-1]} | config | layout.extra | {"fingerprint": fingerprint(tensors)}
-    write_weights(folder / layout.weights, tensors, whole)
-    write_text(folder / layout.config, json.dumps(whole, indent=2) + "\n")
+    description = {"format": layout.formats[-1]} | config | layout.extra | {"fingerprint": fingerprint(tensors)}
+    write_weights(folder / layout.weights, tensors, description)
+    write_text(folder / layout.config, json.dumps(description, indent=2) + "\n")
 
 
 def write_remote(folder: Path) -> None:
@@ -185,7 +184,7 @@ def model_folder(source: str | Path, revision: str | None = None, token: str | N
     except HubError:
         if text.startswith("file:"):
             raise
-        return path  # `read_config` tells what is missing there
+        return path  # `read_config` reports what is missing there
     if address.folder is None and isinstance(source, str):
         try:
             return pull_folder(text, revision=revision, token=token)
@@ -210,24 +209,24 @@ def carry_over(source: Path | None, folder: Path) -> bool:
     return (folder / "README.md").is_file()
 
 
-def _same_model(one: Path, other: Path) -> bool:
-    if not all((folder / WEIGHTS_FILE).is_file() for folder in (one, other)):
+def _same_model(first: Path, other: Path) -> bool:
+    if not all((folder / WEIGHTS_FILE).is_file() for folder in (first, other)):
         return False
-    saved = [read_folder(folder) for folder in (one, other)]
+    saved = [read_folder(folder) for folder in (first, other)]
     # Not the encoder's: transformers fills in values of its own when it reads one.
     keys = ("labels", "dimensions", "audio", "pooling", "model", "calibration", "outliers")
     facts = [
         [
-            *(each.config.get(key) for key in keys),
-            KnownSpeakers.from_json(each.config.get("known_speakers", [])),
-            fingerprint(each.weights),
+            *(folder.config.get(key) for key in keys),
+            KnownSpeakers.from_json(folder.config.get("known_speakers", [])),
+            fingerprint(folder.weights),
         ]
-        for each in saved
+        for folder in saved
     ]
     return facts[0] == facts[1]
 
 
-def read_folder(folder: Path, layout: Layout = MODEL) -> Saved:
+def read_folder(folder: Path, layout: Layout = MODEL) -> SavedFolder:
     """The config and the weights that `write_folder` was given in one call, whatever is written meanwhile.
 
     Raises:
@@ -238,7 +237,7 @@ def read_folder(folder: Path, layout: Layout = MODEL) -> Saved:
     if original is not None and original.get("fingerprint") != config.get("fingerprint"):
         # Another model was saved between the two reads, or two were saved at once: this one is whole in one file.
         config = _check_format(original, folder / layout.weights, layout)
-    return Saved(folder, layout, config, weights, original)
+    return SavedFolder(folder, layout, config, weights, original)
 
 
 def read_config(folder: Path, layout: Layout = MODEL) -> dict[str, Any]:
@@ -249,10 +248,12 @@ def read_config(folder: Path, layout: Layout = MODEL) -> dict[str, Any]:
     """
     missing = [name for name in (layout.config, layout.weights) if not (folder / name).is_file()]
     if missing:
-        found = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) if folder.is_dir() else "no such folder"
-        found = "a file, and no folder" if folder.is_file() else found
+        entries = (
+            ", ".join(sorted(path.name for path in folder.iterdir())[:10]) if folder.is_dir() else "no such folder"
+        )
+        entries = "a file, and no folder" if folder.is_file() else entries
         lacks = f"no {layout.kind} here, {' and '.join(missing)} missing"
-        raise CheckpointError(f"{folder}: {lacks} (found: {found}): {_hint(folder, layout)}")
+        raise CheckpointError(f"{folder}: {lacks} (found: {entries}): {_hint(folder, layout)}")
     path = folder / layout.config
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -265,17 +266,19 @@ def _check_format(config: Any, path: Path, layout: Layout) -> dict[str, Any]:  #
     version = config.get("format") if isinstance(config, dict) else None
     if not isinstance(config, dict) or version not in layout.formats or isinstance(version, bool):
         way_out = (
-            "update ser_tl, or use the version that saved it" if version else f"this is not {layout.one} of ser_tl"
+            "update ser_tl, or use the version that saved it"
+            if version
+            else f"this is not {layout.with_article} of ser_tl"
         )
-        known = " and ".join(map(str, layout.formats))
-        raise CheckpointError(f"{path}: format {version!r:.80}, this version of ser_tl reads {known}: {way_out}")
+        readable = " and ".join(map(str, layout.formats))
+        raise CheckpointError(f"{path}: format {version!r:.80}, this version of ser_tl reads {readable}: {way_out}")
     return config
 
 
 def _hint(folder: Path, layout: Layout) -> str:
     other = ADAPTER if layout == MODEL else MODEL
     if all((folder / name).is_file() for name in (other.config, other.weights)):
-        return f"this is {other.one}, which {other.loader} loads"
+        return f"this is {other.with_article}, which {other.loader} loads"
     if (folder / EXPORT_FILE).is_file():
         return (
             "this is an exported model, which predicts (ser_tl.Predictor, ser-tl predict) and can't be trained: train "

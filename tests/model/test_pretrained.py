@@ -39,7 +39,7 @@ def test_the_pulled_model_predicts_the_same_to_the_last_bit(repo):
     model.push_to_hub(repo)
     pulled = EmotionModel.from_pretrained(repo)
     assert torch.equal(pulled(*clips).logits, model(*clips).logits)
-    assert pulled.known_speakers == KnownSpeakers.of(["one", "two"])
+    assert pulled.known_speakers == KnownSpeakers.from_names(["one", "two"])
     assert pulled.predict(clip(9000).numpy()) == model.predict(clip(9000).numpy())
 
 

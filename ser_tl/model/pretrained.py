@@ -1,9 +1,7 @@
-"""A model's way to a folder or a hub, and back.
+"""Saving a model to a folder or a hub, and loading it.
 
-    model --save_pretrained--> folder --from_pretrained--> model
-          --save_pretrained--> a scratch folder + card --push_folder--> "name/repo" or "file:///teamhub/name/repo"
-
-Knows of a model only that it can describe itself, and be made of a description.
+model --save_pretrained--> folder --from_pretrained--> model
+--save_pretrained--> a scratch folder + card --push_folder--> "name/repo" or "file:///teamhub/name/repo"
 """
 
 from abc import abstractmethod
@@ -16,8 +14,8 @@ from torch import nn
 
 from ser_tl.encoders import Encoder
 from ser_tl.errors import CheckpointError, SerTlError
-from ser_tl.model.description import build_encoder, check_description, limited_parameters
-from ser_tl.model.folder import Saved, carry_over, model_folder, read_folder, write_folder, write_remote
+from ser_tl.model.description import build_encoder, check_description, limit_parameters
+from ser_tl.model.serialization import SavedFolder, carry_over, model_folder, read_folder, write_folder, write_remote
 from ser_tl.model.speakers import KnownSpeakers
 from ser_tl.model.weights import reason
 
@@ -25,8 +23,8 @@ if TYPE_CHECKING:
     from ser_tl.hub import Pushed
 
 
-class Shared(nn.Module):
-    """A model that can be kept and pushed.
+class PretrainedMixin(nn.Module):
+    """A model that can be saved, loaded and pushed to a hub.
 
     Attributes:
         home: the folder that it was loaded from or saved to; None before
@@ -53,22 +51,22 @@ class Shared(nn.Module):
 
     @property
     def known_speakers(self) -> KnownSpeakers:
-        """Speakers of training and dev, told by hashes; an evaluation on them would be worth nothing."""
+        """Speakers of training and dev, stored as hashes; evaluations on them are refused."""
         return self._known_speakers
 
     @known_speakers.setter
     def known_speakers(self, speakers: KnownSpeakers | Iterable[str]) -> None:
-        """Takes names as well, which aren't kept."""
-        self._known_speakers = speakers if isinstance(speakers, KnownSpeakers) else KnownSpeakers.of(speakers)
+        """Accepts names as well, which aren't stored."""
+        self._known_speakers = speakers if isinstance(speakers, KnownSpeakers) else KnownSpeakers.from_names(speakers)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json and model.safetensors. Both are whole or not there, wherever the process is killed.
 
         Who loads the folder meanwhile gets the model that was there before or this one, never a mixture.
 
-        Adapters are folded into what is written, and stay as they are in the model.
+        Adapters are merged into the weights that are written, and stay as they are in the model.
         """
-        from ser_tl.model.adapted import merged_state  # peft: not needed to load a model or to predict
+        from ser_tl.model.peft_state import merged_state  # peft: not needed to load a model or to predict
 
         write_folder(Path(folder), self.description, merged_state(self))
         self.home = Path(folder)
@@ -88,13 +86,13 @@ class Shared(nn.Module):
         """
         folder = model_folder(source, revision, token)
         saved = read_folder(folder)
-        model = cls.build_described(saved)
-        model.load_state_dict(saved.checked(model.state_dict()))
+        model = cls.from_saved(saved)
+        model.load_state_dict(saved.check_weights(model.state_dict()))
         model.home = folder
         return model.eval()
 
     @classmethod
-    def build_described(cls, saved: Saved, encoder: Encoder | None = None) -> Self:
+    def from_saved(cls, saved: SavedFolder, encoder: Encoder | None = None) -> Self:
         """The model that a folder's config describes, with random weights above the encoder.
 
         Args:
@@ -108,7 +106,7 @@ class Shared(nn.Module):
         check_description(config, source)
         encoder = encoder or build_encoder(config, source, weights)
         try:
-            with limited_parameters(source, weights):
+            with limit_parameters(source, weights):
                 model = cls.from_description(config, source, encoder)
         except CheckpointError:
             raise
@@ -144,7 +142,7 @@ class Shared(nn.Module):
             token: for the hub; huggingface_hub's own ($HF_TOKEN, `hf auth login`) if None. It is never written anywhere
 
         Raises:
-            HubError: the hub can't be reached or refuses; the message tells the way out
+            HubError: the hub can't be reached or refuses; the message names the way out
         """
         from ser_tl.card import write_card  # corpora and reports: not needed to load a model or to predict
         from ser_tl.hub import push_folder

@@ -10,7 +10,7 @@ from ser_tl.analysis import inspect
 from ser_tl.cli import main
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel, export_transformers
-from ser_tl.model.remote import SerTlForAudioClassification
+from ser_tl.model.modeling_ser_tl import SerTlForAudioClassification
 from tests.encoders.tiny import clip
 from tests.training.samples import tiny_model
 

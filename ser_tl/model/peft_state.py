@@ -1,10 +1,9 @@
-"""A network with adapters of peft's in it, seen as what it was and as what it has become.
+"""The state of a network with peft adapters: the adapters, the base weights, or both merged.
 
     state_dict() --> added_state(), the adapters alone; base_state(), all else, named as if there were none;
-                     merged_state(), what a network without adapters that computes the same would hold
+                     merged_state(), of a network without adapters that computes the same
 
-The network is only looked at: peft's own merging writes into the base weights, which several models may share.
-Knows nothing of who put the adapters there, or where they belong.
+The network isn't changed: peft's own merging writes into the base weights, which several models may share.
 """
 
 import copy
@@ -21,11 +20,11 @@ def adapted_layers(module: nn.Module) -> dict[str, Any]:
     return {name: layer for name, layer in module.named_modules() if isinstance(layer, BaseTunerLayer)}
 
 
-def folded(layer: Any) -> nn.Module:  # noqa: ANN401 - peft's layers are modules, by two base classes
+def merge_layer(layer: Any) -> nn.Module:  # noqa: ANN401 - peft's layers are modules, by two base classes
     """The plain layer that computes what the layer and its adapters compute, with weights of its own."""
-    own = copy.deepcopy(layer)
-    own.merge()
-    return own.get_base_layer()
+    merged = copy.deepcopy(layer)
+    merged.merge()
+    return merged.get_base_layer()
 
 
 def added_state(module: nn.Module) -> dict[str, Tensor]:
@@ -35,7 +34,7 @@ def added_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def base_state(module: nn.Module) -> dict[str, Tensor]:
-    """The state that the module would have had there never been adapters."""
+    """The state of the module without adapters."""
     plain = _plain_names(module)
     named = [(plain[name], tensor) for name, tensor in module.state_dict().items()]
     return {name: tensor for name, tensor in named if name is not None}
@@ -45,7 +44,7 @@ def merged_state(module: nn.Module) -> dict[str, Tensor]:
     """The state of the same module without adapters that computes the same."""
     state = base_state(module)
     for name, layer in adapted_layers(module).items():
-        state |= {f"{name}.{label}": tensor for label, tensor in folded(layer).state_dict().items()}
+        state |= {f"{name}.{label}": tensor for label, tensor in merge_layer(layer).state_dict().items()}
     return state
 
 
