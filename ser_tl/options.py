@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 import yaml
 from jsonargparse import Namespace
 
-from ser_tl.arguments import Parser
+from ser_tl.arguments import Parser, option_names, spell_options
 from ser_tl.augment import AugmentConfig
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.audio_config import NEW_MODELS
@@ -306,7 +306,7 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
         sys.stdout.flush()
     except SerTlError as error:
         _remove_unused()
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {spell_options(str(error), option_names(make_parser(kind, description)))}")
     except KeyboardInterrupt:
         sys.stderr.write(f"\ninterrupted{_way_on()}\n")
         sys.exit(130)  # 128 and the number of the signal, as shells have it

@@ -66,13 +66,13 @@ class AugmentConfig:
         if mixing:
             raise ConfigError(
                 f"augment.views is {self.views}, but {mixing[0]} mixes two clips, and a view is of one: leave it out "
-                f"({{{mixing[0]}: null}} in --augment.transforms), mix embeddings instead ({{mixup-embedding: {{}}}}), "
-                f"or change clips anew in each epoch (--augment.views 0)"
+                f"({{{mixing[0]}: null}} in augment.transforms), mix embeddings instead ({{mixup-embedding: {{}}}}), "
+                f"or change clips anew in each epoch (augment.views 0)"
             )
         if not any(map(_is_heard, self.chosen)):
             raise ConfigError(
                 f"augment.views is {self.views}, but no transform changes what an encoder hears: name some, such as "
-                f"--augment.preset ser or --augment.transforms '{{noise: {{}}}}', or leave augment.views out (masks on "
+                f"augment.preset ser or augment.transforms '{{noise: {{}}}}', or leave augment.views out (masks on "
                 f"states and mixup of embeddings don't need it)"
             )
 

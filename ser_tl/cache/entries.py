@@ -83,7 +83,7 @@ def _unreadable(path: Path, error: Exception) -> CacheError:
     if isinstance(error, FileNotFoundError):
         return CacheError(
             f"{path}: this entry of the feature cache is gone; another run has made room for its own, perhaps. Allow "
-            f"more (--train.cache_gib), or give each run a cache of its own ($SER_TL_CACHE); --resume goes on from here"
+            f"more (train.cache_gib), or give each run a cache of its own ($SER_TL_CACHE); `resume` goes on from here"
         )
     return CacheError(
         f"{path}: this entry of the feature cache can't be read ({error}). A training that begins, or goes on with "

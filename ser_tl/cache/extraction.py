@@ -72,7 +72,7 @@ def extract(
     if not isinstance(filled, CachedClips):
         raise CacheError(
             f"{cache.folder} may hold {config.cache_gib:g} GiB, too little for layers "
-            f"{' '.join(map(str, places))} of {len(clips)} clips: allow more (--cache_gib), or name fewer --layers"
+            f"{' '.join(map(str, places))} of {len(clips)} clips: allow more (`cache_gib`), or name fewer `layers`"
         )
     files = [path for windows in filled.files for paths in windows for path in paths.values()]
     size = sum(path.stat().st_size for path in files)

@@ -103,8 +103,8 @@ class FeatureCache(CacheFolder):
             if views is not None:
                 raise CacheError(
                     f"{views.number} views of {len(windows)} clips would take {need / 2**30:.1f} GiB with what is used "
-                    f"besides, and the cache may hold {self.limit / 2**30:.1f}: allow more (--train.cache_gib), make "
-                    f"fewer (--augment.views), or use fewer layers (--model.layers)"
+                    f"besides, and the cache may hold {self.limit / 2**30:.1f}: allow more (train.cache_gib), make "
+                    f"fewer (augment.views), or use fewer layers (model.layers)"
                 )
             if accelerator.is_main_process:
                 tqdm.write(

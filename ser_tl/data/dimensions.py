@@ -47,13 +47,11 @@ def check_annotated(corpus: Dataset, names: Sequence[str], part: str) -> None:
     there = [name for name in DIMENSIONS if name in corpus.column_names]
     missing = [name for name in names if name not in there]
     if missing:
-        instead = (
-            f"ask for those (--dimensions.names '[{', '.join(there)}]')" if there else "leave dimensions.names out"
-        )
+        instead = f"ask for those (dimensions.names '[{', '.join(there)}]')" if there else "leave dimensions.names out"
         raise ConfigError(
             f"{named}: no annotations of {', '.join(missing)}; of {', '.join(DIMENSIONS)} there are "
             f"{', '.join(there) or 'none'}: {instead}, choose another corpus, or, for data of your own, say which "
-            f"column it is (--columns '{{{missing[0]}: COLUMN}}')"
+            f"column it is (`columns` '{{{missing[0]}: COLUMN}}')"
         )
     for name, column in zip(names, read_annotations(corpus, names).T, strict=True):
         annotated = column[~np.isnan(column)]

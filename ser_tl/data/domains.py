@@ -56,7 +56,7 @@ def cross_domain(
         raise SplitError(
             f"source and target share {len(shared)} emotions, two or more are needed: the source has "
             f"{', '.join(emotions(source))}, the target {', '.join(emotions(target))}; "
-            f"--emotions.rename and --emotions.merge (--target_emotions... of the target) bring names together"
+            f"emotions.rename and emotions.merge (target_emotions.rename and so on of the target) bring names together"
         )
     notes = []
     for name, corpus in (("source", source), ("target", target)):

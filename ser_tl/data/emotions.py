@@ -4,8 +4,8 @@
     any name of an option --emotion_name()--> canonical name, or a class of the user's own
 
 Models and reports key everything by name. Numbers exist only inside a model, next to its list of names. Whatever names
-an emotion (data, --emotions.rename, merge and drop, from_transformers) is read here and by nothing else: an emotion
-under two names would be two classes.
+an emotion (data, the options emotions.rename, merge and drop, from_transformers) is read here and by nothing else: an
+emotion under two names would be two classes.
 """
 
 import difflib
@@ -90,7 +90,7 @@ def propose_rename(labels: Iterable[str]) -> str:
     pairs = [f"{json.dumps(label, ensure_ascii=False)}: {name}" for label, name in meant.items()]
     most = 5
     more = ", ..." if len(pairs) > most else ""
-    return f"for example --emotions.rename '{{{', '.join(pairs[:most])}{more}}}'"
+    return f"for example emotions.rename '{{{', '.join(pairs[:most])}{more}}}'"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 
 A fold holds ids only. Whether a corpus has those utterances, and whether speakers are kept apart, is for data.splits to
 see: EmoBox's folds of EMO-DB, for one, have the same speakers in training and test, and are refused unless that is
-asked for (--split.shared_speakers).
+asked for (split.shared_speakers).
 
 EmoBox (Ma et al. 2024) publishes its lists at github.com/emo-box/EmoBox, in data/. Some folders hold each list twice,
 in two spellings of the file name and of the columns; that's fine as long as both say the same.

@@ -84,7 +84,7 @@ class Split:
         if missing:
             raise SplitError(
                 f"split {self.name}: no training utterance is labelled {', '.join(missing)}, so it can't be learned: "
-                f"drop it (--emotions.drop '[{', '.join(missing)}]'), merge it, or choose another --seed"
+                f"drop it (emotions.drop '[{', '.join(missing)}]'), merge it, or choose another `seed`"
             )
         object.__setattr__(self, "compared", _describe_comparison([span for part in audio.values() for span in part]))
 
@@ -100,7 +100,7 @@ class Split:
             raise SplitError(
                 f"split {self.name}: {len(shared)} speakers are in both {part} and {other}, so its scores would "
                 f"not be speaker-independent; choose a protocol that divides by speaker (holdout, loso, kfold). "
-                f"Only to reproduce figures published on these very folds: --split.shared_speakers true, which "
+                f"Only to reproduce figures published on these very folds: split.shared_speakers true, which "
                 f"the report will say. {NAMESAKES}\n{listing(shared)}"
             )
         groups = find_confusable(speakers | others)
@@ -156,10 +156,10 @@ def describe_shared(shared: Collection[str], tested: Collection[str]) -> str:
     if UNKNOWN in shared:
         return (
             f"NOT speaker-independent: nobody knows who speaks in these clips, so one voice may be in training and "
-            f"test (--protocol clips). Compare these figures only with others on the same folds; they {nothing}"
+            f"test (`protocol` clips). Compare these figures only with others on the same folds; they {nothing}"
         )
     return (
         f"NOT speaker-independent: {len(set(shared))} of the {len(set(tested))} speakers tested on were trained on as "
-        f"well (--protocol clips or --split.shared_speakers). Compare these figures only with others on the same "
+        f"well (`protocol` clips or split.shared_speakers). Compare these figures only with others on the same "
         f"folds; they {nothing}"
     )

@@ -102,14 +102,14 @@ def make_splits(
     seed = seed if config.seed is None else config.seed
     if config.shared_speakers and protocol != "folds":
         raise ConfigError(
-            f"--split.shared_speakers is for published folds (--protocol folds), but the protocol is {protocol}, which "
+            f"split.shared_speakers is for published folds (`protocol` folds), but the protocol is {protocol}, which "
             f"keeps speakers apart: leave it out"
         )
     if (folds is not None) != (protocol == "folds"):
         raise ConfigError(
-            "--protocol folds needs --folds PATH, a folder of EmoBox's folds or a CSV file with the columns id and fold"
+            "protocol folds needs `folds` PATH, a folder of EmoBox's folds or a CSV file with the columns id and fold"
             if folds is None
-            else f"--folds is for --protocol folds, but the protocol is {protocol}: leave one of the two out"
+            else f"folds is for `protocol` folds, but the protocol is {protocol}: leave one of the two out"
         )
     if protocol == "folds":
         published = {fold.name: fold for fold in read_folds(Path(str(folds)))}
@@ -145,9 +145,9 @@ def _refuse_tested_twice(splits: Sequence[Split], protocol: ProtocolName) -> Non
         if not twice:
             continue
         way_out = (
-            f"they speak in several sessions: use --protocol loso or kfold. {NAMESAKES}"
+            f"they speak in several sessions: use `protocol` loso or kfold. {NAMESAKES}"
             if protocol == "sessions"
-            else f"put each into one fold's test part, or run the folds one by one (--split.only '[{splits[0].name}]')"
+            else f"put each into one fold's test part, or run the folds one by one (split.only '[{splits[0].name}]')"
         )
         kind = "utterances" if column == "id" else "speakers"
         raise SplitError(
@@ -172,14 +172,14 @@ def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int)
         _require_speakers(speakers, 2, "leave-one-speaker-out (each fold needs train and test)")
         return {speaker: {speaker} for speaker in speakers}
     if protocol == "kfold":
-        _require_speakers(speakers, config.k, f"{config.k} folds by speaker", "lower --split.k or use --protocol loso")
+        _require_speakers(speakers, config.k, f"{config.k} folds by speaker", "lower split.k or use `protocol` loso")
         shuffled = np.random.default_rng(seed).permutation(speakers).tolist()
         return {f"fold_{number + 1}": set(shuffled[number :: config.k]) for number in range(config.k)}
     if "session" not in corpus.column_names:
-        raise SplitError("--protocol sessions: the corpus has no column session; use loso or kfold instead")
+        raise SplitError("protocol sessions: the corpus has no column session; use loso or kfold instead")
     sessions = sorted({session for session in corpus["session"][:] if session is not None})
     if len(sessions) < 2 or None in corpus["session"][:]:
-        raise SplitError(f"--protocol sessions: every utterance needs a session, of two or more; found {sessions}")
+        raise SplitError(f"protocol sessions: every utterance needs a session, of two or more; found {sessions}")
     by_session = zip(corpus["session"][:], corpus["speaker"][:], strict=True)
     groups: dict[str, set[str]] = {session: set() for session in sessions}
     for session, speaker in by_session:
@@ -240,7 +240,7 @@ def _split_as_published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: 
     if strangers and not config.partial:
         raise SplitError(
             f"{fold.name}: {len(strangers)} ids of the published fold aren't in the corpus; restore the missing files, "
-            f"or, where they were left out on purpose (emotions.drop, --skip-unreadable), add --split.partial true\n"
+            f"or, where they were left out on purpose (emotions.drop, `skip_unreadable`), add split.partial true\n"
             f"{listing(strangers)}"
         )
     unused = sorted(corpus_ids - fold.train - fold.dev - fold.test)

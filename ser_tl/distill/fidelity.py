@@ -52,7 +52,7 @@ def fidelity(
     if shared:
         raise SplitError(
             f"{len(shared)} speakers are both in the clips that maps are fitted on and in those they are measured on: "
-            f"divide by speaker (--probe.protocol loso or kfold)\n{listing(shared)}"
+            f"divide by speaker (probe.protocol loso or kfold)\n{listing(shared)}"
         )
     chosen = chosen_layers(student.num_states, layers)
     maps = _maps(_frames(student, teacher, heard, chosen))

@@ -56,7 +56,7 @@ def _card(
     last = next((record for record in reversed(distiller.history) if "cosines" in record), {"cosines": {}})
     speed = [one["audio_seconds_per_second"] for one in distiller.history if "audio_seconds_per_second" in one]
     architecture = student.model.config
-    licence = config.licence or "not stated (--distill.licence)"
+    licence = config.licence or "not stated (option distill.licence)"
     heard = distiller.step * config.batch * config.crop / 3600
     crops, each = f"{config.crop:g}", f"{config.batch} crops"
     if config.shortest is not None:
@@ -96,7 +96,7 @@ def _card(
         f"{student.frame_rate:.0f} frames a second of it.\n\n"
         f"| | |\n|---|---|\n{rows}\n\n"
         f"```python\nfrom transformers import {imported}\n\n{code}\n```\n\n"
-        f"In ser_tl: `--encoder this/folder`. The options of the training are in config.yaml, its log in log.jsonl; "
-        f"`accelerate launch recipes/distill_encoder.py --config config.yaml --output NEW` runs it again.\n\n"
+        f"In ser_tl: `ser-tl train --encoder this/folder`. The options of the training are in config.yaml, its log in "
+        f"log.jsonl; `accelerate launch recipes/distill_encoder.py --config config.yaml --output NEW` runs it again.\n\n"
         f"![loss and cosine by layer](curves.png)\n"
     )

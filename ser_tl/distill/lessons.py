@@ -60,7 +60,7 @@ def pairs_of(config: DistillConfig, teacher: int, student: int) -> list[Pair]:
     if config.freeze_steps and not any(pair.student == 0 for pair in pairs):
         raise ConfigError(
             "distill.freeze_steps trains the student's state 0 alone, and no taught state is told by it: add a pair, "
-            "such as --distill.pairs '{0: 0, ...}', or leave distill.freeze_steps out"
+            "such as distill.pairs '{0: 0, ...}', or leave distill.freeze_steps out"
         )
     return pairs
 

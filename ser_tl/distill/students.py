@@ -54,7 +54,7 @@ def load_student(source: str) -> SpeechSSL:
     student = _from_config(config) if path.suffix == ".json" or weightless else load_encoder(source)
     if not isinstance(student, SpeechSSL):
         raise EncoderError(
-            f"--student {source}: a {student.family} encoder can't be a student, which hears raw audio and is kept in "
+            f"student {source}: a {student.family} encoder can't be a student, which hears raw audio and is kept in "
             f"transformers' layout: choose wav2vec2, hubert, wavlm, unispeech-sat or data2vec-audio"
         )
     return student
@@ -67,15 +67,15 @@ def _from_config(path: Path) -> SpeechSSL:
         extractor = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
         found = architecture.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
-        raise EncoderError(f"--student {path}: no config can be read there ({error}): name a config.json") from error
+        raise EncoderError(f"student {path}: no config can be read there ({error}): name a config.json") from error
     known = sorted(name for name, family in FAMILIES.items() if family is SpeechSSL)
     if found not in known:
-        raise EncoderError(f"--student {path}: its model_type is {found!r}; expected one of {', '.join(known)}")
+        raise EncoderError(f"student {path}: its model_type is {found!r}; expected one of {', '.join(known)}")
     architecture |= {"add_adapter": False}
     try:
         return SpeechSSL.from_config({"architecture": architecture, "normalise": extractor.get("do_normalize", True)})
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise EncoderError(f"--student {path}: transformers can't build this config ({error}): correct it") from error
+        raise EncoderError(f"student {path}: transformers can't build this config ({error}): correct it") from error
 
 
 def save_student(student: SpeechSSL, folder: Path, dtype: torch.dtype = torch.float16) -> None:

@@ -36,7 +36,7 @@ def load_teacher(folder: Path, split: Split, config: TeachConfig) -> Teacher:
     found = next((place for place in places if (place / _WEIGHTS).is_file()), None)
     if found is None:
         raise CheckpointError(
-            f"--teacher {folder}: no model there, nor in model/ or {split.name}/model/ in it: expected the folder of a "
+            f"teacher {folder}: no model there, nor in model/ or {split.name}/model/ in it: expected the folder of a "
             f"run of recipes/finetune_wav2vec2.py on the same splits, or of a saved model"
         )
     model = EmotionModel.from_pretrained(found)
@@ -47,13 +47,13 @@ def load_teacher(folder: Path, split: Split, config: TeachConfig) -> Teacher:
 def _checked(model: EmotionModel, folder: Path, split: Split, config: TeachConfig) -> list[str]:
     """Notes on a teacher that may teach for a split."""
     way_out = (
-        "train the teacher on these very splits (recipes/finetune_wav2vec2.py with the same --corpus, --emotions, "
-        "--protocol, --split, --seed) and name its run's folder, which has a teacher for each split"
+        "train the teacher on these very splits (recipes/finetune_wav2vec2.py with the same `corpus`, `emotions`, "
+        "`protocol`, `split`, `seed`) and name its run's folder, which has a teacher for each split"
     )
     speakers = model.known_speakers.among(set(split.test["speaker"][:]) - set(split.shared))
     if speakers:
         raise SplitError(
-            f"--teacher {folder} was trained on, or its epoch chosen on, {len(speakers)} of the "
+            f"teacher {folder} was trained on, or its epoch chosen on, {len(speakers)} of the "
             f"{len(set(split.test['speaker'][:]))} test speakers of split {split.name}, so it would carry them to the "
             f"student; {way_out}. {NAMESAKES}\n{listing(speakers)}"
         )
@@ -65,13 +65,13 @@ def _checked(model: EmotionModel, folder: Path, split: Split, config: TeachConfi
         if config.unchecked:
             return [f"the teacher's training data are unknown (no {_SPLIT} beside it): it may have heard test clips"]
         raise SplitError(
-            f"--teacher {folder}: {path} doesn't tell what it was trained on ({error}), which could be the test clips "
-            f"of split {split.name}; {way_out}. --teach.unchecked true takes it as it is, which the report will say"
+            f"teacher {folder}: {path} doesn't tell what it was trained on ({error}), which could be the test clips "
+            f"of split {split.name}; {way_out}. teach.unchecked true takes it as it is, which the report will say"
         ) from error
     known = sorted(heard & set(split.test["id"][:]))
     if known:
         raise SplitError(
-            f"--teacher {folder} was trained on, or its epoch chosen on, {len(known)} of the {len(split.test)} test "
+            f"teacher {folder} was trained on, or its epoch chosen on, {len(known)} of the {len(split.test)} test "
             f"clips of split {split.name}; {way_out}\n{listing(known)}"
         )
     return []

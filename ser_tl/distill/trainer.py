@@ -5,7 +5,7 @@
     crop --> teacher, frozen -----------------------> its states
          --> noise, another level --> student ------> its states --> heads --> loss
 
-    folder/ state.safetensors, log.jsonl   what --resume goes on from
+    folder/ state.safetensors, log.jsonl   what `resume` goes on from
             curves.png
 
 It knows neither the student's folder nor its card.

@@ -123,7 +123,7 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
             raise UnknownNameError(f"{error}. A folder (./{name}) or a hub id (org/{name}) works as well") from None
     family = ENCODERS[name].family if name in ENCODERS else _family(source)
     if family not in FAMILIES:
-        raise EncoderError(f"--encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
+        raise EncoderError(f"encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
     _check_options(name, FAMILIES[family].from_pretrained, options)
     try:
         encoder = FAMILIES[family].from_pretrained(source, **options)
@@ -131,7 +131,7 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
         if not options:
             raise
         raise EncoderError(
-            f"--encoder {name}: can't be built with {options} ({error}): a value of another kind is expected"
+            f"encoder {name}: can't be built with {options} ({error}): a value of another kind is expected"
         ) from error
     return encoder if pretrained else FAMILIES[family].from_config(encoder.config)
 
@@ -146,6 +146,6 @@ def _check_options(name: str, build: Callable[..., Any], options: dict[str, Any]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise EncoderError(
-            f"--encoder {name} has no option {', '.join(unknown)}: "
+            f"encoder {name} has no option {', '.join(unknown)}: "
             f"{'it has ' + ', '.join(known) if known else 'it has none'}"
         )

@@ -41,7 +41,7 @@ class Fused(Encoder):
         super().__init__()
         layers = [None] * len(encoders) if layers is None else list(layers)
         if len(encoders) < 2:
-            raise EncoderError("a fused encoder needs at least two encoders, as in --encoder whisper-tiny.en+mfcc")
+            raise EncoderError("a fused encoder needs at least two encoders, as in `encoder` whisper-tiny.en+mfcc")
         if len(layers) != len(encoders) or not all(chosen is None or isinstance(chosen, Sequence) for chosen in layers):
             raise EncoderError(
                 f"encoder_options.layers is {layers} for {len(encoders)} encoders: give one list (or null, for all "
@@ -65,7 +65,7 @@ class Fused(Encoder):
     @classmethod
     def from_pretrained(cls, source: str) -> Self:
         """Refused: the encoders are loaded one by one, by `load_encoder("one+other")`."""
-        raise EncoderError(f"--encoder {source}: name the encoders of a fused one, joined by +: soundnet+mfcc")
+        raise EncoderError(f"encoder {source}: name the encoders of a fused one, joined by +: soundnet+mfcc")
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

@@ -32,11 +32,11 @@ def read_arrays(path: Path) -> dict[str, dict[str, np.ndarray]]:
             _skip_header(file)
             return _arrays(_ArrayUnpickler(file, encoding="latin1").load())  # latin1: how Python 2's bytes come in
     except FileNotFoundError:
-        raise EncoderError(f"--encoder {path}: no such file") from None
+        raise EncoderError(f"encoder {path}: no such file") from None
     except Exception as error:  # a damaged pickle can fail anywhere in the unpickler, with any error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise EncoderError(
-            f"--encoder {path}: this file can't be read ({reason}). Expected a .npy file with "
+            f"encoder {path}: this file can't be read ({reason}). Expected a .npy file with "
             f"a pickled dict of dicts of arrays, and nothing else in it: download it again"
         ) from error
 

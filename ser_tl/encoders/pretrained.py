@@ -41,20 +41,20 @@ def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: A
     )
     if resized:
         raise EncoderError(
-            f"--encoder {source}: {'this folder' if Path(where).is_dir() else 'this checkpoint'} can't be loaded: "
+            f"encoder {source}: {'this folder' if Path(where).is_dir() else 'this checkpoint'} can't be loaded: "
             f"weights of other shapes than its config.json describes; copy both files of one checkpoint\n"
             f"{listing(resized)}"
         )
     if missing and others and all(name.startswith(_HEAD) for name in missing):
         named = ", ".join(model.config.architectures or []) or "another architecture"
         raise EncoderError(
-            f"--encoder {source}: the checkpoint is of {named}: it lacks {len(missing)} of the weights of "
+            f"encoder {source}: the checkpoint is of {named}: it lacks {len(missing)} of the weights of "
             f"{type(model).__name__}, which would stay random\n{listing(missing)}\nand has {len(others)} that it "
             f"doesn't know\n{listing(others)}"
         )
     if missing:
         raise EncoderError(
-            f"--encoder {source}: the checkpoint lacks {len(missing)} of the model's weights, which would stay random: "
+            f"encoder {source}: the checkpoint lacks {len(missing)} of the model's weights, which would stay random: "
             f"download it again\n{listing(missing)}"
         )
     return model
@@ -78,7 +78,7 @@ def check_front_end(source: str, expected: dict[str, Any]) -> None:
     ]
     if wrong:
         raise EncoderError(
-            f"--encoder {source}: its preprocessor_config.json says that it was trained on other features than it gets "
+            f"encoder {source}: its preprocessor_config.json says that it was trained on other features than it gets "
             f"here: take a checkpoint whose front end is this one, or correct that file if it is wrong"
             f"\n{listing(wrong)}"
         )
@@ -131,7 +131,7 @@ def weights_file(source: str) -> Path:
 def _where(source: str) -> str:
     folder = Path(source).expanduser()
     if source.startswith((".", "/", "~")) and not folder.is_dir():
-        raise EncoderError(f"--encoder {source}: no such folder")
+        raise EncoderError(f"encoder {source}: no such folder")
     return str(folder) if folder.is_dir() else source
 
 
@@ -140,19 +140,19 @@ def _attempt(load: Callable[..., Any], where: str, **options: Any) -> Any:  # no
         return load(where, **options)
     except UnpicklingError as error:
         raise EncoderError(
-            f"--encoder {where}: its pytorch_model.bin holds more than tensors, or is damaged. A pickle can hold any "
+            f"encoder {where}: its pytorch_model.bin holds more than tensors, or is damaged. A pickle can hold any "
             f"code, and none of it was run: get the checkpoint as model.safetensors"
         ) from error
     except Exception as error:  # transformers lets errors of many libraries through
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if Path(where).is_dir():
             raise EncoderError(
-                f"--encoder {where}: this folder can't be loaded ({reason}). Expected config.json, "
+                f"encoder {where}: this folder can't be loaded ({reason}). Expected config.json, "
                 f"model.safetensors and, for transformers' families, preprocessor_config.json; found "
                 f"{', '.join(sorted(entry.name for entry in Path(where).iterdir())) or 'nothing'}"
             ) from error
         raise EncoderError(
-            f"--encoder {where}: neither a folder, nor in the local cache, nor to be had from the hub ({reason}). "
+            f"encoder {where}: neither a folder, nor in the local cache, nor to be had from the hub ({reason}). "
             f"Check the name; without network, run `hf download {where}` on a machine that has one, copy the folder "
-            f"it prints, and pass that folder as --encoder"
+            f"it prints, and pass that folder as `encoder`"
         ) from error

@@ -81,9 +81,9 @@ class SoundNet(Encoder):
         super().__init__()
         if loudness not in get_args(Loudness):
             known = ", ".join(get_args(Loudness))
-            raise EncoderError(f"--encoder soundnet: loudness is {loudness!r}, expected one of {known}")
+            raise EncoderError(f"encoder soundnet: loudness is {loudness!r}, expected one of {known}")
         if not taps or isinstance(taps, str) or len(set(taps)) < len(taps) or not LAYERS.keys() >= set(taps):
-            raise EncoderError(f"--encoder soundnet: taps is {taps!r}, expected a list of some of {', '.join(LAYERS)}")
+            raise EncoderError(f"encoder soundnet: taps is {taps!r}, expected a list of some of {', '.join(LAYERS)}")
         names = list(LAYERS)
         self.taps = sorted(taps, key=names.index)
         self.front_end = FrontEnd()

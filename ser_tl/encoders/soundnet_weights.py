@@ -43,7 +43,7 @@ def read_sound8(npy: Path) -> dict[str, Tensor]:
             continue
         if arrays.keys() != _NAMES.keys() or arrays["weights"].ndim != 4:
             raise EncoderError(
-                f"--encoder {npy}: {layer} has {', '.join(sorted(arrays))}, expected {', '.join(sorted(_NAMES))} with "
+                f"encoder {npy}: {layer} has {', '.join(sorted(arrays))}, expected {', '.join(sorted(_NAMES))} with "
                 f"weights of 4 dimensions, as in SoundNet-8's published sound8.npy"
             )
         kernel = arrays["weights"][:, 0].transpose(2, 1, 0)  # (kernel, in, out) -> (out, in, kernel)
@@ -82,7 +82,7 @@ def load_soundnet(encoder: nn.Module, source: str) -> None:
     try:
         found = read_sound8(path) if path.suffix == ".npy" and not path.is_dir() else load_file(weights_file(source))
     except SafetensorError as error:
-        raise EncoderError(f"--encoder {source}: model.safetensors is damaged ({error}): copy it again") from error
+        raise EncoderError(f"encoder {source}: model.safetensors is damaged ({error}): copy it again") from error
     wanted = encoder.state_dict()
     wrong = [
         f"{name}: expected {tuple(tensor.shape)}, found {tuple(found[name].shape) if name in found else 'nothing'}"
@@ -91,7 +91,7 @@ def load_soundnet(encoder: nn.Module, source: str) -> None:
     ]
     if wrong:
         raise EncoderError(
-            f"--encoder {source}: {len(wrong)} of SoundNet's weights are missing or of another shape: "
+            f"encoder {source}: {len(wrong)} of SoundNet's weights are missing or of another shape: "
             f"download it again\n{listing(wrong)}"
         )
     encoder.load_state_dict({name: found[name] for name in wanted})

@@ -71,10 +71,10 @@ class VGGish(Encoder):
     ) -> None:
         super().__init__()
         if output not in get_args(Output):
-            raise EncoderError(f"--encoder vggish: output is {output!r}, expected one of {', '.join(get_args(Output))}")
+            raise EncoderError(f"encoder vggish: output is {output!r}, expected one of {', '.join(get_args(Output))}")
         if hop is not None and output == "frames":
             raise EncoderError(
-                f"--encoder vggish: hop is {hop!r}, but frames are always {STRIDE * HOP / SAMPLE_RATE:g} s apart: "
+                f"encoder vggish: hop is {hop!r}, but frames are always {STRIDE * HOP / SAMPLE_RATE:g} s apart: "
                 f"leave it out, or choose another output"
             )
         self.output, self.hop = output, hop
@@ -212,7 +212,7 @@ def _mel_hop(seconds: float) -> int:
     sensible = isinstance(seconds, int | float) and 0 < seconds < 1
     frames = round(seconds * SAMPLE_RATE / HOP) if sensible else 0
     if not 1 <= frames <= EXAMPLE or abs(frames * HOP / SAMPLE_RATE - seconds) > 1e-6:
-        raise EncoderError(f"--encoder vggish: hop is {seconds!r}, expected 0.01 to 0.96 seconds in steps of 0.01")
+        raise EncoderError(f"encoder vggish: hop is {seconds!r}, expected 0.01 to 0.96 seconds in steps of 0.01")
     return frames
 
 

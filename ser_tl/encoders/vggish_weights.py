@@ -45,13 +45,13 @@ def read_vggish(source: str) -> dict[str, Tensor]:
     path = Path(source).expanduser()
     if not source:
         raise EncoderError(
-            f"--encoder vggish: its weights have to be brought. Download {WEIGHTS} from {RELEASE} and pass the file as "
-            f"--encoder (its name has to end in .pth or .pt); output postprocessed needs {PCA_PARAMS} beside it"
+            f"encoder vggish: its weights have to be brought. Download {WEIGHTS} from {RELEASE} and pass the file as "
+            f"`encoder` (its name has to end in .pth or .pt); output postprocessed needs {PCA_PARAMS} beside it"
         )
     if path.suffix not in _SUFFIXES or path.is_dir():
         return _read(weights_file(source))
     if not path.is_file():
-        raise EncoderError(f"--encoder {source}: no such file. VGGish's weights are to be had from {RELEASE}")
+        raise EncoderError(f"encoder {source}: no such file. VGGish's weights are to be had from {RELEASE}")
     weights = _read(path)
     for beside in sorted(path.parent.glob("vggish_pca_params*.pth"))[:1]:
         weights |= _read(beside)
@@ -88,7 +88,7 @@ def fill(encoder: nn.Module, weights: dict[str, Tensor], source: str) -> None:
     if wrong:
         pca = f" (output postprocessed needs {PCA_PARAMS} beside it)" if wanted.keys() >= set(_PCA) else ""
         raise EncoderError(
-            f"--encoder {source}: {len(wrong)} of its weights are not as torchvggish publishes them; "
+            f"encoder {source}: {len(wrong)} of its weights are not as torchvggish publishes them; "
             f"download {WEIGHTS} again from {RELEASE}{pca}\n{listing(wrong)}"
         )
     encoder.load_state_dict({name: weights[name] for name in wanted})
@@ -104,7 +104,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         weights = {name: torch.as_tensor(value) for name, value in found.items()}
     except Exception as error:  # many kinds, by what is wrong with the file
         raise EncoderError(
-            f"--encoder {path}: expected named tensors and nothing else, as in {WEIGHTS}; this can't be read as such "
+            f"encoder {path}: expected named tensors and nothing else, as in {WEIGHTS}; this can't be read as such "
             f"({type(error).__name__}). Download it again from {RELEASE}"
         ) from error
     for name in _PCA:

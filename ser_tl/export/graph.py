@@ -103,11 +103,11 @@ def obstacles(model: EmotionModel) -> list[str]:
     if model.config.statistics != "training":
         found.append(
             f"model.statistics is {model.config.statistics}: a graph takes no such statistics; train with "
-            f"--model.statistics training"
+            f"model.statistics training"
         )
     halves = sorted({str(weights.dtype) for weights in model.parameters() if weights.is_floating_point()})
     if halves not in ([], ["torch.float32"]):
-        found.append(f"weights are {', '.join(halves)}: call model.float(); --weights says how they are stored")
+        found.append(f"weights are {', '.join(halves)}: call model.float(); `weights` says how they are stored")
     return found
 
 

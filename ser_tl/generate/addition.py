@@ -47,7 +47,7 @@ def _manifest(source: Path, split: Split) -> Path:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise CorpusError(
-            f"--synthetic {source}: no {MANIFEST} there, nor in {split.name}/ in it: expected the folder of a run of "
+            f"synthetic {source}: no {MANIFEST} there, nor in {split.name}/ in it: expected the folder of a run of "
             f"recipes/train_wavegan.py on the same splits, or a manifest"
         )
     return found
@@ -58,15 +58,15 @@ def _added(split: Split, manifest: Path) -> Split:
     strangers = sorted(set(clips["speaker"][:]) - {SYNTHETIC})
     if strangers:
         raise CorpusError(
-            f"{manifest}: --synthetic is for clips whose speaker is {SYNTHETIC}, found {', '.join(strangers[:5])}: "
-            f"real speech belongs into the corpus (--corpus, --root)"
+            f"{manifest}: `synthetic` is for clips whose speaker is {SYNTHETIC}, found {', '.join(strangers[:5])}: "
+            f"real speech belongs into the corpus (`corpus`, `root`)"
         )
     origin = _origin(manifest.with_name(ORIGIN))
     _check(split, origin, manifest)
     unknown = sorted(set(clips["emotion"][:]) - set(emotions(split.train)))
     if unknown:
         raise SplitError(
-            f"{manifest} has {', '.join(unknown)}, which are no classes here: make the clips with the same --emotions "
+            f"{manifest} has {', '.join(unknown)}, which are no classes here: make the clips with the same `emotions` "
             f"options ({', '.join(emotions(split.train))})"
         )
     check_audio(clips)
@@ -96,8 +96,8 @@ def _origin(path: Path) -> dict[str, Any]:
 
 def _check(split: Split, origin: dict[str, Any], manifest: Path) -> None:
     way_out = (
-        "train the generator on this very split: recipes/train_wavegan.py with the same --corpus, --protocol, --split, "
-        "--seed (or --split.seed)"
+        "train the generator on this very split: recipes/train_wavegan.py with the same `corpus`, `protocol`, `split`, "
+        "`seed` (or split.seed)"
     )
     for part, corpus in (("dev", split.dev), ("test", split.test)):
         whose = sorted(set(corpus["speaker"][:]) & origin["speakers"])

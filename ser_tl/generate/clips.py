@@ -54,7 +54,7 @@ def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) 
     if silent:
         raise ConfigError(
             f"the generator makes silence for {', '.join(silent)}: it has collapsed, or hasn't begun to learn. Train "
-            f"it for longer (--wavegan.minutes), or with a lower --wavegan.learning_rate"
+            f"it for longer (wavegan.minutes), or with a lower wavegan.learning_rate"
         )
     shutil.rmtree(folder / SYNTHETIC, ignore_errors=True)
     (folder / SYNTHETIC).mkdir(parents=True)

@@ -143,8 +143,8 @@ def synthetic_quality(
     size = len(sets[fewest][1])
     if size < _FEWEST:
         raise ConfigError(
-            f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise --wavegan.clips or, where "
-            f"it is the dev speakers', --split.dev"
+            f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise wavegan.clips or, where "
+            f"it is the dev speakers', split.dev"
         )
     network = encoder.to(processes().device).eval()
     labels = emotions(train)

@@ -2,7 +2,7 @@
 
     WaveGanTrainer(config, folder, seed).fit(split, resume) -> WaveGan
 
-    folder/ state.safetensors, log.jsonl   what --resume goes on from
+    folder/ state.safetensors, log.jsonl   what `resume` goes on from
             generator.safetensors          what `WaveGan.load` reads
             curves.png, sheet.png          the losses; real and synthetic clips of each class
 

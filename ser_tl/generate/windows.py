@@ -59,7 +59,7 @@ class Windows:
         if made:
             raise SplitError(
                 f"{made} of {len(train)} training clips are synthetic, and a generator has to hear real ones: leave "
-                f"--synthetic out"
+                f"`synthetic` out"
             )
         self.samples = config.samples
         clips = waveforms(train, config.rate)
@@ -72,7 +72,7 @@ class Windows:
         ]
         absent = [label for label, own in zip(labels, self.by_class, strict=True) if not own]
         if absent:
-            raise SplitError(f"no training clip is labelled {', '.join(absent)}: drop it (--emotions.drop) or merge it")
+            raise SplitError(f"no training clip is labelled {', '.join(absent)}: drop it (emotions.drop) or merge it")
 
     def of(self, clip: np.ndarray, place: float) -> np.ndarray:
         """A window (N,) of a clip, at a place as of `window`."""

@@ -127,7 +127,7 @@ def check_labels(corpus: Dataset, labels: list[str]) -> None:
     if labels and strangers:
         raise ConfigError(
             f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them "
-            f"(--emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
+            f"(emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (emotions.merge)"
         )
 
 

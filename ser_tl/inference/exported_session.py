@@ -135,5 +135,5 @@ def open_graph(folder: Path, manifest: Manifest) -> ExportedSession:
         return ProgramSession(folder / manifest.graph, manifest)
     raise ConfigError(
         f"{folder}: exported for {manifest.runtime}, which this version of ser_tl has no session for: update ser_tl, "
-        f"or export the model with --format onnx"
+        f"or export the model with `format` onnx"
     )

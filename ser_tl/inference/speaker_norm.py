@@ -61,7 +61,7 @@ def check_norms(statistics: str, names: Sequence[str]) -> None:
     """
     if statistics == "speaker" and UNKNOWN in names:
         raise ConfigError(
-            "model.statistics is speaker, but of some utterances nobody knows who speaks: choose --model.statistics "
+            "model.statistics is speaker, but of some utterances nobody knows who speaks: choose model.statistics "
             "corpus or training"
         )
     few = sorted(f"{name} ({count})" for name, count in Counter(names).items() if count < FEWEST_CLIPS)
@@ -82,7 +82,7 @@ def norm_note(statistics: str, test: Dataset) -> str:
     names = len(set(test[statistics][:]))
     return (
         f"Adapted without labels: test clips are standardised by the mean and deviation of their own {statistics} "
-        f"(--model.statistics {statistics}), {names} of them with {len(test) / names:.0f} clips on average; a "
+        f"(model.statistics {statistics}), {names} of them with {len(test) / names:.0f} clips on average; a "
         f"single clip of a new {statistics} would have none."
     )
 

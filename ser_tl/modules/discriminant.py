@@ -162,7 +162,7 @@ def held_out_groups(speakers: Sequence[str], labels: Sequence[Hashable]) -> list
     if any(len(found) == 1 for found in where.values()):
         raise ConfigError(
             "a discriminant holds out groups of training speakers in turn, and one group has all utterances of "
-            "some emotion: drop or merge that emotion, or train without --train.refit"
+            "some emotion: drop or merge that emotion, or train without train.refit"
         )
     return groups
 
@@ -177,7 +177,7 @@ def _clip_groups(labels: Sequence[Hashable]) -> list[int]:
     if min(dealt.values()) < 2:
         raise ConfigError(
             "a discriminant holds out clips of its only training speaker in turn, and some emotion has one clip: drop "
-            "or merge that emotion, or train without --train.refit"
+            "or merge that emotion, or train without train.refit"
         )
     return groups
 

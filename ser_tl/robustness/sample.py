@@ -34,7 +34,7 @@ def read_sample(corpus: Dataset, columns: list[str], most: int | None = None, se
     missing = sorted(set(columns) - set(corpus.column_names))
     if missing:
         raise ConfigError(
-            f"--by {', '.join(missing)}: the corpus has no such column: it has {', '.join(corpus.column_names)}"
+            f"by {', '.join(missing)}: the corpus has no such column: it has {', '.join(corpus.column_names)}"
         )
     if most is not None and most < len(corpus):
         corpus = corpus.select(_spread(corpus["speaker"][:], most, seed))

@@ -323,7 +323,7 @@ def test_damage_is_told_with_the_way_out_found_and_mended(corpus, store):
     content = bytearray(flipped.read_bytes())
     content[-3] ^= 0xFF
     flipped.write_bytes(bytes(content))
-    with pytest.raises(CacheError, match=r"can't be read .*`ser-tl cache verify --delete`.*--train.cache false"):
+    with pytest.raises(CacheError, match=r"can't be read .*`ser-tl cache verify --delete`.*train.cache false"):
         _ = cached[0]
     assert store.verify() == sorted([short, flipped])
     assert store.verify(delete=True) == sorted([short, flipped])

@@ -367,7 +367,7 @@ def test_the_command_tells_views_from_clips(split, usual, capsys, monkeypatch):
 
 def test_what_cant_be_a_view_is_told_with_the_way_out(split):
     with pytest.raises(
-        ConfigError, match=r"mixup mixes two clips.*\{mixup: null\}.*mixup-embedding.*--augment.views 0"
+        ConfigError, match=r"mixup mixes two clips.*\{mixup: null\}.*mixup-embedding.*augment.views 0"
     ):
         AugmentConfig("everything", views=4)
     with pytest.raises(
@@ -377,12 +377,12 @@ def test_what_cant_be_a_view_is_told_with_the_way_out(split):
     with pytest.raises(ConfigError, match=r"augment.views is -1: expected a whole number"):
         AugmentConfig("ser", views=-1)
     with pytest.raises(
-        ConfigError, match=r"the strategy moves all of the encoder.*--strategy frozen.*--augment.views 0"
+        ConfigError, match=r"the strategy moves all of the encoder.*`strategy` frozen.*augment.views 0"
     ):
         trained(split, strategy=Full())
-    with pytest.raises(ConfigError, match=r"train.cache is false.*--train.cache true"):
+    with pytest.raises(ConfigError, match=r"train.cache is false.*train.cache true"):
         trained(split, cache=False)
-    with pytest.raises(CacheError, match=r"3 views of 12 clips would take .*--train.cache_gib.*--augment.views"):
+    with pytest.raises(CacheError, match=r"3 views of 12 clips would take .*train.cache_gib.*augment.views"):
         trained(split, cache_gib=1e-5)
     model = tiny_model()
     model.encoder.has_mel = False

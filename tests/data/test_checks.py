@@ -42,7 +42,7 @@ def broken(tmp_path):
 
 
 def test_all_broken_files_are_in_one_error(record, broken):
-    with pytest.raises(AudioError, match=r"^60 of 62 utterances can't be used.*--skip-unreadable leaves them") as error:
+    with pytest.raises(AudioError, match=r"^60 of 62 utterances can't be used.*`skip_unreadable` leaves them") as error:
         check_audio(corpus([record(), *broken, record()]))
     for path in broken:
         assert f"{path}: not audio that can be read" in str(error.value)

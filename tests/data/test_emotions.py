@@ -29,7 +29,7 @@ def test_an_unknown_label_tells_where_it_stands_and_how_to_rename_it(label):
     assert str(error.value).startswith(f"list.csv, line 3: unknown emotion {label!r}")
     assert all(name in str(error.value) for name in EMOTIONS)
     meaning = "happiness" if label == "happ" else "EMOTION"  # never one that says something else
-    assert f"--emotions.rename '{{\"{label}\": {meaning}}}'" in str(error.value)
+    assert f"emotions.rename '{{\"{label}\": {meaning}}}'" in str(error.value)
 
 
 def test_renaming_comes_before_the_canonical_names_and_only_for_its_own_spelling():
@@ -142,6 +142,6 @@ def test_numbers_and_other_forms_of_a_letter_are_the_label(key, label):
 def test_unknown_labels_are_proposed_a_meaning_that_is_near_or_none():
     told = propose_rename(["Fröhlichkeit", "happines", "angry!"])
     assert (
-        told == """for example --emotions.rename '{"Fröhlichkeit": EMOTION, "happines": happiness, "angry!": anger}'"""
+        told == """for example emotions.rename '{"Fröhlichkeit": EMOTION, "happines": happiness, "angry!": anger}'"""
     )
     assert propose_rename("abcdefg").count("EMOTION") == 5

@@ -128,7 +128,7 @@ def test_a_speaker_of_two_sessions_is_in_one_part_all_the_same_and_no_pool_has_t
     alone = [make_splits(corpus, "sessions", SplitConfig(only=[name]))[0] for name in "12"]
     assert [speakers(split)["test"] for split in alone] == [set("abcf"), set("def")]
     with pytest.raises(
-        SplitError, match=r"1 speakers are tested in several.* use --protocol loso or kfold.*different people.*\n  f$"
+        SplitError, match=r"1 speakers are tested in several.* use `protocol` loso or kfold.*different people.*\n  f$"
     ):
         make_splits(corpus, "sessions")
 
@@ -141,7 +141,7 @@ def test_folds_that_test_one_speaker_twice_are_run_one_by_one(even, tmp_path):
         for place, (who, _) in enumerate(EVEN)
     ]
     path = folds_csv(tmp_path, *lines)
-    with pytest.raises(SplitError, match=r"1 speakers are tested in several.*--split.only '\[one\]'\)\n  b$"):
+    with pytest.raises(SplitError, match=r"1 speakers are tested in several.*split.only '\[one\]'\)\n  b$"):
         make_splits(even, "folds", folds=path)
     for name, tested in tests.items():
         (split,) = make_splits(even, "folds", SplitConfig(only=[name]), folds=path)
@@ -185,7 +185,7 @@ def test_too_few_speakers_name_the_way_out(corpus_of):
     three, two = corpus_of(EVEN[:9]), corpus_of(EVEN[:6])
     with pytest.raises(SplitError, match=r"4 folds by speaker needs at least 4 speakers, the corpus has 3 \(a, b, c\)"):
         make_splits(three, "kfold", SplitConfig(k=4))
-    with pytest.raises(SplitError, match=r"lower --split.k or use --protocol loso"):
+    with pytest.raises(SplitError, match=r"lower split.k or use `protocol` loso"):
         make_splits(three, "kfold", SplitConfig(k=4))
     for protocol in ("holdout", "loso"):
         with pytest.raises(SplitError, match=r"needs at least 2 speakers, the corpus has 1 \(a\): add speakers"):
@@ -334,7 +334,7 @@ def test_an_emotion_that_cannot_be_learned_is_refused_with_the_way_out(corpus_of
     corpus = corpus_of([*EVEN, ("f", "calm"), ("e", "disgust")])
     with pytest.raises(SplitError, match="no training utterance is labelled calm, disgust, so it can't be") as error:
         Split(rows(corpus, "abcd"), rows(corpus, "e"), rows(corpus, "f"))
-    assert "--emotions.drop '[calm, disgust]'" in str(error.value)
+    assert "emotions.drop '[calm, disgust]'" in str(error.value)
     with pytest.raises(SplitError, match="split e: no training utterance is labelled disgust"):
         make_splits(corpus, "loso")
 
@@ -366,7 +366,7 @@ def test_published_folds_that_name_more_than_the_corpus_has_need_a_word(even, tm
     path = folds_csv(tmp_path, *lines, "lost,one,train")
     with pytest.raises(SplitError, match=r"one: 1 ids of the published fold aren't in the corpus; restore") as error:
         make_splits(even, "folds", folds=path)
-    assert "add --split.partial true\n  lost" in str(error.value)
+    assert "add split.partial true\n  lost" in str(error.value)
     (split,) = make_splits(even, "folds", SplitConfig(partial=True), folds=path)
     assert sorted(chain(*split.ids.values())) == sorted(even["id"])
 
@@ -386,7 +386,7 @@ def test_folds_of_another_corpus_are_told_by_an_example(even, tmp_path):
 
 
 def test_folds_and_protocol_belong_together(even, tmp_path):
-    with pytest.raises(ConfigError, match="--protocol folds needs --folds PATH"):
+    with pytest.raises(ConfigError, match="protocol folds needs `folds` PATH"):
         make_splits(even, "folds")
     with pytest.raises(ConfigError, match="the protocol is loso: leave one of the two out"):
         make_splits(even, "loso", folds=tmp_path)
@@ -394,7 +394,7 @@ def test_folds_and_protocol_belong_together(even, tmp_path):
 
 def test_emobox_folds_of_emodb_are_refused_for_they_share_speakers(shared):
     corpus = load_corpus("emodb", shared("corpora/emodb"))
-    with pytest.raises(SplitError, match=r"split fold_1: \d+ speakers are in both .*--split.shared_speakers true"):
+    with pytest.raises(SplitError, match=r"split fold_1: \d+ speakers are in both .*split.shared_speakers true"):
         make_splits(corpus, "folds", folds=shared("listings/emobox/emodb"))
 
 
@@ -459,7 +459,7 @@ def test_leave_to_share_speakers_is_for_folds_only(even):
 def test_the_note_counts_the_speakers_and_says_what_it_means():
     note = splits.describe_shared(["a", "b"], ["a", "b", "c", "c"])
     assert note.startswith("NOT speaker-independent: 2 of the 3 speakers tested on were trained on as well")
-    assert "--split.shared_speakers" in note
+    assert "split.shared_speakers" in note
 
 
 def test_emobox_folds_of_ravdess_are_fine(shared):

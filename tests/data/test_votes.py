@@ -61,7 +61,7 @@ def test_the_majority_counts_and_every_tie_has_its_rule_and_is_told(voted, ties,
 
 
 def test_a_corpus_of_ties_alone_is_not_dropped_whole(voted):
-    with pytest.raises(CorpusError, match=r"all 1 utterances are tied: choose --labels.ties keep"):
+    with pytest.raises(CorpusError, match=r"all 1 utterances are tied: choose labels.ties keep"):
         relabel(voted(ROWS[2:3]), AnnotationConfig("majority"))
 
 

@@ -336,7 +336,7 @@ def test_without_pretraining_the_taps_stay_and_the_weights_are_new():
 
 @pytest.mark.parametrize("name", ["/nowhere/sound8.npy", "./sound8.npy", "sound8.npy"])
 def test_a_file_that_is_not_there_is_named(name):
-    with pytest.raises(EncoderError, match=rf"--encoder {name.removeprefix('./')}: no such file"):
+    with pytest.raises(EncoderError, match=rf"encoder {name.removeprefix('./')}: no such file"):
         load_encoder(name)
 
 

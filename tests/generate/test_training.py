@@ -183,5 +183,5 @@ def test_half_floats_of_a_kind_that_cannot_hold_the_penalty_are_refused(tmp_path
 
 def test_synthetic_clips_are_no_food_for_a_generator(split):
     row = split.train.select([0]).remove_columns("speaker").add_column("speaker", ["synthetic"])
-    with pytest.raises(SplitError, match="leave --synthetic out"):
+    with pytest.raises(SplitError, match="leave `synthetic` out"):
         Windows(row, ["anger"], tiny_config())

@@ -145,9 +145,9 @@ def test_stable_checkpoints_go_out_with_all_layers_if_the_last_is_taken_before_i
 @pytest.mark.parametrize(
     ("name", "options", "reason"),
     [
-        ("hubert-group", {"head": "network"}, "norm and hidden layer: take --model.head linear or --train.refit"),
-        ("hubert-group", {"join": "concat"}, r"side by side: take one \(--model.layers '\[-1\]'\) or --model.join sum"),
-        ("hubert-group", {"standardise": True}, "each standardised: .* or --model.standardise false"),
+        ("hubert-group", {"head": "network"}, "norm and hidden layer: take model.head linear or train.refit"),
+        ("hubert-group", {"join": "concat"}, r"side by side: take one \(model.layers '\[-1\]'\) or model.join sum"),
+        ("hubert-group", {"standardise": True}, "each standardised: .* or model.standardise false"),
         ("hubert-group", {"network": "bilstm"}, "model.network bilstm: transformers has none"),
         ("hubert-group", {"audio": AudioConfig(normalise="peak")}, "audio.normalise peak: .* as they are"),
         ("hubert-group", {"audio": AudioConfig(gate="energy")}, "audio.gate energy: .* hears the silence"),
@@ -218,7 +218,7 @@ def test_given_meanings_are_read_as_everywhere_and_labels_called_by_name_or_numb
 def test_what_is_no_such_classifier_is_refused(tmp_path):
     encoder = save("wav2vec2", tmp_path / "encoder")
     with pytest.raises(
-        CheckpointError, match=r"lacks (.|\n)*classifier(.|\n)*EmotionModel.build and --encoder take it"
+        CheckpointError, match=r"lacks (.|\n)*classifier(.|\n)*EmotionModel.build and `encoder` take it"
     ):
         EmotionModel.from_transformers(str(encoder))
     several = write("wav2vec2", tmp_path / "several", problem_type="multi_label_classification")
