@@ -48,7 +48,7 @@ def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Data
     if broken and (not skip_unreadable or len(broken) == len(corpus)):
         raise AudioError(
             f"{len(broken)} of {len(corpus)} utterances can't be used. Restore the files or take them out of the "
-            f"corpus; skip_unreadable leaves them out and says so in the report\n{listing(broken, most=len(broken))}"
+            f"corpus; `skip_unreadable` leaves them out and says so in the report\n{listing(broken, most=len(broken))}"
         )
     if broken:
         corpus = corpus.select([row for row, problem in enumerate(problems) if problem is None])

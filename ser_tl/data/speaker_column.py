@@ -13,8 +13,8 @@ def check_people(corpus: Dataset, protocol: str) -> None:
     """Refuses a column of speakers that can't keep people apart."""
     speakers = corpus["speaker"][:]
     way_out = (
-        "add a column speaker that identifies people, or say which column does (columns: '{speaker: COLUMN}'); "
-        "protocol clips does without, and its reports say that they aren't speaker-independent"
+        "add a column speaker that identifies people, or say which column does (`columns` '{speaker: COLUMN}'); "
+        "`protocol` clips does without, and its reports say that they aren't speaker-independent"
     )
     unknown = speakers.count(UNKNOWN)
     if unknown:

@@ -65,7 +65,7 @@ class Split:
             if synthetic and part != "train":
                 raise SplitError(
                     f"split {self.name}: {synthetic} synthetic clips are in the {part} part, which has to be real "
-                    f"speech: take them out of the corpus, and add them to the training part with the option synthetic"
+                    f"speech: take them out of the corpus, and add them to the training part with `synthetic`"
                 )
         audio = {part: audio_spans(corpus) for part, corpus in parts.items()}
         for part, other in combinations(parts, 2):
@@ -93,7 +93,7 @@ class Split:
         if UNKNOWN in shared:
             raise SplitError(
                 f"split {self.name}: the speakers of clips in both {part} and {other} are unknown, so its scores could "
-                f"not be called speaker-independent; name the speakers, or divide by clip (protocol clips), which the "
+                f"not be called speaker-independent; name the speakers, or divide by clip (`protocol` clips), which the "
                 f"report will say"
             )
         if shared:

@@ -52,7 +52,7 @@ def test_the_seed_deals_and_the_order_of_rows_does_not(nobody):
 @pytest.mark.parametrize("protocol", ["holdout", "loso", "kfold", "sessions"])
 def test_protocols_by_speaker_refuse_what_tells_no_people(nobody, files, corpus_of, protocol):
     with pytest.raises(
-        SplitError, match=r"of 30 of 30 utterances the speaker is unknown.*protocol clips does without"
+        SplitError, match=r"of 30 of 30 utterances the speaker is unknown.*`protocol` clips does without"
     ):
         make_splits(nobody, protocol)
     with pytest.raises(
@@ -139,7 +139,7 @@ def test_too_few_files_are_told(corpus_of):
 
 def test_a_split_of_unknown_speakers_points_at_the_protocol(nobody):
     parts = [nobody.select([place, place + 10, place + 20]) for place in (0, 1, 2)]
-    with pytest.raises(SplitError, match=r"in both train and dev are unknown.*protocol clips"):
+    with pytest.raises(SplitError, match=r"in both train and dev are unknown.*`protocol` clips"):
         Split(*parts)
     assert Split(*parts, by_clip=True).shared == [UNKNOWN]
 

@@ -40,7 +40,7 @@ def test_clips_bring_them_into_the_batch_and_only_where_they_are_asked_for(corpu
 
 def test_a_corpus_without_the_column_is_named_with_the_columns_it_has(corpus):
     wrong = r"tones: no annotations of dominance; .* there are arousal, valence: ask for those .*\[arousal, valence\].*"
-    with pytest.raises(ConfigError, match=wrong + r"columns '\{dominance: COLUMN\}'"):
+    with pytest.raises(ConfigError, match=wrong + r"`columns` '\{dominance: COLUMN\}'"):
         check_annotated(corpus, ["arousal", "dominance"], "training")
     with pytest.raises(ConfigError, match=r"there are none: leave dimensions.names out"):
         check_annotated(corpus.remove_columns(["arousal", "valence"]), ["arousal"], "training")

@@ -108,7 +108,7 @@ def test_real_clips_classes_that_are_none_and_empty_folders_are_refused(split, m
 def test_no_split_has_synthetic_clips_in_dev_or_test(split, manifest, part):
     clips = load_corpus("csv", manifest)
     mixed = concatenate_datasets([getattr(split, part), clips])
-    with pytest.raises(SplitError, match=rf"9 synthetic clips are in the {part} part, .* option synthetic"):
+    with pytest.raises(SplitError, match=rf"9 synthetic clips are in the {part} part, .* `synthetic`"):
         replace(split, **{part: mixed})
 
 
