@@ -2,7 +2,7 @@
 
     CachedClips --condensed--> State (T, D) of each layer as State (1 or 2, D), kept in memory after the first epoch
 
-What stands between cached states and the pooling scales and shifts each channel by itself (`Standardise`, `LayerMix`),
+What stands between cached states and the pooling scales and shifts each channel by itself (`FeatureNorm`, `LayerMix`),
 unless the model is told otherwise. Mean, deviation, maximum and last frame pass through that, whatever its weights are:
 the pooled vector and every gradient are those of all frames, and an epoch no longer reads or pools them. For training
 steps alone: what is measured frame by frame needs all frames.

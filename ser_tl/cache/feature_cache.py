@@ -89,7 +89,7 @@ class FeatureCache(CacheFolder):
         if views is not None:
             heard, owner = views.of(windows), [clip for clip in owner for _ in range(views.number)]
             names = [f"{key}{VIEW}" for key in heard.keys]
-        front = SpeechFront.of(clips.config)
+        front = SpeechFront.from_config(clips.config)
         settings = (front.facts, accelerator.mixed_precision)
         keys = layer_keys(encoder, layers, *settings)
         homes = {layer: self.folder / key for layer, key in zip(layers, keys, strict=True)}

@@ -93,8 +93,8 @@ class Split:
         if UNKNOWN in shared:
             raise SplitError(
                 f"split {self.name}: the speakers of clips in both {part} and {other} are unknown, so its scores could "
-                f"not be called speaker-independent; name the speakers, or divide by clip (`protocol` clips), which the "
-                f"report will say"
+                f"not be called speaker-independent; name the speakers, or divide by clip (`protocol` clips), and the "
+                f"report will say so"
             )
         if shared:
             raise SplitError(

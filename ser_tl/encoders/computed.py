@@ -18,7 +18,7 @@ from torch.nn import functional
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.base import Block, Encoder, OnMel, frames_mask, silence_after
 from ser_tl.errors import EncoderError
-from ser_tl.modules.graph import exporting
+from ser_tl.modules.graph import is_exporting
 
 HOP = 0.01
 """Seconds between frames, unless another hop is asked for."""
@@ -55,7 +55,7 @@ class Computed(Encoder):
     @torch.no_grad()
     def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """Features of padded clips, the only state."""
-        if exporting():
+        if is_exporting():
             self.check_exportable()
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of small powers need float32
             frames = self.features(silence_after(waveform.float(), lengths), lengths, on_mel)

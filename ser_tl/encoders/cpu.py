@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.encoders.products import is_quicker, linear
-from ser_tl.modules.graph import recording
+from ser_tl.modules.graph import is_recording
 
 _WIDE = 16  # frames from which an FFT pays
 _ROUND = 32  # FFTs of multiples of it are quick
@@ -28,7 +28,7 @@ def is_plain(conv: nn.Module, frames: Tensor) -> bool:
 
     Never while a graph is recorded: what is quick here needn't be where the graph runs.
     """
-    if recording():
+    if is_recording():
         return False
     return frames.device.type == "cpu" and type(conv).forward is nn.Conv1d.forward and not conv._forward_hooks
 

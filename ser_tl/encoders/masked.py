@@ -19,7 +19,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
 from ser_tl.encoders.cpu import clips_at_once, is_plain, strided_layer, wide_convolution
-from ser_tl.modules.graph import recording
+from ser_tl.modules.graph import is_recording
 
 
 def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,7 +32,7 @@ def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[
         waveform (B, N), lengths (B,) -> frames (B, C, T), counts (B,)
     """
     layers = list(layers)
-    if recording():  # how many parts there are would depend on the batch
+    if is_recording():  # how many parts there are would depend on the batch
         return _convolve(layers, waveform, lengths)
     clips = clips_at_once(layers[0].conv, waveform)
     parts = zip(waveform.split(clips), lengths.split(clips), strict=True)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from ser_tl.modules.graph import recording
+from ser_tl.modules.graph import is_recording
 
 _FEW = 16  # rows up to which laying out the weights takes longer than multiplying by them
 
@@ -78,7 +78,7 @@ def linear(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Shape:
         frames (..., I), weight (O, I), bias (O,) -> (..., O)
     """
-    elsewhere = recording() or torch.is_autocast_enabled("cpu")
+    elsewhere = is_recording() or torch.is_autocast_enabled("cpu")
     given = [frames, weight] if bias is None else [frames, weight, bias]
     fits = all(one.device.type == "cpu" and one.dtype == torch.float32 for one in given)
     few = frames.numel() <= _FEW * frames.shape[-1]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.modules.graph import exporting
+from ser_tl.modules.graph import is_exporting
 
 Count = TypeVar("Count", int, Tensor)
 
@@ -49,7 +49,9 @@ class Resampler(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """The waveform at the other rate."""
-        whole = exporting()  # what a recorded graph is given is a multiple of any step here, and no sample is left over
+        whole = (
+            is_exporting()
+        )  # what a recorded graph is given is a multiple of any step here, and no sample is left over
         padded = functional.pad(waveform, (self.reach, self.reach + (0 if whole else self.step)))[:, None]
         resampled = functional.conv1d(padded, self.kernels, stride=self.step).mT.flatten(
             1

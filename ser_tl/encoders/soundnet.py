@@ -24,7 +24,7 @@ from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, OnMel, frames
 from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
-from ser_tl.modules.graph import SHORTEST, exporting, max_pool
+from ser_tl.modules.graph import SHORTEST, is_exporting, max_pool
 
 RATE = 22_050  # samples a second that SoundNet hears
 FULL_SCALE = 256.0  # what a sample of 1.0 becomes
@@ -148,7 +148,7 @@ class SoundNet(Encoder):
             audio (B, N) at 22 050 Hz within +-256, lengths (B,) -> states (1, B, T, D), mask (B, T)
         """
         counts = lengths.clamp_min(self.shortest)
-        if exporting():  # what the shortest input lacks for two frames, whatever is given
+        if is_exporting():  # what the shortest input lacks for two frames, whatever is given
             missing = self.samples_for(2) - self.front_end.resample.count(SHORTEST)
         else:
             missing = self.shortest - audio.shape[1]

@@ -22,7 +22,7 @@ from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.parametrised import make_portable
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained
-from ser_tl.modules.graph import exporting
+from ser_tl.modules.graph import is_exporting
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
 PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
@@ -127,7 +127,7 @@ class SpeechSSL(Encoder):
     ) -> tuple[Tensor, Tensor]:
         """What goes into the first layer; clips shorter than one frame (25 ms) are read as if silence followed."""
         waveform = unit_variance(waveform, lengths) if self.normalise else silence_after(waveform, lengths)
-        if not exporting():  # a recorded graph is given more
+        if not is_exporting():  # a recorded graph is given more
             waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):

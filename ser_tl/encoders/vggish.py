@@ -28,7 +28,7 @@ from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
 from ser_tl.errors import EncoderError
-from ser_tl.modules.graph import SHORTEST, exporting
+from ser_tl.modules.graph import SHORTEST, is_exporting
 
 EXAMPLE = 96  # mel frames of an example, 0.96 s
 STRIDE = 16  # mel frames, and mel bands, of one frame and band after the last pool
@@ -129,7 +129,7 @@ class VGGish(Encoder):
         if self.output == "frames":
             return self._frames(waveform, lengths, on_mel)
         examples, mask = self.examples(waveform, lengths, on_mel)
-        if exporting():  # how many examples there are depends on the lengths: padding is embedded as well
+        if is_exporting():  # how many examples there are depends on the lengths: padding is embedded as well
             return self.embed(examples.flatten(0, 1)).unflatten(0, mask.shape) * mask[..., None], mask
         vectors = self.embed(examples[mask])
         state = vectors.new_zeros(*mask.shape, self.dim)
@@ -150,7 +150,7 @@ class VGGish(Encoder):
         longest = mel_frames(waveform.shape[1])
         # A recorded graph is given more frames than it needs, so that one more never makes a difference in kind: two
         # examples at least.
-        longest = longest + EXAMPLE + self.step - mel_frames(SHORTEST) if exporting() else max(EXAMPLE, longest)
+        longest = longest + EXAMPLE + self.step - mel_frames(SHORTEST) if is_exporting() else max(EXAMPLE, longest)
         mel = self._mel(waveform, lengths, longest, on_mel)
         number = (longest - EXAMPLE + self.step - 1) // self.step + 1
         starts = (self.step * torch.arange(number, device=mel.device)).minimum(counts[:, None] - EXAMPLE)
@@ -166,7 +166,7 @@ class VGGish(Encoder):
         """Convolves whole clips, with zeros behind each at every layer, as a clip alone has them."""
         counts = -(-mel_frames(lengths).clamp_min(1) // STRIDE)
         longest = (mel_frames(waveform.shape[1]) + STRIDE - 1) // STRIDE
-        longest = longest + 1 if exporting() else max(1, longest)  # two at least in a recorded graph
+        longest = longest + 1 if is_exporting() else max(1, longest)  # two at least in a recorded graph
         mel = self._mel(waveform, lengths, STRIDE * longest, on_mel)
         ends = STRIDE * counts
         images = (mel * frames_mask(ends, mel.shape[1])[..., None])[:, None]

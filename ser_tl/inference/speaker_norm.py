@@ -38,11 +38,11 @@ def measure_norms(model: EmotionModel, parts: Sequence[Clips], how: Pass) -> Nor
     def states(batch: Batch) -> list[Moments]:
         hidden = encode_batch(model, batch)
         rows = (hidden.states[:, clip, hidden.mask[clip]].transpose(0, 1) for clip in range(len(batch.ids)))
-        return [Moments.of(frames[:, :, None, None]) for frames in rows]  # of (frames, L, 1, 1, D)
+        return [Moments.from_rows(frames[:, :, None, None]) for frames in rows]  # of (frames, L, 1, 1, D)
 
     def embeddings(batch: Batch) -> list[Moments]:
         pooled = pool_batch(model, batch, batch_norm(model, batch, table))
-        return [Moments.of(row[None]) for row in pooled]  # of (1, E)
+        return [Moments.from_rows(row[None]) for row in pooled]  # of (1, E)
 
     table.states.update(_measure(model, parts, states, how))
     table.embedding.update(_measure(model, parts, embeddings, how))
@@ -95,12 +95,12 @@ def _measure(
     for clips in parts:
         for _, batch, moments in run_clips([model], clips, moments_of, how):
             for name, one in zip(batch.domains, moments, strict=True):
-                mine[name] = mine[name].plus(one) if name in mine else one
+                mine[name] = mine[name].add(one) if name in mine else one
     here: list[tuple[str, list[Tensor]]] = [(name, [part.cpu() for part in moments]) for name, moments in mine.items()]
     whole: dict[str, Moments] = {}
     for name, sums in sorted(how.processes.gather(here), key=lambda item: item[0]):
         one = Moments(*sums)
-        whole[name] = whole[name].plus(one) if name in whole else one
+        whole[name] = whole[name].add(one) if name in whole else one
     device = how.processes.device
     return iter(
         [(name, Statistics(*(part.to(device) for part in moments.statistics()))) for name, moments in whole.items()]

@@ -50,9 +50,9 @@ def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -
     for module, values in measured:
         if module is None:
             continue
-        moments = Moments.of(torch.zeros(0, *module.mean.shape, device=processes.device))
+        moments = Moments.from_rows(torch.zeros(0, *module.mean.shape, device=processes.device))
         for step in run_clips([model], clips, values, how, chosen=sample, autocast=False):
-            moments = moments.plus(Moments.of(step.value))
+            moments = moments.add(Moments.from_rows(step.value))
         module.fit(Moments(*(processes.sum(part) for part in moments)))
 
 

@@ -88,14 +88,16 @@ class TorchSession:
         moments = []
         for waveform, lengths in batches:
             _, (states, mask) = self._encode(waveform, lengths)
-            moments.append(Moments.of(states[:, mask].transpose(0, 1)[:, :, None, None]))  # of (frames, L, 1, 1, D)
-        of_states = reduce(Moments.plus, moments).statistics()
+            moments.append(
+                Moments.from_rows(states[:, mask].transpose(0, 1)[:, :, None, None])
+            )  # of (frames, L, 1, 1, D)
+        of_states = reduce(Moments.add, moments).statistics()
         moments = []
         for waveform, lengths in batches:
             _, (states, mask) = self._encode(waveform, lengths)
             normalized = model.standardise_states(states, of_states)
-            moments.append(Moments.of(model.pooling(*model.frames(normalized, mask))))
-        return SpeakerNorm(of_states, reduce(Moments.plus, moments).statistics())
+            moments.append(Moments.from_rows(model.pooling(*model.frames(normalized, mask))))
+        return SpeakerNorm(of_states, reduce(Moments.add, moments).statistics())
 
     def check_attention(self) -> None:
         """Refuses to tell attention where the pooling has none."""

@@ -113,7 +113,7 @@ class EmotionModel(PretrainedMixin):
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
             )
         self._may_be_unfitted = True
-        self.front = SpeechFront.of(self.audio)
+        self.front = SpeechFront.from_config(self.audio)
         self.encoder = encoder
         self.layers = chosen_layers(encoder.num_states, self.config.layers)
         states = (len(self.layers), 1, 1, encoder.dim)

@@ -24,7 +24,7 @@ from ser_tl.evaluation.bootstrap import Interval, paired_interval
 from ser_tl.evaluation.scores import confusion_by_group, mean_recall
 from ser_tl.inference.clips import Pass, collect_clips, encode_batch
 from ser_tl.model import EmotionModel
-from ser_tl.modules.discriminant import discriminant_of
+from ser_tl.modules.discriminant import build_discriminant
 from ser_tl.modules.pooling import Stats
 
 MOST_CLIPS = 1000
@@ -120,7 +120,7 @@ def measure_effect(speech: Speech, classes: int, *, seed: int) -> Effect:
             if own:  # a tested corpus has the statistics of its tested clips alone
                 domains = [f"{name} {held}" for name, held in zip(speech.domains, held_out.tolist(), strict=True)]
                 rows = standardize_domains(rows, domains)
-            fitted = discriminant_of(rows[~held_out], speech.labels[~held_out], classes, SHRINKAGE, 1.0)
+            fitted = build_discriminant(rows[~held_out], speech.labels[~held_out], classes, SHRINKAGE, 1.0)
             predictions[held_out] = fitted.classify(rows[held_out].float()).argmax(dim=-1)
         _, counted = confusion_by_group(
             speech.speakers, speech.labels.tolist(), predictions.tolist(), list(range(classes))

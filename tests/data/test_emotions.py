@@ -141,7 +141,5 @@ def test_numbers_and_other_forms_of_a_letter_are_the_label(key, label):
 
 def test_unknown_labels_are_proposed_a_meaning_that_is_near_or_none():
     told = propose_rename(["Fröhlichkeit", "happines", "angry!"])
-    assert (
-        told == """for example emotions.rename '{"Fröhlichkeit": EMOTION, "happines": happiness, "angry!": anger}'"""
-    )
+    assert told == """for example emotions.rename '{"Fröhlichkeit": EMOTION, "happines": happiness, "angry!": anger}'"""
     assert propose_rename("abcdefg").count("EMOTION") == 5

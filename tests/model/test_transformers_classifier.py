@@ -217,9 +217,7 @@ def test_given_meanings_are_read_as_everywhere_and_labels_called_by_name_or_numb
 
 def test_what_is_no_such_classifier_is_refused(tmp_path):
     encoder = save("wav2vec2", tmp_path / "encoder")
-    with pytest.raises(
-        CheckpointError, match=r"lacks (.|\n)*classifier(.|\n)*EmotionModel.build takes it"
-    ):
+    with pytest.raises(CheckpointError, match=r"lacks (.|\n)*classifier(.|\n)*EmotionModel.build takes it"):
         EmotionModel.from_transformers(str(encoder))
     several = write("wav2vec2", tmp_path / "several", problem_type="multi_label_classification")
     with pytest.raises(CheckpointError, match="expected one of several emotions for each clip"):

@@ -53,7 +53,7 @@ def stream_windows(
     Args:
         source: a path, the bytes of a file, or a binary file object, whose position moves until the last window
         spans: start and end of each window in seconds, in order of their starts; they may overlap. Or a function that
-            tells them of the recording's length in seconds, such as `AudioConfig.parts`
+            tells them of the recording's length in seconds, such as `AudioConfig.segments`
         silence: accept a recording that is silent in all that was read
 
     Returns:

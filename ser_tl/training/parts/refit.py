@@ -18,7 +18,7 @@ from ser_tl.data.batching import Clips
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import Collected, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
-from ser_tl.modules.discriminant import Fit, fit_discriminant
+from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
 from ser_tl.training.calibration import Method, calibrate_refit
 from ser_tl.training.checks import check_refit
@@ -52,7 +52,7 @@ def refit_discriminant(
     unlabelled: Clips | None,
     how: Pass,
     *,
-    fit: Callable[[Embedded], Fit],
+    fit: Callable[[Embedded], DiscriminantFit],
     norms: NormTable | None = None,
     views: Clips | None = None,
     calibration: Method | None = None,
@@ -138,7 +138,7 @@ class Refit(Part):
             training.model.layer_channels()  # raises now rather than after the training
         check_refit(training.config, training.real, training.dev)
 
-    def fit(self, model: EmotionModel, rows: Embedded) -> Fit:
+    def fit(self, model: EmotionModel, rows: Embedded) -> DiscriminantFit:
         """The discriminant of training and dev speakers."""
         layers = model.layer_channels() if self.kind == "layer-discriminants" else []
         embedding, labels, speakers, weights, _ = rows
