@@ -17,7 +17,7 @@ from ser_tl.cache.cached import CachedClips
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio_config import NEW_MODELS, AudioConfig
 from ser_tl.data.batching import UtteranceDataset
-from ser_tl.encoders import Encoder, chosen_layers
+from ser_tl.encoders import Encoder, select_layers
 from ser_tl.errors import CacheError
 from ser_tl.runtime.config import ComputeConfig
 from ser_tl.runtime.processes import accelerator
@@ -65,7 +65,7 @@ def extract(
         ConfigError: a layer that the encoder doesn't have
     """
     config = config or ComputeConfig()
-    places = sorted(chosen_layers(encoder.num_states, layers))
+    places = sorted(select_layers(encoder.num_states, layers))
     clips = UtteranceDataset(corpus, [], audio or NEW_MODELS, training=False)
     cache = FeatureCache(gib=config.cache_gib)
     filled = cache.fill(clips, encoder, places, accelerator(config, None), config, name=name)

@@ -28,7 +28,7 @@ from ser_tl.cache.keys import clip_keys, layer_facts, layer_keys
 from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch, UtteranceDataset
-from ser_tl.encoders import Encoder, Hidden
+from ser_tl.encoders import Encoder, EncoderOutput
 from ser_tl.errors import CacheError, StorageError, listing
 from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
 from ser_tl.inference.loop import run_batches
@@ -195,7 +195,7 @@ class FeatureCache(CacheFolder):
         layers = list(files[0])
         encoder.to(accelerator.device)
 
-        def encode(work: tuple[list[int], Batch]) -> Hidden:
+        def encode(work: tuple[list[int], Batch]) -> EncoderOutput:
             indices, batch = work
             act = heard.mask(indices[0]) if isinstance(heard, ViewedClips) else None
             clips = front(batch.waveform, batch.lengths)

@@ -17,8 +17,8 @@ from ser_tl.augment.base import Transform, WaveformTransform
 from ser_tl.data.batching import UtteranceDataset
 from ser_tl.data.checks import content_keys
 from ser_tl.encoders import Block, Encoder
+from ser_tl.encoders.code_digests import code_digest
 from ser_tl.encoders.fingerprint import digest
-from ser_tl.encoders.source import code_digest
 from ser_tl.model import EmotionModel
 
 FORMAT = 3

@@ -67,11 +67,18 @@ def _told(found: "AnnotatorAgreement") -> str:
 
 def encoders(options: Namespace) -> int:  # noqa: ARG001
     """Prints the table of encoders."""
-    from ser_tl.encoders import ENCODERS, FAMILIES, availability
+    from ser_tl.encoders import ENCODERS, FAMILIES, describe_availability
 
     rows = []
     for name, card in ENCODERS.items():
-        values = [card.family, card.dim, card.layers, f"{card.parameters:.1f}", card.licence, availability(card)]
+        values = [
+            card.family,
+            card.dim,
+            card.layers,
+            f"{card.parameters:.1f}",
+            card.licence,
+            describe_availability(card),
+        ]
         rows.append([name, *map(str, values)])
     print_table(["name", "family", "channels", "layers", "million parameters", "licence", "weights"], rows)
     without = {"fused"} | {card.family for card in ENCODERS.values() if not card.source and not card.parameters}

@@ -19,7 +19,7 @@ from torch.nn import functional
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.distill.lessons import aligned, without_positions
-from ser_tl.encoders import Encoder, chosen_layers
+from ser_tl.encoders import Encoder, select_layers
 from ser_tl.errors import SplitError, listing
 from ser_tl.inference.clips import Pass, run_clips
 from ser_tl.inference.processes import OneProcess
@@ -54,7 +54,7 @@ def fidelity(
             f"{len(shared)} speakers are both in the clips that maps are fitted on and in those they are measured on: "
             f"divide by speaker (probe.protocol loso or kfold)\n{listing(shared)}"
         )
-    chosen = chosen_layers(student.num_states, layers)
+    chosen = select_layers(student.num_states, layers)
     maps = _maps(_frames(student, teacher, heard, chosen))
     total, number = torch.zeros(len(chosen), teacher.num_states, dtype=torch.float64), 0
     for said, taught in _frames(student, teacher, unheard, chosen):

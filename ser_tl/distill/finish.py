@@ -18,7 +18,7 @@ import torch
 from ser_tl.distill.crops import Recordings
 from ser_tl.distill.students import save_student
 from ser_tl.distill.trainer import EncoderDistiller
-from ser_tl.encoders import parameter_count
+from ser_tl.encoders import count_parameters
 from ser_tl.evaluation import Report
 from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
@@ -65,7 +65,7 @@ def _card(
     cosines = ", ".join(f"{layer}: {value:.3f}" for layer, value in last["cosines"].items())
     facts = {
         "Teacher": f"{options['teacher']} ({distiller.teacher.family}), its states {told} of the student",
-        "Student": f"{student.family}, {parameter_count([student]) / 1e6:.2f} M parameters, "
+        "Student": f"{student.family}, {count_parameters([student]) / 1e6:.2f} M parameters, "
         f"{architecture.num_hidden_layers} layers of {architecture.hidden_size}; started from {options['student']}"
         + (", its layers from the teacher's" if config.initial == "teacher" else ""),
         "Audio": f"{recordings.seconds / 3600:.2f} h without labels, from "
@@ -97,6 +97,6 @@ def _card(
         f"| | |\n|---|---|\n{rows}\n\n"
         f"```python\nfrom transformers import {imported}\n\n{code}\n```\n\n"
         f"In ser_tl: `ser-tl train --encoder this/folder`. The options of the training are in config.yaml, its log in "
-        f"log.jsonl; `accelerate launch recipes/distill_encoder.py --config config.yaml --output NEW` runs it again.\n\n"
+        f"log.jsonl; `accelerate launch recipes/distill_encoder.py --config config.yaml --output NEW` repeats it.\n\n"
         f"![loss and cosine by layer](curves.png)\n"
     )

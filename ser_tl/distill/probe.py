@@ -29,7 +29,7 @@ from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, Split, SplitConfig, describe_shared, make_splits
 from ser_tl.distill.fidelity import fidelity
-from ser_tl.encoders import Encoder, chosen_layers
+from ser_tl.encoders import Encoder, select_layers
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.inference.clips import Pass, collect_clips
@@ -123,7 +123,7 @@ class Probe:
             encoder: whose they are, for the title
             layers: set side by side; all if None
         """
-        chosen = chosen_layers(statistics.shape[1], layers)
+        chosen = select_layers(statistics.shape[1], layers)
         features = statistics[:, chosen].reshape(len(statistics), -1).astype(np.float64)
         reports = {split.name: self._fold(split, features) for split in self.splits}
         title = f"linear probe of {encoder.family}, layers {' '.join(map(str, chosen))}, on {self.config.corpus}"

@@ -33,7 +33,7 @@ from ser_tl.distill.gabor import start_as_bands
 from ser_tl.distill.lessons import Lessons, aligned, without_positions
 from ser_tl.distill.probe import Probe
 from ser_tl.distill.students import copy_layers
-from ser_tl.encoders import Encoder, Hidden, SpeechSSL
+from ser_tl.encoders import Encoder, EncoderOutput, SpeechSSL
 from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import plots
@@ -207,7 +207,7 @@ class EncoderDistiller:
             if wanted[0] == 0:
                 taught.states[0] = without_positions(self.teacher, taught.states[0])
         with self.accelerator.autocast():
-            told: Hidden = self.student(*self._heard(waveform, lengths), own)
+            told: EncoderOutput = self.student(*self._heard(waveform, lengths), own)
         states, inside = aligned(taught.states, taught.mask, told.mask, self.lessons.ratio)
         targets = dict(zip(wanted, states, strict=True))
         if self.lessons.measure(targets, inside, places):  # on each process' own crops: the first one's scale is all's

@@ -90,7 +90,7 @@ class _Array:
 
 
 class _ArrayUnpickler(Unpickler):
-    """An unpickler that knows the names which numpy writes for an array, and no other."""
+    """An unpickler that accepts the names which numpy writes for an array, and no other."""
 
     def find_class(self, module_name: str, global_name: str, /) -> type[_Array | _Kind]:
         """What stands for a name of the pickle; nothing is imported."""
@@ -102,9 +102,9 @@ class _ArrayUnpickler(Unpickler):
         raise UnpicklingError(f"it asks for {module_name}.{global_name}, which is no part of an array")
 
 
-def _arrays(whole: object) -> dict[str, dict[str, np.ndarray]]:
+def _arrays(content: object) -> dict[str, dict[str, np.ndarray]]:
     """The dicts with arrays in the place of what stood for them."""
-    layers = whole.value if isinstance(whole, _Array) else None
+    layers = content.value if isinstance(content, _Array) else None
     if not isinstance(layers, dict) or not all(isinstance(layer, dict) for layer in layers.values()):
         raise UnpicklingError("what is pickled is no dict of dicts")
     for layer in layers.values():

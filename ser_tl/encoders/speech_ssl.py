@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrained
 from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, zero_padding
 from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.parametrised import make_portable
@@ -99,8 +99,8 @@ class SpeechSSL(Encoder):
     @property
     def config(self) -> dict[str, Any]:
         """Architecture and normalisation."""
-        known = {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
-        return known if self.final_norm else known | {"final_norm": False}
+        settings = {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
+        return settings if self.final_norm else settings | {"final_norm": False}
 
     def blocks(self) -> list[Block]:
         """Front end, positional convolution, then one block a transformer layer."""
@@ -119,14 +119,14 @@ class SpeechSSL(Encoder):
         """Whether each layer norms what it takes in, so that the last state needs a norm of its own."""
         return getattr(self.model.config, "do_stable_layer_norm", False)
 
-    def first_state(
+    def embed_frames(
         self,
         waveform: Tensor,
         lengths: Tensor,
         on_mel: OnMel | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
         """What goes into the first layer; clips shorter than one frame (25 ms) are read as if silence followed."""
-        waveform = unit_variance(waveform, lengths) if self.normalise else silence_after(waveform, lengths)
+        waveform = unit_variance(waveform, lengths) if self.normalise else zero_padding(waveform, lengths)
         if not is_exporting():  # a recorded graph is given more
             waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
@@ -141,7 +141,7 @@ class SpeechSSL(Encoder):
         frames = frames + positions(encoder.pos_conv_embed, frames, mask)
         return encoder.dropout(frames if self.stable else encoder.layer_norm(frames)), mask
 
-    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
+    def iter_layers(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
         """What comes out of each layer above; of the last, after the final norm."""
         encoder, frames = self.model.encoder, state
         if self.family == "wavlm":
@@ -151,8 +151,8 @@ class SpeechSSL(Encoder):
             attend = create_bidirectional_mask(config=encoder.config, inputs_embeds=frames, attention_mask=mask)
             extra = {"attention_mask": attend}
         for number, block in enumerate(encoder.layers[layer:], layer + 1):
-            made = block(frames, **extra)
-            frames = made[0] if isinstance(made, tuple) else made  # WavLM's return their position bias, too
+            output = block(frames, **extra)
+            frames = output[0] if isinstance(output, tuple) else output  # WavLM's return their position bias, too
             yield encoder.layer_norm(frames) if self.stable and number == len(encoder.layers) else frames
 
 

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, silence_after
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, zero_padding
 from ser_tl.encoders.kernels import use_cpu_kernels
-from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
-from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
+from ser_tl.encoders.vggish_mel import BANDS, HOP, VGGishLogMel, mel_frames
+from ser_tl.encoders.vggish_weights import CONVOLUTIONS, load_weights, read_sizes, read_vggish
 from ser_tl.errors import EncoderError
 from ser_tl.modules.graph import SHORTEST, is_exporting
 
@@ -43,7 +43,7 @@ class VGGish(Encoder):
 
     Args:
         output: what a state is, see the module
-        hop: seconds from one example to the next, in steps of 0.01. Half an example unless told: a clip of emotional
+        hop: seconds from one example to the next, in steps of 0.01. Half an example by default: a clip of emotional
             speech lasts two or three seconds, and every second example is then one of the published 0.96 s apart
         channels: of conv1, conv2, conv3, conv4
         hidden: width of the first two linear layers
@@ -80,7 +80,7 @@ class VGGish(Encoder):
         self.output, self.hop = output, hop
         self.step = _mel_hop(0.48 if hop is None else hop)
         self.channels, self.hidden, self.size = list(channels), hidden, size
-        self.log_mel = LogMel()
+        self.log_mel = VGGishLogMel()
         self.features = _convolutions(self.channels)
         self.embeddings, self.pproc = nn.Sequential(), nn.Identity()
         if output == "frames":
@@ -89,7 +89,7 @@ class VGGish(Encoder):
             self.dim, self.frame_rate = size, SAMPLE_RATE / (self.step * HOP)
             width = self.channels[-1] * (EXAMPLE // STRIDE) * (BANDS // STRIDE)
             layers = [nn.Linear(width, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, size)]
-            self.embeddings = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
+            self.embeddings = nn.Sequential(*(module for layer in layers for module in (layer, nn.ReLU())))
         if output == "postprocessed":
             self.pproc = Postprocessor(size)
 
@@ -97,8 +97,8 @@ class VGGish(Encoder):
     def from_pretrained(cls, source: str, *, output: Output = "embeddings", hop: float | None = None) -> Self:
         """The encoder of torchvggish's .pth file, of a local folder or of a hub id."""
         weights = read_vggish(source)
-        encoder = cls(output=output, hop=hop, **sizes(weights))
-        fill(encoder, weights, source)
+        encoder = cls(output=output, hop=hop, **read_sizes(weights))
+        load_weights(encoder, weights, source)
         return use_cpu_kernels(encoder)
 
     @classmethod
@@ -119,12 +119,12 @@ class VGGish(Encoder):
     def blocks(self) -> list[Block]:
         """conv1 to conv4, and the linear layers as one where there are any."""
         blocks = [
-            Block(f"conv{number}", nn.ModuleList([self.features[place] for place in places]))
-            for number, places in enumerate(CONVOLUTIONS, 1)
+            Block(f"conv{number}", nn.ModuleList([self.features[index] for index in indices]))
+            for number, indices in enumerate(CONVOLUTIONS, 1)
         ]
         return blocks if self.output == "frames" else [*blocks, Block("embeddings", nn.ModuleList([self.embeddings]))]
 
-    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
+    def embed_frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """The only state; clips shorter than an example (a frame) are read as if silence followed."""
         if self.output == "frames":
             return self._frames(waveform, lengths, on_mel)
@@ -154,12 +154,12 @@ class VGGish(Encoder):
         mel = self._mel(waveform, lengths, longest, on_mel)
         number = (longest - EXAMPLE + self.step - 1) // self.step + 1
         starts = (self.step * torch.arange(number, device=mel.device)).minimum(counts[:, None] - EXAMPLE)
-        places = starts[..., None] + torch.arange(EXAMPLE, device=mel.device)  # (B, T, 96)
+        indices = starts[..., None] + torch.arange(EXAMPLE, device=mel.device)  # (B, T, 96)
         rows = torch.arange(mel.shape[0], device=mel.device)[:, None, None]
-        return mel[rows, places], frames_mask(-(-(counts - EXAMPLE) // self.step) + 1, number)
+        return mel[rows, indices], frames_mask(-(-(counts - EXAMPLE) // self.step) + 1, number)
 
     def _mel(self, waveform: Tensor, lengths: Tensor, frames: int, on_mel: OnMel | None) -> Tensor:
-        mel = self.log_mel(silence_after(waveform, lengths), frames)
+        mel = self.log_mel(zero_padding(waveform, lengths), frames)
         return mel if on_mel is None else on_mel(mel, mel_frames(lengths))
 
     def _frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None) -> tuple[Tensor, Tensor]:
@@ -220,8 +220,8 @@ def _convolutions(channels: Sequence[int]) -> nn.Sequential:
     """Of each width as many 3x3 convolutions as it has places, and a pool."""
     layers: list[nn.Module] = []
     before = 1
-    for width, places in zip(channels, CONVOLUTIONS, strict=True):
-        for _ in places:
+    for width, indices in zip(channels, CONVOLUTIONS, strict=True):
+        for _ in indices:
             layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
             before = width
         layers.append(nn.MaxPool2d(2))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.batch_plan import BatchPlan, average_windows, plan_batches
 from ser_tl.data.batching import Batch, Clips, make_loader
-from ser_tl.encoders import Hidden, OnMel
+from ser_tl.encoders import EncoderOutput, OnMel
 from ser_tl.inference.loop import Step, order_values, run_batches
 from ser_tl.inference.processes import Processes
 from ser_tl.model import EmotionModel, Output
@@ -147,7 +147,7 @@ def collect_clips(
     return Collected(list(ids), np.array(labels), np.stack(rows))
 
 
-def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None) -> Hidden:
+def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None) -> EncoderOutput:
     """The states of the layers that a model uses, as the batch brings them or as the encoder computes them.
 
     Args:
@@ -159,7 +159,7 @@ def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None)
         clips = model.front(batch.waveform, batch.lengths)
         return model.encode(clips.waveform, clips.lengths, on_mel)
     if list(batch.layers) == model.layers:
-        return Hidden(batch.states, batch.mask)
+        return EncoderOutput(batch.states, batch.mask)
     return model.complete_states(dict(zip(batch.layers, batch.states, strict=True)), batch.mask)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders import Hidden
+from ser_tl.encoders import EncoderOutput
 from ser_tl.errors import ConfigError
 from ser_tl.inference.exported_session import open_exported
 from ser_tl.inference.manifest import is_exported
@@ -103,7 +103,7 @@ class TorchSession:
         """Refuses to tell attention where the pooling has none."""
         find_frame_score(self.model)
 
-    def _encode(self, waveform: np.ndarray, lengths: np.ndarray) -> tuple[Speech, Hidden]:
+    def _encode(self, waveform: np.ndarray, lengths: np.ndarray) -> tuple[Speech, EncoderOutput]:
         device = self.model.device
         samples, counts = torch.from_numpy(waveform).to(device), torch.from_numpy(lengths).to(device)
         clips = self.model.front(samples, counts)

@@ -1,6 +1,6 @@
 """The network: encoder, normalised and mixed layers, a context network, pooling, head.
 
-    waveform (B, N), lengths (B,) -> [SpeechGate] -> Loudness -> Encoder -> Hidden(states (L, B, T, D), mask (B, T))
+    waveform (B, N), lengths (B,) -> [SpeechGate] -> Loudness -> Encoder -> states (L, B, T, D), mask (B, T)
       -> FeatureNorm -> LayerMix -> [SourceAttention] -> [network] -> pooling -> FeatureNorm -> embedding (B, E)
       -> Head -> logits (B, C)
       -> DimensionHead -> arousal, valence, dominance (B, K), where asked for
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.audio_config import NEW_MODELS, AudioConfig
 from ser_tl.data.dimension_names import check_names
-from ser_tl.encoders import FAMILIES, Block, Encoder, Hidden, OnMel, chosen_layers, load_encoder
+from ser_tl.encoders import FAMILIES, Block, Encoder, EncoderOutput, OnMel, load_encoder, select_layers
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.model.config import ModelConfig
 from ser_tl.model.dimension_head import DimensionHead
@@ -115,7 +115,7 @@ class EmotionModel(PretrainedMixin):
         self._may_be_unfitted = True
         self.front = SpeechFront.from_config(self.audio)
         self.encoder = encoder
-        self.layers = chosen_layers(encoder.num_states, self.config.layers)
+        self.layers = select_layers(encoder.num_states, self.config.layers)
         states = (len(self.layers), 1, 1, encoder.dim)
         self.standardise_states = FeatureNorm(*states) if self.config.standardise else None
         self.mix = LayerMix(len(self.layers), encoder.dim, self.config.join)
@@ -224,7 +224,7 @@ class EmotionModel(PretrainedMixin):
         frames, mask = self.frames(self.normalize_states(states, norm), mask)
         return self.classify(self.normalize_embedding(self.pooling(frames, mask), norm))
 
-    def encode(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Hidden:
+    def encode(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> EncoderOutput:
         """The encoder's states of the layers that the model uses.
 
         Args:
@@ -234,7 +234,7 @@ class EmotionModel(PretrainedMixin):
         """
         return self.encoder(waveform, lengths, self.layers, on_mel=on_mel if self.encoder.has_mel else None)
 
-    def complete_states(self, states: Mapping[int, Tensor], mask: Tensor) -> Hidden:
+    def complete_states(self, states: Mapping[int, Tensor], mask: Tensor) -> EncoderOutput:
         """The states of the layers that the model uses, computed from those that are there.
 
         Args:
@@ -246,7 +246,7 @@ class EmotionModel(PretrainedMixin):
         states_by_layer = dict(states)
         if above:
             states_by_layer |= zip(above, self.encoder.resume(states[highest], mask, highest, above), strict=True)
-        return Hidden(torch.stack([states_by_layer[layer] for layer in self.layers]), mask)
+        return EncoderOutput(torch.stack([states_by_layer[layer] for layer in self.layers]), mask)
 
     def normalize_states(self, states: Tensor, norm: SpeakerNorm | None = None) -> Tensor:
         """States (L, B, T, D) at zero mean and unit variance, where the model normalises."""

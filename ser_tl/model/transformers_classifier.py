@@ -27,7 +27,7 @@ from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.data.emotions import canonical_name, emotion_name, label_text
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
 from ser_tl.encoders.kernels import use_cpu_kernels
-from ser_tl.encoders.pretrained import check_front_end, load_pretrained, model_type
+from ser_tl.encoders.pretrained import check_front_end, load_pretrained, read_model_type
 from ser_tl.encoders.speech_ssl import FRONT_END, PLAIN
 from ser_tl.encoders.whisper import front_end
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
@@ -73,7 +73,7 @@ def read_classifier(source: str, labels: Mapping[str, str] | Mapping[int, str] |
     """
     classes = {"whisper": Whisper} | {name: SpeechSSL for name in FAMILIES if FAMILIES[name] is SpeechSSL}
     try:
-        family = model_type(source)
+        family = read_model_type(source)
         if family not in classes:
             raise EncoderError(f"its model_type {family!r} is none of {', '.join(classes)}")
         model = load_pretrained(AutoModelForAudioClassification, source, **({} if family == "whisper" else PLAIN))

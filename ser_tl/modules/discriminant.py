@@ -71,7 +71,8 @@ def fit_discriminant(
         labels: (n,) class indices
         speakers: n names
         classes: number of classes, C
-        channel_groups: indices of channels that have a discriminant of their own, no channel in two; one of all if empty
+        channel_groups: indices of channels that have a discriminant of their own, no channel in two; all in one if
+            empty
         weights: (n,) how much each clip counts, more than 0; all alike if None
 
     Raises:

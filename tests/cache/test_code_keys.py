@@ -14,8 +14,8 @@ from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import layer_keys, view_keys
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import UtteranceDataset
-from ser_tl.encoders import Encoder, Fused, load_encoder, source
-from ser_tl.encoders.source import code_digest
+from ser_tl.encoders import Encoder, Fused, code_digests, load_encoder
+from ser_tl.encoders.code_digests import code_digest
 from ser_tl.runtime.processes import accelerator
 from tests.encoders.tiny import tiny
 from tests.training.samples import tone_corpus, train_config
@@ -146,7 +146,7 @@ def test_only_code_that_pretrained_encoders_bring_along_is_part_of_their_keys(pa
 
 def test_helpers_of_the_encoders_room_count_and_other_rooms_do_not():
     prosody = sys.modules[type(load_encoder("prosody")).__module__]
-    reached = set(source._with_helpers({prosody.__name__: prosody}))
+    reached = set(code_digests._with_helpers({prosody.__name__: prosody}))
     assert reached >= {"ser_tl.encoders.prosody", "ser_tl.encoders.pitch", "ser_tl.encoders.computed"}
     assert not any(name.startswith(("ser_tl.data", "ser_tl.model", "torch")) for name in reached)
     assert "ser_tl.encoders.whisper" not in reached
@@ -187,8 +187,8 @@ def test_a_class_of_an_interactive_session_is_known_by_its_byte_code(monkeypatch
 
 
 def test_constants_read_the_same_whatever_the_order_of_hashes_and_the_addresses():
-    assert source._text(frozenset("dcba")) == "{'a', 'b', 'c', 'd'}"
-    assert source._text((1, frozenset([2.0]), None, object())) == "(1, {2.0}, None, object)"
+    assert code_digests._text(frozenset("dcba")) == "{'a', 'b', 'c', 'd'}"
+    assert code_digests._text((1, frozenset([2.0]), None, object())) == "(1, {2.0}, None, object)"
 
 
 def test_a_digest_asked_for_again_is_the_same():

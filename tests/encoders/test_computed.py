@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ser_tl.encoders import ENCODERS, FAMILIES, load_encoder
-from ser_tl.encoders.computed import decibels, slope, with_slopes
+from ser_tl.encoders.computed import append_deltas, decibels, delta
 from ser_tl.errors import EncoderError
 
 from .tiny import COMPUTED, clip, padded
@@ -76,7 +76,7 @@ def test_slopes_are_librosa_s_with_the_nearest_frame_beyond_the_ends():
     librosa = pytest.importorskip("librosa")
     lengths = [1, 2, 5, 30]
     frames = torch.randn(4, 30, 3, generator=torch.Generator().manual_seed(0))  # noise behind the shorter clips
-    both = with_slopes(frames, torch.tensor(lengths), 2)
+    both = append_deltas(frames, torch.tensor(lengths), 2)
     assert both.shape == (4, 30, 9)
     for row, length in enumerate(lengths):
         first = librosa.feature.delta(frames[row, :length].numpy(), axis=0, mode="nearest")
@@ -87,7 +87,7 @@ def test_slopes_are_librosa_s_with_the_nearest_frame_beyond_the_ends():
 
 def test_the_slope_of_a_line_is_its_slope_but_at_the_ends():
     line = 0.5 * torch.arange(20.0)[None, :, None]
-    rise = slope(line, torch.tensor([20]))[0, :, 0]
+    rise = delta(line, torch.tensor([20]))[0, :, 0]
     torch.testing.assert_close(rise[4:-4], torch.full((12,), 0.5))
     assert (rise[:4] < 0.5).all()
     assert (rise[-4:] < 0.5).all()

@@ -3,9 +3,8 @@
     frames (B, T, D) --Subsample--> (B, T', W) --the network's layers--> frames (B, T', W), mask (B, T')
 
 Padding can reach speech in four ways: through a convolution's kernel, through attention, through recurrence that begins
-in it, and through statistics over frames or clips. So convolutions get frames with `zero_padding`, attention is masked, LSTMs
-begin at speech in both directions, and every norm is a LayerNorm of one frame. Knows nothing of encoders, poolings or
-emotions.
+in it, and through statistics over frames or clips. So convolutions get frames with `zero_padding`, attention is
+masked, LSTMs begin at speech in both directions, and every norm is a LayerNorm of one frame.
 """
 
 from torch import Tensor, nn

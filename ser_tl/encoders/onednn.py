@@ -1,6 +1,6 @@
 """Matrix products in float32 by oneDNN, on the CPUs on which MKL takes twice as long.
 
-    quicken(model)                  other linear layers in place of its own, where that is so
+    use_onednn(model)               replaces its linear layers, where that is faster
     linear(frames, weight, bias)    one product, forward and backward
 
 torch multiplies float32 matrices by MKL, which on processors that aren't Intel's uses half of what AVX-512 offers.
@@ -22,25 +22,25 @@ from ser_tl.modules.graph import is_recording
 _FEW = 16  # rows up to which laying out the weights takes longer than multiplying by them
 
 
-def quicken(model: nn.Module) -> None:
-    """Puts layers that multiply by oneDNN in place of torch's linear layers where that is quicker.
+def use_onednn(model: nn.Module) -> None:
+    """Replaces torch's linear layers by layers that multiply by oneDNN, where that is faster.
 
     Parameters, their names and files stay. A layer with hooks stays as it is: they are its own.
     """
-    if not is_quicker():
+    if not is_onednn_faster():
         return
-    made: dict[nn.Module, QuickLinear] = {}
+    replaced: dict[nn.Module, OneDnnLinear] = {}
     for parent in list(model.modules()):
         for name, layer in list(parent._modules.items()):
             if type(layer) is nn.Linear and not (layer._forward_hooks or layer._forward_pre_hooks):
-                if layer not in made:
-                    made[layer] = QuickLinear.sharing(layer)
-                setattr(parent, name, made[layer])
+                if layer not in replaced:
+                    replaced[layer] = OneDnnLinear.from_linear(layer)
+                setattr(parent, name, replaced[layer])
 
 
 @cache
-def is_quicker() -> bool:
-    """Whether this machine's float32 products are quicker by oneDNN.
+def is_onednn_faster() -> bool:
+    """Whether this machine's float32 products are faster by oneDNN.
 
     By the processor's maker rather than by a stopwatch: near a draw, one run would go this way and the next the other.
     """
@@ -51,15 +51,15 @@ def is_quicker() -> bool:
     return "avx512f" in processor and "GenuineIntel" not in processor
 
 
-class QuickLinear(nn.Linear):
+class OneDnnLinear(nn.Linear):
     """torch's linear layer, by `linear`."""
 
     @classmethod
-    def sharing(cls, layer: nn.Linear) -> Self:
+    def from_linear(cls, layer: nn.Linear) -> Self:
         """A layer of the same parameters."""
-        made = cls(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
-        made.weight, made.bias = layer.weight, layer.bias
-        return made.train(layer.training)
+        shared = cls(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
+        shared.weight, shared.bias = layer.weight, layer.bias
+        return shared.train(layer.training)
 
     def forward(self, input: Tensor) -> Tensor:
         """As nn.Linear.
@@ -80,7 +80,7 @@ def linear(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """
     elsewhere = is_recording() or torch.is_autocast_enabled("cpu")
     given = [frames, weight] if bias is None else [frames, weight, bias]
-    fits = all(one.device.type == "cpu" and one.dtype == torch.float32 for one in given)
+    fits = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in given)
     few = frames.numel() <= _FEW * frames.shape[-1]
     if elsewhere or few or not fits or not torch.backends.mkldnn.enabled:
         return functional.linear(frames, weight, bias)
@@ -91,7 +91,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(frames, weight)
-        return _multiplied(frames, weight, bias)
+        return _multiply(frames, weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -100,12 +100,12 @@ class _Product(torch.autograd.Function):
         rows = gradient.flatten(0, -2)
         wanted = ctx.needs_input_grad
         return (
-            _multiplied(gradient, weight.T) if wanted[0] else None,
-            _multiplied(rows.T, frames.flatten(0, -2).T) if wanted[1] else None,
+            _multiply(gradient, weight.T) if wanted[0] else None,
+            _multiply(rows.T, frames.flatten(0, -2).T) if wanted[1] else None,
             rows.sum(dim=0) if wanted[2] else None,
         )
 
 
-def _multiplied(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def _multiply(frames: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """What torch's own compiler calls for a linear layer on a CPU."""
     return torch.ops.mkldnn._linear_pointwise(frames.contiguous(), weight.contiguous(), bias, "none", [], "")

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ser_tl.encoders import cpu
-from ser_tl.encoders.cpu import clips_at_once, is_plain, strided_layer, wide_convolution
+from ser_tl.encoders import fast_conv
+from ser_tl.encoders.fast_conv import clips_per_chunk, is_plain, strided_layer, wide_convolution
 from ser_tl.encoders.masked import convolve
 
 
@@ -68,7 +68,7 @@ def test_few_clips_at_once_make_the_same_frames(monkeypatch):
     expected = gradients(plain, *layers.parameters())
     seen = []
     layers[0].conv.register_forward_hook(lambda _module, inside, _made: seen.append(len(inside[0])))
-    monkeypatch.setattr(cpu, "_BLOCK", 2 * 900 // 5 * 4 * 4)
+    monkeypatch.setattr(fast_conv, "_BLOCK", 2 * 900 // 5 * 4 * 4)
     made, same_counts = convolve(layers, waveform, lengths)
     assert seen == [2, 2, 1]
     assert torch.equal(counts, same_counts)
@@ -79,10 +79,10 @@ def test_few_clips_at_once_make_the_same_frames(monkeypatch):
 
 def test_how_many_clips_at_once():
     conv = nn.Conv1d(1, 512, 10, 5)
-    assert clips_at_once(conv, torch.empty(8, 16_000)) == 5  # 6.6 MB a second of audio
-    assert clips_at_once(conv, torch.empty(8, 16_000 * 30)) == 1
-    assert clips_at_once(conv, torch.empty(8, 1)) > 8
-    assert clips_at_once(conv, torch.empty(8, 16_000 * 30, device="meta")) == 8
+    assert clips_per_chunk(conv, torch.empty(8, 16_000)) == 5  # 6.6 MB a second of audio
+    assert clips_per_chunk(conv, torch.empty(8, 16_000 * 30)) == 1
+    assert clips_per_chunk(conv, torch.empty(8, 1)) > 8
+    assert clips_per_chunk(conv, torch.empty(8, 16_000 * 30, device="meta")) == 8
 
 
 @pytest.mark.parametrize(("kernel", "groups"), [(64, 4), (128, 2), (31, 4), (16, 1), (8, 4), (64, 8)])

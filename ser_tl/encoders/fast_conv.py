@@ -1,6 +1,6 @@
 """wav2vec 2.0's convolutions on a CPU: the same numbers from matrix products and FFTs, two to six times as fast.
 
-    clips_at_once(conv, waveform)     how many clips go through a front end together
+    clips_per_chunk(conv, waveform)   how many clips go through a front end together
     strided_layer(layer, frames)      convolution, norm and activation of a front end's layer
     wide_convolution(conv, frames)    the convolution of position embeddings
 
@@ -15,26 +15,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.encoders.products import is_quicker, linear
+from ser_tl.encoders.onednn import is_onednn_faster, linear
 from ser_tl.modules.graph import is_recording
 
 _WIDE = 16  # frames from which an FFT pays
-_ROUND = 32  # FFTs of multiples of it are quick
+_ROUND = 32  # FFTs of multiples of it are fast
 _BLOCK = 2**25  # bytes, about; glibc keeps freed blocks up to this size, and fetches larger ones anew, page by page
 
 
 def is_plain(conv: nn.Module, frames: Tensor) -> bool:
     """Whether a convolution is torch's own, on a CPU, without adapters or hooks that would have to be called.
 
-    Never while a graph is recorded: what is quick here needn't be where the graph runs.
+    Never while a graph is recorded: what is fast here needn't be where the graph runs.
     """
     if is_recording():
         return False
     return frames.device.type == "cpu" and type(conv).forward is nn.Conv1d.forward and not conv._forward_hooks
 
 
-def clips_at_once(conv: nn.Conv1d, waveform: Tensor) -> int:
-    """How many clips of a batch go through a front end together, so that what its first layer makes stays small.
+def clips_per_chunk(conv: nn.Conv1d, waveform: Tensor) -> int:
+    """How many clips of a batch go through a front end together, so that its first layer's output stays small.
 
     At 3200 frames a second of 512 channels, a batch of 30 s is 200 MB in each step of the first layer: fetching such
     blocks from the system takes longer than filling them (wav2vec2-base, full fine-tuning: a quarter of a step).
@@ -50,7 +50,7 @@ def clips_at_once(conv: nn.Conv1d, waveform: Tensor) -> int:
 
 
 def strided_layer(layer: Any, frames: Tensor) -> Tensor:  # noqa: ANN401 - each family has a class of its own
-    """What a layer of a front end makes of frames.
+    """The output of a front end's layer for frames.
 
     Args:
         layer: with a convolution without padding and groups, a layer norm, and an activation
@@ -65,15 +65,15 @@ def strided_layer(layer: Any, frames: Tensor) -> Tensor:  # noqa: ANN401 - each 
     spanned = -(-kernel // stride)  # blocks of `stride` frames that a window begins or fills
     length = (count + spanned - 1) * stride
     spare = length - channels_last.shape[1]
-    held = channels_last[:, :length] if spare <= 0 else functional.pad(channels_last, (0, 0, 0, spare))
-    blocks = held.reshape(len(frames), -1, stride * frames.shape[1])
-    rest = (kernel - (spanned - 1) * stride) * frames.shape[1]  # channels of the last block that are in a window
-    windows = [blocks[:, place : place + count] for place in range(spanned)]
-    windows[-1] = windows[-1][..., :rest]
+    padded = channels_last[:, :length] if spare <= 0 else functional.pad(channels_last, (0, 0, 0, spare))
+    blocks = padded.reshape(len(frames), -1, stride * frames.shape[1])
+    remainder = (kernel - (spanned - 1) * stride) * frames.shape[1]  # channels of the last block that are in a window
+    windows = [blocks[:, start : start + count] for start in range(spanned)]
+    windows[-1] = windows[-1][..., :remainder]
     joined = windows[0] if spanned == 1 else torch.cat(windows, dim=-1)
-    multiply = linear if is_quicker() else functional.linear
-    made = multiply(joined, layer.conv.weight.transpose(1, 2).flatten(1), layer.conv.bias)
-    return layer.activation(layer.layer_norm(made)).transpose(1, 2)
+    multiply = linear if is_onednn_faster() else functional.linear
+    product = multiply(joined, layer.conv.weight.transpose(1, 2).flatten(1), layer.conv.bias)
+    return layer.activation(layer.layer_norm(product)).transpose(1, 2)
 
 
 def wide_convolution(conv: nn.Conv1d, frames: Tensor) -> Tensor:
@@ -91,6 +91,6 @@ def wide_convolution(conv: nn.Conv1d, frames: Tensor) -> Tensor:
         padded = functional.pad(frames.float(), (padding, size - frames.shape[2] - padding))
         spectrum = torch.fft.rfft(padded).unflatten(1, (groups, -1))
         weight = torch.fft.rfft(conv.weight.float(), n=size).conj().unflatten(0, (groups, -1))
-        made = torch.einsum("bgif,goif->bgof", spectrum, weight).flatten(1, 2)
-        made = torch.fft.irfft(made, n=size)[..., :count]
-        return (made if conv.bias is None else made + conv.bias.float()[:, None]).to(frames.dtype)
+        output = torch.einsum("bgif,goif->bgof", spectrum, weight).flatten(1, 2)
+        output = torch.fft.irfft(output, n=size)[..., :count]
+        return (output if conv.bias is None else output + conv.bias.float()[:, None]).to(frames.dtype)

@@ -1,4 +1,4 @@
-"""What tells one state of a class' code from another: a digest of the source it is written in.
+"""A digest of a class' source code, for cache keys.
 
     class -> its module, its bases', and what these use of their own package --code_digest--> 32 hexadecimal digits
 
@@ -27,15 +27,17 @@ def code_digest(kind: type, base: type) -> str:
         base: of its bases the first that isn't part of it, nor what that is made of
     """
     key = hashlib.blake2b(digest_size=16)
-    own = [one for one in kind.__mro__ if one not in base.__mro__]
-    modules = {one.__module__: sys.modules[one.__module__] for one in own if one.__module__ in sys.modules}
+    classes = [defined for defined in kind.__mro__ if defined not in base.__mro__]
+    modules = {
+        defined.__module__: sys.modules[defined.__module__] for defined in classes if defined.__module__ in sys.modules
+    }
     for name, module in sorted(_with_helpers(modules).items()):
         key.update(f"{name if name != '__main__' else ''} ".encode())
         path = _source(module)
         key.update(b"" if path is None else path.read_bytes())
-    for one in own:
-        key.update(one.__qualname__.encode())
-        _add_class(key, one, set())
+    for defined in classes:
+        key.update(defined.__qualname__.encode())
+        _add_class(key, defined, set())
     return key.hexdigest()
 
 
@@ -47,17 +49,17 @@ def _source(module: ModuleType) -> Path | None:
 
 def _with_helpers(modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
     """The modules, and those of their own package or folder that their functions, classes and modules come from."""
-    found, new = dict(modules), list(modules.values())
+    modules_by_name, new = dict(modules), list(modules.values())
     while new:
         module = new.pop()
-        for other in _used(module):
-            if other.__name__ not in found and _source(other) is not None and _belongs(other, module):
-                found[other.__name__] = other
+        for other in _referenced_modules(module):
+            if other.__name__ not in modules_by_name and _source(other) is not None and _belongs(other, module):
+                modules_by_name[other.__name__] = other
                 new.append(other)
-    return found
+    return modules_by_name
 
 
-def _used(module: ModuleType) -> Iterator[ModuleType]:
+def _referenced_modules(module: ModuleType) -> Iterator[ModuleType]:
     for value in list(vars(module).values()):
         if isinstance(value, ModuleType):
             yield value
