@@ -90,8 +90,7 @@ class Encoder(nn.Module, ABC):
         """
 
     def iter_layers(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:  # noqa: ARG002
-        """The states of the layers above one, each computed when it is asked for; none if an encoder has a single
-        state.
+        """The states of the layers above one, each computed when asked for; none if an encoder has one.
 
         Args:
             state: what the block above takes in, (B, T, D)

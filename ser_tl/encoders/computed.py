@@ -26,7 +26,7 @@ HOP = 0.01
 QUIETEST = 1e-10
 """Powers below this (-100 dB of full scale) count as this, so that the logarithm of digital silence is finite."""
 
-_REACH = 4  # frames to either side of a slope, as librosa's width of 9
+_REACH = 4  # frames to either side of a delta, as librosa's width of 9
 
 
 class Computed(Encoder):
@@ -93,13 +93,13 @@ def count_samples(option: str, seconds: float) -> int:
 
 
 def check_deltas(deltas: int) -> int:
-    """The orders of slopes.
+    """The order of deltas.
 
     Raises:
         EncoderError: not 0, 1 or 2
     """
     if deltas not in (0, 1, 2):
-        raise EncoderError(f"deltas is {deltas}: 0 for no slopes, 1 for slopes, 2 for the slopes' slopes as well")
+        raise EncoderError(f"deltas is {deltas}: 0 for none, 1 for deltas, 2 for double deltas as well")
     return deltas
 
 

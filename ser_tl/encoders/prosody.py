@@ -1,6 +1,6 @@
 """Prosody: how loud, how high, how voiced, frame by frame.
 
-    waveform -> energy, zero crossings                            } -> 5 channels --slopes--> states
+    waveform -> energy, zero crossings                            } -> 5 channels --deltas--> states
              -> PitchTracker -> pitch, periodicity, voiced or not }
 
 Where there is no voice the pitch is drawn straight from the voiced frame before to the one after, so that its mean and
@@ -23,10 +23,10 @@ CHANNELS = ("energy", "zero crossings", "pitch", "periodicity", "voiced")
 
 @FAMILIES.register("prosody")
 class Prosody(Computed):
-    """Energy, zero crossings, pitch and voicing, and their slopes.
+    """Energy, zero crossings, pitch and voicing, and their deltas.
 
     Args:
-        deltas: 1 adds the channels' slopes, 2 the slopes of these as well
+        deltas: 1 adds the channels' deltas, 2 the deltas of these as well
         window: seconds over which energy and zero crossings are taken
         hop: seconds between frames
         floor: lowest pitch, Hz
@@ -63,7 +63,7 @@ class Prosody(Computed):
         return cls(deltas=deltas, window=window, hop=hop, floor=floor, ceiling=ceiling)
 
     def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:  # noqa: ARG002
-        """The five channels and their slopes."""
+        """The five channels and their deltas."""
         negative = waveform < 0
         crosses = negative[:, 1:] != negative[:, :-1]
         crosses = functional.pad(crosses & frames_mask(lengths, waveform.shape[1])[:, 1:], (1, 0))

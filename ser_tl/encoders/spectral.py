@@ -96,11 +96,11 @@ class LogMel(Computed):
 
 @FAMILIES.register("mfcc")
 class MFCC(Computed):
-    """Mel-frequency cepstral coefficients and their slopes (Davis and Mermelstein 1980; Furui 1986).
+    """Mel-frequency cepstral coefficients and their deltas (Davis and Mermelstein 1980; Furui 1986).
 
     Args:
         coefficients: cepstral coefficients, the zeroth (loudness) among them
-        deltas: 1 adds their slopes, 2 the slopes of these as well
+        deltas: 1 adds their deltas, 2 the deltas of these as well
         window: seconds of a window
         hop: seconds between frames
 
@@ -135,7 +135,7 @@ class MFCC(Computed):
         return cls(coefficients=coefficients, deltas=deltas, window=window, hop=hop)
 
     def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:
-        """Cepstra and their slopes."""
+        """Cepstra and their deltas."""
         emphasised = waveform - EMPHASIS * functional.pad(waveform, (1, -1))
         counts = self.counts(lengths)
         mel = self.spectrum(zero_padding(emphasised, lengths))
