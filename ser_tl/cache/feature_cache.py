@@ -30,7 +30,7 @@ from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.encoders import Encoder, EncoderOutput
 from ser_tl.errors import CacheError, StorageError, listing
-from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
+from ser_tl.inference.clips import Pass, evaluation_mode, inference_context, load_batches, plan_evaluation
 from ser_tl.inference.loop import run_batches
 from ser_tl.inference.processes import OneProcess
 from ser_tl.modules.speech_front import SpeechFront
@@ -202,7 +202,7 @@ class FeatureCache(CacheFolder):
             return encoder(clips.waveform, clips.lengths, layers, on_mel=act if encoder.has_mel else None)
 
         batches = ((indices, (indices, batch)) for indices, batch in bar)
-        with evaluating(encoder):
+        with evaluation_mode(encoder):
             for numbers, (_, batch), (states, mask) in run_batches(encode, batches, partial(inference_context, how)):
                 for row, number in enumerate(numbers):
                     for layer, state in zip(layers, states[:, row, mask[row]], strict=True):

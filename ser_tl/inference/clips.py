@@ -42,7 +42,7 @@ class Pass:
     workers: int = 0
 
 
-class Collected(NamedTuple):
+class CollectedValues(NamedTuple):
     """Values of all clips, in their order.
 
     Attributes:
@@ -61,7 +61,7 @@ class Collected(NamedTuple):
 
 
 @contextmanager
-def evaluating(*modules: nn.Module) -> Generator[None]:
+def evaluation_mode(*modules: nn.Module) -> Generator[None]:
     """Evaluation mode for modules, each of which goes back to its own mode after it."""
     modes = [module.training for module in modules]
     for module in modules:
@@ -93,7 +93,7 @@ def run_clips(
         autocast: in the processes' precision; else in the model's own
     """
     batches = load_batches(clips, plan_evaluation(clips, how, chosen), how)
-    with evaluating(*modules):
+    with evaluation_mode(*modules):
         yield from run_batches(function, batches, partial(inference_context, how, autocast=autocast))
 
 
@@ -114,9 +114,11 @@ def plan_evaluation(clips: Clips, how: Pass, chosen: Sequence[int] | None = None
 def load_batches(clips: Clips, plan: BatchPlan, how: Pass) -> Iterator[tuple[list[int], Batch]]:
     """This process' batches of a plan on its device, with the indices of their clips."""
     process = how.processes.process_index
-    mine = [step[process] for step in plan if step[process]]
+    indices_of_batches = [step[process] for step in plan if step[process]]
     loaded = make_loader(clips, plan, process=process, workers=how.workers)
-    return ((indices, batch.to(how.processes.device)) for indices, batch in zip(mine, loaded, strict=True))
+    return (
+        (indices, batch.to(how.processes.device)) for indices, batch in zip(indices_of_batches, loaded, strict=True)
+    )
 
 
 @contextmanager
@@ -128,7 +130,7 @@ def inference_context(how: Pass, *, autocast: bool = True) -> Generator[None]:
 
 def collect_clips(
     modules: Sequence[nn.Module], clips: Clips, function: Callable[[Batch], Tensor], how: Pass
-) -> Collected:
+) -> CollectedValues:
     """A function's values for all clips. Every process calls it and gets the whole.
 
     Args:
@@ -137,14 +139,14 @@ def collect_clips(
         function: (B, ...) of a batch
         how: the processes, and the size of batches
     """
-    found: list[tuple[int, tuple[str, int, np.ndarray]]] = []
+    collected: list[tuple[int, tuple[str, int, np.ndarray]]] = []
     for indices, batch, value in run_clips(modules, clips, function, how):
         # Half precision has no numpy type that every consumer takes; double stays double.
         rows = (value if value.dtype == torch.float64 else value.float()).cpu().numpy()
-        found += zip(indices, zip(batch.ids, batch.labels.tolist(), rows, strict=True), strict=True)
+        collected += zip(indices, zip(batch.ids, batch.labels.tolist(), rows, strict=True), strict=True)
     # Objects rather than tensors: processes have different numbers of clips, perhaps none.
-    ids, labels, rows = zip(*order_values(how.processes.gather(found)), strict=True)
-    return Collected(list(ids), np.array(labels), np.stack(rows))
+    ids, labels, rows = zip(*order_values(how.processes.gather(collected)), strict=True)
+    return CollectedValues(list(ids), np.array(labels), np.stack(rows))
 
 
 def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None) -> EncoderOutput:
@@ -153,7 +155,7 @@ def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None)
     Args:
         model: the model
         batch: clips, or states of them
-        on_mel: what augmentation makes of a log-mel spectrogram, in training
+        on_mel: augmentation of the log-mel spectrogram, in training
     """
     if batch.states is None or batch.mask is None:
         clips = model.front(batch.waveform, batch.lengths)

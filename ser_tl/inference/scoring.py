@@ -1,4 +1,4 @@
-"""What a model says about a corpus: predictions, embeddings.
+"""A model's predictions for a corpus.
 
 corpus -> windows -> probabilities, dimensions -> mean of each utterance's windows -> Predictions
 """
@@ -19,8 +19,8 @@ from ser_tl.modules.feature_norm import NormTable
 from ser_tl.modules.losses import cross_entropy
 
 
-class Scored(NamedTuple):
-    """What came out of a corpus.
+class ScoringResult(NamedTuple):
+    """Predictions for a corpus, and their loss.
 
     Attributes:
         predictions: in the corpus' order
@@ -33,7 +33,7 @@ class Scored(NamedTuple):
 
 def score_clips(
     model: EmotionModel, corpus: Dataset, clips: Clips, how: Pass, norms: NormTable | None = None
-) -> Scored:
+) -> ScoringResult:
     """Predicts all clips of a corpus. Every process calls it and gets the whole.
 
     Args:
@@ -67,11 +67,11 @@ def score_clips(
         labels=model.labels,
         ratings=ratings,
     )
-    return Scored(predictions, loss)
+    return ScoringResult(predictions, loss)
 
 
 def norm_domain(model: EmotionModel) -> str | None:
-    """The column that names whose own statistics a model normalises by; None where they are the training speech's."""
+    """The column whose statistics a model normalises by; None where they are the training speech's."""
     return None if model.config.statistics == "training" else model.config.statistics
 
 

@@ -53,7 +53,7 @@ def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -
         moments = Moments.from_rows(torch.zeros(0, *module.mean.shape, device=processes.device))
         for step in run_clips([model], clips, values, how, chosen=sample, autocast=False):
             moments = moments.add(Moments.from_rows(step.value))
-        module.fit(Moments(*(processes.sum(part) for part in moments)))
+        module.fit(Moments(*(processes.sum(tensor) for tensor in moments)))
 
 
 def _sample(seconds: Sequence[float], seed: int) -> list[int]:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.inference.session import Session, Wanted
+from ser_tl.inference.session import OutputRequest, Session
 
-_WANTED = Wanted()
+_WANTED = OutputRequest()
 
 
 class WindowAnswer(NamedTuple):

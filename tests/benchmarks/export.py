@@ -28,7 +28,7 @@ from ser_tl.evaluation.text import table
 from ser_tl.export import export_model
 from ser_tl.inference import Predictor
 from ser_tl.inference.predictor import pad
-from ser_tl.inference.session import Wanted
+from ser_tl.inference.session import OutputRequest
 from ser_tl.model import EmotionModel
 
 FORMS = {
@@ -105,13 +105,13 @@ def cpu_times(sessions, repeats: int) -> dict[str, float]:
     batch = pad([0.1 * generator.standard_normal(48_000).astype(np.float32)])
     found: dict[str, list[float]] = {form: [] for form in sessions}
     for session in sessions.values():
-        session.run(*batch, Wanted())  # warm
+        session.run(*batch, OutputRequest())  # warm
     for _ in range(3):
         for form, session in sessions.items():
             taken = []
             for _ in range(repeats):
                 begin = time.process_time()
-                session.run(*batch, Wanted())
+                session.run(*batch, OutputRequest())
                 taken.append(1000 * (time.process_time() - begin))
             found[form].append(median(taken))
     return {form: min(values) for form, values in found.items()}

@@ -1,4 +1,4 @@
-"""The grid of computed features, their slopes at a clip's own ends, and their names."""
+"""The grid of computed features, their deltas at a clip's own ends, and their names."""
 
 import pytest
 import torch
@@ -72,7 +72,7 @@ def test_no_gradient_reaches_the_waveform(name):
     assert not load_encoder(name)(waveform.requires_grad_(), lengths).states.requires_grad
 
 
-def test_slopes_are_librosa_s_with_the_nearest_frame_beyond_the_ends():
+def test_deltas_are_librosa_s_with_the_nearest_frame_beyond_the_ends():
     librosa = pytest.importorskip("librosa")
     lengths = [1, 2, 5, 30]
     frames = torch.randn(4, 30, 3, generator=torch.Generator().manual_seed(0))  # noise behind the shorter clips
@@ -112,8 +112,8 @@ def test_decibels_have_a_floor():
         ),
         ("mfcc", {"coefficients": 41}, "41 cepstral coefficients: 40 mel bands give 1 to 40"),
         ("mfcc", {"coefficients": 0}, "0 cepstral coefficients"),
-        ("mfcc", {"deltas": 3}, "deltas is 3: 0 for no slopes"),
-        ("prosody", {"deltas": -1}, "deltas is -1: 0 for no slopes"),
+        ("mfcc", {"deltas": 3}, "deltas is 3: 0 for none"),
+        ("prosody", {"deltas": -1}, "deltas is -1: 0 for none"),
         ("prosody", {"floor": 400.0, "ceiling": 100.0}, "pitch from 400 to 100 Hz"),
         ("prosody", {"floor": 0.0}, "pitch from 0 to 600 Hz: .* voices are within 65 to 600"),
         ("mfcc", {"bands": 40}, "has no option bands: it has coefficients, deltas, window, hop"),

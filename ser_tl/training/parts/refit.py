@@ -16,7 +16,7 @@ from torch import Tensor
 from ser_tl.cache.cached import CachedClips, EveryView
 from ser_tl.data.batching import Clips
 from ser_tl.errors import ConfigError
-from ser_tl.inference.clips import Collected, Pass, collect_clips, embed_batch
+from ser_tl.inference.clips import CollectedValues, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
@@ -78,7 +78,7 @@ def refit_discriminant(
         ConfigError: too few speakers to hold one out, or no layers apart where each is to have a discriminant
     """
 
-    def embed(clips: Clips) -> Collected:
+    def embed(clips: Clips) -> CollectedValues:
         return collect_clips([model], clips, lambda batch: embed_batch(model, batch, norms), how)
 
     parts = [embed(clips) for clips in ([train, dev] if views is None else [train, dev, views])]
@@ -98,7 +98,7 @@ def refit_discriminant(
     return {"shrinkage": found.shrinkage, "temperature": found.temperature, "held_out_uar": found.uar}
 
 
-def _by_id(found: Collected) -> Tensor:
+def _by_id(found: CollectedValues) -> Tensor:
     """Values (n, ...) in the order of the utterances' names, in which they are whatever the batches were."""
     order = sorted(range(len(found.ids)), key=found.ids.__getitem__)
     return torch.from_numpy(found.values[order])
