@@ -208,10 +208,10 @@ def test_augmentation_is_named_with_its_options(told):
         "--augment.preset", "ser", "--augment.transforms", "{speed: {}, noise: {snr: [0, 10]}, pitch: null}"
     )
     chosen = {"stretch": {"probability": 0.3}, "noise": {"probability": 0.5, "snr": [0, 10]}, "speed": {}}
-    assert found.augment.chosen == chosen
-    assert list(found.augment.chosen) == list(chosen)
+    assert found.augment.transform_options == chosen
+    assert list(found.augment.transform_options) == list(chosen)
     changed = found.changed({"augment.preset": "none", "augment.transforms": {"gain": {}}})
-    assert list(changed.augment.chosen) == ["gain"]
+    assert list(changed.augment.transform_options) == ["gain"]
     assert "there is no transform called 'sped': did you mean 'speed'" in told("--augment.transforms", "{sped: {}}")
     assert "noise: no option 'snrs': did you mean 'snr'" in told("--augment.transforms", "{noise: {snrs: 3}}")
 

@@ -10,7 +10,7 @@ from ser_tl.cli.output import check_picture, make_folder
 
 def evaluate(options: Namespace) -> int:
     """Prints the report, and saves it where asked."""
-    from ser_tl.augment.noisy import noisy
+    from ser_tl.augment.corpus_noise import add_noise_to_corpus
     from ser_tl.corpora import load_corpus
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
@@ -34,7 +34,7 @@ def evaluate(options: Namespace) -> int:
     corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     noise = []
     if options.noise is not None:
-        corpus = noisy(corpus, options.noise)
+        corpus = add_noise_to_corpus(corpus, options.noise)
         noise = [f"every clip under white noise, {options.noise:g} dB below the speech"]
     config = TrainConfig()
     workers = accelerator(config, None)

@@ -16,7 +16,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.corpora import load_corpus
 from ser_tl.corpora.base import audio_files
 from ser_tl.data import audio, checks
@@ -96,7 +96,7 @@ class Recordings:
             + (f", and {(self.seconds - kept) / 3600:.2f} h are read in every step" if kept < self.seconds else "")
         )
 
-    def draw(self, count: int, draws: Draws, crop: float | None = None) -> tuple[Tensor, Tensor]:
+    def draw(self, count: int, draws: BatchRng, crop: float | None = None) -> tuple[Tensor, Tensor]:
         """Crops, on the CPU.
 
         Args:

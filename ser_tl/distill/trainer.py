@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from tqdm.auto import tqdm
 
-from ser_tl.augment import AugmentConfig, Chain, ClipTransform, Crop, Draws, Speed, Stretch
+from ser_tl.augment import AugmentConfig, BatchRng, Chain, ClipTransform, Crop, Speed, TimeStretch
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch
 from ser_tl.distill.config import CHANGEABLE, DistillConfig
@@ -124,14 +124,14 @@ class EncoderDistiller:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.config.front == "bands":
-            start_as_bands(self.student, *self._drawn(recordings, Draws(self.seed), _VOICES))
+            start_as_bands(self.student, *self._drawn(recordings, BatchRng(self.seed), _VOICES))
             self.student.model.encoder.pos_conv_embed.requires_grad_(False)
         loaded = self.state.load() if resume else None
         self.step, self.seconds = loaded or (0, 0.0)
         if self.accelerator.is_main_process:
             self.history = read_log(self.folder, self.step)
-        voices = recordings.draw(_VOICES, Draws(self.seed))[0] if self.chain.needs_voices else []
-        self.chain.take(list(voices))
+        voices = recordings.draw(_VOICES, BatchRng(self.seed))[0] if self.chain.needs_voices else []
+        self.chain.prepare_from(list(voices))
         self.student.train()
         begin = time.monotonic() - self.seconds
         saved = probed = self.seconds
@@ -162,7 +162,7 @@ class EncoderDistiller:
         begin, config = time.monotonic(), self.config
         rate = rate_factor(TrainConfig(warmup=config.warmup), self._done)
         first = self.step < config.freeze_steps
-        draws = Draws(self.seed, self.step, self.accelerator.process_index)
+        draws = BatchRng(self.seed, self.step, self.accelerator.process_index)
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * rate
         waveform, lengths = self._drawn(recordings, draws, *self._crops(draws))
@@ -183,7 +183,7 @@ class EncoderDistiller:
         row[:, places] = torch.stack([losses.detach().cpu(), cosines.cpu()])
         return Figures(row[0], row[1], audio, time.monotonic() - begin)
 
-    def _crops(self, draws: Draws) -> tuple[int, float]:
+    def _crops(self, draws: BatchRng) -> tuple[int, float]:
         """How many crops a step has, and of how many seconds."""
         config = self.config
         if config.shortest is None:
@@ -193,7 +193,7 @@ class EncoderDistiller:
         return max(1, round(config.batch * config.crop / seconds)), seconds
 
     def _drawn(
-        self, recordings: Recordings, draws: Draws, count: int, seconds: float | None = None
+        self, recordings: Recordings, draws: BatchRng, count: int, seconds: float | None = None
     ) -> tuple[Tensor, Tensor]:
         waveform, lengths = recordings.draw(count, draws, seconds)
         return waveform.to(self.accelerator.device), lengths.to(self.accelerator.device)
@@ -272,7 +272,7 @@ def _chain(config: AugmentConfig, crop: float, seed: int) -> Chain:
         ConfigError: a transform after which the student's frames aren't the teacher's
     """
     chain = Chain(config, 0, longest=crop, seed=seed)
-    moving = (Speed, Stretch, Crop)
+    moving = (Speed, TimeStretch, Crop)
     wrong = [one.name for one in chain.transforms if not isinstance(one, ClipTransform) or isinstance(one, moving)]
     if wrong or config.views:
         raise ConfigError(

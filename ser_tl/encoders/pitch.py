@@ -54,7 +54,7 @@ class PitchTracker(nn.Module):
         ceiling: highest pitch, Hz
 
     Shape:
-        waveform (B, N) with silence behind each clip, lengths (B,) -> Pitch of (B, T); T = ceil(N / hop)
+        waveform (B, N) with silence behind each clip, lengths (B,) -> PitchTrack of (B, T); T = ceil(N / hop)
     """
 
     window: Tensor

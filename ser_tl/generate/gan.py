@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.files import write_atomically
 from ser_tl.generate.config import WaveGanConfig
@@ -63,7 +63,7 @@ class WaveGan:
         device = next(self.generator.parameters()).device
         made = []
         for part in range(0, count, _BATCH):
-            latent = Draws(seed, place, part).normal(_BATCH, self.config.latent).to(device)
+            latent = BatchRng(seed, place, part).normal(_BATCH, self.config.latent).to(device)
             classes = torch.full((_BATCH,), place, device=device)
             made.append(self.generator(latent, classes).float().cpu().numpy() * self.level)
         return np.concatenate(made)[:count].clip(-1.0, 1.0)

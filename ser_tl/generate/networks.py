@@ -10,14 +10,14 @@ has batch norm: the gradient penalty is of single clips.
 import torch
 from torch import Tensor, nn
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.generate.config import FRAMES, WaveGanConfig
 
 KERNEL = 25
 _SLOPE = 0.2  # of the critic's leaky ReLUs
 
 
-def phase_shuffle(activations: Tensor, most: int, draws: Draws) -> Tensor:
+def phase_shuffle(activations: Tensor, most: int, draws: BatchRng) -> Tensor:
     """Moves each clip's activations by up to so many samples, reflected at the ends (section 3.3).
 
     A critic that can't rely on the phase can't be content with telling the generator's regular artefacts by it.
@@ -31,7 +31,7 @@ def phase_shuffle(activations: Tensor, most: int, draws: Draws) -> Tensor:
         (B, D, T) -> (B, D, T)
     """
     count, channels, frames = activations.shape
-    shifts = draws.below(torch.full((count,), 2 * most + 1)) - most
+    shifts = draws.randint_below(torch.full((count,), 2 * most + 1)) - most
     places = (torch.arange(frames) - shifts[:, None]).abs()  # reflected at the beginning
     places = torch.where(places < frames, places, 2 * (frames - 1) - places)
     return activations.gather(2, places.to(activations.device)[:, None].expand(count, channels, frames))
@@ -90,7 +90,7 @@ class Critic(nn.Module):
         self.score = nn.Linear(channels[-1] * FRAMES, 1)
         self.classes = nn.Embedding(classes, channels[-1])
 
-    def forward(self, waveform: Tensor, classes: Tensor, draws: Draws) -> Tensor:
+    def forward(self, waveform: Tensor, classes: Tensor, draws: BatchRng) -> Tensor:
         """A score for each clip; `draws` choose the phase shuffle's shifts."""
         activations = waveform[:, None]
         for place, convolution in enumerate(self.convolutions, 1):

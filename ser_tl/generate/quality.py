@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from ser_tl.augment.hearing import log_mel
+from ser_tl.augment.preview import log_mel
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.schema import emotions, real_rows
 from ser_tl.data.splits import Split

@@ -2,7 +2,7 @@
 
     Adversaries.critic_step(real, classes, draws), .generator_step(classes, draws) -> figures for the log
 
-Every draw follows from where the training stands (`Draws`), so nothing of it has to be kept. Several processes have
+Every draw follows from where the training stands (`BatchRng`), so nothing of it has to be kept. Several processes have
 each its own clips and the mean of all gradients, and so the same weights: without DDP, whose hooks don't go together
 with a gradient of a gradient.
 """
@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.generate.config import WaveGanConfig
 from ser_tl.generate.networks import Critic, Generator
 
@@ -48,7 +48,7 @@ class Adversaries:
             for name, network in (("generator", self.generator), ("critic", self.critic))
         }
 
-    def critic_step(self, real: Tensor, classes: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def critic_step(self, real: Tensor, classes: Tensor, draws: BatchRng) -> dict[str, Tensor]:
         """Teaches the critic to tell real clips from the generator's, of the same classes.
 
         Args:
@@ -69,7 +69,7 @@ class Adversaries:
         self._descend("critic", self.critic, self.config.penalty * penalty - distance)
         return {"distance": distance.detach(), "penalty": penalty.detach()}
 
-    def generator_step(self, classes: Tensor, draws: Draws, step: int) -> dict[str, Tensor]:
+    def generator_step(self, classes: Tensor, draws: BatchRng, step: int) -> dict[str, Tensor]:
         """Teaches the generator to be taken for real, and moves its average.
 
         Args:
@@ -92,10 +92,10 @@ class Adversaries:
                 kept.lerp_(now, 1.0 - decay)
         return {"generator_loss": loss.detach()}
 
-    def _latent(self, count: int, draws: Draws) -> Tensor:
+    def _latent(self, count: int, draws: BatchRng) -> Tensor:
         return draws.normal(count, self.config.latent)
 
-    def _penalty(self, real: Tensor, made: Tensor, classes: Tensor, draws: Draws) -> Tensor:
+    def _penalty(self, real: Tensor, made: Tensor, classes: Tensor, draws: BatchRng) -> Tensor:
         """How far the gradient's norm is from 1 between real and synthetic clips (equation 3)."""
         share = draws.uniform(len(real), 0.0, 1.0).to(real)[:, None]
         between = real.lerp(made, share).requires_grad_()

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from ser_tl.augment import Draws
-from ser_tl.augment.hearing import log_mel
+from ser_tl.augment import BatchRng
+from ser_tl.augment.preview import log_mel
 from ser_tl.data import schema
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
@@ -118,7 +118,7 @@ class WaveGanTrainer:
         device, batch = self.accelerator.device, self.config.batch
         found: dict[str, torch.Tensor] = {}
         for turn in range(self.config.critic_steps + 1):
-            draws = Draws(self.seed, self.step, turn, self.accelerator.process_index, device=device)
+            draws = BatchRng(self.seed, self.step, turn, self.accelerator.process_index, device=device)
             real, classes = windows.draw(batch, draws)
             if turn < self.config.critic_steps:
                 found |= adversaries.critic_step(real.to(device), classes.to(device), draws)
@@ -147,7 +147,7 @@ class WaveGanTrainer:
 
     def _sheet(self, gan: WaveGan, windows: Windows) -> dict[str, list[tuple[str, Any, Any]]]:
         """Of each class a real window and a synthetic clip, with their spectrograms."""
-        draws, shown = Draws(self.seed), {}
+        draws, shown = BatchRng(self.seed), {}
         for label, own in zip(gan.labels, windows.by_class, strict=True):
             real = windows.of(own[int(draws.choice(1, len(own)))], 0.5) * windows.level
             clips = [("real", real), ("synthetic", gan.sample(label, 1, self.seed)[0])]

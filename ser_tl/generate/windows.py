@@ -13,7 +13,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE, decode
 from ser_tl.data.checks import audio_source
 from ser_tl.data.schema import real_rows
@@ -78,7 +78,7 @@ class Windows:
         """A window (N,) of a clip, at a place as of `window`."""
         return window(clip, self.samples, place)
 
-    def draw(self, count: int, draws: Draws) -> tuple[Tensor, Tensor]:
+    def draw(self, count: int, draws: BatchRng) -> tuple[Tensor, Tensor]:
         """A batch, on the CPU.
 
         Args:
@@ -89,7 +89,7 @@ class Windows:
             Waveform (B, N) in [-1, 1], and classes (B,).
         """
         classes = draws.choice(count, len(self.by_class))
-        clips = draws.below(torch.tensor([len(self.by_class[place]) for place in classes.tolist()]))
+        clips = draws.randint_below(torch.tensor([len(self.by_class[place]) for place in classes.tolist()]))
         places = draws.uniform(count, 0.0, 1.0).tolist()
         chosen = [
             self.of(self.by_class[number][clip], place)

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from ser_tl.augment import Disturbance
+from ser_tl.augment import FeatureHooks
 from ser_tl.data.batch_plan import BatchPlan, plan_batches
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
@@ -136,7 +136,7 @@ class Steps:
         step: BatchPlan,
         members: int,
         done: float,
-        batches: Iterator[tuple[Batch, Disturbance | None]],
+        batches: Iterator[tuple[Batch, FeatureHooks | None]],
         targets: Iterator[Batch] | None,
     ) -> float:
         """One step of the optimizer; gives the sum of the loss, penalties apart, over all utterances and processes."""
@@ -159,7 +159,7 @@ class Steps:
         self.optimizer.zero_grad()
         return float(processes.reduce(loss_sum, "sum"))
 
-    def _augmented(self, batches: Iterator[Batch], *place: int) -> Iterator[tuple[Batch, Disturbance | None]]:
+    def _augmented(self, batches: Iterator[Batch], *place: int) -> Iterator[tuple[Batch, FeatureHooks | None]]:
         """A step's batches, as training hears them; what is drawn follows from where the training stands."""
         for micro, batch in enumerate(batches):
             changed, disturbance = batch, None

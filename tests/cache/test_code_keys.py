@@ -155,7 +155,7 @@ def test_helpers_of_the_encoders_room_count_and_other_rooms_do_not():
 def test_views_are_known_by_their_transforms_code(monkeypatch):
     from ser_tl.augment import AugmentConfig, Chain
 
-    chain = Chain(AugmentConfig(transforms={"noise": {}}, views=1).part(heard=True), 0, longest=1.0)
+    chain = Chain(AugmentConfig(transforms={"noise": {}}, views=1).select(on_audio=True), 0, longest=1.0)
     before = view_keys(["a"], chain, 2)
     assert view_keys(["a"], chain, 2) == before
     monkeypatch.setattr(keys, "code_digest", lambda kind, base: "other" if kind is Noise else code_digest(kind, base))

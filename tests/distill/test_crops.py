@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.data.audio import decode
 from ser_tl.distill import Recordings, find_recordings
 from ser_tl.errors import CorpusError
@@ -23,7 +23,7 @@ def ramp(folder, *seconds):
 
 def test_every_second_is_drawn_as_often(tmp_path):
     found = recordings(ramp(tmp_path / "audio", 9.0, 3.0), crop=0.1)
-    first = torch.cat([found.draw(50, Draws(step))[0][:, 0] for step in range(20)])
+    first = torch.cat([found.draw(50, BatchRng(step))[0][:, 0] for step in range(20)])
     assert float((first > 0).float().mean()) == pytest.approx(0.75, abs=0.04)  # 9 of 12 seconds are the first file's
     long = first[first > 0]
     assert float(long.mean()) == pytest.approx(0.5, abs=0.03)
@@ -34,7 +34,7 @@ def test_every_second_is_drawn_as_often(tmp_path):
 def test_a_crop_is_a_stretch_of_its_file_held_in_memory_or_not(tmp_path):
     folder = audio_folder(tmp_path / "audio", 2.0, 3.0)
     held, read = (recordings(folder, memory=memory) for memory in (1.0, 0.0))
-    (one, lengths), (other, _) = (each.draw(4, Draws(7)) for each in (held, read))
+    (one, lengths), (other, _) = (each.draw(4, BatchRng(7)) for each in (held, read))
     assert lengths.tolist() == [8000] * 4
     torch.testing.assert_close(one, other, rtol=0.0, atol=2e-4)
     assert not read.held
@@ -50,13 +50,13 @@ def test_a_crop_is_a_stretch_of_its_file_held_in_memory_or_not(tmp_path):
 def test_memory_is_kept_to(tmp_path):
     found = recordings(audio_folder(tmp_path / "audio", 2.0, 2.0), memory=3.0 * 32000 / 2**30)
     for step in range(8):
-        found.draw(4, Draws(step))
+        found.draw(4, BatchRng(step))
     assert len(found.held) == 1
 
 
 def test_shorter_recordings_are_whole_with_silence_behind(tmp_path):
     found = recordings(audio_folder(tmp_path / "audio", 0.2, 2.0), crop=1.0)
-    draws = [found.draw(6, Draws(step)) for step in range(6)]
+    draws = [found.draw(6, BatchRng(step)) for step in range(6)]
     waveform, lengths = next(one for one in draws if one[1].min() < one[1].max())
     short = int(lengths.argmin())
     assert lengths[short] == 3200
@@ -72,7 +72,7 @@ def test_files_of_all_formats_and_rates_in_folders_below(tmp_path):
     (tmp_path / "README.md").write_text("no audio")
     found = find_recordings("", folder=tmp_path)
     assert sorted(round(one.seconds, 2) for one in found) == [1.0, 1.09, 3.0]
-    waveform, _ = Recordings(found, 0.5, 1.0).draw(8, Draws(0))
+    waveform, _ = Recordings(found, 0.5, 1.0).draw(8, BatchRng(0))
     assert waveform.shape == (8, 8000)
 
 
@@ -83,12 +83,12 @@ def test_speed_moves_pitch_and_keeps_the_crop_s_length(tmp_path, memory):
     soundfile.write(folder / "tone.flac", 0.3 * np.sin(np.arange(64000) * (2 * np.pi * 500 / 16000)), 16000)
     faster = Recordings(find_recordings("", folder=folder), 1.0, memory, speed=(2.0, 2.0))
     between = Recordings(find_recordings("", folder=folder), 1.0, memory, speed=(0.8, 1.25))
-    waveform, lengths = faster.draw(3, Draws(0))
+    waveform, lengths = faster.draw(3, BatchRng(0))
     assert lengths.tolist() == [16000] * 3
     assert waveform.double().numpy()[:, 4000:12000] == pytest.approx(
         np.stack([_sine_like(row, 1000.0) for row in waveform.numpy()])[:, 4000:12000], abs=1e-2
     )
-    peaks = torch.fft.rfft(between.draw(40, Draws(0))[0][:, :15900], n=16000).abs().argmax(dim=1)
+    peaks = torch.fft.rfft(between.draw(40, BatchRng(0))[0][:, :15900], n=16000).abs().argmax(dim=1)
     assert 395 <= int(peaks.min()) < 440
     assert 580 < int(peaks.max()) <= 630
 
@@ -114,6 +114,6 @@ def test_a_corpus_is_heard_without_its_labels():
 @pytest.mark.parametrize("memory", [1.0, 0.0])
 def test_a_recording_of_silence_is_heard_as_silence(tmp_path, memory):
     soundfile.write(tmp_path / "pause.wav", np.zeros(16000), 16000)
-    waveform, lengths = Recordings(find_recordings("", folder=tmp_path), 0.5, memory, "rms").draw(2, Draws(0))
+    waveform, lengths = Recordings(find_recordings("", folder=tmp_path), 0.5, memory, "rms").draw(2, BatchRng(0))
     assert lengths.tolist() == [8000, 8000]
     assert not waveform.any()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
 from ser_tl.generate import WaveGan, WaveGanTrainer
 from ser_tl.generate.networks import Generator
@@ -52,7 +52,7 @@ def test_the_penalty_is_the_squared_distance_of_the_gradients_norm_from_one(norm
     both = adversaries(tiny_config())
     both.critic = Slope(norm)
     clips, classes = torch.randn(2, 5, 256), torch.zeros(5, dtype=torch.long)
-    penalty = both._penalty(*clips, classes, Draws(0))
+    penalty = both._penalty(*clips, classes, BatchRng(0))
     assert penalty.item() == pytest.approx((norm - 1) ** 2, abs=1e-5)
     if norm:
         penalty.backward()  # a gradient of a gradient reaches the weights
@@ -64,10 +64,10 @@ def test_the_critic_learns_to_tell_and_the_generator_follows():
     both = adversaries(config, 1)
     real = 0.5 * torch.sin(torch.arange(256) * 0.3).expand(8, 256)
     classes = torch.zeros(8, dtype=torch.long)
-    told = [both.critic_step(real, classes, Draws(1, step))["distance"] for step in range(60)]
+    told = [both.critic_step(real, classes, BatchRng(1, step))["distance"] for step in range(60)]
     assert told[-1] > told[0] + 0.1
     before = [weight.clone() for weight in both.critic.parameters()]
-    losses = [both.generator_step(classes, Draws(2, step), step + 1)["generator_loss"] for step in range(40)]
+    losses = [both.generator_step(classes, BatchRng(2, step), step + 1)["generator_loss"] for step in range(40)]
     assert losses[-1] < losses[0] - 0.01
     assert all(torch.equal(old, new) for old, new in zip(before, both.critic.parameters(), strict=True))
     assert all(weight.requires_grad for weight in both.critic.parameters())
@@ -77,7 +77,7 @@ def test_the_average_follows_the_generator_and_without_it_is_the_generator():
     for ema, same in ((0.9, False), (0.0, True)):
         both = adversaries(tiny_config(ema=ema))
         for step in range(1, 4):
-            both.generator_step(torch.zeros(4, dtype=torch.long), Draws(step), step)
+            both.generator_step(torch.zeros(4, dtype=torch.long), BatchRng(step), step)
         pairs = list(zip(both.averaged.parameters(), both.generator.parameters(), strict=True))
         assert all(torch.equal(kept, now) for kept, now in pairs) is same
 
@@ -86,9 +86,9 @@ def test_only_training_clips_are_heard_each_class_as_often(tmp_path):
     split = uneven_split(tmp_path)
     windows = Windows(split.train, ["anger", "neutral", "sadness"], tiny_config())
     assert [len(own) for own in windows.by_class] == [12, 8, 4]
-    _, classes = windows.draw(3000, Draws(0))
+    _, classes = windows.draw(3000, BatchRng(0))
     assert all(900 < count < 1100 for count in classes.bincount().tolist())
-    waveform, again = (windows.draw(4, Draws(1))[0] for _ in range(2))
+    waveform, again = (windows.draw(4, BatchRng(1))[0] for _ in range(2))
     assert waveform.shape == (4, 256)
     assert torch.equal(waveform, again)
     assert 0.95 < max(np.abs(clip).max() for own in windows.by_class for clip in own) <= 1.0

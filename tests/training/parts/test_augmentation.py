@@ -49,7 +49,7 @@ def test_augmentation_moves_the_training_and_its_absence_is_the_default(split):
     assert plain.history[0]["train_loss"] != moved.history[0]["train_loss"]
     assert "augment" not in plain.facts
     assert moved.facts["augment"]["noise"]["snr"] == (15.0, 25.0)
-    assert list(moved.facts["augment"]) == list(EVERYTHING.chosen)
+    assert list(moved.facts["augment"]) == list(EVERYTHING.transform_options)
 
 
 def test_no_clip_of_dev_or_test_is_ever_changed_and_no_voice_is_theirs(split, monkeypatch):

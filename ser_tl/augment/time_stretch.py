@@ -1,17 +1,17 @@
-"""Speech faster or slower whose pitch stays: the same voice in another tempo."""
+"""Time stretching: speech faster or slower at the same pitch."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range
-from ser_tl.augment.draws import Draws
-from ser_tl.augment.vocoder import stretched
+from ser_tl.augment.rng import BatchRng
+from ser_tl.augment.vocoder import time_stretch
 
 
 @TRANSFORMS.register("stretch")
 @dataclass
-class Stretch(ClipTransform):
+class TimeStretch(ClipTransform):
     """Changes the tempo by a phase vocoder.
 
     Args:
@@ -26,8 +26,8 @@ class Stretch(ClipTransform):
         super().__post_init__()
         self._range("factor", 0.5, 2.0)
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Changes the tempo of all of the clips."""
         factor = draws.uniform(len(waveform), *self.factor)
-        new, ends = stretched(waveform, lengths, factor)
+        new, ends = time_stretch(waveform, lengths, factor)
         return new, ends, {"tempo": factor.tolist()}

@@ -1,8 +1,8 @@
-"""Recordings held in memory, from which batches of stretches are cut.
+"""Recordings in memory, from which batches of random segments are cut.
 
-    folder of recordings --a seeded sample--> Bank --stretches(...)--> (R, N)
+    folder of recordings --a seeded sample--> NoiseBank --random_segments(...)--> (R, N)
 
-All of them are one tensor on one device: a stretch is copied, and no file is read while training goes on.
+All of them are one tensor on one device: a segment is copied, and no file is read during training.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import FORMATS, SAMPLE_RATE, SUFFIXES, decode
 from ser_tl.errors import ConfigError
 
 
-class Bank:
+class NoiseBank:
     """Recordings, one behind the other on a tape whose end meets its beginning.
 
     Args:
@@ -37,23 +37,23 @@ class Bank:
         """All recordings, one behind the other (N,), and their lengths (M,)."""
         return [self._tape[: int(self._lengths.sum())], self._lengths]
 
-    def stretches(self, count: int, samples: int, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Random stretches, each of a random recording, which it leaves only where that is too short.
+    def random_segments(self, count: int, samples: int, draws: BatchRng) -> tuple[Tensor, Tensor]:
+        """Random segments, each of a random recording, beyond whose end it goes only where that is too short.
 
         Args:
-            count: of stretches, R
+            count: of segments, R
             samples: of each
             draws: the batch's; the recordings move to their device and stay there
 
         Returns:
-            Stretches (R, samples), and places of the recordings in which they begin (R,).
+            Segments (R, samples), and indices of the recordings in which they begin (R,).
         """
         which = draws.choice(count, len(self))
-        begins = self._starts[which] + draws.below((self._lengths[which] - samples + 1).clamp_min(1))
-        whole = int(self._lengths.sum())
-        if len(self._tape) < whole + samples:  # its beginning once more, so that no stretch runs over the end
-            again = -(-(whole + samples) // whole)
-            self._tape = self._tape[:whole].repeat(again)[: whole + samples]
+        begins = self._starts[which] + draws.randint_below((self._lengths[which] - samples + 1).clamp_min(1))
+        total = int(self._lengths.sum())
+        if len(self._tape) < total + samples:  # its beginning once more, so that no segment runs over the end
+            again = -(-(total + samples) // total)
+            self._tape = self._tape[:total].repeat(again)[: total + samples]
         self._tape = self._tape.to(draws.device)
         return self._tape.unfold(0, samples, 1)[begins.to(draws.device)], which
 
@@ -88,11 +88,11 @@ def read_folder(option: str, folder: str | Path, seconds: float, seed: int) -> l
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
         raise ConfigError(f"{option} is {str(folder)!r}, where no recording is: put {FORMATS} there, or leave it out")
-    held: list[Tensor] = []
+    recordings: list[Tensor] = []
     left = round(seconds * SAMPLE_RATE)
-    for place in np.random.default_rng(seed).permutation(len(paths)):
-        held.append(torch.from_numpy(decode(paths[place]))[:left])
-        left -= len(held[-1])
+    for index in np.random.default_rng(seed).permutation(len(paths)):
+        recordings.append(torch.from_numpy(decode(paths[index]))[:left])
+        left -= len(recordings[-1])
         if left <= 0:
             break
-    return held
+    return recordings

@@ -1,8 +1,8 @@
-"""Random numbers that follow from where a training stands, and from nothing else.
+"""Random numbers that follow from a training's position alone.
 
-    (seed, epoch, step, process) -> Draws -> which clips, which factors; noise
+    (seed, epoch, step, process) -> BatchRng -> which clips, which factors; noise
 
-A run that was killed and resumed draws what it would have drawn: nothing has to be kept for that. What is chosen is
+A run that was killed and resumed draws the same numbers, without saved state. What is chosen is
 drawn on the CPU, whatever the device, so that a GPU never has to be waited for; noise is drawn where it is used, and is
 other noise on another kind of device.
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-class Draws:
+class BatchRng:
     """The draws of one batch.
 
     Args:
@@ -30,7 +30,7 @@ class Draws:
         """Numbers (count,) between two, on the CPU."""
         return low + (high - low) * torch.rand(count, generator=self._choices, dtype=torch.float64)
 
-    def below(self, limits: Tensor) -> Tensor:
+    def randint_below(self, limits: Tensor) -> Tensor:
         """Whole numbers from 0 to below each limit (..., whole, at least 1), on the CPU."""
         share = torch.rand(limits.shape, generator=self._choices, dtype=torch.float64)
         return (share * limits).long().minimum(limits.long() - 1)
@@ -39,7 +39,7 @@ class Draws:
         """Whole numbers (count,) from 0 to below `options`, on the CPU."""
         return torch.randint(options, (count,), generator=self._choices)
 
-    def happens(self, count: int, probability: float) -> Tensor:
+    def bernoulli(self, count: int, probability: float) -> Tensor:
         """Whether it happens to each, (count,), on the CPU."""
         return torch.rand(count, generator=self._choices, dtype=torch.float64) < probability
 

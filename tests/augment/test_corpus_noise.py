@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ser_tl.augment.noisy import noisy
+from ser_tl.augment.corpus_noise import add_noise_to_corpus
 from ser_tl.data import audio
 from ser_tl.data.checks import audio_source
 from ser_tl.errors import ConfigError
@@ -21,7 +21,7 @@ def heard(corpus):
 
 @pytest.mark.parametrize("snr", [20.0, 0.0])
 def test_noise_is_at_its_level_and_the_rest_of_the_row_stays(corpus, snr):
-    changed = noisy(corpus, snr)
+    changed = add_noise_to_corpus(corpus, snr)
     kept = [name for name in corpus.column_names if name not in ("audio", "start", "end")]
     assert changed.features == corpus.features
     assert all(changed[name][:] == corpus[name][:] for name in kept)
@@ -33,13 +33,13 @@ def test_noise_is_at_its_level_and_the_rest_of_the_row_stays(corpus, snr):
 
 def test_a_clips_noise_is_the_same_in_any_company_and_louder_at_another_level(corpus):
     clean = heard(corpus)[1]
-    alone, among = heard(noisy(corpus.select([1]), 10.0))[0], heard(noisy(corpus, 10.0))[1]
+    alone, among = heard(add_noise_to_corpus(corpus.select([1]), 10.0))[0], heard(add_noise_to_corpus(corpus, 10.0))[1]
     np.testing.assert_array_equal(alone, among)
-    quieter = heard(noisy(corpus, 20.0))[1]
+    quieter = heard(add_noise_to_corpus(corpus, 20.0))[1]
     np.testing.assert_allclose(among - clean, 10**0.5 * (quieter - clean), atol=1e-4)
-    assert not np.allclose(heard(noisy(corpus, 10.0, seed=1))[1], among)
+    assert not np.allclose(heard(add_noise_to_corpus(corpus, 10.0, seed=1))[1], among)
 
 
 def test_a_level_that_is_no_level_is_refused(corpus):
     with pytest.raises(ConfigError, match="snr"):
-        noisy(corpus, 200.0)
+        add_noise_to_corpus(corpus, 200.0)

@@ -1,7 +1,7 @@
-"""Clips as training hears them, without a training: to listen to, to look at, to measure.
+"""Augmented clips without a training: to listen to, to look at, to measure.
 
 waveforms (N,) --Augmenter--> waveforms        the chain as it is, at its probabilities
-waveform (N,) --examples()--> Example of each transform, drawn for certain
+waveform (N,) --preview_transforms()--> Example of each transform, drawn for certain
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 from ser_tl.augment.base import TRANSFORMS, Drawn, MelTransform, WaveformTransform
 from ser_tl.augment.chain import Chain
 from ser_tl.augment.config import AugmentConfig, build_transform
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Clip, collate
 from ser_tl.dependencies import require_torchaudio
@@ -36,16 +36,16 @@ class Augmenter:
 
     def __init__(self, config: AugmentConfig, voices: Sequence[np.ndarray] = (), seed: int = 0) -> None:
         self._chain = Chain(config, 1, longest=float("inf"), seed=seed)
-        self._chain.take([torch.from_numpy(voice) for voice in voices])
+        self._chain.prepare_from([torch.from_numpy(voice) for voice in voices])
 
-    def __call__(self, waveforms: Sequence[np.ndarray], *place: int) -> list[np.ndarray]:
-        """The clips as one batch of a training hears them.
+    def __call__(self, waveforms: Sequence[np.ndarray], *step: int) -> list[np.ndarray]:
+        """The clips as in one batch of a training.
 
         Args:
             waveforms: (N,) each, float32 at 16 kHz
-            place: where the training stands, such as epoch and step: another place is another draw
+            step: the training's position, such as epoch and step: another one is another draw
         """
-        batch, _ = self._chain(collate([Clip(torch.from_numpy(one), 0, "") for one in waveforms]), *place)
+        batch, _ = self._chain(collate([Clip(torch.from_numpy(waveform), 0, "") for waveform in waveforms]), *step)
         return [clip[:length].numpy() for clip, length in zip(batch.waveform, batch.lengths, strict=True)]
 
 
@@ -67,7 +67,7 @@ class Example(NamedTuple):
     audible: bool = True
 
 
-def examples(
+def preview_transforms(
     waveform: np.ndarray, config: AugmentConfig, voices: Sequence[np.ndarray], seed: int = 0
 ) -> Iterator[Example]:
     """The clip as it is, then after each transform alone.
@@ -75,27 +75,27 @@ def examples(
     Args:
         waveform: (N,) float32 at 16 kHz
         config: which transforms, whose probability is taken for 1; every one, at its defaults, if it has none. Those on
-            states and embeddings can't be heard and are left out
+            states and embeddings aren't audible and are left out
         voices: clips (N,) that babble is made of, and the first of which mixup mixes in
         seed: of the draws
     """
     clip, others = torch.from_numpy(waveform), [torch.from_numpy(voice) for voice in voices]
-    options: Mapping[str, Mapping[str, object]] = config.chosen or {known: {} for known in TRANSFORMS}
+    options: Mapping[str, Mapping[str, object]] = config.transform_options or {name: {} for name in TRANSFORMS}
     yield Example("original", waveform, log_mel(waveform), f"{len(clip) / SAMPLE_RATE:.2f} s")
-    for number, (name, own) in enumerate(options.items()):
-        transform = build_transform(name, {**own, "probability": 1.0})
-        draws = Draws(seed, number)
+    for number, (name, transform_options) in enumerate(options.items()):
+        transform = build_transform(name, {**transform_options, "probability": 1.0})
+        draws = BatchRng(seed, number)
         if isinstance(transform, WaveformTransform):
             transform.prepare(others, seed)
             clips = [clip, *others[:1]] if transform.mixes else [clip]
-            batch = collate([Clip(one, 0, "") for one in clips])
+            batch = collate([Clip(recording, 0, "") for recording in clips])
             new, lengths, drawn, *_ = transform(batch.waveform, batch.lengths, draws)
-            heard = new[0, : lengths[0]].numpy()
-            yield Example(name, heard, log_mel(heard), _words(drawn, len(heard)))
+            changed = new[0, : lengths[0]].numpy()
+            yield Example(name, changed, log_mel(changed), _describe_draws(drawn, len(changed)))
         elif isinstance(transform, MelTransform):
             mel = torch.from_numpy(log_mel(waveform))
             blank = transform(mel[None], torch.tensor([len(mel)]), draws)[0]
-            yield Example(name, waveform, blank.numpy(), _share(blank != mel), audible=False)
+            yield Example(name, waveform, blank.numpy(), _describe_blank(blank != mel), audible=False)
 
 
 def log_mel(waveform: np.ndarray, rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -115,11 +115,13 @@ def log_mel(waveform: np.ndarray, rate: int = SAMPLE_RATE) -> np.ndarray:
     return AmplitudeToDB(top_db=80.0)(power(torch.from_numpy(waveform))).mT.numpy()
 
 
-def _words(drawn: Drawn, samples: int) -> str:
-    told = [f"{name} {f'{value[0]:.3g}' if isinstance(value[0], float) else value[0]}" for name, value in drawn.items()]
-    return ", ".join([*told, f"{samples / SAMPLE_RATE:.2f} s"])
+def _describe_draws(drawn: Drawn, samples: int) -> str:
+    values = [
+        f"{name} {f'{value[0]:.3g}' if isinstance(value[0], float) else value[0]}" for name, value in drawn.items()
+    ]
+    return ", ".join([*values, f"{samples / SAMPLE_RATE:.2f} s"])
 
 
-def _share(blank: Tensor) -> str:
+def _describe_blank(blank: Tensor) -> str:
     time, bands = (100 * float(blank.all(dim=axis).float().mean()) for axis in (1, 0))
     return f"{time:.0f} % of the frames and {bands:.0f} % of the bands blank"
