@@ -40,7 +40,7 @@ class Split:
         compared: what was compared to find copies, a sentence
 
     Raises:
-        SplitError: a part is empty, two parts share a speaker without leave, or the very same audio (`data.copies`
+        SplitError: a part is empty, two parts share a speaker without leave, or the very same audio (`data.duplicates`
             says what that is), or dev or test has an emotion that no training utterance has, or a synthetic clip
     """
 
