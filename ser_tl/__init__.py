@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ser_tl.data.splits import Split as Split
     from ser_tl.data.splits import make_splits as make_splits
     from ser_tl.data.votes import relabel as relabel
+    from ser_tl.distill import CropSampler as CropSampler
     from ser_tl.distill import DistillConfig as DistillConfig
     from ser_tl.distill import EncoderDistiller as EncoderDistiller
     from ser_tl.distill import Probe as Probe
     from ser_tl.distill import ProbeConfig as ProbeConfig
-    from ser_tl.distill import Recordings as Recordings
     from ser_tl.distill import StudentTrainer as StudentTrainer
     from ser_tl.distill import TeachConfig as TeachConfig
     from ser_tl.distill import find_recordings as find_recordings
@@ -91,7 +91,7 @@ _HOMES = {
     "Predictor": "ser_tl.inference",
     "Probe": "ser_tl.distill",
     "ProbeConfig": "ser_tl.distill",
-    "Recordings": "ser_tl.distill",
+    "CropSampler": "ser_tl.distill",
     "Report": "ser_tl.evaluation",
     "RunOptions": "ser_tl.options",
     "SerTlError": "ser_tl.errors",

@@ -76,8 +76,8 @@ class Split:
             ]
             if twice:
                 raise SplitError(
-                    f"split {self.name}: {len(twice)} utterances of {part} and {other} are the same audio, or more "
-                    f"than half of it; remove the copies, or give what overlaps to one speaker or session\n"
+                    f"split {self.name}: {len(twice)} utterances of {part} and {other} are the very same audio, or "
+                    f"more than half of it; remove the copies, or give what overlaps to one speaker or session\n"
                     f"{listing(twice)}"
                 )
         missing = sorted((set(self.dev["emotion"][:]) | set(self.test["emotion"][:])) - set(self.train["emotion"][:]))

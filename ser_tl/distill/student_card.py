@@ -1,4 +1,4 @@
-"""What a distillation leaves: the student in transformers' layout, its card, its log and its picture.
+"""The output of a distillation: the student in transformers' layout, its card, its log and its picture.
 
     folder/ config.json, model.safetensors, preprocessor_config.json   what transformers and `load_encoder` load
             README.md                                                  the card
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ser_tl.distill.crops import Recordings
+from ser_tl.distill.crop_sampler import CropSampler
 from ser_tl.distill.students import save_student
 from ser_tl.distill.trainer import EncoderDistiller
 from ser_tl.encoders import count_parameters
@@ -28,13 +28,13 @@ PROBE_FOLDER = "probe"
 
 
 def finish_distillation(
-    distiller: EncoderDistiller, recordings: Recordings, report: Report | None, options: Mapping[str, Any]
+    distiller: EncoderDistiller, recordings: CropSampler, report: Report | None, options: Mapping[str, Any]
 ) -> Path:
     """Writes student, card and the probe's report into the distiller's folder.
 
     Args:
         distiller: whose training has ended
-        recordings: what it heard
+        recordings: its training audio
         report: the probe's; None if there was none
         options: of the run, as config.yaml has them
 
@@ -50,26 +50,26 @@ def finish_distillation(
 
 
 def _card(
-    distiller: EncoderDistiller, recordings: Recordings, report: Report | None, options: Mapping[str, Any]
+    distiller: EncoderDistiller, recordings: CropSampler, report: Report | None, options: Mapping[str, Any]
 ) -> str:
-    config, student, lessons = distiller.config, distiller.student, distiller.lessons
+    config, student, loss = distiller.config, distiller.student, distiller.loss
     last = next((record for record in reversed(distiller.history) if "cosines" in record), {"cosines": {}})
-    speed = [one["audio_seconds_per_second"] for one in distiller.history if "audio_seconds_per_second" in one]
+    speed = [record["audio_seconds_per_second"] for record in distiller.history if "audio_seconds_per_second" in record]
     architecture = student.model.config
     licence = config.licence or "not stated (option distill.licence)"
-    heard = distiller.step * config.batch * config.crop / 3600
+    hours = distiller.step * config.batch * config.crop / 3600
     crops, each = f"{config.crop:g}", f"{config.batch} crops"
     if config.shortest is not None:
         crops, each = f"{config.shortest:g} to {crops}", f"{config.batch * config.crop:g} s"
-    told = ", ".join(f"{pair.teacher} by {pair.student}" for pair in lessons.pairs)
+    pairs_text = ", ".join(f"{pair.teacher} by {pair.student}" for pair in loss.pairs)
     cosines = ", ".join(f"{layer}: {value:.3f}" for layer, value in last["cosines"].items())
     facts = {
-        "Teacher": f"{options['teacher']} ({distiller.teacher.family}), its states {told} of the student",
+        "Teacher": f"{options['teacher']} ({distiller.teacher.family}), its states {pairs_text} of the student",
         "Student": f"{student.family}, {count_parameters([student]) / 1e6:.2f} M parameters, "
         f"{architecture.num_hidden_layers} layers of {architecture.hidden_size}; started from {options['student']}"
         + (", its layers from the teacher's" if config.initial == "teacher" else ""),
         "Audio": f"{recordings.seconds / 3600:.2f} h without labels, from "
-        f"{options['audio'] or options['corpus']}; {heard:.1f} h of crops of {crops} s were heard",
+        f"{options['audio'] or options['corpus']}; {hours:.1f} h of crops of {crops} s were used",
         "Loss": f"L1 - {config.cosine:g} log sigmoid(cosine), {config.targets} targets, {config.heads} heads (Chang et "
         f"al. 2022, equation 1)",
         "Training": f"{distiller.step} steps of {each} in {distiller.seconds / 60:.1f} minutes; AdamW, "
@@ -92,8 +92,8 @@ def _card(
     )
     return (
         f"{header}\n# {distiller.folder.name}: a {student.family} encoder, distilled with ser_tl\n\n"
-        f"It hears 16 kHz audio{', each clip at zero mean and unit variance,' if student.normalise else ''} and makes "
-        f"{student.frame_rate:.0f} frames a second of it.\n\n"
+        f"It encodes 16 kHz audio{', each clip at zero mean and unit variance,' if student.normalise else ''} into "
+        f"{student.frame_rate:.0f} frames a second.\n\n"
         f"| | |\n|---|---|\n{rows}\n\n"
         f"```python\nfrom transformers import {imported}\n\n{code}\n```\n\n"
         f"In ser_tl: `ser-tl train --encoder this/folder`. The options of the training are in config.yaml, its log in "

@@ -7,7 +7,7 @@ import torch
 
 from ser_tl.augment import BatchRng
 from ser_tl.data.audio import decode
-from ser_tl.distill import Recordings, find_recordings
+from ser_tl.distill import CropSampler, find_recordings
 from ser_tl.errors import CorpusError
 from tests.distill.samples import audio_folder, recordings
 
@@ -37,8 +37,8 @@ def test_a_crop_is_a_stretch_of_its_file_held_in_memory_or_not(tmp_path):
     (one, lengths), (other, _) = (each.draw(4, BatchRng(7)) for each in (held, read))
     assert lengths.tolist() == [8000] * 4
     torch.testing.assert_close(one, other, rtol=0.0, atol=2e-4)
-    assert not read.held
-    assert {clip.dtype for clip in held.held.values()} == {np.dtype(np.int16)}
+    assert not read.decoded
+    assert {clip.dtype for clip in held.decoded.values()} == {np.dtype(np.int16)}
     whole = [torch.from_numpy(decode(path)) for path in sorted(folder.iterdir())]
     for crop in other:
         begins = [(clip, int(place)) for clip in whole for place in (clip == crop[0]).nonzero()[:, 0]]
@@ -51,7 +51,7 @@ def test_memory_is_kept_to(tmp_path):
     found = recordings(audio_folder(tmp_path / "audio", 2.0, 2.0), memory=3.0 * 32000 / 2**30)
     for step in range(8):
         found.draw(4, BatchRng(step))
-    assert len(found.held) == 1
+    assert len(found.decoded) == 1
 
 
 def test_shorter_recordings_are_whole_with_silence_behind(tmp_path):
@@ -72,7 +72,7 @@ def test_files_of_all_formats_and_rates_in_folders_below(tmp_path):
     (tmp_path / "README.md").write_text("no audio")
     found = find_recordings("", folder=tmp_path)
     assert sorted(round(one.seconds, 2) for one in found) == [1.0, 1.09, 3.0]
-    waveform, _ = Recordings(found, 0.5, 1.0).draw(8, BatchRng(0))
+    waveform, _ = CropSampler(found, 0.5, 1.0).draw(8, BatchRng(0))
     assert waveform.shape == (8, 8000)
 
 
@@ -81,8 +81,8 @@ def test_speed_moves_pitch_and_keeps_the_crop_s_length(tmp_path, memory):
     folder = tmp_path / "audio"
     folder.mkdir()
     soundfile.write(folder / "tone.flac", 0.3 * np.sin(np.arange(64000) * (2 * np.pi * 500 / 16000)), 16000)
-    faster = Recordings(find_recordings("", folder=folder), 1.0, memory, speed=(2.0, 2.0))
-    between = Recordings(find_recordings("", folder=folder), 1.0, memory, speed=(0.8, 1.25))
+    faster = CropSampler(find_recordings("", folder=folder), 1.0, memory, speed=(2.0, 2.0))
+    between = CropSampler(find_recordings("", folder=folder), 1.0, memory, speed=(0.8, 1.25))
     waveform, lengths = faster.draw(3, BatchRng(0))
     assert lengths.tolist() == [16000] * 3
     assert waveform.double().numpy()[:, 4000:12000] == pytest.approx(
@@ -114,6 +114,6 @@ def test_a_corpus_is_heard_without_its_labels():
 @pytest.mark.parametrize("memory", [1.0, 0.0])
 def test_a_recording_of_silence_is_heard_as_silence(tmp_path, memory):
     soundfile.write(tmp_path / "pause.wav", np.zeros(16000), 16000)
-    waveform, lengths = Recordings(find_recordings("", folder=tmp_path), 0.5, memory, "rms").draw(2, BatchRng(0))
+    waveform, lengths = CropSampler(find_recordings("", folder=tmp_path), 0.5, memory, "rms").draw(2, BatchRng(0))
     assert lengths.tolist() == [8000, 8000]
     assert not waveform.any()

@@ -1,10 +1,10 @@
-"""Random stretches of unlabelled audio, for batches.
+"""Random crops of unlabelled audio, for batches.
 
-    corpus or folder --find_recordings--> files --Recordings--> .draw(count, draws) -> waveform (B, N), lengths (B,)
+    corpus or folder --find_recordings--> files --CropSampler--> .draw(count, draws) -> waveform (B, N), lengths (B,)
 
-A recording is drawn as often as it is long, so every second is heard equally often. What has been decoded is kept as
-16-bit samples as long as it fits into the memory given; the rest is read from the file where the stretch begins. It
-knows no emotions: of a corpus' rows it reads the audio alone.
+A recording is drawn as often as it is long, so every second is drawn equally often. Decoded audio is kept as 16-bit
+samples as long as it fits into the memory given; the rest is read from the file where the crop begins. Of a corpus'
+rows only the audio is read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ _FULL_SCALE = 32767.0
 _BYTES = 2 * SAMPLE_RATE  # a second takes
 
 
-class Recording(NamedTuple):
-    """A stretch of speech that crops are cut from."""
+class AudioSource(NamedTuple):
+    """A segment of a file that crops are cut from."""
 
     source: audio.Source
     start: float  # seconds into the file
@@ -36,7 +36,7 @@ class Recording(NamedTuple):
 
 def find_recordings(
     corpus: str, root: Path | None = None, folder: Path | None = None, columns: Mapping[str, str] | None = None
-) -> list[Recording]:
+) -> list[AudioSource]:
     """The audio of a corpus or of a folder; labels aren't looked at.
 
     Args:
@@ -51,16 +51,16 @@ def find_recordings(
     """
     if folder is not None:
         files = sorted(audio_files(folder, "a folder of audio files", same_names=True))
-        return [Recording(path, 0.0, audio.duration(path)) for path in files]
-    found = load_corpus(corpus, root, columns=columns)
-    rows = found.select_columns(["audio", "start", "end"])
+        return [AudioSource(path, 0.0, audio.duration(path)) for path in files]
+    rows_of_corpus = load_corpus(corpus, root, columns=columns)
+    rows = rows_of_corpus.select_columns(["audio", "start", "end"])
     return [
-        Recording(checks.audio_source(row), row["start"], seconds)
-        for row, seconds in zip(rows, checks.measure_durations(found), strict=True)
+        AudioSource(checks.audio_source(row), row["start"], seconds)
+        for row, seconds in zip(rows, checks.measure_durations(rows_of_corpus), strict=True)
     ]
 
 
-class Recordings:
+class CropSampler:
     """Audio to cut crops from.
 
     Args:
@@ -73,7 +73,7 @@ class Recordings:
 
     def __init__(
         self,
-        recordings: Sequence[Recording],
+        recordings: Sequence[AudioSource],
         crop: float,
         memory: float,
         normalise: Literal["none", "peak", "rms"] = "none",
@@ -83,17 +83,21 @@ class Recordings:
         self.crop = crop
         self.normalise = normalise
         self.speed = speed
-        self.seconds = sum(one.seconds for one in self.recordings)
-        self.held: dict[int, np.ndarray] = {}  # int16 samples of recordings that were decoded
+        self.seconds = sum(recording.seconds for recording in self.recordings)
+        self.decoded: dict[int, np.ndarray] = {}  # int16 samples of recordings that were decoded
         self.room = memory * 2**30 / _BYTES  # seconds
-        self.ends = torch.tensor([one.seconds for one in self.recordings], dtype=torch.float64).cumsum(0)
+        self.ends = torch.tensor([recording.seconds for recording in self.recordings], dtype=torch.float64).cumsum(0)
 
     def __str__(self) -> str:
-        kept = min(self.seconds, self.room)
+        in_memory = min(self.seconds, self.room)
         return (
             f"{self.seconds / 3600:.2f} h in {len(self.recordings)} recordings; decoded audio will take "
-            f"{kept * _BYTES / 1e6:.0f} MB"
-            + (f", and {(self.seconds - kept) / 3600:.2f} h are read in every step" if kept < self.seconds else "")
+            f"{in_memory * _BYTES / 1e6:.0f} MB"
+            + (
+                f", and {(self.seconds - in_memory) / 3600:.2f} h are read in every step"
+                if in_memory < self.seconds
+                else ""
+            )
         )
 
     def draw(self, count: int, draws: BatchRng, crop: float | None = None) -> tuple[Tensor, Tensor]:
@@ -101,7 +105,7 @@ class Recordings:
 
         Args:
             count: crops, B
-            draws: choose recordings and places
+            draws: choose recordings and times
             crop: seconds of each, instead of the usual ones
 
         Returns:
@@ -110,32 +114,34 @@ class Recordings:
         Raises:
             AudioError: a recording can't be decoded
         """
-        places = draws.uniform(count, 0.0, self.seconds)
-        chosen = torch.searchsorted(self.ends, places, right=True).clamp_max(len(self.recordings) - 1)
+        times = draws.uniform(count, 0.0, self.seconds)
+        chosen = torch.searchsorted(self.ends, times, right=True).clamp_max(len(self.recordings) - 1)
         shares = draws.uniform(count, 0, 1)
         speeds = draws.uniform(count, *self.speed) if self.speed != (1.0, 1.0) else torch.ones(count)
         crops = [
             self._crop(number, share, speed, crop or self.crop)
             for number, share, speed in zip(chosen.tolist(), shares.tolist(), speeds.tolist(), strict=True)
         ]
-        lengths = torch.tensor([len(one) for one in crops])
+        lengths = torch.tensor([len(samples) for samples in crops])
         waveform = torch.zeros(count, int(lengths.max()))
-        for row, one in zip(waveform, crops, strict=True):
-            row[: len(one)] = torch.from_numpy(audio.normalise(one, self.normalise))
+        for row, samples in zip(waveform, crops, strict=True):
+            row[: len(samples)] = torch.from_numpy(audio.normalise(samples, self.normalise))
         return waveform, lengths
 
     def _crop(self, number: int, share: float, speed: float, seconds: float) -> np.ndarray:
-        one, wanted = self.recordings[number], seconds * speed
-        start = share * max(0.0, one.seconds - wanted)
-        if number not in self.held and one.seconds > self.room:
-            begin = one.start + start
-            end = begin + min(wanted, one.seconds)
-            crop = audio.decode(one.source, begin, end, silence=True)  # a pause may fill a crop, and a recording
+        recording, wanted = self.recordings[number], seconds * speed
+        start = share * max(0.0, recording.seconds - wanted)
+        if number not in self.decoded and recording.seconds > self.room:
+            begin = recording.start + start
+            end = begin + min(wanted, recording.seconds)
+            crop = audio.decode(recording.source, begin, end, silence=True)  # a pause may fill a crop, and a recording
         else:
-            if number not in self.held:
-                whole = audio.decode(one.source, one.start, one.start + one.seconds, silence=True)
-                self.held[number] = np.round(whole * _FULL_SCALE).astype(np.int16)
-                self.room -= one.seconds
+            if number not in self.decoded:
+                waveform = audio.decode(
+                    recording.source, recording.start, recording.start + recording.seconds, silence=True
+                )
+                self.decoded[number] = np.round(waveform * _FULL_SCALE).astype(np.int16)
+                self.room -= recording.seconds
             begin = round(start * SAMPLE_RATE)
-            crop = self.held[number][begin : begin + round(wanted * SAMPLE_RATE)].astype(np.float32) / _FULL_SCALE
+            crop = self.decoded[number][begin : begin + round(wanted * SAMPLE_RATE)].astype(np.float32) / _FULL_SCALE
         return crop if speed == 1.0 else soxr.resample(crop, speed * SAMPLE_RATE, SAMPLE_RATE)

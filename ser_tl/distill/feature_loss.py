@@ -1,7 +1,7 @@
-"""What a student is taught: pairs of the teacher's states and its own, heads, and the loss of a batch.
+"""Feature distillation: pairs of teacher and student states, prediction heads, and the loss of a batch.
 
-    teacher's states --aligned--> at the student's frames --Lessons.target--> targets (B, T, D)
-    student's states --head--> predictions (B, T, D)      --Lessons.losses--> L1 - lambda log sigmoid(cosine), a pair
+    teacher's states --align_states--> at the student's frames ---> targets (B, T, D)
+    student's states --head--> predictions (B, T, D) ---> L1 - lambda log sigmoid(cosine), for each pair
 
 The loss is DistilHuBERT's (Chang et al. 2022, equation 1), its mean over the pairs instead of their sum. The heads are
 for training alone.
@@ -22,15 +22,15 @@ _SPREAD_UNKNOWN = 0.0  # a deviation that hasn't been measured yet
 _LEAST_SPREAD = 0.2  # of a channel, against the mean of all: channels that stand still aren't blown up
 
 
-class Pair(NamedTuple):
-    """A state of the teacher, and the state of the student that tells it."""
+class LayerPair(NamedTuple):
+    """A state of the teacher, and the state of the student that predicts it."""
 
     teacher: int
     student: int
 
 
-def pairs_of(config: DistillConfig, teacher: int, student: int) -> list[Pair]:
-    """What is taught to which state.
+def match_layers(config: DistillConfig, teacher: int, student: int) -> list[LayerPair]:
+    """Matches the teacher's states with the student's.
 
     Args:
         config: layers and pairs
@@ -52,24 +52,24 @@ def pairs_of(config: DistillConfig, teacher: int, student: int) -> list[Pair]:
             f"the same states, or leave one of the two out"
         )
     top = max(*layers, 1)
-    told = config.pairs or {layer: round(layer * (student - 1) / top) for layer in layers}
-    wrong = {layer: own for layer, own in told.items() if not 0 <= own < student}
+    matches = config.pairs or {layer: round(layer * (student - 1) / top) for layer in layers}
+    wrong = {layer: index for layer, index in matches.items() if not 0 <= index < student}
     if wrong:
         raise ConfigError(f"distill.pairs is {wrong}: the student has the states 0 to {student - 1}")
-    pairs = [Pair(layer, told[layer]) for layer in sorted(layers)]
+    pairs = [LayerPair(layer, matches[layer]) for layer in sorted(layers)]
     if config.freeze_steps and not any(pair.student == 0 for pair in pairs):
         raise ConfigError(
-            "distill.freeze_steps trains the student's state 0 alone, and no taught state is told by it: add a pair, "
+            "distill.freeze_steps trains the student's state 0 alone, and no pair has it: add a pair, "
             "such as distill.pairs '{0: 0, ...}', or leave distill.freeze_steps out"
         )
     return pairs
 
 
-class Lessons(nn.Module):
+class FeatureDistillationLoss(nn.Module):
     """Pairs, heads and loss.
 
     Args:
-        teacher: whose states are taught
+        teacher: whose states are the targets
         student: whose states are trained
         config: pairs, heads, targets
 
@@ -82,10 +82,10 @@ class Lessons(nn.Module):
 
     def __init__(self, teacher: Encoder, student: SpeechSSL, config: DistillConfig) -> None:
         super().__init__()
-        self.pairs = pairs_of(config, teacher.num_states, student.num_states)
+        self.pairs = match_layers(config, teacher.num_states, student.num_states)
         self.identity = config.heads == "identity"
         # With raw targets a front end is learned in units of the deviation and given the teacher's scale in the end
-        # (`fold`); layers that learn above it have to hear that scale from the beginning.
+        # (`fold`); trainable layers above it need that scale from the beginning.
         self.front_alone = all(pair.student == 0 for pair in self.pairs)
         self.cosine = config.cosine
         self.dim = teacher.dim
@@ -95,7 +95,7 @@ class Lessons(nn.Module):
             config.targets == "normed" or (pair.student == last and student.stable and student.final_norm)
             for pair in self.pairs
         ]
-        # Mean and deviation of each channel of a taught state in the first batch that tells it, for raw targets.
+        # Mean and deviation of each channel of a target state in its first batch, for raw targets.
         self.register_buffer("centre", torch.zeros(len(self.pairs), teacher.dim))
         self.register_buffer("spread", torch.full((len(self.pairs), teacher.dim), _SPREAD_UNKNOWN))
         if self.identity:
@@ -110,67 +110,73 @@ class Lessons(nn.Module):
                 f"distill.heads is identity, but the student's states are {width} wide and the teacher's {self.dim}: "
                 f"choose linear, or a student with hidden_size {self.dim}"
             )
-        told = [pair.student for pair in self.pairs]
-        if len(set(told)) < len(told):
+        student_layers = [pair.student for pair in self.pairs]
+        if len(set(student_layers)) < len(student_layers):
             raise ConfigError(
                 f"distill.heads is identity, but a state of the student has to be several of the teacher's at once "
                 f"(teacher: student {dict(self.pairs)}): choose linear, or other distill.pairs"
             )
 
-    def chosen(self, *, first: bool) -> list[int]:
-        """Places of the pairs that are taught; with `first`, only those of the student's state 0."""
-        return [place for place, pair in enumerate(self.pairs) if not first or pair.student == 0]
+    def select_pairs(self, *, first: bool) -> list[int]:
+        """Indices of the pairs that are trained; with `first`, only those of the student's state 0."""
+        return [index for index, pair in enumerate(self.pairs) if not first or pair.student == 0]
 
     def forward(
-        self, taught: Mapping[int, Tensor], said: Mapping[int, Tensor], mask: Tensor, places: Sequence[int]
+        self,
+        teacher_states: Mapping[int, Tensor],
+        student_states: Mapping[int, Tensor],
+        mask: Tensor,
+        pair_indices: Sequence[int],
     ) -> tuple[Tensor, Tensor]:
         """Loss and mean cosine of some of the pairs.
 
         Args:
-            taught: the teacher's states (B, T, D) at the student's frames, by their place in the teacher
-            said: the student's (B, T, W), by their place in the student
+            teacher_states: (B, T, D) at the student's frames, by their index in the teacher
+            student_states: (B, T, W), by their index in the student
             mask: (B, T) True on frames that both have
-            places: of the pairs
+            pair_indices: of the pairs
 
         Returns:
             (P,) and (P,), the second without a graph.
         """
-        self.measure(taught, mask, places)
-        found = [self._one(place, taught, said, mask) for place in places]
-        losses, cosines = zip(*found, strict=True)
+        self.measure_scale(teacher_states, mask, pair_indices)
+        results = [self._pair_loss(index, teacher_states, student_states, mask) for index in pair_indices]
+        losses, cosines = zip(*results, strict=True)
         return torch.stack(losses), torch.stack(cosines).detach()
 
     @torch.no_grad()
-    def measure(self, taught: Mapping[int, Tensor], mask: Tensor, places: Sequence[int]) -> bool:
+    def measure_scale(self, teacher_states: Mapping[int, Tensor], mask: Tensor, pair_indices: Sequence[int]) -> bool:
         """Measures the scale of raw targets where it isn't known yet; `forward` does it otherwise.
 
         Args:
-            taught: as for `forward`
+            teacher_states: as for `forward`
             mask: likewise
-            places: of the pairs
+            pair_indices: of the pairs
 
         Returns:
             Whether there was any to measure.
         """
-        new = [place for place in places if not self.normed[place] and (self.spread[place] == _SPREAD_UNKNOWN).all()]
-        for place in new:
-            target = taught[self.pairs[place].teacher].float()[mask]
-            self.centre[place], spread = target.mean(dim=0), target.std(dim=0)
-            self.spread[place] = spread.clamp_min(_LEAST_SPREAD * float(spread.mean()) + 1e-6)
+        new = [
+            index for index in pair_indices if not self.normed[index] and (self.spread[index] == _SPREAD_UNKNOWN).all()
+        ]
+        for index in new:
+            target = teacher_states[self.pairs[index].teacher].float()[mask]
+            self.centre[index], spread = target.mean(dim=0), target.std(dim=0)
+            self.spread[index] = spread.clamp_min(_LEAST_SPREAD * float(spread.mean()) + 1e-6)
         return bool(new)
 
-    def _one(
-        self, place: int, taught: Mapping[int, Tensor], said: Mapping[int, Tensor], mask: Tensor
+    def _pair_loss(
+        self, index: int, teacher_states: Mapping[int, Tensor], student_states: Mapping[int, Tensor], mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        pair, normed = self.pairs[place], self.normed[place]
-        predicted = self.heads[place](said[pair.student]).float()[mask]  # (frames, D)
-        target = taught[pair.teacher].float()[mask]
+        pair, normed = self.pairs[index], self.normed[index]
+        predicted = self.heads[index](student_states[pair.student]).float()[mask]  # (frames, D)
+        target = teacher_states[pair.teacher].float()[mask]
         if normed:
             target = functional.layer_norm(target, target.shape[-1:])
             predicted = functional.layer_norm(predicted, predicted.shape[-1:]) if self.identity else predicted
         else:
             # Copies: the graph keeps them, and another pair's are still to be written.
-            centre, spread = self.centre[place].clone(), self.spread[place].clone()
+            centre, spread = self.centre[index].clone(), self.spread[index].clone()
             target = (target - centre) / spread
             if self.identity and not self.front_alone:
                 predicted = (predicted - centre) / spread
@@ -179,24 +185,24 @@ class Lessons(nn.Module):
         return loss, cosine.mean()
 
     @torch.no_grad()
-    def fold(self, student: SpeechSSL) -> None:
-        """Gives the state of a front end that was taught alone the teacher's scale, in its projection.
+    def fold_scale(self, student: SpeechSSL) -> None:
+        """Gives the state of a front end that was trained alone the teacher's scale, in its projection.
 
         Raw targets are learned in units of each channel's deviation, which suit one learning rate; the teacher's layers
         expect its own.
         """
-        for place in range(len(self.pairs)):
-            if self.front_alone and self.identity and not self.normed[place]:
+        for index in range(len(self.pairs)):
+            if self.front_alone and self.identity and not self.normed[index]:
                 projection = student.model.feature_projection.projection
-                projection.weight.mul_(self.spread[place][:, None])
-                projection.bias.mul_(self.spread[place]).add_(self.centre[place])
+                projection.weight.mul_(self.spread[index][:, None])
+                projection.bias.mul_(self.spread[index]).add_(self.centre[index])
 
 
 def _head(width: int, dim: int) -> nn.Module:
     """A linear head on layer-normed states.
 
-    Where the widths are the same it begins with what the student says, so that layers which come from the teacher
-    aren't pulled away by a random one.
+    Where the widths are the same it begins as the identity, so that layers which come from the teacher aren't pulled
+    away by a random one.
     """
     linear = nn.Linear(width, dim)
     if width == dim:
@@ -205,11 +211,11 @@ def _head(width: int, dim: int) -> nn.Module:
     return nn.Sequential(nn.LayerNorm(width, elementwise_affine=False), linear)
 
 
-def without_positions(teacher: Encoder, state: Tensor) -> Tensor:
+def remove_positions(teacher: Encoder, state: Tensor) -> Tensor:
     """State 0 of a teacher with the mean of its position embeddings instead of each frame's own.
 
-    Whisper adds sinusoids of a clip's time, ten times as large as what its convolutions say. A student that hears no
-    clock can't know them, and they would drown what it can learn.
+    Whisper adds sinusoids of a clip's time, ten times as large as its convolutions' output. A student without absolute
+    time can't predict them, and they would dominate the loss.
 
     Args:
         teacher: Whisper, or another encoder, whose state is left as it is
@@ -221,7 +227,7 @@ def without_positions(teacher: Encoder, state: Tensor) -> Tensor:
     return state - positions + positions.mean(dim=0)
 
 
-def aligned(states: Tensor, mask: Tensor, frames: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
+def align_states(states: Tensor, mask: Tensor, frames: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
     """States of one encoder at the times of another's frames, by linear interpolation.
 
     Both start with the clip, so that frame t of the one is at t * ratio of the other; encoders of the same rate have
@@ -236,11 +242,11 @@ def aligned(states: Tensor, mask: Tensor, frames: Tensor, ratio: float) -> tuple
     Returns:
         (L, B, T', D), and the mask (B, T') of the frames that both have.
     """
-    places = torch.arange(frames.shape[1], device=states.device) * ratio
-    inside = frames & (places[None] <= mask.sum(dim=1)[:, None] - 1)
+    positions = torch.arange(frames.shape[1], device=states.device) * ratio
+    inside = frames & (positions[None] <= mask.sum(dim=1)[:, None] - 1)
     last = states.shape[2] - 1
-    below = places.floor().long().clamp_max(last)
-    share = (places - below).clamp(0.0, 1.0).to(states.dtype)[:, None]
+    below = positions.floor().long().clamp_max(last)
+    share = (positions - below).clamp(0.0, 1.0).to(states.dtype)[:, None]
     if not share.any():
         return states[:, :, below], inside
     above = (below + 1).clamp_max(last)

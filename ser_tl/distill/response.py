@@ -1,4 +1,4 @@
-"""A training whose model is taught by another one besides.
+"""Response-based distillation: a training on a teacher's predictions as well as labels.
 
 Teacher, model, strategy --StudentTrainer--> a `Trainer` with the part `Distillation`
 """
@@ -18,7 +18,7 @@ class StudentTrainer(Trainer):
 
     Args:
         model: the student, trained in place
-        strategy: which of its weights move
+        strategy: which of its weights are trained
         arguments: of a `Trainer`
         teacher: whose labels are the student's
         parts: techniques besides

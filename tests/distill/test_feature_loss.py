@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from ser_tl.distill.config import DistillConfig
-from ser_tl.distill.lessons import Lessons, aligned, pairs_of
+from ser_tl.distill.feature_loss import FeatureDistillationLoss, align_states, match_layers
 from ser_tl.errors import ConfigError
 from tests.distill.samples import small_student
 from tests.encoders.tiny import DIM, tiny
 
 
 def lessons(student=None, **options):
-    return Lessons(tiny("whisper"), student or small_student(), DistillConfig(**options))
+    return FeatureDistillationLoss(tiny("whisper"), student or small_student(), DistillConfig(**options))
 
 
 def test_the_loss_is_its_formula():
@@ -51,7 +51,7 @@ def test_padding_costs_nothing():
     [(None, [(0, 0), (1, 1), (2, 1), (3, 2)]), ([1, 3], [(1, 1), (3, 2)]), ([0], [(0, 0)]), ([3], [(3, 2)])],
 )
 def test_states_are_spread_over_the_students(layers, expected):
-    assert [tuple(pair) for pair in pairs_of(DistillConfig(layers=layers), 4, 3)] == expected
+    assert [tuple(pair) for pair in match_layers(DistillConfig(layers=layers), 4, 3)] == expected
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_states_are_spread_over_the_students(layers, expected):
 )
 def test_pairs_that_cannot_be_are_told(options, told):
     with pytest.raises(ConfigError, match=told):
-        pairs_of(DistillConfig(**options), 4, 3)
+        match_layers(DistillConfig(**options), 4, 3)
 
 
 def test_states_that_cannot_be_the_teachers_are_told():
@@ -92,7 +92,7 @@ def test_layers_above_a_raw_front_end_hear_the_teachers_own_scale():
 
 def test_frames_of_one_rate_stand_side_by_side():
     states, mask = torch.randn(2, 1, 10, 3), torch.ones(1, 10, dtype=torch.bool)
-    found, inside = aligned(states, mask, torch.ones(1, 9, dtype=torch.bool), 1.0)
+    found, inside = align_states(states, mask, torch.ones(1, 9, dtype=torch.bool), 1.0)
     assert torch.equal(found, states[:, :, :9])
     assert inside.all()
 
@@ -101,7 +101,7 @@ def test_frames_of_other_rates_are_interpolated_in_time():
     times = torch.arange(10.0)[None, None, :, None]  # the teacher's frames tell their own time
     mask = torch.arange(10) < 7
     for ratio in (0.5, 1.5, 2.0):
-        found, inside = aligned(times, mask[None], torch.ones(1, 6, dtype=torch.bool), ratio)
+        found, inside = align_states(times, mask[None], torch.ones(1, 6, dtype=torch.bool), ratio)
         expected = torch.arange(6) * ratio
         assert inside[0].tolist() == (expected <= 6).tolist()
         torch.testing.assert_close(found[0, 0, inside[0], 0], expected[inside[0]])
@@ -111,10 +111,10 @@ def test_the_scale_of_raw_targets_is_measured_once():
     made = lessons(small_student(), pairs={0: 0, 1: 1}, heads="identity", targets="raw")
     mask = torch.ones(1, 30, dtype=torch.bool)
     first, other = ({layer: torch.randn(1, 30, DIM) + layer for layer in (0, 1)} for _ in range(2))
-    assert made.measure(first, mask, [0])
+    assert made.measure_scale(first, mask, [0])
     scale = made.centre[0].clone()
     torch.testing.assert_close(scale, first[0][0].mean(dim=0))
-    assert not made.measure(other, mask, [0])
-    assert made.measure(other, mask, [0, 1])
+    assert not made.measure_scale(other, mask, [0])
+    assert made.measure_scale(other, mask, [0, 1])
     assert torch.equal(made.centre[0], scale)
-    assert not lessons(layers=[1], pairs={1: 1}).measure(first, mask, [0])  # normed targets have none
+    assert not lessons(layers=[1], pairs={1: 1}).measure_scale(first, mask, [0])  # normed targets have none
