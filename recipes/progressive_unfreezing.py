@@ -34,7 +34,7 @@ def main(options: Options) -> ser.Report:
         history = trainer.fit(split.train, split.dev, resume=options.resume)
         if trainer.accelerator.is_main_process:
             ser.plots.unfreezing_picture(history, folder / "unfreezing.png")
-            ser.plots.travel_picture(ser.travelled(before, model.encoder), folder / "travel.png")
+            ser.plots.travel_picture(ser.weight_change(before, model.encoder), folder / "travel.png")
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
         return ser.finish(trainer, report, folder)

@@ -70,9 +70,9 @@ def compare_texts(
     rows, logits = torch.from_numpy(features).double(), {name: np.zeros((len(who), len(labels))) for name in _WAYS}
     for fold in range(voice.max() + 1):
         others = voice != fold
-        for part in range(text.max() + 1):
-            tested = ~others & (text == part)
-            unseen = others & (text != part)
+        for text_fold in range(text.max() + 1):
+            tested = ~others & (text == text_fold)
+            unseen = others & (text != text_fold)
             if not tested.any():
                 continue
             if set(truth[tested]) - set(truth[unseen]):

@@ -55,7 +55,7 @@ def evaluate(options: Namespace) -> int:
 
 def inspect(options: Namespace) -> int:
     """Draws the picture and says where it is."""
-    from ser_tl.analysis import inspect as draw
+    from ser_tl.analysis import plot_recording as draw
     from ser_tl.model import EmotionModel
 
     path = options.output or Path(f"{options.file.stem}.png")

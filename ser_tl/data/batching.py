@@ -133,10 +133,10 @@ def collate(clips: Sequence[Clip]) -> Batch:
         unknown = torch.full_like(annotated[0], torch.nan)
         batch.dimensions = torch.stack([unknown if clip.dimensions is None else clip.dimensions for clip in clips])
     batch.auxiliary = {name: torch.stack([clip.auxiliary[name] for clip in clips]) for name in clips[0].auxiliary}
-    states = [clip.states for clip in clips if clip.states is not None]
-    if states:
-        batch.layers = tuple(sorted(states[0]))
-        rows = [[states[layer] for states in states] for layer in batch.layers]
+    packed = [clip.states for clip in clips if clip.states is not None]
+    if packed:
+        batch.layers = tuple(sorted(packed[0]))
+        rows = [[states[layer] for states in packed] for layer in batch.layers]
         frames = torch.tensor([len(state.residual) for state in rows[0]])
         batch.mask = torch.arange(int(frames.max())) < frames[:, None]
         batch.states = _stack_residuals(rows, batch.mask.shape[1])

@@ -78,7 +78,8 @@ def relabel(corpus: Dataset, config: AnnotationConfig) -> tuple[Dataset, list[st
     rows = [row for row, emotion in enumerate(chosen) if emotion is not None]
     if not rows:
         raise CorpusError(
-            f"labels.ties is drop, and the votes on all {len(emotions)} utterances are tied: choose keep or first"
+            f"labels.ties is drop, and the votes on all {len(emotions)} utterances are tied: choose labels.ties keep "
+            f"or first"
         )
     other = sum(chosen[row] != emotions[row] for row in rows)
     fate = {"drop": "left out", "keep": "given the corpus' own emotion", "first": "given the first of the tied votes"}

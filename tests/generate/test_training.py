@@ -11,8 +11,8 @@ from ser_tl.augment import BatchRng
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
 from ser_tl.generate import WaveGan, WaveGanTrainer
 from ser_tl.generate.networks import Generator
-from ser_tl.generate.steps import Adversaries
-from ser_tl.generate.windows import Windows, window
+from ser_tl.generate.wgan_gp import WganGp
+from ser_tl.generate.windows import TrainingWindows, cut_window
 from ser_tl.runtime.processes import accelerator
 from ser_tl.training import TrainConfig
 from tests.generate.samples import tiny_config
@@ -33,7 +33,7 @@ def split(tmp_path_factory):
 
 def adversaries(config, classes=3, seed=0):
     gan = WaveGan(config, [str(number) for number in range(classes)], seed=seed)
-    return Adversaries(gan.generator, config, classes, seed, accelerator(TrainConfig(), None))
+    return WganGp(gan.generator, config, classes, seed, accelerator(TrainConfig(), None))
 
 
 class Slope(nn.Module):
@@ -84,7 +84,7 @@ def test_the_average_follows_the_generator_and_without_it_is_the_generator():
 
 def test_only_training_clips_are_heard_each_class_as_often(tmp_path):
     split = uneven_split(tmp_path)
-    windows = Windows(split.train, ["anger", "neutral", "sadness"], tiny_config())
+    windows = TrainingWindows(split.train, ["anger", "neutral", "sadness"], tiny_config())
     assert [len(own) for own in windows.by_class] == [12, 8, 4]
     _, classes = windows.draw(3000, BatchRng(0))
     assert all(900 < count < 1100 for count in classes.bincount().tolist())
@@ -96,11 +96,11 @@ def test_only_training_clips_are_heard_each_class_as_often(tmp_path):
 
 def test_windows_begin_anywhere_and_short_clips_have_silence_around_them():
     clip = np.arange(1.0, 11.0)
-    assert window(clip, 4, 0.0).tolist() == [1, 2, 3, 4]
-    assert window(clip, 4, 1.0).tolist() == [7, 8, 9, 10]
-    assert window(clip[:2], 5, 0.0).tolist() == [1, 2, 0, 0, 0]
-    assert window(clip[:2], 5, 1.0).tolist() == [0, 0, 0, 1, 2]
-    assert window(clip[:2], 2, 0.7).tolist() == [1, 2]
+    assert cut_window(clip, 4, 0.0).tolist() == [1, 2, 3, 4]
+    assert cut_window(clip, 4, 1.0).tolist() == [7, 8, 9, 10]
+    assert cut_window(clip[:2], 5, 0.0).tolist() == [1, 2, 0, 0, 0]
+    assert cut_window(clip[:2], 5, 1.0).tolist() == [0, 0, 0, 1, 2]
+    assert cut_window(clip[:2], 2, 0.7).tolist() == [1, 2]
 
 
 def weights(gan):
@@ -110,14 +110,14 @@ def weights(gan):
 def test_a_killed_training_ends_as_one_that_was_not(split, tmp_path, monkeypatch):
     whole = WaveGanTrainer(tiny_config(steps=6), tmp_path / "whole")
     first = whole.fit(split)
-    step = Adversaries.generator_step
+    step = WganGp.generator_step
 
     def dies(self, classes, draws, number):
         if number == 6:
             raise KeyboardInterrupt
         return step(self, classes, draws, number)
 
-    monkeypatch.setattr(Adversaries, "generator_step", dies)
+    monkeypatch.setattr(WganGp, "generator_step", dies)
     with pytest.raises(KeyboardInterrupt):
         WaveGanTrainer(tiny_config(steps=6, log_every=1), tmp_path / "killed").fit(split)
     monkeypatch.undo()
@@ -184,4 +184,4 @@ def test_half_floats_of_a_kind_that_cannot_hold_the_penalty_are_refused(tmp_path
 def test_synthetic_clips_are_no_food_for_a_generator(split):
     row = split.train.select([0]).remove_columns("speaker").add_column("speaker", ["synthetic"])
     with pytest.raises(SplitError, match="leave `synthetic` out"):
-        Windows(row, ["anger"], tiny_config())
+        TrainingWindows(row, ["anger"], tiny_config())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ser_tl.analysis import inspect
+from ser_tl.analysis import plot_recording
 from ser_tl.cli import main
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel, export_transformers
@@ -118,6 +118,6 @@ def test_the_picture_of_a_recording_names_them(alone, tmp_path):
     import soundfile
 
     soundfile.write(tmp_path / "clip.wav", recording(), 16000)
-    found = inspect(build(alone=alone), tmp_path / "clip.wav", tmp_path / "clip.png")
+    found = plot_recording(build(alone=alone), tmp_path / "clip.wav", tmp_path / "clip.png")
     assert (tmp_path / "clip.png").stat().st_size > 10_000
     assert list(found.dimensions) == NAMES

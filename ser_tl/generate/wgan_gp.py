@@ -1,6 +1,6 @@
 """The steps of a Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1).
 
-    Adversaries.critic_step(real, classes, draws), .generator_step(classes, draws) -> figures for the log
+    WganGp.critic_step(real, classes, draws), .generator_step(classes, draws) -> figures for the log
 
 Every draw follows from where the training stands (`BatchRng`), so nothing of it has to be kept. Several processes have
 each its own clips and the mean of all gradients, and so the same weights: without DDP, whose hooks don't go together
@@ -21,7 +21,7 @@ from ser_tl.generate.networks import Critic, Generator
 _BETAS = (0.5, 0.9)  # of Adam, as both papers have them
 
 
-class Adversaries:
+class WganGp:
     """Generator, critic and their optimizers.
 
     Args:
@@ -49,7 +49,7 @@ class Adversaries:
         }
 
     def critic_step(self, real: Tensor, classes: Tensor, draws: BatchRng) -> dict[str, Tensor]:
-        """Teaches the critic to tell real clips from the generator's, of the same classes.
+        """Trains the critic to separate real clips from the generator's, of the same classes.
 
         Args:
             real: (B, N)
@@ -60,17 +60,17 @@ class Adversaries:
             Scalars: the Wasserstein distance that the critic estimates, and the mean penalty before its weight.
         """
         with torch.no_grad(), self.accelerator.autocast():
-            made = self.generator(self._latent(len(real), draws), classes).float()
+            generated = self.generator(self._latent(len(real), draws), classes).float()
         with self.accelerator.autocast():
-            scores = self.critic(torch.cat([real, made]), classes.repeat(2), draws).float()
-        told, fooled = scores.chunk(2)
-        distance = told.mean() - fooled.mean()
-        penalty = self._penalty(real, made, classes, draws)
+            scores = self.critic(torch.cat([real, generated]), classes.repeat(2), draws).float()
+        real_scores, generated_scores = scores.chunk(2)
+        distance = real_scores.mean() - generated_scores.mean()
+        penalty = self._penalty(real, generated, classes, draws)
         self._descend("critic", self.critic, self.config.penalty * penalty - distance)
         return {"distance": distance.detach(), "penalty": penalty.detach()}
 
     def generator_step(self, classes: Tensor, draws: BatchRng, step: int) -> dict[str, Tensor]:
-        """Teaches the generator to be taken for real, and moves its average.
+        """Trains the generator against the critic, and updates its average.
 
         Args:
             classes: (B,)
@@ -82,23 +82,23 @@ class Adversaries:
         """
         self.critic.requires_grad_(False)
         with self.accelerator.autocast():
-            made = self.generator(self._latent(len(classes), draws), classes)
-            loss = -self.critic(made, classes, draws).float().mean()
+            generated = self.generator(self._latent(len(classes), draws), classes)
+            loss = -self.critic(generated, classes, draws).float().mean()
         self._descend("generator", self.generator, loss)
         self.critic.requires_grad_(True)
         decay = min(self.config.ema, step / (step + 10))
         with torch.no_grad():
-            for kept, now in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
-                kept.lerp_(now, 1.0 - decay)
+            for average, parameter in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
+                average.lerp_(parameter, 1.0 - decay)
         return {"generator_loss": loss.detach()}
 
     def _latent(self, count: int, draws: BatchRng) -> Tensor:
         return draws.normal(count, self.config.latent)
 
-    def _penalty(self, real: Tensor, made: Tensor, classes: Tensor, draws: BatchRng) -> Tensor:
+    def _penalty(self, real: Tensor, generated: Tensor, classes: Tensor, draws: BatchRng) -> Tensor:
         """How far the gradient's norm is from 1 between real and synthetic clips (equation 3)."""
         share = draws.uniform(len(real), 0.0, 1.0).to(real)[:, None]
-        between = real.lerp(made, share).requires_grad_()
+        between = real.lerp(generated, share).requires_grad_()
         with self.accelerator.autocast():
             scores = self.critic(between, classes, draws).float()
         slope = torch.autograd.grad(scores.sum(), between, create_graph=True)[0]
@@ -110,7 +110,7 @@ class Adversaries:
         loss.backward()
         if self.accelerator.num_processes > 1:
             gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
-            mean = self.accelerator.reduce(torch.cat([one.flatten() for one in gradients]), "mean")
-            for gradient, own in zip(gradients, mean.split([one.numel() for one in gradients]), strict=True):
-                gradient.copy_(own.view_as(gradient))
+            mean = self.accelerator.reduce(torch.cat([tensor.flatten() for tensor in gradients]), "mean")
+            for gradient, averaged in zip(gradients, mean.split([tensor.numel() for tensor in gradients]), strict=True):
+                gradient.copy_(averaged.view_as(gradient))
         optimizer.step()

@@ -1,6 +1,6 @@
 """How far fine-tuning moved an encoder.
 
-    encoder before, encoder after --travelled()--> {block: |after - before| / |before|}
+    encoder before, encoder after --weight_change()--> {block: |after - before| / |before|}
 
 Relative, so that large blocks don't look restless. It says how far weights went, and not whether that helped.
 """
@@ -11,7 +11,7 @@ from ser_tl.encoders import Block, Encoder
 from ser_tl.errors import ConfigError
 
 
-def travelled(before: Encoder, after: Encoder) -> dict[str, float]:
+def weight_change(before: Encoder, after: Encoder) -> dict[str, float]:
     """The relative distance of each block, L2 norms over all of its weights, input side first.
 
     Args:
