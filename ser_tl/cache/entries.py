@@ -61,7 +61,7 @@ def read_state(path: Path) -> PackedState:
             raise CacheError("its checksum isn't that of its content")
         if known["key"] != _key(path):
             raise CacheError(f"it holds {known['key']}")
-        return PackedState(**tensors)
+        return PackedState(tensors["mean"], tensors["rest"])
     except (OSError, SafetensorError, CacheError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
 
