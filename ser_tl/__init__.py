@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from ser_tl.run import build_trainer as build_trainer
     from ser_tl.run import finish as finish
     from ser_tl.run import finish_comparison as finish_comparison
-    from ser_tl.run import publishing as publishing
+    from ser_tl.run import make_publisher as make_publisher
     from ser_tl.run import run_splits as run_splits
     from ser_tl.run import start_run as start_run
     from ser_tl.systems import split_systems as split_systems
@@ -128,7 +128,7 @@ _HOMES = {
     "make_splits": "ser_tl.data.splits",
     "merge_adapter": "ser_tl.transfer",
     "plots": "ser_tl.evaluation",
-    "publishing": "ser_tl.run",
+    "make_publisher": "ser_tl.run",
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
     "relabel": "ser_tl.data.votes",
@@ -147,6 +147,7 @@ _RENAMED = {  # until version 0.1
     "embed": "extract_embeddings",
     "inspect": "plot_recording",
     "layer_scores": "probe_layers",
+    "publishing": "make_publisher",
     "synthetic_quality": "measure_synthetic_quality",
     "travelled": "weight_change",
 }

@@ -29,7 +29,7 @@ from ser_tl.files import write_text
 from ser_tl.model import EmotionModel
 from ser_tl.model.serialization import write_remote
 from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
-from ser_tl.publish import Publisher, told
+from ser_tl.publish import Publisher, push_summary
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.runtime.processes import processes
 from ser_tl.training.parts import build_parts
@@ -78,7 +78,7 @@ def build_strategy(options: Options) -> Strategy:
 def build_trainer(
     options: Options, model: EmotionModel, folder: Path, kind: Callable[..., Trainer] = Trainer
 ) -> Trainer:
-    """The trainer that the options describe: strategy, schedule, what is taught, alignment, and what is pushed.
+    """The trainer that the options describe: strategy, schedule, targets, alignment, and pushes.
 
     Args:
         options: of the run
@@ -100,7 +100,7 @@ def build_trainer(
         augment=options.augment,
         dimensions=options.dimensions,
         seed=options.seed,
-        parts=[*build_parts(options.parts), *publishing(options, folder)],
+        parts=[*build_parts(options.parts), *make_publisher(options, folder)],
     )
 
 
@@ -181,12 +181,12 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
     """
     reports: dict[str, Report] = {}
     for split in splits:
-        own = folder if len(splits) == 1 else folder / split.name
-        if (own / "report.json").is_file():
-            reports[split.name] = Report.load(own)
+        split_folder = folder if len(splits) == 1 else folder / split.name
+        if (split_folder / "report.json").is_file():
+            reports[split.name] = Report.load(split_folder)
         else:
-            _keep_ids(split, own)
-            reports[split.name] = run_one(split, own)
+            _keep_ids(split, split_folder)
+            reports[split.name] = run_one(split, split_folder)
     report = next(iter(reports.values())) if len(splits) == 1 else Report.over_folds(reports)
     report = with_model_size(report, folder)
     state = processes()
@@ -196,7 +196,7 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
             report.save(folder)
             _push_overview(report, folder, splits)
             pushed += [folder / split.name for split in splits]
-        state.print("\n".join([f"\n{report}\n{folder}", *filter(None, map(told, pushed))]))
+        state.print("\n".join([f"\n{report}\n{folder}", *filter(None, map(push_summary, pushed))]))
     state.wait_for_everyone()
     return report
 
@@ -208,7 +208,7 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
         return
     names = [split.name for split in splits]
     models = {name: Publisher(options["push_to_hub"], folder, fold=name) for name in names}
-    branches = ", ".join(one.branch for one in models.values())
+    branches = ", ".join(model.branch for model in models.values())
     note = (
         f"One model a fold, each in a branch of its own: {branches}. This branch has the scores of all folds together."
     )
@@ -235,8 +235,8 @@ def _keep_ids(split: Split, folder: Path) -> None:
     state.wait_for_everyone()
 
 
-def publishing(options: Options, folder: Path) -> list[Publisher]:
-    """What pushes each best epoch of a training, for `Trainer(parts=...)`; empty without `push_to_hub`.
+def make_publisher(options: Options, folder: Path) -> list[Publisher]:
+    """The publisher of each best epoch of a training, for `Trainer(parts=...)`; empty without `push_to_hub`.
 
     Args:
         options: of the run
@@ -250,11 +250,11 @@ def publishing(options: Options, folder: Path) -> list[Publisher]:
 
 def _run_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """The run that a training's folder belongs to, and its options; none for a training outside of a run."""
-    for place in [folder, *folder.parents][:4]:  # RUN/01/seed_0/fold_1: of a compared system, of a seed, of a fold
-        if (place / CONFIG_FILE).is_file():
-            known = yaml.safe_load((place / CONFIG_FILE).read_text(encoding="utf-8"))
-            if isinstance(known, dict) and "push_to_hub" in known:  # else another program's
-                return place, known
+    for candidate in [folder, *folder.parents][:4]:  # RUN/01/seed_0/fold_1: of a compared system, of a seed, of a fold
+        if (candidate / CONFIG_FILE).is_file():
+            options = yaml.safe_load((candidate / CONFIG_FILE).read_text(encoding="utf-8"))
+            if isinstance(options, dict) and "push_to_hub" in options:  # else another program's
+                return candidate, options
     return None, {}
 
 
