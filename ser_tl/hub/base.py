@@ -58,8 +58,7 @@ class Repository(ABC):
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The files that a push takes along: relative POSIX path and location, sorted. Hidden and unfinished ones are left
-    out.
+    """The files that a push takes along: relative POSIX path and location, sorted, without hidden and unfinished ones.
 
     Raises:
         HubError: there is no such folder, or there are none
