@@ -80,12 +80,12 @@ class RunOptions:
         values = yaml.safe_load(self.as_yaml())
         for name, value in changes.items():
             *path, last = name.split(".")
-            place = values
-            for part in path:
-                place = place.get(part) if isinstance(place, dict) else None
-            if not isinstance(place, dict) or (last not in place and place is not values.get("encoder_options")):
+            nested = values
+            for key in path:
+                nested = nested.get(key) if isinstance(nested, dict) else None
+            if not isinstance(nested, dict) or (last not in nested and nested is not values.get("encoder_options")):
                 raise ConfigError(f"there is no option {name!r}: `--help` lists them")
-            place[last] = value
+            nested[last] = value
         parser = make_parser(type(self), "")
         parser.exit_on_error = False
         try:
@@ -255,10 +255,10 @@ def make_parser(kind: type[RunOptions], description: str) -> Parser:
     parser.add_argument("--import", type=str, default=None, help="a module, or a Python file, of parts of one's own")
     parser.add_class_arguments(kind)
     if issubclass(kind, Options):
-        own = {item.name for item in fields(kind) if not is_dataclass(item.type)} - {
+        extra = {item.name for item in fields(kind) if not is_dataclass(item.type)} - {
             item.name for item in fields(Options)
         }
-        parser.show_first([*FIRST, *own])
+        parser.show_first([*FIRST, *extra])
     return parser
 
 
@@ -271,7 +271,7 @@ def spell(kind: type[RunOptions], arguments: Sequence[str]) -> list[str]:
     """Arguments as jsonargparse spells them: underscores in names, and `true` after a bare switch."""
     switches = _switches(kind, "--")
     spelt: list[str] = []
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if not name.startswith("--"):
             spelt.append(argument)
@@ -279,7 +279,7 @@ def spell(kind: type[RunOptions], arguments: Sequence[str]) -> list[str]:
         name = "--" + name[2:].replace("-", "_")
         name = "--imports+" if name == "--import" else name
         spelt.append(name + equals + value)
-        following = arguments[place + 1] if place + 1 < len(arguments) else "--"
+        following = arguments[index + 1] if index + 1 < len(arguments) else "--"
         if name in switches and not equals and following.startswith("--"):
             spelt.append("true")
     return spelt

@@ -34,7 +34,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from ser_tl.cli.predict_arguments import plain_parser, spelt
+from ser_tl.cli.predict_arguments import normalise_spelling, plain_parser
 from ser_tl.cli.recipes import RECIPES, run_recipe
 from ser_tl.errors import SerTlError
 from ser_tl.plugins import take_imports
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output any more, as shells have it. A wrong command line ends the program with 2.
     """
     escape_unprintable()
-    given = spelt(sys.argv[1:] if arguments is None else arguments)
+    given = normalise_spelling(sys.argv[1:] if arguments is None else arguments)
     try:
         if given and given[0] not in RECIPES:  # a recipe imports by itself, and keeps the names in its config.yaml
             given = take_imports(given)

@@ -79,15 +79,15 @@ def check(options: Namespace) -> int:
         )
     sample = read_sample(corpus, options.by, options.clips)
     changes = _choose(make_suite(options.noises, options.rooms), options.themes, options.changes)
-    found = run_check(predictor, sample, changes, model=options.model, corpus=options.corpus, on_row=_say)
-    tables = f"{change_table(found)}\n\n{rate_table(found.rates)}"
+    result = run_check(predictor, sample, changes, model=options.model, corpus=options.corpus, on_row=_say)
+    tables = f"{change_table(result)}\n\n{rate_table(result.rates)}"
     print("\n".join([*(f"note: {note}" for note in notes), tables]))
     if output is not None:
-        write_text(output / "check.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        write_text(output / "check.json", json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
         write_text(output / "check.md", f"# {options.model} on {options.corpus}\n\n{tables}\n")
-        write_text(output / "check.html", page(found, sample, changes))
+        write_text(output / "check.html", page(result, sample, changes))
         print(output / "check.html")
-    failed = found.failed(options.fail_under)
+    failed = result.failed(options.fail_under)
     if failed:
         print(f"error: below --fail_under {options.fail_under:g}: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -95,10 +95,10 @@ def check(options: Namespace) -> int:
 
 def _choose(changes: "list[Change]", themes: list[str] | None, names: list[str] | None) -> "list[Change]":
     known_themes, known_names = ({getattr(change, key) for change in changes} for key in ("theme", "name"))
-    for option, wanted, known in (("themes", themes, known_themes), ("changes", names, known_names)):
-        unknown = sorted(set(wanted or []) - known)
+    for option, wanted, available in (("themes", themes, known_themes), ("changes", names, known_names)):
+        unknown = sorted(set(wanted or []) - available)
         if unknown:
-            raise ConfigError(f"--{option} {', '.join(unknown)}: known are {', '.join(sorted(known))}")
+            raise ConfigError(f"--{option} {', '.join(unknown)}: known are {', '.join(sorted(available))}")
     return [
         change
         for change in changes
@@ -118,12 +118,12 @@ def _check_speakers(predictor: "Predictor", speakers: list[str]) -> None:
 
     session = predictor.session
     if isinstance(session, ExportedSession):
-        known = KnownSpeakers.from_json(session.manifest.known_speakers)
+        trained_speakers = KnownSpeakers.from_json(session.manifest.known_speakers)
     elif isinstance(session, TorchSession):
-        known = session.model.known_speakers
+        trained_speakers = session.model.known_speakers
     else:
         return
-    shared = known.among(speakers)
+    shared = trained_speakers.among(speakers)
     if shared:
         raise SplitError(
             f"the model knows {len(shared)} of the {len(set(speakers))} speakers from its training, on whom it is "

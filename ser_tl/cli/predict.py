@@ -45,10 +45,12 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
         sets=options.coverage is not None,
     )
     if options.embeddings is None and not options.speaker_normalize:  # both need all recordings
-        recordings = [one for one in recordings if not isinstance(one, str) or one not in writer.done]
+        recordings = [
+            recording for recording in recordings if not isinstance(recording, str) or recording not in writer.done
+        ]
     wanted = OutputRequest(embedding=options.embeddings is not None, attention=options.attention)
     if options.speaker_normalize:
-        found = iter(
+        predictions = iter(
             predictor.predict(
                 recordings,
                 embedding=wanted.embedding,
@@ -58,9 +60,9 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
             )
         )
     else:
-        found = predictor.iterate(recordings, wanted=wanted, on_error="report")
+        predictions = predictor.iterate(recordings, wanted=wanted, on_error="report")
     failed, embedded = 0, []
-    for prediction in _with_bar(found, len(recordings), quiet=options.output is None):
+    for prediction in _with_bar(predictions, len(recordings), quiet=options.output is None):
         if prediction.error is not None:
             failed += 1
             print(f"error: {prediction.error}", file=sys.stderr)
@@ -102,20 +104,20 @@ def _may_be_model(name: str) -> bool:
     if name == "-" or path.is_file() or path.suffix.lower() in (*SUFFIXES, *LISTS):
         return False
     if path.is_dir():
-        return not any(one.suffix.lower() in SUFFIXES for one in path.iterdir())
+        return not any(entry.suffix.lower() in SUFFIXES for entry in path.iterdir())
     return "*" not in name and "?" not in name
 
 
-def _with_bar(found: Iterable[Prediction], count: int, *, quiet: bool) -> Iterable[Prediction]:
+def _with_bar(predictions: Iterable[Prediction], count: int, *, quiet: bool) -> Iterable[Prediction]:
     """A bar with the time that is left, on a terminal and where rows don't stand on it."""
     try:
         from tqdm.auto import tqdm
     except ImportError:  # where exported models are predicted with, and no more
-        return found
-    return tqdm(found, total=count, unit="recording", disable=True if quiet else None)
+        return predictions
+    return tqdm(predictions, total=count, unit="recording", disable=True if quiet else None)
 
 
 def _save_embeddings(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:
     names = [name for name, _ in rows]
-    with write_atomically(path) as part, part.open("wb") as stream:
+    with write_atomically(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, files=names, embeddings=np.stack([row for _, row in rows]) if rows else np.zeros((0, 0)))

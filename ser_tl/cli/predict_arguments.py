@@ -23,7 +23,7 @@ _SPELLINGS = {
 }
 
 
-def spelt(arguments: Sequence[str]) -> list[str]:
+def normalise_spelling(arguments: Sequence[str]) -> list[str]:
     """Arguments as the parsers spell them."""
     parts = (argument.partition("=") for argument in arguments)
     return [_SPELLINGS.get(name, name) + sign + value for name, sign, value in parts]

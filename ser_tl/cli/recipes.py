@@ -78,8 +78,8 @@ def init(options: Namespace) -> int:
 
 def _load(name: str) -> "tuple[Callable[[Any], Any], type[RunOptions], str]":
     """A recipe's function, the options that it takes, and what it does."""
-    found = runpy.run_path(str(find_recipe(name)), run_name="recipe")
-    return found["main"], get_type_hints(found["main"])["options"], found["__doc__"]
+    namespace = runpy.run_path(str(find_recipe(name)), run_name="recipe")
+    return namespace["main"], get_type_hints(namespace["main"])["options"], namespace["__doc__"]
 
 
 def format_options(kind: "type[RunOptions]", recipe: str) -> Iterator[str]:

@@ -47,7 +47,7 @@ def timeline(options: Namespace) -> int:
         check_format(path)
         make_folder(path.parent)
     turns = None if options.turns is None else read_turns(options.turns, options.file.stem)
-    found = build_timeline(
+    result = build_timeline(
         options.file,
         options.model,
         turns=turns,
@@ -58,7 +58,7 @@ def timeline(options: Namespace) -> int:
     )
     for path in options.output:
         kind = path.suffix.lower()
-        text = format_page(found, measure_spectrogram(options.file)) if kind == ".html" else FORMATS[kind](found)
+        text = format_page(result, measure_spectrogram(options.file)) if kind == ".html" else FORMATS[kind](result)
         write_text(path, text)
         print(path)
     return 0
