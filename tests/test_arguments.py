@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from jsonargparse import ArgumentError
 
-from ser_tl.arguments import Parser
+from ser_tl.arguments import Parser, option_names, spell_options
 
 
 @dataclass
@@ -159,3 +159,21 @@ def test_a_group_is_shown_alone(capsys):
     text = helped(capsys, "--help_all", "train")
     assert "--train.precision {no,bf16}" in text
     assert "--corpus" not in text
+
+
+@pytest.mark.parametrize(
+    ("message", "spelt"),
+    [
+        ("lower train.epochs (train.layers)", "lower --train.epochs (--train.layers)"),
+        ("train.epochs is 0: expected 1 or more", "--train.epochs is 0: expected 1 or more"),
+        ("`corpus` csv needs `root`; a `word` stays", "--corpus csv needs --root; a `word` stays"),
+        ("corpus emodb: no such folder", "--corpus emodb: no such folder"),
+        ("the corpus has no names, and root is empty", "the corpus has no names, and root is empty"),
+        ("model.train.epochs, train.epochs.x, 'train.epochs' and train.json", None),
+        ("use --train.epochs 3", None),
+    ],
+)
+def test_arguments_that_the_library_names_are_written_as_flags(message, spelt):
+    parser = Parser(prog="recipe.py")
+    parser.add_class_arguments(Options)
+    assert spell_options(message, option_names(parser)) == (spelt or message)
