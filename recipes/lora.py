@@ -17,7 +17,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the recipe can be told; --transfer.adapter.* says which adapters, where, and how fast they learn."""
+    """The recipe's options; --transfer.adapter.* says which adapters, where, and how fast they learn."""
 
     strategy: str = "lora"
 

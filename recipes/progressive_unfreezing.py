@@ -17,7 +17,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the recipe can be told; --transfer.* says when the next block joins."""
+    """The options of the recipe; --transfer.* says when the next block joins."""
 
     strategy: str = "progressive"
 

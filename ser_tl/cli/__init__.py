@@ -1,8 +1,8 @@
 """The command line: predictions, timelines, live listening, evaluation, exports, serving, pushes, the cache and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
-    ser-tl timeline long.wav --output page.html        which emotion is heard when, as a page, RTTM, TextGrid, ELAN
-    ser-tl listen MODEL                                the emotion in what a microphone hears, live
+    ser-tl timeline long.wav --output page.html        the emotions over time, as a page, RTTM, TextGrid, ELAN
+    ser-tl listen MODEL                                the emotion in a microphone's audio, live
     ser-tl serve MODEL --port 8000                     REST, live streams and a page
     ser-tl worker MODEL --broker redis://...           recordings from a queue
     ser-tl annotate SOURCE --output FOLDER             an archive of any size into Parquet shards, exactly once
@@ -10,13 +10,13 @@
     ser-tl archive-report FOLDER                       what is in it: distributions, drift, clips to listen to
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl check MODEL --corpus ravdess --root DIR     how a model stands silence, rooms, telephones and noise
-    ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
+    ser-tl inspect MODEL clip.wav --output clip.png    a picture of attention and probabilities over time
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
     ser-tl export MODEL --output FOLDER                an ONNX graph, for prediction without torch
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
-    ser-tl augment clip.wav --output FOLDER            a recording as training hears it, to listen to and look at
+    ser-tl augment clip.wav --output FOLDER            an augmented recording, to listen to and look at
     ser-tl doctor                                      what is installed, what loads, and what is wrong
 
 Each takes --import MODULE (or a Python file) of parts that aren't installed: an encoder, a pooling, a corpus.

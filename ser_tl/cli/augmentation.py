@@ -46,7 +46,7 @@ def augment(options: Namespace) -> int:
         print(f"{path if example.audible else '(in the picture)'}  {example.drawn}")
     picture = options.output / "augmentation.png"
     panels = [(preview.name, preview.drawn, preview.mel) for preview in previews]
-    title = f"{options.file.name}, as training hears it"
+    title = f"{options.file.name}, as training uses it"
     plots.augmentation_picture(panels, picture, hop=HOP / SAMPLE_RATE, title=title)
     print(picture)
     return 0

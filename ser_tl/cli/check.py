@@ -36,7 +36,9 @@ def check_parser() -> Parser:
         help="['8 kHz', ...]: which, by name; all if None",
     )
     command.add_argument("--by", type=list[str], default=[], help="columns whose groups are compared for fairness")
-    command.add_argument("--clips", type=int | None, default=None, help="check on so many clips, drawn over speakers")
+    command.add_argument(
+        "--clips", type=int | None, default=None, help="the number of clips to check on, drawn over speakers"
+    )
     command.add_argument("--noises", type=Path | None, default=None, help="folder of recorded noises, to test as well")
     command.add_argument("--rooms", type=Path | None, default=None, help="folder of impulse responses, likewise")
     command.add_argument("--fail_under", type=float, default=0.0, help="share of a theme's tests that has to pass")
