@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 { # `global.index-url='...'` as pip's own files have it
   echo "[global]"
-  python3 -m pip config list | sed -nE "s/^(global|:env:)\.(cert|index-url|extra-index-url|trusted-host|constraint)='(.*)'$/\2 = \3/p" |
+  python3 -m pip config list | sed -nE "s/^(global|:env:)\.(cert|index-url|extra-index-url|trusted-host)='(.*)'$/\2 = \3/p" |
     sed 's/\\n/\n  /g' | awk '!seen[$1]++'
 } >"$work/pip.conf"
 volumes=(--volume "$work/pip.conf:/etc/pip.conf:ro")

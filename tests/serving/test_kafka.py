@@ -101,9 +101,9 @@ def cluster():
 
 
 def read_letters(content):
-    """A model of text: tells its length, refuses `damaged`."""
+    """A model that answers with the text that it is given; refuses `damaged`, and nothing."""
     return [
-        Prediction("", {}, error="damaged recording") if one == b"damaged" else Prediction(one.decode(), {})
+        Prediction("", {}, error="damaged recording") if one in (b"damaged", b"") else Prediction(one.decode(), {})
         for one in content
     ]
 
@@ -129,12 +129,10 @@ def test_answers_have_their_recordings_keys_and_poison_goes_to_the_dead_letters(
 def test_a_message_without_content_is_poison_and_nothing_stops_at_it(cluster):
     cluster.send(None, key="empty", partition=0)
     cluster.send(b"after", key="after", partition=0)
-    found = {
-        message.key(): json.loads(message.value())
-        for message in cluster.work(lambda c: Predictor().predict(c) if c == [b""] else read_letters(c), 2)
-    }
-    assert "error" in found[b"empty"]
+    found = {message.key(): json.loads(message.value()) for message in cluster.work(read_letters, 2)}
+    assert found[b"empty"]["error"] == "damaged recording"
     assert found[b"after"]["label"] == "after"
+    assert [letter.key() for letter in cluster.read("ser_tl.dead", 3)] == [b"empty"]
 
 
 def test_a_model_that_fails_is_tried_again_and_fails_alone(cluster, monkeypatch):
@@ -254,6 +252,7 @@ def test_a_killed_worker_loses_nothing(cluster, tmp_path):
     contents["poison"] = b"no recording"
     for key, content in contents.items():
         cluster.send(content, key=key)
+    cluster.send(None, key="nothing")
     with subprocess.Popen(command) as first:
         early = cluster.read("ser_tl.answers", 180, lambda found: len(found) > 0)
         first.send_signal(signal.SIGKILL)
@@ -265,10 +264,11 @@ def test_a_killed_worker_loses_nothing(cluster, tmp_path):
         assert second.wait(60) == 0
     found = cluster.read("ser_tl.answers", 3)
     answers = {message.key().decode(): json.loads(message.value()) for message in found}
-    assert set(answers) == set(contents)
-    assert len(found) <= len(contents) + 16  # those of the last batch may have come twice
+    assert set(answers) == {*contents, "nothing"}
+    assert "error" in answers.pop("nothing")
+    assert len(found) <= len(contents) + 1 + 16  # those of the last batch may have come twice
     assert "audio of 12 bytes" in answers.pop("poison")["error"]
-    assert {letter.key() for letter in cluster.read("ser_tl.dead", 3)} == {b"poison"}
+    assert {letter.key() for letter in cluster.read("ser_tl.dead", 3)} == {b"poison", b"nothing"}
     del contents["poison"]
     expected = dict(zip(contents, Predictor(tmp_path / "model").predict(list(contents.values())), strict=True))
     for key, answer in answers.items():
