@@ -63,7 +63,7 @@ class KafkaWorker:
             self._consumer.list_topics(timeout=_CONNECT_SECONDS)
         except KafkaException as error:
             raise ConfigError(
-                f"--broker {SCHEME}{settings.servers}: {error.args[0].str()}: check the address and --kafka_properties"
+                f"broker {SCHEME}{settings.servers}: {error.args[0].str()}: check the address and `kafka_properties`"
             ) from error
 
     def stop(self) -> None:

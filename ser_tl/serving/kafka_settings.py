@@ -37,16 +37,14 @@ class KafkaSettings:
     def __post_init__(self) -> None:
         wrong = [one for one in self.servers.split(",") if not one.rpartition(":")[2].isdecimal()]
         if wrong:
-            raise ConfigError(f"--broker {SCHEME}{self.servers}: {wrong[0]!r} has no port: expected {SCHEME}HOST:9092")
+            raise ConfigError(f"broker {SCHEME}{self.servers}: {wrong[0]!r} has no port: expected {SCHEME}HOST:9092")
         if not self.topic or not self.group:
-            raise ConfigError("--topic and --group: expected names")
+            raise ConfigError("topic and `group`: expected names")
         if self.visibility_seconds < 10:
-            raise ConfigError(
-                "--visibility_seconds: expected at least 10 with Kafka, or workers lose what they compute"
-            )
+            raise ConfigError("visibility_seconds: expected at least 10 with Kafka, or workers lose what they compute")
         taken = [name for name in _OURS if name in self.properties]
         if taken:
-            raise ConfigError(f"--kafka_properties: {taken[0]} is the worker's own: leave it out")
+            raise ConfigError(f"kafka_properties: {taken[0]} is the worker's own: leave it out")
 
     @property
     def answers(self) -> str:
@@ -91,7 +89,7 @@ def read_properties(path: Path | None) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--kafka_properties {path}: can't be read ({error}): name a text file") from None
+        raise ConfigError(f"kafka_properties {path}: can't be read ({error}): name a text file") from None
     properties: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()
@@ -99,6 +97,6 @@ def read_properties(path: Path | None) -> dict[str, str]:
             continue
         name, sign, value = text.partition("=")
         if not sign or not name.strip():  # not the line itself: it may be a password
-            raise ConfigError(f"--kafka_properties {path}: line {number}: expected name=value, as librdkafka has them")
+            raise ConfigError(f"kafka_properties {path}: line {number}: expected name=value, as librdkafka has them")
         properties[name.strip()] = value.strip()
     return properties
