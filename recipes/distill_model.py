@@ -63,7 +63,7 @@ def main(options: Options) -> ser.Report:
     if options.teacher is None:  # the bundled encoder under the usual head; what else is asked for is the student's
         names = ("encoder", "encoder_options", "pretrained", "pooling", "model", "transfer")
         usual = {name: getattr(ser.Options(), name) for name in names}
-        run_beside(replace(options, strategy="frozen", unfreeze=None, **usual), "teacher")
+        run_beside(replace(options, strategy="frozen", strategy_options={}, **usual), "teacher")
     report = run(options, whole, "student", options.teacher or whole / "teacher")
     if options.control:
         run_beside(options, "control")

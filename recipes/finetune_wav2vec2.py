@@ -2,7 +2,7 @@
 
     accelerate launch recipes/finetune_wav2vec2.py
     accelerate launch recipes/finetune_wav2vec2.py --encoder facebook/wav2vec2-base --corpus ravdess \
-        --root /data/RAVDESS --strategy partial --unfreeze 2
+        --root /data/RAVDESS --strategy partial --strategy.blocks 2
 
 Without arguments: the bundled wav2vec 2.0 on the bundled EMO-DB, offline. `--help` lists all options.
 """

@@ -2,7 +2,7 @@
 
     accelerate launch recipes/lora.py
     accelerate launch recipes/lora.py --encoder facebook/wav2vec2-base \
-        --transfer.adapter.rank 16 --transfer.adapter.dora
+        --strategy.rank 16 --strategy.dora
     accelerate launch recipes/lora.py --strategy ia3
 
 Without arguments: LoRA in the bundled wav2vec 2.0 on the bundled EMO-DB, offline. The run's folder has the model, its
@@ -17,7 +17,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the recipe can be told; --transfer.adapter.* says which adapters, where, and how fast they learn."""
+    """What the recipe can be told; --strategy.* says which adapters, where, and how fast they learn."""
 
     strategy: str = "lora"
 

@@ -2,7 +2,7 @@
 
     accelerate launch recipes/progressive_unfreezing.py
     accelerate launch recipes/progressive_unfreezing.py --encoder facebook/wav2vec2-base --corpus ravdess \
-        --root /data/RAVDESS --transfer.join plateau --transfer.every 2 --transfer.layer_decay 0.8
+        --root /data/RAVDESS --strategy.trigger plateau --strategy.every 2 --strategy.layer_decay 0.8
 
 Without arguments: the bundled wav2vec 2.0 on the bundled EMO-DB, one more block every epoch. Beside what every run
 leaves there are unfreezing.png and travel.png.
@@ -17,7 +17,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the recipe can be told; --transfer.* says when the next block joins."""
+    """What the recipe can be told; --strategy.* says when the next block joins."""
 
     strategy: str = "progressive"
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from ser_tl.options import DomainOptions as DomainOptions
     from ser_tl.options import Options as Options
     from ser_tl.options import RunOptions as RunOptions
-    from ser_tl.options import run_main as run_main
+    from ser_tl.program import run_main as run_main
     from ser_tl.run import build_model as build_model
     from ser_tl.run import build_strategy as build_strategy
     from ser_tl.run import build_trainer as build_trainer
@@ -131,7 +131,7 @@ _HOMES = {
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
     "relabel": "ser_tl.data.votes",
-    "run_main": "ser_tl.options",
+    "run_main": "ser_tl.program",
     "run_splits": "ser_tl.run",
     "save_adapter": "ser_tl.transfer",
     "seed_everything": "ser_tl.training",

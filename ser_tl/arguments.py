@@ -56,6 +56,16 @@ class Parser(ArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
         self._first: Collection[str] | None = None
+        self._sections: dict[str, Callable[[], str]] = {}
+
+    def add_section(self, name: str, text: Callable[[], str]) -> None:
+        """Adds what `--help_all` and `--help_all NAME` show behind the options.
+
+        Args:
+            name: as if it were a group of options
+            text: makes what is shown
+        """
+        self._sections[name] = text
 
     def show_first(self, names: Collection[str]) -> None:
         """Makes `--help` show some options alone, and adds `--help_all [GROUP]` for the others.
@@ -76,13 +86,18 @@ class Parser(ArgumentParser):
         first = self._first
         self._print_some(lambda action: action.dest in first or not action.option_strings, file)
         hidden = [action for action in self._actions if action.option_strings and action.dest not in first]
-        groups = dict.fromkeys(action.dest.partition(".")[0] for action in hidden if "." in action.dest)
+        groups = [*dict.fromkeys(action.dest.partition(".")[0] for action in hidden if "." in action.dest)]
+        groups += self._sections
         sys.stdout.write(f"\n{len(hidden)} more options: --help-all, or one of their groups: {', '.join(groups)}\n")
 
     def print_group(self, name: str | None) -> None:
         """Prints all options, or those of a group."""
         if name is None:
             super().print_help()
+        for section, text in self._sections.items():
+            if name in (None, section):
+                sys.stdout.write(f"\n{text()}")
+        if name is None or name in self._sections:
             return
         if not any(action.dest.startswith(f"{name}.") for action in self._actions):
             self.error(f"--help-all: there is no group {name!r}")

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ser_tl.errors import ConfigError, listing
+from ser_tl.old_options import translate
 
 CONFIG_FILE = "config.yaml"
 SPLIT_FILE = "split.json"
@@ -43,7 +44,7 @@ def check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> 
         ConfigError: some have, the file is damaged, or folds have ended with another number of epochs
     """
     free = ["resume", "output", "push_to_hub", *changeable]
-    saved = _read_config(config)
+    saved, _ = translate(_read_config(config))
     before, after = (_flat(_without(options, free)) for options in (saved, now))
     # What an earlier version didn't have yet, and is left out now as well.
     after = {name: value for name, value in after.items() if name in before or value not in ({}, [], None)}

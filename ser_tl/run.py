@@ -28,13 +28,14 @@ from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
-from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
+from ser_tl.options import DomainOptions, Options, RunOptions
+from ser_tl.program import STARTED
 from ser_tl.publish import Publisher, told
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.runtime.processes import processes
 from ser_tl.training.parts import build_parts
 from ser_tl.training.trainer import Trainer
-from ser_tl.transfer import STRATEGIES, Strategy
+from ser_tl.transfer import Strategy
 
 HISTORY_FILE = "history.json"
 
@@ -72,7 +73,7 @@ def build_strategy(options: Options) -> Strategy:
         UnknownNameError: there is no such strategy
         ConfigError: options that it has no use for
     """
-    return STRATEGIES[options.strategy](options.unfreeze, options.transfer)
+    return options.build_strategy()
 
 
 def build_trainer(

@@ -17,7 +17,7 @@ RECIPES = sorted(path for path in (HOME.parent / "recipes").glob("*.py") if path
 # Rooms by rank, and the packages that each rank adds. A room is a module or a folder at the package's top.
 LAYERS: list[tuple[str, str]] = [
     ("errors", ""),
-    ("registry assets files terminal dependencies plugins", ""),
+    ("registry assets files terminal dependencies plugins old_options", ""),
     ("audio_support", ""),
     ("data", "numpy torch torchaudio soundfile soxr librosa datasets"),
     ("augment modules", ""),
@@ -42,7 +42,9 @@ LAYERS: list[tuple[str, str]] = [
     ("estimator", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's
     ("arguments", "jsonargparse"),
-    ("options", "yaml"),
+    ("construction parsing", "yaml"),
+    ("options", ""),
+    ("program", ""),
     ("publish resume", ""),
     ("run systems load", ""),
     ("cli", "packaging"),
@@ -55,7 +57,6 @@ RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.s
 LONG = {
     "model/emotion.py",
     "inference/predictor.py",
-    "options.py",
     "evaluation/report.py",
 }  # of more than 300 lines, to be cut
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

@@ -122,8 +122,8 @@ def test_too_many_folds_for_the_speakers_are_refused(recipe, options):
 
 def test_a_run_that_stopped_at_a_wrong_option_leaves_its_folder_free(recipe, options):
     with pytest.raises(ConfigError, match="3 blocks that reach the head"):
-        recipe.main(options(strategy="partial", unfreeze=9))
-    recipe.main(options(strategy="partial", unfreeze=1))
+        recipe.main(options(strategy="partial", strategy_options={"blocks": 9}))
+    recipe.main(options(strategy="partial", strategy_options={"blocks": 1}))
 
 
 def test_what_is_done_about_classes_and_votes_stands_in_the_report(recipe, options, tmp_path):

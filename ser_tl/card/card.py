@@ -166,8 +166,9 @@ def _model(known: Known) -> list[str]:
     config, facts, options = known.config, known.facts, known.options
     rows = [[f"encoder {source.title}", f"licence: {source.licence}"] for source in known.encoders]
     rows.append(["architecture", f"{config['encoder']['family']}, pooling {config['pooling']}"])
-    for name in ("strategy", "unfreeze", "pretrained"):
-        value = facts.get(name, options.get(name))
+    own = {f"strategy.{name}": value for name, value in (options.get("strategy_options") or {}).items()}
+    for name in ("strategy", *own, "pretrained"):
+        value = own.get(name, facts.get(name, options.get(name)))
         if value is not None:
             rows.append([name, value if isinstance(value, str) else json.dumps(value)])
     if facts.get("augment"):

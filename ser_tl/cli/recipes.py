@@ -58,7 +58,7 @@ def run_recipe(name: str, arguments: Sequence[str]) -> None:
         arguments: the recipe's own
     """
     try:
-        from ser_tl.options import run_main
+        from ser_tl.program import run_main
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"ser-tl {name}: the package {error.name} isn't installed. This installation only predicts; "
@@ -91,7 +91,7 @@ def format_options(kind: "type[RunOptions]", recipe: str) -> Iterator[str]:
     """
     import yaml
 
-    from ser_tl.options import make_parser
+    from ser_tl.parsing import make_parser
 
     helps = {action.dest: action.help or "" for action in make_parser(kind, "")._actions}
     values = yaml.safe_load(kind().as_yaml())

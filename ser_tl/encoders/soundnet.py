@@ -20,7 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, Hidden, OnMel, frames_mask, is_frozen, silence_after
+from ser_tl.encoders.base import (
+    FAMILIES,
+    AdapterTargets,
+    Block,
+    Encoder,
+    Hidden,
+    OnMel,
+    frames_mask,
+    is_frozen,
+    silence_after,
+)
 from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
@@ -75,6 +85,8 @@ class SoundNet(Encoder):
     """
 
     family = "soundnet"
+    adapter_targets = AdapterTargets(("conv",), convolutions=True)
+    weight_files = (".npy",)
     num_states = 1
 
     def __init__(self, taps: Sequence[str] = ("conv4", "conv5"), loudness: Loudness = "recorded") -> None:

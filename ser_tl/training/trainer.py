@@ -72,7 +72,7 @@ class Trainer:
             name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", type(strategy).__name__)
             raise ConfigError(
                 f"strategy is {name!r}, which is no Strategy: give an object of one, for example "
-                f"ser_tl.transfer.STRATEGIES['frozen'](); known are {', '.join(sorted(STRATEGIES))}"
+                f"ser_tl.transfer.Lora(rank=8); known are {', '.join(sorted(STRATEGIES))}"
             )
         self.model, self.strategy, self.config = model, strategy, config or TrainConfig()
         self.folder = None if folder is None else Path(folder)

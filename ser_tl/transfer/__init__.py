@@ -1,6 +1,5 @@
 """Transfer: which weights move during fine-tuning and how fast, and what draws a second domain near."""
 
-from ser_tl.transfer.adapter_config import AdapterConfig as AdapterConfig
 from ser_tl.transfer.adapters import load_adapter as load_adapter
 from ser_tl.transfer.adapters import load_adapters as load_adapters
 from ser_tl.transfer.adapters import merge_adapter as merge_adapter
@@ -10,10 +9,10 @@ from ser_tl.transfer.alignment import Alignment as Alignment
 from ser_tl.transfer.alignment import Domain as Domain
 from ser_tl.transfer.conditional_mmd import ClassMMD as ClassMMD
 from ser_tl.transfer.config import AlignmentConfig as AlignmentConfig
-from ser_tl.transfer.config import TransferConfig as TransferConfig
 from ser_tl.transfer.coral import CORAL as CORAL
 from ser_tl.transfer.dann import DANN as DANN
 from ser_tl.transfer.dann import ramp as ramp
+from ser_tl.transfer.fine_tuning import FineTuning as FineTuning
 from ser_tl.transfer.frozen import Frozen as Frozen
 from ser_tl.transfer.full import Full as Full
 from ser_tl.transfer.lora import IA3 as IA3

@@ -1,56 +1,26 @@
-"""Where adapters go in an encoder of each family, and putting them there.
+"""Which layers of an encoder get adapters, and putting them there.
 
-    model, AdapterConfig --places--> layers of each block --planned--> Adapters --insert--> layers that hold adapters
+    model, names --find_targets--> layers of each block --plan_adapters--> Adapters --insert--> adapted layers
 
-peft puts a layer that holds the chosen one in its place: the tree of modules, and so an encoder's blocks, stay. What is
-adapted has to be called as a module by its encoder: WavLM's own attention takes bare weights out of its projections, so
-that adapters there would never learn (`ser_tl.encoders.masked` has one that doesn't). `Adapters` is plain data, enough
-to insert the same again. Knows nothing of training or files.
+An encoder says itself where adapters go (`Encoder.adapter_targets`). peft puts a layer that holds the chosen one in its
+place: the tree of modules, and so an encoder's blocks, stay. `Adapters` is plain data, enough to insert the same again.
+Knows nothing of training, files or families.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
 from peft import IA3Config, LoraConfig, inject_adapter_in_model
 from torch import nn
-from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
-from ser_tl.encoders import Block, Encoder
+from ser_tl.encoders import FAMILIES, AdapterTargets, Block, Encoder
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.model.adapted import adapted_layers
-from ser_tl.transfer.adapter_config import AdapterConfig
 
 Kind = Literal["lora", "ia3"]
 
-
-class Places(NamedTuple):
-    """The layers of a family that get adapters, by their names or the names of what holds them.
-
-    Attributes:
-        lora: those whose weights LoRA changes
-        scaled: those whose output IA3 scales, keys and values (Liu et al. 2022)
-        feed_forward: the second layer of the feed-forward part, whose input IA3 scales; LoRA's place where the
-            attention can have none
-        convolutions: whether adapters may go into convolutions, which transformers' families look into
-    """
-
-    lora: tuple[str, ...]
-    scaled: tuple[str, ...] = ()
-    feed_forward: tuple[str, ...] = ()
-    convolutions: bool = False
-
-
-_SPEECH_SSL = ("wav2vec2", "hubert", "wavlm", "unispeech-sat", "data2vec-audio")
-# Of LoRA's places in attention, queries and values are the best use of few parameters (Hu et al. 2021, section 7.1).
-PLACES = {
-    **dict.fromkeys(_SPEECH_SSL, Places(("q_proj", "v_proj"), ("k_proj", "v_proj"), ("output_dense",))),
-    "whisper": Places(("q_proj", "v_proj"), ("k_proj", "v_proj"), ("fc2",)),
-    "soundnet": Places(("conv",), convolutions=True),
-    "vggish": Places(("features", "embeddings"), convolutions=True),
-}
-"""By family; computed features have none."""
 
 # The options of peft's configs that are set here: what a record of adapters has to hold.
 _OPTIONS = {
@@ -96,89 +66,116 @@ class Site(NamedTuple):
 
     name: str
     module: nn.Module
-    family: str
+    targets: AdapterTargets
     linear: bool
 
 
-def planned(model: EmotionModel, kind: Kind, config: AdapterConfig) -> Adapters:
-    """The adapters that the options ask for.
+def plan_adapters(
+    model: EmotionModel,
+    kind: Kind,
+    names: Sequence[str] | None = None,
+    count: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Adapters:
+    """The adapters for a model.
+
+    Args:
+        model: whose encoder
+        kind: lora or ia3
+        names: as of `find_targets`
+        count: as of `find_targets`
+        options: of peft's config class
 
     Raises:
-        ConfigError: the encoder has no place for them, or not where the options say
+        ConfigError: the encoder has no place for them, or not where the names say
     """
-    chosen = {site.name for _, sites in places(model, kind, config) for site in sites}
-    sites = [
-        site for site in _sites(model.encoder) if site.name in chosen
-    ]  # a fused encoder's blocks are in another order
+    chosen = {site.name for _, sites in find_targets(model, kind, names, count) for site in sites}
+    sites = [site for site in _sites(model.encoder) if site.name in chosen]  # a fused encoder's blocks are reordered
     modules = [site.name for site in sites]
     if kind == "ia3":
-        inputs = [site.name for site in sites if _is_any(site, PLACES[site.family].feed_forward)]
-        return Adapters(kind, modules, {"feedforward_modules": sorted(inputs)})
-    options = {"r": config.rank, "lora_alpha": config.alpha, "lora_dropout": config.dropout}
-    return Adapters(kind, modules, options | {"use_dora": config.dora, "use_rslora": config.rslora})
+        inputs = [site.name for site in sites if _is_any(site, site.targets.feed_forward)]
+        return Adapters(kind, modules, {"feedforward_modules": sorted(inputs), **(options or {})})
+    return Adapters(kind, modules, dict(options or {}))
 
 
-def places(model: EmotionModel, kind: Kind, config: AdapterConfig) -> list[tuple[Block, list[Site]]]:
+def find_targets(
+    model: EmotionModel, kind: Kind, names: Sequence[str] | None = None, count: int | None = None
+) -> list[tuple[Block, list[Site]]]:
     """The blocks that get adapters, input side first, with the layers that do.
 
     Only blocks that reach the head do: an adapter above the highest layer in use would never get a gradient.
 
+    Args:
+        model: whose encoder
+        kind: lora or ia3
+        names: of layers, or of what holds them; the encoder's usual ones if None
+        count: so many of the top blocks; all if None
+
     Raises:
-        ConfigError: the encoder has no place for them, or not where the options say
+        ConfigError: the encoder has no place for them, or not where the names say
     """
     sites = [site for site in _sites(model.encoder) if _takes(site, kind)]
-    found, names = [], set()
+    found, known = [], set()
     for block in model.trainable_blocks():
         inside = {id(module) for module in block.modules.modules()}
         own = [site for site in sites if id(site.module) in inside]
-        names.update(part for site in own for part in site.name.split(".") if not part.isdigit())
-        chosen = [site for site in own if _is_any(site, config.targets or _usual(site, kind, own))]
+        known.update(part for site in own for part in site.name.split(".") if not part.isdigit())
+        chosen = [site for site in own if _is_any(site, names or _usual(site, kind, own))]
         if chosen:
             found.append((block, chosen))
-    unknown = [target for target in config.targets or [] if not names.issuperset(target.split("."))]
-    if names and unknown:
+    unknown = [name for name in names or [] if not known.issuperset(name.split("."))]
+    if known and unknown:
         raise ConfigError(
-            f"transfer.adapter.targets: this encoder has no {', '.join(unknown)} that could have adapters and "
-            f"reaches the head; name some of {', '.join(sorted(names))}"
+            f"strategy.targets: this encoder has no {', '.join(unknown)} that could have adapters and "
+            f"reaches the head; name some of {', '.join(sorted(known))}"
         )
     if not found:
-        families = [name for name, own in PLACES.items() if (own.lora if kind == "lora" else own.scaled)]
         raise ConfigError(
             f"--strategy {kind}: an encoder of family {model.encoder.family!r} has no place for adapters of this kind, "
-            f"{', '.join(families)} have: use --strategy frozen, or partial or full if it has weights"
+            f"{', '.join(_families(kind))} have: use --strategy frozen, or partial or full if it has weights"
         )
-    if config.blocks is not None and config.blocks > len(found):
+    if count is not None and count > len(found):
         raise ConfigError(
-            f"transfer.adapter.blocks is {config.blocks}: the encoder has {len(found)} blocks that can have adapters "
+            f"strategy.blocks is {count}: the encoder has {len(found)} blocks that can have adapters "
             f"and reach the head ({', '.join(block.name for block, _ in found)}); null takes all of them"
         )
-    return found if config.blocks is None else found[-config.blocks :]
+    return found if count is None else found[-count:]
+
+
+def _families(kind: Kind) -> list[str]:
+    """The families that take adapters of a kind, for messages."""
+    targets = {name: family.adapter_targets for name, family in FAMILIES.items()}
+    return [name for name, own in targets.items() if own is not None and (own.lora if kind == "lora" else own.scaled)]
 
 
 def _sites(encoder: Encoder) -> Iterator[Site]:
     """Linear layers and convolutions, those that have adapters among them, but not the adapters' own."""
     adapted = adapted_layers(encoder)
     parts = {path: part for path, part in encoder.named_modules() if isinstance(part, Encoder)}  # of a fused one, too
-    closed = [*adapted, *(name for name, module in encoder.named_modules() if type(module) is WavLMAttention)]
+    closed = list(adapted)
+    for path, part in parts.items():
+        kinds = () if part.adapter_targets is None else part.adapter_targets.closed
+        closed += [f"{path}.{name}".lstrip(".") for name, module in part.named_modules() if type(module) in kinds]
     for name, module in encoder.named_modules():
         layer = adapted[name].get_base_layer() if name in adapted else module
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d) and not any(
             name.startswith(f"{one}.") for one in closed
         ):
             holder = max((path for path in parts if not path or name.startswith(f"{path}.")), key=len)
-            yield Site(name, module, parts[holder].family, isinstance(layer, nn.Linear))
+            targets = parts[holder].adapter_targets
+            if targets is not None:
+                yield Site(name, module, targets, isinstance(layer, nn.Linear))
 
 
 def _takes(site: Site, kind: Kind) -> bool:
-    own = PLACES.get(site.family)
-    if own is None or (kind == "ia3" and not own.scaled):
+    if kind == "ia3" and not site.targets.scaled:
         return False
-    return site.linear or (kind == "lora" and own.convolutions)
+    return site.linear or (kind == "lora" and site.targets.convolutions)
 
 
 def _usual(site: Site, kind: Kind, beside: list[Site]) -> tuple[str, ...]:
     """The names that get adapters in a block with these layers."""
-    own = PLACES[site.family]
+    own = site.targets
     if kind == "ia3":
         return own.scaled + own.feed_forward
     return own.lora if any(_is_any(other, own.lora) for other in beside) else own.feed_forward
