@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ser_tl.analysis import travelled as travelled
     from ser_tl.augment import AugmentConfig as AugmentConfig
     from ser_tl.augment import Augmenter as Augmenter
+    from ser_tl.comparison import Comparison as Comparison
     from ser_tl.corpora import load_corpus as load_corpus
     from ser_tl.data.checks import check_audio as check_audio
     from ser_tl.data.domains import cross_domain as cross_domain
@@ -41,9 +42,7 @@ if TYPE_CHECKING:
     from ser_tl.encoders import load_encoder as load_encoder
     from ser_tl.errors import SerTlError as SerTlError
     from ser_tl.estimator import EmotionClassifier as EmotionClassifier
-    from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
-    from ser_tl.evaluation import plots as plots
     from ser_tl.generate import WaveGan as WaveGan
     from ser_tl.generate import WaveGanConfig as WaveGanConfig
     from ser_tl.generate import WaveGanTrainer as WaveGanTrainer
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from ser_tl.options import Options as Options
     from ser_tl.options import RunOptions as RunOptions
     from ser_tl.program import run_main as run_main
+    from ser_tl.reporting import plots as plots
     from ser_tl.run import build_model as build_model
     from ser_tl.run import build_strategy as build_strategy
     from ser_tl.run import build_trainer as build_trainer
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AugmentConfig": "ser_tl.augment",
     "Augmenter": "ser_tl.augment",
-    "Comparison": "ser_tl.evaluation",
+    "Comparison": "ser_tl.comparison",
     "DistillConfig": "ser_tl.distill",
     "DomainOptions": "ser_tl.options",
     "EmotionClassifier": "ser_tl.estimator",
@@ -126,7 +126,7 @@ _HOMES = {
     "load_teacher": "ser_tl.distill",
     "make_splits": "ser_tl.data.splits",
     "merge_adapter": "ser_tl.transfer",
-    "plots": "ser_tl.evaluation",
+    "plots": "ser_tl.reporting",
     "publishing": "ser_tl.run",
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",

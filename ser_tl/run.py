@@ -21,16 +21,18 @@ import yaml
 from accelerate.utils import broadcast_object_list
 
 from ser_tl.card import write_card
+from ser_tl.comparison import Comparison, with_model_size
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError, StorageError
-from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
-from ser_tl.evaluation.text import score_text
+from ser_tl.evaluation import Report
 from ser_tl.files import write_text
 from ser_tl.model import EmotionModel
 from ser_tl.model.folder import write_remote
 from ser_tl.options import DomainOptions, Options, RunOptions
 from ser_tl.program import STARTED
 from ser_tl.publish import Publisher, told
+from ser_tl.reporting.plots import training_curves
+from ser_tl.reporting.text import score_text
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.runtime.processes import processes
 from ser_tl.training.parts import build_parts

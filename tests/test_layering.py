@@ -23,8 +23,10 @@ LAYERS: list[tuple[str, str]] = [
     ("augment modules", ""),
     (
         "corpora encoders evaluation hub",
-        "transformers huggingface_hub safetensors sklearn evaluate matplotlib opensmile audformat iso639",
+        "transformers huggingface_hub safetensors sklearn evaluate opensmile audformat iso639",
     ),
+    ("comparison", ""),
+    ("reporting", "matplotlib"),
     ("card", ""),
     ("model", "peft"),  # a saved model has its adapters folded in
     ("inference", "tqdm onnxruntime"),
@@ -52,12 +54,13 @@ LAYERS: list[tuple[str, str]] = [
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
 UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"inference"}}
+# `report.save(folder)` and `print(report)` are conveniences likewise: what writes and draws is above.
+UPWARD["evaluation/report.py"] = UPWARD["comparison/comparison.py"] = {"reporting"}
 UPWARD["export/versions.py"] = UPWARD["archive/versions.py"] = {""}  # the package's own version
 RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
 LONG = {
     "model/emotion.py",
     "inference/predictor.py",
-    "evaluation/report.py",
 }  # of more than 300 lines, to be cut
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # SoundNet's weights were published as a pickle: one module, which holds an unpickler that knows nothing but arrays.

@@ -14,11 +14,11 @@ from ser_tl.card.law import LAW
 from ser_tl.card.limits import limits
 from ser_tl.card.metadata import metadata
 from ser_tl.data.speakers import UNKNOWN
-from ser_tl.evaluation import Report, confusion_picture
-from ser_tl.evaluation.plots import reliability_picture
-from ser_tl.evaluation.text import class_table, dimension_table, headline, others, table
+from ser_tl.evaluation import Report
 from ser_tl.files import write_text
 from ser_tl.hub import Address
+from ser_tl.reporting.plots import confusion_picture, reliability_picture
+from ser_tl.reporting.text import class_table, dimension_table, headline, others, table
 
 CARD_FILE = "README.md"
 PICTURE_FILE = "confusion.png"

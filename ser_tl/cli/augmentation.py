@@ -19,7 +19,7 @@ def augment(options: Namespace) -> int:
     from ser_tl.data.audio import SAMPLE_RATE, decode
     from ser_tl.data.checks import source
     from ser_tl.data.emotions import EmotionMap
-    from ser_tl.evaluation import plots
+    from ser_tl.reporting import plots
 
     if options.seed < 0:
         raise ConfigError(f"--seed is {options.seed}: expected 0 or more")

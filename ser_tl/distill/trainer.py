@@ -36,7 +36,7 @@ from ser_tl.distill.students import copy_layers
 from ser_tl.encoders import Encoder, Hidden, SpeechSSL
 from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation import plots
+from ser_tl.reporting import plots
 from ser_tl.runtime.processes import accelerator
 from ser_tl.runtime.reduction import agree_on_seconds, average_gradients
 from ser_tl.runtime.state_file import StateFile, append_log, read_log

@@ -23,11 +23,11 @@ from ser_tl.augment.hearing import log_mel
 from ser_tl.data import schema
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation import plots
 from ser_tl.generate.config import CHANGEABLE, WaveGanConfig
 from ser_tl.generate.gan import WaveGan
 from ser_tl.generate.steps import Adversaries
 from ser_tl.generate.windows import Windows
+from ser_tl.reporting import plots
 from ser_tl.runtime.processes import accelerator
 from ser_tl.runtime.reduction import agree_on_seconds
 from ser_tl.runtime.state_file import StateFile, append_log, read_log
