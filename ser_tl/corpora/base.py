@@ -9,7 +9,7 @@ the audio, never divides it into parts, and never passes over a file in silence:
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -118,8 +118,7 @@ def load_corpus(
         raise ConfigError(f"the corpus {name} has no columns to name: leave --columns out, it is for {takers}")
     place = _place(reader, root)
     given = (dict(columns or {}),) if reader.takes_columns else ()
-    mapping = replace(emotions) if emotions else EmotionMap()  # one that hasn't read another corpus' labels
-    return reader.read(place, mapping, *given)
+    return reader.read(place, emotions or EmotionMap(), *given)
 
 
 def _place(reader: CorpusReader, root: Path | str | None) -> Path | str:

@@ -3,8 +3,9 @@
     corpus --stretches--> [Stretch, ...]      one part's, another's --copies--> [(id, id), ...]
 
 The same are equal samples, whatever file they come from (a FLAC of a WAV, a WAV with another tag), and stretches of one
-file that lie over each other by more than half. Samples are known of what `checks.check_audio` has read; of other
-utterances the files' bytes are compared, for nothing is decoded here. It doesn't know what the parts are for.
+file that lie over each other by more than half. Samples are known of a corpus that `checks.check_audio` returned, by
+its column `digest`; of others the files' bytes are compared, for nothing is decoded here. It doesn't know what the
+parts are for.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,7 +16,8 @@ from math import inf
 
 from datasets import Dataset
 
-from ser_tl.data.checks import file_keys, sample_key
+from ser_tl.data.checks import file_keys
+from ser_tl.data.schema import DIGEST
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Stretch:
         file: key of the file's bytes
         start: seconds into the file
         end: seconds into the file; infinite for its end
-        samples: key of the samples; None where nobody has decoded them
+        samples: digest of the samples; None where the corpus has none
     """
 
     id: str
@@ -44,9 +46,10 @@ def stretches(corpus: Dataset) -> list[Stretch]:
         corpus: rows with the columns of `data.schema`
     """
     columns = (corpus[name][:] for name in ("id", "start", "end"))
+    digests = corpus[DIGEST][:] if DIGEST in corpus.column_names else [None] * len(corpus)
     return [
-        Stretch(name, file, start, inf if end is None else end, sample_key(file, start, end))
-        for file, name, start, end in zip(file_keys(corpus), *columns, strict=True)
+        Stretch(name, file, start, inf if end is None else end, digest)
+        for file, digest, name, start, end in zip(file_keys(corpus), digests, *columns, strict=True)
     ]
 
 

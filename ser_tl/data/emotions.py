@@ -12,9 +12,9 @@ import difflib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Self
 
 from ser_tl.errors import ConfigError, CorpusError, listing
 
@@ -93,6 +93,23 @@ def propose_rename(labels: Iterable[str]) -> str:
     return f"for example --emotions.rename '{{{', '.join(pairs[:most])}{more}}}'"
 
 
+class EmotionName(str):
+    """An emotion's name that knows the label it was read from.
+
+    Attributes:
+        label: as the corpus spells it
+    """
+
+    __slots__ = ("label",)
+    label: str
+
+    def __new__(cls, name: str, label: str) -> Self:
+        """The name of a label."""
+        made = super().__new__(cls, name)
+        made.label = label
+        return made
+
+
 @dataclass(frozen=True)
 class EmotionMap:
     """How a corpus' emotions become the classes of a model.
@@ -146,21 +163,14 @@ class EmotionMap:
         object.__setattr__(self, "merge", merge)
         object.__setattr__(self, "drop", list(dict.fromkeys(map(emotion_name, self.drop))))
 
-    @cached_property
-    def labels(self) -> set[str]:
-        """How the corpus spells its emotions: every label that `read` has told the name of."""
-        return set()
-
-    def read(self, label: str, *, where: str) -> str:
-        """The name of a corpus' label: as `rename` says, else its canonical one.
+    def read(self, label: str, *, where: str) -> EmotionName:
+        """The name of a corpus' label: as `rename` says, else its canonical one. It carries the label.
 
         Raises:
             CorpusError: the label is neither renamed nor known
         """
         plain = label_text(label)
-        name = self.rename[plain] if plain in self.rename else canonical(label, where=where)
-        self.labels.add(plain)
-        return name
+        return EmotionName(self.rename[plain] if plain in self.rename else canonical(label, where=where), plain)
 
     def renames(self, label: str) -> bool:
         """Whether the user gave a label a meaning."""
@@ -174,18 +184,22 @@ class EmotionMap:
                 break
         return None if emotion in self.drop else emotion
 
-    def check(self, present: Sequence[str]) -> None:
+    def check(self, present: Sequence[str], labels: Collection[str] = ()) -> None:
         """Refuses a mapping that names emotions the corpus doesn't have, most often a slip of the pen.
 
+        Args:
+            present: the emotions that utterances or votes have
+            labels: how the corpus spells them; empty where that isn't known
+
         Raises:
-            ConfigError: `merge` or `drop` names an emotion that no utterance has, or `rename` a label that wasn't among
-                those that were read
+            ConfigError: `merge` or `drop` names an emotion that no utterance has, or `rename` a label that isn't among
+                the corpus' own
         """
-        unread = sorted(set(self.rename) - self.labels)
-        if unread and self.labels:
+        unread = sorted(set(self.rename) - set(labels))
+        if unread and labels:
             raise ConfigError(
                 f"the option emotions.rename names {', '.join(unread)}, which no utterance is labelled: give labels as "
-                f"the corpus spells them. Those that were read are\n{listing(sorted(self.labels), most=30)}"
+                f"the corpus spells them. Those that were read are\n{listing(sorted(labels), most=30)}"
             )
         named = {member for members in self.merge.values() for member in members} | set(self.drop) - set(self.merge)
         unknown = sorted(named - set(present))
