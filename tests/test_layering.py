@@ -58,10 +58,6 @@ UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"infe
 UPWARD["evaluation/report.py"] = UPWARD["comparison/comparison.py"] = {"reporting"}
 UPWARD["export/versions.py"] = UPWARD["archive/versions.py"] = {""}  # the package's own version
 RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
-LONG = {
-    "model/emotion.py",
-    "inference/predictor.py",
-}  # of more than 300 lines, to be cut
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # SoundNet's weights were published as a pickle: one module, which holds an unpickler that knows nothing but arrays.
 # Another names the error by which torch refuses a checkpoint that holds more than tensors.
@@ -280,4 +276,4 @@ def test_the_trainer_names_no_technique_and_few_of_its_neighbours():
 
 def test_no_file_is_longer_than_a_reader_holds():
     longest = {str(path.relative_to(HOME)): len(path.read_text("utf-8").splitlines()) for path in MODULES}
-    assert {name: lines for name, lines in longest.items() if lines > 300 and name not in LONG} == {}
+    assert {name: lines for name, lines in longest.items() if lines > 300} == {}

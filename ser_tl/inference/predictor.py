@@ -6,7 +6,6 @@ The answer for a recording is the same in any order and company. Nothing is kept
 predictor. Knows nothing of torch, models or command lines.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,25 +16,17 @@ import numpy as np
 from ser_tl.data.audio import SAMPLE_RATE, SILENCE
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.decoding.streaming import Window
-from ser_tl.errors import AudioError, ConfigError
+from ser_tl.errors import AudioError
 from ser_tl.inference.loop import order_values, run_batches
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
 from ser_tl.inference.session import Session, Wanted, check_coverage, find_calibration, open_session
+from ser_tl.inference.speaker_minimum import check_enough
 from ser_tl.inference.windows import AnsweredWindow, join_windows
 from ser_tl.modules.calibration import describe_calibration
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel
-
-FEWEST_CLIPS = 8
-"""Of a speaker whose own statistics normalise: those of fewer cost more than they give (18 points of UAR at one)."""
-
-FEWEST_SECONDS = 20.0
-"""Likewise, seconds of audio."""
-
-FEW_CLIPS = 16
-"""Below so many a warning stands: statistics of few clips depend on which emotions are in them."""
 
 _POOL_SECONDS = 600.0  # of audio that waits to be batched by length: 38 MB
 
@@ -289,30 +280,6 @@ def pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     for row, clip in zip(waveform, clips, strict=True):
         row[: len(clip)] = clip
     return waveform, lengths
-
-
-def check_enough(clips: int, seconds: float) -> None:
-    """Refuses to take a speaker's statistics of too little audio, and warns where it is little.
-
-    Args:
-        clips: windows there are of the speaker
-        seconds: their length in all
-
-    Raises:
-        ConfigError: too little
-    """
-    if clips < FEWEST_CLIPS or seconds < FEWEST_SECONDS:
-        raise ConfigError(
-            f"speaker_normalize takes the mean and deviation of one speaker's recordings, of which there are {clips} "
-            f"with {seconds:.1f} s: at least {FEWEST_CLIPS} clips and {FEWEST_SECONDS:g} s are needed, since the "
-            f"statistics of fewer cost more than they give; add recordings of the speaker, or leave it out"
-        )
-    if clips < FEW_CLIPS:
-        warnings.warn(
-            f"speaker_normalize with {clips} clips of the speaker: from {FEW_CLIPS} clips on the statistics depend "
-            f"less on which emotions are in them",
-            stacklevel=3,
-        )
 
 
 def _show_progress(predictions: Iterable[Prediction], items: Iterable[Recording]) -> Iterable[Prediction]:
