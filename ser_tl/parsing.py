@@ -64,7 +64,8 @@ def make_parser(kind: type[Parsed], description: str) -> Parser:
         parser.add_section("strategy", lambda: describe_options(STRATEGIES, "strategy"))
     first = getattr(kind, "FIRST", None)
     if first is not None:
-        usual = [name for base in kind.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())]
+        bases = [base for base in kind.__mro__[1:] if hasattr(base, "FIRST")]
+        usual = [name for base in bases for name in getattr(base, "__dataclass_fields__", ())]
         own = [item.name for item in fields(kind) if not is_dataclass(item.type) and item.name not in usual]
         parser.show_first([*first, *(own if usual else ())])
     return parser

@@ -66,15 +66,7 @@ def build_model(options: Options, labels: Sequence[str]) -> EmotionModel:
 
 
 def build_strategy(options: Options) -> Strategy:
-    """The strategy that the options describe.
-
-    Args:
-        options: its name, and what refines it
-
-    Raises:
-        UnknownNameError: there is no such strategy
-        ConfigError: options that it has no use for
-    """
+    """The strategy that the options describe, for one training."""
     return options.build_strategy()
 
 

@@ -44,7 +44,8 @@ LAYERS: list[tuple[str, str]] = [
     ("estimator", ""),
     ("distill", "threadpoolctl"),  # scikit-learn's
     ("arguments", "jsonargparse"),
-    ("construction parsing", "yaml"),
+    ("construction", ""),
+    ("parsing", "yaml"),
     ("options", ""),
     ("program", ""),
     ("publish resume", ""),
