@@ -278,3 +278,9 @@ def test_the_trainer_names_no_technique_and_few_of_its_neighbours():
 def test_no_file_is_longer_than_a_reader_holds():
     longest = {str(path.relative_to(HOME)): len(path.read_text("utf-8").splitlines()) for path in MODULES}
     assert {name: lines for name, lines in longest.items() if lines > 300} == {}
+
+
+def test_figures_are_made_without_pictures():
+    loaded = loaded_by("ser_tl.comparison")
+    assert loaded & {"matplotlib", "evaluate", "peft", "accelerate"} == set()
+    assert not any(name.startswith("ser_tl.reporting") for name in loaded)
