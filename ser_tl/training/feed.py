@@ -50,7 +50,7 @@ class Feed:
     @property
     def lasting(self) -> list[int]:
         """The encoder's states that are worth keeping: no block below them ever moves."""
-        return lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
+        return lasting_layers(self.model, self.strategy.trainable_blocks(self.model)) if self.config.cache else []
 
     def clips(self, corpus: Dataset, *, labelled: bool = True) -> Clips:
         """A corpus' clips for evaluation: windows, as the frozen layers make them, else their audio.

@@ -26,7 +26,7 @@ from ser_tl.runtime.sharding import Shards
 from ser_tl.training.objective import Objective
 from ser_tl.training.part import Training
 from ser_tl.training.progress import Progress, dev_scores, rate_factor
-from ser_tl.transfer import Rates
+from ser_tl.transfer import LearningRates
 from ser_tl.transfer.strategy import NO_DECAY
 
 OPTIMIZERS = {"adamw": partial(torch.optim.AdamW, fused=True), "radam": torch.optim.RAdam}
@@ -49,7 +49,7 @@ class Steps:
         config, strategy, accelerator = self.config, self.strategy, self.accelerator
         self.shards = Shards(objective, accelerator, "model.encoder", common=["norms"]) if config.shard else None
         self._moved: Objective = objective if self.shards is None else self.shards.held
-        rates = Rates(config.learning_rate, config.encoder_learning_rate)
+        rates = LearningRates(config.learning_rate, config.encoder_learning_rate)
         groups = strategy.param_groups(self._moved.model, rates)
         for name, term in self._moved.terms.items():
             if weights := list(term.parameters()):
@@ -171,7 +171,7 @@ class Steps:
     def _set_rates(self, done: float, scale: float) -> None:
         factor = rate_factor(self.config, done / self.config.epochs, scale)
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
-            group["lr"] = peak * factor * self.strategy.rate_scale(group["name"].removesuffix(NO_DECAY), done)
+            group["lr"] = peak * factor * self.strategy.lr_scale(group["name"].removesuffix(NO_DECAY), done)
 
     def _targets(self, unlabelled: Clips | None, epoch: int, steps: int, left: int) -> Iterator[Batch] | None:
         """A batch of the other domain for each that is left: all of its clips, in a new order each time around."""

@@ -27,7 +27,7 @@ from ser_tl.model.adapted import adapted_layers, added_state, base_state, folded
 from ser_tl.model.description import check_description, limited_parameters
 from ser_tl.model.folder import ADAPTER, Saved, model_folder, read_folder, write_folder
 from ser_tl.model.weights import reason
-from ser_tl.transfer.insertion import Adapters
+from ser_tl.transfer.adapter_targets import Adapters
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel, Output
 from ser_tl.transfer.l2sp import L2SP
-from ser_tl.transfer.strategy import Rates, Strategy, parameters_of
+from ser_tl.transfer.strategy import LearningRates, Strategy, parameters_of
 
 
 class FineTuning(Strategy):
@@ -47,17 +47,21 @@ class FineTuning(Strategy):
         """Sets `requires_grad`, and keeps the pretrained weights where they are pulled back to."""
         super().prepare(model)
         if self.l2sp:
-            self._anchor = L2SP(parameters_of(self.may_move(model)), self.l2sp)
+            self._anchor = L2SP(parameters_of(self.trainable_blocks(model)), self.l2sp)
 
-    def block_rates(self, model: EmotionModel, rates: Rates) -> list[tuple[str, list[Block], float]]:
+    def learning_rates(self, model: EmotionModel, rates: LearningRates) -> list[tuple[str, list[Block], float]]:
         """One group, or with layer decay one for each block."""
-        return super().block_rates(model, rates) if self.layer_decay == 1.0 else self.decayed_rates(model, rates)
+        return (
+            super().learning_rates(model, rates)
+            if self.layer_decay == 1.0
+            else self.decayed_learning_rates(model, rates)
+        )
 
-    def decayed_rates(self, model: EmotionModel, rates: Rates) -> list[tuple[str, list[Block], float]]:
+    def decayed_learning_rates(self, model: EmotionModel, rates: LearningRates) -> list[tuple[str, list[Block], float]]:
         """A group for each block, the top first."""
         return [
             (block.name, [block], rates.encoder * self.layer_decay**depth)
-            for depth, block in enumerate(reversed(self.may_move(model)))
+            for depth, block in enumerate(reversed(self.trainable_blocks(model)))
         ]
 
     def penalty(self, output: Output, batch: Batch) -> Tensor | None:  # noqa: ARG002

@@ -20,6 +20,6 @@ class Full(FineTuning):
     def __init__(self, *, layer_decay: float = 1.0, l2sp: float = 0.0) -> None:
         super().__init__(layer_decay=layer_decay, l2sp=l2sp)
 
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """All blocks that reach the head."""
         return model.trainable_blocks()

@@ -16,8 +16,8 @@ from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.model.adapted import added_state
-from ser_tl.transfer.insertion import Adapters, Kind, find_targets, plan_adapters
-from ser_tl.transfer.strategy import NO_DECAY, STRATEGIES, Rates, Strategy, decayed
+from ser_tl.transfer.adapter_targets import Adapters, Kind, find_targets, plan_adapters
+from ser_tl.transfer.strategy import NO_DECAY, STRATEGIES, LearningRates, Strategy, weight_decay_groups
 
 
 class Adapted(Strategy):
@@ -64,7 +64,7 @@ class Adapted(Strategy):
         """
         return plan_adapters(model, self.kind, self.targets, self.blocks, self.options)
 
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """The blocks that have adapters, or will have them."""
         return [block for block, _ in find_targets(model, self.kind, self.targets, self.blocks)]
 
@@ -87,7 +87,7 @@ class Adapted(Strategy):
         for _, parameter in self._adapters(model):
             parameter.requires_grad_(True)
 
-    def param_groups(self, model: EmotionModel, rates: Rates) -> list[dict[str, Any]]:
+    def param_groups(self, model: EmotionModel, rates: LearningRates) -> list[dict[str, Any]]:
         """Head and adapters, each at its own rate.
 
         Of the adapters only LoRA's two matrices decay: a scale of IA3's or a length of DoRA's does nothing at one or at
@@ -100,7 +100,7 @@ class Adapted(Strategy):
         groups = [{"name": "adapters", "params": [one for product, one in adapters if product], "lr": rate}]
         others = [one for product, one in adapters if not product]
         groups += [{"name": "adapters" + NO_DECAY, "params": others, "lr": rate, "weight_decay": 0.0}]
-        return decayed("head", head, rates.head) + [group for group in groups if group["params"]]
+        return weight_decay_groups("head", head, rates.head) + [group for group in groups if group["params"]]
 
     @staticmethod
     def _adapters(model: EmotionModel) -> list[tuple[str, nn.Parameter]]:

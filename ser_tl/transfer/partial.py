@@ -26,6 +26,6 @@ class Partial(FineTuning):
         check_blocks(blocks)
         self.blocks = blocks
 
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """The top blocks."""
         return top_blocks(model, self.blocks, "partial")

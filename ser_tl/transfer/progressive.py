@@ -12,7 +12,7 @@ from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.transfer.fine_tuning import FineTuning, check_blocks, top_blocks
-from ser_tl.transfer.strategy import STRATEGIES, History, Rates
+from ser_tl.transfer.strategy import STRATEGIES, History, LearningRates
 
 
 @STRATEGIES.register("progressive")
@@ -55,7 +55,7 @@ class Progressive(FineTuning):
         self._blocks: set[str] = set()
         self._joined: dict[str, int] = {}  # names of the moving blocks, and the epoch (from 0) in which each joined
 
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """All blocks that join at some time."""
         return top_blocks(model, self.blocks, "progressive")
 
@@ -66,7 +66,7 @@ class Progressive(FineTuning):
 
     def on_epoch_start(self, model: EmotionModel, history: History) -> bool:
         """Lets the blocks move that are due."""
-        blocks = self.may_move(model)
+        blocks = self.trainable_blocks(model)
         self._blocks = {block.name for block in blocks}
         joins = self.joins(history)[: len(blocks)]
         self._joined = {block.name: epoch for block, epoch in zip(reversed(blocks), joins, strict=False)}
@@ -92,11 +92,11 @@ class Progressive(FineTuning):
                 stale = 0  # the new block has as long to show what it brings
         return found
 
-    def block_rates(self, model: EmotionModel, rates: Rates) -> list[tuple[str, list[Block], float]]:
+    def learning_rates(self, model: EmotionModel, rates: LearningRates) -> list[tuple[str, list[Block], float]]:
         """A group for each block: each has a warm-up of its own."""
-        return self.decayed_rates(model, rates)
+        return self.decayed_learning_rates(model, rates)
 
-    def rate_scale(self, group: str, done: float) -> float:
+    def lr_scale(self, group: str, done: float) -> float:
         """Rises from 0 to 1 over `warmup` epochs since the block joined; 0 before."""
         if group not in self._blocks:  # the head's, or a penalty's
             return 1.0

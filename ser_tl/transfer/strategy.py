@@ -1,7 +1,7 @@
 """The contract of a transfer strategy: the only place that decides which weights move, and how fast.
 
     prepare(model) -> param_groups(model, rates)
-      -> each epoch: on_epoch_start(model, history) -> each step: rate_scale(group, done), penalty(output, batch)
+      -> each epoch: on_epoch_start(model, history) -> each step: lr_scale(group, done), penalty(output, batch)
 
 A strategy knows models, not data, optimizers or schedules: the trainer asks it and obeys. What it decides follows from
 the config and the history alone, so a training that was killed goes on as if nothing had happened.
@@ -29,7 +29,7 @@ History = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Rates:
+class LearningRates:
     """Learning rates at the peak of the schedule.
 
     Args:
@@ -54,14 +54,14 @@ class Strategy(ABC):
     needs_whole_weights: bool = False
 
     @abstractmethod
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """The encoder's blocks that move at any time, input side first: what stays below them can be computed once."""
 
     def prepare(self, model: EmotionModel) -> None:
         """Sets `requires_grad` of every parameter, before the optimizer is made."""
         model.requires_grad_(True)
         model.encoder.requires_grad_(False)
-        set_moving((block.modules for block in self.may_move(model)), True)
+        set_trainable((block.modules for block in self.trainable_blocks(model)), True)
 
     def on_epoch_start(self, model: EmotionModel, history: History) -> bool:  # noqa: ARG002 - most stay as they are
         """Changes what moves, before the epoch after a history.
@@ -71,16 +71,16 @@ class Strategy(ABC):
         """
         return False
 
-    def param_groups(self, model: EmotionModel, rates: Rates) -> list[dict[str, Any]]:
+    def param_groups(self, model: EmotionModel, rates: LearningRates) -> list[dict[str, Any]]:
         """The optimizer's groups: `params`, `lr`, and `name` for the records. They hold all that moves at any time.
 
         Biases, norms and layer weights (all with fewer than two dimensions) get no weight decay (Loshchilov and Hutter
         2019 leave this open; it is the field's practice).
         """
         encoder = {id(parameter) for parameter in model.encoder.parameters()}
-        groups = decayed("head", [one for one in model.parameters() if id(one) not in encoder], rates.head)
-        for name, blocks, rate in self.block_rates(model, rates):
-            groups += decayed(name, parameters_of(blocks), rate, decay=self.decays_weights)
+        groups = weight_decay_groups("head", [one for one in model.parameters() if id(one) not in encoder], rates.head)
+        for name, blocks, rate in self.learning_rates(model, rates):
+            groups += weight_decay_groups(name, parameters_of(blocks), rate, decay=self.decays_weights)
         return groups
 
     @property
@@ -88,11 +88,11 @@ class Strategy(ABC):
         """Whether pretrained weights have weight decay."""
         return True
 
-    def block_rates(self, model: EmotionModel, rates: Rates) -> list[tuple[str, list[Block], float]]:
+    def learning_rates(self, model: EmotionModel, rates: LearningRates) -> list[tuple[str, list[Block], float]]:
         """Names, blocks and peak rates of the encoder's groups, the top first."""
-        return [("encoder", self.may_move(model), rates.encoder)]
+        return [("encoder", self.trainable_blocks(model), rates.encoder)]
 
-    def rate_scale(self, group: str, done: float) -> float:  # noqa: ARG002 - most have one schedule for all
+    def lr_scale(self, group: str, done: float) -> float:  # noqa: ARG002 - most have one schedule for all
         """What a group's rate is multiplied by, beside the schedule of the training.
 
         Args:
@@ -111,7 +111,9 @@ def parameters_of(blocks: Iterable[Block]) -> list[nn.Parameter]:
     return [parameter for block in blocks for parameter in block.modules.parameters()]
 
 
-def decayed(name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay: bool = True) -> list[dict[str, Any]]:
+def weight_decay_groups(
+    name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay: bool = True
+) -> list[dict[str, Any]]:
     """One or two groups of an optimizer: matrices, and what has no weight decay.
 
     Args:
@@ -129,7 +131,7 @@ def decayed(name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay
     return [group for group in groups if group["params"]]
 
 
-def set_moving(modules: Iterable[nn.Module], moving: bool) -> None:
+def set_trainable(modules: Iterable[nn.Module], moving: bool) -> None:
     """Sets whether the modules' parameters require gradients."""
     for module in modules:
         module.requires_grad_(moving)

@@ -41,7 +41,7 @@ def build(pooling, **options) -> EmotionModel:
 
 def cached(corpus, model, strategy=None, *, max_seconds=12.0) -> CachedClips:
     clips = Utterances(corpus, model.labels, AudioConfig(max_seconds=max_seconds), training=True, seed=3)
-    layers = lasting_layers(model, (strategy or Frozen()).may_move(model))
+    layers = lasting_layers(model, (strategy or Frozen()).trainable_blocks(model))
     return FeatureCache().fill(clips, model.encoder, layers, accelerator(train_config(), None), train_config())
 
 

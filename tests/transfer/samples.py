@@ -7,14 +7,14 @@ from ser_tl.data.batching import Batch
 from ser_tl.encoders import Encoder, Fused, SoundNet, VGGish
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.losses import cross_entropy
-from ser_tl.transfer import IA3, Lora, Rates, Strategy
+from ser_tl.transfer import IA3, LearningRates, Lora, Strategy
 from tests.encoders.tiny import clip, padded, tiny
 
 LABELS = ["anger", "neutral", "sadness"]
 SINGLE = ["wav2vec2", "wav2vec2-group", "hubert", "wavlm", "wavlm-group", "unispeech-sat", "data2vec-audio", "whisper"]
 TRANSFORMERS = [*SINGLE, "fused"]
 CONVOLUTIONS = ["soundnet", "vggish"]
-RATES = Rates(head=1e-2, encoder=1e-3)
+RATES = LearningRates(head=1e-2, encoder=1e-3)
 FEED_FORWARD = {"whisper": ["fc1", "fc2"]}  # the others call theirs alike
 
 

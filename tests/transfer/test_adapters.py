@@ -23,7 +23,7 @@ from ser_tl.transfer import (
     merge_adapter,
     save_adapter,
 )
-from ser_tl.transfer.insertion import Adapters
+from ser_tl.transfer.adapter_targets import Adapters
 from tests.encoders.tiny import save, tiny
 from tests.transfer.samples import (
     EVERY,

@@ -11,7 +11,7 @@ from ser_tl.model.adapted import adapted_layers, added_state, base_state, folded
 from ser_tl.training import Trainer
 from ser_tl.training.loop import score_dev
 from ser_tl.transfer import IA3, STRATEGIES, Lora
-from ser_tl.transfer.insertion import Adapters, plan_adapters
+from ser_tl.transfer.adapter_targets import Adapters, plan_adapters
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.test_freezing import kept_for_backward
 from tests.encoders.tiny import LAYERS
@@ -135,7 +135,7 @@ def test_no_layer_above_the_highest_in_use_has_an_adapter(name, kind, layers):
     highest = max(layers or [LAYERS])
     blocks = [block for block in model.encoder.blocks() if adapted_layers(block.modules)]
     assert [block.name for block in blocks] == [f"layer {number}" for number in range(1, highest + 1)]
-    assert [block.name for block in STRATEGIES[kind]().may_move(model)] == [block.name for block in blocks]
+    assert [block.name for block in STRATEGIES[kind]().trainable_blocks(model)] == [block.name for block in blocks]
     assert all(one.grad is not None for one in model.parameters() if one.requires_grad)  # DDP would wait for it
 
 
@@ -146,7 +146,7 @@ def test_only_so_many_top_blocks_as_asked_for_have_adapters_and_learn(name):
         strategy.prepare(model)
         moving = [block.name for block in model.encoder.blocks() if not is_frozen(block.modules)]
         assert moving == [f"layer {number}" for number in range(3 - min(count, 2), 3)]
-        assert moving == [block.name for block in strategy.may_move(model)]
+        assert moving == [block.name for block in strategy.trainable_blocks(model)]
 
 
 @pytest.mark.parametrize("name", SINGLE)

@@ -10,14 +10,14 @@ from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.losses import cross_entropy
 from ser_tl.training.parts.dimensions import dimension_loss
-from ser_tl.transfer import STRATEGIES, Lora, Rates
+from ser_tl.transfer import STRATEGIES, LearningRates, Lora
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.tiny import LAYERS, clip, padded, tiny
 
 ENCODERS = ["wav2vec2", "hubert", "wavlm", "data2vec-audio", "whisper"]
 # Arousal and valence of the batch's clips, one of them unknown.
 RATED = torch.tensor([[1.0, 4.0], [2.0, 3.5], [4.0, float("nan")], [1.5, 2.0], [3.0, 1.0], [5.0, 3.0]])
-RATES = Rates(head=1e-2, encoder=1e-3)
+RATES = LearningRates(head=1e-2, encoder=1e-3)
 RATE_OF = {"head": RATES.head, "encoder": RATES.encoder, "adapters": Lora().learning_rate}
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
 every_strategy = pytest.mark.parametrize("strategy", list(STRATEGIES))

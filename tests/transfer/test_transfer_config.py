@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from ser_tl.errors import ConfigError
-from ser_tl.transfer import STRATEGIES, AlignmentConfig, Full, Partial, Progressive, Rates
+from ser_tl.transfer import STRATEGIES, AlignmentConfig, Full, LearningRates, Partial, Progressive
 from ser_tl.transfer.l2sp import L2SP
 from tests.training.samples import tiny_model
 
-RATES = Rates(head=1.0, encoder=0.1)
+RATES = LearningRates(head=1.0, encoder=0.1)
 
 
 @pytest.mark.parametrize(("strategy", "names"), [(Full(layer_decay=0.5), 3), (None, 2)])
@@ -56,7 +56,7 @@ def test_the_pull_keeps_a_training_near_its_start():
         before = [one.detach().clone() for one in model.encoder.parameters()]
         strategy = Full(l2sp=weight)
         strategy.prepare(model)
-        optimizer = torch.optim.SGD(strategy.param_groups(model, Rates(head=0.1, encoder=0.1)))
+        optimizer = torch.optim.SGD(strategy.param_groups(model, LearningRates(head=0.1, encoder=0.1)))
         for _ in range(5):
             optimizer.zero_grad()
             states = model.encoder(torch.sin(torch.arange(4000) / 9)[None], torch.tensor([4000])).states
