@@ -16,6 +16,7 @@ from ser_tl.errors import ConfigError, CorpusError
 from ser_tl.model import ModelConfig
 from ser_tl.options import Options, parse, spell
 from ser_tl.program import run_main
+from ser_tl.resume import check_same
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
@@ -376,3 +377,15 @@ def test_help_tells_the_options_of_all_strategies(capsys):
     for option in ("rank", "blocks", "trigger", "l2sp"):
         assert f"--strategy.{option} " in page
     assert "==SUPPRESS==" not in page
+
+
+def test_a_run_of_the_last_version_goes_on(tmp_path):
+    now = yaml.safe_load(Options(strategy_options={"blocks": 3}, output=tmp_path).as_yaml())
+    old = {name: value for name, value in now.items() if name != "strategy_options"}
+    transfer = {"layer_decay": 1.0, "l2sp": 0.0, "join": "epochs", "every": 1, "join_warmup": 1.0}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(old | {"unfreeze": 3, "transfer": transfer}))
+    check_same(config, now, [])
+    config.write_text(yaml.safe_dump(old | {"unfreeze": 2, "transfer": transfer}))
+    with pytest.raises(ConfigError, match=r"other values of strategy_options.blocks"):
+        check_same(config, now, [])
