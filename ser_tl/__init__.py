@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
     from ser_tl.evaluation import plots as plots
+    from ser_tl.final import run_final as run_final
+    from ser_tl.finish import finish as finish
+    from ser_tl.finish import publishing as publishing
     from ser_tl.generate import WaveGan as WaveGan
     from ser_tl.generate import WaveGanConfig as WaveGanConfig
     from ser_tl.generate import WaveGanTrainer as WaveGanTrainer
@@ -62,12 +65,11 @@ if TYPE_CHECKING:
     from ser_tl.options import Options as Options
     from ser_tl.options import RunOptions as RunOptions
     from ser_tl.options import run_main as run_main
+    from ser_tl.rehearsal import rehearse as rehearse
     from ser_tl.run import build_model as build_model
     from ser_tl.run import build_strategy as build_strategy
     from ser_tl.run import build_trainer as build_trainer
-    from ser_tl.run import finish as finish
     from ser_tl.run import finish_comparison as finish_comparison
-    from ser_tl.run import publishing as publishing
     from ser_tl.run import run_splits as run_splits
     from ser_tl.run import start_run as start_run
     from ser_tl.systems import split_systems as split_systems
@@ -111,7 +113,7 @@ _HOMES = {
     "embed": "ser_tl.analysis",
     "emotions": "ser_tl.data.schema",
     "find_recordings": "ser_tl.distill",
-    "finish": "ser_tl.run",
+    "finish": "ser_tl.finish",
     "finish_comparison": "ser_tl.run",
     "finish_distillation": "ser_tl.distill",
     "inspect": "ser_tl.analysis",
@@ -127,10 +129,12 @@ _HOMES = {
     "make_splits": "ser_tl.data.splits",
     "merge_adapter": "ser_tl.transfer",
     "plots": "ser_tl.evaluation",
-    "publishing": "ser_tl.run",
+    "publishing": "ser_tl.finish",
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
+    "rehearse": "ser_tl.rehearsal",
     "relabel": "ser_tl.data.votes",
+    "run_final": "ser_tl.final",
     "run_main": "ser_tl.options",
     "run_splits": "ser_tl.run",
     "save_adapter": "ser_tl.transfer",

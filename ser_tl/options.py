@@ -12,7 +12,7 @@ from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import yaml
 from jsonargparse import Namespace
@@ -28,6 +28,7 @@ from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
 from ser_tl.plugins import import_plugin
+from ser_tl.runtime.launcher import launch_command
 from ser_tl.terminal import escape_unprintable, silence_output
 from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
@@ -138,7 +139,12 @@ class Options(RunOptions):
         labels: whose labels count, where several annotators voted
         dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
         parts: techniques of training beside the usual ones, with their options: {contrastive: {weight: 0.5}}
+        final: train one more model on the speakers of all parts but dev, after the splits; their score is its estimate
+        dry_run: check everything, print sizes, parameters and estimated minutes, and train nothing
     """
+
+    cannot: ClassVar[tuple[str, ...]] = ()
+    """Options that a recipe has no use for."""
 
     encoder: str = "wav2vec2-mini"
     encoder_options: dict[str, Any] = field(default_factory=dict)
@@ -166,6 +172,8 @@ class Options(RunOptions):
     labels: LabelConfig = field(default_factory=LabelConfig)
     dimensions: DimensionConfig = field(default_factory=DimensionConfig)
     parts: dict[str, Any] = field(default_factory=dict)
+    final: bool = False
+    dry_run: bool = False
 
     @property
     def name(self) -> str:
@@ -177,6 +185,13 @@ class Options(RunOptions):
         if self.push_to_hub is not None:
             Address.read(self.push_to_hub)  # a slip of the pen is told before the training, not after it
         build_parts(self.parts)  # likewise
+        for name in self.cannot:
+            if getattr(self, name):
+                raise ConfigError(f"{name} is for recipes that train one system on a protocol's splits: leave it out")
+        if self.final and self.split.tail < 1:
+            raise ConfigError(
+                f"final trains on all clips, and split.tail {self.split.tail} leaves some out: give one of the two"
+            )
 
 
 @dataclass(frozen=True)
@@ -192,6 +207,7 @@ class DomainOptions(Options):
         alignment: what draws the two domains together
     """
 
+    cannot: ClassVar[tuple[str, ...]] = ("final",)
     target: str = "emodb-mini"
     target_root: Path | None = None
     target_columns: dict[str, str] = field(default_factory=dict)
@@ -218,7 +234,19 @@ STARTED: list[tuple[Path, bool]] = []
 
 FIRST = [
     *("config", "output", "resume", "seed"),
-    *("encoder", "corpus", "root", "columns", "protocol", "folds", "strategy", "unfreeze", "pooling"),
+    *(
+        "encoder",
+        "corpus",
+        "root",
+        "columns",
+        "protocol",
+        "folds",
+        "strategy",
+        "unfreeze",
+        "pooling",
+        "final",
+        "dry_run",
+    ),
     *("model.layers", "train.epochs", "train.learning_rate", "train.refit", "augment.preset"),
 ]
 """The options of a training that `--help` shows; the others stand under `--help-all`."""
@@ -298,6 +326,7 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
     the recipe does, end it with a line that says how to go on.
     """
     escape_unprintable()
+    STARTED.clear()
     try:
         options = parse(kind, description)
         if isinstance(options, Options):
@@ -318,7 +347,7 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
 
 def _way_on() -> str:
     """How the last run goes on, where one was started."""
-    return f": --config {STARTED[-1][0] / 'config.yaml'} --resume goes on" if STARTED else ""
+    return f"; to go on:\n    {launch_command()} --config {STARTED[0][0] / 'config.yaml'} --resume" if STARTED else ""
 
 
 def _remove_unused() -> None:

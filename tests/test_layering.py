@@ -44,7 +44,9 @@ LAYERS: list[tuple[str, str]] = [
     ("arguments", "jsonargparse"),
     ("options", "yaml"),
     ("publish resume", ""),
+    ("finish", ""),
     ("run systems load", ""),
+    ("final rehearsal", ""),
     ("cli", "packaging"),
     ("__main__", ""),
 ]

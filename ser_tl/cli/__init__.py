@@ -1,6 +1,7 @@
 """The command line: predictions, timelines, live listening, evaluation, exports, serving, pushes, the cache and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
+    ser-tl embed MODEL calls/ --output calls.npz       the embeddings of recordings, without labels
     ser-tl timeline long.wav --output page.html        which emotion is heard when, as a page, RTTM, TextGrid, ELAN
     ser-tl listen MODEL                                the emotion in what a microphone hears, live
     ser-tl serve MODEL --port 8000                     REST, live streams and a page
@@ -42,6 +43,7 @@ from ser_tl.terminal import escape_unprintable, silence_output
 
 COMMANDS = {
     "predict": "predict",
+    "embed": "embed",
     "timeline": "timeline",
     "listen": "listen",
     "serve": "serve",

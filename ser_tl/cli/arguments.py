@@ -9,7 +9,7 @@ from ser_tl.cli.archive_report import archive_report_parser
 from ser_tl.cli.audit import audit_parser
 from ser_tl.cli.check import check_parser
 from ser_tl.cli.listen_arguments import listen_parser
-from ser_tl.cli.predict_arguments import add_predict_arguments
+from ser_tl.cli.predict_arguments import add_embed_arguments, add_predict_arguments
 from ser_tl.cli.recipes import RECIPES
 from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser
@@ -25,6 +25,9 @@ def parser() -> Parser:
     predict = Parser(description="Predicts the emotion in each recording, and its dimensions if there are any.")
     add_predict_arguments(predict)
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
+    embed = Parser(description="Writes the embedding of each recording, or of each window of it, into one file.")
+    add_embed_arguments(embed)
+    commands.add_subcommand("embed", embed, help="write the embeddings of recordings, which need no labels")
     commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
     commands.add_subcommand("listen", listen_parser(), help="show the emotion in what a microphone hears")
 

@@ -1,6 +1,7 @@
 """Commands about one model: how good it is, what it attends to, where it goes; and encoding ahead of training one."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -39,7 +40,7 @@ def evaluate(options: Namespace) -> int:
     config = TrainConfig()
     workers = accelerator(config, None)
     title = f"{options.model} on {options.corpus}"
-    how = evaluation_pass(workers, config)
+    how = replace(evaluation_pass(workers, config), progress="evaluate")
     # The test part of a run that divided clips, as nobody knows who speaks: its report says what it isn't.
     unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
     shared = model.known_speakers.among([UNKNOWN] if unknown else [])

@@ -60,7 +60,7 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     else:
         found = predictor.iterate(recordings, wanted=wanted, on_error="report")
     failed, embedded = 0, []
-    for prediction in _with_bar(found, len(recordings), quiet=options.output is None):
+    for prediction in show_progress(found, len(recordings), hidden=options.output is None and sys.stdout.isatty()):
         if prediction.error is not None:
             failed += 1
             print(f"error: {prediction.error}", file=sys.stderr)
@@ -106,13 +106,19 @@ def _may_be_model(name: str) -> bool:
     return "*" not in name and "?" not in name
 
 
-def _with_bar(found: Iterable[Prediction], count: int, *, quiet: bool) -> Iterable[Prediction]:
-    """A bar with the time that is left, on a terminal and where rows don't stand on it."""
+def show_progress(found: Iterable[Prediction], count: int, *, hidden: bool = False) -> Iterable[Prediction]:
+    """Shows a bar with the time that is left on standard error, where that is a terminal.
+
+    Args:
+        found: predictions, as they come
+        count: how many there will be
+        hidden: show none: rows stand on the same terminal
+    """
     try:
         from tqdm.auto import tqdm
     except ImportError:  # where exported models are predicted with, and no more
         return found
-    return tqdm(found, total=count, unit="recording", disable=True if quiet else None)
+    return tqdm(found, total=count, unit="recording", disable=True if hidden else None)
 
 
 def _save_embeddings(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:

@@ -109,8 +109,9 @@ def _track(training: Training, progress: Progress, *, tracked: bool) -> None:
         rates = {f"learning_rate/{name}": value for name, value in record["learning_rates"].items()}
         processes.log(numbers | rates, step=record["epoch"])
     if processes.is_main_process:
+        name = f"{training.name}  " if training.name else ""
         tqdm.write(
-            f"epoch {record['epoch']:>3}  train loss {record['train_loss']:.3f}  dev loss "
+            f"{name}epoch {record['epoch']:>3}  train loss {record['train_loss']:.3f}  dev loss "
             f"{record['dev_loss']:.3f}  dev {dev_scores(record)}{' best' if record['best'] else ''}  "
             f"{record['audio_seconds_per_second']:.0f} audio s/s"
         )

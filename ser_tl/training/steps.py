@@ -43,7 +43,7 @@ class Steps:
     def __init__(self, training: Training) -> None:
         self.parts, self.strategy, self.config = training.parts, training.strategy, training.config
         self.accelerator: Accelerator = training.accelerator
-        self.seed = training.seed
+        self.seed, self._name = training.seed, training.name
         terms = {part.name: part.loss(training) for part in self.parts}
         self.objective = objective = Objective(training.model, self.strategy, terms, training.norms)
         config, strategy, accelerator = self.config, self.strategy, self.accelerator
@@ -102,7 +102,7 @@ class Steps:
         bar = tqdm(
             total=len(steps),
             initial=progress.step,
-            desc=f"epoch {progress.epoch + 1}/{config.epochs}",
+            desc=f"{self._name} epoch {progress.epoch + 1}/{config.epochs}".strip(),
             disable=not processes.is_local_main_process,
             unit="step",
         )
