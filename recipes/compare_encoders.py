@@ -51,9 +51,7 @@ def main(options: Options) -> ser.Comparison | None:
     runs = {name: [options.changed(changes | {"seed": seed}) for seed in seeds] for name, changes in systems.items()}
     splits, refused = ser.split_systems(corpus, runs)
     if options.dry_run:
-        for name in splits:
-            ser.rehearse(runs[name][0], splits[name][0], name)
-        return None
+        return ser.rehearse_systems(runs, splits)
     folder = ser.start_run(options)
     reports: dict[str, list[ser.Report]] = {}
     for number, (name, seed) in enumerate(product(runs, range(len(seeds)))):

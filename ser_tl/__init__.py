@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from ser_tl.options import RunOptions as RunOptions
     from ser_tl.options import run_main as run_main
     from ser_tl.rehearsal import rehearse as rehearse
+    from ser_tl.rehearsal import rehearse_systems as rehearse_systems
     from ser_tl.run import build_model as build_model
     from ser_tl.run import build_strategy as build_strategy
     from ser_tl.run import build_trainer as build_trainer
@@ -133,6 +134,7 @@ _HOMES = {
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
     "rehearse": "ser_tl.rehearsal",
+    "rehearse_systems": "ser_tl.rehearsal",
     "relabel": "ser_tl.data.votes",
     "run_final": "ser_tl.final",
     "run_main": "ser_tl.options",

@@ -8,7 +8,7 @@ The first split's model is built, and trained on a few batches to take the time.
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasets import Dataset
@@ -59,6 +59,17 @@ def rehearse(options: Options, splits: Sequence[Split], name: str = "") -> None:
         lines.append(_describe_time(options, splits, pace))
     lines.append("nothing was trained, and no folder made")
     processes().print("\n".join([name, *lines] if name else lines))
+
+
+def rehearse_systems(systems: Mapping[str, Sequence[Options]], splits: Mapping[str, Sequence[Sequence[Split]]]) -> None:
+    """Rehearses each system of a comparison with its first seed.
+
+    Args:
+        systems: name to the options of its runs, one a seed
+        splits: name to the splits of its runs, of the systems that can be trained
+    """
+    for name, runs in splits.items():
+        rehearse(systems[name][0], runs[0], name)
 
 
 def describe_splits(splits: Sequence[Split]) -> list[str]:
