@@ -12,7 +12,7 @@ from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from jsonargparse import Namespace
@@ -47,12 +47,14 @@ class RunOptions:
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
         imports: modules, or Python files, that register parts of one's own; `--import MODULE` adds one
+        pictures: formats in which each picture is written beside PNG: pdf, svg
     """
 
     seed: int = 0
     output: Path | None = None
     resume: bool = False
     imports: list[str] = field(default_factory=list)
+    pictures: list[Literal["pdf", "svg"]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in self.imports:

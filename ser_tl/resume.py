@@ -42,7 +42,7 @@ def check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> 
     Raises:
         ConfigError: some have, the file is damaged, or folds have ended with another number of epochs
     """
-    free = ["resume", "output", "push_to_hub", "final", "dry_run", *changeable]
+    free = ["resume", "output", "push_to_hub", "final", "dry_run", "pictures", *changeable]
     saved = _read_config(config)
     before, after = (_flat(_without(options, free)) for options in (saved, now))
     # What an earlier version didn't have yet, and is left out now as well.

@@ -22,7 +22,7 @@ from accelerate.utils import broadcast_object_list
 from ser_tl.card import write_card
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError, StorageError
-from ser_tl.evaluation import Comparison, Report, with_model_size
+from ser_tl.evaluation import Comparison, Report, plots, with_model_size
 from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
 from ser_tl.finish import fold_of, publishing, run_of
@@ -139,6 +139,7 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
     if state.is_main_process:
         _make(folder)
         write_text(config, text)
+    plots.choose_formats(options.pictures)
     STARTED.append((folder, options.output is None))
     state.wait_for_everyone()
     return folder

@@ -63,6 +63,7 @@ def parser() -> Parser:
         "--noise", type=float, default=None, help="white noise on every clip, at so many dB of speech above it"
     )
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
+    _add_pictures(evaluate)
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 
     commands.add_subcommand("audit", audit_parser(), help="find what the parts of a corpus share")
@@ -76,6 +77,7 @@ def parser() -> Parser:
     )
     compare.add_argument("--output", type=Path, default=None, help="folder for comparison.html, .md, .csv and .png")
     compare.add_argument("--title", type=str, default="", help="what is compared, for the heading")
+    _add_pictures(compare)
     commands.add_subcommand("compare", compare, help="compare finished runs in a table and a page")
 
     inspect = Parser(description="Draws waveform, spectrogram, attention and probabilities of a recording.")
@@ -188,6 +190,11 @@ def parser() -> Parser:
     return whole
 
 
+def _add_pictures(command: Parser) -> None:
+    kind = list[Literal["pdf", "svg"]]
+    command.add_argument("--pictures", type=kind, default=[], help="formats of the pictures beside PNG: pdf, svg")
+
+
 def _add_emotions(command: Parser) -> None:
     """The options of `EmotionMap`."""
     command.add_argument(
@@ -195,3 +202,4 @@ def _add_emotions(command: Parser) -> None:
     )
     command.add_argument("--emotions.merge", type=dict[str, list[str]], default={}, help="class to its emotions")
     command.add_argument("--emotions.drop", type=list[str], default=[], help="emotions to leave out")
+    command.add_argument("--emotions.free", type=bool, default=False, help="take the corpus' class names as they are")

@@ -18,6 +18,7 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.data.speakers import UNKNOWN
     from ser_tl.data.splits import tested_part
     from ser_tl.data.votes import LabelConfig, relabel
+    from ser_tl.evaluation import plots
     from ser_tl.inference.evaluation import evaluate as evaluate_model
     from ser_tl.model import EmotionModel
     from ser_tl.runtime.processes import accelerator, evaluation_pass
@@ -50,6 +51,7 @@ def evaluate(options: Namespace) -> int:
     if workers.is_main_process:
         print(report)
         if output is not None:
+            plots.choose_formats(options.pictures)
             report.save(output)
     return 0
 
