@@ -18,7 +18,7 @@ from ser_tl.data.splits import Split
 from ser_tl.evaluation import Report
 from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
-from ser_tl.finish import finish_final
+from ser_tl.outputs import finish_final
 from ser_tl.resume import SPLIT_FILE
 from ser_tl.runtime.processes import processes
 from ser_tl.training.trainer import Trainer

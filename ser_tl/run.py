@@ -25,9 +25,9 @@ from ser_tl.errors import ConfigError, StorageError
 from ser_tl.evaluation import Comparison, Report, plots, with_model_size
 from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
-from ser_tl.finish import fold_of, publishing, run_of
 from ser_tl.model import EmotionModel
 from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
+from ser_tl.outputs import fold_of, publishing, run_of
 from ser_tl.publish import Publisher, told
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.runtime.processes import processes
