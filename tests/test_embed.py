@@ -57,7 +57,7 @@ def test_the_command_writes_what_python_returns(run, files, tmp_path, suffix):  
     expected = Predictor(run / "model").embed(files)
     if suffix == ".npz":
         table = np.load(output)
-        names, values = table["file"].tolist(), table["embedding"]
+        names, values = table["files"].tolist(), table["embeddings"]
         assert str(table["model"]) == str(run / "model")
     elif suffix == ".parquet":
         table = parquet.read_table(output)
@@ -77,6 +77,6 @@ def test_a_broken_file_is_named_and_the_others_are_written(run, files, tmp_path,
     output = tmp_path / "rows.npz"
     assert cli.main(["embed", str(run / "model"), files[0], str(broken), "--output", str(output)]) == 1
     assert "broken.wav" in capsys.readouterr().err
-    assert np.load(output)["file"].tolist() == files[:1]
+    assert np.load(output)["files"].tolist() == files[:1]
     assert cli.main(["embed", str(run / "model"), files[0], "--output", str(tmp_path / "rows.xyz")]) == 1
     assert "expected a file that ends with .npz or .parquet or .csv" in capsys.readouterr().err

@@ -59,9 +59,16 @@ def _save(path: Path, rows: Sequence[EmbeddingRow], values: np.ndarray, model: s
     }
     with write_atomically(path) as part:
         if path.suffix.lower() == ".npz":
-            with part.open("wb") as stream:
-                arrays: dict[str, Any] = {name: np.array(column) for name, column in columns.items()}
-                np.savez(stream, **arrays, embedding=values, model=np.array(model))
+            with part.open("wb") as stream:  # the names of `ser-tl predict --embeddings`
+                np.savez(
+                    stream,
+                    files=columns["file"],
+                    starts=columns["start"],
+                    ends=columns["end"],
+                    speech=columns["speech"],
+                    embeddings=values,
+                    model=model,
+                )
         elif path.suffix.lower() == ".parquet":
             _write_parquet(part, columns, values, model)
         else:

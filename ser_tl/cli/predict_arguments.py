@@ -59,7 +59,10 @@ def add_embed_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `ser-tl embed`."""
     _add_recordings(parser)
     parser.add_argument(
-        "--output", type=Path, required=True, help="FILE.npz, .parquet or .csv: file, start, end, speech, embedding"
+        "--output",
+        type=Path,
+        required=True,
+        help="FILE.npz, .parquet or .csv: file, start, end, whether there is speech, embedding",
     )
     parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
     parser.add_argument(
