@@ -62,7 +62,7 @@ def add_embed_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         required=True,
-        help="FILE.npz, .parquet or .csv: file, start, end, whether there is speech, embedding",
+        help="FILE.npz, .parquet or .csv: file, start, end, speech, embedding",
     )
     parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
     parser.add_argument(
