@@ -29,7 +29,7 @@ from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
 from ser_tl.plugins import import_plugin
 from ser_tl.runtime.launcher import launch_command
-from ser_tl.terminal import escape_unprintable, silence_output
+from ser_tl.terminal import escape_unprintable, set_log_level, set_quiet, silence_output
 from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.parts import build_parts
@@ -48,6 +48,8 @@ class RunOptions:
         resume: go on with the interrupted run in --output
         imports: modules, or Python files, that register parts of one's own; `--import MODULE` adds one
         pictures: formats in which each picture is written beside PNG: pdf, svg
+        quiet: show no bars and no line an epoch; results, warnings and errors all the same
+        log_level: from which level on the libraries' own messages are shown
     """
 
     seed: int = 0
@@ -55,6 +57,8 @@ class RunOptions:
     resume: bool = False
     imports: list[str] = field(default_factory=list)
     pictures: list[Literal["pdf", "svg"]] = field(default_factory=list)
+    quiet: bool = False
+    log_level: Literal["error", "warning", "info", "debug"] = "warning"
 
     def __post_init__(self) -> None:
         for name in self.imports:
@@ -331,6 +335,8 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
     STARTED.clear()
     try:
         options = parse(kind, description)
+        set_quiet(options.quiet)
+        set_log_level(options.log_level)
         if isinstance(options, Options):
             check_machine(options.train, cached=options.strategy in ("frozen", "partial"))
         main(options)

@@ -20,6 +20,11 @@ def parser() -> Parser:
     """The parser of all commands."""
     whole = Parser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
     whole.add_argument("--import", type=str, default=None, help="a module, or a Python file, of parts of one's own")
+    whole.add_argument("--version", action="store_true", help="print the version, and end")
+    whole.add_argument("--quiet", action="store_true", help="show no progress")
+    whole.add_argument(
+        "--log_level", type=Literal["error", "warning", "info", "debug"], default="warning", help="of the libraries"
+    )
     commands = whole.add_subcommands(required=True, dest="command")
 
     predict = Parser(description="Predicts the emotion in each recording, and its dimensions if there are any.")

@@ -17,6 +17,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.files import write_atomically
 from ser_tl.inference import Prediction, Predictor
 from ser_tl.inference.session import BUNDLED, Wanted
+from ser_tl.terminal import is_quiet
 
 _DEMONSTRATION = (
     "model: {} of ser_tl, a demonstration: seven acted emotions, German, ten speakers of EMO-DB; name a model of your "
@@ -29,9 +30,9 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     model, named = split_model(options.recordings, options.model)
     recordings = expand_inputs(named)
     predictor = Predictor(model, coverage=options.coverage)
-    if model is None:
+    if model is None and not is_quiet():
         print(_DEMONSTRATION.format(BUNDLED), file=sys.stderr)
-    if predictor.labels:
+    if predictor.labels and not is_quiet():
         print(f"probabilities: {predictor.calibration}", file=sys.stderr)
     identity = {"model": str(model or BUNDLED), "segments": options.segments, "top": options.top}
     identity |= {"speaker_normalize": options.speaker_normalize}
@@ -118,7 +119,7 @@ def show_progress(found: Iterable[Prediction], count: int, *, hidden: bool = Fal
         from tqdm.auto import tqdm
     except ImportError:  # where exported models are predicted with, and no more
         return found
-    return tqdm(found, total=count, unit="recording", disable=True if hidden else None)
+    return tqdm(found, total=count, unit="recording", disable=True if hidden or is_quiet() else None)
 
 
 def _save_embeddings(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:

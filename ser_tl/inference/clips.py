@@ -24,6 +24,7 @@ from ser_tl.inference.loop import Step, order_values, run_batches
 from ser_tl.inference.processes import Processes
 from ser_tl.model import EmotionModel, Output
 from ser_tl.modules.feature_norm import NormTable, SpeakerNorm
+from ser_tl.terminal import is_quiet
 
 ValueT = TypeVar("ValueT")
 
@@ -97,7 +98,7 @@ def run_clips(
     """
     plan = plan_evaluation(clips, how, chosen)
     mine = [step[how.processes.process_index] for step in plan]
-    shown = bool(how.progress) and how.processes.process_index == 0
+    shown = bool(how.progress) and how.processes.process_index == 0 and not is_quiet()
     bar = tqdm(total=sum(map(len, mine)), desc=how.progress, unit="clip", disable=None if shown else True)
     with bar, evaluating(*modules):
         steps = run_batches(

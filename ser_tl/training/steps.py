@@ -23,6 +23,7 @@ from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.runtime.processes import own_batches
 from ser_tl.runtime.sharding import Shards
+from ser_tl.terminal import is_quiet
 from ser_tl.training.objective import Objective
 from ser_tl.training.part import Training
 from ser_tl.training.progress import Progress, dev_scores, rate_factor
@@ -103,7 +104,7 @@ class Steps:
             total=len(steps),
             initial=progress.step,
             desc=f"{self._name} epoch {progress.epoch + 1}/{config.epochs}".strip(),
-            disable=not processes.is_local_main_process,
+            disable=is_quiet() or not processes.is_local_main_process,
             unit="step",
         )
         with bar, nullcontext() if self.shards is None else self.shards.at_work():
