@@ -135,6 +135,7 @@ def others(report: "Report") -> str:
     return (
         f"WAR {percent(scores.war)} %, macro F1 {percent(scores.macro_f1)} %, "
         f"weighted F1 {percent(scores.weighted_f1)} %"
+        + "".join(f", {name} {correlation(value)}" for name, value in report.metrics.items())
     )
 
 
