@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -109,16 +109,18 @@ def search(
         options.changed({name: values[0] if isinstance(values, list) else values["low"]})
     state = processes()
     study = _open_study(folder, options.seed) if state.is_main_process else None
+    refused: list[str] = []
     while (asked := _broadcast(study and _ask(study, config))) is not None:
         number, setting = asked
         place = folder / "trials" / f"{number:03}"
         score, why = _score(options, setting, train, place)
         if study is not None:
-            _tell(study, number, score, why)
+            _tell(study, number, score)
             shutil.rmtree(place, ignore_errors=True)
             state.print(f"trial {number + 1}/{config.trials}: {_text(setting)}: {why or f'dev {score:.3f}'}")
+        refused += [why] if why else []
         state.wait_for_everyone()
-    setting, score, tried = _broadcast(study and _finish(study, folder))
+    setting, score, tried = _broadcast(study and _finish(study, folder, refused))
     return Found(options.changed(setting), setting, score, tried)
 
 
@@ -168,24 +170,22 @@ def _ask(study: Any, config: SearchConfig) -> tuple[int, dict[str, Any]] | None:
     return trial.number, dict(trial.params)
 
 
-def _tell(study: Any, number: int, score: float | None, why: str) -> None:  # noqa: ANN401
+def _tell(study: Any, number: int, score: float | None) -> None:  # noqa: ANN401
     from optuna.trial import TrialState
 
-    if score is None:
-        study._storage.set_trial_user_attr(study.trials[number]._trial_id, "why", why)
-        study.tell(number, state=TrialState.FAIL)
-    else:
-        study.tell(number, score)
+    study.tell(number, score, state=TrialState.FAIL if score is None else TrialState.COMPLETE)
 
 
-def _finish(study: Any, folder: Path) -> tuple[dict[str, Any], float, int]:  # noqa: ANN401
+def _finish(study: Any, folder: Path, refused: Sequence[str]) -> tuple[dict[str, Any], float, int]:  # noqa: ANN401
     """Writes the table of the trials; gives the best setting, its score, and how many were tried."""
     from optuna.trial import TrialState
 
     scored = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     if not scored:
-        reasons = listing(dict.fromkeys(trial.user_attrs.get("why", "killed") for trial in study.trials))
-        raise ConfigError(f"none of {len(study.trials)} settings could be trained: change search.space\n{reasons}")
+        raise ConfigError(
+            f"none of {len(study.trials)} settings could be trained: change search.space\n"
+            f"{listing(dict.fromkeys(refused))}"
+        )
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["trial", "dev", *study.trials[0].params])
