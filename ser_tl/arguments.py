@@ -11,7 +11,7 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import NoneType, UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin
 
@@ -58,10 +58,10 @@ class Parser(ArgumentParser):
         super().__init__(*args, **kwargs)
         self._first: Collection[str] | None = None
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - argparse's
+    def parse_args(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:  # noqa: ANN401
         """Parses arguments; one word, or several with commas, stands for a list where a list is expected."""
         given = sys.argv[1:] if args is None else list(args)
-        return super().parse_known_args(_wrap_lists(self, given), namespace)
+        return super().parse_args(_wrap_lists(self, given), *more, **options)
 
     def show_first(self, names: Collection[str]) -> None:
         """Makes `--help` show some options alone, and adds `--help_all [GROUP]` for the others.
