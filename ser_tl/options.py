@@ -7,7 +7,7 @@ from argparse import ArgumentError
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import yaml
 
@@ -42,12 +42,18 @@ class RunOptions:
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
         imports: modules, or Python files, that register parts of one's own; `--import MODULE` adds one
+        pictures: formats in which each picture is written beside PNG: pdf, svg
+        quiet: show no bars and no line an epoch; results, warnings and errors all the same
+        log_level: from which level on the libraries' own messages are shown
     """
 
     seed: int = 0
     output: Path | None = None
     resume: bool = False
     imports: list[str] = field(default_factory=list)
+    pictures: list[Literal["pdf", "svg"]] = field(default_factory=list)
+    quiet: bool = False
+    log_level: Literal["error", "warning", "info", "debug"] = "warning"
 
     def __post_init__(self) -> None:
         for name in self.imports:
@@ -138,14 +144,20 @@ class Options(RunOptions):
         labels: whose labels count, where several annotators voted
         dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
         parts: techniques of training beside the usual ones, with their options: {contrastive: {weight: 0.5}}
+        final: train one more model on the speakers of all parts but dev, after the splits; their score is its estimate
+        dry_run: check everything, print sizes, parameters and estimated minutes, and train nothing
     """
 
     FIRST: ClassVar[tuple[str, ...]] = (
         *("config", "output", "resume", "seed"),
         *("encoder", "corpus", "root", "columns", "protocol", "folds", "strategy", "pooling"),
+        *("final", "dry_run"),
         *("model.layers", "train.epochs", "train.learning_rate", "train.refit", "augment.preset"),
     )
     """The options that `--help` shows; the others stand under `--help-all`."""
+
+    cannot: ClassVar[tuple[str, ...]] = ()
+    """Options that a recipe has no use for."""
 
     encoder: str = "wav2vec2-mini"
     encoder_options: dict[str, Any] = field(default_factory=dict)
@@ -172,6 +184,8 @@ class Options(RunOptions):
     labels: LabelConfig = field(default_factory=LabelConfig)
     dimensions: DimensionConfig = field(default_factory=DimensionConfig)
     parts: dict[str, Any] = field(default_factory=dict)
+    final: bool = False
+    dry_run: bool = False
 
     @property
     def name(self) -> str:
@@ -184,6 +198,13 @@ class Options(RunOptions):
             Address.read(self.push_to_hub)  # a slip of the pen is told before the training, not after it
         build_parts(self.parts)  # likewise
         self.build_strategy()
+        for name in self.cannot:
+            if getattr(self, name):
+                raise ConfigError(f"{name} is for recipes that train one system on a protocol's splits: leave it out")
+        if self.final and self.split.tail < 1:
+            raise ConfigError(
+                f"final trains on all clips, and split.tail {self.split.tail} leaves some out: give one of the two"
+            )
 
     def build_strategy(self) -> Strategy:
         """The strategy that the options describe, for one training.
@@ -208,6 +229,7 @@ class DomainOptions(Options):
         alignment: what draws the two domains together
     """
 
+    cannot: ClassVar[tuple[str, ...]] = ("final",)
     target: str = "emodb-mini"
     target_root: Path | None = None
     target_columns: dict[str, str] = field(default_factory=dict)

@@ -7,7 +7,8 @@ from typing import Any
 
 from ser_tl.errors import SerTlError
 from ser_tl.options import Options, RunOptions, parse
-from ser_tl.terminal import escape_unprintable, silence_output
+from ser_tl.runtime.launcher import launch_command
+from ser_tl.terminal import escape_unprintable, set_log_level, set_quiet, silence_output
 from ser_tl.training.checks import check_machine
 
 STARTED: list[tuple[Path, bool]] = []
@@ -21,8 +22,11 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
     the recipe does, end it with a line that says how to go on.
     """
     escape_unprintable()
+    STARTED.clear()
     try:
         options = parse(kind, description)
+        set_quiet(options.quiet)
+        set_log_level(options.log_level)
         if isinstance(options, Options):
             check_machine(options.train, cached=options.strategy in ("frozen", "partial"))
         main(options)
@@ -41,7 +45,7 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
 
 def _way_on() -> str:
     """How the last run goes on, where one was started."""
-    return f": --config {STARTED[-1][0] / 'config.yaml'} --resume goes on" if STARTED else ""
+    return f"; to go on:\n    {launch_command()} --config {STARTED[0][0] / 'config.yaml'} --resume" if STARTED else ""
 
 
 def _remove_unused() -> None:

@@ -49,7 +49,9 @@ LAYERS: list[tuple[str, str]] = [
     ("options", ""),
     ("program", ""),
     ("publish resume", ""),
+    ("outputs", ""),
     ("run systems load", ""),
+    ("final rehearsal hyperparameters", "optuna"),
     ("cli", "packaging"),
     ("__main__", ""),
 ]
@@ -284,3 +286,9 @@ def test_figures_are_made_without_pictures():
     loaded = loaded_by("ser_tl.comparison")
     assert loaded & {"matplotlib", "evaluate", "peft", "accelerate"} == set()
     assert not any(name.startswith("ser_tl.reporting") for name in loaded)
+
+
+def test_no_public_name_is_a_module_too():
+    """Importing ser_tl.NAME would put the module in the place of the name."""
+    assert {path.stem for path in HOME.glob("*.py")} & set(ser_tl.__all__) == set()
+    assert {path.name for path in HOME.iterdir() if path.is_dir()} & set(ser_tl.__all__) == set()

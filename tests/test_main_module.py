@@ -6,4 +6,4 @@ import sys
 
 def test_the_package_runs_as_a_module():
     done = subprocess.run([sys.executable, "-m", "ser_tl", "--help"], capture_output=True, text=True, check=True)
-    assert "ser-tl predict" in done.stdout
+    assert "ser-tl" in done.stdout

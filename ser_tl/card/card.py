@@ -18,7 +18,7 @@ from ser_tl.evaluation import Report
 from ser_tl.files import write_text
 from ser_tl.hub import Address
 from ser_tl.reporting.plots import confusion_picture, reliability_picture
-from ser_tl.reporting.text import class_table, dimension_table, headline, others, table
+from ser_tl.reporting.text import LEGEND, class_table, dimension_table, folds_sentence, headline, others, table
 
 CARD_FILE = "README.md"
 PICTURE_FILE = "confusion.png"
@@ -41,6 +41,8 @@ def write_card(
     report: Report | None = None,
     options: Mapping[str, Any] | None = None,
     note: str = "",
+    estimate: Report | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes the card of the model in a folder.
 
@@ -51,12 +53,14 @@ def write_card(
         report: its scores on speakers it never heard; a card without one claims none
         options: those of the run, as config.yaml has them
         note: what a reader has to know first
+        estimate: scores of the same training on held-out speakers, where this model was trained on all of them
+        facts: of the training, where there is no report to tell them
 
     Returns:
         The card.
     """
     config = json.loads(((model or folder) / "config.json").read_text(encoding="utf-8"))
-    known = Known.of(config, report, options or {}, repo, note)
+    known = Known.of(config, report, options or {}, repo, note, estimate=estimate, training=facts)
     folder.mkdir(parents=True, exist_ok=True)
     if report is not None and report.scores:
         confusion_picture(report, folder / PICTURE_FILE)
@@ -93,6 +97,8 @@ def _first(known: Known) -> list[str]:
 
 def _score(known: Known) -> list[str]:
     report = known.report
+    if known.estimate is not None:
+        return _estimate(known, known.estimate)
     if report is None:
         return ["## Score", "None: this model comes without an evaluation. Don't rely on it before it has had one."]
     said = [f"protocol {known.protocol} ({_PROTOCOLS[known.protocol]})"] if known.protocol in _PROTOCOLS else []
@@ -108,11 +114,26 @@ def _score(known: Known) -> list[str]:
     return [
         "## Score",
         f"{headline(report)}",
-        *([f"{others(report)}."] if report.scores else []),
+        *([f"{others(report)}. {LEGEND}."] if report.scores else []),
         f"{report.title + ': ' if report.title else ''}{'; '.join(said)}.",
         *(["\n".join(f"- {note}" for note in notes)] if notes else []),
         *([dimension_table(report)] if report.dimensions else []),
         *([class_table(report), _CONFUSION] if report.scores else []),
+    ]
+
+
+def _estimate(known: Known, estimate: Report) -> list[str]:
+    """What the held-out speakers of the same run tell about a model that was trained on all of them."""
+    how = f"protocol {known.protocol} ({_PROTOCOLS[known.protocol]})" if known.protocol in _PROTOCOLS else "one split"
+    dependent = "; **NOT speaker-independent**, as speakers tested on were trained on as well"
+    return [
+        "## Score",
+        "**This model has no score of its own**: all speakers are in its training, so nobody is left to test it. Test "
+        "it on speakers of your own (`ser-tl evaluate`).",
+        f"The estimate: the same training scored {headline(estimate).rstrip('.')} on held-out speakers, {how}"
+        f"{dependent if known.independent is False else ''}. Those models had fewer speakers to learn from.",
+        *([f"{line}." for line in folds_sentence(estimate)]),
+        *([f"{others(estimate)}. {LEGEND}."] if estimate.scores else []),
     ]
 
 

@@ -6,7 +6,7 @@ It runs no model and holds no opinion on which figure counts: the UAR stands fir
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -24,6 +24,7 @@ from ser_tl.evaluation.ratings import Agreement
 from ser_tl.evaluation.report_json import plain_json, read_report_json, report_json
 from ser_tl.evaluation.scores import Scores, confusion_by_group
 from ser_tl.evaluation.selective import SelectionScores, SetScores, measure_selection, measure_sets
+from ser_tl.evaluation.user_metrics import measure_registered
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class Report:
         selection: what keeping the surest utterances gives; likewise
         sets: whether prediction sets hold the truth; None where there are none
         groups: the UAR of groups of speakers, by column; those of the fact "groups", {column: {speaker: group}}
+        metrics: figures of registered metrics (`evaluation.user_metrics`)
     """
 
     predictions: Predictions
@@ -61,6 +63,7 @@ class Report:
     selection: SelectionScores | None = None
     sets: SetScores | None = None
     groups: Sequence[GroupScores] = ()
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -107,6 +110,7 @@ class Report:
             selection=measure_selection(predictions) if classes else None,
             sets=measure_sets(predictions) if classes else None,
             groups=known_groups(predictions, facts or {}),
+            metrics=measure_registered(predictions) if classes else {},
             folds=dict(folds or {}),
             notes=list(notes),
             facts=plain_json(facts or {}),
@@ -237,7 +241,7 @@ class Report:
                 f"{folder}: report.json has another confusion matrix than predictions.csv gives; the two aren't of the "
                 f"same evaluation. Evaluate again to make them anew"
             )
-        return report
+        return replace(report, metrics={**content.metrics, **report.metrics})
 
     def __str__(self) -> str:
         from ser_tl.reporting import terminal

@@ -16,6 +16,7 @@ class without test examples), never NaN:
     sets                                  {target, coverage, interval, size, single, single_accuracy, per_class,
                                           per_speaker}; null without prediction sets
     groups                                [{column, groups, gap, interval, unknown}], see `groups`; [] where none known
+    metrics                               {figure: value} of registered metrics, {} without
     folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
     folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
     support, speakers                     how many utterances, how many speakers
@@ -46,10 +47,12 @@ class Content(NamedTuple):
     Attributes:
         arguments: of `Report.of`, beside the predictions
         confusion: counts, which the predictions have to give again
+        metrics: figures of metrics that may not be registered now
     """
 
     arguments: dict[str, Any]
     confusion: list[list[int]]
+    metrics: dict[str, float | None]
 
 
 def report_json(report: "Report") -> dict[str, JSON]:
@@ -67,6 +70,7 @@ def report_json(report: "Report") -> dict[str, JSON]:
         "selection": asdict(report.selection) if report.selection else None,
         "sets": asdict(report.sets) if report.sets else None,
         "groups": [asdict(one) for one in report.groups],
+        "metrics": report.metrics,
         "folds": {
             name: (asdict(fold.scores) if fold.scores else {}) | {"support": fold.support}
             for name, fold in report.folds.items()
@@ -85,7 +89,7 @@ def read_report_json(folder: Path) -> Content:
     content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     folds = {name: _fold(fold) for name, fold in content["folds"].items()}
     arguments = {name: content[name] for name in ("title", "notes", "facts")}
-    return Content(arguments | {"folds": folds}, content["confusion"])
+    return Content(arguments | {"folds": folds}, content["confusion"], content.get("metrics", {}))
 
 
 def plain_json(facts: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -81,7 +81,7 @@ def load_synthetic(manifest: Path) -> Dataset:
         labels = set(json.loads(manifest.with_name(ORIGIN).read_text(encoding="utf-8"))["labels"])
         with manifest.open(encoding="utf-8", newline="") as file:
             told = {row.get("emotion") for row in csv.DictReader(file)}
-        own = EmotionMap(rename={label: label for label in labels & told})
+        own = EmotionMap(free=told <= labels)
     except (OSError, LookupError, TypeError, ValueError, csv.Error):  # whoever needs the files says what is wrong
         own = EmotionMap()
     return load_corpus("csv", manifest, emotions=own)

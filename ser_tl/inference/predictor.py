@@ -17,12 +17,13 @@ from ser_tl.data.audio import SAMPLE_RATE, SILENCE
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.decoding.streaming import Window
 from ser_tl.errors import AudioError
+from ser_tl.inference.embedding import stack_embeddings
 from ser_tl.inference.loop import order_values, run_batches
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
 from ser_tl.inference.session import Session, Wanted, check_coverage, find_calibration, open_session
 from ser_tl.inference.speaker_minimum import check_enough
-from ser_tl.inference.windows import AnsweredWindow, join_windows
+from ser_tl.inference.windows import AnsweredWindow, join_windows, pad
 from ser_tl.modules.calibration import describe_calibration
 
 if TYPE_CHECKING:
@@ -148,6 +149,23 @@ class Predictor:
             found = self.iterate(items, sampling_rate=sampling_rate, wanted=wanted, on_error=on_error)
         return list(_show_progress(found, items) if progress else found)
 
+    def embed(self, recordings: Recording | Iterable[Recording], **options: Any) -> np.ndarray:  # noqa: ANN401
+        """The embedding of each recording: the head's input, the mean over the recording's windows.
+
+        Args:
+            recordings: any number of recordings, or one
+            options: of `predict`: sampling_rate, speaker_normalize, on_error, progress
+
+        Returns:
+            (n, E) float32, in the recordings' order. A row is NaN where a recording is silent, and, with `on_error`
+            report, where it can't be used.
+
+        Raises:
+            AudioError: a recording can't be used, or all are silent
+            ConfigError: too little audio for a speaker's statistics
+        """
+        return stack_embeddings(self.predict(recordings, embedding=True, **options))
+
     def iterate(
         self,
         recordings: Iterable[Recording],
@@ -271,15 +289,6 @@ class Predictor:
                 yield join_windows(entry.answered, self.session, seconds=seconds, source=source, coverage=self.coverage)
             else:
                 yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)
-
-
-def pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Clips (N,) side by side, (B, N) float32 with zeros behind each end, and their lengths (B,)."""
-    lengths = np.array([len(clip) for clip in clips], dtype=np.int64)
-    waveform = np.zeros((len(clips), int(lengths.max())), dtype=np.float32)
-    for row, clip in zip(waveform, clips, strict=True):
-        row[: len(clip)] = clip
-    return waveform, lengths
 
 
 def _show_progress(predictions: Iterable[Prediction], items: Iterable[Recording]) -> Iterable[Prediction]:

@@ -26,8 +26,8 @@ from ser_tl.data.checks import source
 from ser_tl.evaluation.scores import confusion, mean_recall
 from ser_tl.export import export_model
 from ser_tl.inference import Predictor
-from ser_tl.inference.predictor import pad
 from ser_tl.inference.session import Wanted
+from ser_tl.inference.windows import pad
 from ser_tl.model import EmotionModel
 from ser_tl.reporting.text import table
 
