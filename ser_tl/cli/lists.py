@@ -105,6 +105,7 @@ def cache(options: Namespace) -> int:
             str(encoder.facts.get("encoder", "?")),
             " ".join(map(str, encoder.facts.get("layers", "?"))),
             str(encoder.facts.get("precision", "?")),
+            str(encoder.facts.get("content", "frames")),
             str(encoder.entries - encoder.views),
             str(encoder.views),
             f"{encoder.size / 2**20:.1f}",
@@ -113,6 +114,6 @@ def cache(options: Namespace) -> int:
         ]
         for encoder in found.encoders()
     ]
-    print_table(["encoder", "layers", "precision", "clips", "views", "MiB", "last used", "folder"], rows)
+    print_table(["encoder", "layers", "precision", "kept", "clips", "views", "MiB", "last used", "folder"], rows)
     print(f"\n{found.folder}, {sum(one.size for one in found.encoders()) / 2**20:.1f} MiB ($SER_TL_CACHE moves it)")
     return 0

@@ -65,20 +65,27 @@ def run_recipe(name: str, arguments: Sequence[str]) -> None:
             f"ser-tl {name}: the package {error.name} isn't installed. This installation only predicts; "
             f"`pip install ser_tl` brings what trainings need"
         ) from error
-    recipe, kind, description = _load(name)
+    recipe, kind, description = load_recipe(name)
     sys.argv = [f"ser-tl {name}", *arguments]
     run_main(recipe, kind, description)
 
 
 def init(options: Namespace) -> int:
     """`ser-tl init`: prints all options of a recipe as YAML."""
-    _, kind, _ = _load(options.recipe)
+    _, kind, _ = load_recipe(options.recipe)
     print("\n".join(format_options(kind, options.recipe)))
     return 0
 
 
-def _load(name: str) -> "tuple[Callable[[Any], Any], type[RunOptions], str]":
-    """A recipe's function, the options that it takes, and what it does."""
+def load_recipe(name: str) -> "tuple[Callable[[Any], Any], type[Any], str]":
+    """A recipe's function, the options that it takes, and what it does: to call it from Python, as the notebooks do.
+
+    Args:
+        name: the command
+
+    Raises:
+        ConfigError: this installation has no recipes
+    """
     found = runpy.run_path(str(find_recipe(name)), run_name="recipe")
     return found["main"], get_type_hints(found["main"])["options"], found["__doc__"]
 

@@ -34,7 +34,7 @@ def check_machine(config: TrainConfig, *, cached: bool) -> None:
     check_launcher(config)
     check_tracker(config.tracker)
     if config.cache and cached:
-        CacheFolder().check_writable()
+        CacheFolder().check_usable()
 
 
 def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: Dataset | None, processes: int) -> None:

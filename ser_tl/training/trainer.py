@@ -87,7 +87,7 @@ class Trainer:
             part.bind(self.training)
         check_shardable(self.config, strategy, self.accelerator.num_processes)
         if self.feed.lasting:
-            self.feed.cache.check_writable()
+            self.feed.cache.check_usable()
         keep_norms(self.training)
         self.history: list[dict[str, Any]] = []
         self.heard: dict[str, Any] = {}
