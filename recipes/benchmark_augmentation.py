@@ -51,7 +51,7 @@ def main(options: Options) -> None:
     print(f"\nseconds a step: {without:.3f} without, {augmented:.3f} with: {100 * (augmented / without - 1):+.1f} %\n")
     noise = np.random.default_rng(options.seed)
     clips = [noise.normal(0.0, 0.1, 48_000).astype(np.float32) for _ in range(10)]
-    own_of = {name: own for name, own in options.augment.chosen.items() if name not in INSIDE}
+    own_of = {name: own for name, own in options.augment.transform_options.items() if name not in INSIDE}
     for name, own in own_of.items():
         hear = ser.Augmenter(ser.AugmentConfig(transforms={name: {**own, "probability": 1.0}}), clips)
         seconds = []

@@ -41,7 +41,7 @@ def main(options: Options) -> None:
         gan = trainer.fit(split, resume=options.resume)
         if trainer.accelerator.is_main_process:
             manifest = ser.write_synthetic(gan, split, folder, seed=options.seed)
-            quality = ser.synthetic_quality(split, manifest, judge, options.encoder, seed=options.seed)
+            quality = ser.measure_synthetic_quality(split, manifest, judge, options.encoder, seed=options.seed)
             quality.save(folder)
             print(
                 f"\n{split.name}: {trainer.step} steps in {trainer.seconds / 60:.1f} minutes\n\n{quality}\n\n{manifest}"

@@ -10,14 +10,15 @@ used, so that importing the package costs nothing.
 
 from importlib import import_module
 from typing import TYPE_CHECKING
+from warnings import warn
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ser_tl.analysis import embed as embed
-    from ser_tl.analysis import inspect as inspect
-    from ser_tl.analysis import layer_scores as layer_scores
-    from ser_tl.analysis import travelled as travelled
+    from ser_tl.analysis import extract_embeddings as extract_embeddings
+    from ser_tl.analysis import plot_recording as plot_recording
+    from ser_tl.analysis import probe_layers as probe_layers
+    from ser_tl.analysis import weight_change as weight_change
     from ser_tl.augment import AugmentConfig as AugmentConfig
     from ser_tl.augment import Augmenter as Augmenter
     from ser_tl.comparison import Comparison as Comparison
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from ser_tl.data.splits import Split as Split
     from ser_tl.data.splits import make_splits as make_splits
     from ser_tl.data.votes import relabel as relabel
+    from ser_tl.distill import CropSampler as CropSampler
     from ser_tl.distill import DistillConfig as DistillConfig
     from ser_tl.distill import EncoderDistiller as EncoderDistiller
     from ser_tl.distill import Probe as Probe
     from ser_tl.distill import ProbeConfig as ProbeConfig
-    from ser_tl.distill import Recordings as Recordings
     from ser_tl.distill import StudentTrainer as StudentTrainer
     from ser_tl.distill import TeachConfig as TeachConfig
     from ser_tl.distill import find_recordings as find_recordings
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from ser_tl.generate import WaveGanConfig as WaveGanConfig
     from ser_tl.generate import WaveGanTrainer as WaveGanTrainer
     from ser_tl.generate import add_synthetic as add_synthetic
-    from ser_tl.generate import synthetic_quality as synthetic_quality
+    from ser_tl.generate import measure_synthetic_quality as measure_synthetic_quality
     from ser_tl.generate import write_synthetic as write_synthetic
     from ser_tl.hub import pull_folder as pull_folder
     from ser_tl.hub import push_folder as push_folder
@@ -96,7 +97,7 @@ _HOMES = {
     "Predictor": "ser_tl.inference",
     "Probe": "ser_tl.distill",
     "ProbeConfig": "ser_tl.distill",
-    "Recordings": "ser_tl.distill",
+    "CropSampler": "ser_tl.distill",
     "Report": "ser_tl.evaluation",
     "RunOptions": "ser_tl.options",
     "SearchConfig": "ser_tl.hyperparameters",
@@ -114,14 +115,14 @@ _HOMES = {
     "build_trainer": "ser_tl.run",
     "check_audio": "ser_tl.data.checks",
     "cross_domain": "ser_tl.data.domains",
-    "embed": "ser_tl.analysis",
+    "extract_embeddings": "ser_tl.analysis",
     "emotions": "ser_tl.data.schema",
     "find_recordings": "ser_tl.distill",
     "finish": "ser_tl.outputs",
     "finish_comparison": "ser_tl.run",
     "finish_distillation": "ser_tl.distill",
-    "inspect": "ser_tl.analysis",
-    "layer_scores": "ser_tl.analysis",
+    "plot_recording": "ser_tl.analysis",
+    "probe_layers": "ser_tl.analysis",
     "load_adapter": "ser_tl.transfer",
     "load_checked": "ser_tl.load",
     "load_corpus": "ser_tl.corpora",
@@ -147,14 +148,25 @@ _HOMES = {
     "seed_everything": "ser_tl.training",
     "split_systems": "ser_tl.systems",
     "start_run": "ser_tl.run",
-    "synthetic_quality": "ser_tl.generate",
-    "travelled": "ser_tl.analysis",
+    "measure_synthetic_quality": "ser_tl.generate",
+    "weight_change": "ser_tl.analysis",
     "write_synthetic": "ser_tl.generate",
+}
+_RENAMED = {  # until version 0.1
+    "Recordings": "CropSampler",
+    "embed": "extract_embeddings",
+    "inspect": "plot_recording",
+    "layer_scores": "probe_layers",
+    "synthetic_quality": "measure_synthetic_quality",
+    "travelled": "weight_change",
 }
 __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:
+    if name in _RENAMED:
+        warn(f"ser_tl.{name} is called ser_tl.{_RENAMED[name]} now", DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
     if name not in _HOMES:
         raise AttributeError(f"module 'ser_tl' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

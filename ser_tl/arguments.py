@@ -4,7 +4,8 @@
     --help                the options that are needed first
     --help_all [GROUP]    all of them, or those of a group: --help_all train
 
-Types are said in plain words ("a whole number"), and the usage, which has a hundred options, isn't printed.
+Types are said in plain words ("a whole number"), and the usage, which has a hundred options, isn't printed. Errors of
+the library name arguments (train.epochs, `resume`); `spell_options` writes them as they are typed (--train.epochs).
 """
 
 import argparse
@@ -125,8 +126,8 @@ class Parser(ArgumentParser):
         if not self.exit_on_error:
             super().error(message, ex)
         prog = parser.prog.replace(" [options]", "")
-        names = [name for name in _spellings(parser) if name.startswith("--")]
-        sys.stderr.write(f"error: {explain(message, names)}\n{prog} --help lists the options\n")
+        names = option_names(parser)
+        sys.stderr.write(f"error: {spell_options(explain(message, names), names)}\n{prog} --help lists the options\n")
         self.exit(2)
 
 
@@ -213,6 +214,32 @@ def _suggest(name: str, options: list[str]) -> str:
         ends = {option.rpartition(".")[2].lstrip("-"): option for option in options}
         near = [ends[end] for end in difflib.get_close_matches(last, ends, n=1, cutoff=0.7)]
     return f": did you mean {' or '.join(near[:3])}?" if near else ""
+
+
+def spell_options(message: str, options: Collection[str]) -> str:
+    """An error of the library with its arguments as flags.
+
+    Written with dashes are names with a dot (train.epochs), names in backticks (`resume`), and the name that a message
+    begins with ("encoder mfcc: ..."); other words stay as they are.
+
+    Args:
+        message: the error's
+        options: names of the command's options, with or without dashes
+    """
+    names = {name.lstrip("-") for name in options}
+    dotted = sorted((re.escape(name) for name in names if "." in name), key=len, reverse=True)
+    if dotted:
+        message = re.sub(rf"(?<![\w./'\"-])(?:{'|'.join(dotted)})(?![\w(/]|\.\w)", r"--\g<0>", message)
+    message = re.sub(r"`(\w+)`", lambda match: f"--{match[1]}" if match[1] in names else match[0], message)
+    first = re.match(r"(\w+)(?=[ :])", message)
+    return f"--{message}" if first and first[1] in names else message
+
+
+def option_names(parser: ArgumentParser, command: str | None = None) -> list[str]:
+    """The names of a parser's options, or of one of its commands' options."""
+    if command is not None and parser._subcommands_action is not None:
+        parser = parser._subcommands_action._name_parser_map[command]
+    return [name for name in _spellings(parser) if name.startswith("--")]
 
 
 def _spellings(parser: ArgumentParser) -> Iterator[str]:

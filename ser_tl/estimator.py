@@ -125,7 +125,7 @@ def _make_corpus(recordings: Sequence[Any], labels: Sequence[str], groups: Seque
     audio = [_read(recording) for recording in recordings]
     features = Features({"audio": {"bytes": Value("binary"), "path": Value("string")}})
     carried = Dataset.from_dict({"audio": audio}, features=features).cast_column("audio", Audio(decode=False))
-    return schema.build(rows, source="recordings", audio=carried)
+    return schema.build_corpus(rows, source="recordings", audio=carried)
 
 
 def _read(recording: Any) -> dict[str, Any]:  # noqa: ANN401 - a path or samples

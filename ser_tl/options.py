@@ -17,7 +17,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.data.audio_config import NEW_MODELS
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, SplitConfig
-from ser_tl.data.votes import LabelConfig
+from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import ConfigError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
@@ -181,7 +181,7 @@ class Options(RunOptions):
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
-    labels: LabelConfig = field(default_factory=LabelConfig)
+    labels: AnnotationConfig = field(default_factory=AnnotationConfig)
     dimensions: DimensionConfig = field(default_factory=DimensionConfig)
     parts: dict[str, Any] = field(default_factory=dict)
     final: bool = False

@@ -13,7 +13,7 @@ import yaml
 from ser_tl.card import write_card
 from ser_tl.evaluation import Report
 from ser_tl.files import write_text
-from ser_tl.model.folder import write_remote
+from ser_tl.model.serialization import write_remote
 from ser_tl.options import Options
 from ser_tl.publish import Publisher
 from ser_tl.reporting.plots import training_curves

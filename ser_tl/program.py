@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ser_tl.arguments import option_names, spell_options
 from ser_tl.errors import SerTlError
 from ser_tl.options import Options, RunOptions, parse
+from ser_tl.parsing import make_parser
 from ser_tl.runtime.launcher import launch_command
 from ser_tl.terminal import escape_unprintable, set_log_level, set_quiet, silence_output
 from ser_tl.training.checks import check_machine
@@ -33,7 +35,7 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
         sys.stdout.flush()
     except SerTlError as error:
         _remove_unused()
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {spell_options(str(error), option_names(make_parser(kind, description)))}")
     except KeyboardInterrupt:
         sys.stderr.write(f"\ninterrupted{_way_on()}\n")
         sys.exit(130)  # 128 and the number of the signal, as shells have it

@@ -18,7 +18,7 @@ from ser_tl.card import write_card
 from ser_tl.files import write_text
 from ser_tl.hub import MAIN, Address, BackgroundPushes, branch_name, push_folder
 from ser_tl.model import EmotionModel
-from ser_tl.model.folder import write_remote
+from ser_tl.model.serialization import write_remote
 from ser_tl.training.part import Part
 from ser_tl.training.progress import dev_scores
 

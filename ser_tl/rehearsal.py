@@ -13,7 +13,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from ser_tl.data.checks import durations
+from ser_tl.data.checks import measure_durations
 from ser_tl.data.schema import emotions
 from ser_tl.data.splits import Split
 from ser_tl.errors import StorageError
@@ -145,4 +145,4 @@ def _describe_time(options: Options, splits: Sequence[Split], pace: Pace | None)
 
 
 def _seconds(part: Dataset) -> float:
-    return sum(durations(part))
+    return sum(measure_durations(part))

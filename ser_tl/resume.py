@@ -31,7 +31,7 @@ def read_ids(path: Path) -> object:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{path} is damaged ({error}): if data and options are those of the run, delete it, and --resume writes it "
+            f"{path} is damaged ({error}): if data and options are those of the run, delete it, and `resume` writes it "
             f"anew"
         ) from error
 
@@ -41,7 +41,7 @@ def check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> 
 
     Args:
         config: the run's config.yaml
-        now: options, as in a file for `--config`
+        now: options, as in a file for `config`
         changeable: those that may have other values; nested ones with dots
 
     Raises:
@@ -56,15 +56,15 @@ def check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> 
     if other:
         values = listing(f"{name}: {before.get(name)} then, {after.get(name)} now" for name in other)
         raise ConfigError(
-            f"--resume: {config} was run with other values of {', '.join(other)}: go on with --config {config} "
-            f"--resume and no other options but {', '.join(free[1:])}, or start a new run\n{values}"
+            f"resume: {config} was run with other values of {', '.join(other)}: go on with `config` {config}, "
+            f"`resume` and no other options but {', '.join(free[1:])}, or start a new run\n{values}"
         )
     epochs = [_flat(options).get("train.epochs") for options in (saved, now)]
     ended = [path.parent for path in config.parent.rglob("report.json")]
     if epochs[0] != epochs[1] and ended:
         raise ConfigError(
-            f"--resume: {config} was run with train.epochs {epochs[0]}, and {ended[0]} has ended with them: its state "
-            f"is gone, and folds of other lengths can't be put together. Start a new run with --train.epochs "
+            f"resume: {config} was run with train.epochs {epochs[0]}, and {ended[0]} has ended with them: its state "
+            f"is gone, and folds of other lengths can't be put together. Start a new run with train.epochs "
             f"{epochs[1]}"
         )
 

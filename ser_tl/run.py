@@ -4,10 +4,10 @@
               split.json         the utterance ids of train, dev and test
               model/             what `EmotionModel.from_pretrained` loads, with its card, README.md
               report.json, report.md, confusion.png, training_curves.png, history.json
-              push.json          what became of --push_to_hub
+              push.json          what became of `push_to_hub`
               FOLD/...           the same for each fold, when the protocol has several
 
-A run that was killed goes on with `--config runs/NAME/config.yaml --resume`: finished folds are kept, the interrupted
+A run that was killed goes on with --config runs/NAME/config.yaml --resume: finished folds are kept, the interrupted
 one continues from its newest training state.
 """
 
@@ -124,8 +124,8 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
     if options.resume:
         if options.output is None or not config.is_file():
             raise ConfigError(
-                f"--resume: no {CONFIG_FILE} in {options.output or 'any --output'}: name the interrupted run, for "
-                f"example --config runs/NAME/{CONFIG_FILE} --resume"
+                f"resume: no {CONFIG_FILE} in {options.output or 'any `output`'}: name the interrupted run, for "
+                f"example `config` runs/NAME/{CONFIG_FILE} with `resume`"
             )
         check_same(config, yaml.safe_load(text), [*CHANGEABLE, *changeable])
     else:
@@ -174,7 +174,7 @@ def _make(folder: Path, *, new: bool = False) -> None:
         if isinstance(error, FileExistsError) and new:
             raise
         raise StorageError(
-            f"the run's folder {folder} can't be made ({error.strerror}): name another with --output"
+            f"the run's folder {folder} can't be made ({error.strerror}): name another with `output`"
         ) from error
 
 
@@ -237,7 +237,7 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
 def _keep_ids(split: Split, folder: Path) -> None:
     state, path = processes(), folder / SPLIT_FILE
     if path.is_file() and read_ids(path) != split.ids:
-        raise ConfigError(f"--resume: the utterances of {path} are other ones now: has the corpus changed? Start anew")
+        raise ConfigError(f"resume: the utterances of {path} are other ones now: has the corpus changed? Start anew")
     state.wait_for_everyone()
     if state.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)

@@ -202,7 +202,9 @@ def test_extract_and_augment_take_a_corpus_as_training_does(run, tmp_path, monke
     assert cli.main(["extract", "--encoder", "mfcc", *corpus]) == 0
     assert "for 3 clips of csv" in capsys.readouterr().out
     heard = []
-    monkeypatch.setattr("ser_tl.augment.examples", lambda clip, config, voices, seed: heard.extend(voices) or iter(()))
+    monkeypatch.setattr(
+        "ser_tl.augment.preview_transforms", lambda clip, config, voices, seed: heard.extend(voices) or iter(())
+    )
     monkeypatch.setattr("ser_tl.reporting.plots.augmentation_picture", lambda *_, **__: None)
     file = str(run / "tones" / "anger_0_0.wav")
     assert cli.main(["augment", file, "--output", str(tmp_path / "heard"), *corpus]) == 0

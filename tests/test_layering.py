@@ -56,7 +56,7 @@ LAYERS: list[tuple[str, str]] = [
     ("__main__", ""),
 ]
 # Imports against the direction, made when they are called: `model.predict` is a convenience of its users.
-UPWARD = {"model/emotion.py": {"inference", "export"}, "model/remote.py": {"inference"}}
+UPWARD = {"model/emotion.py": {"inference", "export"}, "model/modeling_ser_tl.py": {"inference"}}
 # `report.save(folder)` and `print(report)` are conveniences likewise: what writes and draws is above.
 UPWARD["evaluation/report.py"] = UPWARD["comparison/comparison.py"] = {"reporting"}
 UPWARD["export/versions.py"] = UPWARD["archive/versions.py"] = {""}  # the package's own version

@@ -12,12 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data.audio import AudioConfig, decode, normalise
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.errors import AudioError, CheckpointError, ConfigError, UnknownNameError
 from ser_tl.files import write_atomically
 from ser_tl.inference import Predictor
-from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig
-from ser_tl.model import folder as folder_module
+from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig, serialization
 from ser_tl.model import weights as weights_module
 from ser_tl.modules.pooling import POOLINGS, FrameScore
 from tests.encoders.tiny import DIM, LAYERS, NAMES, clip, padded, save, tiny
@@ -202,7 +201,7 @@ def test_a_recording_is_heard_as_evaluation_hears_it(tmp_path, evaluation):
     model = build(audio=AudioConfig(max_seconds=0.5, evaluation=evaluation))
     soundfile.write(tmp_path / "anger_a.wav", 0.5 * clip(20_000), 16_000, subtype="FLOAT")
     (tmp_path / "list.csv").write_text("path,emotion,speaker\nanger_a.wav,anger,a\n")
-    clips = Utterances(load_corpus("csv", tmp_path / "list.csv"), model.labels, model.audio, training=False)
+    clips = UtteranceDataset(load_corpus("csv", tmp_path / "list.csv"), model.labels, model.audio, training=False)
     assert len(clips) == {"windows": 3, "centre": 1}[evaluation]
     expected = probabilities(model, [clips[number].waveform for number in range(len(clips))]).mean(dim=0)
     torch.testing.assert_close(in_order(model.predict(tmp_path / "anger_a.wav")), expected, atol=1e-5, rtol=0)
@@ -319,7 +318,7 @@ def test_the_config_on_disk_tells_what_the_model_is(tmp_path):
     assert config["encoder"]["config"]["architecture"]["hidden_size"] == DIM
     assert config["pooling"] == "attentive-stats"
     assert config["model"]["layers"] == [1, 2]
-    assert config["format"] == folder_module.FORMAT
+    assert config["format"] == serialization.FORMAT
 
 
 def test_a_build_without_pretraining_has_other_weights(tmp_path):
@@ -355,7 +354,7 @@ def test_half_a_file_never_stands_under_its_final_name(part, tmp_path, monkeypat
     if part == WEIGHTS_FILE:
         monkeypatch.setattr(weights_module, "save_file", half_weights)
     else:
-        monkeypatch.setattr(folder_module, "write_text", half_config)
+        monkeypatch.setattr(serialization, "write_text", half_config)
     with pytest.raises(Killed):
         build().save_pretrained(tmp_path)
     assert not (tmp_path / part).exists()

@@ -11,7 +11,7 @@ from ser_tl.augment import AugmentConfig
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
-from ser_tl.data.votes import LabelConfig
+from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import ConfigError, CorpusError
 from ser_tl.model import ModelConfig
 from ser_tl.options import Options, parse, spell
@@ -177,7 +177,7 @@ CHANGED = Options(
     model=ModelConfig(layers=[0, -1], join="sum", dropout=0.1),
     train=TrainConfig(learning_rate=1e-5, schedule="plateau", tracker="none"),
     balance=BalanceConfig("effective", 0.99, {"fear": 2.0}, focal=2.0, sampling="over"),
-    labels=LabelConfig("majority", "first", "votes"),
+    labels=AnnotationConfig("majority", "first", "votes"),
     dimensions=DimensionConfig(["valence", "arousal"], "mse", 0.25),
 )
 """Nothing here is as the defaults have it."""
@@ -224,10 +224,10 @@ def test_augmentation_is_named_with_its_options(told):
         "--augment.preset", "ser", "--augment.transforms", "{speed: {}, noise: {snr: [0, 10]}, pitch: null}"
     )
     chosen = {"stretch": {"probability": 0.3}, "noise": {"probability": 0.5, "snr": [0, 10]}, "speed": {}}
-    assert found.augment.chosen == chosen
-    assert list(found.augment.chosen) == list(chosen)
+    assert found.augment.transform_options == chosen
+    assert list(found.augment.transform_options) == list(chosen)
     changed = found.changed({"augment.preset": "none", "augment.transforms": {"gain": {}}})
-    assert list(changed.augment.chosen) == ["gain"]
+    assert list(changed.augment.transform_options) == ["gain"]
     assert "there is no transform called 'sped': did you mean 'speed'" in told("--augment.transforms", "{sped: {}}")
     assert "noise: no option 'snrs': did you mean 'snr'" in told("--augment.transforms", "{noise: {snrs: 3}}")
 

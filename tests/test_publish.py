@@ -48,7 +48,7 @@ def test_every_best_epoch_is_pushed_as_a_model_that_loads(trained, hub):
     for name, tensor in trainer.model.state_dict().items():
         if not name.startswith("outliers."):  # measured when the training has ended
             assert tensor.equal(pulled.state_dict()[name])
-    assert pulled.known_speakers == KnownSpeakers.of({*split.train["speaker"], *split.dev["speaker"]})
+    assert pulled.known_speakers == KnownSpeakers.from_names({*split.train["speaker"], *split.dev["speaker"]})
     assert "The training goes on" in (pulled.home / "README.md").read_text()
     assert not (trainer.folder / "to_push").exists()
 

@@ -9,7 +9,7 @@ import yaml
 import ser_tl as ser
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import SplitConfig
-from ser_tl.data.votes import LabelConfig
+from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import AudioError, ConfigError, SplitError
 from ser_tl.options import parse
 from ser_tl.training.parts.balance import BalanceConfig
@@ -88,7 +88,7 @@ def test_a_resumed_run_keeps_finished_folds(recipe, options, tmp_path, monkeypat
 
 def test_a_finished_run_is_not_overwritten(recipe, options):
     recipe.main(options())
-    with pytest.raises(ConfigError, match=r"isn't empty: add --resume .* or choose another --output"):
+    with pytest.raises(ConfigError, match=r"isn't empty: add `resume` .* or choose another `output`"):
         recipe.main(options())
 
 
@@ -96,7 +96,7 @@ def test_resume_refuses_other_options_and_a_folder_without_a_run(recipe, options
     with pytest.raises(ConfigError, match="name the interrupted run"):
         recipe.main(options(resume=True, output=tmp_path / "nowhere"))
     recipe.main(options())
-    with pytest.raises(ConfigError, match=r"other values of seed: go on with --config"):
+    with pytest.raises(ConfigError, match=r"other values of seed: go on with `config`"):
         recipe.main(options(resume=True, seed=5))
 
 
@@ -112,7 +112,7 @@ def test_without_output_a_run_gets_a_folder_of_its_own(recipe, options, tmp_path
 def test_broken_audio_stops_the_run_before_it_begins(recipe, options, tmp_path):
     broken = tmp_path / "tones" / "audio" / "anger_0_0.wav"
     broken.write_bytes(b"")
-    with pytest.raises(AudioError, match=r"1 of 36 utterances can't be used(.|\n)*--skip-unreadable(.|\n)*anger_0_0"):
+    with pytest.raises(AudioError, match=r"1 of 36 utterances can't be used(.|\n)*`skip_unreadable`(.|\n)*anger_0_0"):
         recipe.main(options())
     assert not (tmp_path / "run").exists()
     recipe.main(options(skip_unreadable=True))
@@ -126,7 +126,7 @@ def test_emotions_are_merged_and_dropped_as_the_config_says(recipe, options, tmp
 
 
 def test_too_many_folds_for_the_speakers_are_refused(recipe, options):
-    with pytest.raises(SplitError, match=r"lower --split.k or use --protocol loso"):
+    with pytest.raises(SplitError, match=r"lower split.k or use `protocol` loso"):
         recipe.main(options(protocol="kfold", split=SplitConfig(k=9)))
 
 
@@ -138,7 +138,9 @@ def test_a_run_that_stopped_at_a_wrong_option_leaves_its_folder_free(recipe, opt
 
 def test_what_is_done_about_classes_and_votes_stands_in_the_report(recipe, options, tmp_path):
     manifest = tmp_path / "tones" / "tones.csv"
-    usual = options(balance=BalanceConfig(sampling="under", focal=1.0), labels=LabelConfig("majority", targets="votes"))
+    usual = options(
+        balance=BalanceConfig(sampling="under", focal=1.0), labels=AnnotationConfig("majority", targets="votes")
+    )
     lines = manifest.read_text().splitlines()
     emotions = [line.split(",")[1] for line in lines[1:]]
     votes = [f"{own};{own};neutral" for own in emotions[:-1]] + ["neutral;anger"]
@@ -197,7 +199,7 @@ def without_speakers(manifest: Path) -> Path:
 
 def test_clips_of_nobody_known_are_tested_by_clip_and_marked_everywhere(recipe, options, tmp_path):
     own = options(protocol="clips", split=SplitConfig(k=2), root=without_speakers(tmp_path / "tones" / "tones.csv"))
-    with pytest.raises(SplitError, match=r"nobody knows who speaks.*--protocol clips"):
+    with pytest.raises(SplitError, match=r"the speaker is unknown.*`protocol` clips"):
         recipe.main(own.changed({"protocol": "loso"}))
     report = recipe.main(own)
     assert len(report.predictions) == 36

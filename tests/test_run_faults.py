@@ -69,7 +69,7 @@ def test_epochs_are_not_added_to_folds_that_have_ended(tmp_path):
     (tmp_path / "run" / "fold_1").mkdir()
     (tmp_path / "run" / "fold_1" / "report.json").write_text("{}")
     assert begin(tmp_path / "run", resume=True)
-    with pytest.raises(ConfigError, match=r"train\.epochs 10, and .*fold_1 has ended with them.*--train\.epochs 12"):
+    with pytest.raises(ConfigError, match=r"train\.epochs 10, and .*fold_1 has ended with them.*train\.epochs 12"):
         begin(tmp_path / "run", resume=True, train=TrainConfig(epochs=12))
 
 

@@ -4,7 +4,7 @@
 
 Haitsma and Kalker's (2002): of each frame of 128 ms the signs of how the energy differences of 33 bands, 300 to 3400
 Hz, change in time: 32 bits, which gain leaves alone and codecs mostly. Copies are looked for among clips that share
-pieces of bits at one offset, and are told by the share of bits that differ on the loud frames that both have: about
+pieces of bits at one offset, and are compared by the share of bits that differ on the loud frames that both have: about
 half between any two recordings, takes of one sentence by one speaker included. Knows neither corpora nor splits.
 """
 
@@ -23,7 +23,7 @@ _BANDS, _LOW, _HIGH = 33, 300.0, 3400.0
 _LAG = 4  # frames between which energies are compared
 _LOUD = 40.0  # dB below the loudest frame that count
 _PIECE = 20  # bits that have to agree in a frame, for two clips to be compared
-_MOST_ALIKE = 64  # clips' frames that share a piece: pieces that more have tell nothing
+_MOST_ALIKE = 64  # clips' frames that share a piece: pieces that more have aren't used
 _FEWEST = 16  # loud frames that two clips have in common, a quarter of a second
 _VOTES = 2  # frames that agree at one offset
 
@@ -71,21 +71,21 @@ def fingerprint(waveform: np.ndarray) -> Fingerprint:
 
 def find_copies(prints: Sequence[Fingerprint]) -> list[Copy]:
     """All pairs of clips that are the same audio, or of which one is most of the other."""
-    found: dict[tuple[int, int], Copy] = {}
+    copies: dict[tuple[int, int], Copy] = {}
     for first, second, offset in _candidates(prints):
         for nearby in (offset - 1, offset, offset + 1):
             different = _difference(prints[first], prints[second], nearby)
-            known = found.get((first, second))
-            if different <= MOST_DIFFERENT and (known is None or different < known.different):
-                found[first, second] = Copy(first, second, different, nearby * HOP / SAMPLE_RATE)
-    return [found[pair] for pair in sorted(found)]
+            previous = copies.get((first, second))
+            if different <= MOST_DIFFERENT and (previous is None or different < previous.different):
+                copies[first, second] = Copy(first, second, different, nearby * HOP / SAMPLE_RATE)
+    return [copies[pair] for pair in sorted(copies)]
 
 
 def _candidates(prints: Sequence[Fingerprint]) -> list[tuple[int, int, int]]:
     """Pairs of clips, and offsets in frames, at which pieces of bits agree."""
-    clip = np.concatenate([np.full(int(one.loud.sum()), number) for number, one in enumerate(prints)])
-    frame = np.concatenate([np.flatnonzero(one.loud) for one in prints])
-    bits = np.concatenate([one.bits[one.loud] for one in prints])
+    clip = np.concatenate([np.full(int(item.loud.sum()), number) for number, item in enumerate(prints)])
+    frame = np.concatenate([np.flatnonzero(item.loud) for item in prints])
+    bits = np.concatenate([item.bits[item.loud] for item in prints])
     votes = []
     for shift in (0, _BANDS - 1 - _PIECE):
         keys = (bits >> np.uint32(shift)) & np.uint32((1 << _PIECE) - 1)
@@ -96,8 +96,8 @@ def _candidates(prints: Sequence[Fingerprint]) -> list[tuple[int, int, int]]:
             if size > _MOST_ALIKE:
                 continue
             rows = order[start : start + size]
-            one, other = np.triu_indices(size, 1)
-            pairs = np.stack([clip[rows[one]], clip[rows[other]], frame[rows[other]] - frame[rows[one]]], axis=1)
+            first, second = np.triu_indices(size, 1)
+            pairs = np.stack([clip[rows[first]], clip[rows[second]], frame[rows[second]] - frame[rows[first]]], axis=1)
             votes.append(pairs[pairs[:, 0] != pairs[:, 1]])
     if not votes:
         return []
@@ -108,19 +108,22 @@ def _candidates(prints: Sequence[Fingerprint]) -> list[tuple[int, int, int]]:
     return [tuple(row) for row in pairs[counts >= _VOTES].tolist()]
 
 
-def _difference(one: Fingerprint, other: Fingerprint, offset: int) -> float:
+def _difference(first: Fingerprint, second: Fingerprint, offset: int) -> float:
     """The share of bits that differ where both are loud; 1 where they have too little in common.
 
     Args:
-        one: the first clip's
-        other: the second's
+        first: the first clip's
+        second: the second's
         offset: frames by which it begins later
     """
-    start, stop = max(0, -offset), min(len(one.bits), len(other.bits) - offset)
+    start, stop = max(0, -offset), min(len(first.bits), len(second.bits) - offset)
     if stop - start < _FEWEST:
         return 1.0
-    mine, theirs = slice(start, stop), slice(start + offset, stop + offset)
-    both = one.loud[mine] & other.loud[theirs]
-    if both.sum() < max(_FEWEST, 0.5 * min(one.loud.sum(), other.loud.sum())):
+    first_frames, second_frames = slice(start, stop), slice(start + offset, stop + offset)
+    both = first.loud[first_frames] & second.loud[second_frames]
+    if both.sum() < max(_FEWEST, 0.5 * min(first.loud.sum(), second.loud.sum())):
         return 1.0
-    return float(np.bitwise_count(one.bits[mine][both] ^ other.bits[theirs][both]).sum() / (both.sum() * (_BANDS - 1)))
+    return float(
+        np.bitwise_count(first.bits[first_frames][both] ^ second.bits[second_frames][both]).sum()
+        / (both.sum() * (_BANDS - 1))
+    )

@@ -15,8 +15,8 @@ from datasets import Dataset
 
 from ser_tl.analysis.acoustic_fingerprint import Copy, Fingerprint, find_copies, fingerprint
 from ser_tl.data.audio import decode
-from ser_tl.data.checks import source
-from ser_tl.data.copies import copies, stretches
+from ser_tl.data.checks import audio_source
+from ser_tl.data.duplicates import audio_spans, find_duplicates
 from ser_tl.data.folds import Fold
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import SplitError, listing
@@ -35,7 +35,7 @@ class FoldAudit:
         by_shared: test utterances of speakers in both
         equal: pairs of ids, training and test, with equal samples or bytes
         near: likewise, the same audio by its fingerprint, equal ones included; None where audio wasn't read
-        known_sentences: share of test utterances whose sentence is trained on; None where the corpus doesn't tell
+        known_sentences: share of test utterances whose sentence is trained on; None where the corpus doesn't say
         sessions: names in both; None where the corpus has none
     """
 
@@ -63,8 +63,8 @@ class Audit:
     Args:
         utterances: how many
         speakers: by name, the utterances of each
-        unknown: utterances of which nobody knows who speaks
-        sentences: by name, the utterances of each; empty where the corpus doesn't tell
+        unknown: utterances whose speaker isn't known
+        sentences: by name, the utterances of each; empty where the corpus doesn't say
         sessions: likewise
         copies: pairs of ids that are the same audio by its fingerprint, with the share of bits that differ; None where
             audio wasn't read
@@ -100,16 +100,16 @@ def audit_corpus(corpus: Dataset, folds: Sequence[Fold] = (), *, audio: bool = T
         AudioError: a clip can't be read
     """
     ids, speakers = corpus["id"][:], corpus["speaker"][:]
-    found = find_copies([_fingerprint(corpus, row) for row in range(len(corpus))]) if audio else None
+    copies = find_copies([_fingerprint(corpus, row) for row in range(len(corpus))]) if audio else None
     return Audit(
         utterances=len(corpus),
         speakers=dict(sorted(Counter(name for name in speakers if name != UNKNOWN).items())),
         unknown=speakers.count(UNKNOWN),
         sentences=_counts(corpus, "sentence"),
         sessions=_counts(corpus, "session"),
-        copies=None if found is None else [(ids[one.first], ids[one.second], one.different) for one in found],
-        strangers=[(ids[one.first], ids[one.second]) for one in found or () if _of_two(one, speakers)],
-        folds=[_audit_fold(corpus, fold, found) for fold in folds],
+        copies=None if copies is None else [(ids[pair.first], ids[pair.second], pair.different) for pair in copies],
+        strangers=[(ids[pair.first], ids[pair.second]) for pair in copies or () if _of_two(pair, speakers)],
+        folds=[_audit_fold(corpus, fold, copies) for fold in folds],
     )
 
 
@@ -120,7 +120,7 @@ def _of_two(pair: Copy, speakers: Sequence[str]) -> bool:
 
 def _fingerprint(corpus: Dataset, row: int) -> Fingerprint:
     clip = corpus[row]
-    return fingerprint(decode(source(clip), clip["start"], clip["end"], silence=True))
+    return fingerprint(decode(audio_source(clip), clip["start"], clip["end"], silence=True))
 
 
 def _counts(corpus: Dataset, column: str) -> dict[str, int]:
@@ -129,7 +129,7 @@ def _counts(corpus: Dataset, column: str) -> dict[str, int]:
     return dict(sorted(Counter(value for value in corpus[column][:] if value is not None).items()))
 
 
-def _audit_fold(corpus: Dataset, fold: Fold, found: Sequence[Copy] | None) -> FoldAudit:
+def _audit_fold(corpus: Dataset, fold: Fold, copies: Sequence[Copy] | None) -> FoldAudit:
     ids = corpus["id"][:]
     strangers = sorted((fold.train | fold.dev | fold.test) - set(ids))
     if strangers:
@@ -142,13 +142,13 @@ def _audit_fold(corpus: Dataset, fold: Fold, found: Sequence[Copy] | None) -> Fo
     trained, tested = corpus.select(train), corpus.select(test)
     shared = (set(trained["speaker"][:]) & set(tested["speaker"][:])) - {UNKNOWN}
     near = None
-    if found is not None:
+    if copies is not None:
         sides = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
         near = [
-            (ids[one], ids[other])
-            for pair in found
-            for one, other in ((pair.first, pair.second), (pair.second, pair.first))
-            if (sides.get(one), sides.get(other)) == ("train", "test")
+            (ids[first], ids[other])
+            for pair in copies
+            for first, other in ((pair.first, pair.second), (pair.second, pair.first))
+            if (sides.get(first), sides.get(other)) == ("train", "test")
         ]
     return FoldAudit(
         name=fold.name,
@@ -157,7 +157,7 @@ def _audit_fold(corpus: Dataset, fold: Fold, found: Sequence[Copy] | None) -> Fo
         speakers=sorted(shared),
         test_speakers=len(set(tested["speaker"][:]) - {UNKNOWN}),
         by_shared=sum(name in shared for name in tested["speaker"][:]),
-        equal=copies(stretches(trained), stretches(tested)),
+        equal=find_duplicates(audio_spans(trained), audio_spans(tested)),
         near=near,
         known_sentences=_known_sentences(trained, tested),
         sessions=_shared_sessions(trained, tested),
@@ -167,8 +167,8 @@ def _audit_fold(corpus: Dataset, fold: Fold, found: Sequence[Copy] | None) -> Fo
 def _known_sentences(trained: Dataset, tested: Dataset) -> float | None:
     if "sentence" not in tested.column_names:
         return None
-    known, said = set(trained["sentence"][:]) - {None}, tested["sentence"][:]
-    return sum(sentence in known for sentence in said) / len(said)
+    trained_sentences, tested_sentences = set(trained["sentence"][:]) - {None}, tested["sentence"][:]
+    return sum(sentence in trained_sentences for sentence in tested_sentences) / len(tested_sentences)
 
 
 def _shared_sessions(trained: Dataset, tested: Dataset) -> list[str] | None:

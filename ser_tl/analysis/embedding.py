@@ -1,4 +1,4 @@
-"""What a model makes of each utterance of a corpus, before the emotions.
+"""Embeddings of a corpus' utterances by a model.
 
     model, corpus --embed()--> Embeddings (n, E)        collect(model, corpus, values of a batch) -> (n, ...)
 
@@ -25,7 +25,7 @@ from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training.config import TrainConfig
 
 
-def embed(
+def extract_embeddings(
     model: EmotionModel,
     corpus: Dataset,
     config: TrainConfig | None = None,
@@ -55,11 +55,11 @@ def embed(
         return embedding if layer == "embedding" else model.classify(embedding).hidden
 
     return Embeddings(
-        collect(model, corpus, values, config), corpus["id"][:], corpus["emotion"][:], corpus["speaker"][:]
+        collect_by_utterance(model, corpus, values, config), corpus["id"][:], corpus["emotion"][:], corpus["speaker"][:]
     )
 
 
-def collect(
+def collect_by_utterance(
     model: EmotionModel,
     corpus: Dataset,
     values: Callable[[Batch, NormTable | None], Tensor],
@@ -87,5 +87,5 @@ def collect(
         reduce = reduction(model)
         clips = cache.fill(decoded, model.encoder, model.layers, workers, config, name=name, reduce=reduce)
     norms = corpus_norms(model, corpus, clips, how)
-    found = collect_clips([model], clips, lambda batch: values(batch, norms), how)
-    return found.by_utterance(corpus["id"][:])
+    collected = collect_clips([model], clips, lambda batch: values(batch, norms), how)
+    return collected.by_utterance(corpus["id"][:])

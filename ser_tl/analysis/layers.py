@@ -3,7 +3,7 @@
     states (L, B, T, D) --mean and deviation over speech--> (n, 2D) a layer --discriminant, by speaker--> Report a layer
 
 The probe is the discriminant of `ser_tl.modules.discriminant`, fitted on some speakers and tested on others, so a layer
-that tells speakers and not emotions gains nothing. It reads layers alone; what a trained head makes of them
+that separates speakers and not emotions gains nothing. It reads layers alone; what a trained head makes of them
 together may be better.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from ser_tl.analysis.embedding import collect
+from ser_tl.analysis.embedding import collect_by_utterance
 from ser_tl.data import schema
 from ser_tl.data.batching import Batch
 from ser_tl.data.splits import SplitConfig, make_splits
@@ -23,20 +23,21 @@ from ser_tl.modules.feature_norm import NormTable
 from ser_tl.training.config import TrainConfig
 
 
-def layer_scores(
+def probe_layers(
     model: EmotionModel, corpus: Dataset, config: TrainConfig | None = None, *, folds: int = 5, seed: int = 0
 ) -> dict[str, Report]:
     """What a linear probe reaches on each layer that the model uses, over all speakers of a corpus.
 
     Args:
         model: whose encoder is probed; its head and pooling aren't used
-        corpus: rows with the columns of `data.schema`, whose emotions the model knows, if it knows any
+        corpus: rows with the columns of `data.schema`, whose emotions are the model's labels, if it has any
         config: as for `embed`
         folds: groups of speakers, each tested by a probe fitted on the others
         seed: deals the speakers to the groups
 
     Returns:
-        Layer to the report on all utterances, each tested by a probe that never heard its speaker; input side first.
+        Layer to the report on all utterances, each tested by a probe that wasn't fitted on its speaker; input side
+        first.
 
     Raises:
         SplitError: fewer speakers than folds
@@ -46,16 +47,16 @@ def layer_scores(
     def statistics(batch: Batch, _: NormTable | None) -> torch.Tensor:
         return clip_statistics(model, batch).transpose(0, 1)  # (B, L, 2D)
 
-    pooled = torch.from_numpy(collect(model, corpus, statistics, config))
+    pooled = torch.from_numpy(collect_by_utterance(model, corpus, statistics, config))
     splits = make_splits(corpus, "kfold", SplitConfig(k=folds), seed=seed)
-    place = {name: row for row, name in enumerate(corpus["id"][:])}
+    row_of = {name: row for row, name in enumerate(corpus["id"][:])}
     emotions = model.labels or schema.emotions(corpus)
     labels = torch.tensor([emotions.index(emotion) for emotion in corpus["emotion"][:]])
     speakers = corpus["speaker"][:]
     probabilities = np.zeros((pooled.shape[1], len(corpus), len(emotions)))
     for split in splits:
-        inside = [place[name] for name in (*split.train["id"][:], *split.dev["id"][:])]
-        outside = [place[name] for name in split.test["id"][:]]
+        inside = [row_of[name] for name in (*split.train["id"][:], *split.dev["id"][:])]
+        outside = [row_of[name] for name in split.test["id"][:]]
         for layer in range(pooled.shape[1]):
             rows = pooled[:, layer]
             who = [speakers[row] for row in inside]
@@ -63,10 +64,10 @@ def layer_scores(
             probabilities[layer, outside] = probe(rows[outside]).softmax(dim=-1).detach().numpy()
     return {
         name: Report.of(
-            Predictions(corpus["id"][:], speakers, corpus["emotion"][:], said, emotions),
+            Predictions(corpus["id"][:], speakers, corpus["emotion"][:], predicted, emotions),
             title=f"linear probe of {model.encoder_name}, {name}",
         )
-        for name, said in zip(layer_names(model), probabilities, strict=True)
+        for name, predicted in zip(layer_names(model), probabilities, strict=True)
     }
 
 

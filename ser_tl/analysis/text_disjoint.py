@@ -17,7 +17,7 @@ from ser_tl.comparison.paired_tests import speaker_counts
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.evaluation.bootstrap import Interval, paired_interval
-from ser_tl.modules.discriminant import discriminant_of
+from ser_tl.modules.discriminant import build_discriminant
 
 SPEAKER_FOLDS, TEXT_FOLDS = 6, 5
 _SHRINKAGE = 0.5
@@ -70,9 +70,9 @@ def compare_texts(
     rows, logits = torch.from_numpy(features).double(), {name: np.zeros((len(who), len(labels))) for name in _WAYS}
     for fold in range(voice.max() + 1):
         others = voice != fold
-        for part in range(text.max() + 1):
-            tested = ~others & (text == part)
-            unseen = others & (text != part)
+        for text_fold in range(text.max() + 1):
+            tested = ~others & (text == text_fold)
+            unseen = others & (text != text_fold)
             if not tested.any():
                 continue
             if set(truth[tested]) - set(truth[unseen]):
@@ -80,7 +80,7 @@ def compare_texts(
             reduced = np.zeros(len(who), dtype=bool)
             reduced[draw.choice(np.flatnonzero(others), unseen.sum(), replace=False)] = True
             for name, train in zip(_WAYS, (others, reduced, unseen), strict=True):
-                fitted = discriminant_of(
+                fitted = build_discriminant(
                     rows[torch.from_numpy(train)], torch.from_numpy(truth[train]), len(labels), _SHRINKAGE, 1.0
                 )
                 with torch.no_grad():

@@ -114,15 +114,15 @@ def annotate(
 def _check_options(output: str | Path, workers: int, shard_clips: int, rank: int, world: int) -> None:
     if is_remote(str(output)):
         raise ConfigError(
-            f"--output {output}: shards are written to a disk that all workers see: name a folder, and copy it to the "
+            f"output {output}: shards are written to a disk that all workers see: name a folder, and copy it to the "
             f"storage when it is finished"
         )
     if Path(output).is_file():
-        raise ConfigError(f"--output {output} is a file: name a folder, which may be a new one")
+        raise ConfigError(f"output {output} is a file: name a folder, which may be a new one")
     if workers < 0 or shard_clips < 1:
-        raise ConfigError("--workers: expected 0 or more; --shard-clips: expected 1 or more")
+        raise ConfigError("workers: expected 0 or more; `shard_clips`: expected 1 or more")
     if not 0 <= rank < world:
-        raise ConfigError(f"--rank {rank} of --world {world}: ranks go from 0 to {world - 1}")
+        raise ConfigError(f"rank {rank} of a world of {world}: ranks go from 0 to {world - 1}")
 
 
 def _begin(
@@ -160,7 +160,7 @@ def _begin(
         before = ", ".join(f"{name} {archive.identity[name]}" for name in differing)
         now = ", ".join(f"{name} {asked.identity[name]}" for name in differing)
         raise ConfigError(
-            f"--output {folder} was begun with {before}, and {now} is asked for now: name a new folder, or repeat the "
+            f"output {folder} was begun with {before}, and {now} is asked for now: name a new folder, or repeat the "
             f"options"
         )
     return archive

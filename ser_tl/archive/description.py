@@ -60,7 +60,7 @@ class RowOptions:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.abstain_below <= 1.0:
-            raise ConfigError(f"--abstain-below {self.abstain_below}: expected a probability from 0 to 1")
+            raise ConfigError(f"abstain_below {self.abstain_below}: expected a probability from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _read_reference(path: Path, names: Sequence[str]) -> tuple[np.ndarray, Count
     if path.is_dir():
         path = path / "predictions.csv"
     if not path.is_file():
-        raise CheckpointError(f"--reference {path}: no such file: name a run's predictions.csv, or an archive's folder")
+        raise CheckpointError(f"reference {path}: no such file: name a run's predictions.csv, or an archive's folder")
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     known = [name.removeprefix("p_") for name in (rows[0] if rows else {}) if name.startswith("p_")]
@@ -113,7 +113,7 @@ def _read_reference(path: Path, names: Sequence[str]) -> tuple[np.ndarray, Count
     try:
         values = np.array([max(float(row[f"p_{name}"]) for name in known) for row in rows])
     except (ValueError, TypeError) as error:
-        raise CheckpointError(f"--reference {path}: not a run's predictions ({error})") from error
+        raise CheckpointError(f"reference {path}: not a run's predictions ({error})") from error
     what = f"{len(rows)} test clips of {path.parent.name}"
     return values, Counter(row["prediction"] for row in rows), what
 
@@ -135,6 +135,6 @@ def _read_archive(folder: Path, names: Sequence[str]) -> tuple[np.ndarray, Count
 def _check_labels(path: Path, known: Sequence[str], names: Sequence[str]) -> None:
     if set(known) != set(names):
         raise ConfigError(
-            f"--reference {path}: of another model, its emotions are {', '.join(known) or 'none'} and the archive's "
+            f"reference {path}: of another model, its emotions are {', '.join(known) or 'none'} and the archive's "
             f"{', '.join(names)}: annotate the training corpus with the archive's model and name that archive"
         )

@@ -60,7 +60,7 @@ def verify(folder: str | Path, share: float, device: str | None = None) -> Verif
         ConfigError: no share
     """
     if not 0.0 <= share <= 1.0:
-        raise ConfigError(f"--verify {share}: expected a share from 0 to 1, such as 0.01")
+        raise ConfigError(f"verify {share}: expected a share from 0 to 1, such as 0.01")
     archive = open_archive(folder)
     path = archive.folder / MANIFEST_FILE
     if not path.is_file() and not finish(archive).finished:

@@ -1,6 +1,6 @@
-"""What a transform is: options, a probability, and how clips, states or embeddings are changed by it.
+"""The interface of transforms: options, a probability, and how clips, states or embeddings are changed.
 
-    waveform (B, N), lengths (B,) --WaveformTransform--> Changed(waveform, lengths, drawn)
+    waveform (B, N), lengths (B,) --WaveformTransform--> TransformResult(waveform, lengths, drawn)
     log-mel (B, F, bands)         --MelTransform------> the same, parts of it blank
     states (L, B, T, D)           --StateTransform----> the same, parts of it blank
     embeddings (B, E), targets    --EmbeddingTransform--> Mixing, which both go through
@@ -9,7 +9,7 @@ Each clip of a batch is drawn for by itself: whether it is changed (`probability
 
 Padding is zero and stays so, and counts in no measure. A transform never clips: where its result would exceed full
 scale, the whole clip is turned down until its peak is at full scale (or at its own former peak, if that was higher), so
-that ratios within it stay as drawn. Knows nothing of models, encoders or training.
+that ratios within it stay as drawn.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.rng import BatchRng
 from ser_tl.errors import ConfigError
 from ser_tl.registry import Registry
 
@@ -34,15 +34,15 @@ Range = tuple[float, float]
 """Lowest and highest of what is drawn, evenly, for each clip. On the command line a single number means itself."""
 
 
-class Changed(NamedTuple):
+class TransformResult(NamedTuple):
     """Clips after a transform.
 
     Attributes:
         waveform: (B, N), zeros behind each clip's end
         lengths: (B,) samples
         drawn: for the clips that were changed
-        rows: (R,) places of these clips
-        mixing: with what the labels have to be mixed; None where they stay
+        rows: (R,) indices of these clips
+        mixing: how the labels have to be mixed; None where they don't change
     """
 
     waveform: Tensor
@@ -56,14 +56,14 @@ class Mixing(NamedTuple):
     """How the clips of a batch are mixed with each other.
 
     Attributes:
-        partners: (B,) whose what is added; oneself where nothing is
-        share: (B,) of one's own, from 0.5 to 1
+        partners: (B,) index of the clip that is added; the clip's own where none is
+        share: (B,) of the clip itself, from 0.5 to 1
     """
 
     partners: Tensor
     share: Tensor
 
-    def of(self, values: Tensor) -> Tensor:
+    def apply(self, values: Tensor) -> Tensor:
         """Values (B, ...), mixed."""
         share = self.share.to(values).reshape(-1, *[1] * (values.ndim - 1))
         return share * values + (1.0 - share) * values[self.partners.to(values.device)]
@@ -115,7 +115,7 @@ class Transform(ABC):
 
 
 class WaveformTransform(Transform):
-    """Changes what an encoder hears."""
+    """Changes an encoder's input."""
 
     needs_voices = False
     mixes = False  # the clips of a batch with each other
@@ -135,7 +135,7 @@ class WaveformTransform(Transform):
         return
 
     @abstractmethod
-    def __call__(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> Changed:
+    def __call__(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> TransformResult:
         """Changes some of the clips.
 
         Args:
@@ -148,19 +148,19 @@ class WaveformTransform(Transform):
 class ClipTransform(WaveformTransform):
     """Changes clips, each without regard to the others."""
 
-    def __call__(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> Changed:
+    def __call__(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> TransformResult:
         """Changes some of the clips."""
-        rows = draws.happens(len(waveform), self.probability).nonzero()[:, 0]
+        rows = draws.bernoulli(len(waveform), self.probability).nonzero()[:, 0]
         if not len(rows):
-            return Changed(waveform, lengths, {}, rows)
-        own, ends = waveform[rows.to(waveform.device)], lengths[rows.to(lengths.device)]
-        peaks = own.abs().amax(dim=1).clamp_min(1.0)
-        new, new_ends, drawn = self.change(own, ends, draws)
+            return TransformResult(waveform, lengths, {}, rows)
+        clips, ends = waveform[rows.to(waveform.device)], lengths[rows.to(lengths.device)]
+        peaks = clips.abs().amax(dim=1).clamp_min(1.0)
+        new, new_ends, drawn = self.change(clips, ends, draws)
         new = new * (peaks / new.abs().amax(dim=1).clamp_min(1e-12)).clamp_max(1.0)[:, None]
-        return Changed(*put(waveform, lengths, rows, new, new_ends), drawn, rows)
+        return TransformResult(*replace_rows(waveform, lengths, rows, new, new_ends), drawn, rows)
 
     @abstractmethod
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Changes all of the clips: their waveforms and lengths, and what was drawn for each."""
 
 
@@ -168,7 +168,7 @@ class MelTransform(Transform):
     """Changes the log-mel spectrogram of encoders that have one."""
 
     @abstractmethod
-    def __call__(self, mel: Tensor, counts: Tensor, draws: Draws) -> Tensor:
+    def __call__(self, mel: Tensor, counts: Tensor, draws: BatchRng) -> Tensor:
         """Changes some of the clips' spectrograms.
 
         Args:
@@ -182,7 +182,7 @@ class StateTransform(Transform):
     """Changes the encoder's states, cached ones too."""
 
     @abstractmethod
-    def __call__(self, states: Tensor, mask: Tensor, draws: Draws, *, centred: bool = True) -> Tensor:
+    def __call__(self, states: Tensor, mask: Tensor, draws: BatchRng, *, centred: bool = True) -> Tensor:
         """Changes some of the clips' states.
 
         Args:
@@ -197,40 +197,42 @@ class EmbeddingTransform(Transform):
     """Mixes embeddings, those of cached states too."""
 
     @abstractmethod
-    def draw(self, count: int, draws: Draws) -> Mixing:
-        """How so many clips are mixed."""
+    def draw(self, count: int, draws: BatchRng) -> Mixing:
+        """Draws how a number of clips are mixed."""
 
 
-def put(waveform: Tensor, lengths: Tensor, rows: Tensor, new: Tensor, new_lengths: Tensor) -> tuple[Tensor, Tensor]:
+def replace_rows(
+    waveform: Tensor, lengths: Tensor, rows: Tensor, new: Tensor, new_lengths: Tensor
+) -> tuple[Tensor, Tensor]:
     """Clips with some of them replaced, as wide as the longest and zero behind each end.
 
     Args:
         waveform: (B, N)
         lengths: (B,)
-        rows: (R,) places of those that are replaced
-        new: (R, N') in their stead
+        rows: (R,) indices of those that are replaced
+        new: (R, N') their replacements
         new_lengths: (R,)
     """
     rows = rows.to(waveform.device)
     lengths = lengths.index_copy(0, rows, new_lengths.to(lengths))
     width = int(lengths.max())
-    whole = waveform.new_zeros(len(waveform), width)
+    padded = waveform.new_zeros(len(waveform), width)
     shared = min(width, waveform.shape[1])
-    whole[:, :shared] = waveform[:, :shared]
+    padded[:, :shared] = waveform[:, :shared]
     shared = min(width, new.shape[1])
-    whole[rows] = 0.0
-    whole[rows, :shared] = new[:, :shared]
-    return silenced(whole, lengths), lengths
+    padded[rows] = 0.0
+    padded[rows, :shared] = new[:, :shared]
+    return zero_padding(padded, lengths), lengths
 
 
-def within(lengths: Tensor, width: int) -> Tensor:
+def length_mask(lengths: Tensor, width: int) -> Tensor:
     """Mask (B, width), True on each clip's samples or frames."""
     return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 
-def silenced(waveform: Tensor, lengths: Tensor) -> Tensor:
+def zero_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
     """The waveform (B, N) with zeros behind each clip's end."""
-    return waveform * within(lengths, waveform.shape[1])
+    return waveform * length_mask(lengths, waveform.shape[1])
 
 
 def power(waveform: Tensor, lengths: Tensor) -> Tensor:
@@ -238,18 +240,18 @@ def power(waveform: Tensor, lengths: Tensor) -> Tensor:
     return waveform.square().sum(dim=1) / lengths.clamp_min(1)
 
 
-def mixed_at(waveform: Tensor, lengths: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
-    """Clips with noise added, so many decibels below them; a silent clip stays silent.
+def add_at_snr(waveform: Tensor, lengths: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
+    """Clips with noise added at a signal-to-noise ratio; a silent clip stays silent.
 
     Shape:
         waveform (B, N), lengths (B,), noise (B, N), snr (B,) dB -> (B, N)
     """
-    noise = silenced(noise, lengths)
+    noise = zero_padding(noise, lengths)
     wanted = power(waveform, lengths) * 10 ** (-snr.to(waveform) / 10)
     return waveform + noise * (wanted / power(noise, lengths).clamp_min(1e-20)).sqrt()[:, None]
 
 
 def fast_size(samples: int) -> int:
-    """The smallest of 2^k, 3 * 2^k and 5 * 2^k that is as large: FFTs of these sizes are quick."""
+    """The smallest of 2^k, 3 * 2^k and 5 * 2^k that is as large: FFTs of these sizes are fast."""
     sizes = (odd << max(0, (-(-samples // odd) - 1).bit_length()) for odd in (1, 3, 5))
     return min(sizes)

@@ -1,10 +1,10 @@
 """All transforms of a training, applied to one batch after the other.
 
     Batch --clip transforms, mixup--> Batch, with targets where labels were mixed
-          --mel masks, state masks, embedding mixup, for the model to apply as it goes--> Disturbance
+          --mel masks, state masks, embedding mixup, for the model to apply as it goes--> FeatureHooks
 
 What is drawn follows from (seed, epoch, step, process) alone. Only training steps hold a chain; nothing here can reach
-a clip of dev or test. Knows the shapes of a model's states, not the model.
+a clip of dev or test.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from ser_tl.augment.base import EmbeddingTransform, MelTransform, Mixing, StateTransform, WaveformTransform
 from ser_tl.augment.config import AugmentConfig
-from ser_tl.augment.crop import stretches
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.crop import cut_segments
+from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch, Clips
 
@@ -26,14 +26,14 @@ VOICES = 64
 """How many training clips are held for babble: about three minutes."""
 
 
-class Disturbance:
-    """What a model's forward pass does to a training batch on the way; this one, nothing.
+class FeatureHooks:
+    """Hooks that a model's forward pass calls on a training batch's features; these change nothing.
 
-    A model calls each in turn, on what its name says.
+    A model calls each on the features of its name.
     """
 
     def mel(self, mel: Tensor, counts: Tensor) -> Tensor:  # noqa: ARG002
-        """A log-mel spectrogram (B, F, bands) of clips with so many frames (B,)."""
+        """A log-mel spectrogram (B, F, bands) of clips with numbers of frames (B,)."""
         return mel
 
     def states(self, states: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002
@@ -45,26 +45,26 @@ class Disturbance:
         return embedding
 
 
-class _Drawn(Disturbance):
-    """A chain's disturbance of one batch."""
+class _ChainHooks(FeatureHooks):
+    """A chain's hooks for one batch."""
 
-    def __init__(self, chain: "Chain", draws: Draws, mixings: list[Mixing]) -> None:
+    def __init__(self, chain: "Chain", draws: BatchRng, mixings: list[Mixing]) -> None:
         self._chain = chain
         self._draws = draws
         self._mixings = mixings
 
     def mel(self, mel: Tensor, counts: Tensor) -> Tensor:
-        return self._chain.masked(mel, counts, self._draws)
+        return self._chain.mask_mel(mel, counts, self._draws)
 
     def states(self, states: Tensor, mask: Tensor) -> Tensor:
-        for one in self._chain.transforms:
-            if isinstance(one, StateTransform):
-                states = one(states, mask, self._draws, centred=self._chain.centred)
+        for transform in self._chain.transforms:
+            if isinstance(transform, StateTransform):
+                states = transform(states, mask, self._draws, centred=self._chain.centred)
         return states
 
     def embedding(self, embedding: Tensor) -> Tensor:
         for mixing in self._mixings:
-            embedding = mixing.of(embedding)
+            embedding = mixing.apply(embedding)
         return embedding
 
 
@@ -83,7 +83,7 @@ class Chain:
         self, config: AugmentConfig, classes: int, *, longest: float, seed: int = 0, centred: bool = True
     ) -> None:
         self.transforms = config.build()
-        self.names = list(config.chosen)
+        self.names = list(config.transform_options)
         self.classes = classes
         self.longest = longest * SAMPLE_RATE
         self.seed = seed
@@ -94,83 +94,89 @@ class Chain:
 
     @property
     def on_audio(self) -> bool:
-        """Whether it changes what an encoder hears: then states that were made before are of no use."""
-        return any(isinstance(one, WaveformTransform | MelTransform) for one in self.transforms)
+        """Whether it changes an encoder's input, so that cached states can't be used."""
+        return any(isinstance(transform, WaveformTransform | MelTransform) for transform in self.transforms)
 
     @property
     def on_mel(self) -> bool:
         """Whether it needs a log-mel front end."""
-        return any(isinstance(one, MelTransform) for one in self.transforms)
+        return any(isinstance(transform, MelTransform) for transform in self.transforms)
 
     @property
     def needs_voices(self) -> bool:
         """Whether it mixes training clips in."""
-        return any(one.needs_voices for one in self.transforms if isinstance(one, WaveformTransform))
+        return any(transform.needs_voices for transform in self.transforms if isinstance(transform, WaveformTransform))
 
     @property
     def on_states(self) -> bool:
         """Whether it changes single frames of the encoder's states."""
-        return any(isinstance(one, StateTransform) for one in self.transforms)
+        return any(isinstance(transform, StateTransform) for transform in self.transforms)
 
     @property
     def facts(self) -> dict[str, dict[str, Any]]:
         """All options of each transform, by its name."""
-        return {name: asdict(one) for name, one in zip(self.names, self.transforms, strict=True)}
+        return {name: asdict(transform) for name, transform in zip(self.names, self.transforms, strict=True)}
 
     def prepare(self, clips: Clips) -> None:
-        """Fetches what is mixed in, once, before the first batch. Every process has the same.
+        """Loads what is mixed in, once, before the first batch. Every process has the same.
 
         Args:
             clips: the training part, decoded; the only voices that are ever mixed in
         """
-        order = Draws(self.seed).permutation(len(clips))[:VOICES] if self.needs_voices else []
-        self.take([clips[int(place)].waveform for place in order])
+        order = BatchRng(self.seed).permutation(len(clips))[:VOICES] if self.needs_voices else []
+        self.prepare_from([clips[int(index)].waveform for index in order])
 
-    def take(self, voices: Sequence[Tensor]) -> None:
+    def prepare_from(self, voices: Sequence[Tensor]) -> None:
         """The same, of clips (N,) that are at hand."""
-        for one in self.transforms:
-            if isinstance(one, WaveformTransform):
-                one.prepare(voices, self.seed)
+        for transform in self.transforms:
+            if isinstance(transform, WaveformTransform):
+                transform.prepare(voices, self.seed)
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, *place: int) -> tuple[Batch, Disturbance]:
-        """The batch as it is heard this time, and what the model is to do to it.
+    def __call__(self, batch: Batch, *step: int) -> tuple[Batch, FeatureHooks]:
+        """The augmented batch, and the hooks for the model's forward pass.
 
         Args:
             batch: labelled clips, on the device
-            place: where the training stands: epoch, step, batch of the step, process
+            step: the training's position: epoch, step, batch of the step, process
         """
-        draws = Draws(self.seed, *place, device=batch.labels.device)
+        draws = BatchRng(self.seed, *step, device=batch.labels.device)
         waveform, lengths = batch.waveform, batch.lengths
-        heard: list[Mixing] = []
-        for one in self.transforms:
-            if isinstance(one, WaveformTransform):
-                waveform, lengths, _, _, mixing = one(waveform, lengths, draws)
-                heard += [] if mixing is None else [mixing]
-        embedded = [one.draw(len(lengths), draws) for one in self.transforms if isinstance(one, EmbeddingTransform)]
+        mixings: list[Mixing] = []
+        for transform in self.transforms:
+            if isinstance(transform, WaveformTransform):
+                waveform, lengths, _, _, mixing = transform(waveform, lengths, draws)
+                mixings += [] if mixing is None else [mixing]
+        embedded = [
+            transform.draw(len(lengths), draws)
+            for transform in self.transforms
+            if isinstance(transform, EmbeddingTransform)
+        ]
         targets, dimensions, auxiliary = batch.targets, batch.dimensions, batch.auxiliary
-        if targets is None and self.classes and (heard or embedded):
+        if targets is None and self.classes and (mixings or embedded):
             targets = functional.one_hot(batch.labels, self.classes).float()
-        for mixing in [*heard, *embedded]:  # in the order in which clips go through them
-            targets = None if targets is None else mixing.of(targets)
-            dimensions = None if dimensions is None else mixing.of(dimensions)  # unknown in part is unknown
-            auxiliary = {name: mixing.of(values) for name, values in auxiliary.items()}
+        for mixing in [*mixings, *embedded]:  # in the order in which clips go through them
+            targets = None if targets is None else mixing.apply(targets)
+            dimensions = None if dimensions is None else mixing.apply(dimensions)  # unknown in part is unknown
+            auxiliary = {name: mixing.apply(values) for name, values in auxiliary.items()}
         if waveform is not batch.waveform:
-            waveform, lengths = self._cropped(waveform, lengths, draws)
+            waveform, lengths = self._crop(waveform, lengths, draws)
         mixed = {"targets": targets, "dimensions": dimensions, "auxiliary": auxiliary}
         changed = replace(batch, waveform=waveform, lengths=lengths, **mixed)
-        return changed, _Drawn(self, draws, embedded)
+        return changed, _ChainHooks(self, draws, embedded)
 
-    def masked(self, mel: Tensor, counts: Tensor, draws: Draws) -> Tensor:
-        """Log-mel spectrograms (B, F, bands) of clips with so many frames (B,), parts of them blank."""
-        for one in self.transforms:
-            mel = one(mel, counts, draws) if isinstance(one, MelTransform) else mel
+    def mask_mel(self, mel: Tensor, counts: Tensor, draws: BatchRng) -> Tensor:
+        """Log-mel spectrograms (B, F, bands) of clips with numbers of frames (B,), parts of them blank."""
+        for transform in self.transforms:
+            mel = transform(mel, counts, draws) if isinstance(transform, MelTransform) else mel
         return mel
 
-    def _cropped(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+    def _crop(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor]:
         """Clips that are too long now, at a random place."""
-        whole = lengths.cpu()
-        if int(whole.max()) <= self.longest:
+        full_lengths = lengths.cpu()
+        if int(full_lengths.max()) <= self.longest:
             return waveform, lengths
-        kept = whole.clamp_max(round(self.longest))
-        return stretches(waveform, draws.below(whole - kept + 1), kept), kept.to(lengths)
+        new_lengths = full_lengths.clamp_max(round(self.longest))
+        return cut_segments(waveform, draws.randint_below(full_lengths - new_lengths + 1), new_lengths), new_lengths.to(
+            lengths
+        )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.rng import BatchRng
 
 
 @TRANSFORMS.register("clipping")
@@ -26,7 +26,7 @@ class Clipping(ClipTransform):
         super().__post_init__()
         self._range("decibels", 0.0, 60.0)
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Clips all of the clips."""
         decibels = draws.uniform(len(waveform), *self.decibels)
         level = (waveform.abs().amax(dim=1) * 10 ** (-decibels.to(waveform) / 20))[:, None]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ConfigError
 
@@ -48,14 +48,14 @@ class Codec(ClipTransform):
             raise ConfigError(f"{self._at('codecs')} is {given!r}: expected a list of some of {', '.join(_OPTIONS)}")
         self._range("kilobits", 8.0, 160.0)
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Sends all of the clips through codecs."""
-        chosen = [self.codecs[place] for place in draws.choice(len(waveform), len(self.codecs))]
+        chosen = [self.codecs[index] for index in draws.choice(len(waveform), len(self.codecs))]
         kilobits = draws.uniform(len(waveform), *self.kilobits).tolist()
-        heard = torch.zeros_like(waveform)
+        decoded = torch.zeros_like(waveform)
         for row, (codec, rate, length) in enumerate(zip(chosen, kilobits, lengths.tolist(), strict=True)):
-            heard[row, :length] = torch.from_numpy(transcode(waveform[row, :length].cpu().numpy(), codec, rate))
-        return heard, lengths, {"codec": chosen, "kbit/s": kilobits}
+            decoded[row, :length] = torch.from_numpy(transcode(waveform[row, :length].cpu().numpy(), codec, rate))
+        return decoded, lengths, {"codec": chosen, "kbit/s": kilobits}
 
 
 def transcode(waveform: np.ndarray, codec: str, kilobits: float) -> np.ndarray:
@@ -73,5 +73,5 @@ def transcode(waveform: np.ndarray, codec: str, kilobits: float) -> np.ndarray:
     soundfile.write(content, waveform / scale, SAMPLE_RATE, compression_level=level, **_OPTIONS[codec])
     content.seek(0)
     decoded, rate = soundfile.read(content, dtype="float32")
-    heard = decoded if rate == SAMPLE_RATE else soxr.resample(decoded, rate, SAMPLE_RATE)
-    return scale * np.pad(heard, (0, max(0, len(waveform) - len(heard))))[: len(waveform)]
+    resampled = decoded if rate == SAMPLE_RATE else soxr.resample(decoded, rate, SAMPLE_RATE)
+    return scale * np.pad(resampled, (0, max(0, len(waveform) - len(resampled))))[: len(waveform)]

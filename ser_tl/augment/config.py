@@ -1,4 +1,4 @@
-"""The options of augmentation: a preset, transforms of one's own, or both. Checked where they enter.
+"""The options of augmentation: a preset, your own transforms, or both.
 
     preset's transforms, then those named beside it --> options by name --build()--> transforms, in that order
 
@@ -23,8 +23,8 @@ class AugmentConfig:
         preset: transforms after a published recipe (docs/augmentation.md lists them); none for none
         transforms: transforms and their options, in the order in which they are applied: {noise: {snr: [10, 20]},
             speed: {}}. One of the preset's stays in its place and gets these options besides; null takes it out
-        views: 0 changes clips anew in each epoch. With so many fixed views of each clip, a frozen encoder hears each
-            view once and the feature cache keeps what it makes of them; an epoch draws one view of each clip
+        views: 0 changes clips anew in each epoch. With a number of fixed views of each clip, a frozen encoder computes
+            each view once and the feature cache keeps the features; an epoch draws one view of each clip
     """
 
     preset: str = "none"
@@ -41,38 +41,44 @@ class AugmentConfig:
             self._check_views()
 
     @property
-    def chosen(self) -> dict[str, dict[str, Any]]:
+    def transform_options(self) -> dict[str, dict[str, Any]]:
         """Options of each transform, where they aren't its defaults, by its name and in order."""
-        found = {} if self.preset == "none" else {name: dict(own) for name, own in PRESETS[self.preset].chain.items()}
-        for name, own in self.transforms.items():
-            if own is None:
+        transforms = (
+            {} if self.preset == "none" else {name: dict(given) for name, given in PRESETS[self.preset].chain.items()}
+        )
+        for name, given in self.transforms.items():
+            if given is None:
                 TRANSFORMS[name]
-                found.pop(name, None)
+                transforms.pop(name, None)
             else:
-                found[name] = found.get(name, {}) | own
-        return found
+                transforms[name] = transforms.get(name, {}) | given
+        return transforms
 
-    def part(self, *, heard: bool) -> "AugmentConfig":
+    def select(self, *, on_audio: bool) -> "AugmentConfig":
         """Some of the transforms, without views.
 
         Args:
-            heard: those that change what an encoder hears; else those on states and embeddings, which change with views
+            on_audio: those that change an encoder's input; else those on states and embeddings, which change with views
                 anew in each epoch, too
         """
-        return AugmentConfig(transforms={name: own for name, own in self.chosen.items() if _is_heard(name) == heard})
+        return AugmentConfig(
+            transforms={
+                name: options for name, options in self.transform_options.items() if _is_on_audio(name) == on_audio
+            }
+        )
 
     def _check_views(self) -> None:
-        mixing = [name for name in self.chosen if getattr(TRANSFORMS[name], "mixes", False)]
+        mixing = [name for name in self.transform_options if getattr(TRANSFORMS[name], "mixes", False)]
         if mixing:
             raise ConfigError(
                 f"augment.views is {self.views}, but {mixing[0]} mixes two clips, and a view is of one: leave it out "
-                f"({{{mixing[0]}: null}} in --augment.transforms), mix embeddings instead ({{mixup-embedding: {{}}}}), "
-                f"or change clips anew in each epoch (--augment.views 0)"
+                f"({{{mixing[0]}: null}} in augment.transforms), mix embeddings instead ({{mixup-embedding: {{}}}}), "
+                f"or change clips anew in each epoch (augment.views 0)"
             )
-        if not any(map(_is_heard, self.chosen)):
+        if not any(map(_is_on_audio, self.transform_options)):
             raise ConfigError(
-                f"augment.views is {self.views}, but no transform changes what an encoder hears: name some, such as "
-                f"--augment.preset ser or --augment.transforms '{{noise: {{}}}}', or leave augment.views out (masks on "
+                f"augment.views is {self.views}, but no transform changes the audio: name some, such as "
+                f"augment.preset ser or augment.transforms '{{noise: {{}}}}', or leave augment.views out (masks on "
                 f"states and mixup of embeddings don't need it)"
             )
 
@@ -83,10 +89,10 @@ class AugmentConfig:
             UnknownNameError: there is no such transform
             ConfigError: it has no such option, or the option no such value
         """
-        return [build_transform(name, options) for name, options in self.chosen.items()]
+        return [build_transform(name, options) for name, options in self.transform_options.items()]
 
 
-def _is_heard(name: str) -> bool:
+def _is_on_audio(name: str) -> bool:
     return issubclass(TRANSFORMS[name], WaveformTransform | MelTransform)
 
 
@@ -102,10 +108,12 @@ def build_transform(name: str, options: Mapping[str, Any]) -> Transform:
         ConfigError: it has no such option, or the option no such value
     """
     kind = TRANSFORMS[name]
-    known = [item.name for item in fields(kind)]
+    accepted = [item.name for item in fields(kind)]
     for option in options:
-        if option not in known:
-            near = difflib.get_close_matches(option, known, n=1)
+        if option not in accepted:
+            near = difflib.get_close_matches(option, accepted, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"augment.transforms, {name}: no option {option!r}: {hint}known are {', '.join(known)}")
+            raise ConfigError(
+                f"augment.transforms, {name}: no option {option!r}: {hint}known are {', '.join(accepted)}"
+            )
     return kind(**options)

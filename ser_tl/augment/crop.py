@@ -1,12 +1,12 @@
-"""A part of a clip in the place of the whole: emotion has to be heard in each."""
+"""A random part of a clip instead of the whole."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, within
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, length_mask
+from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE
 
 SHORTEST = 0.5
@@ -30,17 +30,23 @@ class Crop(ClipTransform):
         super().__post_init__()
         self._range("keep", 0.01, 1.0)
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Cuts all of the clips."""
-        whole = lengths.cpu()
+        full_lengths = lengths.cpu()
         share = draws.uniform(len(waveform), *self.keep)
-        kept = (share * whole).round().long().clamp_min(round(SHORTEST * SAMPLE_RATE)).minimum(whole)
-        begins = draws.below(whole - kept + 1)
-        new = stretches(waveform, begins, kept)
-        return new, kept.to(lengths), {"kept": (kept / whole).tolist(), "from s": (begins / SAMPLE_RATE).tolist()}
+        new_lengths = (
+            (share * full_lengths).round().long().clamp_min(round(SHORTEST * SAMPLE_RATE)).minimum(full_lengths)
+        )
+        begins = draws.randint_below(full_lengths - new_lengths + 1)
+        new = cut_segments(waveform, begins, new_lengths)
+        return (
+            new,
+            new_lengths.to(lengths),
+            {"kept": (new_lengths / full_lengths).tolist(), "from s": (begins / SAMPLE_RATE).tolist()},
+        )
 
 
-def stretches(waveform: Tensor, begins: Tensor, lengths: Tensor) -> Tensor:
+def cut_segments(waveform: Tensor, begins: Tensor, lengths: Tensor) -> Tensor:
     """A stretch of each clip, zeros behind it.
 
     Shape:
@@ -48,5 +54,5 @@ def stretches(waveform: Tensor, begins: Tensor, lengths: Tensor) -> Tensor:
     """
     begins, lengths = begins.to(waveform.device), lengths.to(waveform.device)
     time = torch.arange(int(lengths.max()), device=waveform.device)
-    places = (begins[:, None] + time).clamp_max(waveform.shape[1] - 1)
-    return waveform.gather(1, places) * within(lengths, len(time))
+    indices = (begins[:, None] + time).clamp_max(waveform.shape[1] - 1)
+    return waveform.gather(1, indices) * length_mask(lengths, len(time))

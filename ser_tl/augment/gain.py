@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.rng import BatchRng
 
 
 @TRANSFORMS.register("gain")
@@ -13,7 +13,7 @@ from ser_tl.augment.draws import Draws
 class Gain(ClipTransform):
     """Changes the level. A gain that would exceed full scale is lowered to what reaches it; nothing is clipped.
 
-    Encoders that norm each clip themselves (wav2vec2's `do_normalize`) don't hear it, alone.
+    Encoders that norm each clip themselves (wav2vec2's `do_normalize`) aren't affected by it alone.
 
     Args:
         probability: of each clip
@@ -27,7 +27,7 @@ class Gain(ClipTransform):
         super().__post_init__()
         self._range("decibels", -60.0, 60.0)
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Changes the level of all of the clips."""
         peaks = waveform.abs().amax(dim=1)
         room = peaks.clamp_min(1.0) / peaks.clamp_min(1e-12)

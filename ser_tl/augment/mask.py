@@ -1,9 +1,9 @@
-"""Stretches of time, and of bands or channels, left blank: on log-mel front ends, and on an encoder's states.
+"""Masks over time and over bands or channels: on log-mel spectrograms, and on an encoder's states.
 
-    share of frames, share of channels --so many stretches each, none on another--> blank (B, T, D)
+    share of frames, share of channels --random_spans, none on another--> blank (B, T, D)
 
 As SpecAugment (Park et al. 2019) does it, but what is drawn is the share that is blank in all, and that is what comes
-out: stretches never overlap. Frames of padding are never counted.
+out: spans never overlap. Frames of padding are never counted.
 """
 
 from abc import abstractmethod
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ser_tl.augment.base import TRANSFORMS, MelTransform, Range, StateTransform, Transform, within
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.base import TRANSFORMS, MelTransform, Range, StateTransform, Transform, length_mask
+from ser_tl.augment.rng import BatchRng
 
 
-def stretches(counts: Tensor, share: Tensor, number: int, width: int, draws: Draws) -> Tensor:
-    """Which places are blank.
+def random_spans(counts: Tensor, share: Tensor, number: int, width: int, draws: BatchRng) -> Tensor:
+    """The positions that are blank.
 
     Args:
-        counts: (B,) places that there are, on the CPU
+        counts: (B,) numbers of positions, on the CPU
         share: (B,) of them that are blank in all
-        number: of stretches that these make, of equal size to within one
-        width: places of the longest
+        number: of spans that these make, of equal size to within one
+        width: positions of the longest
         draws: the batch's
 
     Returns:
@@ -31,10 +31,10 @@ def stretches(counts: Tensor, share: Tensor, number: int, width: int, draws: Dra
     """
     blank = (share * counts).round().long()
     sizes = blank[:, None] // number + (torch.arange(number) < blank[:, None] % number)  # (B, number)
-    gaps = draws.below((counts - blank + 1)[:, None].expand(-1, number)).sort(dim=1).values
+    gaps = draws.randint_below((counts - blank + 1)[:, None].expand(-1, number)).sort(dim=1).values
     begins = gaps + sizes.cumsum(dim=1) - sizes
-    places = torch.arange(width)
-    inside = (places >= begins[..., None]) & (places < (begins + sizes)[..., None])  # (B, number, width)
+    positions = torch.arange(width)
+    inside = (positions >= begins[..., None]) & (positions < (begins + sizes)[..., None])  # (B, number, width)
     return inside.any(dim=1)
 
 
@@ -54,7 +54,7 @@ class _Masks(Transform):
     def across(self) -> tuple[Range, int]:
         """Share of bands or channels that are blank, and in how many stretches."""
 
-    def blank(self, counts: Tensor, width: int, channels: int, draws: Draws) -> Tensor:
+    def blank(self, counts: Tensor, width: int, channels: int, draws: BatchRng) -> Tensor:
         """What is blank in some clips, True there, on the CPU.
 
         Args:
@@ -67,18 +67,18 @@ class _Masks(Transform):
             (B, width, channels)
         """
         counts = counts.cpu()
-        happens = draws.happens(len(counts), self.probability)
+        happens = draws.bernoulli(len(counts), self.probability)
         range_, number = self.across
-        time = stretches(counts, draws.uniform(len(counts), *self.time), self.time_stretches, width, draws)
-        every = torch.full_like(counts, channels)
-        band = stretches(every, draws.uniform(len(counts), *range_), number, channels, draws)
+        time = random_spans(counts, draws.uniform(len(counts), *self.time), self.time_stretches, width, draws)
+        counts_of_bands = torch.full_like(counts, channels)
+        band = random_spans(counts_of_bands, draws.uniform(len(counts), *range_), number, channels, draws)
         return (time[:, :, None] | band[:, None]) & happens[:, None, None]
 
 
 @TRANSFORMS.register("mask-mel")
 @dataclass
 class MelMask(_Masks, MelTransform):
-    """Blanks parts of the log-mel spectrogram that an encoder hears (SpecAugment). Blank is the clip's mean.
+    """Blanks parts of an encoder's log-mel spectrogram (SpecAugment). Blank is the clip's mean.
 
     Args:
         probability: of each clip
@@ -101,13 +101,13 @@ class MelMask(_Masks, MelTransform):
         """Share and stretches of bands."""
         return self.bands, self.band_stretches
 
-    def __call__(self, mel: Tensor, counts: Tensor, draws: Draws) -> Tensor:
+    def __call__(self, mel: Tensor, counts: Tensor, draws: BatchRng) -> Tensor:
         """Blanks parts of the spectrograms."""
         counts = counts.clamp(1, mel.shape[1])
         blank = self.blank(counts, mel.shape[1], mel.shape[2], draws).to(mel.device)
-        heard = within(counts, mel.shape[1])[..., None]
-        mean = (mel * heard).sum(dim=(1, 2), keepdim=True) / (counts[:, None, None] * mel.shape[2])
-        return torch.where(blank & heard, mean.to(mel.dtype), mel)
+        valid = length_mask(counts, mel.shape[1])[..., None]
+        mean = (mel * valid).sum(dim=(1, 2), keepdim=True) / (counts[:, None, None] * mel.shape[2])
+        return torch.where(blank & valid, mean.to(mel.dtype), mel)
 
 
 @TRANSFORMS.register("mask")
@@ -138,11 +138,11 @@ class StateMask(_Masks, StateTransform):
         """Share and stretches of channels."""
         return self.channels, self.channel_stretches
 
-    def __call__(self, states: Tensor, mask: Tensor, draws: Draws, *, centred: bool = True) -> Tensor:
+    def __call__(self, states: Tensor, mask: Tensor, draws: BatchRng, *, centred: bool = True) -> Tensor:
         """Blanks parts of the states; where they aren't centred, each channel's mean over the batch is blank."""
         blank = self.blank(mask.sum(dim=1), mask.shape[1], states.shape[-1], draws).to(states.device)
         if centred:
             return states.masked_fill(blank, 0.0)
-        heard = mask[..., None]
-        mean = (states * heard).sum(dim=(1, 2), keepdim=True) / mask.sum()
-        return torch.where(blank & heard, mean.to(states.dtype), states)
+        valid = mask[..., None]
+        mean = (states * valid).sum(dim=(1, 2), keepdim=True) / mask.sum()
+        return torch.where(blank & valid, mean.to(states.dtype), states)

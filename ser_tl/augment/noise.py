@@ -3,7 +3,7 @@
     white noise --FFT, each frequency f times f^(-slope)--> coloured noise --at the SNR--> added to the clip
 
 Pink noise falls by 3 dB an octave (rain, many rooms), brown by 6 (wind, traffic). Nothing below 20 Hz is made: brown
-noise would have most of its power there, where nobody hears it.
+noise would have most of its power there, where it is inaudible.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, fast_size, mixed_at
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, add_at_snr, fast_size
+from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ConfigError
 
@@ -43,12 +43,12 @@ class Noise(ClipTransform):
         self._range("snr", -20.0, 80.0)
         check_colours(self._at("colours"), self.colours)
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Adds noise to all of the clips."""
         snr = draws.uniform(len(waveform), *self.snr)
-        chosen = [self.colours[place] for place in draws.choice(len(waveform), len(self.colours))]
-        noise = coloured(chosen, waveform.shape[1], draws)
-        return mixed_at(waveform, lengths, noise, snr), lengths, {"SNR in dB": snr.tolist(), "colour": chosen}
+        chosen = [self.colours[index] for index in draws.choice(len(waveform), len(self.colours))]
+        noise = coloured_noise(chosen, waveform.shape[1], draws)
+        return add_at_snr(waveform, lengths, noise, snr), lengths, {"SNR in dB": snr.tolist(), "colour": chosen}
 
 
 def check_colours(option: str, colours: object) -> None:
@@ -65,7 +65,7 @@ def check_colours(option: str, colours: object) -> None:
         raise ConfigError(f"{option} is {colours!r}: expected a list of some of {', '.join(SLOPES)}")
 
 
-def coloured(colours: Sequence[str], samples: int, draws: Draws) -> Tensor:
+def coloured_noise(colours: Sequence[str], samples: int, draws: BatchRng) -> Tensor:
     """Noise of each colour, (B, samples), on the device of the draws; its level means nothing.
 
     Args:

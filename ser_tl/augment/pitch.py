@@ -1,4 +1,4 @@
-"""Speech higher or lower whose tempo stays.
+"""Pitch shifting: speech higher or lower at the same tempo.
 
     waveform --phase vocoder--> longer by the ratio, at its pitch --played faster by it--> higher, and as long as before
 
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, silenced
-from ser_tl.augment.draws import Draws
-from ser_tl.augment.resampling import played
-from ser_tl.augment.vocoder import stretched
+from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, zero_padding
+from ser_tl.augment.resampling import resample_by_ratio
+from ser_tl.augment.rng import BatchRng
+from ser_tl.augment.vocoder import time_stretch
 from ser_tl.dependencies import require_torchaudio
 
 UNIT = 400
@@ -23,7 +23,7 @@ UNIT = 400
 
 @TRANSFORMS.register("pitch")
 @dataclass
-class Pitch(ClipTransform):
+class PitchShift(ClipTransform):
     """Shifts the pitch.
 
     Args:
@@ -39,13 +39,13 @@ class Pitch(ClipTransform):
         require_torchaudio("the transform pitch")
         self._range("cents", -1200.0, 1200.0)
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Shifts the pitch of all of the clips."""
         wanted = draws.uniform(len(waveform), *self.cents)
         ratios = (UNIT * 2 ** (wanted / 1200)).round().long()
-        slower, ends = stretched(waveform, lengths, UNIT / ratios)
-        new, _ = played(slower, ends, ratios, UNIT)
+        slower, ends = time_stretch(waveform, lengths, UNIT / ratios)
+        new, _ = resample_by_ratio(slower, ends, ratios, UNIT)
         width = waveform.shape[1]
         new = functional.pad(new, (0, max(0, width - new.shape[1])))[:, :width]
         cents = 1200 * torch.log2(ratios / UNIT)
-        return silenced(new, lengths), lengths, {"shift in cents": cents.tolist()}
+        return zero_padding(new, lengths), lengths, {"shift in cents": cents.tolist()}

@@ -69,7 +69,7 @@ for _name, _preset in {
         },
     ),
     "telephone": Preset(
-        "for models that will hear telephones: G.711 (ITU-T) and GSM full rate on half of the clips, at other levels",
+        "for models of telephone speech: G.711 (ITU-T) and GSM full rate on half of the clips, at other levels",
         {"gain": {"probability": 0.5}, "telephone": {"probability": 0.5}},
     ),
     "field": Preset(

@@ -11,7 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ser_tl.augment.base import silenced
+from ser_tl.augment.base import zero_padding
 from ser_tl.dependencies import require_torchaudio
 
 
@@ -23,7 +23,7 @@ def _resampler(before: int, after: int, device: torch.device) -> Callable[[Tenso
     return Resample(before, after).to(device)
 
 
-def played(waveform: Tensor, lengths: Tensor, ratios: Tensor, unit: int) -> tuple[Tensor, Tensor]:
+def resample_by_ratio(waveform: Tensor, lengths: Tensor, ratios: Tensor, unit: int) -> tuple[Tensor, Tensor]:
     """Clips at other speeds, which move pitch and duration alike.
 
     Args:
@@ -47,4 +47,4 @@ def played(waveform: Tensor, lengths: Tensor, ratios: Tensor, unit: int) -> tupl
         width = min(clips.shape[1], new.shape[1])
         new[rows_there, :width] = clips[:, :width]
     ends = ends.to(lengths)
-    return silenced(new, ends), ends
+    return zero_padding(new, ends), ends

@@ -13,9 +13,9 @@ from math import log
 import torch
 from torch import Tensor
 
-from ser_tl.augment.bank import check_folder, read_folder
-from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, fast_size, power, silenced
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, fast_size, power, zero_padding
+from ser_tl.augment.noise_bank import check_folder, read_folder
+from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE
 
 LONGEST = 1.0
@@ -53,8 +53,8 @@ class Reverb(ClipTransform):
     def prepare(self, voices: Sequence[Tensor], seed: int) -> None:  # noqa: ARG002
         """Reads the folder: responses (M, K), each beginning with its direct sound."""
         if self.folder is not None:
-            every = read_folder(self._at("folder"), self.folder, _RESPONSES, seed)
-            cut = [one[int(one.abs().argmax()) :][: round(LONGEST * SAMPLE_RATE)] for one in every]
+            loaded = read_folder(self._at("folder"), self.folder, _RESPONSES, seed)
+            cut = [response[int(response.abs().argmax()) :][: round(LONGEST * SAMPLE_RATE)] for response in loaded]
             self._responses = torch.nn.utils.rnn.pad_sequence(cut, batch_first=True)
 
     @property
@@ -62,7 +62,7 @@ class Reverb(ClipTransform):
         """The folder's responses."""
         return [] if self._responses is None else [self._responses]
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Puts all of the clips into rooms, each into its own."""
         drawn: Drawn
         if self._responses is not None:
@@ -71,35 +71,35 @@ class Reverb(ClipTransform):
             responses, drawn = self._responses[which.to(waveform.device)], {"response": which.tolist()}
         else:
             seconds, lead = (draws.uniform(len(waveform), *ends) for ends in (self.seconds, self.lead))
-            responses = decaying(seconds.to(waveform), lead.to(waveform), draws)
+            responses = simulate_responses(seconds.to(waveform), lead.to(waveform), draws)
             drawn = {"RT60 in s": seconds.tolist(), "direct sound's lead in dB": lead.tolist()}
-        new = silenced(convolved(waveform, responses), lengths)
+        new = zero_padding(convolve(waveform, responses), lengths)
         level = power(waveform, lengths) / power(new, lengths).clamp_min(1e-20)
         return new * level.sqrt()[:, None], lengths, drawn
 
 
-def decaying(seconds: Tensor, lead: Tensor, draws: Draws) -> Tensor:
+def simulate_responses(rt60: Tensor, drr: Tensor, draws: BatchRng) -> Tensor:
     """Impulse responses of made-up rooms.
 
     Args:
-        seconds: (B,) reverberation time, in which the power falls by 60 dB
-        lead: (B,) direct to reverberant power, dB
+        rt60: (B,) seconds in which the power falls by 60 dB
+        drr: (B,) direct-to-reverberant ratio, dB
         draws: the batch's
 
     Returns:
         (B, K), direct sound first and 1.
     """
-    size = round(min(float(seconds.max()), LONGEST) * SAMPLE_RATE)
-    time = torch.arange(size, device=seconds.device) / SAMPLE_RATE
-    tail = draws.normal(len(seconds), size) * torch.exp(-3.0 * log(10.0) * time / seconds[:, None])
+    size = round(min(float(rt60.max()), LONGEST) * SAMPLE_RATE)
+    time = torch.arange(size, device=rt60.device) / SAMPLE_RATE
+    tail = draws.normal(len(rt60), size) * torch.exp(-3.0 * log(10.0) * time / rt60[:, None])
     tail[:, :_GAP] = 0.0
-    tail = tail * (10 ** (-lead / 10) / tail.square().sum(dim=1)).sqrt()[:, None]
+    tail = tail * (10 ** (-drr / 10) / tail.square().sum(dim=1)).sqrt()[:, None]
     tail[:, 0] = 1.0
     return tail
 
 
-def convolved(waveform: Tensor, responses: Tensor) -> Tensor:
-    """Each clip with its response, as long as before: torchaudio's fftconvolve at a size that FFTs are quick at.
+def convolve(waveform: Tensor, responses: Tensor) -> Tensor:
+    """Each clip with its response, as long as before: torchaudio's fftconvolve at a size that FFTs are fast at.
 
     Shape:
         waveform (B, N), responses (B, K) -> (B, N)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, power, within
-from ser_tl.augment.draws import Draws
+from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range, length_mask, power
+from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ConfigError
 
@@ -38,18 +38,18 @@ class Silence(ClipTransform):
         if not isinstance(self.digital, int | float) or not 0 <= self.digital <= 1:
             raise ConfigError(f"{self._at('digital')} is {self.digital!r}: expected a share from 0 to 1")
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Puts silence around all of the clips."""
         count = len(waveform)
         seconds = [draws.uniform(count, *self.seconds) for _ in range(2)]
-        before, behind = ((one * SAMPLE_RATE).round().long().to(lengths) for one in seconds)
-        snr, zeros = draws.uniform(count, *self.snr), draws.happens(count, self.digital)
+        before, behind = ((share * SAMPLE_RATE).round().long().to(lengths) for share in seconds)
+        snr, zeros = draws.uniform(count, *self.snr), draws.bernoulli(count, self.digital)
         ends = before + lengths + behind
         time = torch.arange(int(ends.max()), device=waveform.device)
-        places = time - before[:, None]
-        speech = (places >= 0) & (places < lengths[:, None])
-        moved = waveform.gather(1, places.clamp(0, waveform.shape[1] - 1)) * speech
+        positions = time - before[:, None]
+        speech = (positions >= 0) & (positions < lengths[:, None])
+        moved = waveform.gather(1, positions.clamp(0, waveform.shape[1] - 1)) * speech
         level = power(waveform, lengths).sqrt() * 10 ** (-snr.to(waveform) / 20) * ~zeros.to(waveform.device)
-        tone = draws.normal(count, len(time)) * level[:, None] * (within(ends, len(time)) & ~speech)
+        tone = draws.normal(count, len(time)) * level[:, None] * (length_mask(ends, len(time)) & ~speech)
         drawn = {"s before": seconds[0].tolist(), "s behind": seconds[1].tolist(), "SNR in dB": snr.tolist()}
         return moved + tone, ends, drawn

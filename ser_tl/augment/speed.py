@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, Range
-from ser_tl.augment.draws import Draws
-from ser_tl.augment.resampling import played
+from ser_tl.augment.resampling import resample_by_ratio
+from ser_tl.augment.rng import BatchRng
 from ser_tl.dependencies import require_torchaudio
 from ser_tl.errors import ConfigError
 
@@ -37,10 +37,10 @@ class Speed(ClipTransform):
         if not round(hundredths) >= 1 or abs(hundredths - round(hundredths)) > 1e-6:
             raise ConfigError(f"{self._at('step')} is {self.step!r}: expected hundredths, such as 0.01 or 0.1")
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Changes the speed of all of the clips."""
         low, high = (round(UNIT * end) for end in self.factor)
         step = round(UNIT * self.step)
         ratios = low + step * draws.choice(len(waveform), (high - low) // step + 1)
-        new, ends = played(waveform, lengths, ratios, UNIT)
+        new, ends = resample_by_ratio(waveform, lengths, ratios, UNIT)
         return new, ends, {"speed": (ratios / UNIT).tolist()}

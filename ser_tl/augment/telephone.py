@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, silenced
-from ser_tl.augment.draws import Draws
-from ser_tl.augment.resampling import played
-from ser_tl.augment.reverb import convolved
+from ser_tl.augment.base import TRANSFORMS, ClipTransform, Drawn, zero_padding
+from ser_tl.augment.resampling import resample_by_ratio
+from ser_tl.augment.reverb import convolve
+from ser_tl.augment.rng import BatchRng
 from ser_tl.dependencies import require_torchaudio
 from ser_tl.errors import ConfigError
 
@@ -53,19 +53,19 @@ class Telephone(ClipTransform):
         if not isinstance(given, list | tuple) or not given or not all(codec in CODECS for codec in given):
             raise ConfigError(f"{self._at('codecs')} is {given!r}: expected a list of some of {', '.join(CODECS)}")
 
-    def change(self, waveform: Tensor, lengths: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Drawn]:
+    def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Sends all of the clips over a telephone."""
-        chosen = [self.codecs[place] for place in draws.choice(len(waveform), len(self.codecs))]
+        chosen = [self.codecs[index] for index in draws.choice(len(waveform), len(self.codecs))]
         twice = torch.full((len(waveform),), 2)
-        narrow, ends = played(waveform, lengths, twice, 1)
-        narrow = convolved(functional.pad(narrow, (0, _TAPS // 2)), _band_pass(waveform.device))[:, _TAPS // 2 :]
-        narrow = silenced(narrow, ends)  # of the filter's ringing
+        narrow, ends = resample_by_ratio(waveform, lengths, twice, 1)
+        narrow = convolve(functional.pad(narrow, (0, _TAPS // 2)), _band_pass(waveform.device))[:, _TAPS // 2 :]
+        narrow = zero_padding(narrow, ends)  # of the filter's ringing
         level = narrow.abs().amax(dim=1, keepdim=True).clamp_min(1.0)  # codecs end at full scale
         narrow = narrow / level
         for codec in set(chosen):
-            rows = torch.tensor([place for place, name in enumerate(chosen) if name == codec], device=waveform.device)
+            rows = torch.tensor([index for index, name in enumerate(chosen) if name == codec], device=waveform.device)
             narrow[rows] = CODECS[codec](narrow[rows])
-        wide, _ = played(narrow * level, ends, torch.ones_like(twice), 2)
+        wide, _ = resample_by_ratio(narrow * level, ends, torch.ones_like(twice), 2)
         width = waveform.shape[1]
         wide = functional.pad(wide, (0, max(0, width - wide.shape[1])))[:, :width]
         return wide, lengths, {"codec": chosen}
@@ -99,16 +99,16 @@ def a_law(waveform: Tensor) -> Tensor:
 
 
 def gsm(waveform: Tensor) -> Tensor:
-    """What GSM full rate leaves of samples (B, N) in [-1, 1] at 8 kHz."""
-    every = []
+    """Samples (B, N) in [-1, 1] at 8 kHz, coded and decoded by GSM full rate."""
+    clips_decoded = []
     for clip in waveform.cpu().numpy():
         coded = io.BytesIO()
         soundfile.write(coded, clip, _RATE, subtype="GSM610", format="WAV")
         coded.seek(0)
-        heard, _ = soundfile.read(coded, dtype="float32")
-        every.append(np.pad(heard, (0, max(0, len(clip) - len(heard))))[: len(clip)])
-    return torch.from_numpy(np.stack(every)).to(waveform.device)
+        decoded, _ = soundfile.read(coded, dtype="float32")
+        clips_decoded.append(np.pad(decoded, (0, max(0, len(clip) - len(decoded))))[: len(clip)])
+    return torch.from_numpy(np.stack(clips_decoded)).to(waveform.device)
 
 
 CODECS: dict[str, Callable[[Tensor], Tensor]] = {"mu-law": mu_law, "a-law": a_law, "gsm": gsm, "none": lambda one: one}
-"""From samples (B, N) in [-1, 1] at 8 kHz to what is heard of them."""
+"""Codecs: samples (B, N) in [-1, 1] at 8 kHz, coded and decoded."""

@@ -1,6 +1,6 @@
 """Clips that are read from the feature cache, in the place of decoded ones.
 
-    Utterances, files of each clip's windows or views --CachedClips[index]--> Clip(states of some layers)
+    UtteranceDataset, files of each clip's windows or views --CachedClips[index]--> Clip(states of some layers)
 
 Knows nothing of keys, nor of how the files came about.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from ser_tl.cache.entries import read_state, read_summary
 from ser_tl.cache.summaries import Reduce, shorten
-from ser_tl.data.batching import Clip, State, Utterances
+from ser_tl.data.batching import Clip, PackedState, UtteranceDataset
 
 
 class CachedClips:
@@ -30,7 +30,7 @@ class CachedClips:
 
     def __init__(
         self,
-        clips: Utterances,
+        clips: UtteranceDataset,
         files: list[list[dict[int, Path]]],
         lengths: list[list[float]] | None = None,
         reduce: Reduce | None = None,
@@ -62,7 +62,7 @@ class CachedClips:
 
     def clip(self, index: int, window: int) -> Clip:
         """A clip with the states of one of its windows or views."""
-        row, _, _ = self.clips.parts[index]
+        row, _, _ = self.clips.segments[index]
         return self.clips.describe(row)._replace(states=self.read(index, window))
 
     @property
@@ -77,7 +77,7 @@ class CachedClips:
             return 0
         return int(np.random.default_rng((self.clips.seed, self.clips.epoch, index)).integers(count))
 
-    def read(self, index: int, window: int) -> dict[int, State]:
+    def read(self, index: int, window: int) -> dict[int, PackedState]:
         """The states of a clip's window, by layer."""
         reduce = self.reduce
         return {
@@ -101,7 +101,7 @@ class EveryView:
         self._places = [
             (clip, window)
             for clip, own in enumerate(cached.files)
-            if cached.clips.ids[cached.clips.parts[clip][0]] in wanted
+            if cached.clips.ids[cached.clips.segments[clip][0]] in wanted
             for window in range(len(own))
         ]
 

@@ -2,7 +2,7 @@
 
     CachedClips --condensed--> State (T, D) of each layer as State (1 or 2, D), kept in memory after the first epoch
 
-What stands between cached states and the pooling scales and shifts each channel by itself (`Standardise`, `LayerMix`),
+What stands between cached states and the pooling scales and shifts each channel by itself (`FeatureNorm`, `LayerMix`),
 unless the model is told otherwise. Mean, deviation, maximum and last frame pass through that, whatever its weights are:
 the pooled vector and every gradient are those of all frames, and an epoch no longer reads or pools them. What is
 measured over frames besides, mean and deviation of those of many clips, follows from `Batch.moments`. So the feature
@@ -15,7 +15,7 @@ from torch import nn
 
 from ser_tl.cache.cached import CachedClips
 from ser_tl.cache.summaries import Reduce, Summary, shorten
-from ser_tl.data.batching import Clips, State
+from ser_tl.data.batching import Clips, PackedState
 from ser_tl.model import EmotionModel
 
 REDUCE: dict[str, Reduce] = {
@@ -58,7 +58,7 @@ class CondensedClips(CachedClips):
     def __init__(self, cached: CachedClips, reduce: Reduce) -> None:
         super().__init__(cached.clips, cached.files, cached.lengths, cached.reduce)
         self.few = reduce
-        self.held: dict[tuple[int, int], dict[int, State]] = {}  # by clip and window
+        self.held: dict[tuple[int, int], dict[int, PackedState]] = {}  # by clip and window
 
     @property
     def seconds(self) -> list[float]:
@@ -71,13 +71,13 @@ class CondensedClips(CachedClips):
         lengths = super().seconds
         return [float(np.mean(lengths))] * len(lengths)
 
-    def read(self, index: int, window: int) -> dict[int, State]:
+    def read(self, index: int, window: int) -> dict[int, PackedState]:
         """The few frames of a window, from the disk once and then from memory."""
         place = index, window
         if place not in self.held:
             states = super().read(index, window)
             self.held[place] = {
-                layer: state if state.frames else shorten(Summary.of(state.mean, state.rest), self.few)
+                layer: state if state.frames else shorten(Summary.of(state.mean, state.residual), self.few)
                 for layer, state in states.items()
             }
         return self.held[place]

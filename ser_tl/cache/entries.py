@@ -1,6 +1,6 @@
 """One entry of the feature cache: a file with what a layer of an encoder made of one clip.
 
-    state (T, D) --write_state--> FILE.safetensors --read_state--> State(mean, rest)
+    state (T, D) --write_state--> FILE.safetensors --read_state--> PackedState(mean, residual)
     its Summary --write_summary--> FILE.safetensors --read_summary--> the same
 
 Each channel's mean over the clip is kept in float32 and what is left in float16 (float32 where that overflows): some
@@ -22,7 +22,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 
 from ser_tl.cache.summaries import Summary
-from ser_tl.data.batching import State
+from ser_tl.data.batching import PackedState
 from ser_tl.errors import CacheError
 from ser_tl.files import write_atomically
 
@@ -66,14 +66,14 @@ def _write(path: Path, kept: dict[str, Tensor], seconds: float) -> None:
         save_file(kept, part, metadata=known | {"checksum": _checksum(kept, known)})
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path) -> PackedState:
     """The state of one clip.
 
     Raises:
         CacheError: the file is gone, damaged, or another clip's or layer's
     """
     tensors = _read(path)
-    return State(tensors["mean"], tensors["rest"])
+    return PackedState(tensors["mean"], tensors["rest"])
 
 
 def read_summary(path: Path) -> Summary:
@@ -117,7 +117,7 @@ def _unreadable(path: Path, error: Exception) -> CacheError:
     if isinstance(error, FileNotFoundError):
         return CacheError(
             f"{path}: this entry of the feature cache is gone; another run has made room for its own, perhaps. Allow "
-            f"more (--train.cache_gib), or give each run a cache of its own ($SER_TL_CACHE); --resume goes on from here"
+            f"more (train.cache_gib), or give each run a cache of its own ($SER_TL_CACHE); `resume` goes on from here"
         )
     return CacheError(
         f"{path}: this entry of the feature cache can't be read ({error}). A training that begins, or goes on with "

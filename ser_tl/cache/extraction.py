@@ -16,8 +16,8 @@ from datasets import Dataset
 from ser_tl.cache.cached import CachedClips
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio_config import NEW_MODELS, AudioConfig
-from ser_tl.data.batching import Utterances
-from ser_tl.encoders import Encoder, chosen_layers
+from ser_tl.data.batching import UtteranceDataset
+from ser_tl.encoders import Encoder, select_layers
 from ser_tl.errors import CacheError
 from ser_tl.runtime.config import ComputeConfig
 from ser_tl.runtime.processes import accelerator
@@ -65,14 +65,14 @@ def extract(
         ConfigError: a layer that the encoder doesn't have
     """
     config = config or ComputeConfig()
-    places = sorted(chosen_layers(encoder.num_states, layers))
-    clips = Utterances(corpus, [], audio or NEW_MODELS, training=False)
+    places = sorted(select_layers(encoder.num_states, layers))
+    clips = UtteranceDataset(corpus, [], audio or NEW_MODELS, training=False)
     cache = FeatureCache(gib=config.cache_gib)
     filled = cache.fill(clips, encoder, places, accelerator(config, None), config, name=name)
     if not isinstance(filled, CachedClips):
         raise CacheError(
             f"{cache.folder} may hold {config.cache_gib:g} GiB, too little for layers "
-            f"{' '.join(map(str, places))} of {len(clips)} clips: allow more (--cache_gib), or name fewer --layers"
+            f"{' '.join(map(str, places))} of {len(clips)} clips: allow more (`cache_gib`), or name fewer `layers`"
         )
     files = [path for windows in filled.files for paths in windows for path in paths.values()]
     size = sum(path.stat().st_size for path in files)

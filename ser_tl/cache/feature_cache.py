@@ -2,7 +2,7 @@
 
     FOLDER / key of a layer and all below it, normalisation, precision / key of the audio and the window.safetensors
 
-    FeatureCache(folder).fill(clips, encoder, layers, ...) -> CachedClips, which stand in for `Utterances`
+    FeatureCache(folder).fill(clips, encoder, layers, ...) -> CachedClips, which stand in for `UtteranceDataset`
     with views: of each clip not itself, but its augmented views (`cache.views`), of which an epoch draws one
     with reduce: of each clip not its frames, but their summary (`cache.summaries`), from the frames if they are there
 
@@ -39,10 +39,10 @@ from ser_tl.cache.keys import clip_keys, layer_facts, layer_keys
 from ser_tl.cache.summaries import Reduce, Summary
 from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.data.batching import Batch, Utterances
-from ser_tl.encoders import Encoder, Hidden
+from ser_tl.data.batching import Batch, UtteranceDataset
+from ser_tl.encoders import Encoder, EncoderOutput
 from ser_tl.errors import CacheError, StorageError, listing
-from ser_tl.inference.clips import Pass, evaluating, inference_context, load_batches, plan_evaluation
+from ser_tl.inference.clips import Pass, evaluation_mode, inference_context, load_batches, plan_evaluation
 from ser_tl.inference.loop import run_batches
 from ser_tl.inference.processes import OneProcess
 from ser_tl.modules.speech_front import SpeechFront
@@ -73,7 +73,7 @@ class FeatureCache(CacheFolder):
 
     def fill(
         self,
-        clips: Utterances,
+        clips: UtteranceDataset,
         encoder: Encoder,
         layers: Sequence[int],
         accelerator: Accelerator,
@@ -82,7 +82,7 @@ class FeatureCache(CacheFolder):
         name: str = "",
         views: Views | None = None,
         reduce: Reduce | None = None,
-    ) -> CachedClips | Utterances:
+    ) -> CachedClips | UtteranceDataset:
         """Computes what is missing, the processes each their share. Every process calls it.
 
         Args:
@@ -103,12 +103,12 @@ class FeatureCache(CacheFolder):
             StorageError: its folder can't be written to, or the disk is full
         """
         windows, owner = _windows(clips)
-        heard: Utterances | ViewedClips = windows
+        heard: UtteranceDataset | ViewedClips = windows
         names = clip_keys(windows)
         if views is not None:
             heard, owner = views.of(windows), [clip for clip in owner for _ in range(views.number)]
             names = [f"{key}{VIEW}" for key in heard.keys]
-        front = SpeechFront.of(clips.config)
+        front = SpeechFront.from_config(clips.config)
         settings = (front.facts, accelerator.mixed_precision)
         summary = reduce is not None
         homes = self._homes_of(encoder, layers, settings, summary=summary)
@@ -122,8 +122,8 @@ class FeatureCache(CacheFolder):
             if views is not None:
                 raise CacheError(
                     f"{views.number} views of {len(windows)} clips would take {need / 2**30:.1f} GiB with what is used "
-                    f"besides, and the cache may hold {self.limit / 2**30:.1f}: allow more (--train.cache_gib), make "
-                    f"fewer (--augment.views), or use fewer layers (--model.layers)"
+                    f"besides, and the cache may hold {self.limit / 2**30:.1f}: allow more (train.cache_gib), make "
+                    f"fewer (augment.views), or use fewer layers (model.layers)"
                 )
             if accelerator.is_main_process:
                 tqdm.write(
@@ -181,7 +181,7 @@ class FeatureCache(CacheFolder):
             except CacheError:  # frames that aren't there, or damaged: the clip is encoded
                 continue
             for layer, state in states.items():
-                write_summary(files[number][layer], Summary.of(state.mean, state.rest), seconds)
+                write_summary(files[number][layer], Summary.of(state.mean, state.residual), seconds)
             made.append(number)
         return sorted(set(missing) - set(gather_object(made)))
 
@@ -221,7 +221,7 @@ class FeatureCache(CacheFolder):
 
     def _compute(
         self,
-        heard: Utterances | ViewedClips,
+        heard: UtteranceDataset | ViewedClips,
         missing: list[int],
         files: Files,
         encoder: Encoder,
@@ -250,14 +250,14 @@ class FeatureCache(CacheFolder):
         layers = list(files[0])
         encoder.to(accelerator.device)
 
-        def encode(work: tuple[list[int], Batch]) -> Hidden:
+        def encode(work: tuple[list[int], Batch]) -> EncoderOutput:
             indices, batch = work
             act = heard.mask(indices[0]) if isinstance(heard, ViewedClips) else None
             clips = front(batch.waveform, batch.lengths)
             return encoder(clips.waveform, clips.lengths, layers, on_mel=act if encoder.has_mel else None)
 
         batches = ((indices, (indices, batch)) for indices, batch in bar)
-        with evaluating(encoder):
+        with evaluation_mode(encoder):
             for numbers, (_, batch), (states, mask) in run_batches(encode, batches, partial(inference_context, how)):
                 for row, number in enumerate(numbers):
                     for layer, state in zip(layers, states[:, row, mask[row]], strict=True):
@@ -276,9 +276,9 @@ def _delete(path: Path) -> None:
         raise StorageError(f"{path} is damaged and can't be deleted ({error.strerror}): delete it by hand") from error
 
 
-def _windows(clips: Utterances) -> tuple[Utterances, list[int]]:
+def _windows(clips: UtteranceDataset) -> tuple[UtteranceDataset, list[int]]:
     """What is encoded once: a training clip's windows rather than its random crops; and the clip of each window."""
     if not clips.training:
         return clips, list(range(len(clips)))
-    windows = Utterances(clips.corpus, [], clips.config, training=False)
-    return windows, [row for row, _, _ in windows.parts]  # in training each row is one clip
+    windows = UtteranceDataset(clips.corpus, [], clips.config, training=False)
+    return windows, [row for row, _, _ in windows.segments]  # in training each row is one clip

@@ -23,7 +23,7 @@ FACTS_FILE = "encoder.json"
 SUFFIX = ".safetensors"
 VIEW = ".view"  # before the suffix, where an entry is of an augmented view
 
-_WAY_OUT = "name a folder that can be written to ($SER_TL_CACHE), or do without a cache (--train.cache false)"
+_WAY_OUT = "name a folder that can be written to ($SER_TL_CACHE), or do without a cache (train.cache false)"
 
 _ABANDONED = 86_400.0  # seconds after which a half-written file is nobody's any more
 

@@ -14,11 +14,11 @@ from dataclasses import asdict
 
 from ser_tl.augment import Chain
 from ser_tl.augment.base import Transform, WaveformTransform
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.data.checks import content_keys
 from ser_tl.encoders import Block, Encoder
+from ser_tl.encoders.code_digests import code_digest
 from ser_tl.encoders.fingerprint import digest
-from ser_tl.encoders.source import code_digest
 from ser_tl.model import EmotionModel
 
 FORMAT = 3
@@ -109,12 +109,12 @@ def _code_facts(encoder: Encoder) -> list[str]:
     return [code_digest(type(part), Encoder) for part in computed]
 
 
-def clip_keys(windows: Utterances) -> list[str]:
+def clip_keys(windows: UtteranceDataset) -> list[str]:
     """The keys of clips: of the audio's bytes, and of where in them each clip lies."""
     contents = content_keys(windows.corpus)
     return [
         hashlib.blake2b(f"{contents[row]}|{start:.6f}-{end:.6f}".encode(), digest_size=16).hexdigest()
-        for row, start, end in windows.parts
+        for row, start, end in windows.segments
     ]
 
 

@@ -1,6 +1,6 @@
 """What is left of a clip's frames where a model reads no more of them: a few numbers a channel.
 
-    state (T, D) --Summary.of--> mean, deviation, maximum, last frame, T --shorten(reduce)--> State of 1 or 2 frames
+    state (T, D) --Summary.of--> mean, deviation, maximum, last frame, T --shorten--> PackedState of 1 or 2 frames
 
 Pooled by mean, deviation, maximum or last frame, a clip is known by these; its frames take 10 to 50 times the space.
 With T, they add up to the same statistics of many clips as their frames do. Knows nothing of files or models.
@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from ser_tl.data.batching import State
+from ser_tl.data.batching import PackedState
 
 
 class Summary(NamedTuple):
@@ -47,9 +47,9 @@ Reduce = Callable[[Summary], Tensor]
 """From a summary to one or two frames (1 or 2, D), less the mean, that a pooling can't tell from all of them."""
 
 
-def shorten(summary: Summary, reduce: Reduce) -> State:
+def shorten(summary: Summary, reduce: Reduce) -> PackedState:
     """The few frames, with the deviation of all frames and their number."""
-    return State(summary.mean, reduce(summary), summary.deviation, int(summary.frames))
+    return PackedState(summary.mean, reduce(summary), summary.deviation, int(summary.frames))
 
 
 def _halved(values: Tensor) -> Tensor:

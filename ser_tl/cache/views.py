@@ -9,10 +9,10 @@ makes the same ones. So each clip is changed by itself, on the CPU, whose noise 
 
 from torch import Tensor
 
-from ser_tl.augment import AugmentConfig, Chain, Draws
+from ser_tl.augment import AugmentConfig, BatchRng, Chain
 from ser_tl.augment.chain import VOICES
 from ser_tl.cache.keys import clip_keys, view_keys
-from ser_tl.data.batching import Clip, Utterances, collate
+from ser_tl.data.batching import Clip, UtteranceDataset, collate
 from ser_tl.encoders import OnMel
 
 _MASKS = 1  # of a view are drawn apart from its waveform: another process may make that
@@ -28,9 +28,9 @@ class Views:
 
     def __init__(self, config: AugmentConfig, longest: float) -> None:
         self.number = config.views
-        self.chain = Chain(config.part(heard=True), 0, longest=longest)
+        self.chain = Chain(config.select(on_audio=True), 0, longest=longest)
 
-    def of(self, windows: Utterances) -> "ViewedClips":
+    def of(self, windows: UtteranceDataset) -> "ViewedClips":
         """The views of a training part's windows, the only clips that babble is made of."""
         return ViewedClips(windows, self.chain, self.number)
 
@@ -44,7 +44,7 @@ class ViewedClips:
         number: of views of each window
     """
 
-    def __init__(self, windows: Utterances, chain: Chain, number: int) -> None:
+    def __init__(self, windows: UtteranceDataset, chain: Chain, number: int) -> None:
         self.windows = windows
         self.chain = chain
         self.number = number
@@ -52,7 +52,7 @@ class ViewedClips:
         contents = clip_keys(windows)
         # Whatever the order of the corpus: the same clips are babbled with wherever the same are trained on.
         voices = sorted(range(len(windows)), key=contents.__getitem__)[:VOICES]
-        chain.take([windows[place].waveform for place in voices] if chain.needs_voices else [])
+        chain.prepare_from([windows[place].waveform for place in voices] if chain.needs_voices else [])
         self._places = [int(content, 16) for content in contents]
         self.keys = view_keys(contents, chain, number)
 
@@ -75,9 +75,9 @@ class ViewedClips:
         if not self.chain.on_mel:
             return None
         window, view = divmod(index, self.number)
-        draws = Draws(self.chain.seed, self._places[window], view, _MASKS)
+        draws = BatchRng(self.chain.seed, self._places[window], view, _MASKS)
 
         def masked(mel: Tensor, counts: Tensor) -> Tensor:
-            return self.chain.masked(mel, counts, draws)
+            return self.chain.mask_mel(mel, counts, draws)
 
         return masked

@@ -20,7 +20,7 @@ def check_purpose(folder: Path) -> None:
     path = folder / CARD_FILE
     if path.is_file() and NOT_STATED in path.read_text(encoding="utf-8"):
         raise ConfigError(
-            f"{path}: doesn't state what the model is for, and everyone could see it: add --purpose 'WHAT IT IS FOR', "
+            f"{path}: doesn't state what the model is for, and everyone could see it: add `purpose` 'WHAT IT IS FOR', "
             f"or write it there under Intended purpose"
         )
 
@@ -34,5 +34,5 @@ def state_purpose(folder: Path, purpose: str) -> None:
     path = folder / CARD_FILE
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     if NOT_STATED not in text:
-        raise ConfigError(f"{path}: no card that leaves the purpose open: edit it there, or leave --purpose out")
+        raise ConfigError(f"{path}: no card that leaves the purpose open: edit it there, or leave `purpose` out")
     write_text(path, text.replace(NOT_STATED, purpose.strip()))

@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a closed pipe is no traceback
         return status
     except SerTlError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_spell(str(error), chosen.command)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
@@ -138,3 +138,13 @@ def _take_messages(arguments: Sequence[str]) -> list[str]:
         elif flag != "--quiet":
             left.append(argument)
     return left
+
+
+def _spell(message: str, command: str) -> str:
+    """An error with its arguments as the command's flags; as it is where the parsers' package isn't installed."""
+    try:
+        from ser_tl.arguments import option_names, spell_options
+        from ser_tl.cli.arguments import parser
+    except ModuleNotFoundError:
+        return message
+    return spell_options(message, option_names(parser(), command))

@@ -14,11 +14,11 @@ def augment(options: Namespace) -> int:
     """Writes a FLAC file of each example, and the picture of all."""
     import soundfile
 
-    from ser_tl.augment import AugmentConfig, Augmenter, Example, examples
-    from ser_tl.augment.hearing import HOP, log_mel
+    from ser_tl.augment import AugmentConfig, Augmenter, Example, preview_transforms
+    from ser_tl.augment.preview import HOP, log_mel
     from ser_tl.corpora import load_corpus
     from ser_tl.data.audio import SAMPLE_RATE, decode
-    from ser_tl.data.checks import source
+    from ser_tl.data.checks import audio_source
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.reporting import plots
 
@@ -32,9 +32,9 @@ def augment(options: Namespace) -> int:
     emotions = EmotionMap(**vars(options.emotions))
     corpus = load_corpus(options.corpus, options.root, emotions=emotions, columns=options.columns)
     chosen = corpus.shuffle(seed=options.seed).select(range(min(16, len(corpus))))
-    voices = [decode(source(row), row["start"], row["end"]) for row in chosen]
-    made = list(examples(waveform, config, voices, options.seed))
-    if config.chosen:
+    voices = [decode(audio_source(row), row["start"], row["end"]) for row in chosen]
+    made = list(preview_transforms(waveform, config, voices, options.seed))
+    if config.transform_options:
         hear = Augmenter(config, voices, options.seed)
         for number in range(CHAINS):
             heard = hear([waveform, *voices[:3]], number)[0]

@@ -49,7 +49,7 @@ def check(options: Namespace) -> int:
     from ser_tl.corpora import load_corpus
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
-    from ser_tl.data.splits import tested_part
+    from ser_tl.data.splits import select_tested
     from ser_tl.files import write_text
     from ser_tl.inference import Predictor
     from ser_tl.robustness import change_table, make_suite, rate_table
@@ -67,7 +67,7 @@ def check(options: Namespace) -> int:
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
     if options.ids is not None:
-        corpus = tested_part(corpus, options.ids)
+        corpus = select_tested(corpus, options.ids)
     corpus, notes = check_audio(corpus)
     if not options.known_speakers:
         _check_speakers(predictor, corpus["speaker"][:])

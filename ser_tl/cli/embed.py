@@ -17,7 +17,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.files import write_atomically
 from ser_tl.inference import Predictor
 from ser_tl.inference.embedding import EmbeddingRow, embedding_rows, stack_rows
-from ser_tl.inference.session import BUNDLED, Wanted
+from ser_tl.inference.session import BUNDLED, OutputRequest
 
 _FORMATS = (".npz", ".parquet", ".csv")
 
@@ -33,7 +33,7 @@ def embed(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
         wanted = {"embedding": True, "speaker_normalize": True}
         found = iter(predictor.predict(recordings, on_error="report", **wanted))
     else:
-        found = predictor.iterate(recordings, wanted=Wanted(embedding=True), on_error="report")
+        found = predictor.iterate(recordings, wanted=OutputRequest(embedding=True), on_error="report")
     rows: list[EmbeddingRow] = []
     failed = 0
     for prediction in show_progress(found, len(recordings)):

@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from ser_tl.cli.table import print_table
 
 if TYPE_CHECKING:
-    from ser_tl.data.agreement import Agreement
+    from ser_tl.data.agreement import AnnotatorAgreement
     from ser_tl.data.summary import Share
 
 
@@ -38,9 +38,9 @@ def _corpus(options: Namespace) -> int:
     from ser_tl.data.summary import Summary
 
     emotions = EmotionMap(**vars(options.emotions))
-    found = Summary.of(load_corpus(options.name, options.root, emotions=emotions, columns=options.columns))
-    rated = found.whole.recognised is not None
-    rows = [_share(name, share, rated=rated) for name, share in [*found.emotions.items(), ("all", found.whole)]]
+    found = Summary.from_corpus(load_corpus(options.name, options.root, emotions=emotions, columns=options.columns))
+    rated = found.total.recognised is not None
+    rows = [_share(name, share, rated=rated) for name, share in [*found.emotions.items(), ("all", found.total)]]
     print_table(["emotion", "utterances", "minutes", "speakers", *(["recognised %"] if rated else [])], rows)
     languages = ", ".join(f"{name} {count}" for name, count in found.languages.items())
     print(f"\nlanguages: {languages}")
@@ -54,24 +54,31 @@ def _share(name: str, share: "Share", *, rated: bool) -> list[str]:
     return [name, str(share.utterances), f"{share.seconds / 60:.1f}", str(share.speakers), *([rate] if rated else [])]
 
 
-def _told(found: "Agreement") -> str:
+def _told(found: "AnnotatorAgreement") -> str:
     """The agreement of annotators, in words."""
     alpha = "not defined, all votes are the same" if found.alpha is None else f"{found.alpha:.3f}"
     return (
         f"votes: {found.utterances} utterances with two or more, {found.votes:.1f} on each\n"
         f"Krippendorff's alpha: {alpha} (1 is agreement throughout, 0 is chance)\n"
         f"unanimous: {100 * found.unanimous:.1f} %, tied: {100 * found.tied:.1f} %, "
-        f"the corpus' own emotion has the most votes alone: {100 * found.own:.1f} %"
+        f"the corpus' own emotion has the most votes alone: {100 * found.corpus_label:.1f} %"
     )
 
 
 def encoders(options: Namespace) -> int:  # noqa: ARG001
     """Prints the table of encoders."""
-    from ser_tl.encoders import ENCODERS, FAMILIES, availability
+    from ser_tl.encoders import ENCODERS, FAMILIES, describe_availability
 
     rows = []
     for name, card in ENCODERS.items():
-        values = [card.family, card.dim, card.layers, f"{card.parameters:.1f}", card.licence, availability(card)]
+        values = [
+            card.family,
+            card.dim,
+            card.layers,
+            f"{card.parameters:.1f}",
+            card.licence,
+            describe_availability(card),
+        ]
         rows.append([name, *map(str, values)])
     print_table(["name", "family", "channels", "layers", "million parameters", "licence", "weights"], rows)
     without = {"fused"} | {card.family for card in ENCODERS.values() if not card.source and not card.parameters}

@@ -11,13 +11,13 @@ from ser_tl.cli.output import check_picture, make_folder
 
 def evaluate(options: Namespace) -> int:
     """Prints the report, and saves it where asked."""
-    from ser_tl.augment.noisy import noisy
+    from ser_tl.augment.corpus_noise import add_noise_to_corpus
     from ser_tl.corpora import load_corpus
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.speakers import UNKNOWN
-    from ser_tl.data.splits import tested_part
-    from ser_tl.data.votes import LabelConfig, relabel
+    from ser_tl.data.splits import select_tested
+    from ser_tl.data.votes import AnnotationConfig, relabel
     from ser_tl.inference.evaluation import evaluate as evaluate_model
     from ser_tl.model import EmotionModel
     from ser_tl.reporting import plots
@@ -30,13 +30,13 @@ def evaluate(options: Namespace) -> int:
     corpus = load_corpus(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
-    corpus, voted = relabel(corpus, LabelConfig(**vars(options.labels)))
+    corpus, voted = relabel(corpus, AnnotationConfig(**vars(options.labels)))
     if options.ids is not None:
-        corpus = tested_part(corpus, options.ids)
+        corpus = select_tested(corpus, options.ids)
     corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     noise = []
     if options.noise is not None:
-        corpus = noisy(corpus, options.noise)
+        corpus = add_noise_to_corpus(corpus, options.noise)
         noise = [f"every clip under white noise, {options.noise:g} dB below the speech"]
     config = TrainConfig()
     workers = accelerator(config, None)
@@ -58,7 +58,7 @@ def evaluate(options: Namespace) -> int:
 
 def inspect(options: Namespace) -> int:
     """Draws the picture and says where it is."""
-    from ser_tl.analysis import inspect as draw
+    from ser_tl.analysis import plot_recording as draw
     from ser_tl.model import EmotionModel
 
     path = options.output or Path(f"{options.file.stem}.png")

@@ -16,7 +16,7 @@ from ser_tl.data.audio import SUFFIXES
 from ser_tl.errors import ConfigError
 from ser_tl.files import write_atomically
 from ser_tl.inference import Prediction, Predictor
-from ser_tl.inference.session import BUNDLED, Wanted
+from ser_tl.inference.session import BUNDLED, OutputRequest
 from ser_tl.terminal import is_quiet
 
 _DEMONSTRATION = (
@@ -47,7 +47,7 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     )
     if options.embeddings is None and not options.speaker_normalize:  # both need all recordings
         recordings = [one for one in recordings if not isinstance(one, str) or one not in writer.done]
-    wanted = Wanted(embedding=options.embeddings is not None, attention=options.attention)
+    wanted = OutputRequest(embedding=options.embeddings is not None, attention=options.attention)
     if options.speaker_normalize:
         found = iter(
             predictor.predict(

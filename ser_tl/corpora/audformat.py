@@ -22,7 +22,7 @@ from datasets import Dataset
 from ser_tl.corpora.base import register_corpus, wrong_root
 from ser_tl.corpora.table import LABELS, label_rows, part_of_file, short_names, which_columns
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "the folder of an audformat database, with db.yaml in it"
@@ -89,7 +89,7 @@ def read_audformat(root: Path, emotions: EmotionMap, columns: Mapping[str, str])
             row |= {"start": start, "end": None if end != end else end}  # NaN: to the file's end
         row["id"] = row["id"] or name + part_of_file(row)
         row["language"] = _short_code(only if row["language"] == "und" else row["language"])
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)
 
 
 def _names(database: Any) -> list[str]:  # noqa: ANN401 - the package is optional

@@ -28,7 +28,7 @@ from ser_tl.corpora.base import read_emotions, register_corpus, wrong_root
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.folds import emobox_id
 from ser_tl.data.records import number, read_jsonl, text
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "EmoBox's folder data/NAME with fold_K/NAME_{train,test}_fold_K.jsonl, or one of its jsonl files"
@@ -79,7 +79,7 @@ def read_emobox(root: Path, emotions: EmotionMap) -> Dataset:
     home = _home(root, [row["audio"] for row in table])
     for row, name in zip(table, read_emotions(meant, emotions, source=root), strict=True):
         row |= {"emotion": name, "audio": home / row["audio"]}
-    return build(table, source=str(root), mapping=emotions)
+    return build_corpus(table, source=str(root), mapping=emotions)
 
 
 def speaker_in(audio: str, corpus: str) -> str | None:

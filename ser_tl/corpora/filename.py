@@ -16,7 +16,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import Read, named_files, register_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 
 
 class Clip(NamedTuple):
@@ -101,7 +101,7 @@ def filename_corpus(
             }
             for clip, own in zip(clips, more, strict=True)
         ]
-        return build(rows, source=str(root), mapping=emotions)
+        return build_corpus(rows, source=str(root), mapping=emotions)
 
     return register_corpus(name, title=title, languages=languages, licence=licence, layout=layout, style=style)(read)
 

@@ -22,7 +22,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import audio_files, read_emotions, register_corpus
 from ser_tl.data.emotions import EmotionMap, emotion_name, is_emotion, propose_rename
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import CorpusError, listing
 
@@ -68,7 +68,7 @@ def read_folder(root: Path, emotions: EmotionMap) -> Dataset:
         }
         for path, name, speaker in zip(files, names, speakers, strict=True)
     ]
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)
 
 
 def _emotion_level(root: Path, folders: list[tuple[str, ...]], emotions: EmotionMap) -> int:

@@ -41,7 +41,7 @@ from ser_tl.corpora.table import LABELS, label_rows, part_of_file, short_names, 
 from ser_tl.data.audio import SUFFIXES as AUDIO
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.records import read_csv, read_jsonl
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = (
@@ -98,10 +98,10 @@ def read_huggingface(root: Path | str, emotions: EmotionMap, columns: Mapping[st
     if carried:
         if sum(map(len, carried)) < len(rows):
             raise CorpusError(f"{root}: some splits carry their audio and others point at files; save them alike")
-        return build(rows, source=str(root), mapping=emotions, audio=concatenate_datasets(carried))
+        return build_corpus(rows, source=str(root), mapping=emotions, audio=concatenate_datasets(carried))
     home = Path() if isinstance(root, str) else root.parent if root.is_file() else root
     table = [row | {"audio": home / str(path)} for row, path in zip(rows, paths, strict=True)]
-    return build(table, source=str(root), mapping=emotions)
+    return build_corpus(table, source=str(root), mapping=emotions)
 
 
 def _splits(root: Path | str) -> dict[str, Dataset]:
@@ -196,4 +196,4 @@ def _audiofolder(root: Path, lists: list[Path], emotions: EmotionMap, columns: M
         )
     for row, name in zip(rows, short_names([str(row["audio"].relative_to(root)) for row in rows]), strict=True):
         row["id"] = row["id"] or name + part_of_file(row)
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -37,7 +37,7 @@ from datasets import Dataset
 
 from ser_tl.corpora.base import audio_files, register_corpus, wrong_root
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 TITLE = "Interactive Emotional Dyadic Motion Capture"
@@ -177,7 +177,7 @@ def _read(root: Path, emotions: EmotionMap, classes: Mapping[str, str]) -> Datas
             f"{root}: {len(unlabelled)} audio files stand in no file of dialog/EmoEvaluation; restore those files, or "
             f"move the audio elsewhere\n{listing(unlabelled)}"
         )
-    return build(rows, source=str(root), mapping=emotions)
+    return build_corpus(rows, source=str(root), mapping=emotions)
 
 
 def _sessions(root: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from ser_tl.corpora.base import register_corpus, wrong_root
 from ser_tl.corpora.table import LABELS, label_rows, part_of_file, which_columns
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.records import Records, read_csv, read_jsonl
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError
 
 NEEDED = ("path", "emotion")
@@ -74,7 +74,7 @@ def _corpus(
         audio = row.pop("path")
         row["audio"] = path.parent / audio
         row["id"] = row["id"] or _relative(audio, path.parent).with_suffix("").as_posix() + part_of_file(row)
-    return build(rows, source=str(path), mapping=emotions)
+    return build_corpus(rows, source=str(path), mapping=emotions)
 
 
 def _relative(audio: str, folder: Path) -> PurePath:

@@ -1,1 +1,1 @@
-"""Utterances: their columns, audio, splits and batches. Knows nothing of encoders or models."""
+"""Utterances: their columns, audio, splits and batches. Depends on no encoder and no model."""

@@ -1,6 +1,6 @@
 """How far the annotators of a corpus agree.
 
-corpus with votes --agreement--> Agreement: Krippendorff's alpha, the shares that are unanimous and tied
+corpus with votes --measure_agreement--> AnnotatorAgreement: Krippendorff's alpha, unanimous and tied shares
 """
 
 from collections import Counter
@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from datasets import Dataset
 
-from ser_tl.data.votes import leaders
+from ser_tl.data.votes import most_voted
 
 
-class Agreement(NamedTuple):
+class AnnotatorAgreement(NamedTuple):
     """How far annotators agree.
 
     Attributes:
@@ -22,7 +22,7 @@ class Agreement(NamedTuple):
             ever voted for, which leaves nothing to agree on
         unanimous: share of these on which all votes are the same
         tied: share on which no emotion has the most votes alone
-        own: share on which the corpus' own emotion has the most votes alone
+        corpus_label: share on which the corpus' own emotion has the most votes alone
     """
 
     utterances: int
@@ -30,10 +30,10 @@ class Agreement(NamedTuple):
     alpha: float | None
     unanimous: float
     tied: float
-    own: float
+    corpus_label: float
 
 
-def agreement(corpus: Dataset) -> Agreement | None:
+def measure_agreement(corpus: Dataset) -> AnnotatorAgreement | None:
     """How far the annotators of a corpus agree; None where no utterance has two votes.
 
     Krippendorff's alpha for categories (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability"): 1 minus the
@@ -46,20 +46,20 @@ def agreement(corpus: Dataset) -> Agreement | None:
     if "votes" not in corpus.column_names:
         return None
     pairs = [
-        (own, votes)
-        for own, votes in zip(corpus["emotion"][:], corpus["votes"][:], strict=True)
+        (emotion, votes)
+        for emotion, votes in zip(corpus["emotion"][:], corpus["votes"][:], strict=True)
         if len(votes or ()) > 1
     ]
     if not pairs:
         return None
-    first = [leaders(votes) for _, votes in pairs]
-    return Agreement(
+    first = [most_voted(votes) for _, votes in pairs]
+    return AnnotatorAgreement(
         utterances=len(pairs),
         votes=sum(len(votes) for _, votes in pairs) / len(pairs),
         alpha=krippendorff_alpha([votes for _, votes in pairs]),
         unanimous=sum(len(set(votes)) == 1 for _, votes in pairs) / len(pairs),
         tied=sum(len(most) > 1 for most in first) / len(pairs),
-        own=sum(most == [own] for most, (own, _) in zip(first, pairs, strict=True)) / len(pairs),
+        corpus_label=sum(most == [emotion] for most, (emotion, _) in zip(first, pairs, strict=True)) / len(pairs),
     )
 
 

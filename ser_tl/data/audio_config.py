@@ -26,8 +26,8 @@ class AudioConfig:
         max_seconds: clips are at most this long. Longer ones are cropped at a random place in training
         evaluation: what becomes of longer clips in evaluation: `windows` covers the whole clip and averages the
             probabilities, `centre` takes the middle
-        gate: what tells speech from silence and room tone: `energy` relative to the clip, which is then cut at both
-            ends before its loudness is normalised and the encoder hears it (`modules.speech`); `none` hears all
+        gate: how speech is told from silence and room tone: by `energy` relative to the clip, which is then cut at both
+            ends before its loudness is normalised and it is encoded (`modules.speech`); `none` keeps everything
     """
 
     normalise: Literal["none", "peak", "rms"] = "none"
@@ -39,8 +39,8 @@ class AudioConfig:
         if not self.max_seconds >= 0.1:
             raise ConfigError(f"audio.max_seconds is {self.max_seconds}: clips need at least 0.1 s")
 
-    def parts(self, seconds: float) -> list[tuple[float, float]]:
-        """What evaluation hears of a clip of so many seconds: start and end of each part, in order."""
+    def segments(self, seconds: float) -> list[tuple[float, float]]:
+        """The segments of a clip that evaluation uses: start and end of each in seconds, in order."""
         longest = self.max_seconds
         if self.evaluation == "centre" and seconds > longest:
             return [((seconds - longest) / 2, (seconds + longest) / 2)]
@@ -48,7 +48,7 @@ class AudioConfig:
 
 
 NEW_MODELS = AudioConfig(gate="energy")
-"""What new models are built with. `AudioConfig()` is what those of before hear, whose config names no gate."""
+"""The default of new models. `AudioConfig()` is that of older models, whose config names no gate."""
 
 
 def windows(seconds: float, longest: float) -> list[tuple[float, float]]:

@@ -1,6 +1,6 @@
-"""Which clips share a batch, and what becomes of their answers: numbers alone, no audio and no torch.
+"""Batches of clips of similar length, and means over windows: numbers alone, no audio and no torch.
 
-    seconds of all clips --plan_batches()--> Plan      rows of windows --average_windows()--> rows of utterances
+    seconds of all clips --plan_batches()--> BatchPlan rows of windows --average_windows()--> rows of utterances
 
 Clips of like length share a batch, and a batch has a budget in seconds of audio rather than a number of clips: memory
 stays level and little is spent on padding.
@@ -14,13 +14,13 @@ import numpy as np
 MOST_PADDING = 0.1
 """Share of a batch that may be padding in evaluation."""
 
-Plan = list[list[list[int]]]
+BatchPlan = list[list[list[int]]]
 """Clip indices by step, process and position in the batch. A process without work in a last step has an empty list."""
 
 
 def plan_batches(
     seconds: Sequence[float], budget: float, *, shuffle: tuple[int, ...] | None = None, processes: int = 1
-) -> Plan:
+) -> BatchPlan:
     """Which clips go into which batch, of which process.
 
     Args:
@@ -30,7 +30,7 @@ def plan_batches(
         shuffle: what the order is drawn from, such as (seed, epoch), for training; None keeps one order for evaluation,
             where a batch is rather small than more than a tenth padding. In training each is a step that counts as
             much as any other, and clips that are alone with their length stay with the next
-        processes: batches are dealt out to so many processes
+        processes: the number of processes that the batches are dealt out to
 
     Returns:
         Steps of one batch a process. In training every process has a batch in every step (batches are halved until the
@@ -53,26 +53,26 @@ def plan_batches(
     if shuffle:
         while len(batches) % processes and any(len(batch) > 1 for batch in batches):
             largest = max(range(len(batches)), key=lambda number: len(batches[number]))
-            whole = batches.pop(largest)
-            batches += [whole[::2], whole[1::2]]
+            split_batch = batches.pop(largest)
+            batches += [split_batch[::2], split_batch[1::2]]
         spare = len(batches) % processes
         if spare and len(batches) > processes:  # single clips all of them, and one process would run dry
             singles = sorted((clip for batch in batches for clip in batch), key=lambda clip: -lengths[clip])
             alone, paired = singles[: -2 * spare], singles[-2 * spare :]
-            batches = [[clip] for clip in alone] + [paired[place : place + 2] for place in range(0, 2 * spare, 2)]
+            batches = [[clip] for clip in alone] + [paired[index : index + 2] for index in range(0, 2 * spare, 2)]
         batches = [batches[number] for number in generator.permutation(len(batches))]
     batches += [[]] * (-len(batches) % processes)
     return [batches[step : step + processes] for step in range(0, len(batches), processes)]
 
 
-def padding_share(seconds: Sequence[float], plan: Plan) -> float:
+def padding_share(seconds: Sequence[float], plan: BatchPlan) -> float:
     """The share of padding among all samples of a plan's batches."""
     batches = [[seconds[clip] for clip in batch] for step in plan for batch in step if batch]
     padded = sum(max(batch) * len(batch) for batch in batches)
     return 1.0 - sum(map(sum, batches)) / padded
 
 
-def by_utterance(ids: Sequence[str], probabilities: np.ndarray) -> tuple[list[str], np.ndarray]:
+def join_windows(ids: Sequence[str], probabilities: np.ndarray) -> tuple[list[str], np.ndarray]:
     """Windows joined: the mean of the probabilities (windows, C) of each id, in the order of first appearance."""
     order = sorted(range(len(ids)), key=ids.__getitem__)
     first = {name: number for number, name in reversed(list(enumerate(ids)))}
@@ -92,6 +92,6 @@ def average_windows(ids: Sequence[str], values: np.ndarray, order: Sequence[str]
     Returns:
         (len(order), ...)
     """
-    names, means = by_utterance(ids, values)
+    names, means = join_windows(ids, values)
     index = {name: row for row, name in enumerate(names)}
     return means[[index[name] for name in order]]

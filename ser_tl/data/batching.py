@@ -1,10 +1,10 @@
 """From corpus rows to padded batches.
 
-    corpus -> Utterances (clips) -> plan_batches() (`data.batch_plan`) -> loader() -> Batch
+    corpus -> UtteranceDataset (clips) -> plan_batches() (`data.batch_plan`) -> make_loader() -> Batch
 
 Clips of like length share a batch, and a batch has a budget in seconds of audio rather than a number of clips: memory
-stays level and little is spent on padding. Everything random follows from (seed, epoch), so a run that was killed goes
-on exactly where it stood.
+stays level and little is spent on padding. Everything random follows from (seed, epoch), so a run that was killed is
+resumed exactly.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +22,13 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ser_tl.data import audio
 from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
-from ser_tl.data.batch_plan import Plan
-from ser_tl.data.checks import durations, source
-from ser_tl.data.dimensions import annotations
+from ser_tl.data.batch_plan import BatchPlan
+from ser_tl.data.checks import audio_source, measure_durations
+from ser_tl.data.dimensions import read_annotations
 
 
-class State(NamedTuple):
-    """What a layer of an encoder made of a clip before, in the least space.
+class PackedState(NamedTuple):
+    """Cached hidden states of a clip in one layer of an encoder, packed into half precision.
 
     Attributes:
         mean: (1, D) each channel's mean over the clip, float32
@@ -38,7 +38,7 @@ class State(NamedTuple):
     """
 
     mean: Tensor
-    rest: Tensor
+    residual: Tensor
     deviation: Tensor | None = None
     frames: int = 0
 
@@ -58,16 +58,16 @@ class ClipMoments(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """One stretch of an utterance: decoded, or what an encoder made of it before."""
+    """A segment of an utterance: decoded, or its cached hidden states."""
 
     waveform: Tensor  # (N,) float32 at 16 kHz; empty where the states are there
     label: int
     id: str
-    states: dict[int, State] | None = None  # by the layer's place in the encoder
-    domain: str = ""  # whose own statistics it is standardised by, if any
+    states: dict[int, PackedState] | None = None  # by the layer's index in the encoder
+    domain: str = ""  # whose statistics standardise it, if any
     target: Tensor | None = None  # (C,) probabilities of the classes, where it isn't the label alone
     dimensions: Tensor | None = None  # (K,) annotations on the corpus' scale, NaN where unknown
-    auxiliary: Mapping[str, Tensor] = MappingProxyType({})  # by name: what a part of the training gave it
+    auxiliary: Mapping[str, Tensor] = MappingProxyType({})  # by name: from a part of the training
 
 
 class Clips(Protocol):
@@ -94,14 +94,14 @@ class Batch:
         lengths: (B,) samples in each clip
         labels: (B,) class indices; -1 where the class isn't known
         ids: B utterance ids; a long utterance's windows share one
-        states: (L, B, T, D) what the frozen part of an encoder made of the clips before; the waveform is empty then
-        layers: the states' places in the encoder, from 0 and rising
+        states: (L, B, T, D) cached hidden states of the encoder's frozen layers; the waveform is empty then
+        layers: the states' layer indices in the encoder, from 0 and rising
         means: (L, B, 1, D) what has to be added to the states; None once it is
         moments: of all frames, where the states are only few of them
         mask: (B, T) True on speech, with the states
         domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
             where the training speech's do
-        targets: (B, C) probabilities of the classes, which training draws the model to; None where the labels say it
+        targets: (B, C) soft labels, probabilities of the classes; None where the labels are the targets
         dimensions: (B, K) float32 annotations on the corpus' own scale, NaN where unknown; None where none are wanted
         auxiliary: by name (B, ...), what parts of a training gave each clip, for their loss
     """
@@ -121,7 +121,7 @@ class Batch:
     auxiliary: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on a device; states travel in half precision and become float32 there."""
+        """The same batch on a device; states are copied in half precision and become float32 there."""
         moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
         moved["auxiliary"] = {name: value.to(device) for name, value in self.auxiliary.items()}
         if self.moments is not None:
@@ -155,13 +155,13 @@ def collate(clips: Sequence[Clip]) -> Batch:
         unknown = torch.full_like(annotated[0], torch.nan)
         batch.dimensions = torch.stack([unknown if clip.dimensions is None else clip.dimensions for clip in clips])
     batch.auxiliary = {name: torch.stack([clip.auxiliary[name] for clip in clips]) for name in clips[0].auxiliary}
-    held = [clip.states for clip in clips if clip.states is not None]
-    if held:
-        batch.layers = tuple(sorted(held[0]))
-        rows = [[states[layer] for states in held] for layer in batch.layers]
-        frames = torch.tensor([len(state.rest) for state in rows[0]])
+    packed = [clip.states for clip in clips if clip.states is not None]
+    if packed:
+        batch.layers = tuple(sorted(packed[0]))
+        rows = [[states[layer] for states in packed] for layer in batch.layers]
+        frames = torch.tensor([len(state.residual) for state in rows[0]])
         batch.mask = torch.arange(int(frames.max())) < frames[:, None]
-        batch.states = _side_by_side(rows, batch.mask.shape[1])
+        batch.states = _stack_residuals(rows, batch.mask.shape[1])
         batch.means = torch.stack([torch.stack([state.mean for state in row]) for row in rows])
         deviations = [
             torch.stack([state.deviation for state in row if state.deviation is not None])
@@ -174,18 +174,18 @@ def collate(clips: Sequence[Clip]) -> Batch:
     return batch
 
 
-def _side_by_side(rows: list[list[State]], longest: int) -> Tensor:
-    """What is left of states without their means, (L, B, T, D), zeros on padding; each number is written once."""
-    every = [state.rest for row in rows for state in row]
-    kind = torch.float16 if all(rest.dtype == torch.float16 for rest in every) else torch.float32
-    states = torch.empty(len(every), longest, every[0].shape[1], dtype=kind)
-    for place, rest in zip(states, every, strict=True):
-        place[: len(rest)] = rest
-        place[len(rest) :] = 0.0
+def _stack_residuals(rows: list[list[PackedState]], longest: int) -> Tensor:
+    """Residuals of the states, without their means, (L, B, T, D), zeros on padding; each number is written once."""
+    residuals = [state.residual for row in rows for state in row]
+    kind = torch.float16 if all(residual.dtype == torch.float16 for residual in residuals) else torch.float32
+    states = torch.empty(len(residuals), longest, residuals[0].shape[1], dtype=kind)
+    for row_states, residual in zip(states, residuals, strict=True):
+        row_states[: len(residual)] = residual
+        row_states[len(residual) :] = 0.0
     return states.unflatten(0, (len(rows), -1))
 
 
-class Utterances(TorchDataset[Clip]):
+class UtteranceDataset(TorchDataset[Clip]):
     """The clips of a corpus, decoded when asked for.
 
     In training each utterance is one clip; one that is too long is cropped anew in each epoch. In evaluation a long
@@ -193,7 +193,7 @@ class Utterances(TorchDataset[Clip]):
 
     Args:
         corpus: rows with the columns of `data.schema`
-        labels: the classes; a row's label is its emotion's place among them, -1 if it isn't there. Without any, the
+        labels: the classes; a row's label is its emotion's index among them, -1 if it isn't there. Without any, the
             emotions are out of reach
         config: normalisation and lengths
         training: random crops instead of windows
@@ -226,24 +226,26 @@ class Utterances(TorchDataset[Clip]):
         self.classes = [index.get(emotion, -1) for emotion in corpus["emotion"][:]]
         self.domains: list[str] = [""] * len(corpus) if domain is None else corpus[domain][:]
         self.targets = [None] * len(corpus) if targets is None else list(torch.from_numpy(targets))
-        self.annotations = torch.from_numpy(annotations(corpus, dimensions)).float() if dimensions else None
+        self.annotations = torch.from_numpy(read_annotations(corpus, dimensions)).float() if dimensions else None
         self.auxiliary = {name: torch.from_numpy(table) for name, table in (auxiliary or {}).items()}
         self.ids: list[str] = corpus["id"][:]
-        self.durations = durations(corpus)
-        self.parts: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
+        self.durations = measure_durations(corpus)
+        self.segments: list[tuple[int, float, float]] = []  # row, start and end in seconds within the utterance
         for row, seconds in enumerate(self.durations):
-            self.parts += [(row, *part) for part in ([(0.0, seconds)] if training else config.parts(seconds))]
+            self.segments += [
+                (row, *segment) for segment in ([(0.0, seconds)] if training else config.segments(seconds))
+            ]
 
     @property
     def seconds(self) -> list[float]:
         """The length of each clip."""
-        return [min(end - start, self.config.max_seconds) for _, start, end in self.parts]
+        return [min(end - start, self.config.max_seconds) for _, start, end in self.segments]
 
     def __len__(self) -> int:
-        return len(self.parts)
+        return len(self.segments)
 
     def __getitem__(self, index: int) -> Clip:
-        row_number, start, end = self.parts[index]
+        row_number, start, end = self.segments[index]
         row = self.corpus[row_number]
         longest = self.config.max_seconds
         if self.training and end > longest:
@@ -252,12 +254,12 @@ class Utterances(TorchDataset[Clip]):
             end = start + longest
         # A pause may fill a part of an utterance; an utterance that is silent as a whole is broken.
         silence = end - start < self.durations[row_number]
-        waveform = audio.decode(source(row), row["start"] + start, row["start"] + end, silence=silence)
+        waveform = audio.decode(audio_source(row), row["start"] + start, row["start"] + end, silence=silence)
         waveform = audio.normalise(waveform, self.config.normalise)
         return self.describe(row_number)._replace(waveform=torch.from_numpy(waveform))
 
     def describe(self, row: int) -> Clip:
-        """A row's clip without its waveform: what is known of it besides."""
+        """A row's clip without its waveform: labels, id and annotations."""
         return Clip(
             torch.empty(0),
             self.classes[row],
@@ -269,7 +271,7 @@ class Utterances(TorchDataset[Clip]):
         )
 
 
-def loader(clips: Clips, plan: Plan, *, process: int = 0, workers: int = 0) -> Iterator[Batch]:
+def make_loader(clips: Clips, plan: BatchPlan, *, process: int = 0, workers: int = 0) -> Iterator[Batch]:
     """The batches of one process, in the plan's order.
 
     Args:
@@ -278,9 +280,11 @@ def loader(clips: Clips, plan: Plan, *, process: int = 0, workers: int = 0) -> I
         process: whose batches
         workers: processes that decode beside this one
     """
-    own = [step[process] for step in plan if step[process]]
+    batches = [step[process] for step in plan if step[process]]
     # With a generator of its own the loader draws nothing from torch's, which a resumed run could not make up for.
     generator = torch.Generator()
     return iter(
-        DataLoader(cast(Any, clips), batch_sampler=own, collate_fn=collate, num_workers=workers, generator=generator)
+        DataLoader(
+            cast(Any, clips), batch_sampler=batches, collate_fn=collate, num_workers=workers, generator=generator
+        )
     )

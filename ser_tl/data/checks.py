@@ -2,9 +2,9 @@
 
     corpus --check_audio--> corpus with the column `digest`, or one AudioError that lists every file that can't be used
 
-Every file is decoded once: what is broken is known in the first seconds and not in the third hour. Keys tell what is
-the same: `file_keys` files, `content_keys` files and parts of them, the column `digest` the decoded samples, whatever
-file they came from. Nothing is remembered between calls.
+Every file is decoded once: broken files are reported in the first seconds and not in the third hour. Keys are equal
+where content is: `file_keys` of files, `content_keys` of files and parts of them, the column `digest` of decoded
+samples, whatever file they came from. Nothing is remembered between calls.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from ser_tl.errors import AudioError, listing
 _ROWS = 64  # read at once
 
 
-def source(row: dict[str, Any]) -> str | bytes:
+def audio_source(row: dict[str, Any]) -> str | bytes:
     """Where the audio of a corpus row is: its bytes if the corpus carries them, else its path."""
-    held = row["audio"]["bytes"]
-    return row["audio"]["path"] if held is None else held
+    content = row["audio"]["bytes"]
+    return row["audio"]["path"] if content is None else content
 
 
 def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Dataset, list[str]]:
@@ -48,13 +48,13 @@ def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Data
     """
     rows = corpus.select_columns(["id", "audio", "start", "end"])
     with ThreadPoolExecutor() as pool:  # libsndfile and soxr work outside the interpreter's lock
-        # Places and not rows, which may carry the bytes of their files: all of them would wait in memory.
-        readings = list(pool.map(lambda place: _decode(rows[place]), range(len(rows))))
+        # Indices and not rows, which may carry the bytes of their files: all of them would wait in memory.
+        readings = list(pool.map(lambda row: _decode(rows[row]), range(len(rows))))
     broken = [problem for problem, _ in readings if problem is not None]
     if broken and (not skip_unreadable or len(broken) == len(corpus)):
         raise AudioError(
             f"{len(broken)} of {len(corpus)} utterances can't be used. Restore the files or take them out of the "
-            f"corpus; --skip-unreadable leaves them out and says so in the report\n{listing(broken, most=len(broken))}"
+            f"corpus; `skip_unreadable` leaves them out and says so in the report\n{listing(broken, most=len(broken))}"
         )
     if DIGEST in corpus.column_names:
         corpus = corpus.remove_columns(DIGEST)
@@ -66,12 +66,12 @@ def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Data
 
 def _decode(row: dict[str, Any]) -> tuple[str | None, str | None]:
     """What is wrong with an utterance, and the digest of its samples; one of the two is None."""
-    held = source(row)
+    encoded = audio_source(row)
     try:
-        waveform = audio.decode(held, row["start"], row["end"])
+        waveform = audio.decode(encoded, row["start"], row["end"])
     except AudioError as error:
         # bytes have no name of their own
-        return f"{row['id']}: {error}" if isinstance(held, bytes) else str(error), None
+        return f"{row['id']}: {error}" if isinstance(encoded, bytes) else str(error), None
     return None, _digest(waveform.data)
 
 
@@ -82,16 +82,16 @@ def file_keys(corpus: Dataset) -> list[str]:
 
 def content_keys(corpus: Dataset) -> list[str]:
     """A key per utterance, equal where the file's bytes and the part of it are."""
-    return [_part(*facts) for facts in zip(file_keys(corpus), corpus["start"][:], corpus["end"][:], strict=True)]
+    return [_segment_key(*facts) for facts in zip(file_keys(corpus), corpus["start"][:], corpus["end"][:], strict=True)]
 
 
-def _part(file: str, start: float, end: float | None) -> str:
+def _segment_key(file: str, start: float, end: float | None) -> str:
     return f"{file}@{start}-{end}"
 
 
 def _file_key(row: dict[str, Any]) -> str:
-    held = source(row)
-    return _digest(held) if isinstance(held, bytes) else _file_digest(held, _stamp(held))
+    encoded = audio_source(row)
+    return _digest(encoded) if isinstance(encoded, bytes) else _file_digest(encoded, _stamp(encoded))
 
 
 def _digest(content: bytes | memoryview) -> str:
@@ -108,25 +108,25 @@ def _file_digest(path: str, stamp: tuple[int, int]) -> str:  # noqa: ARG001 - th
     return _digest(Path(path).read_bytes())
 
 
-def durations(corpus: Dataset) -> Sequence[float]:
+def measure_durations(corpus: Dataset) -> Sequence[float]:
     """Seconds of each utterance, from the files' headers (nothing is decoded)."""
-    known: dict[str, float] = {}
+    file_seconds: dict[str, float] = {}
 
     def seconds(row: dict[str, Any]) -> float:
-        held = source(row)
+        encoded = audio_source(row)
         if row["end"] is not None:
             return row["end"] - row["start"]
-        if isinstance(held, bytes):
-            return audio.duration(held) - row["start"]
-        if held not in known:
-            known[held] = audio.duration(held)
-        return known[held] - row["start"]
+        if isinstance(encoded, bytes):
+            return audio.duration(encoded) - row["start"]
+        if encoded not in file_seconds:
+            file_seconds[encoded] = audio.duration(encoded)
+        return file_seconds[encoded] - row["start"]
 
     return [seconds(row) for row in _rows(corpus, ["audio", "start", "end"])]
 
 
 def _rows(corpus: Dataset, columns: list[str]) -> Iterator[dict[str, Any]]:
     """Rows of some columns, read a few at a time: one by one takes ten times as long, and all may hold files' bytes."""
-    for read in corpus.select_columns(columns).iter(batch_size=_ROWS):
-        for values in zip(*read.values(), strict=True):
-            yield dict(zip(read, values, strict=True))
+    for columns_read in corpus.select_columns(columns).iter(batch_size=_ROWS):
+        for values in zip(*columns_read.values(), strict=True):
+            yield dict(zip(columns_read, values, strict=True))

@@ -1,4 +1,4 @@
-"""Folds over clips, whoever speaks: what is left where nobody knows who does.
+"""Folds over clips, for corpora whose speakers are unknown.
 
     corpus --deal_clips--> k sets of ids, each the test part once        corpus --draw_clips--> ids of a share
 
@@ -30,7 +30,7 @@ def deal_clips(corpus: Dataset, k: int, seed: int) -> list[set[str]]:
     if sum(map(len, files.values())) < k:
         raise SplitError(
             f"{k} folds over clips need at least {k} files, the corpus has {sum(map(len, files.values()))}: lower "
-            f"--split.k or add recordings"
+            f"split.k or add recordings"
         )
     generator = np.random.default_rng(seed)
     order = [files[emotion][index] for emotion in sorted(files) for index in generator.permutation(len(files[emotion]))]

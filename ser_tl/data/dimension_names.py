@@ -16,6 +16,6 @@ def check_names(names: Sequence[str]) -> list[str]:
     if not set(names) <= set(DIMENSIONS) or len(set(names)) < len(names):
         raise ConfigError(
             f"the dimensions are {list(names)}: expected some of {', '.join(DIMENSIONS)}, each once "
-            f"(--dimensions.names '[arousal, valence]')"
+            f"(dimensions.names '[arousal, valence]')"
         )
     return list(names)

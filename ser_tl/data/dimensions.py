@@ -2,7 +2,7 @@
 
     corpus, names --annotations()--> (rows, K), NaN where unknown
 
-What can't be learned from is refused (`check_annotated`); single gaps are counted (`unknown_notes`), and masked later
+What can't be learned from is refused (`check_annotated`); single gaps are counted (`note_unknown`), and masked later
 on. Knows nothing of models.
 """
 
@@ -15,7 +15,7 @@ from ser_tl.data.dimension_names import DIMENSIONS
 from ser_tl.errors import ConfigError
 
 
-def annotations(corpus: Dataset, names: Sequence[str]) -> np.ndarray:
+def read_annotations(corpus: Dataset, names: Sequence[str]) -> np.ndarray:
     """The annotations of each row.
 
     Args:
@@ -25,11 +25,11 @@ def annotations(corpus: Dataset, names: Sequence[str]) -> np.ndarray:
     Returns:
         (rows, K) float64 on the corpus' own scale, NaN where unknown
     """
-    found = np.full((len(corpus), len(names)), np.nan)
-    for place, name in enumerate(names):
+    values = np.full((len(corpus), len(names)), np.nan)
+    for column, name in enumerate(names):
         if name in corpus.column_names:
-            found[:, place] = np.array(corpus[name][:], dtype=np.float64)  # None becomes NaN
-    return found
+            values[:, column] = np.array(corpus[name][:], dtype=np.float64)  # None becomes NaN
+    return values
 
 
 def check_annotated(corpus: Dataset, names: Sequence[str], part: str) -> None:
@@ -47,27 +47,25 @@ def check_annotated(corpus: Dataset, names: Sequence[str], part: str) -> None:
     there = [name for name in DIMENSIONS if name in corpus.column_names]
     missing = [name for name in names if name not in there]
     if missing:
-        instead = (
-            f"ask for those (--dimensions.names '[{', '.join(there)}]')" if there else "leave dimensions.names out"
-        )
+        instead = f"ask for those (dimensions.names '[{', '.join(there)}]')" if there else "leave dimensions.names out"
         raise ConfigError(
             f"{named}: no annotations of {', '.join(missing)}; of {', '.join(DIMENSIONS)} there are "
             f"{', '.join(there) or 'none'}: {instead}, choose another corpus, or, for data of your own, say which "
-            f"column it is (--columns '{{{missing[0]}: COLUMN}}')"
+            f"column it is (`columns` '{{{missing[0]}: COLUMN}}')"
         )
-    for name, column in zip(names, annotations(corpus, names).T, strict=True):
-        known = column[~np.isnan(column)]
-        if np.isinf(known).any():
-            raise ConfigError(f"{named}: {name} is infinite in {int(np.isinf(known).sum())} rows, expected numbers")
-        if len(np.unique(known)) < 2:
+    for name, column in zip(names, read_annotations(corpus, names).T, strict=True):
+        annotated = column[~np.isnan(column)]
+        if np.isinf(annotated).any():
+            raise ConfigError(f"{named}: {name} is infinite in {int(np.isinf(annotated).sum())} rows, expected numbers")
+        if len(np.unique(annotated)) < 2:
             raise ConfigError(
-                f"{named}: {len(known)} of the {len(corpus)} {part} utterances have an annotation of {name}, with "
-                f"{len(np.unique(known))} different values; expected two at least: leave {name} out of "
+                f"{named}: {len(annotated)} of the {len(corpus)} {part} utterances have an annotation of {name}, with "
+                f"{len(np.unique(annotated))} different values; expected two at least: leave {name} out of "
                 f"dimensions.names, or split so that {part} speakers are annotated"
             )
 
 
-def unknown_notes(corpus: Dataset, names: Sequence[str], part: str) -> list[str]:
+def note_unknown(corpus: Dataset, names: Sequence[str], part: str) -> list[str]:
     """One note for each dimension that isn't known of every row.
 
     Args:
@@ -75,7 +73,7 @@ def unknown_notes(corpus: Dataset, names: Sequence[str], part: str) -> list[str]
         names: of the dimensions
         part: what the rows are for
     """
-    counts = np.isnan(annotations(corpus, names)).sum(axis=0).tolist()
+    counts = np.isnan(read_annotations(corpus, names)).sum(axis=0).tolist()
     return [
         f"{name} is unknown of {count} of the {len(corpus)} {part} utterances, which are left out of what is said of it"
         for name, count in zip(names, counts, strict=True)

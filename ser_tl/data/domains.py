@@ -1,8 +1,8 @@
-"""A labelled source and an unlabelled target: who is trained on, what the model is carried over to.
+"""A labelled source and an unlabelled target: training speakers, and the clips that the model is adapted to.
 
     source, target --cross_domain()--> Split(train and dev from the source, test: the target), notes
 
-Both keep the emotions that they share. The target's clips may be heard in training, but their emotions are not looked
+Both keep the emotions that they share. The target's clips may be used in training, but their emotions are not looked
 at: dev speakers come out of the source, so that no label of the target chooses anything.
 """
 
@@ -10,11 +10,11 @@ from collections.abc import Collection
 
 from datasets import Dataset
 
+from ser_tl.data.long_tail import thin_classes
 from ser_tl.data.schema import emotions
 from ser_tl.data.speakers import UNKNOWN, normalise_speaker
 from ser_tl.data.split import Split
 from ser_tl.data.splits import SplitConfig, hold_out_dev
-from ser_tl.data.tail import long_tailed
 from ser_tl.errors import SplitError, listing
 
 
@@ -56,7 +56,7 @@ def cross_domain(
         raise SplitError(
             f"source and target share {len(shared)} emotions, two or more are needed: the source has "
             f"{', '.join(emotions(source))}, the target {', '.join(emotions(target))}; "
-            f"--emotions.rename and --emotions.merge (--target_emotions... of the target) bring names together"
+            f"emotions.rename and emotions.merge (target_emotions.rename and so on of the target) bring names together"
         )
     notes = []
     for name, corpus in (("source", source), ("target", target)):
@@ -73,17 +73,17 @@ def cross_domain(
         raise SplitError("target_speakers names all speakers of the source: leave some to train on")
     seed = seed if config.seed is None else config.seed
     train, dev = hold_out_dev(source, config.dev, seed)
-    heard, chosen = set(train["speaker"][:]), set(dev["speaker"][:])
+    train_speakers, dev_speakers = set(train["speaker"][:]), set(dev["speaker"][:])
     split = Split(
-        train=long_tailed(train, config.tail, seed=seed),
+        train=thin_classes(train, config.tail, seed=seed),
         dev=dev,
         test=target,
         name=f"{_name(source)} to {_name(target)}",
-        shared_dev=heard == chosen,
+        shared_dev=train_speakers == dev_speakers,
     )
     notes.append(
-        f"Across domains: learned on {_people(heard)} of {_name(source)}, the epoch chosen on "
-        f"{'other clips' if heard == chosen else f'{len(chosen)} others'} of it, tested on "
+        f"Across domains: learned on {_people(train_speakers)} of {_name(source)}, the epoch chosen on "
+        f"{'other clips' if train_speakers == dev_speakers else f'{len(dev_speakers)} others'} of it, tested on "
         f"{_people(set(target['speaker'][:]))} of {_name(target)}. What adapts to the target without labels does so on "
         f"the very clips that are tested."
     )

@@ -4,8 +4,8 @@
     any name of an option --emotion_name()--> canonical name, or a class of the user's own
 
 Models and reports key everything by name. Numbers exist only inside a model, next to its list of names. Whatever names
-an emotion (data, --emotions.rename, merge and drop, from_transformers) is read here and by nothing else: an emotion
-under two names would be two classes.
+an emotion (data, the options emotions.rename, merge and drop, from_transformers) is read here and by nothing else: an
+emotion under two names would be two classes.
 """
 
 import difflib
@@ -61,7 +61,7 @@ def is_emotion(label: str) -> bool:
     return label_text(label).lower() in _CANONICAL
 
 
-def canonical(label: str, *, where: str) -> str:
+def canonical_name(label: str, *, where: str) -> str:
     """The canonical name of a corpus' own label.
 
     Args:
@@ -89,7 +89,7 @@ def propose_rename(labels: Iterable[str]) -> str:
     near = {label: difflib.get_close_matches(label.strip().lower(), _CANONICAL, n=1, cutoff=0.8) for label in labels}
     meant = {label: _CANONICAL[match[0]] if match else "EMOTION" for label, match in near.items()}
     pairs = [f"{json.dumps(label, ensure_ascii=False)}: {name}" for label, name in meant.items()]
-    return f"for example --emotions.rename '{{{', '.join(pairs)}}}'"
+    return f"for example emotions.rename '{{{', '.join(pairs)}}}'"
 
 
 class EmotionName(str):
@@ -176,7 +176,7 @@ class EmotionMap:
         plain = label_text(label)
         name = self.rename.get(plain)
         if name is None:
-            name = plain if self.free else canonical(label, where=where)
+            name = plain if self.free else canonical_name(label, where=where)
         return EmotionName(name, plain)
 
     def renames(self, label: str) -> bool:

@@ -5,7 +5,7 @@
 
 A fold holds ids only. Whether a corpus has those utterances, and whether speakers are kept apart, is for data.splits to
 see: EmoBox's folds of EMO-DB, for one, have the same speakers in training and test, and are refused unless that is
-asked for (--split.shared_speakers).
+asked for (split.shared_speakers).
 
 EmoBox (Ma et al. 2024) publishes its lists at github.com/emo-box/EmoBox, in data/. Some folders hold each list twice,
 in two spellings of the file name and of the columns; that's fine as long as both say the same.
@@ -94,15 +94,17 @@ def _from_emobox(folder: Path) -> list[Fold]:
             )
         part, number = PARTS[match[1]], int(match[2])
         ids = _emobox_ids(path)
-        before, known = lists.setdefault(number, {}).setdefault(part, (path, ids))
-        if known != ids:
+        before, listed = lists.setdefault(number, {}).setdefault(part, (path, ids))
+        if listed != ids:
             raise CorpusError(
                 f"{path} and {before.name} both list the {part} part of fold {number} and differ; keep the right one\n"
-                f"{listing(sorted(ids ^ known))}"
+                f"{listing(sorted(ids ^ listed))}"
             )
     if not lists:
-        found = listing(sorted(entry.name for entry in folder.iterdir()))
-        raise CorpusError(f"{folder}: no folds. Expected {FOLDS_LAYOUT}, or a CSV file. Found\n{found or '  nothing'}")
+        entries = listing(sorted(entry.name for entry in folder.iterdir()))
+        raise CorpusError(
+            f"{folder}: no folds. Expected {FOLDS_LAYOUT}, or a CSV file. Found\n{entries or '  nothing'}"
+        )
     none = (folder, frozenset[str]())
     return [
         Fold(f"fold_{number}", **{part: parts.get(part, none)[1] for part in ("train", "dev", "test")})

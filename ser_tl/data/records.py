@@ -137,12 +137,12 @@ def number(record: Mapping[str, Any], name: str) -> float | None:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     try:
-        found = math.nan if isinstance(value, bool) else float(value)
+        parsed = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
-        found = math.nan
-    if not math.isfinite(found):
+        parsed = math.nan
+    if not math.isfinite(parsed):
         raise ValueError(f"{name} is {value!r}, expected a number such as 1.5")
-    return found
+    return parsed
 
 
 def _content(path: Path) -> str:

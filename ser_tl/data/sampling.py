@@ -1,11 +1,11 @@
-"""Which clips an epoch hears, where classes are to be heard alike often.
+"""The clips of an epoch with balanced classes: oversampling and undersampling.
 
     class of each clip --draw_balanced(size, seed, epoch)--> clip indices, every class `size` times
 
-Each class has its clips in a seeded order that is gone around again and again; an epoch takes the next `size`. So no
+Each class has its clips in a seeded order that is repeated; an epoch takes the next `size`. So no
 clip comes a third time before all have come twice, whether `size` is the largest class' (oversampling: in an epoch a
 clip comes either so many times or once more) or the smallest's (undersampling: other clips each epoch, until all were
-heard). It follows from its arguments alone: every process, and a resumed run, draws the same.
+used). It follows from its arguments alone: every process, and a resumed run, draws the same.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ Sampling = Literal["none", "over", "under"]
 
 
 def class_size(counts: Sequence[int], sampling: Sampling) -> int:
-    """How many clips of each class an epoch hears: the most, or the fewest, that a class has."""
+    """How many clips of each class an epoch has: the most, or the fewest, that a class has."""
     return max(counts) if sampling == "over" else min(counts)
 
 
@@ -27,7 +27,7 @@ def draw_balanced(classes: Sequence[int], sampling: Sampling, seed: int, epoch: 
 
     Args:
         classes: of each clip
-        sampling: `over` hears each class as often as the largest, `under` as often as the smallest; `none` hears every
+        sampling: `over` draws each class as often as the largest, `under` as often as the smallest; `none` takes every
             clip once
         seed: chooses the order of each class' clips
         epoch: which of them are next, from 0

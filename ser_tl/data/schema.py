@@ -34,11 +34,11 @@ REQUIRED = {
 }
 OPTIONAL = {
     "session": Value("string"),  # recording session, where speakers talk to each other
-    "sex": Value("string"),  # of the speaker: female or male, where the corpus tells
+    "sex": Value("string"),  # of the speaker: female or male, where the corpus says
     "age": Value("float64"),  # of the speaker, years
     "sentence": Value("string"),  # what is said, a name within the corpus: equal where the words are
     "votes": List(Value("string")),  # each annotator's category, canonical names
-    "recognised": Value("float64"),  # share of listeners who heard the row's emotion, 0 to 1
+    "recognised": Value("float64"),  # share of listeners who recognised the row's emotion, 0 to 1
     "arousal": Value("float64"),  # on the corpus' own scale
     "valence": Value("float64"),
     "dominance": Value("float64"),
@@ -51,23 +51,23 @@ DERIVED = {DIGEST: Value("string")}
 """What `checks.check_audio` adds: a digest of an utterance's decoded samples."""
 
 SEXES = ("female", "male")
-"""What the column sex may hold, as corpora tell it; None where they don't."""
+"""The values of the column sex; None where a corpus doesn't say."""
 
 SYNTHETIC = "synthetic"
-"""The speaker of clips that nobody said. They may be trained on, and are refused in dev and test."""
+"""The speaker of synthetic clips. They may be trained on, and are refused in dev and test."""
 
 NAMESAKES = "If these are different people, give them different names in the manifest, for example A_1 and B_1"
-"""What an error has to say where speakers are told apart by their names: those of two corpora may be the same."""
+"""The hint of errors about speakers: two people of two corpora may have the same name."""
 
 
-def build(
+def build_corpus(
     rows: Iterable[Mapping[str, Any]],
     *,
     source: str,
     mapping: EmotionMap | None = None,
     audio: Dataset | None = None,
 ) -> Dataset:
-    """The corpus made of a reader's rows.
+    """Builds the corpus from a reader's rows.
 
     Args:
         rows: one mapping per utterance. `audio` is a path; `start`, `end` and the optional columns may be missing, or
@@ -98,18 +98,20 @@ def build(
         row["emotion"] = mapping.target(row["emotion"])
         votes = [mapping.target(vote) for vote in row.get("votes", ())]
         row["votes"] = [str(vote) for vote in votes if vote is not None] or None
-    kept = [place for place, row in enumerate(table) if row["emotion"] is not None]
-    if not kept:
+    rows_kept = [index for index, row in enumerate(table) if row["emotion"] is not None]
+    if not rows_kept:
         raise CorpusError(f"{source}: the option emotions.drop leaves no utterances")
-    used = [name for name in COLUMNS if name in REQUIRED or any(table[place].get(name) is not None for place in kept)]
+    used = [
+        name for name in COLUMNS if name in REQUIRED or any(table[index].get(name) is not None for index in rows_kept)
+    ]
     features = Features({name: COLUMNS[name] for name in used})
     if audio is None:
-        table = [table[place] | {"audio": str(table[place]["audio"])} for place in kept]
+        table = [table[index] | {"audio": str(table[index]["audio"])} for index in rows_kept]
         plain = Features(features | {"audio": Value("string")})  # encoding an Audio column would need torchcodec
         return _dataset(table, plain).cast_column("audio", Audio(decode=False))
     labels = _dataset(table, Features({name: feature for name, feature in features.items() if name != "audio"}))
     carried = audio.select_columns(["audio"]).cast_column("audio", Audio(decode=False))
-    return concatenate_datasets([labels, carried], axis=1).select_columns(used).select(kept)
+    return concatenate_datasets([labels, carried], axis=1).select_columns(used).select(rows_kept)
 
 
 def _emotions_of(table: list[dict[str, Any]]) -> Iterator[str]:
@@ -186,7 +188,7 @@ def _settle_people(table: list[dict[str, Any]], source: str) -> None:
     for row in table:
         if row.get("sex") is not None and row["speaker"] != UNKNOWN:
             sexes.setdefault(row["speaker"], set()).add(row["sex"])
-    both = sorted(name for name, found in sexes.items() if len(found) > 1)
+    both = sorted(name for name, seen in sexes.items() if len(seen) > 1)
     if both:
         raise CorpusError(
             f"{source}: {len(both)} speakers are female in some rows and male in others; correct them, or give two "
@@ -203,7 +205,7 @@ def _is_text(name: str) -> bool:
 
 
 def real_rows(corpus: Dataset) -> Dataset:
-    """The utterances that somebody said, without the synthetic ones."""
+    """The utterances of real speakers, without the synthetic ones."""
     speakers = corpus["speaker"][:]
     if SYNTHETIC not in speakers:
         return corpus

@@ -1,4 +1,4 @@
-"""A corpus' column of speakers, as protocols need it: does it tell people apart?
+"""Checks of a corpus' column of speakers, as protocols need it: does it identify people?
 
 corpus, protocol --check_people--> or SplitError        corpus --drop_clip_names--> speakers unknown, and a remark
 """
@@ -13,18 +13,18 @@ def check_people(corpus: Dataset, protocol: str) -> None:
     """Refuses a column of speakers that can't keep people apart."""
     speakers = corpus["speaker"][:]
     way_out = (
-        "add a column speaker that tells people apart, or say which column does with --columns '{speaker: COLUMN}'; "
-        "--protocol clips does without, and its reports say that they aren't speaker-independent"
+        "add a column speaker that identifies people, or say which column does (`columns` '{speaker: COLUMN}'); "
+        "`protocol` clips does without, and its reports say that they aren't speaker-independent"
     )
     unknown = speakers.count(UNKNOWN)
     if unknown:
         raise SplitError(
-            f"--protocol {protocol} keeps speakers apart, but of {unknown} of {len(speakers)} utterances nobody knows "
-            f"who speaks (a class folder tells it by names such as anna_1.wav or by folders of speakers): {way_out}"
+            f"protocol {protocol} keeps speakers apart, but of {unknown} of {len(speakers)} utterances the speaker is "
+            f"unknown (a class folder names them by files such as anna_1.wav or by folders of speakers): {way_out}"
         )
     if names_clips(speakers):
         raise SplitError(
-            f"--protocol {protocol} keeps speakers apart, but the column speaker has {len(set(speakers))} names for "
+            f"protocol {protocol} keeps speakers apart, but the column speaker has {len(set(speakers))} names for "
             f"{len(speakers)} utterances ({', '.join(sorted(set(speakers))[:3])}, ...): it seems to name clips and not "
             f"people; {way_out}"
         )

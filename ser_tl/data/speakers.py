@@ -4,8 +4,8 @@
 
 A speaker in train and test makes a score look better than it is, and a second spelling of the name hides it. Unicode's
 composed form and outer spaces are set right without a word, as they can't be seen. What is visibly different and may be
-one person all the same (case, 1 and 1.0, S1 and S01, accents, separators) is refused: only the user knows. Where nobody
-knows who speaks, the speaker is UNKNOWN, and no protocol by speaker takes such a corpus.
+one person all the same (case, 1 and 1.0, S1 and S01, accents, separators) is refused: the user has to decide. Where
+the speaker isn't known, it is UNKNOWN, and no protocol by speaker takes such a corpus.
 """
 
 import re
@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 UNKNOWN = "unknown"
-"""The speaker of a clip of which nobody knows who speaks. Never counted as a person."""
+"""The speaker of a clip whose speaker isn't known. Never counted as a person."""
 
 _SAYS_NOTHING = {"<NA>", "?", "N/A", "NULL", "NaN", "None", "UNKNOWN", "Unknown", "n/a", "nan", "null"}
 """How tables, and pandas among them, write that a value is missing. Not in any case: Nan and Nul are names."""

@@ -6,8 +6,8 @@ Dev speakers always come out of the training speakers: the test part is never lo
 speaker is left to train on (loso over two), dev is a share of that speaker's clips; the test speaker is another.
 
 `data.split.Split` refuses a speaker in two parts. Where speakers can't be kept apart, that has to be asked for by name:
-published folds that share them (`shared_speakers`), and folds over clips where nobody knows who speaks (`clips`). Such
-a split knows it, and `shared_note` is what every report on it has to say.
+published folds that share them (`shared_speakers`), and folds over clips where speakers are unknown (`clips`). Reports
+on such a split have the note of `describe_shared`.
 """
 
 import json
@@ -21,13 +21,13 @@ import numpy as np
 from datasets import Dataset
 
 from ser_tl.data.clip_folds import deal_clips, draw_clips
-from ser_tl.data.draws import draw_speakers, draw_utterances
 from ser_tl.data.folds import Fold, read_folds
+from ser_tl.data.long_tail import thin_classes
 from ser_tl.data.schema import NAMESAKES
 from ser_tl.data.speaker_column import check_people, drop_clip_names
+from ser_tl.data.speaker_sampling import draw_speakers, draw_utterances
 from ser_tl.data.split import Split as Split
-from ser_tl.data.split import shared_note as shared_note
-from ser_tl.data.tail import long_tailed
+from ser_tl.data.split import describe_shared as describe_shared
 from ser_tl.errors import ConfigError, SplitError, listing
 
 ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "folds", "clips"]
@@ -86,13 +86,13 @@ def make_splits(
         corpus: rows with the columns of `data.schema`
         protocol: `holdout` one split; `loso` each speaker tested once; `kfold` each of k groups of speakers tested
             once; `sessions` each recording session tested once; `folds` a published list of folds; `clips` each of k
-            groups of files tested once, whoever speaks, which every report marks as not speaker-independent
+            groups of files tested once, speakers mixed, which every report marks as not speaker-independent
         config: shares and number of folds
         folds: where the published folds are (folds only), see `data.folds.read_folds`
         seed: chooses the speakers of every random part, unless the config has a seed for that
 
     Raises:
-        SplitError: too few speakers, or a column of speakers that tells no people, no sessions, folds that don't fit
+        SplitError: too few speakers, or a column of speakers that names no people, no sessions, folds that don't fit
             the corpus or share speakers, or several splits that test on one speaker or utterance, whose figures
             couldn't be pooled
         ConfigError: `folds` is missing, it or `shared_speakers` is given with another protocol, or `config.only` names
@@ -102,29 +102,37 @@ def make_splits(
     seed = seed if config.seed is None else config.seed
     if config.shared_speakers and protocol != "folds":
         raise ConfigError(
-            f"--split.shared_speakers is for published folds (--protocol folds), but the protocol is {protocol}, which "
+            f"split.shared_speakers is for published folds (`protocol` folds), but the protocol is {protocol}, which "
             f"keeps speakers apart: leave it out"
         )
     if (folds is not None) != (protocol == "folds"):
         raise ConfigError(
-            "--protocol folds needs --folds PATH, a folder of EmoBox's folds or a CSV file with the columns id and fold"
+            "protocol folds needs `folds` PATH, a folder of EmoBox's folds or a CSV file with the columns id and fold"
             if folds is None
-            else f"--folds is for --protocol folds, but the protocol is {protocol}: leave one of the two out"
+            else f"folds is for `protocol` folds, but the protocol is {protocol}: leave one of the two out"
         )
     if protocol == "folds":
         published = {fold.name: fold for fold in read_folds(Path(str(folds)))}
-        splits = [_published(corpus, published[name], config, seed) for name in _chosen(list(published), config)]
+        splits = [
+            _split_as_published(corpus, published[name], config, seed)
+            for name in _select_names(list(published), config)
+        ]
     elif protocol == "clips":
         groups = {f"fold_{number}": ids for number, ids in enumerate(deal_clips(corpus, config.k, seed), 1)}
-        known, remarks = drop_clip_names(corpus)
-        splits = [_by_clip(known, name, groups[name], config, seed, remarks) for name in _chosen(list(groups), config)]
+        anonymous, remarks = drop_clip_names(corpus)
+        splits = [
+            _split_by_clip(anonymous, name, groups[name], config, seed, remarks)
+            for name in _select_names(list(groups), config)
+        ]
     else:
         check_people(corpus, protocol)
         groups = _test_groups(corpus, protocol, config, seed)
-        splits = [_by_speaker(corpus, name, groups[name], config, seed) for name in _chosen(list(groups), config)]
+        splits = [
+            _split_by_speaker(corpus, name, groups[name], config, seed) for name in _select_names(list(groups), config)
+        ]
     _refuse_tested_twice(splits, protocol)
     if config.tail < 1.0:
-        return [replace(split, train=long_tailed(split.train, config.tail, seed=seed)) for split in splits]
+        return [replace(split, train=thin_classes(split.train, config.tail, seed=seed)) for split in splits]
     return splits
 
 
@@ -137,9 +145,9 @@ def _refuse_tested_twice(splits: Sequence[Split], protocol: ProtocolName) -> Non
         if not twice:
             continue
         way_out = (
-            f"they speak in several sessions: use --protocol loso or kfold. {NAMESAKES}"
+            f"they speak in several sessions: use `protocol` loso or kfold. {NAMESAKES}"
             if protocol == "sessions"
-            else f"put each into one fold's test part, or run the folds one by one (--split.only '[{splits[0].name}]')"
+            else f"put each into one fold's test part, or run the folds one by one (split.only '[{splits[0].name}]')"
         )
         kind = "utterances" if column == "id" else "speakers"
         raise SplitError(
@@ -147,7 +155,7 @@ def _refuse_tested_twice(splits: Sequence[Split], protocol: ProtocolName) -> Non
         )
 
 
-def _chosen(names: list[str], config: SplitConfig) -> list[str]:
+def _select_names(names: list[str], config: SplitConfig) -> list[str]:
     wanted = names if config.only is None else config.only
     if not wanted or not set(wanted) <= set(names) or len(set(wanted)) < len(wanted):
         raise ConfigError(f"split.only is {wanted}: expected some of the protocol's splits, which are {names}")
@@ -158,20 +166,20 @@ def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int)
     """The test speakers of each fold."""
     speakers = sorted(set(corpus["speaker"][:]))
     if protocol == "holdout":
-        _need(speakers, 2, "a hold-out split (train and test)")
+        _require_speakers(speakers, 2, "a hold-out split (train and test)")
         return {"holdout": draw_speakers(corpus, speakers, config.test, seed, f"split.test={config.test}", spare=1)}
     if protocol == "loso":
-        _need(speakers, 2, "leave-one-speaker-out (each fold needs train and test)")
+        _require_speakers(speakers, 2, "leave-one-speaker-out (each fold needs train and test)")
         return {speaker: {speaker} for speaker in speakers}
     if protocol == "kfold":
-        _need(speakers, config.k, f"{config.k} folds by speaker", "lower --split.k or use --protocol loso")
+        _require_speakers(speakers, config.k, f"{config.k} folds by speaker", "lower split.k or use `protocol` loso")
         shuffled = np.random.default_rng(seed).permutation(speakers).tolist()
         return {f"fold_{number + 1}": set(shuffled[number :: config.k]) for number in range(config.k)}
     if "session" not in corpus.column_names:
-        raise SplitError("--protocol sessions: the corpus has no column session; use loso or kfold instead")
+        raise SplitError("protocol sessions: the corpus has no column session; use loso or kfold instead")
     sessions = sorted({session for session in corpus["session"][:] if session is not None})
     if len(sessions) < 2 or None in corpus["session"][:]:
-        raise SplitError(f"--protocol sessions: every utterance needs a session, of two or more; found {sessions}")
+        raise SplitError(f"protocol sessions: every utterance needs a session, of two or more; found {sessions}")
     by_session = zip(corpus["session"][:], corpus["speaker"][:], strict=True)
     groups: dict[str, set[str]] = {session: set() for session in sessions}
     for session, speaker in by_session:
@@ -179,20 +187,20 @@ def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int)
     return groups
 
 
-def _need(speakers: Sequence[str], least: int, what: str, way_out: str = "add speakers") -> None:
+def _require_speakers(speakers: Sequence[str], least: int, what: str, way_out: str = "add speakers") -> None:
     if len(speakers) < least:
         raise SplitError(
             f"{what} needs at least {least} speakers, the corpus has {len(speakers)} ({', '.join(speakers)}): {way_out}"
         )
 
 
-def _by_speaker(corpus: Dataset, name: str, test: set[str], config: SplitConfig, seed: int) -> Split:
-    rest = sorted(set(corpus["speaker"][:]) - test)
-    pool = _rows(corpus, "speaker", rest.__contains__)
-    _need(rest, 1, f"the training side of split {name}")
+def _split_by_speaker(corpus: Dataset, name: str, test: set[str], config: SplitConfig, seed: int) -> Split:
+    others = sorted(set(corpus["speaker"][:]) - test)
+    pool = _rows(corpus, "speaker", others.__contains__)
+    _require_speakers(others, 1, f"the training side of split {name}")
     train, dev = hold_out_dev(pool, config.dev, seed)
     test_part = _rows(corpus, "speaker", test.__contains__)
-    return Split(train, dev, test_part, name, shared_dev=len(rest) == 1)
+    return Split(train, dev, test_part, name, shared_dev=len(others) == 1)
 
 
 def hold_out_dev(pool: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -212,30 +220,30 @@ def hold_out_dev(pool: Dataset, share: float, seed: int) -> tuple[Dataset, Datas
     return _rows(pool, column, lambda name: name not in dev), _rows(pool, column, dev.__contains__)
 
 
-def _by_clip(
+def _split_by_clip(
     corpus: Dataset, name: str, test: set[str], config: SplitConfig, seed: int, remarks: tuple[str, ...]
 ) -> Split:
-    pool = _rows(corpus, "id", lambda one: one not in test)
+    pool = _rows(corpus, "id", lambda clip_id: clip_id not in test)
     dev = draw_clips(pool, config.dev, seed)
-    train, dev_part = _rows(pool, "id", lambda one: one not in dev), _rows(pool, "id", dev.__contains__)
+    train, dev_part = _rows(pool, "id", lambda clip_id: clip_id not in dev), _rows(pool, "id", dev.__contains__)
     return Split(train, dev_part, _rows(corpus, "id", test.__contains__), name, by_clip=True, remarks=remarks)
 
 
-def _published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> Split:
-    known = set(corpus["id"][:])
-    strangers = sorted((fold.train | fold.dev | fold.test) - known)
+def _split_as_published(corpus: Dataset, fold: Fold, config: SplitConfig, seed: int) -> Split:
+    corpus_ids = set(corpus["id"][:])
+    strangers = sorted((fold.train | fold.dev | fold.test) - corpus_ids)
     if len(strangers) == len(fold.train | fold.dev | fold.test):
         raise SplitError(
             f"{fold.name}: none of its ids is in the corpus, so these folds are another corpus'. The fold has for "
-            f"example {strangers[0]!r}, the corpus {min(known)!r}"
+            f"example {strangers[0]!r}, the corpus {min(corpus_ids)!r}"
         )
     if strangers and not config.partial:
         raise SplitError(
             f"{fold.name}: {len(strangers)} ids of the published fold aren't in the corpus; restore the missing files, "
-            f"or, where they were left out on purpose (emotions.drop, --skip-unreadable), add --split.partial true\n"
+            f"or, where they were left out on purpose (emotions.drop, `skip_unreadable`), add split.partial true\n"
             f"{listing(strangers)}"
         )
-    unused = sorted(known - fold.train - fold.dev - fold.test)
+    unused = sorted(corpus_ids - fold.train - fold.dev - fold.test)
     if unused:
         raise SplitError(
             f"{fold.name}: {len(unused)} utterances of the corpus are in no part of the published fold; take them out "
@@ -259,7 +267,7 @@ def _rows(corpus: Dataset, column: str, wanted: Callable[[str], bool]) -> Datase
     return corpus.select([row for row, value in enumerate(corpus[column][:]) if wanted(value)])
 
 
-def tested_part(corpus: Dataset, path: Path) -> Dataset:
+def select_tested(corpus: Dataset, path: Path) -> Dataset:
     """The utterances that a run tested on.
 
     Args:

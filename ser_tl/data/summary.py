@@ -12,8 +12,8 @@ from typing import Self
 from datasets import Dataset
 
 from ser_tl.data import schema
-from ser_tl.data.agreement import Agreement, agreement
-from ser_tl.data.checks import durations
+from ser_tl.data.agreement import AnnotatorAgreement, measure_agreement
+from ser_tl.data.checks import measure_durations
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Share:
         utterances: how many
         seconds: of audio
         speakers: who say them
-        recognised: mean share of listeners who recognised it; None where the corpus doesn't tell
+        recognised: mean share of listeners who recognised it; None where the corpus doesn't say
     """
 
     utterances: int
@@ -45,32 +45,32 @@ class Summary:
     """
 
     emotions: dict[str, Share]
-    whole: Share
+    total: Share
     languages: dict[str, int]
-    agreement: Agreement | None
+    agreement: AnnotatorAgreement | None
 
     @classmethod
-    def of(cls, corpus: Dataset) -> Self:
+    def from_corpus(cls, corpus: Dataset) -> Self:
         """The figures of a corpus with the columns of `data.schema`.
 
         Raises:
             AudioError: a file's header can't be read
         """
         rates = corpus["recognised"][:] if "recognised" in corpus.column_names else [None] * len(corpus)
-        rows = list(zip(corpus["emotion"][:], durations(corpus), corpus["speaker"][:], rates, strict=True))
+        rows = list(zip(corpus["emotion"][:], measure_durations(corpus), corpus["speaker"][:], rates, strict=True))
 
-        def share(own: list[tuple[str, float, str, float | None]]) -> Share:
-            told = [rate for *_, rate in own if rate is not None]
+        def share(members: list[tuple[str, float, str, float | None]]) -> Share:
+            known_rates = [rate for *_, rate in members if rate is not None]
             return Share(
-                utterances=len(own),
-                seconds=sum(seconds for _, seconds, _, _ in own),
-                speakers=len({speaker for _, _, speaker, _ in own}),
-                recognised=sum(told) / len(told) if told else None,
+                utterances=len(members),
+                seconds=sum(seconds for _, seconds, _, _ in members),
+                speakers=len({speaker for _, _, speaker, _ in members}),
+                recognised=sum(known_rates) / len(known_rates) if known_rates else None,
             )
 
         return cls(
             emotions={name: share([row for row in rows if row[0] == name]) for name in schema.emotions(corpus)},
-            whole=share(rows),
+            total=share(rows),
             languages=dict(sorted(Counter(corpus["language"][:]).items())),
-            agreement=agreement(corpus),
+            agreement=measure_agreement(corpus),
         )

@@ -13,30 +13,31 @@ _MINUTES = 1.5  # where neither steps nor minutes are given: enough to see that 
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """What a student learns of its teacher's states, from which audio, and for how long.
+    """Options of a feature distillation: which states, from which audio, and for how long.
 
     Args:
-        layers: the teacher's states that are taught, by the encoder's own numbers: 0 is what its first transformer
-            layer takes in. All if None
-        pairs: which of the student's states tells each of these, {teacher: student}; spread over the student's if empty
-        heads: what makes a prediction of the student's state: a `linear` layer for each taught state, which is thrown
-            away afterwards, or nothing (`identity`), so that the student's states become the teacher's
-        targets: `normed` layer-norms what the teacher says, frame by frame; `raw` measures it by each channel's mean
-            and deviation, so that with identity heads the student's states get the teacher's scale too. What the
-            student's last state tells is normed either way where a final norm makes that state
+        layers: the teacher's states that are targets, by the encoder's own numbers: 0 is the input of its first
+            transformer layer. All if None
+        pairs: which of the student's states predicts each of these, {teacher: student}; spread over the student's if
+            empty
+        heads: prediction heads on the student's states: a `linear` layer for each target, which is thrown away
+            afterwards, or nothing (`identity`), so that the student's states become the teacher's
+        targets: `normed` layer-norms the teacher's states, frame by frame; `raw` standardises them by each channel's
+            mean and deviation, so that with identity heads the student's states get the teacher's scale too. Targets
+            of the student's last state are normed either way if it is behind a final norm
         cosine: weight of the cosine's part of the loss beside the L1 part, lambda
         initial: `teacher` starts the student's transformer layers from the teacher's lowest ones (same widths and norm)
         front: `bands` starts the student's first convolution, if its kernels are long, as filters of mel-spaced bands
             (ser_tl.distill.gabor), and keeps its positional convolution silent: for a training on state 0 alone
-        freeze_steps: so many steps train what lies below the transformer layers alone, on the state that goes into
-            them; no layer of student or teacher is computed meanwhile
+        freeze_steps: the number of first steps that train the front end below the transformer layers alone, on the
+            state that goes into them; no layer of student or teacher is computed meanwhile
         crop: seconds of a training clip, cut from the audio at random
         shortest: crops are from this many seconds to `crop` long: one length a step, drawn evenly on a logarithmic
-            scale. All are `crop` long if None: then a student of a teacher that knows absolute time learns to tell it
+            scale. All are `crop` long if None: then a student of a teacher with absolute time learns to read it
             from where a clip ends, which is wrong for clips of any other length
-        normalise: each crop at a peak of 1 or an `rms` of 0.1 before either hears it: a student that hears clips at
-            unit variance can't tell how loud they were, and is easier taught by a teacher that can't either
-        speed: each crop is played at a speed from this range before either hears it, [0.8, 1.25] for example: voices,
+        normalise: each crop at a peak of 1 or an `rms` of 0.1 before it is encoded: a student of clips at
+            unit variance can't encode how loud they were, and learns more easily from a teacher that can't either
+        speed: each crop is played at a speed from this range before it is encoded, [0.8, 1.25] for example: voices,
             higher and lower, that the audio doesn't have
         batch: clips in a step, for each process; of shorter crops as many more as make the same seconds
         learning_rate: AdamW's peak, after a linear warm-up and before a cosine to zero

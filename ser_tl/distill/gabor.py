@@ -1,6 +1,6 @@
 """A first convolution that begins as a bank of band filters, instead of noise.
 
-    mel-spaced bands x four phases --start_as_bands--> kernels of a student's first convolution
+    mel-spaced bands x four phases --init_gabor_filters--> kernels of a student's first convolution
 
 Each kernel is a Gabor filter (a cosine under a Gaussian; Zeghidour et al. 2021 learn a front end of them). Of four
 phases, a quarter of a turn apart, the positive parts add up to the band's envelope, wherever the window stands: what a
@@ -23,7 +23,7 @@ PHASES = 4
 LOWEST, HIGHEST = 60.0, 7800.0  # centres of the outer bands, Hz
 SHORTEST = 200  # samples of a kernel below which the low bands would be no bands
 _NARROWEST = 40.0  # Hz of a band
-_BIAS = 0.1  # deviation: tells the layer norm behind silence from speech
+_BIAS = 0.1  # deviation: separates silence from speech for the layer norm behind it
 
 
 def gabor_filters(count: int, samples: int) -> Tensor:
@@ -51,7 +51,7 @@ def gabor_filters(count: int, samples: int) -> Tensor:
 
 
 @torch.no_grad()
-def start_as_bands(student: SpeechSSL, waveform: Tensor, lengths: Tensor) -> None:
+def init_gabor_filters(student: SpeechSSL, waveform: Tensor, lengths: Tensor) -> None:
     """Sets the student's first convolution, in place, and silences its positional one, which has to learn later.
 
     Args:
@@ -70,9 +70,9 @@ def start_as_bands(student: SpeechSSL, waveform: Tensor, lengths: Tensor) -> Non
             f"{SHORTEST} or more, as in conv_kernel [400, ...] with conv_stride [160, ...]; or leave distill.front out"
         )
     filters = gabor_filters(count, samples).to(convolution.weight.device)
-    heard = unit_variance(waveform, lengths) if student.normalise else waveform
-    made = nn.functional.conv1d(heard[:, None], filters, stride=convolution.stride)
-    convolution.weight.copy_(filters / made.std(dim=(0, 2)).clamp_min(1e-6)[:, None, None])
+    clips = unit_variance(waveform, lengths) if student.normalise else waveform
+    responses = nn.functional.conv1d(clips[:, None], filters, stride=convolution.stride)
+    convolution.weight.copy_(filters / responses.std(dim=(0, 2)).clamp_min(1e-6)[:, None, None])
     positions = student.model.encoder.pos_conv_embed.conv
     positions.parametrizations.weight.original0.zero_()  # the weight norm's lengths: gradients still reach them
     positions.bias.zero_()

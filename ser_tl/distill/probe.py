@@ -1,4 +1,4 @@
-"""How much of emotion an encoder's states tell to a linear model: the score that distillation is watched by.
+"""A linear probe of an encoder's states for emotion: the score that distillation is monitored by.
 
     clips --encoder--> states (L, B, T, D) --mean and deviation over time--> (n, L, 2D) --logistic regression--> Report
 
@@ -25,11 +25,11 @@ from threadpoolctl import threadpool_limits
 from ser_tl.corpora import load_corpus
 from ser_tl.data import schema
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Batch, Utterances
+from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.splits import ProtocolName, Split, SplitConfig, make_splits, shared_note
-from ser_tl.distill.fidelity import fidelity
-from ser_tl.encoders import Encoder, chosen_layers
+from ser_tl.data.splits import ProtocolName, Split, SplitConfig, describe_shared, make_splits
+from ser_tl.distill.fidelity import measure_fidelity
+from ser_tl.encoders import Encoder, select_layers
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.inference.clips import Pass, collect_clips
@@ -113,7 +113,7 @@ class Probe:
         """
         split = self.splits[0]
         others = concatenate_datasets([split.train, split.dev])
-        return fidelity(encoder, teacher, others, split.test, self.config.layers)
+        return measure_fidelity(encoder, teacher, others, split.test, self.config.layers)
 
     def report(self, statistics: np.ndarray, encoder: Encoder, layers: Sequence[int] | None) -> Report:
         """The same, of statistics that are there.
@@ -123,17 +123,17 @@ class Probe:
             encoder: whose they are, for the title
             layers: set side by side; all if None
         """
-        chosen = chosen_layers(statistics.shape[1], layers)
+        chosen = select_layers(statistics.shape[1], layers)
         features = statistics[:, chosen].reshape(len(statistics), -1).astype(np.float64)
         reports = {split.name: self._fold(split, features) for split in self.splits}
         title = f"linear probe of {encoder.family}, layers {' '.join(map(str, chosen))}, on {self.config.corpus}"
         return Report.over_folds(reports, title=title)
 
     def _fold(self, split: Split, features: np.ndarray) -> Report:
-        place = {name: row for row, name in enumerate(self.corpus["id"][:])}
+        row_of = {name: row for row, name in enumerate(self.corpus["id"][:])}
         labels = schema.emotions(self.corpus)
-        inside = [place[name] for name in (*split.train["id"][:], *split.dev["id"][:])]
-        outside = [place[name] for name in split.test["id"][:]]
+        inside = [row_of[name] for name in (*split.train["id"][:], *split.dev["id"][:])]
+        outside = [row_of[name] for name in split.test["id"][:]]
         classes = np.array(
             [labels.index(emotion) for emotion in (*split.train["emotion"][:], *split.dev["emotion"][:])]
         )
@@ -150,7 +150,7 @@ class Probe:
         facts = {"probe": "logistic regression on mean and deviation", "C": self.config.strength}
         shared = {"speaker_independent": False} if split.shared else {}
         unsettled = [] if settled else [f"the regression hadn't settled after {_STEPS} steps: lower probe.strength"]
-        marked = [shared_note(split.shared, test["speaker"][:])] if split.shared else []
+        marked = [describe_shared(split.shared, test["speaker"][:])] if split.shared else []
         return Report.of(
             Predictions(test["id"][:], test["speaker"][:], test["emotion"][:], probabilities, labels),
             notes=[*marked, *split.notes, *unsettled],
@@ -169,7 +169,7 @@ def clip_statistics(encoder: Encoder, corpus: Dataset, accelerator: Accelerator 
     Returns:
         (n, L, 2D) float32, in the order of the corpus.
     """
-    clips = Utterances(corpus, [], AudioConfig(), training=False)
+    clips = UtteranceDataset(corpus, [], AudioConfig(), training=False)
     pool = Stats(encoder.dim)
     device = next(encoder.parameters(), torch.empty(0)).device
     processes = OneProcess(device, None if accelerator is None else accelerator.autocast)  # by itself, of however many
@@ -178,5 +178,5 @@ def clip_statistics(encoder: Encoder, corpus: Dataset, accelerator: Accelerator 
         states, mask = encoder(batch.waveform, batch.lengths)
         return torch.stack([pool(frames.float(), mask) for frames in states], dim=1)
 
-    found = collect_clips([encoder], clips, statistics, Pass(processes, _BATCH_SECONDS))
-    return found.by_utterance(corpus["id"][:])
+    collected = collect_clips([encoder], clips, statistics, Pass(processes, _BATCH_SECONDS))
+    return collected.by_utterance(corpus["id"][:])

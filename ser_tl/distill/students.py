@@ -1,4 +1,4 @@
-"""The student: found or made anew, started from its teacher, and kept in transformers' own layout.
+"""The student: loaded or built, initialised from its teacher, and saved in transformers' own layout.
 
     name, folder or config.json --load_student--> Encoder      copy_layers(teacher, student)
     Encoder --save_student--> config.json, model.safetensors, preprocessor_config.json
@@ -51,31 +51,31 @@ def load_student(source: str) -> SpeechSSL:
     path = Path(source).expanduser()
     config = path / CONFIG_FILE if path.is_dir() else path
     weightless = path.is_dir() and config.is_file() and not any(any(path.glob(name)) for name in _WEIGHTS)
-    student = _from_config(config) if path.suffix == ".json" or weightless else load_encoder(source)
+    student = _build_from_config(config) if path.suffix == ".json" or weightless else load_encoder(source)
     if not isinstance(student, SpeechSSL):
         raise EncoderError(
-            f"--student {source}: a {student.family} encoder can't be a student, which hears raw audio and is kept in "
+            f"student {source}: a {student.family} encoder can't be a student, which encodes raw audio and is saved in "
             f"transformers' layout: choose wav2vec2, hubert, wavlm, unispeech-sat or data2vec-audio"
         )
     return student
 
 
-def _from_config(path: Path) -> SpeechSSL:
+def _build_from_config(path: Path) -> SpeechSSL:
     try:
         architecture = json.loads(path.read_text(encoding="utf-8"))
         beside = path.with_name(EXTRACTOR_FILE)
         extractor = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-        found = architecture.get("model_type")
+        model_type = architecture.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
-        raise EncoderError(f"--student {path}: no config can be read there ({error}): name a config.json") from error
-    known = sorted(name for name, family in FAMILIES.items() if family is SpeechSSL)
-    if found not in known:
-        raise EncoderError(f"--student {path}: its model_type is {found!r}; expected one of {', '.join(known)}")
+        raise EncoderError(f"student {path}: no config can be read there ({error}): name a config.json") from error
+    families = sorted(name for name, family in FAMILIES.items() if family is SpeechSSL)
+    if model_type not in families:
+        raise EncoderError(f"student {path}: its model_type is {model_type!r}; expected one of {', '.join(families)}")
     architecture |= {"add_adapter": False}
     try:
         return SpeechSSL.from_config({"architecture": architecture, "normalise": extractor.get("do_normalize", True)})
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise EncoderError(f"--student {path}: transformers can't build this config ({error}): correct it") from error
+        raise EncoderError(f"student {path}: transformers can't build this config ({error}): correct it") from error
 
 
 def save_student(student: SpeechSSL, folder: Path, dtype: torch.dtype = torch.float16) -> None:
@@ -108,18 +108,18 @@ def copy_layers(teacher: Encoder, student: SpeechSSL) -> None:
     Raises:
         ConfigError: the layers don't fit
     """
-    own, theirs = student.model.encoder.layers, _teacher_layers(teacher, student)
-    if len(own) > len(theirs):
+    student_layers, teacher_layers = student.model.encoder.layers, _teacher_layers(teacher, student)
+    if len(student_layers) > len(teacher_layers):
         raise ConfigError(
-            f"distill.initial is teacher, but the student has {len(own)} layers and the teacher {len(theirs)}: lower "
-            f"num_hidden_layers in the student's config"
+            f"distill.initial is teacher, but the student has {len(student_layers)} layers and the teacher "
+            f"{len(teacher_layers)}: lower num_hidden_layers in the student's config"
         )
-    parts = _WHISPER_PARTS if isinstance(teacher, Whisper) else {}
-    for layer, source in zip(own, theirs, strict=False):
-        if not parts:
+    module_names = _WHISPER_PARTS if isinstance(teacher, Whisper) else {}
+    for layer, source in zip(student_layers, teacher_layers, strict=False):
+        if not module_names:
             layer.load_state_dict(source.state_dict())
-        for name, ours in parts.items():
-            _copy(source.get_submodule(name), layer.get_submodule(ours))
+        for name, student_name in module_names.items():
+            _copy(source.get_submodule(name), layer.get_submodule(student_name))
 
 
 def _copy(source: nn.Module, target: nn.Module) -> None:
@@ -129,18 +129,18 @@ def _copy(source: nn.Module, target: nn.Module) -> None:
 
 
 def _teacher_layers(teacher: Encoder, student: SpeechSSL) -> nn.ModuleList:
-    ours = student.model.config
+    student_config = student.model.config
     shape = {
-        "hidden_size": ours.hidden_size,
-        "num_attention_heads": ours.num_attention_heads,
-        "intermediate_size": ours.intermediate_size,
-        "hidden_act": ours.hidden_act,
+        "hidden_size": student_config.hidden_size,
+        "num_attention_heads": student_config.num_attention_heads,
+        "intermediate_size": student_config.intermediate_size,
+        "hidden_act": student_config.hidden_act,
         "do_stable_layer_norm": student.stable,
     }
     if isinstance(teacher, Whisper):
-        theirs = teacher.model.config
+        teacher_config = teacher.model.config
         names = ("d_model", "encoder_attention_heads", "encoder_ffn_dim", "activation_function")
-        wanted = dict(zip(shape, [*(getattr(theirs, name) for name in names), True], strict=True))
+        wanted = dict(zip(shape, [*(getattr(teacher_config, name) for name in names), True], strict=True))
         layers = teacher.model.layers
     elif isinstance(teacher, SpeechSSL) and teacher.family == student.family:
         wanted = {name: getattr(teacher.model.config, name, False) for name in shape}

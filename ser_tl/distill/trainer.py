@@ -1,14 +1,12 @@
 """The distillation of one encoder into another, on one CPU, one GPU or several processes, through Accelerate.
 
-    EncoderDistiller(teacher, student, config, folder).fit(recordings, probe, resume) -> student
+EncoderDistiller(teacher, student, config, folder).fit(recordings, probe, resume) -> student
 
-    crop --> teacher, frozen -----------------------> its states
-         --> noise, another level --> student ------> its states --> heads --> loss
+crop --> teacher, frozen -----------------------> its states
+--> noise, another level --> student ------> its states --> heads --> loss
 
-    folder/ state.safetensors, log.jsonl   what --resume goes on from
-            curves.png
-
-It knows neither the student's folder nor its card.
+folder/ state.safetensors, log.jsonl   what `resume` goes on from
+curves.png
 """
 
 import time
@@ -24,16 +22,16 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from tqdm.auto import tqdm
 
-from ser_tl.augment import AugmentConfig, Chain, ClipTransform, Crop, Draws, Speed, Stretch
+from ser_tl.augment import AugmentConfig, BatchRng, Chain, ClipTransform, Crop, Speed, TimeStretch
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch
 from ser_tl.distill.config import CHANGEABLE, DistillConfig
-from ser_tl.distill.crops import Recordings
-from ser_tl.distill.gabor import start_as_bands
-from ser_tl.distill.lessons import Lessons, aligned, without_positions
+from ser_tl.distill.crop_sampler import CropSampler
+from ser_tl.distill.feature_loss import FeatureDistillationLoss, align_states, remove_positions
+from ser_tl.distill.gabor import init_gabor_filters
 from ser_tl.distill.probe import Probe
 from ser_tl.distill.students import copy_layers
-from ser_tl.encoders import Encoder, Hidden, SpeechSSL
+from ser_tl.encoders import Encoder, EncoderOutput, SpeechSSL
 from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import ConfigError
 from ser_tl.reporting import plots
@@ -47,10 +45,10 @@ from ser_tl.training.progress import rate_factor
 _VOICES = 64  # crops that are held for babble
 
 
-class Figures(NamedTuple):
-    """What a step tells the log."""
+class StepFigures(NamedTuple):
+    """The figures of a step, for the log."""
 
-    losses: Tensor  # (P,), NaN for pairs that weren't taught
+    losses: Tensor  # (P,), NaN for pairs that weren't trained
     cosines: Tensor  # (P,)
     audio: float  # seconds, over all processes
     seconds: float  # that the step took
@@ -60,11 +58,11 @@ class EncoderDistiller:
     """Trains one student.
 
     Args:
-        teacher: stays as it is
+        teacher: frozen
         student: trained in place
-        config: what is taught, and for how long
+        config: of the distillation
         folder: where state, log and picture are kept
-        augment: what happens to the student's input; the teacher hears clean audio
+        augment: augmentation of the student's input; the teacher gets clean audio
         seed: of the heads and of all draws
 
     Raises:
@@ -90,9 +88,9 @@ class EncoderDistiller:
             copy_layers(teacher, student)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            lessons = Lessons(teacher, student, config)
-        self.network = nn.ModuleDict({"student": student, "lessons": lessons}).to(self.accelerator.device)
-        self.student, self.lessons = student, lessons
+            loss = FeatureDistillationLoss(teacher, student, config)
+        self.network = nn.ModuleDict({"student": student, "lessons": loss}).to(self.accelerator.device)
+        self.student, self.loss = student, loss
         self.optimizer = AdamW(
             self.network.parameters(),
             config.learning_rate,
@@ -107,11 +105,11 @@ class EncoderDistiller:
         self.step = 0
         self.seconds = 0.0
 
-    def fit(self, recordings: Recordings, probe: Probe | None = None, *, resume: bool = False) -> SpeechSSL:
+    def fit(self, recordings: CropSampler, probe: Probe | None = None, *, resume: bool = False) -> SpeechSSL:
         """Trains until the options' last step or minute.
 
         Args:
-            recordings: what both hear
+            recordings: the input of both
             probe: asked every `probe_every` minutes and in the end; None for never
             resume: go on from the state in the folder, if there is one
 
@@ -125,20 +123,20 @@ class EncoderDistiller:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.config.front == "bands":
-            start_as_bands(self.student, *self._drawn(recordings, Draws(self.seed), _VOICES))
+            init_gabor_filters(self.student, *self._draw_crops(recordings, BatchRng(self.seed), _VOICES))
             self.student.model.encoder.pos_conv_embed.requires_grad_(False)
         loaded = self.state.load() if resume else None
         self.step, self.seconds = loaded or (0, 0.0)
         if self.accelerator.is_main_process:
             self.history = read_log(self.folder, self.step)
-        voices = recordings.draw(_VOICES, Draws(self.seed))[0] if self.chain.needs_voices else []
-        self.chain.take(list(voices))
+        voices = recordings.draw(_VOICES, BatchRng(self.seed))[0] if self.chain.needs_voices else []
+        self.chain.prepare_from(list(voices))
         self.student.train()
         begin = time.monotonic() - self.seconds
         saved = probed = self.seconds
-        figures: list[Figures] = []
+        figures: list[StepFigures] = []
         while self._done < 1.0:
-            figures.append(self._one_step(recordings))
+            figures.append(self._train_step(recordings))
             self.seconds = agree_on_seconds(self.accelerator, time.monotonic() - begin)
             ended = self._done >= 1.0
             if len(figures) >= self.config.log_every or ended:
@@ -151,7 +149,7 @@ class EncoderDistiller:
             if self.seconds - saved >= 60 * self.config.save_every or ended:
                 self._save()
                 saved = self.seconds
-        self.lessons.fold(self.student)
+        self.loss.fold_scale(self.student)
         self.student.eval()
         return self.student
 
@@ -159,32 +157,32 @@ class EncoderDistiller:
     def _done(self) -> float:
         return self.config.done(self.step, self.seconds / 60)
 
-    def _one_step(self, recordings: Recordings) -> Figures:
+    def _train_step(self, recordings: CropSampler) -> StepFigures:
         begin, config = time.monotonic(), self.config
         rate = rate_factor(TrainConfig(warmup=config.warmup), self._done)
         first = self.step < config.freeze_steps
-        draws = Draws(self.seed, self.step, self.accelerator.process_index)
+        draws = BatchRng(self.seed, self.step, self.accelerator.process_index)
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * rate
-        waveform, lengths = self._drawn(recordings, draws, *self._crops(draws))
-        places = self.lessons.chosen(first=first)
-        losses, cosines = self._losses(waveform, lengths, places)
+        waveform, lengths = self._draw_crops(recordings, draws, *self._crops(draws))
+        pair_indices = self.loss.select_pairs(first=first)
+        losses, cosines = self._losses(waveform, lengths, pair_indices)
         if not losses.isfinite().all():
             raise ConfigError(
                 f"step {self.step}: the loss isn't a number any more: start anew with a lower distill.learning_rate"
             )
         losses.mean().backward()
-        average_gradients(self.accelerator, self.network.parameters())  # what is taught changes on the way: no DDP
+        average_gradients(self.accelerator, self.network.parameters())  # the trained pairs change on the way: no DDP
         nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
         audio = float(lengths.sum()) / SAMPLE_RATE * self.accelerator.num_processes
-        row = torch.full((2, len(self.lessons.pairs)), torch.nan)
-        row[:, places] = torch.stack([losses.detach().cpu(), cosines.cpu()])
-        return Figures(row[0], row[1], audio, time.monotonic() - begin)
+        row = torch.full((2, len(self.loss.pairs)), torch.nan)
+        row[:, pair_indices] = torch.stack([losses.detach().cpu(), cosines.cpu()])
+        return StepFigures(row[0], row[1], audio, time.monotonic() - begin)
 
-    def _crops(self, draws: Draws) -> tuple[int, float]:
+    def _crops(self, draws: BatchRng) -> tuple[int, float]:
         """How many crops a step has, and of how many seconds."""
         config = self.config
         if config.shortest is None:
@@ -193,38 +191,42 @@ class EncoderDistiller:
         seconds = round(config.shortest * (config.crop / config.shortest) ** share, 1)
         return max(1, round(config.batch * config.crop / seconds)), seconds
 
-    def _drawn(
-        self, recordings: Recordings, draws: Draws, count: int, seconds: float | None = None
+    def _draw_crops(
+        self, recordings: CropSampler, draws: BatchRng, count: int, seconds: float | None = None
     ) -> tuple[Tensor, Tensor]:
         waveform, lengths = recordings.draw(count, draws, seconds)
         return waveform.to(self.accelerator.device), lengths.to(self.accelerator.device)
 
-    def _losses(self, waveform: Tensor, lengths: Tensor, places: Sequence[int]) -> tuple[Tensor, Tensor]:
-        pairs = [self.lessons.pairs[place] for place in places]
-        wanted = sorted({pair.teacher for pair in pairs})
-        own = sorted({pair.student for pair in pairs})
+    def _losses(self, waveform: Tensor, lengths: Tensor, pair_indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        pairs = [self.loss.pairs[index] for index in pair_indices]
+        teacher_layers = sorted({pair.teacher for pair in pairs})
+        student_layers = sorted({pair.student for pair in pairs})
         with torch.no_grad(), self.accelerator.autocast():
-            taught = self.teacher(waveform, lengths, wanted)
-            if wanted[0] == 0:
-                taught.states[0] = without_positions(self.teacher, taught.states[0])
+            teacher_output = self.teacher(waveform, lengths, teacher_layers)
+            if teacher_layers[0] == 0:
+                teacher_output.states[0] = remove_positions(self.teacher, teacher_output.states[0])
         with self.accelerator.autocast():
-            told: Hidden = self.student(*self._heard(waveform, lengths), own)
-        states, inside = aligned(taught.states, taught.mask, told.mask, self.lessons.ratio)
-        targets = dict(zip(wanted, states, strict=True))
-        if self.lessons.measure(targets, inside, places):  # on each process' own crops: the first one's scale is all's
-            broadcast([self.lessons.centre, self.lessons.spread])
+            student_output: EncoderOutput = self.student(*self._augment(waveform, lengths), student_layers)
+        states, inside = align_states(teacher_output.states, teacher_output.mask, student_output.mask, self.loss.ratio)
+        targets = dict(zip(teacher_layers, states, strict=True))
+        if self.loss.measure_scale(
+            targets, inside, pair_indices
+        ):  # on each process' own crops: the first one's scale is all's
+            broadcast([self.loss.centre, self.loss.spread])
         with self.accelerator.autocast():
-            return self.lessons(targets, dict(zip(own, told.states, strict=True)), inside, places)
+            return self.loss(
+                targets, dict(zip(student_layers, student_output.states, strict=True)), inside, pair_indices
+            )
 
-    def _heard(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """What the student hears."""
+    def _augment(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The student's input."""
         if not self.chain:
             return waveform, lengths
         batch = Batch(waveform, lengths, labels=torch.full_like(lengths, -1), ids=[])
         changed, _ = self.chain(batch, self.step, self.accelerator.process_index)
         return changed.waveform, changed.lengths
 
-    def _log(self, figures: Sequence[Figures]) -> None:
+    def _log(self, figures: Sequence[StepFigures]) -> None:
         losses, cosines = (torch.stack(values) for values in list(zip(*figures, strict=True))[:2])
         self._record(
             {
@@ -232,13 +234,14 @@ class EncoderDistiller:
                 "layers": self._by_layer(losses),
                 "cosines": self._by_layer(cosines),
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "audio_seconds_per_second": fmean(one.audio for one in figures) / fmean(one.seconds for one in figures),
+                "audio_seconds_per_second": fmean(step.audio for step in figures)
+                / fmean(step.seconds for step in figures),
             }
         )
 
     def _by_layer(self, values: Tensor) -> dict[str, float]:
-        """Means over the steps, by the teacher's layer, of pairs that were taught in them."""
-        means = zip(self.lessons.pairs, values.nanmean(dim=0).tolist(), strict=True)
+        """Means over the steps, by the teacher's layer, of pairs that were trained in them."""
+        means = zip(self.loss.pairs, values.nanmean(dim=0).tolist(), strict=True)
         return {str(pair.teacher): mean for pair, mean in means if mean == mean}
 
     def _probe(self, probe: Probe) -> None:
@@ -254,11 +257,11 @@ class EncoderDistiller:
         append_log(self.folder, record)
         if "loss" in record:
             each = "  ".join(f"{layer}: {cosine:.3f}" for layer, cosine in record["cosines"].items())
-            said = f"loss {record['loss']:.3f}  cosine {each}  {record['audio_seconds_per_second']:.0f} s/s"
+            text = f"loss {record['loss']:.3f}  cosine {each}  {record['audio_seconds_per_second']:.0f} s/s"
         else:
-            said = f"probe UAR {100 * record['probe_uar']:.1f}"
+            text = f"probe UAR {100 * record['probe_uar']:.1f}"
         if not is_quiet():
-            tqdm.write(f"step {self.step:>6}  {record['minutes']:7.2f} min  {said}")
+            tqdm.write(f"step {self.step:>6}  {record['minutes']:7.2f} min  {text}")
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
@@ -274,12 +277,16 @@ def _chain(config: AugmentConfig, crop: float, seed: int) -> Chain:
         ConfigError: a transform after which the student's frames aren't the teacher's
     """
     chain = Chain(config, 0, longest=crop, seed=seed)
-    moving = (Speed, Stretch, Crop)
-    wrong = [one.name for one in chain.transforms if not isinstance(one, ClipTransform) or isinstance(one, moving)]
+    time_changing = (Speed, TimeStretch, Crop)
+    wrong = [
+        transform.name
+        for transform in chain.transforms
+        if not isinstance(transform, ClipTransform) or isinstance(transform, time_changing)
+    ]
     if wrong or config.views:
         raise ConfigError(
-            f"augment: the student has to hear what the teacher hears, at the same times, and its states are what is "
-            f"taught; leave out {', '.join(wrong) or 'augment.views'}. Noise, background, babble, gain, reverb, "
+            f"augment: the student needs the same audio as the teacher, at the same times, and its states are trained; "
+            f"leave out {', '.join(wrong) or 'augment.views'}. Noise, background, babble, gain, reverb, "
             f"telephone and their like are fine"
         )
     return chain

@@ -1,13 +1,13 @@
-"""What an encoder is: 16 kHz audio in, the states of its layers out.
+"""The interface of encoders: 16 kHz audio in, the hidden states of their layers out.
 
-    waveform (B, N), lengths (B,) --Encoder--> Hidden(states (L, B, T, D), mask (B, T))
+    waveform (B, N), lengths (B,) --Encoder--> EncoderOutput(states (L, B, T, D), mask (B, T))
     state (B, T, D), mask (B, T) --Encoder.resume--> the states above it
     mel (B, F, bands), frames (B,) --OnMel--> mel, on the way through an encoder that has one (`has_mel`)
 
-An encoder owns its front end (normalisation, log-mel, resampling): callers only ever hold 16 kHz audio. States are made
-one after the other and only as far as they are asked for, from audio or from a state that was made before. It knows
-nothing of emotions, pooling or training. What is frozen is told by `requires_grad` alone: a block none of whose
-parameters requires a gradient is frozen, stays in evaluation mode and keeps no graph.
+An encoder owns its front end (normalisation, log-mel, resampling): callers only ever hold 16 kHz audio. States are
+computed one after the other and only as far as they are asked for, from audio or from a cached state. `requires_grad`
+alone says what is frozen: a block none of whose parameters requires a gradient is frozen, stays in evaluation mode and
+keeps no graph.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ OnMel = Callable[[Tensor, Tensor], Tensor]
 """From a log-mel spectrogram (B, F, bands), and the frames of each clip (B,), to another one of the same shape."""
 
 
-class Hidden(NamedTuple):
+class EncoderOutput(NamedTuple):
     """The states of an encoder's layers.
 
     Attributes:
@@ -106,7 +106,7 @@ class Encoder(nn.Module, ABC):
         return [self.dim]
 
     @abstractmethod
-    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
+    def embed_frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """State 0 of padded clips, (B, T, D), and the mask (B, T).
 
         Args:
@@ -115,13 +115,13 @@ class Encoder(nn.Module, ABC):
             on_mel: as of `forward`; None for encoders that have no log-mel spectrogram
         """
 
-    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:  # noqa: ARG002
-        """The states above one, each made when it is asked for; none where an encoder has a single state.
+    def iter_layers(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:  # noqa: ARG002
+        """The states of the layers above one, each computed when asked for; none if an encoder has one.
 
         Args:
             state: what the block above takes in, (B, T, D)
             mask: (B, T)
-            layer: the state's place, from 0; not the last, which is after the final norm
+            layer: the state's index, from 0; not the last, which is after the final norm
         """
         return iter(())
 
@@ -132,15 +132,15 @@ class Encoder(nn.Module, ABC):
         layers: Sequence[int] | None = None,
         *,
         on_mel: OnMel | None = None,
-    ) -> Hidden:
+    ) -> EncoderOutput:
         """Encodes padded clips; what stands behind a clip's length never changes its states.
 
         Args:
             waveform: (B, N) at 16 kHz
             lengths: samples of each clip, (B,)
-            layers: places of the states that are wanted, from 0, in the order wanted; all if None. Nothing above the
+            layers: indices of the states that are wanted, from 0, in the order wanted; all if None. Nothing above the
                 highest is computed, and a state is the same whether or not those above it are
-            on_mel: what augmentation makes of the log-mel spectrogram, in training
+            on_mel: augmentation of the log-mel spectrogram, in training
 
         Raises:
             EncoderError: `on_mel` for an encoder that has no such spectrogram
@@ -150,23 +150,23 @@ class Encoder(nn.Module, ABC):
                 f"on_mel changes a log-mel spectrogram, and {self.family} has none: leave it out, or take whisper, "
                 f"vggish, logmel or mfcc"
             )
-        first, mask = self.first_state(waveform, lengths, on_mel)
-        states = chain([first], self.states_above(first, mask, 0))
-        return Hidden(_picked(states, 0, range(self.num_states) if layers is None else layers), mask)
+        first, mask = self.embed_frames(waveform, lengths, on_mel)
+        states = chain([first], self.iter_layers(first, mask, 0))
+        return EncoderOutput(_collect_states(states, 0, range(self.num_states) if layers is None else layers), mask)
 
     def resume(self, state: Tensor, mask: Tensor, layer: int, layers: Sequence[int]) -> Tensor:
-        """The states that `forward` would make, from one that it made before.
+        """The states that `forward` would compute, from one that it computed before.
 
         Args:
             state: (B, T, D)
             mask: (B, T)
-            layer: the state's place
-            layers: places of the states that are wanted, all of them above it
+            layer: the state's index
+            layers: indices of the states that are wanted, all of them above it
 
         Returns:
             (len(layers), B, T, D)
         """
-        return _picked(self.states_above(state, mask, layer), layer + 1, layers)
+        return _collect_states(self.iter_layers(state, mask, layer), layer + 1, layers)
 
     def check_exportable(self) -> None:
         """Refuses an encoder that no graph can hold.
@@ -188,7 +188,7 @@ class Encoder(nn.Module, ABC):
         """The blocks that a state depends on, input side first.
 
         Args:
-            layer: the state's place, from 0
+            layer: the state's index, from 0
         """
         blocks = self.blocks()
         return blocks[: len(blocks) - (self.num_states - 1) + layer]
@@ -213,7 +213,7 @@ class Encoder(nn.Module, ABC):
         """
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode for the blocks that learn; a frozen block stays in evaluation mode (dropout, BatchNorm)."""
+        """Training mode for the trainable blocks; a frozen block stays in evaluation mode (dropout, BatchNorm)."""
         super().train(mode)
         for block in self.blocks():
             if is_frozen(block.modules):
@@ -221,8 +221,8 @@ class Encoder(nn.Module, ABC):
         return self
 
 
-def chosen_layers(num_states: int, layers: Sequence[int] | None) -> list[int]:
-    """Which of an encoder's states are used, counted from the start.
+def select_layers(num_states: int, layers: Sequence[int] | None) -> list[int]:
+    """The indices of the states that are used, counted from the start.
 
     Args:
         num_states: states there are, L
@@ -243,12 +243,14 @@ def chosen_layers(num_states: int, layers: Sequence[int] | None) -> list[int]:
     return chosen
 
 
-def _picked(states: Iterator[Tensor], first: int, layers: Collection[int]) -> Tensor:
-    """Some of the states that come from place `first` on, set one behind the other; no more are asked for."""
-    places = range(first, max(layers) + 1)  # comes first in the zip, which stops there before it asks for a state
-    found = {place: state for place, state in zip(places, states, strict=False) if place in layers}
-    picked = [found[layer] for layer in layers]
-    return picked[0][None] if len(picked) == 1 else torch.stack(picked)
+def _collect_states(states: Iterator[Tensor], first: int, layers: Collection[int]) -> Tensor:
+    """The wanted ones of states that begin at index `first`, stacked; no more are asked for."""
+    wanted_indices = range(
+        first, max(layers) + 1
+    )  # comes first in the zip, which stops there before it asks for a state
+    wanted = {index: state for index, state in zip(wanted_indices, states, strict=False) if index in layers}
+    collected = [wanted[layer] for layer in layers]
+    return collected[0][None] if len(collected) == 1 else torch.stack(collected)
 
 
 def is_frozen(module: nn.Module) -> bool:
@@ -257,15 +259,15 @@ def is_frozen(module: nn.Module) -> bool:
 
 
 def frames_mask(frames: Tensor, longest: int) -> Tensor:
-    """Mask (B, T) of clips with so many frames (B,)."""
+    """Mask (B, T) of clips with the given numbers of frames (B,)."""
     return torch.arange(longest, device=frames.device) < frames[:, None]
 
 
-def silence_after(waveform: Tensor, lengths: Tensor) -> Tensor:
+def zero_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
     """Waveform (B, N) with zeros behind each clip's length."""
     return waveform * frames_mask(lengths, waveform.shape[1])
 
 
-def parameter_count(modules: Iterable[nn.Module]) -> int:
+def count_parameters(modules: Iterable[nn.Module]) -> int:
     """Number of parameters."""
     return sum(parameter.numel() for module in modules for parameter in module.parameters())

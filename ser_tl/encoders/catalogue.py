@@ -18,7 +18,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 from ser_tl.assets import asset
 from ser_tl.encoders.base import FAMILIES, Encoder
 from ser_tl.encoders.fused import Fused
-from ser_tl.encoders.pretrained import model_type
+from ser_tl.encoders.pretrained import read_model_type
 from ser_tl.errors import EncoderError, UnknownNameError
 from ser_tl.registry import Registry
 
@@ -50,7 +50,7 @@ class EncoderCard:
     extra: str = ""
 
 
-def availability(card: EncoderCard) -> str:
+def describe_availability(card: EncoderCard) -> str:
     """Where an encoder's weights are: bundled, computed (none), cached, to be fetched from a hub, or to be brought."""
     if card.extra and importlib.util.find_spec(card.extra) is None:
         return f'computed, by pip install "ser_tl[{card.extra}]"'
@@ -82,7 +82,7 @@ for _name, _card in {
     "whisper-base": EncoderCard("openai/whisper-base", "whisper", 512, 6, 19.8, "MIT"),
     "whisper-small": EncoderCard("openai/whisper-small", "whisper", 768, 12, 87.0, "MIT"),
     "soundnet": EncoderCard("soundnet8", "soundnet", 384, 0, 0.2, "MIT", bundled=True),
-    "vggish": EncoderCard("", "vggish", 128, 0, 72.1, "Apache-2.0"),  # weights to be brought: its error tells how
+    "vggish": EncoderCard("", "vggish", 128, 0, 72.1, "Apache-2.0"),  # weights to be brought: its error says how
     "mfcc": EncoderCard("", "mfcc", 39, 0, 0.0, "none needed", bundled=True),
     "logmel-40": EncoderCard("", "logmel", 40, 0, 0.0, "none needed", bundled=True, options={"bands": 40}),
     "logmel-64": EncoderCard("", "logmel", 64, 0, 0.0, "none needed", bundled=True, options={"bands": 64}),
@@ -108,7 +108,7 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
     if "+" in name and not Path(name).is_dir():
         layers = options.pop("layers", None)
         _check_options(name, lambda *, layers: layers, options)
-        return Fused([load_encoder(part, pretrained=pretrained) for part in name.split("+")], layers)
+        return Fused([load_encoder(name_part, pretrained=pretrained) for name_part in name.split("+")], layers)
     source = name
     if name in ENCODERS:
         card = ENCODERS[name]
@@ -116,12 +116,12 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
         options = card.options | options
     elif "/" not in name and not Path(name).is_dir() and _family_of_file(name) is None:
         try:
-            ENCODERS[name]  # a bare word is no folder here and no hub id: tell the near names
+            ENCODERS[name]  # a bare word is no folder here and no hub id: suggest the near names
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}. A folder (./{name}) or a hub id (org/{name}) works as well") from None
     family = ENCODERS[name].family if name in ENCODERS else _family(source)
     if family not in FAMILIES:
-        raise EncoderError(f"--encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
+        raise EncoderError(f"encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
     _check_options(name, FAMILIES[family].from_pretrained, options)
     try:
         encoder = FAMILIES[family].from_pretrained(source, **options)
@@ -129,13 +129,13 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
         if not options:
             raise
         raise EncoderError(
-            f"--encoder {name}: can't be built with {options} ({error}): a value of another kind is expected"
+            f"encoder {name}: can't be built with {options} ({error}): a value of another kind is expected"
         ) from error
     return encoder if pretrained else FAMILIES[family].from_config(encoder.config)
 
 
 def _family(source: str) -> str:
-    return _family_of_file(source) or model_type(source)
+    return _family_of_file(source) or read_model_type(source)
 
 
 def _family_of_file(source: str) -> str | None:
@@ -147,10 +147,10 @@ def _family_of_file(source: str) -> str | None:
 
 
 def _check_options(name: str, build: Callable[..., Any], options: dict[str, Any]) -> None:
-    known = [item.name for item in inspect.signature(build).parameters.values() if item.kind is item.KEYWORD_ONLY]
-    unknown = sorted(set(options) - set(known))
+    accepted = [item.name for item in inspect.signature(build).parameters.values() if item.kind is item.KEYWORD_ONLY]
+    unknown = sorted(set(options) - set(accepted))
     if unknown:
         raise EncoderError(
-            f"--encoder {name} has no option {', '.join(unknown)}: "
-            f"{'it has ' + ', '.join(known) if known else 'it has none'}"
+            f"encoder {name} has no option {', '.join(unknown)}: "
+            f"{'it has ' + ', '.join(accepted) if accepted else 'it has none'}"
         )

@@ -16,7 +16,7 @@ def checkpoint_layers(encoder: Encoder) -> None:
     """
     from transformers import PreTrainedModel
 
-    models = [part for part in encoder.modules() if isinstance(part, PreTrainedModel)]
+    models = [module for module in encoder.modules() if isinstance(module, PreTrainedModel)]
     if not models:
         raise ConfigError(
             f"train.checkpointing is for transformers' encoders, and {encoder.family} isn't one: leave it out"

@@ -17,13 +17,13 @@ def transformer_layers(encoder: Encoder) -> Iterator[nn.Module]:
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     for block in encoder.blocks():
-        yield from (part for part in block.modules if isinstance(part, GradientCheckpointingLayer))
+        yield from (module for module in block.modules if isinstance(module, GradientCheckpointingLayer))
 
 
 def compile_layers(encoder: Encoder, backend: str = "inductor") -> None:
     """Lets `torch.compile` make code of the encoder's transformer layers when they are first called.
 
-    Parameters, their names and the files that are saved stay what they are.
+    Parameters, their names and saved files don't change.
 
     Args:
         encoder: whose layers they are

@@ -91,7 +91,7 @@ def _smile(level: Level) -> Any:  # noqa: ANN401 - of a package that need not be
         import opensmile
     except ImportError as error:
         raise EncoderError(
-            f"--encoder egemaps: needs the package opensmile, which can't be imported ({error}). Run "
+            f"encoder egemaps: needs the package opensmile, which can't be imported ({error}). Run "
             f'`pip install "ser_tl[opensmile]"`; its licence is for non-commercial use'
         ) from error
     levels = {

@@ -1,4 +1,4 @@
-"""What tells one set of weights from another: a digest of every value.
+"""Fingerprints of weights: a digest of every value.
 
     tensor --digest--> 32 hexadecimal digits        weights by name --fingerprint--> 32 hexadecimal digits
 

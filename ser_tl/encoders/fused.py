@@ -13,13 +13,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, chosen_layers
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, select_layers
 from ser_tl.errors import ConfigError, EncoderError
 
 
 @FAMILIES.register("fused")
 class Fused(Encoder):
-    """Two or more encoders that hear the same audio.
+    """Two or more encoders of the same audio.
 
     Args:
         encoders: the first gives the time grid; take the finest of the pretrained ones
@@ -41,7 +41,7 @@ class Fused(Encoder):
         super().__init__()
         layers = [None] * len(encoders) if layers is None else list(layers)
         if len(encoders) < 2:
-            raise EncoderError("a fused encoder needs at least two encoders, as in --encoder whisper-tiny.en+mfcc")
+            raise EncoderError("a fused encoder needs at least two encoders, as in `encoder` whisper-tiny.en+mfcc")
         if len(layers) != len(encoders) or not all(chosen is None or isinstance(chosen, Sequence) for chosen in layers):
             raise EncoderError(
                 f"encoder_options.layers is {layers} for {len(encoders)} encoders: give one list (or null, for all "
@@ -50,7 +50,7 @@ class Fused(Encoder):
         self.encoders = nn.ModuleList(encoders)
         try:
             self.layers = [
-                chosen_layers(encoder.num_states, chosen) for encoder, chosen in zip(encoders, layers, strict=True)
+                select_layers(encoder.num_states, chosen) for encoder, chosen in zip(encoders, layers, strict=True)
             ]
         except ConfigError as error:
             raise ConfigError(f"encoder_options.layers: {error}") from None
@@ -65,12 +65,12 @@ class Fused(Encoder):
     @classmethod
     def from_pretrained(cls, source: str) -> Self:
         """Refused: the encoders are loaded one by one, by `load_encoder("one+other")`."""
-        raise EncoderError(f"--encoder {source}: name the encoders of a fused one, joined by +: soundnet+mfcc")
+        raise EncoderError(f"encoder {source}: name the encoders of a fused one, joined by +: soundnet+mfcc")
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The same encoders with random weights."""
-        encoders = [FAMILIES[one["family"]].from_config(one["config"]) for one in config["encoders"]]
+        encoders = [FAMILIES[entry["family"]].from_config(entry["config"]) for entry in config["encoders"]]
         return cls(encoders, config["layers"])
 
     @property
@@ -97,21 +97,23 @@ class Fused(Encoder):
         return self._named(lambda encoder, chosen: encoder.blocks_below(max(chosen)))
 
     def _named(self, blocks_of: Any) -> list[Block]:  # noqa: ANN401 - (encoder, its layers) -> blocks
-        found = []
+        named = []
         for number in reversed(range(len(self.layers))):
             for block in blocks_of(self._each[number], self.layers[number]):
-                found.append(Block(f"encoder {number + 1}, {block.name}", block.modules))
-        return found
+                named.append(Block(f"encoder {number + 1}, {block.name}", block.modules))
+        return named
 
-    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
+    def embed_frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """Encodes padded clips with each encoder, up to the highest of its chosen layers."""
-        every = [
+        outputs = [
             encoder(waveform, lengths, chosen, on_mel=on_mel if encoder.has_mel else None)
             for encoder, chosen in zip(self._each, self.layers, strict=True)
         ]
-        frames = [hidden.states.permute(1, 2, 0, 3).flatten(2) for hidden in every]  # (B, T, D) of each
-        grid = every[0].mask
-        others = [resample_frames(own, hidden.mask, grid) for own, hidden in zip(frames[1:], every[1:], strict=True)]
+        frames = [hidden.states.permute(1, 2, 0, 3).flatten(2) for hidden in outputs]  # (B, T, D) of each
+        grid = outputs[0].mask
+        others = [
+            resample_frames(other, hidden.mask, grid) for other, hidden in zip(frames[1:], outputs[1:], strict=True)
+        ]
         return torch.cat([frames[0], *others], dim=-1), grid
 
 
@@ -125,11 +127,11 @@ def resample_frames(frames: Tensor, mask: Tensor, grid: Tensor) -> Tensor:
     """
     have, want = mask.sum(dim=1), grid.sum(dim=1)
     edges = torch.arange(grid.shape[1] + 1, device=frames.device).clamp(max=want[:, None])  # (B, T + 1)
-    places = edges.double() * (have / want.double())[:, None]  # in frames of the other grid
+    positions = edges.double() * (have / want.double())[:, None]  # in frames of the other grid
     sums = nn.functional.pad((frames * mask[..., None]).double().cumsum(dim=1), (0, 0, 1, 0))  # (B, T' + 1, D)
-    below = places.floor().long().clamp(max=have[:, None])
+    below = positions.floor().long().clamp(max=have[:, None])
     above = (below + 1).clamp(max=have[:, None])
-    share = (places - below)[..., None]
+    share = (positions - below)[..., None]
     index = [at[..., None].expand(-1, -1, frames.shape[-1]) for at in (below, above)]
     lower, upper = (sums.gather(1, at) for at in index)
     running = lower + share * (upper - lower)

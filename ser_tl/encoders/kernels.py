@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from torch import nn
 
-from ser_tl.encoders.products import quicken
+from ser_tl.encoders.onednn import use_onednn
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 def use_cpu_kernels(model: Module) -> Module:
     """The model, its linear layers by whichever library multiplies faster here; on other devices they are torch's."""
-    quicken(model)
+    use_onednn(model)
     return model

@@ -6,7 +6,7 @@ transformers masks attention, and leaves three leaks from the padding into a cli
 convolution (wav2vec2-base, HuBERT-base, WavLM-base) takes its statistics over the padding, data2vec's convolutions of
 positions are stacked, and a batch norm before that convolution (some HuBERT) turns masked zeros into numbers. What
 stands here runs transformers' own modules on the frames of each clip alone; for a single clip it computes what they
-compute, and parameters keep their names. It holds no state: masks are arguments. It knows no family by its name.
+compute, and parameters keep their names. It holds no state: masks are arguments.
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ from torch.nn import functional
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
-from ser_tl.encoders.cpu import clips_at_once, is_plain, strided_layer, wide_convolution
-from ser_tl.modules.graph import recording
+from ser_tl.encoders.fast_conv import clips_per_chunk, is_plain, strided_layer, wide_convolution
+from ser_tl.modules.graph import is_recording
 
 
 def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Frames that the convolutions make of each clip, and how many of them lie within it.
+    """The convolutions' frames of each clip, and how many of them lie within it.
 
     No convolution pads, so that a frame whose receptive field lies within the clip never sees what stands behind.
     On a CPU a few clips go through all layers before the next do.
@@ -32,12 +32,16 @@ def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[
         waveform (B, N), lengths (B,) -> frames (B, C, T), counts (B,)
     """
     layers = list(layers)
-    if recording():  # how many parts there are would depend on the batch
+    if is_recording():  # how many parts there are would depend on the batch
         return _convolve(layers, waveform, lengths)
-    clips = clips_at_once(layers[0].conv, waveform)
-    parts = zip(waveform.split(clips), lengths.split(clips), strict=True)
-    made = [_convolve(layers, *part) for part in parts]
-    return made[0] if len(made) == 1 else (torch.cat([one[0] for one in made]), torch.cat([one[1] for one in made]))
+    clips = clips_per_chunk(layers[0].conv, waveform)
+    chunks = zip(waveform.split(clips), lengths.split(clips), strict=True)
+    outputs = [_convolve(layers, *chunk) for chunk in chunks]
+    return (
+        outputs[0]
+        if len(outputs) == 1
+        else (torch.cat([output[0] for output in outputs]), torch.cat([output[1] for output in outputs]))
+    )
 
 
 def _convolve(layers: list[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

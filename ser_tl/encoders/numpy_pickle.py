@@ -32,11 +32,11 @@ def read_arrays(path: Path) -> dict[str, dict[str, np.ndarray]]:
             _skip_header(file)
             return _arrays(_ArrayUnpickler(file, encoding="latin1").load())  # latin1: how Python 2's bytes come in
     except FileNotFoundError:
-        raise EncoderError(f"--encoder {path}: no such file") from None
+        raise EncoderError(f"encoder {path}: no such file") from None
     except Exception as error:  # a damaged pickle can fail anywhere in the unpickler, with any error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise EncoderError(
-            f"--encoder {path}: this file can't be read ({reason}). Expected a .npy file with "
+            f"encoder {path}: this file can't be read ({reason}). Expected a .npy file with "
             f"a pickled dict of dicts of arrays, and nothing else in it: download it again"
         ) from error
 
@@ -90,7 +90,7 @@ class _Array:
 
 
 class _ArrayUnpickler(Unpickler):
-    """An unpickler that knows the names which numpy writes for an array, and no other."""
+    """An unpickler that accepts the names which numpy writes for an array, and no other."""
 
     def find_class(self, module_name: str, global_name: str, /) -> type[_Array | _Kind]:
         """What stands for a name of the pickle; nothing is imported."""
@@ -102,9 +102,9 @@ class _ArrayUnpickler(Unpickler):
         raise UnpicklingError(f"it asks for {module_name}.{global_name}, which is no part of an array")
 
 
-def _arrays(whole: object) -> dict[str, dict[str, np.ndarray]]:
+def _arrays(content: object) -> dict[str, dict[str, np.ndarray]]:
     """The dicts with arrays in the place of what stood for them."""
-    layers = whole.value if isinstance(whole, _Array) else None
+    layers = content.value if isinstance(content, _Array) else None
     if not isinstance(layers, dict) or not all(isinstance(layer, dict) for layer in layers.values()):
         raise UnpicklingError("what is pickled is no dict of dicts")
     for layer in layers.values():

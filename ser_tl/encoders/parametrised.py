@@ -3,8 +3,7 @@
     make_portable(model): spawned workers, joblib, Ray, Spark and torch.save can take the model along
 
 torch gives each such module a class of its own, made when it is built, which pickle can't find again; so torch refuses.
-Here the plain module travels with its parametrisations, which are registered anew where it arrives. Nothing is loaded
-here: whoever unpickles decides whom to trust.
+Here the plain module is pickled with its parametrisations, which are registered anew when it is unpickled.
 """
 
 from collections import OrderedDict
@@ -27,12 +26,12 @@ def _reduce(module: nn.Module, _: int) -> tuple[Any, ...]:
     plain = kind.__new__(kind)
     inner: Any = module.parametrizations
     weights = {name: nn.Parameter(getattr(module, name).detach().clone()) for name in inner}
-    own = {
+    state = {
         "_parameters": vars(module)["_parameters"] | weights,
-        "_modules": {name: part for name, part in vars(module)["_modules"].items() if part is not inner},
+        "_modules": {name: child for name, child in vars(module)["_modules"].items() if child is not inner},
         "_load_state_dict_pre_hooks": OrderedDict(),  # torch's own, for names of torch 1's checkpoints
     }
-    vars(plain).update(vars(module) | own)
+    vars(plain).update(vars(module) | state)
     return _restore, (plain, inner)
 
 

@@ -1,7 +1,7 @@
 """Pitch and voicing of speech: peaks of the autocorrelation, and the cheapest path through them.
 
     waveform -> autocorrelation of each frame -> a few candidate periods a frame, and "unvoiced"
-      -> the path that is strong and doesn't jump -> Pitch(hertz (B, T), periodicity (B, T))
+      -> the path that is strong and doesn't jump -> PitchTrack(hertz (B, T), periodicity (B, T))
 
 The method and its costs are those of Boersma (1993, "Accurate short-term analysis of the fundamental frequency and the
 harmonics-to-noise ratio of a sampled sound"), Praat's own, over a batch of clips at once. A clip's path ends with the
@@ -33,7 +33,7 @@ _AT_ONCE = 4096  # frames whose spectra are in memory together
 _NEVER = -1e4  # score of a candidate that isn't one
 
 
-class Pitch(NamedTuple):
+class PitchTrack(NamedTuple):
     """The voice's fundamental, frame by frame.
 
     Attributes:
@@ -54,7 +54,7 @@ class PitchTracker(nn.Module):
         ceiling: highest pitch, Hz
 
     Shape:
-        waveform (B, N) with silence behind each clip, lengths (B,) -> Pitch of (B, T); T = ceil(N / hop)
+        waveform (B, N) with silence behind each clip, lengths (B,) -> PitchTrack of (B, T); T = ceil(N / hop)
     """
 
     window: Tensor
@@ -80,13 +80,13 @@ class PitchTracker(nn.Module):
         self.register_buffer("taper", taper, persistent=False)  # (size / 2 + 1,)
         self.register_buffer("window_correlation", self._correlation(window), persistent=False)  # (longest + 2,)
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> Pitch:
+    def forward(self, waveform: Tensor, lengths: Tensor) -> PitchTrack:
         """Pitch of padded clips."""
         width, count = len(self.window), -(-waveform.shape[1] // self.hop)
         padded = functional.pad(waveform, (width // 2, (count - 1) * self.hop + width - width // 2 - waveform.shape[1]))
         frames = padded.unfold(1, width, self.hop)  # (B, T, width), a view
-        parts = [self._candidates(part) for part in frames.split(max(1, _AT_ONCE // len(frames)), dim=1)]
-        periods, strengths, peaks = (torch.cat(kind, dim=1) for kind in zip(*parts, strict=True))
+        candidates = [self._candidates(chunk) for chunk in frames.split(max(1, _AT_ONCE // len(frames)), dim=1)]
+        periods, strengths, peaks = (torch.cat(kind, dim=1) for kind in zip(*candidates, strict=True))
         loudness = peaks / peaks.amax(dim=1, keepdim=True).clamp_min(1e-10)
         unvoiced = VOICING + (2 - loudness * (1 + VOICING) / SILENCE).clamp_min(0)
         hertz = functional.pad(SAMPLE_RATE / periods, (0, 1))  # the last candidate, 0 Hz, is "unvoiced"
@@ -94,7 +94,7 @@ class PitchTracker(nn.Module):
         path = best_path(scores, self._transitions(hertz), frames_mask(-(-lengths // self.hop), count))
         highest = strengths.amax(dim=-1, keepdim=True).clamp_min(0)
         periodicity = torch.cat([strengths, highest], dim=-1)
-        return Pitch(*(values.gather(-1, path[..., None])[..., 0] for values in (hertz, periodicity)))
+        return PitchTrack(*(values.gather(-1, path[..., None])[..., 0] for values in (hertz, periodicity)))
 
     def _candidates(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The highest peaks of the autocorrelation: periods and strengths (B, T, K), and the peak sample (B, T)."""
@@ -136,12 +136,12 @@ def best_path(scores: Tensor, costs: Tensor, mask: Tensor) -> Tensor:
         with its last frame
     """
     total, origins = scores[:, 0], []
-    stay = torch.arange(scores.shape[-1], device=scores.device)
+    identity = torch.arange(scores.shape[-1], device=scores.device)
     for step in range(1, scores.shape[1]):
         reached, origin = (total[:, :, None] - costs[:, step - 1]).max(dim=1)
         inside = mask[:, step, None]
         total = (reached + scores[:, step]).where(inside, total)
-        origins.append(origin.where(inside, stay))  # behind its end a clip's path stands still
+        origins.append(origin.where(inside, identity))  # behind its end a clip's path stands still
     path = [total.argmax(dim=-1)]
     for origin in reversed(origins):
         path.append(origin.gather(1, path[-1][:, None])[:, 0])

@@ -1,10 +1,10 @@
 """Prosody: how loud, how high, how voiced, frame by frame.
 
-    waveform -> energy, zero crossings                            } -> 5 channels --slopes--> states
+    waveform -> energy, zero crossings                            } -> 5 channels --deltas--> states
              -> PitchTracker -> pitch, periodicity, voiced or not }
 
 Where there is no voice the pitch is drawn straight from the voiced frame before to the one after, so that its mean and
-its deviation over a clip are those of the voice; the fifth channel tells where it was heard.
+its deviation over a clip are those of the voice; the fifth channel shows where it was.
 """
 
 from typing import Self
@@ -14,19 +14,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from ser_tl.encoders.base import FAMILIES, OnMel, frames_mask
-from ser_tl.encoders.computed import HOP, Computed, check_deltas, decibels, samples, with_slopes
+from ser_tl.encoders.computed import HOP, Computed, append_deltas, check_deltas, count_samples, decibels
 from ser_tl.encoders.pitch import PitchTracker
 
 CHANNELS = ("energy", "zero crossings", "pitch", "periodicity", "voiced")
-"""What a frame tells: dB, share of the samples, semitones over 27.5 Hz, 0 to 1, and 0 or 1. Slopes follow in order."""
+"""The channels: dB, share of the samples, semitones over 27.5 Hz, 0 to 1, and 0 or 1. Deltas follow in order."""
 
 
 @FAMILIES.register("prosody")
 class Prosody(Computed):
-    """Energy, zero crossings, pitch and voicing, and their slopes.
+    """Energy, zero crossings, pitch and voicing, and their deltas.
 
     Args:
-        deltas: 1 adds the channels' slopes, 2 the slopes of these as well
+        deltas: 1 adds the channels' deltas, 2 the deltas of these as well
         window: seconds over which energy and zero crossings are taken
         hop: seconds between frames
         floor: lowest pitch, Hz
@@ -42,7 +42,7 @@ class Prosody(Computed):
     def __init__(self, *, deltas: int, window: float, hop: float, floor: float, ceiling: float) -> None:
         options = {"deltas": deltas, "window": window, "hop": hop, "floor": floor, "ceiling": ceiling}
         super().__init__(hop, options)
-        self.window = samples("window", window)
+        self.window = count_samples("window", window)
         self.pitch = PitchTracker(self.hop, floor, ceiling)
         self.middle = (floor * ceiling) ** 0.5  # the pitch of a clip without any voice
         self.deltas = check_deltas(deltas)
@@ -63,20 +63,20 @@ class Prosody(Computed):
         return cls(deltas=deltas, window=window, hop=hop, floor=floor, ceiling=ceiling)
 
     def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:  # noqa: ARG002
-        """The five channels and their slopes."""
+        """The five channels and their deltas."""
         negative = waveform < 0
         crosses = negative[:, 1:] != negative[:, :-1]
         crosses = functional.pad(crosses & frames_mask(lengths, waveform.shape[1])[:, 1:], (1, 0))
         hertz, periodicity = self.pitch(waveform, lengths)
         counts = self.counts(lengths)
         voiced = (hertz > 0) & frames_mask(counts, hertz.shape[1])
-        pitch = bridge(semitones(hertz), voiced, float(semitones(torch.tensor(self.middle))))
+        pitch = interpolate_unvoiced(semitones(hertz), voiced, float(semitones(torch.tensor(self.middle))))
         energy = decibels(self._mean(waveform.square()))
         channels = torch.stack([energy, self._mean(crosses.float()), pitch, periodicity, voiced.float()], dim=-1)
-        return with_slopes(channels, counts, self.deltas)
+        return append_deltas(channels, counts, self.deltas)
 
     def _mean(self, values: Tensor) -> Tensor:
-        """Mean (B, T) over the window around each frame of what samples (B, N) tell."""
+        """Mean (B, T) of values (B, N) over the window around each frame."""
         count, before = -(-values.shape[1] // self.hop), self.window // 2
         behind = (count - 1) * self.hop + self.window - before - values.shape[1]
         return functional.pad(values, (before, behind)).unfold(1, self.window, self.hop).mean(dim=-1)
@@ -87,19 +87,19 @@ def semitones(hertz: Tensor) -> Tensor:
     return 12 * (hertz.clamp_min(1.0) / 27.5).log2()
 
 
-def bridge(values: Tensor, known: Tensor, otherwise: float) -> Tensor:
-    """Values (B, T) with straight lines where they aren't known, level before the first and behind the last known.
+def interpolate_unvoiced(values: Tensor, voiced: Tensor, otherwise: float) -> Tensor:
+    """Values (B, T), interpolated linearly over unvoiced frames, level before the first and after the last voiced one.
 
     Args:
         values: (B, T)
-        known: (B, T), True where a value counts
-        otherwise: the value of clips without any known
+        voiced: (B, T), True where a value counts
+        otherwise: the value of clips without any voiced frame
     """
     length = values.shape[1]
     steps = torch.arange(length, device=values.device).expand_as(values)
-    before = steps.where(known, -1).cummax(dim=1).values
-    after = steps.where(known, length).flip(1).cummin(dim=1).values.flip(1)
+    before = steps.where(voiced, -1).cummax(dim=1).values
+    after = steps.where(voiced, length).flip(1).cummin(dim=1).values.flip(1)
     before, after = before.where(before >= 0, after), after.where(after < length, before)
     share = (steps - before) / (after - before).clamp_min(1)
     first, last = (values.gather(1, where.clamp(0, length - 1)) for where in (before, after))
-    return (first + share.clamp(0, 1) * (last - first)).where(known.any(dim=1, keepdim=True), otherwise)
+    return (first + share.clamp(0, 1) * (last - first)).where(voiced.any(dim=1, keepdim=True), otherwise)

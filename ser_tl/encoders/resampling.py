@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.modules.graph import exporting
+from ser_tl.modules.graph import is_exporting
 
 Count = TypeVar("Count", int, Tensor)
 
@@ -49,13 +49,15 @@ class Resampler(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """The waveform at the other rate."""
-        whole = exporting()  # what a recorded graph is given is a multiple of any step here, and no sample is left over
-        padded = functional.pad(waveform, (self.reach, self.reach + (0 if whole else self.step)))[:, None]
+        is_whole = (
+            is_exporting()
+        )  # what a recorded graph is given is a multiple of any step here, and no sample is left over
+        padded = functional.pad(waveform, (self.reach, self.reach + (0 if is_whole else self.step)))[:, None]
         resampled = functional.conv1d(padded, self.kernels, stride=self.step).mT.flatten(
             1
         )  # from (B, phases, N / step)
-        return resampled if whole else resampled[:, : self.count(waveform.shape[1])]
+        return resampled if is_whole else resampled[:, : self.count(waveform.shape[1])]
 
     def count(self, samples: Count) -> Count:
-        """Samples that come out for so many that go in."""
+        """The number of samples at the other rate."""
         return -(-samples * self.phases // self.step)

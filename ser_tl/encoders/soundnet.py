@@ -25,19 +25,19 @@ from ser_tl.encoders.base import (
     AdapterTargets,
     Block,
     Encoder,
-    Hidden,
+    EncoderOutput,
     OnMel,
     frames_mask,
     is_frozen,
-    silence_after,
+    zero_padding,
 )
 from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
 from ser_tl.modules.feature_norm import FixedBatchNorm
-from ser_tl.modules.graph import SHORTEST, exporting, max_pool
+from ser_tl.modules.graph import SHORTEST, is_exporting, max_pool
 
-RATE = 22_050  # samples a second that SoundNet hears
+RATE = 22_050  # samples a second of SoundNet's input
 FULL_SCALE = 256.0  # what a sample of 1.0 becomes
 SPEECH = 0.1 * FULL_SCALE  # RMS of speech of a usual loudness, -20 dBFS
 FAINTEST = 1e-6 * FULL_SCALE  # RMS up to this (-120 dBFS) is silence, and stays so
@@ -93,10 +93,10 @@ class SoundNet(Encoder):
     def __init__(self, taps: Sequence[str] = ("conv4", "conv5"), loudness: Loudness = "recorded") -> None:
         super().__init__()
         if loudness not in get_args(Loudness):
-            known = ", ".join(get_args(Loudness))
-            raise EncoderError(f"--encoder soundnet: loudness is {loudness!r}, expected one of {known}")
+            choices = ", ".join(get_args(Loudness))
+            raise EncoderError(f"encoder soundnet: loudness is {loudness!r}, expected one of {choices}")
         if not taps or isinstance(taps, str) or len(set(taps)) < len(taps) or not LAYERS.keys() >= set(taps):
-            raise EncoderError(f"--encoder soundnet: taps is {taps!r}, expected a list of some of {', '.join(LAYERS)}")
+            raise EncoderError(f"encoder soundnet: taps is {taps!r}, expected a list of some of {', '.join(LAYERS)}")
         names = list(LAYERS)
         self.taps = sorted(taps, key=names.index)
         self.front_end = FrontEnd()
@@ -131,14 +131,14 @@ class SoundNet(Encoder):
 
     def blocks(self) -> list[Block]:
         """Convolutions with their norms: conv1-2, conv3-4, conv5, conv6, conv7, up to the highest tap."""
-        kept = [[name for name in names if name in self.layers] for names in BLOCKS]
+        used = [[name for name in names if name in self.layers] for names in BLOCKS]
         return [
             Block("-".join([names[0], *(name[-1:] for name in names[1:])]), nn.ModuleList(map(self._layer, names)))
-            for names in kept
+            for names in used
             if names
         ]
 
-    def first_state(
+    def embed_frames(
         self,
         waveform: Tensor,
         lengths: Tensor,
@@ -149,19 +149,19 @@ class SoundNet(Encoder):
         if self.loudness == "recorded":
             states, mask = self.encode(audio, lengths)
         else:
-            states, mask = self.encode(at_even_level(audio, lengths), lengths)
+            states, mask = self.encode(scale_to_speech_level(audio, lengths), lengths)
         if self.loudness == "both":
             states = torch.cat([self.encode(audio, lengths).states, states], dim=-1)
         return states[0], mask
 
-    def encode(self, audio: Tensor, lengths: Tensor) -> Hidden:
+    def encode(self, audio: Tensor, lengths: Tensor) -> EncoderOutput:
         """Encodes padded clips that are at SoundNet's rate and scale, with zeros behind each.
 
         Shape:
             audio (B, N) at 22 050 Hz within +-256, lengths (B,) -> states (1, B, T, D), mask (B, T)
         """
         counts = lengths.clamp_min(self.shortest)
-        if exporting():  # what the shortest input lacks for two frames, whatever is given
+        if is_exporting():  # what the shortest input lacks for two frames, whatever is given
             missing = self.samples_for(2) - self.front_end.resample.count(SHORTEST)
         else:
             missing = self.shortest - audio.shape[1]
@@ -177,13 +177,13 @@ class SoundNet(Encoder):
         (finest, counts), *coarser = tapped
         rows = [finest]
         for name, (frames, frame_counts) in zip(self.taps[1:], coarser, strict=True):
-            places = nearest_frames(self.taps[0], name, finest.shape[2], frame_counts)
-            rows.append(frames.gather(2, places[:, None].expand(-1, frames.shape[1], -1)))
+            indices = nearest_frames(self.taps[0], name, finest.shape[2], frame_counts)
+            rows.append(frames.gather(2, indices[:, None].expand(-1, frames.shape[1], -1)))
         states = torch.cat(rows, dim=1).transpose(1, 2)[None]
-        return Hidden(states, frames_mask(counts, states.shape[2]))
+        return EncoderOutput(states, frames_mask(counts, states.shape[2]))
 
     def samples_for(self, frames: int) -> int:
-        """Samples at 22 050 Hz from which every layer has so many frames."""
+        """Samples at 22 050 Hz from which every layer has a number of frames."""
         for name in reversed(list(self.layers)):
             frames = max(frames, STRIDE * (frames * LAYERS[name].pool - 1))
         return frames
@@ -229,18 +229,18 @@ class FrontEnd(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # 16 zero crossings: 0.3 % from what soxr makes of speech, where torchaudio's default of 6 is 0.9 % from it
+        # 16 zero crossings: 0.3 % from soxr's result on speech, where torchaudio's default of 6 is 0.9 % from it
         self.resample = Resampler(SAMPLE_RATE, RATE, crossings=16)
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The clips at SoundNet's rate and scale."""
         with torch.autocast(waveform.device.type, enabled=False):  # half precision would be audible noise
-            audio = self.resample(silence_after(waveform, lengths).float())
+            audio = self.resample(zero_padding(waveform, lengths).float())
             lengths = self.resample.count(lengths)
-            return FULL_SCALE * silence_after(audio, lengths), lengths
+            return FULL_SCALE * zero_padding(audio, lengths), lengths
 
 
-def at_even_level(audio: Tensor, lengths: Tensor) -> Tensor:
+def scale_to_speech_level(audio: Tensor, lengths: Tensor) -> Tensor:
     """Each clip at the RMS of speech of a usual loudness, over its true length; silence stays silence.
 
     Shape:

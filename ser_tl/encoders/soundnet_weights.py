@@ -43,7 +43,7 @@ def read_sound8(npy: Path) -> dict[str, Tensor]:
             continue
         if arrays.keys() != _NAMES.keys() or arrays["weights"].ndim != 4:
             raise EncoderError(
-                f"--encoder {npy}: {layer} has {', '.join(sorted(arrays))}, expected {', '.join(sorted(_NAMES))} with "
+                f"encoder {npy}: {layer} has {', '.join(sorted(arrays))}, expected {', '.join(sorted(_NAMES))} with "
                 f"weights of 4 dimensions, as in SoundNet-8's published sound8.npy"
             )
         kernel = arrays["weights"][:, 0].transpose(2, 1, 0)  # (kernel, in, out) -> (out, in, kernel)
@@ -67,8 +67,8 @@ def convert_sound8(npy: str | Path, folder: str | Path, *, half: bool = True) ->
     if half:
         weights = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in weights.items()}
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with write_atomically(Path(folder) / "model.safetensors") as part:
-        save_file(weights, part, metadata={"format": "pt"})
+    with write_atomically(Path(folder) / "model.safetensors") as temporary:
+        save_file(weights, temporary, metadata={"format": "pt"})
     write_text(Path(folder) / "config.json", json.dumps({"model_type": "soundnet"}, indent=2) + "\n")
 
 
@@ -80,18 +80,18 @@ def load_soundnet(encoder: nn.Module, source: str) -> None:
     """
     path = Path(source).expanduser()
     try:
-        found = read_sound8(path) if path.suffix == ".npy" and not path.is_dir() else load_file(weights_file(source))
+        weights = read_sound8(path) if path.suffix == ".npy" and not path.is_dir() else load_file(weights_file(source))
     except SafetensorError as error:
-        raise EncoderError(f"--encoder {source}: model.safetensors is damaged ({error}): copy it again") from error
+        raise EncoderError(f"encoder {source}: model.safetensors is damaged ({error}): copy it again") from error
     wanted = encoder.state_dict()
     wrong = [
-        f"{name}: expected {tuple(tensor.shape)}, found {tuple(found[name].shape) if name in found else 'nothing'}"
+        f"{name}: expected {tuple(tensor.shape)}, found {tuple(weights[name].shape) if name in weights else 'nothing'}"
         for name, tensor in wanted.items()
-        if name not in found or found[name].shape != tensor.shape
+        if name not in weights or weights[name].shape != tensor.shape
     ]
     if wrong:
         raise EncoderError(
-            f"--encoder {source}: {len(wrong)} of SoundNet's weights are missing or of another shape: "
+            f"encoder {source}: {len(wrong)} of SoundNet's weights are missing or of another shape: "
             f"download it again\n{listing(wrong)}"
         )
-    encoder.load_state_dict({name: found[name] for name in wanted})
+    encoder.load_state_dict({name: weights[name] for name in wanted})

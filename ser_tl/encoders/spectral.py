@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.encoders.base import FAMILIES, OnMel, silence_after
-from ser_tl.encoders.computed import HOP, Computed, check_deltas, decibels, samples, with_slopes
+from ser_tl.encoders.base import FAMILIES, OnMel, zero_padding
+from ser_tl.encoders.computed import HOP, Computed, append_deltas, check_deltas, count_samples, decibels
 from ser_tl.encoders.filters import dct_matrix, slaney_filters
 from ser_tl.encoders.spectrum import PowerSpectrum
 from ser_tl.errors import EncoderError
@@ -44,7 +44,7 @@ class MelSpectrum(nn.Module):
 
     def __init__(self, bands: int, window: float, hop: int) -> None:
         super().__init__()
-        width = samples("window", window)
+        width = count_samples("window", window)
         self.hop, self.size = hop, 1 << (width - 1).bit_length()
         bins = self.size // 2 + 1
         if not 1 <= bands <= bins // 2:  # more, and filters begin to fall between two bins of the FFT
@@ -96,11 +96,11 @@ class LogMel(Computed):
 
 @FAMILIES.register("mfcc")
 class MFCC(Computed):
-    """Mel-frequency cepstral coefficients and their slopes (Davis and Mermelstein 1980; Furui 1986).
+    """Mel-frequency cepstral coefficients and their deltas (Davis and Mermelstein 1980; Furui 1986).
 
     Args:
         coefficients: cepstral coefficients, the zeroth (loudness) among them
-        deltas: 1 adds their slopes, 2 the slopes of these as well
+        deltas: 1 adds their deltas, 2 the deltas of these as well
         window: seconds of a window
         hop: seconds between frames
 
@@ -135,9 +135,9 @@ class MFCC(Computed):
         return cls(coefficients=coefficients, deltas=deltas, window=window, hop=hop)
 
     def features(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Tensor:
-        """Cepstra and their slopes."""
+        """Cepstra and their deltas."""
         emphasised = waveform - EMPHASIS * functional.pad(waveform, (1, -1))
         counts = self.counts(lengths)
-        mel = self.spectrum(silence_after(emphasised, lengths))
+        mel = self.spectrum(zero_padding(emphasised, lengths))
         mel = mel if on_mel is None else on_mel(mel, counts)
-        return with_slopes(mel @ self.cosines, counts, self.deltas)
+        return append_deltas(mel @ self.cosines, counts, self.deltas)

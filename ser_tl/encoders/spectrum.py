@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.modules.graph import exporting
+from ser_tl.modules.graph import is_exporting
 
 
 class PowerSpectrum(nn.Module):
@@ -41,7 +41,7 @@ class PowerSpectrum(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """The spectrum of each frame."""
-        if exporting():
+        if is_exporting():
             return self.multiply(waveform)
         width = len(self.window)
         spectrum = torch.stft(waveform, self.size, self.hop, width, self.window, center=False, return_complex=True)

@@ -25,13 +25,13 @@ from ser_tl.encoders.base import (
     OnMel,
     frames_mask,
     is_frozen,
-    silence_after,
+    zero_padding,
 )
 from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.parametrised import make_portable
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained
-from ser_tl.modules.graph import exporting
+from ser_tl.modules.graph import is_exporting
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
 PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
@@ -114,8 +114,8 @@ class SpeechSSL(Encoder):
     @property
     def config(self) -> dict[str, Any]:
         """Architecture and normalisation."""
-        known = {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
-        return known if self.final_norm else known | {"final_norm": False}
+        settings = {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
+        return settings if self.final_norm else settings | {"final_norm": False}
 
     def blocks(self) -> list[Block]:
         """Front end, positional convolution, then one block a transformer layer."""
@@ -134,15 +134,15 @@ class SpeechSSL(Encoder):
         """Whether each layer norms what it takes in, so that the last state needs a norm of its own."""
         return getattr(self.model.config, "do_stable_layer_norm", False)
 
-    def first_state(
+    def embed_frames(
         self,
         waveform: Tensor,
         lengths: Tensor,
         on_mel: OnMel | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
         """What goes into the first layer; clips shorter than one frame (25 ms) are read as if silence followed."""
-        waveform = unit_variance(waveform, lengths) if self.normalise else silence_after(waveform, lengths)
-        if not exporting():  # a recorded graph is given more
+        waveform = unit_variance(waveform, lengths) if self.normalise else zero_padding(waveform, lengths)
+        if not is_exporting():  # a recorded graph is given more
             waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
@@ -156,7 +156,7 @@ class SpeechSSL(Encoder):
         frames = frames + positions(encoder.pos_conv_embed, frames, mask)
         return encoder.dropout(frames if self.stable else encoder.layer_norm(frames)), mask
 
-    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
+    def iter_layers(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
         """What comes out of each layer above; of the last, after the final norm."""
         encoder, frames = self.model.encoder, state
         if self.family == "wavlm":
@@ -166,8 +166,8 @@ class SpeechSSL(Encoder):
             attend = create_bidirectional_mask(config=encoder.config, inputs_embeds=frames, attention_mask=mask)
             extra = {"attention_mask": attend}
         for number, block in enumerate(encoder.layers[layer:], layer + 1):
-            made = block(frames, **extra)
-            frames = made[0] if isinstance(made, tuple) else made  # WavLM's return their position bias, too
+            output = block(frames, **extra)
+            frames = output[0] if isinstance(output, tuple) else output  # WavLM's return their position bias, too
             yield encoder.layer_norm(frames) if self.stable and number == len(encoder.layers) else frames
 
 

@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, AdapterTargets, Block, Encoder, OnMel, frames_mask, silence_after
+from ser_tl.encoders.base import FAMILIES, AdapterTargets, Block, Encoder, OnMel, frames_mask, zero_padding
 from ser_tl.encoders.kernels import use_cpu_kernels
-from ser_tl.encoders.vggish_mel import BANDS, HOP, LogMel, mel_frames
-from ser_tl.encoders.vggish_weights import CONVOLUTIONS, fill, read_vggish, sizes
+from ser_tl.encoders.vggish_mel import BANDS, HOP, VGGishLogMel, mel_frames
+from ser_tl.encoders.vggish_weights import CONVOLUTIONS, load_weights, read_sizes, read_vggish
 from ser_tl.errors import EncoderError
-from ser_tl.modules.graph import SHORTEST, exporting
+from ser_tl.modules.graph import SHORTEST, is_exporting
 
 EXAMPLE = 96  # mel frames of an example, 0.96 s
 STRIDE = 16  # mel frames, and mel bands, of one frame and band after the last pool
@@ -43,7 +43,7 @@ class VGGish(Encoder):
 
     Args:
         output: what a state is, see the module
-        hop: seconds from one example to the next, in steps of 0.01. Half an example unless told: a clip of emotional
+        hop: seconds from one example to the next, in steps of 0.01. Half an example by default: a clip of emotional
             speech lasts two or three seconds, and every second example is then one of the published 0.96 s apart
         channels: of conv1, conv2, conv3, conv4
         hidden: width of the first two linear layers
@@ -73,16 +73,16 @@ class VGGish(Encoder):
     ) -> None:
         super().__init__()
         if output not in get_args(Output):
-            raise EncoderError(f"--encoder vggish: output is {output!r}, expected one of {', '.join(get_args(Output))}")
+            raise EncoderError(f"encoder vggish: output is {output!r}, expected one of {', '.join(get_args(Output))}")
         if hop is not None and output == "frames":
             raise EncoderError(
-                f"--encoder vggish: hop is {hop!r}, but frames are always {STRIDE * HOP / SAMPLE_RATE:g} s apart: "
+                f"encoder vggish: hop is {hop!r}, but frames are always {STRIDE * HOP / SAMPLE_RATE:g} s apart: "
                 f"leave it out, or choose another output"
             )
         self.output, self.hop = output, hop
         self.step = _mel_hop(0.48 if hop is None else hop)
         self.channels, self.hidden, self.size = list(channels), hidden, size
-        self.log_mel = LogMel()
+        self.log_mel = VGGishLogMel()
         self.features = _convolutions(self.channels)
         self.embeddings, self.pproc = nn.Sequential(), nn.Identity()
         if output == "frames":
@@ -91,7 +91,7 @@ class VGGish(Encoder):
             self.dim, self.frame_rate = size, SAMPLE_RATE / (self.step * HOP)
             width = self.channels[-1] * (EXAMPLE // STRIDE) * (BANDS // STRIDE)
             layers = [nn.Linear(width, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, size)]
-            self.embeddings = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
+            self.embeddings = nn.Sequential(*(module for layer in layers for module in (layer, nn.ReLU())))
         if output == "postprocessed":
             self.pproc = Postprocessor(size)
 
@@ -99,8 +99,8 @@ class VGGish(Encoder):
     def from_pretrained(cls, source: str, *, output: Output = "embeddings", hop: float | None = None) -> Self:
         """The encoder of torchvggish's .pth file, of a local folder or of a hub id."""
         weights = read_vggish(source)
-        encoder = cls(output=output, hop=hop, **sizes(weights))
-        fill(encoder, weights, source)
+        encoder = cls(output=output, hop=hop, **read_sizes(weights))
+        load_weights(encoder, weights, source)
         return use_cpu_kernels(encoder)
 
     @classmethod
@@ -121,17 +121,17 @@ class VGGish(Encoder):
     def blocks(self) -> list[Block]:
         """conv1 to conv4, and the linear layers as one where there are any."""
         blocks = [
-            Block(f"conv{number}", nn.ModuleList([self.features[place] for place in places]))
-            for number, places in enumerate(CONVOLUTIONS, 1)
+            Block(f"conv{number}", nn.ModuleList([self.features[index] for index in indices]))
+            for number, indices in enumerate(CONVOLUTIONS, 1)
         ]
         return blocks if self.output == "frames" else [*blocks, Block("embeddings", nn.ModuleList([self.embeddings]))]
 
-    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
+    def embed_frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """The only state; clips shorter than an example (a frame) are read as if silence followed."""
         if self.output == "frames":
             return self._frames(waveform, lengths, on_mel)
         examples, mask = self.examples(waveform, lengths, on_mel)
-        if exporting():  # how many examples there are depends on the lengths: padding is embedded as well
+        if is_exporting():  # how many examples there are depends on the lengths: padding is embedded as well
             return self.embed(examples.flatten(0, 1)).unflatten(0, mask.shape) * mask[..., None], mask
         vectors = self.embed(examples[mask])
         state = vectors.new_zeros(*mask.shape, self.dim)
@@ -152,23 +152,23 @@ class VGGish(Encoder):
         longest = mel_frames(waveform.shape[1])
         # A recorded graph is given more frames than it needs, so that one more never makes a difference in kind: two
         # examples at least.
-        longest = longest + EXAMPLE + self.step - mel_frames(SHORTEST) if exporting() else max(EXAMPLE, longest)
+        longest = longest + EXAMPLE + self.step - mel_frames(SHORTEST) if is_exporting() else max(EXAMPLE, longest)
         mel = self._mel(waveform, lengths, longest, on_mel)
         number = (longest - EXAMPLE + self.step - 1) // self.step + 1
         starts = (self.step * torch.arange(number, device=mel.device)).minimum(counts[:, None] - EXAMPLE)
-        places = starts[..., None] + torch.arange(EXAMPLE, device=mel.device)  # (B, T, 96)
+        indices = starts[..., None] + torch.arange(EXAMPLE, device=mel.device)  # (B, T, 96)
         rows = torch.arange(mel.shape[0], device=mel.device)[:, None, None]
-        return mel[rows, places], frames_mask(-(-(counts - EXAMPLE) // self.step) + 1, number)
+        return mel[rows, indices], frames_mask(-(-(counts - EXAMPLE) // self.step) + 1, number)
 
     def _mel(self, waveform: Tensor, lengths: Tensor, frames: int, on_mel: OnMel | None) -> Tensor:
-        mel = self.log_mel(silence_after(waveform, lengths), frames)
+        mel = self.log_mel(zero_padding(waveform, lengths), frames)
         return mel if on_mel is None else on_mel(mel, mel_frames(lengths))
 
     def _frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None) -> tuple[Tensor, Tensor]:
         """Convolves whole clips, with zeros behind each at every layer, as a clip alone has them."""
         counts = -(-mel_frames(lengths).clamp_min(1) // STRIDE)
         longest = (mel_frames(waveform.shape[1]) + STRIDE - 1) // STRIDE
-        longest = longest + 1 if exporting() else max(1, longest)  # two at least in a recorded graph
+        longest = longest + 1 if is_exporting() else max(1, longest)  # two at least in a recorded graph
         mel = self._mel(waveform, lengths, STRIDE * longest, on_mel)
         ends = STRIDE * counts
         images = (mel * frames_mask(ends, mel.shape[1])[..., None])[:, None]
@@ -214,7 +214,7 @@ def _mel_hop(seconds: float) -> int:
     sensible = isinstance(seconds, int | float) and 0 < seconds < 1
     frames = round(seconds * SAMPLE_RATE / HOP) if sensible else 0
     if not 1 <= frames <= EXAMPLE or abs(frames * HOP / SAMPLE_RATE - seconds) > 1e-6:
-        raise EncoderError(f"--encoder vggish: hop is {seconds!r}, expected 0.01 to 0.96 seconds in steps of 0.01")
+        raise EncoderError(f"encoder vggish: hop is {seconds!r}, expected 0.01 to 0.96 seconds in steps of 0.01")
     return frames
 
 
@@ -222,8 +222,8 @@ def _convolutions(channels: Sequence[int]) -> nn.Sequential:
     """Of each width as many 3x3 convolutions as it has places, and a pool."""
     layers: list[nn.Module] = []
     before = 1
-    for width, places in zip(channels, CONVOLUTIONS, strict=True):
-        for _ in places:
+    for width, indices in zip(channels, CONVOLUTIONS, strict=True):
+        for _ in indices:
             layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
             before = width
         layers.append(nn.MaxPool2d(2))

@@ -28,7 +28,7 @@ _TINY = 1e-20  # power: the root of zero has no gradient
 Count = TypeVar("Count", int, Tensor)
 
 
-class LogMel(nn.Module):
+class VGGishLogMel(nn.Module):
     """The first frames of a clip's log-mel spectrogram, as if silence followed the clip.
 
     Shape:

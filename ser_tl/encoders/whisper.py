@@ -4,7 +4,7 @@
       each layer: attention -> linear -> GELU -> linear;  feed_forward also taps it behind the GELU
 
 transformers pads every clip to 30 s before this encoder; a 3 s clip then costs ten times what it needs. Here the
-position embeddings are cut to the clip and attention is masked. Behind each clip Whisper hears the same silence,
+position embeddings are cut to the clip and attention is masked. Behind each clip Whisper gets the same silence,
 whether the clip stands alone or is padded, so both give the same states. The decoder is not loaded.
 """
 
@@ -28,7 +28,7 @@ from ser_tl.encoders.base import (
     OnMel,
     frames_mask,
     is_frozen,
-    silence_after,
+    zero_padding,
 )
 from ser_tl.encoders.filters import slaney_filters
 from ser_tl.encoders.kernels import use_cpu_kernels
@@ -59,11 +59,11 @@ class Whisper(Encoder):
 
     Args:
         model: transformers' encoder; its fixed position embeddings become a buffer, which no strategy can unfreeze
-        full_window: hear each clip with silence up to 30 s, and give frames of the silence too: ten times the work, and
-            what transformers' classifiers were trained on
+        full_window: encode each clip with silence up to 30 s, and give frames of the silence too: ten times the work,
+            and what transformers' classifiers were trained on
         feed_forward: make each layer's state wider by what its feed-forward network holds behind the GELU, four times
             the width of its output. These channels are on or off, each for a pattern of its own (Geva et al. 2021), so
-            a mean over time tells how often each pattern came, which the mean of the layer's output has blurred
+            a mean over time shows how often each pattern came, which the mean of the layer's output has blurred
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T = ceil(N / 320). State 0 is what
@@ -129,7 +129,7 @@ class Whisper(Encoder):
             *(Block(f"layer {number}", nn.ModuleList(layer)) for number, layer in enumerate(layers, 1)),
         ]
 
-    def first_state(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
+    def embed_frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """What goes into the first layer, or with `feed_forward` its state.
 
         Raises:
@@ -141,7 +141,7 @@ class Whisper(Encoder):
                 f"a clip of {waveform.shape[1] / SAMPLE_RATE:.1f} s is longer than Whisper's {self.max_seconds:g} s: "
                 f"lower audio.max_seconds, which crops clips in training and cuts them into windows in evaluation"
             )
-        waveform = silence_after(waveform, lengths)
+        waveform = zero_padding(waveform, lengths)
         if self.full_window:
             longest, samples = self.longest, 2 * HOP * self.longest
             waveform, lengths = (
@@ -159,7 +159,7 @@ class Whisper(Encoder):
         frames = frames[:, :longest] + self.positions[:longest]
         return next(self._layers(frames, mask, 0)) if self.feed_forward else frames, mask
 
-    def states_above(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
+    def iter_layers(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
         """What comes out of each layer above; of the last, after the final norm."""
         return self._layers(state[..., : self.width], mask, layer + self.feed_forward)
 
@@ -167,7 +167,7 @@ class Whisper(Encoder):
         """The states of all layers from `first` (0 is the lowest) on, from what that layer takes in."""
         attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=frames, attention_mask=mask)
         for number, block in enumerate(self.model.layers[first:], first + 1):
-            frames, inside = _with_inside(block, frames, attend) if self.feed_forward else (block(frames, attend), None)
+            frames, inside = run_layer(block, frames, attend) if self.feed_forward else (block(frames, attend), None)
             state = self.model.layer_norm(frames) if number == len(self.model.layers) else frames
             yield state if inside is None else torch.cat([state, inside], dim=-1)
 
@@ -181,26 +181,26 @@ class Whisper(Encoder):
             frames = 2 * (-(-waveform.shape[1] // (2 * HOP)) + 1)
             silence = (frames - 1) * HOP + WINDOW // 2 - waveform.shape[1]
             followed = functional.pad(waveform.float(), (0, silence))
-            # Windows are centred; before the clip it is heard backwards, as Whisper was trained.
+            # Windows are centred; the clip is mirrored before its start, as Whisper was trained.
             power = self.power(functional.pad(followed, (WINDOW // 2, 0), mode="reflect"))
             power = (power @ self.mel_filters).mT.clamp_min(1e-10).log10()
             power = power.maximum(power.amax(dim=(1, 2), keepdim=True) - 8.0)
             return (power + 4.0) / 4.0
 
 
-def _with_inside(block: Any, frames: Tensor, attend: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-    """What a layer of transformers makes of frames, and what its feed-forward network holds behind the GELU.
+def run_layer(block: Any, frames: Tensor, attend: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+    """A layer's output for frames, and the activations of its feed-forward network after the GELU.
 
     The layer's own parts in its own order: it gives no such thing away itself.
     """
     if block.gradient_checkpointing and block.training:
-        return checkpoint(_through, block, frames, attend, use_reentrant=False)
-    return _through(block, frames, attend)
+        return checkpoint(_run_layer, block, frames, attend, use_reentrant=False)
+    return _run_layer(block, frames, attend)
 
 
-def _through(block: Any, frames: Tensor, attend: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-    def drop(made: Tensor, share: float) -> Tensor:
-        return functional.dropout(made, share, training=block.training)
+def _run_layer(block: Any, frames: Tensor, attend: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+    def drop(values: Tensor, share: float) -> Tensor:
+        return functional.dropout(values, share, training=block.training)
 
     attended, _ = block.self_attn(hidden_states=block.self_attn_layer_norm(frames), attention_mask=attend)
     frames = frames + drop(attended, block.dropout)

@@ -11,7 +11,7 @@ import numpy as np
 from datasets import Dataset
 
 from ser_tl.data import audio
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation.ratings import Ratings
 from ser_tl.evaluation.scores import confusion, mean_recall
@@ -92,7 +92,7 @@ def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:
 
 
 def _decode(row: dict[str, Any]) -> np.ndarray:
-    return audio.decode(source(row), row["start"], row["end"], silence=True)
+    return audio.decode(audio_source(row), row["start"], row["end"], silence=True)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _check_options(exporter: Exporter, format: str, weights: str, quantize: str 
     for option, value in (("weights", weights), ("quantize", quantize)):
         if value is not None and value not in exporter.weights:
             raise ConfigError(
-                f"{option} {value}: the format {format} stores weights as {', '.join(exporter.weights)}: take --format "
+                f"{option} {value}: the format {format} stores weights as {', '.join(exporter.weights)}: take `format` "
                 f"onnx, or leave it out"
             )
     if weights == "float16" and quantize is not None:

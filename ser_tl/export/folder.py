@@ -18,7 +18,7 @@ from ser_tl.errors import ExportError
 from ser_tl.export.parity import parity_table
 from ser_tl.inference.manifest import MANIFEST_FILE, Manifest, is_exported
 from ser_tl.model import EmotionModel
-from ser_tl.model.folder import carry_over
+from ser_tl.model.serialization import carry_over
 
 CARD_FILE = "README.md"
 PARITY_FILE = "parity.md"

@@ -103,11 +103,11 @@ def obstacles(model: EmotionModel) -> list[str]:
     if model.config.statistics != "training":
         found.append(
             f"model.statistics is {model.config.statistics}: a graph takes no such statistics; train with "
-            f"--model.statistics training"
+            f"model.statistics training"
         )
     halves = sorted({str(weights.dtype) for weights in model.parameters() if weights.is_floating_point()})
     if halves not in ([], ["torch.float32"]):
-        found.append(f"weights are {', '.join(halves)}: call model.float(); --weights says how they are stored")
+        found.append(f"weights are {', '.join(halves)}: call model.float(); `weights` says how they are stored")
     return found
 
 
@@ -121,7 +121,7 @@ def longest_input(model: EmotionModel) -> int:
 
 def plain_copy(model: EmotionModel) -> EmotionModel:
     """The same model without adapters and parametrised weights: on the CPU, in evaluation mode, a copy."""
-    from ser_tl.model.adapted import merged_state
+    from ser_tl.model.peft_state import merged_state
 
     copy = EmotionModel.from_description(model.description, Path("the model's own description"))
     copy.known_speakers = model.known_speakers

@@ -41,7 +41,7 @@ class Onnx(Exporter):
         size = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
         if size > _MOST_BYTES:
             raise ExportError(
-                f"the model has {size / 2**30:.1f} GiB of weights, and an ONNX file holds 2: --format torch-export"
+                f"the model has {size / 2**30:.1f} GiB of weights, and an ONNX file holds 2: `format` torch-export"
             )
         with _quiet(), whole_lstm():
             # From the program and not from the module: the exporter would record that with other guards.

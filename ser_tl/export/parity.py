@@ -14,13 +14,13 @@ import numpy as np
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ExportError
 from ser_tl.inference.exported_session import ExportedSession
-from ser_tl.inference.session import Answers, Session, Wanted
+from ser_tl.inference.session import OutputRequest, Session, SessionOutput
 from ser_tl.inference.windows import pad
 from ser_tl.reporting.text import table
 
 _SAMPLES = (1_700, 2_560, 9_003, 16_000, 48_017)  # below the graph's shortest, on the hop, and off it
 _LOOSER = 10.0  # times the tolerance for what has no bounds: embedding and dimensions, in units of their largest value
-_WANTED = Wanted(embedding=True)
+_WANTED = OutputRequest(embedding=True)
 
 
 class Case(NamedTuple):
@@ -86,7 +86,7 @@ def _cases(clips: Sequence[np.ndarray], longest: int) -> Iterator[Case]:
 
 
 def _measure(
-    case: Case, clips: Sequence[np.ndarray], references: Sequence[Answers], graph: ExportedSession
+    case: Case, clips: Sequence[np.ndarray], references: Sequence[SessionOutput], graph: ExportedSession
 ) -> dict[str, Any]:
     waveform, lengths = pad([clips[index] for index in case.clips])
     answers = graph.run(np.pad(waveform, ((0, 0), (0, case.zeros))), lengths, _WANTED)

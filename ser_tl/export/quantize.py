@@ -95,7 +95,7 @@ def quantize_graph(
                 return replace(found, parity=rows, quantization=describe(tried, sample))
     raise ExportError(
         f"quantize int8: no way leaves {100 * LEAST_AGREEMENT:g} % of the answers as they are and loses at most "
-        f"{100 * MOST_LOST:g} point of UAR, so no file is left: export with --weights float16, or calibrate on speech "
+        f"{100 * MOST_LOST:g} point of UAR, so no file is left: export with `weights` float16, or calibrate on speech "
         f"like that which the model was trained on\n{listing(tried)}"
     )
 

@@ -30,6 +30,6 @@ class TorchScript(Exporter):
                 torch.jit.freeze(traced).save(path)
         except (RuntimeError, ValueError) as error:
             raise ExportError(
-                f"torch.jit.trace can't record encoder {graph.model.encoder.family}: {error}\nTake --format onnx or "
+                f"torch.jit.trace can't record encoder {graph.model.encoder.family}: {error}\nTake `format` onnx or "
                 f"torch-export"
             ) from error

@@ -2,9 +2,9 @@
 
     Split.train --WaveGanTrainer--> WaveGan --write_synthetic--> WAV files, synthetic.csv, synthetic.json
     splits, synthetic.csv --add_synthetic--> the same splits, whose training parts have the synthetic clips besides
-    Split, WaveGan --synthetic_quality--> Quality: how far from real speech, and does the emotion come through
+    Split, WaveGan --measure_synthetic_quality--> Quality: how far from real speech, and does the emotion come through
 
-Nothing but training speech goes in, what comes out knows whose speech that was, and it is refused wherever one of these
+Only training speech goes in, the output records whose speech that was, and it is refused wherever one of these
 speakers is in dev or test.
 """
 
@@ -13,5 +13,5 @@ from ser_tl.generate.clips import write_synthetic as write_synthetic
 from ser_tl.generate.config import WaveGanConfig as WaveGanConfig
 from ser_tl.generate.gan import WaveGan as WaveGan
 from ser_tl.generate.quality import Quality as Quality
-from ser_tl.generate.quality import synthetic_quality as synthetic_quality
+from ser_tl.generate.quality import measure_synthetic_quality as measure_synthetic_quality
 from ser_tl.generate.trainer import WaveGanTrainer as WaveGanTrainer

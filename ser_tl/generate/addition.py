@@ -2,8 +2,8 @@
 
     splits, synthetic.csv or the folder of a run --add_synthetic--> the splits, whose training parts have them besides
 
-A generator that heard a speaker makes clips with something of that speaker in them. So clips are taken only where all
-whom it heard are in the training part: beside another dev or test part they would carry over what has to stay unheard.
+A generator's clips carry traits of its training speakers. So clips are accepted only where all of these are in the
+training part: beside another dev or test part they would leak held-out speakers.
 """
 
 import json
@@ -31,73 +31,73 @@ def add_synthetic(splits: Sequence[Split], source: Path | None) -> list[Split]:
 
     Raises:
         CorpusError: manifest or JSON file are missing or damaged, or rows have another speaker than `synthetic`
-        SplitError: the generator heard speech of dev or test, or of speakers that aren't in training, or the classes
-            aren't those of the split
+        SplitError: the generator was trained on speech of dev or test, or of speakers that aren't in training, or the
+            classes aren't those of the split
         AudioError: clips can't be read
     """
     if source is None:
         return list(splits)
-    return [_added(split, _manifest(source, split)) for split in splits]
+    return [_add_clips(split, _find_manifest(source, split)) for split in splits]
 
 
-def _manifest(source: Path, split: Split) -> Path:
+def _find_manifest(source: Path, split: Split) -> Path:
     if source.is_file():
         return source
-    places = [source / split.name / MANIFEST, source / MANIFEST]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
+    candidates = [source / split.name / MANIFEST, source / MANIFEST]
+    manifest = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if manifest is None:
         raise CorpusError(
-            f"--synthetic {source}: no {MANIFEST} there, nor in {split.name}/ in it: expected the folder of a run of "
+            f"synthetic {source}: no {MANIFEST} there, nor in {split.name}/ in it: expected the folder of a run of "
             f"recipes/train_wavegan.py on the same splits, or a manifest"
         )
-    return found
+    return manifest
 
 
-def _added(split: Split, manifest: Path) -> Split:
+def _add_clips(split: Split, manifest: Path) -> Split:
     clips = load_synthetic(manifest)
     strangers = sorted(set(clips["speaker"][:]) - {SYNTHETIC})
     if strangers:
         raise CorpusError(
-            f"{manifest}: --synthetic is for clips whose speaker is {SYNTHETIC}, found {', '.join(strangers[:5])}: "
-            f"real speech belongs into the corpus (--corpus, --root)"
+            f"{manifest}: `synthetic` is for clips whose speaker is {SYNTHETIC}, found {', '.join(strangers[:5])}: "
+            f"real speech belongs into the corpus (`corpus`, `root`)"
         )
-    origin = _origin(manifest.with_name(ORIGIN))
+    origin = _read_origin(manifest.with_name(ORIGIN))
     _check(split, origin, manifest)
     unknown = sorted(set(clips["emotion"][:]) - set(emotions(split.train)))
     if unknown:
         raise SplitError(
-            f"{manifest} has {', '.join(unknown)}, which are no classes here: make the clips with the same --emotions "
+            f"{manifest} has {', '.join(unknown)}, which are no classes here: make the clips with the same `emotions` "
             f"options ({', '.join(emotions(split.train))})"
         )
     clips, _ = check_audio(clips)
-    return replace(split, train=concatenate_datasets([split.train, _shaped(clips, split.train)]))
+    return replace(split, train=concatenate_datasets([split.train, _match_columns(clips, split.train)]))
 
 
-def _shaped(clips: Dataset, like: Dataset) -> Dataset:
-    """The clips with the columns that the real ones have; nobody voted on them."""
+def _match_columns(clips: Dataset, like: Dataset) -> Dataset:
+    """The clips with the columns that the real ones have, without votes."""
     for name in like.column_names:
         if name not in clips.column_names:
             clips = clips.add_column(name, [None] * len(clips), feature=like.features[name])
     return clips.select_columns(like.column_names)
 
 
-def _origin(path: Path) -> dict[str, Any]:
+def _read_origin(path: Path) -> dict[str, Any]:
     try:
         origin = json.loads(path.read_text(encoding="utf-8"))
-        heard, speakers = set(origin["heard"]), set(origin["speakers"]["train"])
+        training_audio, speakers = set(origin["heard"]), set(origin["speakers"]["train"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(
-            f"{path}: doesn't tell whose speech the clips were made from ({error}), so they could be those of a dev or "
+            f"{path}: doesn't say whose speech the clips were made from ({error}), so they could be those of a dev or "
             f"test speaker: keep the file that recipes/train_wavegan.py writes beside {MANIFEST}, or make the clips "
             f"again"
         ) from error
-    return {"split": origin.get("split"), "heard": heard, "speakers": speakers}
+    return {"split": origin.get("split"), "heard": training_audio, "speakers": speakers}
 
 
 def _check(split: Split, origin: dict[str, Any], manifest: Path) -> None:
     way_out = (
-        "train the generator on this very split: recipes/train_wavegan.py with the same --corpus, --protocol, --split, "
-        "--seed (or --split.seed)"
+        "train the generator on this very split: recipes/train_wavegan.py with the same `corpus`, `protocol`, `split`, "
+        "`seed` (or split.seed)"
     )
     for part, corpus in (("dev", split.dev), ("test", split.test)):
         whose = sorted(set(corpus["speaker"][:]) & origin["speakers"])

@@ -5,7 +5,7 @@
                                         folder/synthetic.json   who was heard, and which split it was
     folder/synthetic.csv --load_synthetic--> a corpus
 
-All rows of the manifest have the speaker `synthetic`. The JSON file is what tells `add_synthetic` whether the clips may
+All rows of the manifest have the speaker `synthetic`. By the JSON file `add_synthetic` decides whether the clips may
 be trained on beside a dev and a test part.
 """
 
@@ -39,7 +39,7 @@ def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) 
 
     Args:
         gan: a generator that was trained on the split's training part
-        split: whose speakers it heard, and may not be judged by
+        split: whose training speakers it was trained on
         folder: where to
         seed: the same gives the same clips
 
@@ -49,19 +49,19 @@ def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) 
     Raises:
         ConfigError: the generator makes silence
     """
-    made = {emotion: gan.sample(emotion, gan.config.clips, seed) for emotion in gan.labels}
-    silent = [emotion for emotion, clips in made.items() if (np.abs(clips).max(axis=1) <= SILENCE).any()]
+    clips_of = {emotion: gan.sample(emotion, gan.config.clips, seed) for emotion in gan.labels}
+    silent = [emotion for emotion, clips in clips_of.items() if (np.abs(clips).max(axis=1) <= SILENCE).any()]
     if silent:
         raise ConfigError(
             f"the generator makes silence for {', '.join(silent)}: it has collapsed, or hasn't begun to learn. Train "
-            f"it for longer (--wavegan.minutes), or with a lower --wavegan.learning_rate"
+            f"it for longer (wavegan.minutes), or with a lower wavegan.learning_rate"
         )
     for name in (MANIFEST, ORIGIN):  # written last: where it is, everything is
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / SYNTHETIC, ignore_errors=True)
     (folder / SYNTHETIC).mkdir(parents=True)
     rows = []
-    for emotion, clips in made.items():
+    for emotion, clips in clips_of.items():
         plain = emotion.replace("%", "%25").replace("/", "%2F")  # merged classes may be called happy/bored
         for number, clip in enumerate(clips):
             name = f"{SYNTHETIC}/{plain}_{number:04}"
@@ -69,7 +69,7 @@ def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) 
                 soundfile.write(part, clip, gan.config.rate, subtype="PCM_16", format="WAV")
             rows.append((f"{name}.wav", name, emotion, SYNTHETIC, SYNTHETIC))
     write_text(folder / ORIGIN, json.dumps(_origin(gan, split), indent=1, ensure_ascii=False) + "\n")
-    with write_atomically(folder / MANIFEST) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with write_atomically(folder / MANIFEST) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     return folder / MANIFEST
 
@@ -83,11 +83,11 @@ def load_synthetic(manifest: Path) -> Dataset:
     try:
         labels = set(json.loads(manifest.with_name(ORIGIN).read_text(encoding="utf-8"))["labels"])
         with manifest.open(encoding="utf-8", newline="") as file:
-            told = {row.get("emotion") for row in csv.DictReader(file)}
-        own = EmotionMap(free=told <= labels)
+            emotions_in_file = {row.get("emotion") for row in csv.DictReader(file)}
+        mapping = EmotionMap(free=emotions_in_file <= labels)
     except (OSError, LookupError, TypeError, ValueError, csv.Error):  # whoever needs the files says what is wrong
-        own = EmotionMap()
-    return load_corpus("csv", manifest, emotions=own)
+        mapping = EmotionMap()
+    return load_corpus("csv", manifest, emotions=mapping)
 
 
 def _origin(gan: WaveGan, split: Split) -> dict[str, object]:

@@ -25,7 +25,7 @@ class WaveGanConfig:
         samples: in a clip, N: 16 times a power of 4, or twice that; 16384 is about a second at 16 kHz
         rate: samples a second of the clips; below 16000 they cover more time, and lack what is above half of it
         width: channels of the critic's first layer; each further one has twice as many
-        latent: numbers that a clip is made of
+        latent: dimensions of the latent vector
         class_channels: width of a class' embedding beside them
         phase_shuffle: most samples by which the critic's activations are moved; 0 switches it off
         batch: clips in a step, for each process
@@ -73,9 +73,9 @@ class WaveGanConfig:
             raise ConfigError(f"wavegan.ema is {self.ema}: expected a decay from 0 to below 1")
         if not 4_000 <= self.rate <= 16_000:
             raise ConfigError(f"wavegan.rate is {self.rate}: expected 4000 to 16000 Hz, at which clips are read")
-        known = [FRAMES * STRIDE**layers * last for layers in range(1, 7) for last in (1, 2)]
-        if self.samples not in known:
-            raise ConfigError(f"wavegan.samples is {self.samples}: expected one of {', '.join(map(str, known))}")
+        possible = [FRAMES * STRIDE**layers * last for layers in range(1, 7) for last in (1, 2)]
+        if self.samples not in possible:
+            raise ConfigError(f"wavegan.samples is {self.samples}: expected one of {', '.join(map(str, possible))}")
         if self.phase_shuffle >= FRAMES:
             raise ConfigError(f"wavegan.phase_shuffle is {self.phase_shuffle}: expected less than {FRAMES} samples")
 

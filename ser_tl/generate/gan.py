@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.files import write_atomically
 from ser_tl.generate.config import WaveGanConfig
@@ -59,21 +59,21 @@ class WaveGan:
         """
         if emotion not in self.labels:
             raise ConfigError(f"{emotion!r} is no class of this generator, which has {', '.join(self.labels)}")
-        place = self.labels.index(emotion)
+        index = self.labels.index(emotion)
         device = next(self.generator.parameters()).device
-        made = []
-        for part in range(0, count, _BATCH):
-            latent = Draws(seed, place, part).normal(_BATCH, self.config.latent).to(device)
-            classes = torch.full((_BATCH,), place, device=device)
-            made.append(self.generator(latent, classes).float().cpu().numpy() * self.level)
-        return np.concatenate(made)[:count].clip(-1.0, 1.0)
+        batches = []
+        for start in range(0, count, _BATCH):
+            latent = BatchRng(seed, index, start).normal(_BATCH, self.config.latent).to(device)
+            classes = torch.full((_BATCH,), index, device=device)
+            batches.append(self.generator(latent, classes).float().cpu().numpy() * self.level)
+        return np.concatenate(batches)[:count].clip(-1.0, 1.0)
 
     def save(self, path: Path) -> None:
         """Writes weights and everything else into one file."""
         about = {"config": asdict(self.config), "labels": self.labels, "level": self.level}
         weights = {name: tensor.contiguous().cpu() for name, tensor in self.generator.state_dict().items()}
-        with write_atomically(path) as part:
-            save_file(weights, part, metadata={"wavegan": json.dumps(about)})
+        with write_atomically(path) as temporary:
+            save_file(weights, temporary, metadata={"wavegan": json.dumps(about)})
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -1,24 +1,24 @@
-"""WaveGAN's two networks, told the class (Donahue et al. 2019, section 3 and tables 3 and 4).
+"""WaveGAN's two networks, conditioned on the class (Donahue et al. 2019, section 3 and tables 3 and 4).
 
     latent (B, Z), classes (B,) --Generator--> waveform (B, N)      waveform (B, N), classes (B,) --Critic--> score (B,)
 
-The generator hears of the class by an embedding beside the latent numbers (Mirza and Osindero 2014), the critic by the
-inner product of another with what it has made of the waveform (projection, Miyato and Koyama 2018, equation 3). Neither
+The generator gets the class by an embedding beside the latent vector (Mirza and Osindero 2014), the critic by the
+inner product of another with its features of the waveform (projection, Miyato and Koyama 2018, equation 3). Neither
 has batch norm: the gradient penalty is of single clips.
 """
 
 import torch
 from torch import Tensor, nn
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.generate.config import FRAMES, WaveGanConfig
 
 KERNEL = 25
 _SLOPE = 0.2  # of the critic's leaky ReLUs
 
 
-def phase_shuffle(activations: Tensor, most: int, draws: Draws) -> Tensor:
-    """Moves each clip's activations by up to so many samples, reflected at the ends (section 3.3).
+def phase_shuffle(activations: Tensor, most: int, draws: BatchRng) -> Tensor:
+    """Shifts each clip's activations by up to a number of samples, reflected at the ends (section 3.3).
 
     A critic that can't rely on the phase can't be content with telling the generator's regular artefacts by it.
 
@@ -31,10 +31,10 @@ def phase_shuffle(activations: Tensor, most: int, draws: Draws) -> Tensor:
         (B, D, T) -> (B, D, T)
     """
     count, channels, frames = activations.shape
-    shifts = draws.below(torch.full((count,), 2 * most + 1)) - most
-    places = (torch.arange(frames) - shifts[:, None]).abs()  # reflected at the beginning
-    places = torch.where(places < frames, places, 2 * (frames - 1) - places)
-    return activations.gather(2, places.to(activations.device)[:, None].expand(count, channels, frames))
+    shifts = draws.randint_below(torch.full((count,), 2 * most + 1)) - most
+    indices = (torch.arange(frames) - shifts[:, None]).abs()  # reflected at the beginning
+    indices = torch.where(indices < frames, indices, 2 * (frames - 1) - indices)
+    return activations.gather(2, indices.to(activations.device)[:, None].expand(count, channels, frames))
 
 
 class Generator(nn.Module):
@@ -51,7 +51,7 @@ class Generator(nn.Module):
     def __init__(self, config: WaveGanConfig, classes: int) -> None:
         super().__init__()
         strides = config.strides
-        channels = [config.width << place for place in reversed(range(len(strides)))]
+        channels = [config.width << layer for layer in reversed(range(len(strides)))]
         self.classes = nn.Embedding(classes, config.class_channels)
         self.begin = nn.Linear(config.latent + config.class_channels, channels[0] * FRAMES)
         layers: list[nn.Module] = [nn.Unflatten(1, (channels[0], FRAMES)), nn.ReLU()]
@@ -81,7 +81,7 @@ class Critic(nn.Module):
     def __init__(self, config: WaveGanConfig, classes: int) -> None:
         super().__init__()
         strides = config.strides[::-1]
-        channels = [config.width << place for place in range(len(strides))]
+        channels = [config.width << layer for layer in range(len(strides))]
         self.most = config.phase_shuffle
         self.convolutions = nn.ModuleList(
             nn.Conv1d(narrow, wide, KERNEL, stride, (KERNEL - stride + 1) // 2)
@@ -90,12 +90,12 @@ class Critic(nn.Module):
         self.score = nn.Linear(channels[-1] * FRAMES, 1)
         self.classes = nn.Embedding(classes, channels[-1])
 
-    def forward(self, waveform: Tensor, classes: Tensor, draws: Draws) -> Tensor:
+    def forward(self, waveform: Tensor, classes: Tensor, draws: BatchRng) -> Tensor:
         """A score for each clip; `draws` choose the phase shuffle's shifts."""
         activations = waveform[:, None]
-        for place, convolution in enumerate(self.convolutions, 1):
+        for layer, convolution in enumerate(self.convolutions, 1):
             activations = nn.functional.leaky_relu(convolution(activations), _SLOPE)
-            if self.most and place < len(self.convolutions):  # not before the scores, as in the paper's table 4
+            if self.most and layer < len(self.convolutions):  # not before the scores, as in the paper's table 4
                 activations = phase_shuffle(activations, self.most, draws)
         projection = (self.classes(classes) * activations.mean(dim=2)).sum(dim=1)
         return self.score(activations.flatten(1)).squeeze(1) + projection

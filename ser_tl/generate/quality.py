@@ -1,6 +1,6 @@
-"""What synthetic clips are worth before anybody trains on them: are they like speech, does the emotion come through.
+"""The quality of synthetic clips before a training: likeness to speech, and whether the emotion can be recognised.
 
-    Split, manifest, encoder --synthetic_quality--> Quality --save--> quality.json, quality.md
+    Split, manifest, encoder --measure_synthetic_quality--> Quality --save--> quality.json, quality.md
 
 Four sets of as many windows, each set against one of the training speakers' windows: more windows of the same speakers,
 windows of the dev speakers, synthetic clips, and the first again with random phases, which keeps a window's spectrum
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from ser_tl.augment.hearing import log_mel
+from ser_tl.augment.preview import log_mel
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.schema import emotions, real_rows
 from ser_tl.data.splits import Split
@@ -29,7 +29,7 @@ from ser_tl.evaluation import confusion, mean_recall
 from ser_tl.evaluation.frechet import Axes, frechet
 from ser_tl.files import write_text
 from ser_tl.generate.clips import load_synthetic
-from ser_tl.generate.windows import waveforms, window
+from ser_tl.generate.windows import cut_window, waveforms
 from ser_tl.reporting.text import percent, table
 from ser_tl.runtime.processes import processes
 
@@ -41,7 +41,7 @@ _FEWEST = 8  # windows of a kind
 
 
 @dataclass(frozen=True)
-class Row:
+class QualityRow:
     """One set of windows.
 
     Args:
@@ -50,7 +50,7 @@ class Row:
         encoder: Fréchet distance to the training speakers' windows, in the frozen encoder's states
         log_mel: likewise, in means and deviations of log-mel bands
         spread: deviation along the encoder's axes, the training speakers' own being 1; near 0 where all clips are alike
-        uar: how often the classifier hears the intended class, mean over the classes, a fraction
+        uar: how often the classifier recognises the intended class, mean over the classes, a fraction
     """
 
     windows: str
@@ -72,7 +72,7 @@ class Quality:
         encoder: whose states
     """
 
-    rows: list[Row]
+    rows: list[QualityRow]
     classes: int
     seconds: float
     encoder: str
@@ -81,21 +81,21 @@ class Quality:
         head = ["windows", "number", "distance, encoder", "distance, log-mel", "spread", "class heard, UAR %"]
         lines = [
             [
-                one.windows,
-                str(one.count),
-                f"{one.encoder:.2f}",
-                f"{one.log_mel:.2f}",
-                f"{one.spread:.2f}",
-                percent(one.uar),
+                row.windows,
+                str(row.count),
+                f"{row.encoder:.2f}",
+                f"{row.log_mel:.2f}",
+                f"{row.spread:.2f}",
+                percent(row.uar),
             ]
-            for one in self.rows
+            for row in self.rows
         ]
-        told = (
+        summary = (
             f"Windows of {self.seconds:.2f} s; Fréchet distances to windows of the training speakers, smaller is "
             f"nearer; the encoder is {self.encoder}, frozen, its classifier fitted to these windows. Chance is "
             f"{percent(1 / self.classes)} %."
         )
-        return f"{told}\n\n{table(head, lines)}"
+        return f"{summary}\n\n{table(head, lines)}"
 
     def save(self, folder: Path) -> None:
         """Writes quality.json and quality.md."""
@@ -103,7 +103,7 @@ class Quality:
         write_text(folder / "quality.md", f"# Synthetic clips beside real ones\n\n{self}\n")
 
 
-def synthetic_quality(
+def measure_synthetic_quality(
     split: Split,
     manifest: Path,
     encoder: Encoder,
@@ -114,7 +114,7 @@ def synthetic_quality(
     """Compares synthetic clips with real speech.
 
     Args:
-        split: whose training part the generator heard
+        split: whose training part the generator was trained on
         manifest: of the synthetic clips
         encoder: the judge
         name: what the report calls it
@@ -126,45 +126,45 @@ def synthetic_quality(
     """
     draw = np.random.default_rng(seed)
     clips = load_synthetic(manifest)
-    made = waveforms(clips, SAMPLE_RATE)
-    samples = len(made[0])
+    synthetic = waveforms(clips, SAMPLE_RATE)
+    samples = len(synthetic[0])
     train = real_rows(split.train)
     halves = draw.permutation(len(train))
-    fitted, held = (train.select(np.sort(half).tolist()) for half in (halves[::2], halves[1::2]))
+    fitted, held_out = (train.select(np.sort(half).tolist()) for half in (halves[::2], halves[1::2]))
     sets = {
         "training speakers": _windows(fitted, samples, 2, draw),
-        "training speakers, other clips": _windows(held, samples, 2, draw),
+        "training speakers, other clips": _windows(held_out, samples, 2, draw),
         "other speakers (dev)": _windows(split.dev, samples, 2, draw),
-        "synthetic": (np.stack(made), clips["emotion"][:]),
+        "synthetic": (np.stack(synthetic), clips["emotion"][:]),
     }
-    audio, said = sets["training speakers, other clips"]
-    sets["the same clips, random phases"] = (_random_phases(audio, draw), said)
+    audio, intended = sets["training speakers, other clips"]
+    sets["the same clips, random phases"] = (_random_phases(audio, draw), intended)
     fewest = min(sets, key=lambda name: len(sets[name][1]))
     size = len(sets[fewest][1])
     if size < _FEWEST:
         raise ConfigError(
-            f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise --wavegan.clips or, where "
-            f"it is the dev speakers', --split.dev"
+            f"{size} windows of {fewest} are too few to compare, {_FEWEST} are needed: raise wavegan.clips or, where "
+            f"it is the dev speakers', split.dev"
         )
     network = encoder.to(processes().device).eval()
     labels = emotions(train)
-    found = {name: (_states(network, audio), _bands(audio), said) for name, (audio, said) in sets.items()}
-    base = found.pop("training speakers")
-    heard = _classifier(base[0], base[2])
+    measured = {name: (_states(network, audio), _bands(audio), intended) for name, (audio, intended) in sets.items()}
+    base = measured.pop("training speakers")
+    classifier = _classifier(base[0], base[2])
     rows = []
     axes = [Axes.of(base[kind]) for kind in (0, 1)]
-    for windows, (states, bands, said) in found.items():
-        few = draw.permutation(len(said))[:size]  # distances depend on how many there are
-        ours = draw.permutation(len(base[2]))[:size]
+    for windows, (states, bands, intended) in measured.items():
+        few = draw.permutation(len(intended))[:size]  # distances depend on how many there are
+        sample = draw.permutation(len(base[2]))[:size]
         along = axes[0](states[few])
         rows.append(
-            Row(
+            QualityRow(
                 windows=windows,
                 count=size,
-                encoder=frechet(axes[0](base[0][ours]), along),
-                log_mel=frechet(axes[1](base[1][ours]), axes[1](bands[few])),
+                encoder=frechet(axes[0](base[0][sample]), along),
+                log_mel=frechet(axes[1](base[1][sample]), axes[1](bands[few])),
                 spread=float(along.std(axis=0).mean()),
-                uar=_uar(said, heard.predict(states), labels),
+                uar=_uar(intended, classifier.predict(states), labels),
             )
         )
     return Quality(rows, len(labels), samples / SAMPLE_RATE, name)
@@ -173,8 +173,8 @@ def synthetic_quality(
 def _windows(corpus: Dataset, samples: int, each: int, draw: np.random.Generator) -> tuple[np.ndarray, list[str]]:
     """So many windows (n, N) from anywhere in each clip, and their emotions."""
     clips = [clip for clip in waveforms(corpus, SAMPLE_RATE) for _ in range(each)]
-    said = [emotion for emotion in corpus["emotion"][:] for _ in range(each)]
-    return np.stack([window(clip, samples, draw.uniform()) for clip in clips]), said
+    emotions = [emotion for emotion in corpus["emotion"][:] for _ in range(each)]
+    return np.stack([cut_window(clip, samples, draw.uniform()) for clip in clips]), emotions
 
 
 def _random_phases(audio: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -189,9 +189,9 @@ def _states(encoder: Encoder, audio: np.ndarray) -> np.ndarray:
     """The mean of each layer's states over a window, side by side: (n, L * D)."""
     device = processes().device
     rows = []
-    for part in torch.from_numpy(audio).split(_BATCH):
-        lengths = torch.full((len(part),), part.shape[1])
-        hidden = encoder(part.to(device), lengths.to(device))
+    for batch in torch.from_numpy(audio).split(_BATCH):
+        lengths = torch.full((len(batch),), batch.shape[1])
+        hidden = encoder(batch.to(device), lengths.to(device))
         share = hidden.mask / hidden.mask.sum(dim=1, keepdim=True)  # (B, T)
         means = (hidden.states * share[None, :, :, None]).sum(dim=2)  # (L, B, D)
         rows.append(means.transpose(0, 1).flatten(1).float().cpu().numpy())
@@ -204,15 +204,15 @@ def _bands(audio: np.ndarray) -> np.ndarray:
     return np.stack([np.concatenate([mel.mean(axis=0), mel.std(axis=0)]) for mel in mels])
 
 
-def _classifier(states: np.ndarray, said: Sequence[str]) -> "Pipeline":
+def _classifier(states: np.ndarray, emotions: Sequence[str]) -> "Pipeline":
     """A logistic regression, whose classes weigh alike."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
-    return make_pipeline(StandardScaler(), regression).fit(states, said)
+    return make_pipeline(StandardScaler(), regression).fit(states, emotions)
 
 
-def _uar(said: Sequence[str], heard: Sequence[str], labels: list[str]) -> float:
-    return float(mean_recall(confusion(said, list(map(str, heard)), labels)))
+def _uar(references: Sequence[str], predictions: Sequence[str], labels: list[str]) -> float:
+    return float(mean_recall(confusion(references, list(map(str, predictions)), labels)))

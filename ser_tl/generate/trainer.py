@@ -2,11 +2,11 @@
 
     WaveGanTrainer(config, folder, seed).fit(split, resume) -> WaveGan
 
-    folder/ state.safetensors, log.jsonl   what --resume goes on from
+    folder/ state.safetensors, log.jsonl   what `resume` goes on from
             generator.safetensors          what `WaveGan.load` reads
             curves.png, sheet.png          the losses; real and synthetic clips of each class
 
-It hears the training part of the split and nothing else.
+It is trained on the training part of the split and nothing else.
 """
 
 import time
@@ -18,15 +18,15 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from ser_tl.augment import Draws
-from ser_tl.augment.hearing import log_mel
+from ser_tl.augment import BatchRng
+from ser_tl.augment.preview import log_mel
 from ser_tl.data import schema
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
 from ser_tl.generate.config import CHANGEABLE, WaveGanConfig
 from ser_tl.generate.gan import WaveGan
-from ser_tl.generate.steps import Adversaries
-from ser_tl.generate.windows import Windows
+from ser_tl.generate.wgan_gp import WganGp
+from ser_tl.generate.windows import TrainingWindows
 from ser_tl.reporting import plots
 from ser_tl.runtime.processes import accelerator
 from ser_tl.runtime.reduction import agree_on_seconds
@@ -80,9 +80,9 @@ class WaveGanTrainer:
             CheckpointError: the state is damaged, or of other options
         """
         labels = schema.emotions(split.train)
-        windows = Windows(split.train, labels, self.config)
+        windows = TrainingWindows(split.train, labels, self.config)
         gan = WaveGan(self.config, labels, level=windows.level, seed=self.seed)
-        adversaries = Adversaries(gan.generator, self.config, len(labels), self.seed, self.accelerator)
+        adversaries = WganGp(gan.generator, self.config, len(labels), self.seed, self.accelerator)
         gan.generator = adversaries.averaged
         self.folder.mkdir(parents=True, exist_ok=True)
         networks = {
@@ -98,7 +98,7 @@ class WaveGanTrainer:
             self.history = read_log(self.folder, self.step)
         begin, figures = time.monotonic() - self.seconds, []
         while not self._finished:
-            figures.append(self._one_step(adversaries, windows))
+            figures.append(self._train_step(adversaries, windows))
             self.seconds = agree_on_seconds(self.accelerator, time.monotonic() - begin)
             save = self.step % self.config.save_every == 0 or self._finished
             if save or self.step % self.config.log_every == 0:
@@ -113,22 +113,22 @@ class WaveGanTrainer:
         last = self.config.steps
         return (last is not None and self.step >= last) or self.seconds >= 60 * self.config.most_minutes
 
-    def _one_step(self, adversaries: Adversaries, windows: Windows) -> dict[str, torch.Tensor]:
-        """So many steps of the critic and one of the generator."""
+    def _train_step(self, adversaries: WganGp, windows: TrainingWindows) -> dict[str, torch.Tensor]:
+        """The steps of the critic and one of the generator."""
         self.step += 1
         device, batch = self.accelerator.device, self.config.batch
-        found: dict[str, torch.Tensor] = {}
+        figures: dict[str, torch.Tensor] = {}
         for turn in range(self.config.critic_steps + 1):
-            draws = Draws(self.seed, self.step, turn, self.accelerator.process_index, device=device)
+            draws = BatchRng(self.seed, self.step, turn, self.accelerator.process_index, device=device)
             real, classes = windows.draw(batch, draws)
             if turn < self.config.critic_steps:
-                found |= adversaries.critic_step(real.to(device), classes.to(device), draws)
+                figures |= adversaries.critic_step(real.to(device), classes.to(device), draws)
             else:
-                found |= adversaries.generator_step(classes.to(device), draws, self.step)
-        return found
+                figures |= adversaries.generator_step(classes.to(device), draws, self.step)
+        return figures
 
     def _log(self, figures: list[dict[str, torch.Tensor]]) -> None:
-        means = {name: fmean(float(one[name]) for one in figures) for name in figures[0]}
+        means = {name: fmean(float(figures_of_step[name]) for figures_of_step in figures) for name in figures[0]}
         record = {"step": self.step, "seconds": round(self.seconds, 2)} | means
         if self.accelerator.is_main_process:
             self.history.append(record)
@@ -139,7 +139,7 @@ class WaveGanTrainer:
                     f"{self.seconds:.0f} s"
                 )
 
-    def _save(self, state: StateFile, gan: WaveGan, windows: Windows) -> None:
+    def _save(self, state: StateFile, gan: WaveGan, windows: TrainingWindows) -> None:
         if self.accelerator.is_main_process:
             state.save(self.step, self.seconds)
             gan.save(self.folder / GENERATOR_FILE)
@@ -147,11 +147,11 @@ class WaveGanTrainer:
             plots.sample_sheet(self._sheet(gan, windows), self.folder / "sheet.png", rate=self.config.rate)
         self.accelerator.wait_for_everyone()
 
-    def _sheet(self, gan: WaveGan, windows: Windows) -> dict[str, list[tuple[str, Any, Any]]]:
+    def _sheet(self, gan: WaveGan, windows: TrainingWindows) -> dict[str, list[tuple[str, Any, Any]]]:
         """Of each class a real window and a synthetic clip, with their spectrograms."""
-        draws, shown = Draws(self.seed), {}
-        for label, own in zip(gan.labels, windows.by_class, strict=True):
-            real = windows.of(own[int(draws.choice(1, len(own)))], 0.5) * windows.level
+        draws, shown = BatchRng(self.seed), {}
+        for label, members in zip(gan.labels, windows.by_class, strict=True):
+            real = windows.crop(members[int(draws.choice(1, len(members)))], 0.5) * windows.level
             clips = [("real", real), ("synthetic", gan.sample(label, 1, self.seed)[0])]
             shown[label] = [(name, clip, log_mel(clip, self.config.rate)) for name, clip in clips]
         return shown

@@ -13,9 +13,9 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE, decode
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.data.schema import real_rows
 from ser_tl.errors import SplitError
 from ser_tl.generate.config import WaveGanConfig
@@ -25,24 +25,24 @@ _LOUD = 0.95  # share of the clips whose peaks fit into the generator's range; t
 
 def waveforms(corpus: Dataset, rate: int) -> list[np.ndarray]:
     """The corpus' clips (N,), decoded, at some rate."""
-    clips = [decode(source(row), row["start"], row["end"]) for row in corpus]
+    clips = [decode(audio_source(row), row["start"], row["end"]) for row in corpus]
     return [clip if rate == SAMPLE_RATE else soxr.resample(clip, SAMPLE_RATE, rate) for clip in clips]
 
 
-def window(clip: np.ndarray, samples: int, place: float) -> np.ndarray:
+def cut_window(clip: np.ndarray, samples: int, position: float) -> np.ndarray:
     """So many samples of a clip.
 
     Args:
         clip: (N,)
         samples: the window's
-        place: from 0, its earliest place, to 1, its last; of a shorter clip, how much of the silence comes before it
+        position: from 0, its earliest place, to 1, its last; of a shorter clip, how much of the silence comes before it
     """
     spare = len(clip) - samples
-    begin = round(place * abs(spare))
+    begin = round(position * abs(spare))
     return clip[begin : begin + samples] if spare >= 0 else np.pad(clip, (begin, -spare - begin))
 
 
-class Windows:
+class TrainingWindows:
     """The training speech of a WaveGAN.
 
     Args:
@@ -55,11 +55,11 @@ class Windows:
     """
 
     def __init__(self, train: Dataset, labels: list[str], config: WaveGanConfig) -> None:
-        made = len(train) - len(real_rows(train))
-        if made:
+        synthetic = len(train) - len(real_rows(train))
+        if synthetic:
             raise SplitError(
-                f"{made} of {len(train)} training clips are synthetic, and a generator has to hear real ones: leave "
-                f"--synthetic out"
+                f"{synthetic} of {len(train)} training clips are synthetic, and a generator needs real ones: leave "
+                f"`synthetic` out"
             )
         self.samples = config.samples
         clips = waveforms(train, config.rate)
@@ -70,15 +70,15 @@ class Windows:
         self.by_class = [
             [clip for clip, emotion in zip(clips, emotions, strict=True) if emotion == label] for label in labels
         ]
-        absent = [label for label, own in zip(labels, self.by_class, strict=True) if not own]
+        absent = [label for label, members in zip(labels, self.by_class, strict=True) if not members]
         if absent:
-            raise SplitError(f"no training clip is labelled {', '.join(absent)}: drop it (--emotions.drop) or merge it")
+            raise SplitError(f"no training clip is labelled {', '.join(absent)}: drop it (emotions.drop) or merge it")
 
-    def of(self, clip: np.ndarray, place: float) -> np.ndarray:
-        """A window (N,) of a clip, at a place as of `window`."""
-        return window(clip, self.samples, place)
+    def crop(self, clip: np.ndarray, position: float) -> np.ndarray:
+        """A window (N,) of a clip, at a position as of `cut_window`."""
+        return cut_window(clip, self.samples, position)
 
-    def draw(self, count: int, draws: Draws) -> tuple[Tensor, Tensor]:
+    def draw(self, count: int, draws: BatchRng) -> tuple[Tensor, Tensor]:
         """A batch, on the CPU.
 
         Args:
@@ -89,10 +89,10 @@ class Windows:
             Waveform (B, N) in [-1, 1], and classes (B,).
         """
         classes = draws.choice(count, len(self.by_class))
-        clips = draws.below(torch.tensor([len(self.by_class[place]) for place in classes.tolist()]))
-        places = draws.uniform(count, 0.0, 1.0).tolist()
+        clips = draws.randint_below(torch.tensor([len(self.by_class[index]) for index in classes.tolist()]))
+        positions = draws.uniform(count, 0.0, 1.0).tolist()
         chosen = [
-            self.of(self.by_class[number][clip], place)
-            for number, clip, place in zip(classes.tolist(), clips.tolist(), places, strict=True)
+            self.crop(self.by_class[number][clip], index)
+            for number, clip, index in zip(classes.tolist(), clips.tolist(), positions, strict=True)
         ]
         return torch.from_numpy(np.stack(chosen)), classes

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ser_tl.data.batch_plan import Plan, average_windows, plan_batches
-from ser_tl.data.batching import Batch, Clips, loader
-from ser_tl.encoders import Hidden, OnMel
+from ser_tl.data.batch_plan import BatchPlan, average_windows, plan_batches
+from ser_tl.data.batching import Batch, Clips, make_loader
+from ser_tl.encoders import EncoderOutput, OnMel
 from ser_tl.inference.loop import Step, order_values, run_batches
 from ser_tl.inference.processes import Processes
 from ser_tl.model import EmotionModel, Output
@@ -46,7 +46,7 @@ class Pass:
     progress: str = ""
 
 
-class Collected(NamedTuple):
+class CollectedValues(NamedTuple):
     """Values of all clips, in their order.
 
     Attributes:
@@ -65,7 +65,7 @@ class Collected(NamedTuple):
 
 
 @contextmanager
-def evaluating(*modules: nn.Module) -> Generator[None]:
+def evaluation_mode(*modules: nn.Module) -> Generator[None]:
     """Evaluation mode for modules, each of which goes back to its own mode after it."""
     modes = [module.training for module in modules]
     for module in modules:
@@ -100,7 +100,7 @@ def run_clips(
     mine = [step[how.processes.process_index] for step in plan]
     shown = bool(how.progress) and how.processes.process_index == 0 and not is_quiet()
     bar = tqdm(total=sum(map(len, mine)), desc=how.progress, unit="clip", disable=None if shown else True)
-    with bar, evaluating(*modules):
+    with bar, evaluation_mode(*modules):
         steps = run_batches(
             function, load_batches(clips, plan, how), partial(inference_context, how, autocast=autocast)
         )
@@ -109,7 +109,7 @@ def run_clips(
             bar.update(len(step.indices))
 
 
-def plan_evaluation(clips: Clips, how: Pass, chosen: Sequence[int] | None = None) -> Plan:
+def plan_evaluation(clips: Clips, how: Pass, chosen: Sequence[int] | None = None) -> BatchPlan:
     """Which clips go into which batch, of which process.
 
     Args:
@@ -123,12 +123,14 @@ def plan_evaluation(clips: Clips, how: Pass, chosen: Sequence[int] | None = None
     return [[[indices[row] for row in batch] for batch in step] for step in plan]
 
 
-def load_batches(clips: Clips, plan: Plan, how: Pass) -> Iterator[tuple[list[int], Batch]]:
+def load_batches(clips: Clips, plan: BatchPlan, how: Pass) -> Iterator[tuple[list[int], Batch]]:
     """This process' batches of a plan on its device, with the indices of their clips."""
     process = how.processes.process_index
-    mine = [step[process] for step in plan if step[process]]
-    loaded = loader(clips, plan, process=process, workers=how.workers)
-    return ((indices, batch.to(how.processes.device)) for indices, batch in zip(mine, loaded, strict=True))
+    indices_of_batches = [step[process] for step in plan if step[process]]
+    loaded = make_loader(clips, plan, process=process, workers=how.workers)
+    return (
+        (indices, batch.to(how.processes.device)) for indices, batch in zip(indices_of_batches, loaded, strict=True)
+    )
 
 
 @contextmanager
@@ -140,7 +142,7 @@ def inference_context(how: Pass, *, autocast: bool = True) -> Generator[None]:
 
 def collect_clips(
     modules: Sequence[nn.Module], clips: Clips, function: Callable[[Batch], Tensor], how: Pass
-) -> Collected:
+) -> CollectedValues:
     """A function's values for all clips. Every process calls it and gets the whole.
 
     Args:
@@ -149,29 +151,29 @@ def collect_clips(
         function: (B, ...) of a batch
         how: the processes, and the size of batches
     """
-    found: list[tuple[int, tuple[str, int, np.ndarray]]] = []
+    collected: list[tuple[int, tuple[str, int, np.ndarray]]] = []
     for indices, batch, value in run_clips(modules, clips, function, how):
         # Half precision has no numpy type that every consumer takes; double stays double.
         rows = (value if value.dtype == torch.float64 else value.float()).cpu().numpy()
-        found += zip(indices, zip(batch.ids, batch.labels.tolist(), rows, strict=True), strict=True)
+        collected += zip(indices, zip(batch.ids, batch.labels.tolist(), rows, strict=True), strict=True)
     # Objects rather than tensors: processes have different numbers of clips, perhaps none.
-    ids, labels, rows = zip(*order_values(how.processes.gather(found)), strict=True)
-    return Collected(list(ids), np.array(labels), np.stack(rows))
+    ids, labels, rows = zip(*order_values(how.processes.gather(collected)), strict=True)
+    return CollectedValues(list(ids), np.array(labels), np.stack(rows))
 
 
-def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None) -> Hidden:
+def encode_batch(model: EmotionModel, batch: Batch, on_mel: OnMel | None = None) -> EncoderOutput:
     """The states of the layers that a model uses, as the batch brings them or as the encoder computes them.
 
     Args:
         model: the model
         batch: clips, or states of them
-        on_mel: what augmentation makes of a log-mel spectrogram, in training
+        on_mel: augmentation of the log-mel spectrogram, in training
     """
     if batch.states is None or batch.mask is None:
         clips = model.front(batch.waveform, batch.lengths)
         return model.encode(clips.waveform, clips.lengths, on_mel)
     if list(batch.layers) == model.layers:
-        return Hidden(batch.states, batch.mask)
+        return EncoderOutput(batch.states, batch.mask)
     return model.complete_states(dict(zip(batch.layers, batch.states, strict=True)), batch.mask)
 
 

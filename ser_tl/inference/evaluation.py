@@ -13,14 +13,14 @@ from datasets import Dataset
 
 from ser_tl.data import schema
 from ser_tl.data.batching import Clips
-from ser_tl.data.dimensions import unknown_notes
+from ser_tl.data.dimensions import note_unknown
 from ser_tl.data.speakers import UNKNOWN
-from ser_tl.data.split import shared_note
+from ser_tl.data.split import describe_shared
 from ser_tl.errors import ConfigError, SplitError, listing
 from ser_tl.evaluation import Report
 from ser_tl.inference.clips import Pass
 from ser_tl.inference.scoring import corpus_norms, evaluation_clips, score_clips
-from ser_tl.inference.speaker_norm import norm_note
+from ser_tl.inference.speaker_norm import describe_norm
 from ser_tl.model import EmotionModel
 
 COVERAGE = 0.9
@@ -40,7 +40,7 @@ def evaluate(
     shared: Collection[str] = (),
     groups: Collection[str] = ("sex",),
 ) -> Report:
-    """The report on speakers that training never saw. Every process calls it and gets the whole report.
+    """The report on held-out speakers. Every process calls it and gets the whole report.
 
     Args:
         model: the model
@@ -56,42 +56,42 @@ def evaluate(
         groups: columns of the test set by which speakers are compared, where it has them
 
     Raises:
-        ConfigError: the test set has an emotion that the model doesn't know, or too few clips of a speaker where these
-            are normalised by their own statistics
+        ConfigError: the test set has an emotion that isn't among the model's labels, or too few clips of a speaker
+            where these are normalised by their own statistics
         SplitError: the model was trained on, or its epoch chosen on, some of the speakers, or clips are synthetic
     """
     check_labels(test, model.labels)
     check_real(test, "test")
     speakers = set(test["speaker"][:])
-    known = model.known_speakers.among(speakers)
-    if set(known) - set(shared):
-        if known == [UNKNOWN]:
+    known_speakers = model.known_speakers.among(speakers)
+    if set(known_speakers) - set(shared):
+        if known_speakers == [UNKNOWN]:
             raise SplitError(
-                "nobody knows who speaks, here and in what the model was trained on, so the score could not be called "
-                "speaker-independent; say who speaks, or evaluate on its run's test part alone (ser-tl evaluate --ids "
-                "runs/NAME/split.json)"
+                "the speakers are unknown, here and in the model's training, so the score could not be called "
+                "speaker-independent; name the speakers, or evaluate on its run's test part alone (ser-tl evaluate "
+                "--ids runs/NAME/split.json)"
             )
         raise SplitError(
-            f"the model knows {len(known)} of the {len(speakers)} speakers from its training, so "
+            f"the model knows {len(known_speakers)} of the {len(speakers)} speakers from its training, so "
             f"the score would not be speaker-independent; evaluate on its run's test part alone (ser-tl evaluate "
-            f"--ids runs/NAME/split.json), or on another corpus. {schema.NAMESAKES}\n{listing(known)}"
+            f"--ids runs/NAME/split.json), or on another corpus. {schema.NAMESAKES}\n{listing(known_speakers)}"
         )
     clips = evaluation_clips(model, test) if clips is None else clips
     norms = corpus_norms(model, test, clips, how)
-    normalized = [] if norms is None else [norm_note(model.config.statistics, test)]
+    normalized = [] if norms is None else [describe_norm(model.config.statistics, test)]
     predictions, _ = score_clips(model, test, clips, how, norms)
     calibration = model.calibration
     if calibration is not None and calibration.sets is not None:
         sets = calibration.sets.members(predictions.probabilities, COVERAGE)
         predictions = replace(predictions, sets=sets, coverage=COVERAGE)
-    every = [*training_notes, *normalized, *notes, *unknown_notes(test, model.dimensions, "test")]
+    report_notes = [*training_notes, *normalized, *notes, *note_unknown(test, model.dimensions, "test")]
     known_facts = dict(facts or {}) | ({"calibration": calibration_facts(model)} if model.labels else {})
     known_facts |= group_facts(test, groups)
-    if known or shared:  # folds over clips share speakers by rule, also where chance kept some apart
+    if known_speakers or shared:  # folds over clips share speakers by rule, also where chance kept some apart
         title = f"{title} (NOT speaker-independent)".strip()
-        every = [shared_note(known or shared, test["speaker"][:]), *every]
+        report_notes = [describe_shared(known_speakers or shared, test["speaker"][:]), *report_notes]
         known_facts |= {"speaker_independent": False}
-    return Report.of(predictions, title=title, notes=every, facts=known_facts)
+    return Report.of(predictions, title=title, notes=report_notes, facts=known_facts)
 
 
 def group_facts(test: Dataset, columns: Collection[str]) -> dict[str, Any]:
@@ -107,14 +107,18 @@ def group_facts(test: Dataset, columns: Collection[str]) -> dict[str, Any]:
         for speaker, value in zip(test["speaker"][:], test[column][:], strict=True):
             if value is not None and speaker != UNKNOWN:
                 values.setdefault(speaker, set()).add(str(value))
-        groups[column] = {speaker: next(iter(own)) for speaker, own in sorted(values.items()) if len(own) == 1}
+        groups[column] = {
+            speaker: next(iter(speaker_values))
+            for speaker, speaker_values in sorted(values.items())
+            if len(speaker_values) == 1
+        }
     return {"groups": groups} if groups else {}
 
 
 def calibration_facts(model: EmotionModel) -> dict[str, Any] | None:
     """How a model's probabilities were calibrated, for a report, without the thresholds; None if they never were."""
-    found = None if model.calibration is None else model.calibration.to_json()
-    return None if found is None else {name: value for name, value in found.items() if name != "sets"}
+    description = None if model.calibration is None else model.calibration.to_json()
+    return None if description is None else {name: value for name, value in description.items() if name != "sets"}
 
 
 def check_labels(corpus: Dataset, labels: list[str]) -> None:
@@ -127,7 +131,7 @@ def check_labels(corpus: Dataset, labels: list[str]) -> None:
     if labels and strangers:
         raise ConfigError(
             f"the model knows {', '.join(labels)}; the corpus also has {', '.join(strangers)}: drop them "
-            f"(--emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (--emotions.merge)"
+            f"(emotions.drop '[{', '.join(strangers)}]') or merge them into the model's labels (emotions.merge)"
         )
 
 
@@ -141,9 +145,9 @@ def check_real(corpus: Dataset, part: str) -> None:
     Raises:
         SplitError: there are some
     """
-    made = corpus["speaker"][:].count(schema.SYNTHETIC)
-    if made:
+    synthetic = corpus["speaker"][:].count(schema.SYNTHETIC)
+    if synthetic:
         raise SplitError(
-            f"{made} of {len(corpus)} {part} clips are synthetic, and only real speech tells how well a model does: "
+            f"{synthetic} of {len(corpus)} {part} clips are synthetic, and a model is evaluated on real speech only: "
             f"take the rows whose speaker is {schema.SYNTHETIC} out. recipes/train_wavegan.py judges synthetic clips"
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference.manifest import MANIFEST_FILE, Manifest, read_manifest
-from ser_tl.inference.session import Answers, Wanted
+from ser_tl.inference.session import OutputRequest, SessionOutput
 from ser_tl.modules.calibration import Calibration
 
 
@@ -43,7 +43,7 @@ class ExportedSession(ABC):
             outputs: names of those that are wanted
         """
 
-    def run(self, waveform: np.ndarray, lengths: np.ndarray, wanted: Wanted, norm: Any = None) -> Answers:  # noqa: ANN401
+    def run(self, waveform: np.ndarray, lengths: np.ndarray, wanted: OutputRequest, norm: Any = None) -> SessionOutput:  # noqa: ANN401
         """Answers for padded windows; see `Session`."""
         if norm is not None:
             self.measure_norm([])
@@ -53,12 +53,12 @@ class ExportedSession(ABC):
                 self._compute(waveform[row : row + 1, :length], lengths[row : row + 1], names)
                 for row, length in enumerate(lengths.tolist())
             ]
-            found = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+            results = [np.concatenate(rows_of_one) for rows_of_one in zip(*rows, strict=True)]
         else:
-            found = self._compute(waveform, lengths, names)
-        arrays = dict(zip(names, found, strict=True))
+            results = self._compute(waveform, lengths, names)
+        arrays = dict(zip(names, results, strict=True))
         nothing = np.zeros((len(lengths), 0), np.float32)
-        return Answers(
+        return SessionOutput(
             arrays.get("probabilities", nothing),
             arrays.get("dimensions", nothing),
             arrays.get("embedding"),
@@ -135,5 +135,5 @@ def open_graph(folder: Path, manifest: Manifest) -> ExportedSession:
         return ProgramSession(folder / manifest.graph, manifest)
     raise ConfigError(
         f"{folder}: exported for {manifest.runtime}, which this version of ser_tl has no session for: update ser_tl, "
-        f"or export the model with --format onnx"
+        f"or export the model with `format` onnx"
     )

@@ -4,7 +4,7 @@
 
 Prediction, evaluation, embeddings, statistics, probes and the feature cache differ in what is loaded and in the
 function; how batches follow each other, in which mode and precision they are computed, and how answers find their clip
-again is here. Knows nothing of torch: `inference.clips` loads clips for models in torch.
+again is here. It needs no torch: `inference.clips` loads clips for models in torch.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

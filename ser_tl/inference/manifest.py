@@ -85,8 +85,8 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Writes the JSON, whole or not at all."""
         content = {"kind": KIND, "format": FORMAT} | asdict(self)
-        with write_atomically(folder / MANIFEST_FILE) as part:
-            part.write_text(json.dumps(content | {"digest": digest(content)}, indent=2) + "\n", encoding="utf-8")
+        with write_atomically(folder / MANIFEST_FILE) as temporary:
+            temporary.write_text(json.dumps(content | {"digest": digest(content)}, indent=2) + "\n", encoding="utf-8")
 
 
 def is_exported(folder: str | Path) -> bool:
@@ -124,8 +124,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(f"{path}: its graph, {manifest.graph}, lies outside of the folder: {AGAIN}")
     graph = folder / manifest.graph
     if not graph.is_file():
-        found = ", ".join(sorted(entry.name for entry in folder.iterdir()))
-        raise CheckpointError(f"{graph}: missing (found: {found}): {AGAIN}")
+        entries = ", ".join(sorted(entry.name for entry in folder.iterdir()))
+        raise CheckpointError(f"{graph}: missing (found: {entries}): {AGAIN}")
     if hash_file(graph) != manifest.sha256:
         raise CheckpointError(f"{graph}: damaged or changed, its sha256 isn't the one in {MANIFEST_FILE}: {AGAIN}")
     return manifest

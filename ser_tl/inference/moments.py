@@ -21,7 +21,7 @@ def state_moments(model: EmotionModel, batch: Batch) -> list[Moments]:
     if batch.moments is None:
         hidden = encode_batch(model, batch)
         rows = (hidden.states[:, clip, hidden.mask[clip]].transpose(0, 1) for clip in range(len(batch.ids)))
-        return [Moments.of(frames[:, :, None, None]) for frames in rows]  # of (frames, L, 1, 1, D)
+        return [Moments.from_rows(frames[:, :, None, None]) for frames in rows]  # of (frames, L, 1, 1, D)
     mean, deviation = (part[:, :, None].double() for part in _of_layers(model, batch, batch.moments))
     squares = mean.square() + deviation.square()  # (L, B, 1, 1, D)
     counts = batch.moments.frames.double().unbind()

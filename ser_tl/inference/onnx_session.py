@@ -2,8 +2,8 @@
 
     OnnxSession(FOLDER/model.onnx, manifest).run(waveform, lengths, wanted) -> Answers
 
-onnxruntime 1.29 and later send telemetry from Linux and Windows unless told not to before they are imported: whoever
-needs onnxruntime in this package takes it from `load_onnxruntime`, and nothing is ever sent.
+onnxruntime 1.29 and later send telemetry from Linux and Windows unless that is switched off before they are imported:
+whoever needs onnxruntime in this package takes it from `load_onnxruntime`, and nothing is ever sent.
 """
 
 import os

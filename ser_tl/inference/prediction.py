@@ -48,10 +48,10 @@ class Prediction:
         attention: (windows, T) weight of each frame, adding up to 1 in each window; only if asked for
         frame_seconds: (windows, T) when each frame begins, seconds into the recording; only if asked for
         seconds: the recording's length
-        speech: False where the whole recording is silent: there is nothing to tell an emotion from
+        speech: False where the whole recording is silent: there is no speech to predict an emotion from
         error: why the recording couldn't be used; None where it could
         source: the recording's name: its path, or its position in the list
-        calibrated: whether probabilities are calibrated; else they rank emotions, and tell no frequencies
+        calibrated: whether probabilities are calibrated; else they rank emotions, and aren't frequencies
         prediction_set: the emotions that it may have at the coverage asked for, likeliest first; empty where none was
         abstained: whether no single emotion can be named: at the coverage asked for there are several, or the
             recording is unlike the training data
@@ -80,7 +80,7 @@ class Prediction:
         """The likeliest emotions with their probabilities, likeliest first.
 
         Args:
-            count: at most so many
+            count: at most this many
         """
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
 

@@ -21,9 +21,9 @@ from ser_tl.inference.embedding import stack_embeddings
 from ser_tl.inference.loop import order_values, run_batches
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
-from ser_tl.inference.session import Session, Wanted, check_coverage, find_calibration, open_session
+from ser_tl.inference.session import OutputRequest, Session, check_coverage, find_calibration, open_session
 from ser_tl.inference.speaker_minimum import check_enough
-from ser_tl.inference.windows import AnsweredWindow, join_windows, pad
+from ser_tl.inference.windows import PredictedWindow, join_windows, pad
 from ser_tl.modules.calibration import describe_calibration
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _POOL_SECONDS = 600.0  # of audio that waits to be batched by length: 38 MB
 
 
-class _Waiting(NamedTuple):
+class _QueuedWindow(NamedTuple):
     """A window that waits for its answer."""
 
     recording: int
@@ -40,15 +40,15 @@ class _Waiting(NamedTuple):
 
 
 @dataclass
-class _Pending:
+class _OpenRecording:
     """A recording whose windows aren't all answered."""
 
     source: str
     seconds: float = 0.0
-    whole: bool = False  # whether it has been read to its end
+    is_complete: bool = False  # whether it has been read to its end
     missing: int = 0
     error: str | None = None
-    answered: list[AnsweredWindow] = field(default_factory=list)
+    answered: list[PredictedWindow] = field(default_factory=list)
 
 
 class Predictor:
@@ -142,12 +142,12 @@ class Predictor:
         items: Iterable[Recording] = [recordings] if is_recording(recordings) else recordings
         if isinstance(items, Sequence) and not items:
             return []
-        wanted = Wanted(embedding=embedding, attention=attention)
+        wanted = OutputRequest(embedding=embedding, attention=attention)
         if speaker_normalize:
-            found = self._predict_speaker(list(items), sampling_rate, wanted, on_error)
+            predictions = self._predict_speaker(list(items), sampling_rate, wanted, on_error)
         else:
-            found = self.iterate(items, sampling_rate=sampling_rate, wanted=wanted, on_error=on_error)
-        return list(_show_progress(found, items) if progress else found)
+            predictions = self.iterate(items, sampling_rate=sampling_rate, wanted=wanted, on_error=on_error)
+        return list(_show_progress(predictions, items) if progress else predictions)
 
     def embed(self, recordings: Recording | Iterable[Recording], **options: Any) -> np.ndarray:  # noqa: ANN401
         """The embedding of each recording: the head's input, the mean over the recording's windows.
@@ -171,7 +171,7 @@ class Predictor:
         recordings: Iterable[Recording],
         *,
         sampling_rate: int | None = None,
-        wanted: Wanted | None = None,
+        wanted: OutputRequest | None = None,
         on_error: Literal["raise", "report"] = "raise",
         on_window: Callable[[int, Window], None] | None = None,
     ) -> Iterator[Prediction]:
@@ -184,11 +184,11 @@ class Predictor:
             on_error: as for `predict`
             on_window: called with each window that is decoded, and the index of its recording
         """
-        wanted = wanted or Wanted()
+        wanted = wanted or OutputRequest()
         self._check(recordings, wanted)
         return self._iterate(recordings, sampling_rate, wanted, on_error, on_window)
 
-    def _check(self, recordings: object, wanted: Wanted) -> None:
+    def _check(self, recordings: object, wanted: OutputRequest) -> None:
         if not isinstance(recordings, Iterable):
             raise AudioError(f"recordings of type {type(recordings).__name__}: expected a recording, or several")
         if wanted.attention:
@@ -198,66 +198,68 @@ class Predictor:
         self,
         recordings: Iterable[Recording],
         sampling_rate: int | None,
-        wanted: Wanted,
+        wanted: OutputRequest,
         on_error: str,
         on_window: Callable[[int, Window], None] | None,
     ) -> Iterator[Prediction]:
-        pending: dict[int, _Pending] = {}
-        pool: list[_Waiting] = []
+        pending: dict[int, _OpenRecording] = {}
+        pool: list[_QueuedWindow] = []
         pooled = 0.0
         for number, item in enumerate(recordings):
-            pending[number] = entry = _Pending(name_recording(item, number))
+            pending[number] = entry = _OpenRecording(name_recording(item, number))
             for window in self._cut(item, entry, sampling_rate, on_error):
                 if on_window is not None:
                     on_window(number, window)
-                pool.append(_Waiting(number, window))
+                pool.append(_QueuedWindow(number, window))
                 pooled += len(window.samples) / SAMPLE_RATE
                 if pooled >= _POOL_SECONDS:
-                    self._answer(pool, pending, wanted)
+                    self._compute(pool, pending, wanted)
                     pooled = 0.0
             if not pool:
                 yield from self._finish(pending)
-        self._answer(pool, pending, wanted)
+        self._compute(pool, pending, wanted)
         yield from self._finish(pending)
 
     def _predict_speaker(
-        self, recordings: list[Recording], sampling_rate: int | None, wanted: Wanted, on_error: str
+        self, recordings: list[Recording], sampling_rate: int | None, wanted: OutputRequest, on_error: str
     ) -> list[Prediction]:
         """Predictions of one speaker's recordings, normalised by their own statistics; all are held at once."""
         self._check(recordings, wanted)
-        pending = {number: _Pending(name_recording(item, number)) for number, item in enumerate(recordings)}
+        pending = {number: _OpenRecording(name_recording(item, number)) for number, item in enumerate(recordings)}
         pool = [
-            _Waiting(number, window)
+            _QueuedWindow(number, window)
             for number, item in enumerate(recordings)
             for window in self._cut(item, pending[number], sampling_rate, on_error)
         ]
         check_enough(len(pool), sum(len(waiting.window.samples) for waiting in pool) / SAMPLE_RATE)
         norm = self.session.measure_norm([batch for _, batch in self._batches(pool)])
-        self._answer(pool, pending, wanted, norm)
+        self._compute(pool, pending, wanted, norm)
         return list(self._finish(pending))
 
-    def _cut(self, item: Recording, entry: _Pending, sampling_rate: int | None, on_error: str) -> Iterator[Window]:
+    def _cut(
+        self, item: Recording, entry: _OpenRecording, sampling_rate: int | None, on_error: str
+    ) -> Iterator[Window]:
         """The windows of a recording, each counted as missing; an error in one of them is the recording's."""
 
-        def parts(seconds: float) -> list[tuple[float, float]]:
+        def plan_windows(seconds: float) -> list[tuple[float, float]]:
             entry.seconds = seconds
-            return self.session.audio.parts(seconds)
+            return self.session.audio.segments(seconds)
 
         try:
-            for window in cut_recording(item, parts, sampling_rate):
+            for window in cut_recording(item, plan_windows, sampling_rate):
                 entry.missing += 1
                 yield window
         except AudioError as error:
             if on_error == "raise":
                 raise
             entry.error = str(error)
-        entry.whole = True
+        entry.is_complete = True
 
-    def _answer(
+    def _compute(
         self,
-        pool: list[_Waiting],
-        pending: dict[int, _Pending],
-        wanted: Wanted,
+        pool: list[_QueuedWindow],
+        pending: dict[int, _OpenRecording],
+        wanted: OutputRequest,
         norm: Any = None,  # noqa: ANN401 - the session's own
     ) -> None:
         """Empties the pool: its windows get their answers, batched by length."""
@@ -267,21 +269,21 @@ class Predictor:
         )
         for (recording, window), answer in zip(pool, order_values(rows), strict=True):
             speech = bool(np.abs(window.samples).max() > SILENCE) and answer.speech != 0
-            pending[recording].answered.append(AnsweredWindow(window.start, window.end, speech, answer))
+            pending[recording].answered.append(PredictedWindow(window.start, window.end, speech, answer))
             pending[recording].missing -= 1
         pool.clear()
 
-    def _batches(self, pool: Sequence[_Waiting]) -> Iterator[tuple[list[int], tuple[np.ndarray, np.ndarray]]]:
+    def _batches(self, pool: Sequence[_QueuedWindow]) -> Iterator[tuple[list[int], tuple[np.ndarray, np.ndarray]]]:
         plan = plan_batches([len(waiting.window.samples) / SAMPLE_RATE for waiting in pool], self.batch_seconds)
         for (indices,) in plan:
             if indices:
                 yield indices, pad([pool[index].window.samples for index in indices])
 
-    def _finish(self, pending: dict[int, _Pending]) -> Iterator[Prediction]:
+    def _finish(self, pending: dict[int, _OpenRecording]) -> Iterator[Prediction]:
         """The predictions of the first recordings that wait for nothing more."""
         for number in sorted(pending):
             entry = pending[number]
-            if entry.missing or not entry.whole:
+            if entry.missing or not entry.is_complete:
                 return
             del pending[number]
             if entry.error is None and any(window.speech for window in entry.answered):

@@ -41,6 +41,6 @@ class ProgramSession(ExportedSession):
     @torch.inference_mode()
     def compute(self, waveform: np.ndarray, lengths: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         """The program's outputs."""
-        found = self._program(torch.from_numpy(waveform), torch.from_numpy(lengths))
-        named = dict(zip(self.manifest.outputs, found, strict=True))
+        results = self._program(torch.from_numpy(waveform), torch.from_numpy(lengths))
+        named = dict(zip(self.manifest.outputs, results, strict=True))
         return [named[name].numpy() for name in outputs]

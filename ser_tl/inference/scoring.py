@@ -1,4 +1,4 @@
-"""What a model says about a corpus: predictions, embeddings.
+"""A model's predictions for a corpus.
 
 corpus -> windows -> probabilities, dimensions -> mean of each utterance's windows -> Predictions
 """
@@ -9,8 +9,8 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from ser_tl.data.batching import Batch, Clips, Utterances
-from ser_tl.data.dimensions import annotations
+from ser_tl.data.batching import Batch, Clips, UtteranceDataset
+from ser_tl.data.dimensions import read_annotations
 from ser_tl.evaluation import Predictions, Ratings
 from ser_tl.inference.clips import Pass, collect_clips, forward_batch
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
@@ -19,8 +19,8 @@ from ser_tl.modules.feature_norm import NormTable
 from ser_tl.modules.losses import cross_entropy
 
 
-class Scored(NamedTuple):
-    """What came out of a corpus.
+class ScoringResult(NamedTuple):
+    """Predictions for a corpus, and their loss.
 
     Attributes:
         predictions: in the corpus' order
@@ -33,7 +33,7 @@ class Scored(NamedTuple):
 
 def score_clips(
     model: EmotionModel, corpus: Dataset, clips: Clips, how: Pass, norms: NormTable | None = None
-) -> Scored:
+) -> ScoringResult:
     """Predicts all clips of a corpus. Every process calls it and gets the whole.
 
     Args:
@@ -56,7 +56,9 @@ def score_clips(
     loss = sum(collected.values[:, -1].tolist()) / len(collected.values)
     means = collected._replace(values=collected.values[:, :-1]).by_utterance(corpus["id"][:])
     probabilities, dimensions = means[:, : len(model.labels)], means[:, len(model.labels) :]
-    ratings = Ratings(model.dimensions, annotations(corpus, model.dimensions), dimensions) if model.dimensions else None
+    ratings = (
+        Ratings(model.dimensions, read_annotations(corpus, model.dimensions), dimensions) if model.dimensions else None
+    )
     predictions = Predictions(
         ids=corpus["id"][:],
         speakers=corpus["speaker"][:],
@@ -65,17 +67,17 @@ def score_clips(
         labels=model.labels,
         ratings=ratings,
     )
-    return Scored(predictions, loss)
+    return ScoringResult(predictions, loss)
 
 
 def norm_domain(model: EmotionModel) -> str | None:
-    """The column that names whose own statistics a model normalises by; None where they are the training speech's."""
+    """The column whose statistics a model normalises by; None where they are the training speech's."""
     return None if model.config.statistics == "training" else model.config.statistics
 
 
-def evaluation_clips(model: EmotionModel, corpus: Dataset) -> Utterances:
+def evaluation_clips(model: EmotionModel, corpus: Dataset) -> UtteranceDataset:
     """A corpus' clips as the model is evaluated on them: long ones in windows."""
-    return Utterances(
+    return UtteranceDataset(
         corpus,
         model.labels,
         model.audio,

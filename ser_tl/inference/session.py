@@ -25,7 +25,7 @@ BUNDLED = "emodb_model"
 """The model that comes with the package."""
 
 
-class Wanted(NamedTuple):
+class OutputRequest(NamedTuple):
     """What is asked for besides probabilities and dimensions.
 
     Attributes:
@@ -37,7 +37,7 @@ class Wanted(NamedTuple):
     attention: bool = False
 
 
-class Answers(NamedTuple):
+class SessionOutput(NamedTuple):
     """What a model says of a batch of windows.
 
     Attributes:
@@ -56,10 +56,10 @@ class Answers(NamedTuple):
     outlier: np.ndarray | None = None
     speech: np.ndarray | None = None
 
-    def rows(self) -> Iterator["Answer"]:
+    def rows(self) -> Iterator["ClipOutput"]:
         """The answer for each window."""
         for row in range(len(self.probabilities)):
-            yield Answer(
+            yield ClipOutput(
                 self.probabilities[row],
                 self.dimensions[row],
                 None if self.embedding is None else self.embedding[row],
@@ -69,7 +69,7 @@ class Answers(NamedTuple):
             )
 
 
-class Answer(NamedTuple):
+class ClipOutput(NamedTuple):
     """What a model says of one window: a row of `Answers`."""
 
     probabilities: np.ndarray
@@ -98,7 +98,7 @@ class Session(Protocol):
     audio: AudioConfig
     frame_rate: float
 
-    def run(self, waveform: np.ndarray, lengths: np.ndarray, wanted: Wanted, norm: Any = None) -> Answers:  # noqa: ANN401
+    def run(self, waveform: np.ndarray, lengths: np.ndarray, wanted: OutputRequest, norm: Any = None) -> SessionOutput:  # noqa: ANN401
         """Answers for padded windows.
 
         Args:
@@ -121,7 +121,7 @@ class Session(Protocol):
         ...
 
     def check_attention(self) -> None:
-        """Refuses to tell attention where the pooling has none.
+        """Refuses attention weights where the pooling has none.
 
         Raises:
             ConfigError: it weighs all frames alike
@@ -146,13 +146,13 @@ def check_coverage(session: Session, coverage: float | None) -> None:
     """
     if coverage is None:
         return
-    found = find_calibration(session)
-    if found is None or found.sets is None:
+    calibration = find_calibration(session)
+    if calibration is None or calibration.sets is None:
         raise ConfigError(
-            f"coverage {coverage:g}: this model was never calibrated, and nothing tells how large its sets have to "
+            f"coverage {coverage:g}: this model was never calibrated, so it isn't known how large its sets have to "
             f"be: train it anew with this version (train.calibration), or leave coverage out"
         )
-    found.sets.find(coverage)
+    calibration.sets.find(coverage)
 
 
 def open_session(model: "EmotionModel | Session | str | Path | None", device: str | None = None) -> Session:

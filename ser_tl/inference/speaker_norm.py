@@ -24,12 +24,12 @@ FEWEST_CLIPS = 8
 """Of a speaker: the deviation of fewer embeddings says little."""
 
 
-def measure_norms(model: EmotionModel, parts: Sequence[Clips], how: Pass) -> NormTable:
+def measure_norms(model: EmotionModel, clip_sets: Sequence[Clips], how: Pass) -> NormTable:
     """The statistics of the speakers or corpora that clips are of. Every process calls it and gets the same.
 
     Args:
         model: on the processes' device
-        parts: all clips of them, as they are in evaluation; `Clip.domain` names the speaker or corpus
+        clip_sets: all clips of them, as they are in evaluation; `Clip.domain` names the speaker or corpus
         how: the processes, and the size of batches
     """
     table = NormTable()
@@ -41,15 +41,15 @@ def measure_norms(model: EmotionModel, parts: Sequence[Clips], how: Pass) -> Nor
 
     def embeddings(batch: Batch) -> list[Moments]:
         pooled = pool_batch(model, batch, batch_norm(model, batch, table))
-        return [Moments.of(row[None]) for row in pooled]  # of (1, E)
+        return [Moments.from_rows(row[None]) for row in pooled]  # of (1, E)
 
-    table.states.update(_measure(model, parts, states, how))
-    table.embedding.update(_measure(model, parts, embeddings, how))
+    table.states.update(_measure(model, clip_sets, states, how))
+    table.embedding.update(_measure(model, clip_sets, embeddings, how))
     return table
 
 
 def check_norms(statistics: str, names: Sequence[str]) -> None:
-    """Refuses speakers whom nobody knows, and speakers or corpora with too few utterances to take statistics of.
+    """Refuses unknown speakers, and speakers or corpora with too few utterances to take statistics of.
 
     Args:
         statistics: `ModelConfig.statistics`
@@ -60,7 +60,7 @@ def check_norms(statistics: str, names: Sequence[str]) -> None:
     """
     if statistics == "speaker" and UNKNOWN in names:
         raise ConfigError(
-            "model.statistics is speaker, but of some utterances nobody knows who speaks: choose --model.statistics "
+            "model.statistics is speaker, but the speakers of some utterances are unknown: choose model.statistics "
             "corpus or training"
         )
     few = sorted(f"{name} ({count})" for name, count in Counter(names).items() if count < FEWEST_CLIPS)
@@ -71,7 +71,7 @@ def check_norms(statistics: str, names: Sequence[str]) -> None:
         )
 
 
-def norm_note(statistics: str, test: Dataset) -> str:
+def describe_norm(statistics: str, test: Dataset) -> str:
     """What a report has to say when test clips are normalised by statistics of their own.
 
     Args:
@@ -81,26 +81,31 @@ def norm_note(statistics: str, test: Dataset) -> str:
     names = len(set(test[statistics][:]))
     return (
         f"Adapted without labels: test clips are standardised by the mean and deviation of their own {statistics} "
-        f"(--model.statistics {statistics}), {names} of them with {len(test) / names:.0f} clips on average; a "
+        f"(model.statistics {statistics}), {names} of them with {len(test) / names:.0f} clips on average; a "
         f"single clip of a new {statistics} would have none."
     )
 
 
 def _measure(
-    model: EmotionModel, parts: Sequence[Clips], moments_of: Callable[[Batch], list[Moments]], how: Pass
+    model: EmotionModel, clip_sets: Sequence[Clips], moments_of: Callable[[Batch], list[Moments]], how: Pass
 ) -> Iterator[tuple[str, Statistics]]:
     """Mean and deviation by name. A table can be updated with them only when all are there: they are read meanwhile."""
-    mine: dict[str, Moments] = {}
-    for clips in parts:
+    local_moments: dict[str, Moments] = {}
+    for clips in clip_sets:
         for _, batch, moments in run_clips([model], clips, moments_of, how):
-            for name, one in zip(batch.domains, moments, strict=True):
-                mine[name] = mine[name].plus(one) if name in mine else one
-    here: list[tuple[str, list[Tensor]]] = [(name, [part.cpu() for part in moments]) for name, moments in mine.items()]
-    whole: dict[str, Moments] = {}
-    for name, sums in sorted(how.processes.gather(here), key=lambda item: item[0]):
-        one = Moments(*sums)
-        whole[name] = whole[name].plus(one) if name in whole else one
+            for name, clip_moments in zip(batch.domains, moments, strict=True):
+                local_moments[name] = local_moments[name].add(clip_moments) if name in local_moments else clip_moments
+    local_sums: list[tuple[str, list[Tensor]]] = [
+        (name, [tensor.cpu() for tensor in moments]) for name, moments in local_moments.items()
+    ]
+    totals: dict[str, Moments] = {}
+    for name, sums in sorted(how.processes.gather(local_sums), key=lambda item: item[0]):
+        clip_moments = Moments(*sums)
+        totals[name] = totals[name].add(clip_moments) if name in totals else clip_moments
     device = how.processes.device
     return iter(
-        [(name, Statistics(*(part.to(device) for part in moments.statistics()))) for name, moments in whole.items()]
+        [
+            (name, Statistics(*(tensor.to(device) for tensor in moments.statistics())))
+            for name, moments in totals.items()
+        ]
     )

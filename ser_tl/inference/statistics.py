@@ -40,7 +40,7 @@ def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -
         return state_moments(model, batch)
 
     def embeddings(batch: Batch) -> list[Moments]:
-        return [Moments.of(pool_batch(model, batch))]
+        return [Moments.from_rows(pool_batch(model, batch))]
 
     measured: Sequence[tuple[FeatureNorm | None, Callable[[Batch], list[Moments]]]] = [
         (model.standardise_states, states),
@@ -49,10 +49,10 @@ def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -
     for module, values in measured:
         if module is None:
             continue
-        moments = Moments.of(torch.zeros(0, *module.mean.shape, device=processes.device))
+        moments = Moments.from_rows(torch.zeros(0, *module.mean.shape, device=processes.device))
         for step in run_clips([model], clips, values, how, chosen=sample, autocast=False):
             for part in step.value:
-                moments = moments.plus(part)
+                moments = moments.add(part)
         module.fit(Moments(*(processes.sum(part) for part in moments)))
 
 

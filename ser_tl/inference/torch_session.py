@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders import Hidden
+from ser_tl.encoders import EncoderOutput
 from ser_tl.errors import ConfigError
 from ser_tl.inference.exported_session import open_exported
 from ser_tl.inference.manifest import is_exported
-from ser_tl.inference.session import Answers, Session, Wanted
+from ser_tl.inference.session import OutputRequest, Session, SessionOutput
 from ser_tl.model import EmotionModel
-from ser_tl.model.folder import model_folder
+from ser_tl.model.serialization import model_folder
 from ser_tl.modules.feature_norm import Moments, SpeakerNorm, Statistics
 from ser_tl.modules.pooling import FrameScore
 from ser_tl.modules.speech import Speech
@@ -53,8 +53,8 @@ class TorchSession:
 
     @torch.inference_mode()
     def run(
-        self, waveform: np.ndarray, lengths: np.ndarray, wanted: Wanted, norm: SpeakerNorm | None = None
-    ) -> Answers:
+        self, waveform: np.ndarray, lengths: np.ndarray, wanted: OutputRequest, norm: SpeakerNorm | None = None
+    ) -> SessionOutput:
         """Answers for padded windows; see `Session`."""
         model = self.model
         clips, (states, mask) = self._encode(waveform, lengths)
@@ -70,7 +70,7 @@ class TorchSession:
                 for row, speech, frames in zip(weights, mask.cpu(), before, strict=True)
             ]
         dimensions = output.logits.new_zeros(len(lengths), 0) if output.dimensions is None else output.dimensions
-        return Answers(
+        return SessionOutput(
             model.calibrate(output.logits).cpu().numpy(),
             dimensions.float().cpu().numpy(),
             output.embedding.float().cpu().numpy() if wanted.embedding else None,
@@ -88,20 +88,22 @@ class TorchSession:
         moments = []
         for waveform, lengths in batches:
             _, (states, mask) = self._encode(waveform, lengths)
-            moments.append(Moments.of(states[:, mask].transpose(0, 1)[:, :, None, None]))  # of (frames, L, 1, 1, D)
-        of_states = reduce(Moments.plus, moments).statistics()
+            moments.append(
+                Moments.from_rows(states[:, mask].transpose(0, 1)[:, :, None, None])
+            )  # of (frames, L, 1, 1, D)
+        of_states = reduce(Moments.add, moments).statistics()
         moments = []
         for waveform, lengths in batches:
             _, (states, mask) = self._encode(waveform, lengths)
             normalized = model.standardise_states(states, of_states)
-            moments.append(Moments.of(model.pooling(*model.frames(normalized, mask))))
-        return SpeakerNorm(of_states, reduce(Moments.plus, moments).statistics())
+            moments.append(Moments.from_rows(model.pooling(*model.frames(normalized, mask))))
+        return SpeakerNorm(of_states, reduce(Moments.add, moments).statistics())
 
     def check_attention(self) -> None:
-        """Refuses to tell attention where the pooling has none."""
+        """Refuses attention weights where the pooling has none."""
         find_frame_score(self.model)
 
-    def _encode(self, waveform: np.ndarray, lengths: np.ndarray) -> tuple[Speech, Hidden]:
+    def _encode(self, waveform: np.ndarray, lengths: np.ndarray) -> tuple[Speech, EncoderOutput]:
         device = self.model.device
         samples, counts = torch.from_numpy(waveform).to(device), torch.from_numpy(lengths).to(device)
         clips = self.model.front(samples, counts)
@@ -144,6 +146,6 @@ def find_frame_score(model: EmotionModel) -> FrameScore:
 
 
 def _repeat(norm: SpeakerNorm, clips: int) -> SpeakerNorm:
-    """One speaker's statistics for each of so many clips."""
-    states = Statistics(*(part.expand(-1, clips, -1, -1) for part in norm.states))
-    return SpeakerNorm(states, Statistics(*(part.expand(clips, -1) for part in norm.embedding)))
+    """One speaker's statistics, repeated for a number of clips."""
+    states = Statistics(*(tensor.expand(-1, clips, -1, -1) for tensor in norm.states))
+    return SpeakerNorm(states, Statistics(*(tensor.expand(clips, -1) for tensor in norm.embedding)))

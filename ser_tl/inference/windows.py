@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ser_tl.inference.prediction import Prediction, Segment
-from ser_tl.inference.session import Answer, Session, find_calibration
+from ser_tl.inference.session import ClipOutput, Session, find_calibration
 
 
-class AnsweredWindow(NamedTuple):
+class PredictedWindow(NamedTuple):
     """A window of a recording.
 
     Attributes:
@@ -22,11 +22,11 @@ class AnsweredWindow(NamedTuple):
     start: float
     end: float
     speech: bool
-    answer: Answer
+    answer: ClipOutput
 
 
 def join_windows(
-    windows: Sequence[AnsweredWindow], session: Session, *, seconds: float, source: str, coverage: float | None = None
+    windows: Sequence[PredictedWindow], session: Session, *, seconds: float, source: str, coverage: float | None = None
 ) -> Prediction:
     """The prediction for a recording.
 
@@ -90,7 +90,7 @@ def _is_outlier(score: float | None, session: Session) -> bool:
     return score > calibration.outlier_threshold
 
 
-def _segment(window: AnsweredWindow, session: Session) -> Segment:
+def _segment(window: PredictedWindow, session: Session) -> Segment:
     answer = window.answer
     if not window.speech:
         return Segment(window.start, window.end, "", {}, {}, speech=False)

@@ -1,4 +1,4 @@
-"""The options of what stands between an encoder and the logits, checked where they enter."""
+"""The options of the layers between an encoder and the logits."""
 
 from dataclasses import dataclass
 from typing import Literal

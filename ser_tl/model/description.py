@@ -79,10 +79,10 @@ def build_encoder(config: Mapping[str, Any], source: Path, weights: Iterable[Ten
     Raises:
         CheckpointError: no such encoder can be built
     """
-    family, own = config["encoder"]["family"], config["encoder"]["config"]
+    family, encoder_config = config["encoder"]["family"], config["encoder"]["config"]
     try:
-        with limited_parameters(source, weights):
-            return FAMILIES[family].from_config(own)
+        with limit_parameters(source, weights):
+            return FAMILIES[family].from_config(encoder_config)
     except CheckpointError:
         raise
     except UnknownNameError as error:
@@ -95,7 +95,7 @@ def build_encoder(config: Mapping[str, Any], source: Path, weights: Iterable[Ten
 
 
 @contextmanager
-def limited_parameters(source: Path, weights: Iterable[Tensor]) -> Generator[None]:
+def limit_parameters(source: Path, weights: Iterable[Tensor]) -> Generator[None]:
     """Stops this thread from building modules that are much larger than some weights.
 
     Torch reserves memory without touching it: stopped when a parameter gets its name, before it gets its values,
@@ -104,14 +104,14 @@ def limited_parameters(source: Path, weights: Iterable[Tensor]) -> Generator[Non
     Raises:
         CheckpointError: in the block, when it is reached
     """
-    limit, thread, made = 2 * sum(tensor.numel() for tensor in weights) + _SLACK, threading.get_ident(), 0
+    limit, thread, count_made = 2 * sum(tensor.numel() for tensor in weights) + _SLACK, threading.get_ident(), 0
 
     def count(_: nn.Module, name: str, parameter: Tensor | None) -> None:
-        nonlocal made
+        nonlocal count_made
         if threading.get_ident() != thread or parameter is None:
             return
-        made += parameter.numel() + 1  # none is free, so that countless empty ones end as well
-        if made > limit:
+        count_made += parameter.numel() + 1  # none is free, so that countless empty ones end as well
+        if count_made > limit:
             raise CheckpointError(
                 f"{source}: describes a model of more than {limit:,} parameters (at {name!r}), which its weights don't "
                 f"fit; save the model again"
@@ -144,10 +144,10 @@ def _no_description(source: Path, error: Exception) -> CheckpointError:
 
 def _check_fields(part: str, values: Mapping[str, Any], kind: type[Any]) -> None:
     hints = get_type_hints(kind)
-    known = {field.name for field in fields(kind)}
-    unknown = sorted(set(values) - known)
+    expected = {field.name for field in fields(kind)}
+    unknown = sorted(set(values) - expected)
     if unknown:
-        raise TypeError(f"{part} has no {', '.join(unknown)}: it has {', '.join(sorted(known))}")
+        raise TypeError(f"{part} has no {', '.join(unknown)}: it has {', '.join(sorted(expected))}")
     for name, value in values.items():
         _check_type(f"{part}.{name}", value, hints[name])
 
@@ -164,9 +164,9 @@ def _has_type(value: Any, kind: Any) -> bool:  # noqa: ANN401
     if origin is Literal:
         return isinstance(value, str) and value in inner
     if origin in (Union, types.UnionType):
-        return any(_has_type(value, one) for one in inner)
+        return any(_has_type(value, member) for member in inner)
     if origin is list:
-        return isinstance(value, list) and all(_has_type(one, inner[0]) for one in value)
+        return isinstance(value, list) and all(_has_type(member, inner[0]) for member in value)
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind is int:

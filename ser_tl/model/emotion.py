@@ -3,7 +3,7 @@
     EmotionModel.build("wav2vec2-mini", labels) -> model --save_pretrained--> folder --from_pretrained--> model
     model.predict("clip.wav") -> Prediction      model.export("onnx", folder) -> Manifest
 
-What it computes is in `ser_tl.model.network`. Predicting, measuring and exporting are other rooms', called from here
+What it computes is in `ser_tl.model.network`. Predicting, measuring and is_exporting are other rooms', called from here
 for their users' convenience.
 """
 
@@ -18,7 +18,7 @@ from ser_tl.errors import CheckpointError
 from ser_tl.model.config import ModelConfig
 from ser_tl.model.network import EmotionNetwork
 from ser_tl.model.network import Output as Output
-from ser_tl.model.sharing import Shared
+from ser_tl.model.pretrained import PretrainedMixin
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.discriminant import Discriminant
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ser_tl.inference.manifest import Manifest
 
 
-class EmotionModel(EmotionNetwork, Shared):
+class EmotionModel(EmotionNetwork, PretrainedMixin):
     """An encoder with a head for emotions, one for dimensions, or both.
 
     Args:
@@ -40,11 +40,11 @@ class EmotionModel(EmotionNetwork, Shared):
         config: what stands between encoder and logits
         audio: what happens to a clip before the encoder
         encoder_name: what the encoder was loaded as, kept for the record
-        dimensions: which of arousal, valence and dominance it tells, in the order of its output
+        dimensions: which of arousal, valence and dominance it predicts, in the order of its output
 
     Attributes:
-        calibration: what makes probabilities match frequencies; None for a model that was never calibrated
-        outliers: how unlike the training data an embedding is; None likewise
+        calibration: of the probabilities; None for a model that isn't calibrated
+        outliers: score of how unlike the training data an embedding is; None likewise
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
@@ -88,7 +88,7 @@ class EmotionModel(EmotionNetwork, Shared):
             audio: what happens to a clip before the encoder; `NEW_MODELS`, with a gate of speech, if None
             pretrained: False starts the encoder from random weights too, as a control
             encoder_options: of `load_encoder`
-            dimensions: which of arousal, valence and dominance it tells as well
+            dimensions: which of arousal, valence and dominance it predicts as well
 
         Raises:
             EncoderError: the encoder can't be had
@@ -111,7 +111,7 @@ class EmotionModel(EmotionNetwork, Shared):
         self.config = replace(self.config, head="discriminant")
 
     def fit_statistics(self, corpus: "Dataset", *, seed: int = 0, batch_seconds: float = 60.0) -> None:
-        """Measures the mean and deviation of the features, which training loops of one's own need first.
+        """Measures the mean and deviation of the features, which your own training loops need first.
 
         Ten minutes of the corpus are enough, and are drawn at random. `ser_tl.Trainer` does this itself.
 
@@ -120,12 +120,12 @@ class EmotionModel(EmotionNetwork, Shared):
             seed: chooses the sample
             batch_seconds: the most seconds of audio in a batch, padding counted
         """
-        from ser_tl.data.batching import Utterances
+        from ser_tl.data.batching import UtteranceDataset
         from ser_tl.inference.clips import Pass
         from ser_tl.inference.processes import OneProcess
         from ser_tl.inference.statistics import fit_statistics
 
-        clips = Utterances(corpus, self.labels, self.audio, training=False)
+        clips = UtteranceDataset(corpus, self.labels, self.audio, training=False)
         fit_statistics(self, clips, Pass(OneProcess(self.device), batch_seconds), seed=seed)
 
     @overload
@@ -193,7 +193,7 @@ class EmotionModel(EmotionNetwork, Shared):
 
     @property
     def description(self) -> dict[str, Any]:
-        """All but the weights, as JSON: what `from_description` needs, and whom the model knows."""
+        """All but the weights, as JSON: what `from_description` needs, and the speakers of training."""
         return {
             "labels": self.labels,
             "dimensions": self.dimensions,
@@ -257,19 +257,21 @@ class EmotionModel(EmotionNetwork, Shared):
         Raises:
             CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
         """
-        from ser_tl.model.interchange import read_classifier  # transformers' classifiers: not needed to predict
+        from ser_tl.model.transformers_classifier import (
+            read_classifier,  # transformers' classifiers: not needed to predict
+        )
 
-        found = read_classifier(source, labels)
-        longest = min(30.0, found.encoder.max_seconds or 30.0)
+        classifier = read_classifier(source, labels)
+        longest = min(30.0, classifier.encoder.max_seconds or 30.0)
         model = cls(
-            found.encoder,
-            found.labels,
+            classifier.encoder,
+            classifier.labels,
             pooling="mean",
             config=ModelConfig(
-                layers=found.layers, join="sum", standardise=False, projection=found.projection, head="linear"
+                layers=classifier.layers, join="sum", standardise=False, projection=classifier.projection, head="linear"
             ),
             audio=audio or AudioConfig(max_seconds=longest),
             encoder_name=source,
         )
-        model.load_state_dict(found.weights, strict=False)
+        model.load_state_dict(classifier.weights, strict=False)
         return model.eval()

@@ -1,6 +1,6 @@
 """The network: encoder, normalised and mixed layers, a context network, pooling, head.
 
-    waveform (B, N), lengths (B,) -> [SpeechGate] -> Loudness -> Encoder -> Hidden(states (L, B, T, D), mask (B, T))
+    waveform (B, N), lengths (B,) -> [SpeechGate] -> Loudness -> Encoder -> states (L, B, T, D), mask (B, T)
       -> FeatureNorm -> LayerMix -> [SourceAttention] -> [network] -> pooling -> FeatureNorm -> embedding (B, E)
       -> Head -> logits (B, C)
       -> DimensionHead -> arousal, valence, dominance (B, K), where asked for
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.audio_config import AudioConfig
 from ser_tl.data.dimension_names import check_names
-from ser_tl.encoders import Block, Encoder, Hidden, OnMel, chosen_layers
+from ser_tl.encoders import Block, Encoder, EncoderOutput, OnMel, select_layers
 from ser_tl.errors import ConfigError
 from ser_tl.model.config import ModelConfig
 from ser_tl.modules.calibration import Calibration
@@ -102,9 +102,9 @@ class EmotionNetwork(nn.Module):
                 f"audio.max_seconds is {self.audio.max_seconds:g}, the encoder takes at most {encoder.max_seconds:g} s"
             )
         self._may_be_unfitted = True
-        self.front = SpeechFront.of(self.audio)
+        self.front = SpeechFront.from_config(self.audio)
         self.encoder = encoder
-        self.layers = chosen_layers(encoder.num_states, self.config.layers)
+        self.layers = select_layers(encoder.num_states, self.config.layers)
         states = (len(self.layers), 1, 1, encoder.dim)
         self.standardise_states = FeatureNorm(*states) if self.config.standardise else None
         self.mix = LayerMix(len(self.layers), encoder.dim, self.config.join)
@@ -173,7 +173,7 @@ class EmotionNetwork(nn.Module):
         frames, mask = self.frames(self.normalize_states(states, norm), mask)
         return self.classify(self.normalize_embedding(self.pooling(frames, mask), norm))
 
-    def encode(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> Hidden:
+    def encode(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> EncoderOutput:
         """The encoder's states of the layers that the model uses.
 
         Args:
@@ -183,7 +183,7 @@ class EmotionNetwork(nn.Module):
         """
         return self.encoder(waveform, lengths, self.layers, on_mel=on_mel if self.encoder.has_mel else None)
 
-    def complete_states(self, states: Mapping[int, Tensor], mask: Tensor) -> Hidden:
+    def complete_states(self, states: Mapping[int, Tensor], mask: Tensor) -> EncoderOutput:
         """The states of the layers that the model uses, computed from those that are there.
 
         Args:
@@ -195,7 +195,7 @@ class EmotionNetwork(nn.Module):
         known = dict(states)
         if above:
             known |= zip(above, self.encoder.resume(states[highest], mask, highest, above), strict=True)
-        return Hidden(torch.stack([known[layer] for layer in self.layers]), mask)
+        return EncoderOutput(torch.stack([known[layer] for layer in self.layers]), mask)
 
     def normalize_states(self, states: Tensor, norm: SpeakerNorm | None = None) -> Tensor:
         """States (L, B, T, D) at zero mean and unit variance, where the model normalises."""
@@ -217,11 +217,11 @@ class EmotionNetwork(nn.Module):
     def classify(self, embedding: Tensor) -> Output:
         """The heads' output for an embedding (B, E). Without emotions, the hidden layer is that of the dimensions."""
         first, *rest = [head for head in (self.head, self.dimension_head) if head is not None]
-        hidden = first.hide(embedding)
+        hidden = first.forward_features(embedding)
         logits = embedding.new_zeros(embedding.shape[0], 0) if self.head is None else self.head.classify(hidden)
         dimensions = None
         if self.dimension_head is not None:
-            dimensions = self.dimension_head(embedding) if rest else self.dimension_head.read(hidden)
+            dimensions = self.dimension_head(embedding) if rest else self.dimension_head.regress(hidden)
         return Output(embedding, hidden, logits, dimensions)
 
     def calibrate(self, logits: Tensor) -> Tensor:
@@ -246,13 +246,13 @@ class EmotionNetwork(nn.Module):
         if mixed:
             raise ConfigError(
                 f"{' and '.join(mixed)}, which mixes the encoder's layers before they are pooled, and "
-                f"train.refit layer-discriminants needs them side by side: leave it out, or take --train.refit "
+                f"train.refit layer-discriminants needs them side by side: leave it out, or take train.refit "
                 f"discriminant"
             )
         if len(self.layers) == 1:
             raise ConfigError(
                 "train.refit layer-discriminants gives each of several layers a discriminant, and this model has one "
-                "(several taps and fused encoders are one, too): take --train.refit discriminant"
+                "(several taps and fused encoders are one, too): take train.refit discriminant"
             )
         places = torch.arange(self.pooling.out_dim).reshape(-1, len(self.layers), self.encoder.dim)
         return [places[:, layer].flatten() for layer in range(len(self.layers))]

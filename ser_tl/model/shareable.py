@@ -1,6 +1,6 @@
 """What may go to a hub: a model's folder, an adapter's, or a card alone; never a run or a corpus by mistake.
 
-    folder --check_shareable()--> its files, or an error that names the folder that was meant
+    folder --check_shareable()--> its files, or an error that suggests a folder
 
 A run holds the paths of a machine and the names of speakers, a folder of recordings holds voices. What was pushed can't
 be called back.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ser_tl.errors import CheckpointError, listing
 from ser_tl.hub.base import files_of
-from ser_tl.model.folder import ADAPTER, EXTRACTOR_FILE, MODEL, REMOTE_FILE, Layout, read_folder
+from ser_tl.model.serialization import ADAPTER, EXTRACTOR_FILE, MODEL, REMOTE_FILE, Layout, read_folder
 
 CARD_FILE = "README.md"
 _LIBRARY = "library_name: ser_tl"
@@ -37,15 +37,17 @@ def check_shareable(folder: Path) -> list[tuple[str, int]]:
     """
     files = dict(files_of(folder))
     card = files.get(CARD_FILE)
-    layout = next((one for one in _FILES if {one.config, one.weights} <= files.keys()), None)
+    layout = next((candidate for candidate in _FILES if {candidate.config, candidate.weights} <= files.keys()), None)
     if layout is not None:
-        what, known = layout.one, _BESIDE | _FILES[layout]
+        what, expected = layout.with_article, _BESIDE | _FILES[layout]
         _check_anonymous(folder, layout)
     elif card is not None and _LIBRARY in card.read_text(encoding="utf-8", errors="replace"):
-        what, known = "a card", _BESIDE
+        what, expected = "a card", _BESIDE
     else:
-        raise CheckpointError(f"{folder}: neither a model nor an adapter, so it isn't pushed; {_meant(folder)}")
-    others = [name for name in files if name not in known and not ("/" not in name and name.endswith(_PICTURES))]
+        raise CheckpointError(
+            f"{folder}: neither a model nor an adapter, so it isn't pushed; {_suggest_folder(folder)}"
+        )
+    others = [name for name in files if name not in expected and not ("/" not in name and name.endswith(_PICTURES))]
     if others:
         raise CheckpointError(
             f"{folder}: holds {what} and {len(others)} other files, which aren't pushed by mistake: move them "
@@ -68,19 +70,19 @@ def _check_anonymous(folder: Path, layout: Layout) -> None:
         )
 
 
-def _meant(folder: Path) -> str:
-    found = [
+def _suggest_folder(folder: Path) -> str:
+    models = [
         path.parent
         for depth in ("", "*/", "*/*/", "*/*/*/")  # of a run, a fold, a seed's fold, a compared system's
         for layout in (MODEL, ADAPTER)
         for path in sorted(folder.glob(f"{depth}{layout.kind}/{layout.config}"))
         if (path.parent / layout.weights).is_file()
     ]
-    if not found and (folder / "config.yaml").is_file():
+    if not models and (folder / "config.yaml").is_file():
         return "this is a run's folder, and it has no model: has its training ended?"
-    if not found:
+    if not models:
         return (
             "a run's model is in RUN/model. A folder of another kind (an encoder, a corpus) goes to a hub by "
-            "ser_tl.push_folder, which asks nothing"
+            "ser_tl.push_folder, which checks nothing"
         )
-    return f"this is a run's folder. Push its {found[0].name}:\n{listing(found)}"
+    return f"this is a run's folder. Push its {models[0].name}:\n{listing(models)}"

@@ -1,11 +1,11 @@
-"""Whom a model knows from its training, told by salted hashes instead of names.
+"""The speakers of a model's training, stored as salted hashes instead of names.
 
-    KnownSpeakers.of(["Ann Lee", "speaker_2"]) --as_json()--> {"salt": ["hash", "hash"]} in config.json
-    known.among(test speakers) -> those that the model was trained on: an evaluation on them would be worth nothing
+    KnownSpeakers.from_names(["Ann Lee", "speaker_2"]) --as_json()--> {"salt": ["hash", "hash"]} in config.json
+    known.among(test speakers) -> those that the model was trained on, who can't be evaluated on
 
 A published model must not publish the names of the people in its corpus. Hashes refuse an evaluation just as well. The
 salt is made of all the names together: the same training gives the same file, and one person's hash differs from model
-to model. A hash is no secret keeper: whoever guesses a name can check the guess, at a cost (`_ROUNDS`) for each.
+to model. Hashes don't keep a secret: a guessed name can be checked, at a cost (`_ROUNDS`) for each.
 """
 
 import hashlib
@@ -19,23 +19,23 @@ _ROUNDS = 500  # of PBKDF2: under a millisecond a name
 
 
 class KnownSpeakers:
-    """A set of speakers that can be asked about a name, and can't be read.
+    """A set of speakers that can be tested for a name, and doesn't contain names.
 
     Args:
         hashes: hashes of names, by their salt
     """
 
     def __init__(self, hashes: Mapping[str, Iterable[str]]) -> None:
-        self._hashes = {salt: frozenset(own) for salt, own in sorted(hashes.items())}
+        self._hashes = {salt: frozenset(salted) for salt, salted in sorted(hashes.items())}
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Self:
+    def from_names(cls, names: Iterable[str]) -> Self:
         """The set of some names."""
-        spelt = sorted({_spelling(name) for name in names})
-        if not spelt:
+        spellings = sorted({_spelling(name) for name in names})
+        if not spellings:
             return cls({})
-        salt = _digest("\n".join(spelt), "")
-        return cls({salt: [_digest(name, salt) for name in spelt]})
+        salt = _digest("\n".join(spellings), "")
+        return cls({salt: [_digest(name, salt) for name in spellings]})
 
     @classmethod
     def from_json(cls, value: Any, source: object = "config.json") -> Self:  # noqa: ANN401
@@ -45,17 +45,17 @@ class KnownSpeakers:
             CheckpointError: it is neither
         """
         if isinstance(value, list) and all(isinstance(name, str) for name in value):
-            return cls.of(value)
+            return cls.from_names(value)
         lists = list(value.values()) if isinstance(value, Mapping) else None
         if lists is None or not all(
-            isinstance(own, list) and all(isinstance(one, str) for one in own) for own in lists
+            isinstance(salted, list) and all(isinstance(entry, str) for entry in salted) for salted in lists
         ):
             raise CheckpointError(f"{source}: known_speakers is {value!r:.80}: expected lists of hashes by their salt")
         return cls(value)
 
     def as_json(self) -> dict[str, list[str]]:
         """What `from_json` reads."""
-        return {salt: sorted(own) for salt, own in self._hashes.items()}
+        return {salt: sorted(salted) for salt, salted in self._hashes.items()}
 
     def among(self, names: Iterable[str]) -> list[str]:
         """Which of some names are known, sorted."""
@@ -63,13 +63,13 @@ class KnownSpeakers:
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and any(
-            _digest(_spelling(name), salt) in own for salt, own in self._hashes.items()
+            _digest(_spelling(name), salt) in salted for salt, salted in self._hashes.items()
         )
 
     def __or__(self, other: "KnownSpeakers") -> "KnownSpeakers":
         salts = {*self._hashes, *other._hashes}
         empty: frozenset[str] = frozenset()
-        return KnownSpeakers({one: self._hashes.get(one, empty) | other._hashes.get(one, empty) for one in salts})
+        return KnownSpeakers({salt: self._hashes.get(salt, empty) | other._hashes.get(salt, empty) for salt in salts})
 
     def __len__(self) -> int:
         """Number of hashes; a person under two salts counts twice."""

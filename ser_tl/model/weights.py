@@ -4,8 +4,8 @@
                                                      weights --check_fit(), check_values()--> or what is wrong with them
 
 config.json lies beside it for people and other programs. Two files can't be replaced in one step: who reads while
-another saves may find the config of one model beside the weights of another. The copy in the weights file tells then
-which config belongs to them. Safetensors only, never a pickle.
+another saves may find the config of one model beside the weights of another. The copy in the weights file then
+says which config belongs to them. Safetensors only, never a pickle.
 """
 
 import json
@@ -96,11 +96,11 @@ def check_fit(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, 
     wrong = [f"{name}: missing" for name in expected if name not in tensors]
     wrong += [f"{name}: not part of this {_kind(path)}" for name in tensors if name not in expected]
     for name, tensor in expected.items():
-        found = tensors.get(name)
-        if found is not None and found.shape != tensor.shape:
-            wrong.append(f"{name}: {tuple(found.shape)}, expected {tuple(tensor.shape)}")
-        elif found is not None and found.is_floating_point() != tensor.is_floating_point():
-            wrong.append(f"{name}: {found.dtype}, expected {tensor.dtype}")
+        actual = tensors.get(name)
+        if actual is not None and actual.shape != tensor.shape:
+            wrong.append(f"{name}: {tuple(actual.shape)}, expected {tuple(tensor.shape)}")
+        elif actual is not None and actual.is_floating_point() != tensor.is_floating_point():
+            wrong.append(f"{name}: {actual.dtype}, expected {tensor.dtype}")
     if wrong:
         raise CheckpointError(f"{path}: its weights don't fit {config_file}; copy both files again\n{listing(wrong)}")
 

@@ -18,7 +18,7 @@ import numpy as np
 from ser_tl.errors import CheckpointError
 from ser_tl.modules.conformal import PredictionSets
 
-NEVER = "never calibrated: the softmax of the logits, which ranks emotions rather than tells frequencies"
+NEVER = "never calibrated: the softmax of the logits, which ranks emotions and isn't a frequency"
 """What is said of a model without calibration."""
 
 
@@ -85,7 +85,7 @@ class Calibration:
             source: where it was read, for messages
 
         Raises:
-            CheckpointError: it is no calibration of so many emotions
+            CheckpointError: it is no calibration of this number of emotions
         """
         if value is None:
             return None
@@ -93,20 +93,22 @@ class Calibration:
             values: dict[str, Any] = dict(value)
             sets = None if values.get("sets") is None else PredictionSets.from_json(values["sets"])
             values["sets"] = sets
-            found = cls(**values)
-            limit = [] if found.outlier_threshold is None else [found.outlier_threshold]
-            numbers = np.array([*found.scale, *found.bias, *limit], dtype=np.float64)
-            if not min(found.scale) > 0:
-                raise ValueError(f"scale is {found.scale}, expected factors above 0")
-            fits = len(found.scale) in (1, classes) and len(found.bias) in (0, classes)
+            calibration = cls(**values)
+            limit = [] if calibration.outlier_threshold is None else [calibration.outlier_threshold]
+            numbers = np.array([*calibration.scale, *calibration.bias, *limit], dtype=np.float64)
+            if not min(calibration.scale) > 0:
+                raise ValueError(f"scale is {calibration.scale}, expected factors above 0")
+            fits = len(calibration.scale) in (1, classes) and len(calibration.bias) in (0, classes)
             fits = fits and bool(np.isfinite(numbers).all())
-            fits = fits and (sets is None or all(len(one.by_class) == classes for one in sets.thresholds))
-            _ = found.describe()
+            fits = fits and (sets is None or all(len(threshold.by_class) == classes for threshold in sets.thresholds))
+            _ = calibration.describe()
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise _damaged(source, f"{type(error).__name__}: {error}") from error
         if not fits:
-            raise _damaged(source, f"scale {found.scale!r:.80}, bias {found.bias!r:.80} for {classes} emotions")
-        return found
+            raise _damaged(
+                source, f"scale {calibration.scale!r:.80}, bias {calibration.bias!r:.80} for {classes} emotions"
+            )
+        return calibration
 
 
 def describe_calibration(value: Mapping[str, Any] | Calibration | None, classes: int) -> str:
@@ -116,8 +118,8 @@ def describe_calibration(value: Mapping[str, Any] | Calibration | None, classes:
         value: the calibration, as itself or as JSON
         classes: number of emotions, C
     """
-    found = value if isinstance(value, Calibration) else Calibration.from_json(value, classes, "the calibration")
-    return NEVER if found is None else found.describe()
+    calibration = value if isinstance(value, Calibration) else Calibration.from_json(value, classes, "the calibration")
+    return NEVER if calibration is None else calibration.describe()
 
 
 def _damaged(source: object, problem: str) -> CheckpointError:

@@ -85,16 +85,18 @@ class PredictionSets:
                     unit,
                 )
             )
-        for one, other in pairwise(range(len(thresholds))):  # sets don't shrink where the unit becomes clips
-            low, high = thresholds[one], thresholds[other]
-            by_class = [_larger(*pair) for pair in zip(low.by_class, high.by_class, strict=True)]
-            thresholds[other] = replace(high, score=_larger(low.score, high.score), by_class=by_class)
+        for index, next_index in pairwise(range(len(thresholds))):  # sets don't shrink where the unit becomes clips
+            low, high = thresholds[index], thresholds[next_index]
+            by_class = [_take_larger(*pair) for pair in zip(low.by_class, high.by_class, strict=True)]
+            thresholds[next_index] = replace(high, score=_take_larger(low.score, high.score), by_class=by_class)
         return cls(thresholds, people, len(labels))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """What `dataclasses.asdict` made."""
-        return cls([Threshold(**one) for one in value["thresholds"]], int(value["speakers"]), int(value["clips"]))
+        return cls(
+            [Threshold(**threshold) for threshold in value["thresholds"]], int(value["speakers"]), int(value["clips"])
+        )
 
     def find(self, coverage: float) -> Threshold:
         """The threshold of the least kept coverage that is enough.
@@ -106,7 +108,7 @@ class PredictionSets:
             raise ConfigError(
                 f"coverage is {coverage:g}: expected a share of recordings above 0, at most {COVERAGES[-1]}"
             )
-        return next(one for one in self.thresholds if one.coverage >= coverage - 1e-9)
+        return next(threshold for threshold in self.thresholds if threshold.coverage >= coverage - 1e-9)
 
     def members(self, probabilities: np.ndarray, coverage: float, *, by_class: bool = False) -> np.ndarray:
         """Which emotions are in the sets of some recordings. The likeliest always is: no set is empty.
@@ -119,9 +121,9 @@ class PredictionSets:
         Returns:
             (..., C), True for members.
         """
-        found = self.find(coverage)
-        limits = found.by_class if by_class else [found.score] * probabilities.shape[-1]
-        limit = np.array([np.inf if one is None else one for one in limits])
+        threshold = self.find(coverage)
+        limits = threshold.by_class if by_class else [threshold.score] * probabilities.shape[-1]
+        limit = np.array([np.inf if limit is None else limit for limit in limits])
         best = probabilities == probabilities.max(axis=-1, keepdims=True)
         return (1.0 - probabilities <= limit + 1e-9) | best
 
@@ -149,5 +151,5 @@ def find_threshold(scores: np.ndarray, speakers: np.ndarray, coverage: float, un
     return float(scores[order][int(enough.argmax())]) if enough.any() else None
 
 
-def _larger(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else max(one, other)
+def _take_larger(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else max(first, second)

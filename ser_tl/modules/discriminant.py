@@ -6,7 +6,7 @@ With a thousand clips and thousands of channels a classifier trained by gradient
 speakers happen to differ. The discriminant divides by the covariance within classes, which is mostly that of speakers
 and sentences, pulled towards the identity by a shrinkage that speakers held out in turn choose. An embedding in parts
 (an encoder's layers) can have one discriminant a part: their logits are added up, which is one linear layer again.
-Knows nothing of encoders, and of corpora only who spoke.
+Independent of encoders.
 """
 
 from collections import Counter
@@ -29,8 +29,8 @@ class Discriminant(LinearHead):
     """The last layer of a model whose classifier was fitted in closed form."""
 
 
-class Fit(NamedTuple):
-    """A fitted discriminant and what chose it.
+class DiscriminantFit(NamedTuple):
+    """A fitted discriminant and how it was chosen.
 
     Attributes:
         discriminant: the classifier
@@ -52,10 +52,10 @@ def fit_discriminant(
     labels: Tensor,
     speakers: Sequence[str],
     classes: int,
-    parts: Sequence[Tensor] = (),
+    channel_groups: Sequence[Tensor] = (),
     *,
     weights: Tensor | None = None,
-) -> Fit:
+) -> DiscriminantFit:
     """The discriminant of some training speakers, all of whom it learns from.
 
     Shrinkage and temperature are those of the lowest Brier score, each class with the same say, over speakers held out
@@ -71,29 +71,32 @@ def fit_discriminant(
         labels: (n,) class indices
         speakers: n names
         classes: number of classes, C
-        parts: places of channels that have a discriminant of their own, no channel in two parts; all in one if empty
+        channel_groups: indices of channels that have a discriminant of their own, no channel in two; all in one if
+            empty
         weights: (n,) how much each clip counts, more than 0; all alike if None
 
     Raises:
         ConfigError: a class that some group of speakers alone has
     """
     embedding = embedding.double()
-    parts = parts or [torch.arange(embedding.shape[1])]
+    channel_groups = channel_groups or [torch.arange(embedding.shape[1])]
     weights = torch.ones(len(labels)) if weights is None else weights
-    held = _held_out_logits(embedding, labels, speakers, classes, parts, weights)
+    held_out = _held_out_logits(embedding, labels, speakers, classes, channel_groups, weights)
     weight = class_shares(labels, weights, classes)
     right = torch.nn.functional.one_hot(labels, classes)
     brier = torch.stack(  # (shrinkages, temperatures)
         [
             ((logits / _TEMPERATURES[:, None, None]).softmax(dim=-1) - right).square().sum(dim=-1) @ weight
-            for logits in held
+            for logits in held_out
         ]
     )
     row, column = divmod(int(brier.argmin()), len(_TEMPERATURES))
     temperature = float(_TEMPERATURES[column])
-    hit = (held[row].argmax(dim=-1) == labels).double()
-    fitted = discriminant_of(embedding, labels, classes, SHRINKAGES[row], temperature, weights=weights, parts=parts)
-    return Fit(fitted, SHRINKAGES[row], temperature, float(hit @ weight), held[row] / temperature)
+    hit = (held_out[row].argmax(dim=-1) == labels).double()
+    fitted = build_discriminant(
+        embedding, labels, classes, SHRINKAGES[row], temperature, weights=weights, channel_groups=channel_groups
+    )
+    return DiscriminantFit(fitted, SHRINKAGES[row], temperature, float(hit @ weight), held_out[row] / temperature)
 
 
 def class_shares(labels: Tensor, weights: Tensor, classes: int) -> Tensor:
@@ -108,7 +111,7 @@ def class_shares(labels: Tensor, weights: Tensor, classes: int) -> Tensor:
     return weights.double() / (mass[labels] * (mass > 0).sum())
 
 
-def discriminant_of(
+def build_discriminant(
     embedding: Tensor,
     labels: Tensor,
     classes: int,
@@ -116,32 +119,32 @@ def discriminant_of(
     temperature: float,
     *,
     weights: Tensor | None = None,
-    parts: Sequence[Tensor] = (),
+    channel_groups: Sequence[Tensor] = (),
 ) -> Discriminant:
     """The discriminant of some clips, where it is known how much to shrink.
 
     Args:
         embedding: (n, E)
-        labels: (n,) class indices; a class without a clip is never told
+        labels: (n,) class indices; a class without a clip is never predicted
         classes: number of classes, C
         shrinkage: share of the identity in the covariance, 0 to 1
         temperature: by which the logits are divided
         weights: (n,) how much each clip counts, more than 0; all alike if None
-        parts: as of `fit_discriminant`
+        channel_groups: as of `fit_discriminant`
     """
     embedding = embedding.double()
     fitted = Discriminant(embedding.shape[1], classes)
     with torch.no_grad():
         fitted.weight.zero_()
         fitted.bias.zero_()
-        for part in parts or [torch.arange(embedding.shape[1])]:
-            own, bias = Scatter.of(embedding[:, part], labels, classes, weights).affine(shrinkage)
-            fitted.weight[:, part] = (own / temperature).float()
+        for channels in channel_groups or [torch.arange(embedding.shape[1])]:
+            weight, bias = Scatter.from_embedding(embedding[:, channels], labels, classes, weights).affine(shrinkage)
+            fitted.weight[:, channels] = (weight / temperature).float()
             fitted.bias.add_((bias / temperature).float())
     return fitted
 
 
-def held_out_groups(speakers: Sequence[str], labels: Sequence[Hashable]) -> list[int]:
+def assign_groups(speakers: Sequence[str], labels: Sequence[Hashable]) -> list[int]:
     """The group of each clip: speakers of one group are held out together, or clips where there is one speaker.
 
     Args:
@@ -154,15 +157,15 @@ def held_out_groups(speakers: Sequence[str], labels: Sequence[Hashable]) -> list
     names = sorted(set(speakers))
     if len(names) < 2:
         return _clip_groups(labels)
-    place = {name: number % min(_GROUPS, len(names)) for number, name in enumerate(names)}
-    groups = [place[speaker] for speaker in speakers]
+    group_index = {name: number % min(_GROUPS, len(names)) for number, name in enumerate(names)}
+    groups = [group_index[speaker] for speaker in speakers]
     where: dict[Hashable, set[int]] = {}
     for group, label in zip(groups, labels, strict=True):
         where.setdefault(label, set()).add(group)
-    if any(len(found) == 1 for found in where.values()):
+    if any(len(holders) == 1 for holders in where.values()):
         raise ConfigError(
             "a discriminant holds out groups of training speakers in turn, and one group has all utterances of "
-            "some emotion: drop or merge that emotion, or train without --train.refit"
+            "some emotion: drop or merge that emotion, or train without train.refit"
         )
     return groups
 
@@ -177,7 +180,7 @@ def _clip_groups(labels: Sequence[Hashable]) -> list[int]:
     if min(dealt.values()) < 2:
         raise ConfigError(
             "a discriminant holds out clips of its only training speaker in turn, and some emotion has one clip: drop "
-            "or merge that emotion, or train without --train.refit"
+            "or merge that emotion, or train without train.refit"
         )
     return groups
 
@@ -187,19 +190,19 @@ def _held_out_logits(
     labels: Tensor,
     speakers: Sequence[str],
     classes: int,
-    parts: Sequence[Tensor],
+    channel_groups: Sequence[Tensor],
     weights: Tensor,
 ) -> Tensor:
     """The logits (shrinkages, n, C) of each clip by the discriminant of other speakers."""
-    group = torch.tensor(held_out_groups(speakers, labels.tolist()))
-    held = torch.zeros(len(SHRINKAGES), len(labels), classes, dtype=torch.float64)
+    group = torch.tensor(assign_groups(speakers, labels.tolist()))
+    logits = torch.zeros(len(SHRINKAGES), len(labels), classes, dtype=torch.float64)
     for out in range(int(group.max()) + 1):
         inside = group != out
-        for part in parts:
-            rows = embedding[:, part]
-            solver = Scatter.of(rows[inside], labels[inside], classes, weights[inside])
-            held[:, ~inside] += torch.stack([solver.logits(rows[~inside], shrinkage) for shrinkage in SHRINKAGES])
-    return held
+        for channels in channel_groups:
+            rows = embedding[:, channels]
+            solver = Scatter.from_embedding(rows[inside], labels[inside], classes, weights[inside])
+            logits[:, ~inside] += torch.stack([solver.logits(rows[~inside], shrinkage) for shrinkage in SHRINKAGES])
+    return logits
 
 
 class Scatter(NamedTuple):
@@ -222,7 +225,7 @@ class Scatter(NamedTuple):
     values: Tensor
 
     @classmethod
-    def of(cls, embedding: Tensor, labels: Tensor, classes: int, weights: Tensor | None = None) -> Self:
+    def from_embedding(cls, embedding: Tensor, labels: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Those of embedding (n, E) float64, labels (n,) and weights (n,), all alike if None."""
         weights = torch.ones(len(labels)) if weights is None else weights
         weights = weights.double()[:, None] / weights.double().sum()  # (n, 1), adding up to 1
@@ -239,9 +242,9 @@ class Scatter(NamedTuple):
         # The eigenvectors of the covariance (E, E), from the smaller of it and the Gram matrix (n, n).
         if len(within) < within.shape[1]:
             values, rotated = torch.linalg.eigh(within @ within.T)
-            kept = values > 1e-10 * values.max()
-            values = values[kept]
-            vectors = within.T @ rotated[:, kept] / values.sqrt()
+            positive = values > 1e-10 * values.max()
+            values = values[positive]
+            vectors = within.T @ rotated[:, positive] / values.sqrt()
         else:
             values, vectors = torch.linalg.eigh(within.T @ within)
         return cls(mean, deviation, means, mass > 0, vectors, values.clamp_min(0.0))

@@ -1,9 +1,7 @@
 """Feature normalisation: values with zero mean and unit variance over the training speech, a corpus or a speaker.
 
-    values of all clips --Moments--> mean, deviation --FeatureNorm--> normalised values
-    NormTable of speakers or corpora --lookup(names of B clips)--> SpeakerNorm, an argument of the model
-
-Knows nothing of what the values are, or of who is a speaker.
+values of all clips --Moments--> mean, deviation --FeatureNorm--> normalised values
+NormTable of speakers or corpora --lookup(names of B clips)--> SpeakerNorm, an argument of the model
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Statistics(NamedTuple):
-    """What normalisation takes out.
+    """The statistics of a normalisation.
 
     Attributes:
         mean: of the values' shape, or broadcasting with it
@@ -40,15 +38,15 @@ class Moments(NamedTuple):
     squares: Tensor
 
     @classmethod
-    def of(cls, rows: Tensor) -> Self:
+    def from_rows(cls, rows: Tensor) -> Self:
         """The moments of values that the first dimension counts."""
         rows = rows.double()
         count = torch.tensor(float(len(rows)), dtype=torch.float64, device=rows.device)
         return cls(count, rows.sum(dim=0), rows.square().sum(dim=0))
 
-    def plus(self, other: Self) -> Self:
+    def add(self, other: Self) -> Self:
         """The moments of both together."""
-        return type(self)(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return type(self)(*(left + right for left, right in zip(self, other, strict=True)))
 
     def statistics(self) -> Statistics:
         """Mean and deviation, float32; the deviation is never zero."""
@@ -72,7 +70,7 @@ class SpeakerNorm(NamedTuple):
 class FeatureNorm(nn.Module):
     """Values with zero mean and unit variance over the training speech.
 
-    The statistics are measured once, before training, and set by `fit`; they are buffers and no gradient moves them.
+    The statistics are measured once, before training, and set by `fit`; they are buffers, not trained.
     The layers of an encoder and the parts of an embedding differ in scale by orders of magnitude, and a few loud
     channels drown all others: without this, a trained head loses to logistic regression on the same states. Until
     `fit`, values pass unchanged.
@@ -105,7 +103,7 @@ class FeatureNorm(nn.Module):
 
     @property
     def is_fitted(self) -> bool:
-        """Whether anything is taken out."""
+        """Whether statistics were measured."""
         return bool((self.mean != 0).any() or (self.deviation != 1).any())
 
     def fit(self, moments: Moments) -> None:
@@ -156,8 +154,10 @@ class NormTable:
 def _rows(table: Mapping[str, Statistics], names: Sequence[str], norm: FeatureNorm) -> list[list[Tensor]]:
     """Means and deviations of each name, on the normalisation's device."""
     training = Statistics(norm.mean, norm.deviation)
-    found = [table.get(name, training) for name in names]
-    return [[getattr(one, part).to(norm.mean.device) for one in found] for part in Statistics._fields]
+    statistics = [table.get(name, training) for name in names]
+    return [
+        [getattr(entry, field_name).to(norm.mean.device) for entry in statistics] for field_name in Statistics._fields
+    ]
 
 
 class FixedBatchNorm(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 class SourceAttention(nn.Module):
     """Each source projected to one width, and their mean under learned weights, for each frame anew.
 
-    A gate over modalities (Arevalo et al. 2017, eq. 3, with a softmax over any number of sources): where pitch tells
+    A gate over modalities (Arevalo et al. 2017, eq. 3, with a softmax over any number of sources): where pitch shows
     more than words' sounds do, the frame listens to pitch.
 
     Args:
@@ -40,6 +40,8 @@ class SourceAttention(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """The joined frames."""
-        parts = frames.split(self.widths, dim=-1)
-        projected = torch.stack([project(part) for project, part in zip(self.project, parts, strict=True)], dim=-1)
+        sources = frames.split(self.widths, dim=-1)
+        projected = torch.stack(
+            [project(source) for project, source in zip(self.project, sources, strict=True)], dim=-1
+        )
         return (projected * self.weights(frames)[..., None, :]).sum(dim=-1)

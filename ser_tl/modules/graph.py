@@ -59,14 +59,14 @@ def record(module: nn.Module) -> "ExportedProgram":
         return export(module, example, dynamic_shapes=shapes, strict=False)
 
 
-def exporting() -> bool:
+def is_exporting() -> bool:
     """Whether torch.export or torch.jit.trace records what is computed now, to be used as this file says."""
     return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
-def recording() -> bool:
+def is_recording() -> bool:
     """Whether any graph is recorded: one that is exported, or torch.compile's, which takes any lengths."""
-    return exporting() or torch.compiler.is_compiling()
+    return is_exporting() or torch.compiler.is_compiling()
 
 
 def max_pool(frames: Tensor, size: int, *, ceil_mode: bool = False) -> Tensor:
@@ -75,21 +75,21 @@ def max_pool(frames: Tensor, size: int, *, ceil_mode: bool = False) -> Tensor:
     Shape:
         frames (B, D, T) -> (B, D, T'); T' = floor(T / size), or ceil(T / size)
     """
-    if not exporting():
+    if not is_exporting():
         return functional.max_pool1d(frames, size, ceil_mode=ceil_mode)
-    whole = functional.pad(frames, (0, size - 1), value=-torch.inf) if ceil_mode else frames
-    return whole_groups(whole, size, dim=2).amax(dim=3)
+    padded = functional.pad(frames, (0, size - 1), value=-torch.inf) if ceil_mode else frames
+    return whole_groups(padded, size, dim=2).amax(dim=3)
 
 
 def whole_groups(values: Tensor, size: int, dim: int) -> Tensor:
     """Values (..., T, ...) in groups of `size`, (..., floor(T / size), size, ...); those left over are dropped."""
     count = values.shape[dim] // size
-    kept = torch.arange(size * count, device=values.device)  # a slice would ask whether any is left over
-    return values.index_select(dim, kept).unflatten(dim, (count, size))
+    indices = torch.arange(size * count, device=values.device)  # a slice would ask whether any is left over
+    return values.index_select(dim, indices).unflatten(dim, (count, size))
 
 
 def run_lstm(lstm: Any, frames: Tensor) -> Tensor:  # noqa: ANN401 - an nn.LSTM, which a ModuleList forgets
-    """What an LSTM makes of frames, (B, T, D) -> (B, T, H)."""
+    """An LSTM's output for frames, (B, T, D) -> (B, T, H)."""
     if not torch.compiler.is_exporting():
         return lstm(frames)[0]
     with whole_lstm():

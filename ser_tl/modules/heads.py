@@ -37,14 +37,14 @@ class Head(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """The logits."""
-        return self.classify(self.hide(embedding))
+        return self.classify(self.forward_features(embedding))
 
-    def hide(self, embedding: Tensor) -> Tensor:
+    def forward_features(self, embedding: Tensor) -> Tensor:
         """What the last linear layer sees, dropout apart: (B, H), the hidden layer or the normalised embedding."""
         return self.layers[:-2](embedding)
 
     def classify(self, hidden: Tensor) -> Tensor:
-        """The logits of what `hide` gave."""
+        """The logits of hidden features (B, H)."""
         return self.layers[-2:](hidden)
 
 
@@ -63,7 +63,7 @@ class LinearHead(nn.Linear):
         super().__init__(dim, classes)
         self.hidden_dim = dim
 
-    def hide(self, embedding: Tensor) -> Tensor:
+    def forward_features(self, embedding: Tensor) -> Tensor:
         """The embedding: there is no hidden layer."""
         return embedding
 
@@ -94,12 +94,12 @@ class DimensionHead(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """The dimensions."""
-        return self.read(self.hide(embedding))
+        return self.regress(self.forward_features(embedding))
 
-    def hide(self, embedding: Tensor) -> Tensor:
+    def forward_features(self, embedding: Tensor) -> Tensor:
         """What the last linear layer sees, (B, H)."""
-        return self.head.hide(embedding)
+        return self.head.forward_features(embedding)
 
-    def read(self, hidden: Tensor) -> Tensor:
-        """The dimensions of what `hide` gave; in float32 under autocast too, for a scale may be large."""
+    def regress(self, hidden: Tensor) -> Tensor:
+        """The dimensions of what `forward_features` gave; in float32 under autocast too, for a scale may be large."""
         return self.head.classify(hidden).float() * self.scale.deviation + self.scale.mean

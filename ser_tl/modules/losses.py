@@ -5,7 +5,7 @@
 
 The loss of emotions comes unreduced, one value per utterance: the trainer alone knows how many utterances a step has
 over all processes and micro-batches, and divides by that. Dimensions have one value per batch, as the concordance
-correlation can't be told of a single utterance; unknown annotations (NaN) are left out of it. Whatever is done here
+correlation isn't defined for a single utterance; unknown annotations (NaN) are left out of it. Whatever is done here
 about classes of different sizes is done in training alone: dev and test are scored by `cross_entropy` of the plain
 logits.
 """
@@ -38,7 +38,7 @@ def class_weights(counts: Sequence[int], beta: float = 1.0) -> Tensor:
 
 
 def _effective(count: int, beta: float) -> float:
-    """The effective number of so many utterances; `count` itself in the limit of beta 1."""
+    """The effective number of utterances; `count` itself in the limit of beta 1."""
     if beta == 1.0:
         return float(count)
     return (1.0 - beta**count) / (1.0 - beta)
@@ -66,7 +66,7 @@ class Criterion(nn.Module):
 
     Without gamma and tau, and with labels for targets, it is `cross_entropy` to the last bit. Targets that are shares
     of votes make it the Kullback-Leibler divergence from the votes to the model (label distribution learning, Geng
-    2016) plus the votes' own entropy, which no weight of the model moves: the gradients are the same.
+    2016) plus the votes' own entropy, which doesn't depend on the model: the gradients are the same.
 
     Gamma makes it the focal loss (Lin et al. 2017, equation 5, over a softmax), whose alpha are the weights. Tau
     adjusts the logits by the classes' frequencies (Menon et al. 2021, equation 10): the model learns to say what it
@@ -75,7 +75,7 @@ class Criterion(nn.Module):
     Args:
         weights: (C,) of the classes; None weighs all alike
         smoothing: share of the target spread over all classes
-        gamma: how far utterances that are told well already are left out
+        gamma: how far well-classified utterances are down-weighted
         prior: (C,) share of each class among the training utterances; needed with tau
         tau: of the adjustment; 0 for none
 
@@ -125,7 +125,7 @@ class Criterion(nn.Module):
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """How far a student is from what a teacher says of each clip.
+    """The distance of a student's prediction of each clip from its teacher's.
 
         T^2 KL(softmax(teacher / T) || softmax(student / T))
 
@@ -154,12 +154,14 @@ def concordance_loss(predicted: Tensor, annotated: Tensor) -> Tensor:
     Shape:
         predicted (B, K), annotated (B, K) with NaN where unknown -> a scalar, 0 to 2
     """
-    known, count, predicted, annotated = _masked(predicted, annotated)
-    share = known / count.clamp_min(1.0)
+    annotated_mask, count, predicted, annotated = _mask_unknown(predicted, annotated)
+    share = annotated_mask / count.clamp_min(1.0)
     means = (share * predicted).sum(dim=0), (share * annotated).sum(dim=0)
-    ours, theirs = predicted - means[0], annotated - means[1]
-    together = (share * ours * theirs).sum(dim=0)
-    spread = (share * (ours.square() + theirs.square())).sum(dim=0) + (means[0] - means[1]).square()
+    predicted_residual, annotated_residual = predicted - means[0], annotated - means[1]
+    together = (share * predicted_residual * annotated_residual).sum(dim=0)
+    spread = (share * (predicted_residual.square() + annotated_residual.square())).sum(dim=0) + (
+        means[0] - means[1]
+    ).square()
     return _mean_of(1.0 - 2.0 * together / (spread + 1e-8), count > 1)
 
 
@@ -169,15 +171,20 @@ def squared_error(predicted: Tensor, annotated: Tensor) -> Tensor:
     Shape:
         predicted (B, K), annotated (B, K) with NaN where unknown -> a scalar
     """
-    known, count, predicted, annotated = _masked(predicted, annotated)
-    errors = (known * (predicted - annotated).square()).sum(dim=0) / count.clamp_min(1.0)
+    annotated_mask, count, predicted, annotated = _mask_unknown(predicted, annotated)
+    errors = (annotated_mask * (predicted - annotated).square()).sum(dim=0) / count.clamp_min(1.0)
     return _mean_of(errors, count > 0)
 
 
-def _masked(predicted: Tensor, annotated: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _mask_unknown(predicted: Tensor, annotated: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Mask (B, K) as numbers, its sums (K,), and both tables with zeros for NaN: 0 * NaN would still be NaN."""
-    known = ~annotated.isnan()
-    return known.float(), known.sum(dim=0).float(), predicted.float(), annotated.float().masked_fill(~known, 0.0)
+    annotated_mask = ~annotated.isnan()
+    return (
+        annotated_mask.float(),
+        annotated_mask.sum(dim=0).float(),
+        predicted.float(),
+        annotated.float().masked_fill(~annotated_mask, 0.0),
+    )
 
 
 def _mean_of(losses: Tensor, counted: Tensor) -> Tensor:

@@ -64,19 +64,19 @@ class OutlierScore(nn.Module):
             labels: (n,) class indices, each class of which has a clip
             classes: number of classes, C
         """
-        found = Scatter.of(embedding.double(), labels, classes)
-        rank = min(RANK, len(found.values))
-        order = found.values.argsort(descending=True)[:rank]
-        floor = SHRINKAGE * found.values.sum() / len(found.mean)
-        values = (1.0 - SHRINKAGE) * found.values[order] + floor
+        scatter = Scatter.from_embedding(embedding.double(), labels, classes)
+        rank = min(RANK, len(scatter.values))
+        order = scatter.values.argsort(descending=True)[:rank]
+        floor = SHRINKAGE * scatter.values.sum() / len(scatter.mean)
+        values = (1.0 - SHRINKAGE) * scatter.values[order] + floor
         score = cls(embedding.shape[1], classes, rank)
         # A class without a clip is as far as any can be, instead of at the mean.
-        means = found.means.masked_fill(~found.occurs[:, None], 1e3)
+        means = scatter.means.masked_fill(~scatter.occurs[:, None], 1e3)
         named = {
-            "mean": found.mean,
-            "inverse_deviation": 1.0 / found.deviation,
+            "mean": scatter.mean,
+            "inverse_deviation": 1.0 / scatter.deviation,
             "means": means,
-            "directions": found.vectors[:, order],
+            "directions": scatter.vectors[:, order],
             "gains": 1.0 / values - 1.0 / floor,
             "floor": floor,
         }

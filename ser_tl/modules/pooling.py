@@ -2,7 +2,7 @@
 
     states (L, B, T, D), standardised --LayerMix--> frames (B, T, W) --pooling--> embedding (B, E)
 
-`mask` is (B, T), True on speech and False on padding. Padding never moves an embedding: tests/modules/test_pooling.py
+`mask` is (B, T), True on speech and False on padding. Padding never changes an embedding: tests/modules/test_pooling.py
 holds every registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
 """
 
@@ -74,7 +74,7 @@ def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
     return (frames * weight).sum(dim=1) / weight.sum(dim=1)
 
 
-def deviation(frames: Tensor, weight: Tensor, mean: Tensor) -> Tensor:
+def masked_deviation(frames: Tensor, weight: Tensor, mean: Tensor) -> Tensor:
     """Standard deviation under frame weights (B, T, 1) that add up to 1, (B, T, D) -> (B, D)."""
     variance = (weight * (frames - mean[:, None]).square()).sum(dim=1)
     return variance.clamp_min(1e-6).sqrt()
@@ -158,7 +158,7 @@ class Stats(Pooling):
         """The embedding."""
         mean = masked_mean(frames, mask)
         weight = mask[..., None].to(frames.dtype)
-        return torch.cat([mean, deviation(frames, weight / weight.sum(dim=1, keepdim=True), mean)], dim=-1)
+        return torch.cat([mean, masked_deviation(frames, weight / weight.sum(dim=1, keepdim=True), mean)], dim=-1)
 
 
 @POOLINGS.register("attention")
@@ -195,4 +195,4 @@ class AttentiveStats(Pooling):
         """The embedding."""
         weight = self.attend(frames, mask)
         mean = (weight * frames).sum(dim=1)
-        return torch.cat([mean, deviation(frames, weight, mean)], dim=-1)
+        return torch.cat([mean, masked_deviation(frames, weight, mean)], dim=-1)

@@ -1,9 +1,9 @@
-"""Speech activity by energy, inside the model: where somebody speaks, relative to the clip itself.
+"""Speech activity by energy, inside the model, relative to the clip itself.
 
     waveform (B, N), lengths (B,) --SpeechGate--> Speech(waveform (B, N'), lengths (B,), onsets (B,), seconds (B,))
 
 Corpora are trimmed, recordings aren't: a second of silence before a word shifts an encoder's normalisation, is attended
-to, and is pooled. The gate cuts what isn't speech from both ends before anything else hears the clip, and leaves pauses
+to, and is pooled. The gate cuts what isn't speech from both ends before anything else gets the clip, and leaves pauses
 within. It is tensors alone, so that training, evaluation, prediction and an exported graph have the same one.
 
 The power of each 10 ms without its mean, smoothed over 30 ms and opened over 50 ms (a click is no speech), is speech
@@ -11,8 +11,8 @@ above a threshold: `BELOW_SPEECH` dB under the clip's loud level, or `ABOVE_FLOO
 higher, yet never within `LEAST` dB of the loud level. The loud level is the mean power weighted by itself, and digital
 silence is no part of the floor: neither moves when silence is added to a clip. `HANGOVER` is kept around speech.
 
-Where no sound is above `FAINTEST`, or a faint clip is as level as a room is, nobody speaks: the clip stays whole, and
-its seconds of speech are 0. Knows nothing of encoders or emotions.
+Where no sound is above `FAINTEST`, or a faint clip is as level as a room is, there is no speech: the clip stays whole,
+and its seconds of speech are 0.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.modules.graph import exporting
+from ser_tl.modules.graph import is_exporting
 
 VERSION = 1
 """Part of cache keys: raised whenever the gate gives other samples."""
@@ -64,7 +64,7 @@ class Speech(NamedTuple):
         waveform: (B, N'), zeros behind each end
         lengths: (B,) samples
         onsets: (B,) samples of the clip before its speech
-        seconds: (B,) seconds from the first to the last speech, 0 where nobody speaks
+        seconds: (B,) seconds from the first to the last speech, 0 where there is none
     """
 
     waveform: Tensor
@@ -82,7 +82,7 @@ class SpeechGate(nn.Module):
 
     @property
     def facts(self) -> str:
-        """Which gate it is, for the keys of what an encoder made of its clips."""
+        """The gate's name and version, for the keys of cached features."""
         return f"energy gate {VERSION}"
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> Speech:
@@ -94,13 +94,13 @@ class SpeechGate(nn.Module):
         last = torch.where(active, frames, 0).amax(dim=1)
         onsets = torch.where(speaks, first * FRAME, 0)
         ends = torch.where(speaks, torch.minimum((last + 1) * FRAME, lengths), lengths)
-        kept = ends - onsets
+        counts = ends - onsets
         time = torch.arange(waveform.shape[1], device=waveform.device)
         moved = waveform.gather(1, (onsets[:, None] + time).clamp_max(waveform.shape[1] - 1))
-        moved = moved * (time < kept[:, None])
-        if not exporting():  # a recorded graph is as wide as its input, whatever is in it
-            moved = moved[:, : int(kept.max())]
-        return Speech(moved, kept, onsets, torch.where(speaks, kept, 0) / SAMPLE_RATE)
+        moved = moved * (time < counts[:, None])
+        if not is_exporting():  # a recorded graph is as wide as its input, whatever is in it
+            moved = moved[:, : int(counts.max())]
+        return Speech(moved, counts, onsets, torch.where(speaks, counts, 0) / SAMPLE_RATE)
 
 
 def find_speech(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,7 +111,7 @@ def find_speech(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """
     with torch.autocast(waveform.device.type, enabled=False):
         power, inside = frame_power(waveform.float(), lengths)
-        power = _opened(power, inside)
+        power = _open_spans(power, inside)
         loud = power.square().sum(dim=1) / power.sum(dim=1).clamp_min(1e-20)
         floor = _floor(power, inside)
         quietest, loudest = loud * _ratio(-BELOW_SPEECH), loud * _ratio(-LEAST)
@@ -119,8 +119,8 @@ def find_speech(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         active = inside & (power > threshold[:, None])
         faint = (loud < _ratio(FAINT)) & (loud < floor * _ratio(LEVEL))
         speaks = (loud > _ratio(FAINTEST)) & ~faint & active.any(dim=1)
-        kept = _widest(active.to(power.dtype), 2 * HANGOVER + 1) > 0
-        return kept & inside & speaks[:, None], speaks
+        widened = _widest(active.to(power.dtype), 2 * HANGOVER + 1) > 0
+        return widened & inside & speaks[:, None], speaks
 
 
 def frame_power(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,17 +129,17 @@ def frame_power(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     Shape:
         waveform (B, N), lengths (B,) -> power (B, F), inside (B, F)
     """
-    own = waveform * (torch.arange(waveform.shape[1], device=waveform.device) < lengths[:, None])
-    if not exporting():  # a recorded graph is given whole frames
-        own = functional.pad(own, (0, -waveform.shape[1] % FRAME))
-    frames = own.reshape(own.shape[0], own.shape[1] // FRAME, FRAME)
+    clips = waveform * (torch.arange(waveform.shape[1], device=waveform.device) < lengths[:, None])
+    if not is_exporting():  # a recorded graph is given whole frames
+        clips = functional.pad(clips, (0, -waveform.shape[1] % FRAME))
+    frames = clips.reshape(clips.shape[0], clips.shape[1] // FRAME, FRAME)
     power = (frames - frames.mean(dim=2, keepdim=True)).square().mean(dim=2)
     smooth = _neighbours(power, _SMOOTH, 0.0).mean(dim=2)
     inside = torch.arange(power.shape[1], device=power.device) * FRAME < lengths[:, None]
     return smooth * inside, inside
 
 
-def _opened(power: Tensor, inside: Tensor) -> Tensor:
+def _open_spans(power: Tensor, inside: Tensor) -> Tensor:
     """The largest of the smallest of each span: nothing that is shorter than a span is left of it."""
     smallest = -_widest(torch.where(inside, -power, -torch.inf), _OPEN)
     return _widest(torch.where(inside, smallest, 0.0), _OPEN) * inside
@@ -147,11 +147,11 @@ def _opened(power: Tensor, inside: Tensor) -> Tensor:
 
 def _floor(power: Tensor, inside: Tensor) -> Tensor:
     """The power (B,) that a twentieth of a clip's frames don't exceed, digital silence left out."""
-    heard = inside & (power > _DIGITAL)
-    ordered = torch.where(heard, power, torch.inf).sort(dim=1).values
-    index = ((heard.sum(dim=1) - 1).clamp_min(0) * _FLOOR).long()
+    recorded = inside & (power > _DIGITAL)
+    ordered = torch.where(recorded, power, torch.inf).sort(dim=1).values
+    index = ((recorded.sum(dim=1) - 1).clamp_min(0) * _FLOOR).long()
     floor = ordered.gather(1, index[:, None])[:, 0]
-    return torch.where(heard.any(dim=1), floor, _DIGITAL)
+    return torch.where(recorded.any(dim=1), floor, _DIGITAL)
 
 
 def _widest(values: Tensor, size: int) -> Tensor:

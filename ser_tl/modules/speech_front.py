@@ -1,9 +1,9 @@
-"""What stands between a recording and an encoder: cut to its speech, then at one loudness.
+"""Preprocessing between a recording and an encoder: cut to speech, then normalised in loudness.
 
     waveform (B, N), lengths (B,) --[SpeechGate]--> --Loudness--> Speech(waveform, lengths, onsets, seconds)
 
 One module, and the same one in training, in evaluation, where the feature cache is filled, and in an exported graph.
-Loudness is measured on what the gate leaves. Knows nothing of encoders.
+Loudness is measured on what the gate leaves.
 """
 
 from typing import Literal
@@ -17,10 +17,10 @@ from ser_tl.modules.speech import Speech, SpeechGate
 
 
 class SpeechFront(nn.Module):
-    """Cuts clips to their speech and normalises their loudness, as far as a model is told to.
+    """Cuts clips to their speech and normalises their loudness, as configured.
 
     Args:
-        gate: what tells speech, as of `AudioConfig`
+        gate: how speech is found, as of `AudioConfig`
         normalise: the loudness, likewise
 
     Shape:
@@ -33,17 +33,17 @@ class SpeechFront(nn.Module):
         self.loudness = Loudness(normalise)
 
     @classmethod
-    def of(cls, audio: AudioConfig) -> "SpeechFront":
+    def from_config(cls, audio: AudioConfig) -> "SpeechFront":
         """That of a model."""
         return cls(audio.gate, audio.normalise)
 
     @property
     def facts(self) -> str:
-        """What it does, for the keys of what an encoder made of its clips."""
+        """Its configuration, for the keys of cached features."""
         return self.loudness.how if self.gate is None else f"{self.loudness.how}, {self.gate.facts}"
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> Speech:
-        """What an encoder hears of each clip; without a gate all of it counts as speech."""
+        """The encoder's input for each clip; without a gate all of it counts as speech."""
         if self.gate is None:
             clips = Speech(waveform, lengths, torch.zeros_like(lengths), lengths / SAMPLE_RATE)
         else:

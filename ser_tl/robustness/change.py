@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 
-Function = Callable[[np.ndarray, Draws], np.ndarray]
+Function = Callable[[np.ndarray, BatchRng], np.ndarray]
 """From a clip (N,), float32, to another (N',)."""
 
 THEMES = {
@@ -68,6 +68,6 @@ class Change:
             key: the clip's id
             seed: of all draws
         """
-        draws = Draws(seed, zlib.crc32(key.encode()), zlib.crc32(self.name.encode()))
+        draws = BatchRng(seed, zlib.crc32(key.encode()), zlib.crc32(self.name.encode()))
         changed = np.ascontiguousarray(self.function(waveform, draws), dtype=np.float32)
         return changed / max(1.0, float(np.abs(changed).max(initial=0.0)))

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import soxr
 
-from ser_tl.augment import Draws, build_transform
+from ser_tl.augment import BatchRng, build_transform
 from ser_tl.augment.codec import transcode
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.robustness.change import Function
@@ -35,7 +35,7 @@ def mp3(kilobits: float) -> Function:
 def resample(*rates: int) -> Function:
     """A clip at other sampling rates, one after the other, and back."""
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:  # noqa: ARG001
         path = [SAMPLE_RATE, *rates, SAMPLE_RATE]
         changed = waveform
         for before, after in pairwise(path):
@@ -46,7 +46,7 @@ def resample(*rates: int) -> Function:
 
 
 def _coded(codec: str, kilobits: float) -> Function:
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:  # noqa: ARG001
         return transcode(waveform, codec, kilobits)
 
     return change

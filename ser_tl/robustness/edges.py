@@ -5,7 +5,7 @@ Knows samples alone.
 
 import numpy as np
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.robustness.change import Function
 
@@ -21,7 +21,7 @@ def add_silence(*, before: float = 0.0, behind: float = 0.0) -> Function:
 def add_zeros(*, before: int = 0, behind: int = 0) -> Function:
     """Zeros before and behind a clip, samples."""
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:  # noqa: ARG001
         return np.pad(waveform, (before, behind))
 
     return change
@@ -31,7 +31,7 @@ def add_room_tone(seconds: float, level: float = ROOM_TONE) -> Function:
     """White noise of a level, in dB of full scale, at both ends of a clip."""
     samples = round(seconds * SAMPLE_RATE)
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:
         noise = 10 ** (level / 20) * draws.normal(2, samples).numpy()
         return np.concatenate([noise[0], waveform, noise[1]])
 
@@ -41,7 +41,7 @@ def add_room_tone(seconds: float, level: float = ROOM_TONE) -> Function:
 def crop(*, first: int = 0, last: int = 0) -> Function:
     """A clip without its first and last samples."""
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:  # noqa: ARG001
         return waveform[first : len(waveform) - last]
 
     return change
@@ -50,7 +50,7 @@ def crop(*, first: int = 0, last: int = 0) -> Function:
 def start_late(share: float) -> Function:
     """A clip whose beginning, a share of it, wasn't recorded."""
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:  # noqa: ARG001
         return waveform[round(share * len(waveform)) :]
 
     return change
@@ -60,7 +60,7 @@ def keep_middle(seconds: float) -> Function:
     """The middle of a clip; clips that are as short stay as they are."""
     samples = round(seconds * SAMPLE_RATE)
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:  # noqa: ARG001
         begin = max(0, (len(waveform) - samples) // 2)
         return waveform[begin : begin + samples]
 
@@ -71,7 +71,7 @@ def repeat_until(seconds: float) -> Function:
     """A clip over and over, until it has so many seconds: longer, and nothing new."""
     samples = round(seconds * SAMPLE_RATE)
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:  # noqa: ARG001
         return np.tile(waveform, -(-samples // len(waveform)))[: max(samples, len(waveform))]
 
     return change
@@ -80,7 +80,7 @@ def repeat_until(seconds: float) -> Function:
 def shift(samples: int) -> Function:
     """A clip so many samples later, as long as before: zeros come in and its end goes out."""
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:  # noqa: ARG001
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:  # noqa: ARG001
         return np.concatenate([np.zeros(samples, np.float32), waveform[: len(waveform) - samples]])
 
     return change

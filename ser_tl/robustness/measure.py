@@ -41,7 +41,7 @@ class Sample:
 
     def __post_init__(self) -> None:
         if not self.ids:
-            raise ConfigError("a check needs clips, and there are none: name another corpus, or other --ids")
+            raise ConfigError("a check needs clips, and there are none: name another corpus, or other `ids`")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from datasets import Dataset
 
 from ser_tl.data import audio
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.errors import ConfigError
 from ser_tl.robustness.measure import Sample
 
@@ -34,7 +34,7 @@ def read_sample(corpus: Dataset, columns: list[str], most: int | None = None, se
     missing = sorted(set(columns) - set(corpus.column_names))
     if missing:
         raise ConfigError(
-            f"--by {', '.join(missing)}: the corpus has no such column: it has {', '.join(corpus.column_names)}"
+            f"by {', '.join(missing)}: the corpus has no such column: it has {', '.join(corpus.column_names)}"
         )
     if most is not None and most < len(corpus):
         corpus = corpus.select(_spread(corpus["speaker"][:], most, seed))
@@ -44,7 +44,7 @@ def read_sample(corpus: Dataset, columns: list[str], most: int | None = None, se
         groups["sex"] = sexes
     return Sample(
         ids=corpus["id"][:],
-        clips=[audio.decode(source(row), row["start"], row["end"]) for row in corpus],
+        clips=[audio.decode(audio_source(row), row["start"], row["end"]) for row in corpus],
         emotions=corpus["emotion"][:],
         speakers=corpus["speaker"][:],
         groups=groups,

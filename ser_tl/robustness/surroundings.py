@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ser_tl.augment import Babble, Background, Draws, Reverb, build_transform
-from ser_tl.augment.base import mixed_at
+from ser_tl.augment import Babble, Background, BatchRng, Reverb, build_transform
+from ser_tl.augment.base import add_at_snr
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.robustness.change import Change, Function, Limits
 from ser_tl.robustness.transforms import transform
@@ -50,14 +50,14 @@ def babble(snr: float, limits: Limits | None) -> Change:
 def chords(snr: float) -> Function:
     """Chords of three notes with their overtones, half a second each, so many dB below the clip: made, not recorded."""
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:
         beats = -(-len(waveform) // _BEAT)
         order = draws.choice(beats, len(_CHORDS)).tolist()
         time = np.arange(_BEAT) / SAMPLE_RATE
         music = np.concatenate([sum(_note(hertz, time) for hertz in _CHORDS[index]) for index in order])
         clip = torch.from_numpy(np.ascontiguousarray(waveform))[None]
         tune = torch.from_numpy(music[: len(waveform)].astype(np.float32))[None]
-        return mixed_at(clip, torch.tensor([len(waveform)]), tune, torch.tensor([snr]))[0].numpy()
+        return add_at_snr(clip, torch.tensor([len(waveform)]), tune, torch.tensor([snr]))[0].numpy()
 
     return change
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ser_tl.augment import Draws, Transform
+from ser_tl.augment import BatchRng, Transform
 from ser_tl.augment.base import WaveformTransform
 from ser_tl.errors import ConfigError
 from ser_tl.robustness.change import Function
@@ -21,7 +21,7 @@ def transform(made: Transform) -> Function:
     if not isinstance(made, WaveformTransform):
         raise ConfigError(f"the transform {made.name} doesn't change waveforms")
 
-    def change(waveform: np.ndarray, draws: Draws) -> np.ndarray:
+    def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:
         clip, lengths = torch.from_numpy(np.ascontiguousarray(waveform))[None], torch.tensor([len(waveform)])
         changed = made(clip, lengths, draws)
         return changed.waveform[0, : int(changed.lengths[0])].numpy()

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch import nn
 
-from ser_tl.encoders.products import quicken
+from ser_tl.encoders.onednn import use_onednn
 
 WORTH = 1.2
 """So many times faster has bf16 to be before its coarser numbers are taken for it."""
@@ -46,7 +46,7 @@ def _measured() -> str:
 def _seconds(*, enabled: bool) -> float:
     """The median time of a forward and backward pass."""
     layer = nn.Sequential(nn.Linear(_WIDTH, 4 * _WIDTH))
-    quicken(layer)  # float32 as encoders have it
+    use_onednn(layer)  # float32 as encoders have it
     frames = torch.zeros(_FRAMES, _WIDTH, requires_grad=True)
     taken = []
     for repeat in range(_REPEATS + 1):

@@ -20,8 +20,8 @@ from accelerate.utils import GradientAccumulationPlugin, gather_object
 from accelerate.utils.environment import parse_flag_from_env
 from torch import Tensor
 
-from ser_tl.data.batch_plan import Plan
-from ser_tl.data.batching import Batch, Clips, loader
+from ser_tl.data.batch_plan import BatchPlan
+from ser_tl.data.batching import Batch, Clips, make_loader
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import Pass
 from ser_tl.runtime.allocation import keep_freed_memory
@@ -160,7 +160,7 @@ def check_tracker(name: str) -> None:
         raise ConfigError(f"train.tracker is {name}, which {why}: {way_out} one of {', '.join([*here, 'none'])}")
 
 
-def own_batches(clips: Clips, plan: Plan, accelerator: Accelerator, workers: int = 0) -> Iterator[Batch]:
+def own_batches(clips: Clips, plan: BatchPlan, accelerator: Accelerator, workers: int = 0) -> Iterator[Batch]:
     """This process' batches of a plan, on its device."""
-    for batch in loader(clips, plan, process=accelerator.process_index, workers=workers):
+    for batch in make_loader(clips, plan, process=accelerator.process_index, workers=workers):
         yield batch.to(accelerator.device)

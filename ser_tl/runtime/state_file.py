@@ -92,7 +92,7 @@ class StateFile:
         if other:
             raise CheckpointError(
                 f"{self.path}: of a training with other values of {', '.join(other)}: resume with the same ones, or "
-                f"start anew in another --output"
+                f"start anew in another `output`"
             )
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -133,7 +133,7 @@ def append_log(folder: Path, record: dict[str, Any]) -> None:
         with path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
     except OSError as error:
-        raise StorageError(f"{path} can't be written ({error.strerror}): make room; --resume goes on") from error
+        raise StorageError(f"{path} can't be written ({error.strerror}): make room; `resume` goes on") from error
 
 
 def read_log(folder: Path, step: int) -> list[dict[str, Any]]:

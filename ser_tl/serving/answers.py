@@ -30,7 +30,7 @@ class Answer(BaseModel):
     speech: bool = Field(description="false if the whole recording is silent")
     calibrated: bool = Field(description="whether probabilities are calibrated")
     prediction_set: list[str] = Field(
-        description="emotions that it may have at the server's coverage, likeliest first; empty without --coverage"
+        description="emotions that it may have at the server's coverage, likeliest first; empty without `coverage`"
     )
     abstained: bool = Field(description="whether no single emotion can be named at the server's coverage")
     outlier_score: float | None = Field(description="how unlike the training data, about 1 for training clips; or null")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ser_tl.data.audio import Window
-from ser_tl.inference.session import Answer, Session, Wanted
+from ser_tl.inference.session import ClipOutput, OutputRequest, Session
 from ser_tl.inference.windows import pad
 
 T = TypeVar("T")
@@ -30,8 +30,8 @@ class _Job:
 
     session: Session
     windows: Sequence[Window]
-    future: "asyncio.Future[list[Answer]]"
-    answers: dict[int, Answer]
+    future: "asyncio.Future[list[ClipOutput]]"
+    answers: dict[int, ClipOutput]
     next: int = 0  # the first window that isn't in a batch yet
 
     @property
@@ -83,7 +83,7 @@ class Batcher:
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self._thread.shutdown)
 
-    async def answer(self, session: Session, windows: Sequence[Window]) -> list[Answer]:
+    async def answer(self, session: Session, windows: Sequence[Window]) -> list[ClipOutput]:
         """The model's answers for the windows of one recording, in their order. Cancelled, it leaves the queue.
 
         Args:
@@ -150,9 +150,9 @@ class Batcher:
                 job.future.set_result([job.answers[number] for number in range(len(job.windows))])
 
 
-def _run_session(batch: _Batch) -> list[Answer]:
+def _run_session(batch: _Batch) -> list[ClipOutput]:
     waveform, lengths = pad([job.windows[index].samples for job, index in batch])
-    return list(batch[0][0].session.run(waveform, lengths, Wanted()).rows())
+    return list(batch[0][0].session.run(waveform, lengths, OutputRequest()).rows())
 
 
 def _alike(one: int, other: int) -> bool:

@@ -61,7 +61,7 @@ def decode_upload(
                 413, f"the recording has {seconds:.1f} s, the limit is {longest:g} s: send it in parts of at most that"
             )
         length = seconds
-        spans = audio.parts(seconds)
+        spans = audio.segments(seconds)
         reserve(round(sum(end - start for start, end in spans) * BYTES_A_SECOND))
         return spans
 

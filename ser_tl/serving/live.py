@@ -251,7 +251,7 @@ async def _check_origin(socket: WebSocket, service: Service) -> None:
     if origin is None or origin in service.settings.cors:
         return
     if urlsplit(origin).netloc != socket.headers.get("host"):
-        raise _CloseError(POLICY, "pages of this origin may not open streams here: start the server with --cors ORIGIN")
+        raise _CloseError(POLICY, "pages of this origin may not open streams here: start the server with `cors` ORIGIN")
 
 
 async def _check_key(socket: WebSocket, service: Service) -> None:

@@ -17,7 +17,7 @@ from ser_tl.assets import asset
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import SerTlError
 from ser_tl.inference import Predictor
-from ser_tl.inference.session import BUNDLED, Session, Wanted
+from ser_tl.inference.session import BUNDLED, OutputRequest, Session
 from ser_tl.serving.request_error import RequestError
 
 
@@ -51,7 +51,7 @@ def load_model(name: str, source: str | None, device: str | None) -> ServedModel
     # A model of a hub lies in a folder of this machine, which a model in torch knows.
     home = asset(BUNDLED) if source is None else getattr(getattr(session, "model", None), "home", None) or Path(source)
     noise = np.random.default_rng(0).normal(0, 0.1, (1, SAMPLE_RATE)).astype(np.float32)
-    session.run(noise, np.array([SAMPLE_RATE], dtype=np.int64), Wanted())
+    session.run(noise, np.array([SAMPLE_RATE], dtype=np.int64), OutputRequest())
     return ServedModel(name, _digest(home), session)
 
 

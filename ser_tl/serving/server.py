@@ -63,7 +63,7 @@ def bind_port(settings: Settings) -> socket.socket:
     except OSError as error:
         port.close()
         raise ConfigError(
-            f"--host {settings.host} --port {settings.port}: {error.strerror}: choose another port, or 0 for a free one"
+            f"host {settings.host}, port {settings.port}: {error.strerror}: choose another port, or 0 for a free one"
         ) from error
     port.set_inheritable(True)
     return port

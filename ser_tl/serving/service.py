@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ser_tl.inference import Prediction
 from ser_tl.inference.session import check_coverage
-from ser_tl.inference.windows import AnsweredWindow, join_windows
+from ser_tl.inference.windows import PredictedWindow, join_windows
 from ser_tl.serving.admission import Admission, Hold
 from ser_tl.serving.batcher import Batcher
 from ser_tl.serving.cache import AnswerCache
@@ -124,7 +124,7 @@ class Service:
             return Prediction("", {}, speech=False, seconds=decoded.seconds)
         answers = await self.batcher.answer(model.session, decoded.windows)
         answered = [
-            AnsweredWindow(window.start, window.end, speech, answer)
+            PredictedWindow(window.start, window.end, speech, answer)
             for window, speech, answer in zip(decoded.windows, decoded.speech, answers, strict=True)
         ]
         coverage = self.settings.coverage

@@ -85,9 +85,9 @@ class Settings:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"--{name} is {getattr(self, name)}: expected a number above 0")
         if not 0 <= self.port < 1 << 16:
-            raise ConfigError(f"--port is {self.port}: expected 0 (any free port) to 65535")
+            raise ConfigError(f"port is {self.port}: expected 0 (any free port) to 65535")
         if self.cache_answers < 0:
-            raise ConfigError(f"--cache_answers is {self.cache_answers}: expected 0 (none) or more")
+            raise ConfigError(f"cache_answers is {self.cache_answers}: expected 0 (none) or more")
         short = [number for number, key in enumerate(self.api_keys, 1) if len(key) < SHORTEST_KEY]
         if short:
             raise ConfigError(
@@ -96,7 +96,7 @@ class Settings:
             )
         wild = [origin for origin in self.cors if "*" in origin or not origin.startswith(("http://", "https://"))]
         if wild:
-            raise ConfigError(f"--cors {wild[0]}: expected whole origins such as https://example.org")
+            raise ConfigError(f"cors {wild[0]}: expected whole origins such as https://example.org")
 
     @property
     def upload_bytes(self) -> int:
@@ -118,10 +118,10 @@ def read_keys(path: Path | None) -> tuple[str, ...]:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"--api_keys {path}: can't be read ({error}): name a text file, one key a line") from None
+            raise ConfigError(f"api_keys {path}: can't be read ({error}): name a text file, one key a line") from None
         keys = [line.partition("#")[0].strip() for line in lines]
         if not any(keys):
-            raise ConfigError(f"--api_keys {path}: holds no key: write one a line, or leave the option out")
+            raise ConfigError(f"api_keys {path}: holds no key: write one a line, or leave the option out")
         found += filter(None, keys)
     return tuple(dict.fromkeys(found))
 

@@ -53,9 +53,9 @@ class QueueSettings:
 
     def __post_init__(self) -> None:
         if "://" not in self.broker:
-            raise ConfigError(f"--broker {self.broker}: expected an address such as redis://127.0.0.1:6379/0")
+            raise ConfigError(f"broker {self.broker}: expected an address such as redis://127.0.0.1:6379/0")
         if self.visibility_seconds < 1 or self.result_seconds < 1:
-            raise ConfigError("--visibility_seconds and --result_seconds: expected at least 1")
+            raise ConfigError("visibility_seconds and `result_seconds`: expected at least 1")
 
 
 def open_queue(settings: QueueSettings) -> Celery:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.inference.session import Session, Wanted
+from ser_tl.inference.session import OutputRequest, Session
 
-_WANTED = Wanted()
+_WANTED = OutputRequest()
 
 
 class WindowAnswer(NamedTuple):
@@ -26,7 +26,7 @@ def answer_window(session: Session, samples: np.ndarray) -> WindowAnswer:
 
 def answer_clip(session: Session, samples: np.ndarray) -> WindowAnswer:
     """The answer for samples of any length: the mean over the windows that evaluation would cut."""
-    parts = session.audio.parts(len(samples) / SAMPLE_RATE)
+    parts = session.audio.segments(len(samples) / SAMPLE_RATE)
     windows = [samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in parts]
     answers = [answer_window(session, window) for window in windows]
     return WindowAnswer(

@@ -141,7 +141,7 @@ def check_format(path: Path) -> None:
     """
     if path.suffix.lower() not in {*FORMATS, ".html"}:
         raise ConfigError(
-            f"--output {path}: expected a file that ends with .html, .rttm, .TextGrid (Praat), .eaf (ELAN), .txt "
+            f"output {path}: expected a file that ends with .html, .rttm, .TextGrid (Praat), .eaf (ELAN), .txt "
             f"(Audacity labels) or .csv"
         )
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.inference.session import Session, Wanted
+from ser_tl.inference.session import OutputRequest, Session
 from ser_tl.inference.windows import pad
 from ser_tl.streaming.answering import answer_clip
 
@@ -53,7 +53,7 @@ def measure_curve(session: Session, samples: np.ndarray, *, hop: float, window: 
     windows = [samples[max(0, centre - half) : centre + half] for centre in centres]
     rows = []
     for first in range(0, count, _BATCH):
-        rows.append(session.run(*pad(windows[first : first + _BATCH]), Wanted()).probabilities)
+        rows.append(session.run(*pad(windows[first : first + _BATCH]), OutputRequest()).probabilities)
     return Curve(centres, np.concatenate(rows))
 
 

@@ -37,7 +37,7 @@ class SileroScorer:
         if not has_onnxruntime():
             raise ConfigError(
                 "voice activity by silero needs onnxruntime, which isn't installed: pip install onnxruntime, or choose "
-                "--voice energy"
+                "`voice` energy"
             )
         onnxruntime = load_onnxruntime()
         self.on, self.off = on, off

@@ -50,7 +50,7 @@ def import_sounddevice() -> Any:  # noqa: ANN401 - a module
     except ImportError as error:
         raise ConfigError(
             "microphones need sounddevice, which isn't installed: pip install 'ser_tl[listen]', or play a file with "
-            "--input FILE --realtime"
+            "`input` FILE with `realtime`"
         ) from error
     except OSError as error:  # the module is there and PortAudio, which it loads, isn't
         raise ConfigError(
@@ -109,7 +109,7 @@ def open_microphone(device: str | None = None) -> Generator[Iterator[Block]]:
         known = "\n".join(["the devices that record are:", *there]) if there else "there is no device that records"
         named = "the default microphone" if device is None else f"microphone {device!r}"
         raise AudioError(
-            f"{named} can't be opened ({' '.join(str(error).split())}): {known}; --input FILE --realtime plays a file"
+            f"{named} can't be opened ({' '.join(str(error).split())}): {known}; `input` and `realtime` play a file"
         ) from error
     try:
         yield _take(blocks, stream, sounddevice.PortAudioError)

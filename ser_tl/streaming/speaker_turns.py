@@ -28,7 +28,7 @@ def read_turns(path: Path, recording: str | None = None) -> list[SpeakerTurn]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--turns {path}: can't be read ({error}): expected an RTTM file") from error
+        raise ConfigError(f"turns {path}: can't be read ({error}): expected an RTTM file") from error
     found: dict[str, list[SpeakerTurn]] = {}
     for number, line in enumerate(lines, 1):
         fields = line.split()

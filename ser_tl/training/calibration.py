@@ -27,7 +27,7 @@ from ser_tl.inference.clips import Pass, collect_clips, embed_batch, forward_bat
 from ser_tl.model import EmotionModel
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.conformal import PredictionSets, Unit, find_threshold
-from ser_tl.modules.discriminant import Fit
+from ser_tl.modules.discriminant import DiscriminantFit
 from ser_tl.modules.feature_norm import NormTable
 from ser_tl.modules.outliers import OutlierScore
 
@@ -86,8 +86,8 @@ def calibrate(
 
 
 def calibrate_refit(
-    model: EmotionModel, fit: Fit, embedding: Tensor, labels: Tensor, ids: Sequence[str], speakers: Sequence[str],
-    rows: Sequence[int], *, method: Method,
+    model: EmotionModel, fit: DiscriminantFit, embedding: Tensor, labels: Tensor, ids: Sequence[str],
+    speakers: Sequence[str], rows: Sequence[int], *, method: Method,
 ) -> None:  # fmt: skip
     """Calibrates a model whose classifier was refitted on these clips, each judged by the classifier of others.
 

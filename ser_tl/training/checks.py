@@ -13,7 +13,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.evaluation import check_labels, check_real
 from ser_tl.inference.speaker_norm import check_norms
 from ser_tl.model import EmotionModel
-from ser_tl.modules.discriminant import held_out_groups
+from ser_tl.modules.discriminant import assign_groups
 from ser_tl.runtime.launcher import check_launcher
 from ser_tl.runtime.processes import check_tracker
 from ser_tl.training.config import TrainConfig
@@ -109,7 +109,7 @@ def check_refit(config: TrainConfig, train: Dataset, dev: Dataset) -> None:
         ConfigError: there is one speaker, or a group of speakers has all clips of an emotion
     """
     if config.refit != "none":
-        held_out_groups([*train["speaker"][:], *dev["speaker"][:]], [*train["emotion"][:], *dev["emotion"][:]])
+        assign_groups([*train["speaker"][:], *dev["speaker"][:]], [*train["emotion"][:], *dev["emotion"][:]])
 
 
 def check_closed_form(model: EmotionModel, config: TrainConfig) -> None:

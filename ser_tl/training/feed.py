@@ -1,6 +1,6 @@
 """The clips that a training is fed, and that its models are scored on.
 
-    corpus --decoded--> Utterances --the part of the encoder that never moves--> cached, in training condensed clips
+    corpus --decoded--> UtteranceDataset --frozen layers of the encoder--> cached, in training condensed clips
 
 Where nothing of the encoder stays, or a part of the training needs a clip's audio, clips are decoded anew in every
 epoch. With views of the training clips the encoder hears these, and they are cached. Where the model reads no more of a
@@ -18,7 +18,7 @@ from ser_tl.cache.condensed import condensed, reduction
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import lasting_layers
 from ser_tl.cache.views import Views
-from ser_tl.data.batching import Clips, Utterances
+from ser_tl.data.batching import Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training.config import TrainConfig
@@ -104,7 +104,7 @@ class Feed:
         return filled if reads == "frames" else condensed(filled, self.model)
 
     def _filled(
-        self, clips: Utterances, layers: list[int], views: Views | None = None, *, frames: bool = False
+        self, clips: UtteranceDataset, layers: list[int], views: Views | None = None, *, frames: bool = False
     ) -> Clips:
         """The clips from the cache, which keeps all frames where asked, or where the model reads them."""
         model, options = self.model, (self.accelerator, self.config)
@@ -115,10 +115,10 @@ class Feed:
 
     def _decoded(
         self, corpus: Dataset, *, training: bool, labelled: bool, tables: Mapping[str, np.ndarray] | None = None
-    ) -> Utterances:
+    ) -> UtteranceDataset:
         model, auxiliary = self.model, dict(tables or {})
         targets = auxiliary.pop("targets", None)
-        return Utterances(
+        return UtteranceDataset(
             corpus,
             model.labels if labelled else [],
             model.audio,

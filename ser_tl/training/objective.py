@@ -8,7 +8,7 @@ step. Two halves accumulated are therefore not the same step as one whole batch,
 larger batches (`train.batch_seconds`) are worth more to it than accumulated ones.
 
 One module, so that one forward pass holds all of a step: several processes' gradients are then averaged once, and
-autocast covers everything. The target's labels never come in: its batch has none (`Utterances` without labels).
+autocast covers everything. The target's labels never come in: its batch has none (`UtteranceDataset` without labels).
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from ser_tl.augment import Disturbance
+from ser_tl.augment import FeatureHooks
 from ser_tl.data.batching import Batch
 from ser_tl.inference.clips import batch_norm, encode_batch, forward_batch
 from ser_tl.model import EmotionModel, Output
@@ -53,7 +53,7 @@ class Objective(nn.Module):
         source: Batch,
         target: Batch | None = None,
         done: float = 0.0,
-        disturbance: Disturbance | None = None,
+        disturbance: FeatureHooks | None = None,
     ) -> Losses:
         """The losses of a batch of the source and, where domains are paired, one of the target.
 
@@ -73,7 +73,7 @@ class Objective(nn.Module):
             losses = term(step, losses)
         return losses
 
-    def _forward(self, batch: Batch, disturbance: Disturbance | None) -> Output:
+    def _forward(self, batch: Batch, disturbance: FeatureHooks | None) -> Output:
         """The model's output; what augmentation changes on the way, it changes between the model's stages."""
         model = self.model
         if disturbance is None:

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from datasets import Dataset
 from torch import Tensor, nn
 
-from ser_tl.augment import Disturbance
+from ser_tl.augment import FeatureHooks
 from ser_tl.cache.views import Views
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.data.schema import real_rows
@@ -221,7 +221,7 @@ class Part:
         """The clips of an epoch (from 0); None where it has no say."""
         return None
 
-    def augment(self, batch: Batch, *position: int) -> tuple[Batch, Disturbance | None]:  # noqa: ARG002
+    def augment(self, batch: Batch, *position: int) -> tuple[Batch, FeatureHooks | None]:  # noqa: ARG002
         """A labelled batch as the training hears it, and what is changed on its way through the model.
 
         Args:

@@ -25,7 +25,7 @@ from ser_tl.evaluation.scores import confusion_by_group, mean_recall
 from ser_tl.inference.clips import Pass, collect_clips
 from ser_tl.inference.moments import clip_statistics
 from ser_tl.model import EmotionModel
-from ser_tl.modules.discriminant import discriminant_of
+from ser_tl.modules.discriminant import build_discriminant
 
 MOST_CLIPS = 1000
 """The probe hears whole speakers in random order until it has so many clips: its cost grows with their cube."""
@@ -120,7 +120,7 @@ def measure_effect(speech: Speech, classes: int, *, seed: int) -> Effect:
             if own:  # a tested corpus has the statistics of its tested clips alone
                 domains = [f"{name} {held}" for name, held in zip(speech.domains, held_out.tolist(), strict=True)]
                 rows = standardize_domains(rows, domains)
-            fitted = discriminant_of(rows[~held_out], speech.labels[~held_out], classes, SHRINKAGE, 1.0)
+            fitted = build_discriminant(rows[~held_out], speech.labels[~held_out], classes, SHRINKAGE, 1.0)
             predictions[held_out] = fitted.classify(rows[held_out].float()).argmax(dim=-1)
         _, counted = confusion_by_group(
             speech.speakers, speech.labels.tolist(), predictions.tolist(), list(range(classes))

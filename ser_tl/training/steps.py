@@ -17,8 +17,8 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from ser_tl.augment import Disturbance
-from ser_tl.data.batch_plan import Plan, plan_batches
+from ser_tl.augment import FeatureHooks
+from ser_tl.data.batch_plan import BatchPlan, plan_batches
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.runtime.processes import own_batches
@@ -134,10 +134,10 @@ class Steps:
 
     def _step(
         self,
-        step: Plan,
+        step: BatchPlan,
         members: int,
         done: float,
-        batches: Iterator[tuple[Batch, Disturbance | None]],
+        batches: Iterator[tuple[Batch, FeatureHooks | None]],
         targets: Iterator[Batch] | None,
     ) -> float:
         """One step of the optimizer; gives the sum of the loss, penalties apart, over all utterances and processes."""
@@ -160,7 +160,7 @@ class Steps:
         self.optimizer.zero_grad()
         return float(processes.reduce(loss_sum, "sum"))
 
-    def _augmented(self, batches: Iterator[Batch], *place: int) -> Iterator[tuple[Batch, Disturbance | None]]:
+    def _augmented(self, batches: Iterator[Batch], *place: int) -> Iterator[tuple[Batch, FeatureHooks | None]]:
         """A step's batches, as training hears them; what is drawn follows from where the training stands."""
         for micro, batch in enumerate(batches):
             changed, disturbance = batch, None
@@ -179,7 +179,7 @@ class Steps:
         if unlabelled is None:
             return None
         unlabelled.epoch = epoch
-        plan: Plan = []
+        plan: BatchPlan = []
         while len(plan) < steps:
             plan += plan_batches(
                 unlabelled.seconds,

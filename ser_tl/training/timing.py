@@ -16,7 +16,7 @@ import numpy as np
 from datasets import Dataset
 
 from ser_tl.cache.feature_cache import FeatureCache
-from ser_tl.data.checks import durations
+from ser_tl.data.checks import measure_durations
 from ser_tl.inference.speaker_norm import measure_norms
 from ser_tl.training.loop import score_dev
 from ser_tl.training.normalization import fit_statistics
@@ -57,7 +57,7 @@ def time_training(
     wanted = _BATCHES * config.batch_seconds * config.accumulate * trainer.accelerator.num_processes
     parts = [draw_sample(part, wanted, trainer.seed) for part in (train, dev)]
     training.take(*parts, None if unlabelled is None else draw_sample(unlabelled, wanted, trainer.seed))
-    audio = [sum(durations(part)) for part in parts]
+    audio = [sum(measure_durations(part)) for part in parts]
     trainer.feed.cache = FeatureCache(scratch, gib=config.cache_gib)
     trainer.strategy.prepare(trainer.model)
     with _watch() as encoding:
@@ -85,7 +85,7 @@ def draw_sample(corpus: Dataset, seconds: float, seed: int) -> Dataset:
         seconds: of audio
         seed: of the order
     """
-    lengths, emotions = durations(corpus), corpus["emotion"][:]
+    lengths, emotions = measure_durations(corpus), corpus["emotion"][:]
     waiting: dict[str, list[int]] = {}
     for row in np.random.default_rng(seed).permutation(len(corpus)).tolist():
         waiting.setdefault(emotions[row], []).append(row)

@@ -15,7 +15,7 @@ from typing import Any
 from accelerate.utils import set_seed
 from datasets import Dataset
 
-from ser_tl.data.dimensions import unknown_notes
+from ser_tl.data.dimensions import note_unknown
 from ser_tl.encoders import checkpoint_layers, compile_layers
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report
@@ -129,7 +129,7 @@ class Trainer:
         """
         training, model = self.training, self.model
         self.check(train, dev, unlabelled)
-        model.known_speakers = KnownSpeakers.of([*training.real["speaker"][:], *dev["speaker"][:]])
+        model.known_speakers = KnownSpeakers.from_names([*training.real["speaker"][:], *dev["speaker"][:]])
         self.heard = what_is_heard(train, dev)
         states = open_states(training)  # before adapters are in the encoder
         self.strategy.prepare(model)
@@ -144,7 +144,7 @@ class Trainer:
         measured, warnings = check_domains(training)
         self.heard |= measured
         self._notes = synthetic_notes(train, refit=training.refits)
-        self._notes += unknown_notes(train, model.dimensions, "training") + unknown_notes(dev, model.dimensions, "dev")
+        self._notes += note_unknown(train, model.dimensions, "training") + note_unknown(dev, model.dimensions, "dev")
         self._notes += ([progress.note] if progress.note else []) + warnings
         self.history = progress.history
         return progress.history

@@ -17,7 +17,7 @@ from torch import nn
 from ser_tl.encoders import FAMILIES, AdapterTargets, Block, Encoder
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.model.adapted import adapted_layers
+from ser_tl.model.peft_state import adapted_layers
 
 Kind = Literal["lora", "ia3"]
 

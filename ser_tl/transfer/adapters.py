@@ -23,9 +23,9 @@ from ser_tl.encoders import FAMILIES, Encoder, load_encoder
 from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import CheckpointError, ConfigError, SerTlError
 from ser_tl.model import EmotionModel
-from ser_tl.model.adapted import adapted_layers, added_state, base_state, folded
-from ser_tl.model.description import check_description, limited_parameters
-from ser_tl.model.folder import ADAPTER, Saved, model_folder, read_folder, write_folder
+from ser_tl.model.description import check_description, limit_parameters
+from ser_tl.model.peft_state import adapted_layers, added_state, base_state, merge_layer
+from ser_tl.model.serialization import ADAPTER, SavedFolder, model_folder, read_folder, write_folder
 from ser_tl.model.weights import reason
 from ser_tl.transfer.adapter_targets import Adapters
 
@@ -96,9 +96,9 @@ def load_adapter(
     check_description(saved.config, folder / ADAPTER.config)
     encoder = base if isinstance(base, Encoder) else _load_base(folder, wanted, str(base or wanted.name))
     _check_base(folder, wanted, encoder)
-    model = EmotionModel.build_described(saved, _sharing(encoder))
+    model = EmotionModel.from_saved(saved, _sharing(encoder))
     _insert(adapters, model.encoder, saved)
-    model.load_state_dict(saved.checked(_portable(model)), strict=False)
+    model.load_state_dict(saved.check_weights(_portable(model)), strict=False)
     return model.to(model.device).eval()  # the head goes to where the encoder is
 
 
@@ -132,14 +132,14 @@ def merge_adapter(model: EmotionModel) -> EmotionModel:
     """
     if not adapted_layers(model.encoder):
         raise ConfigError("the model has no adapters that could be folded in")
-    _take_out(model.encoder, folded)
+    _take_out(model.encoder, merge_layer)
     return model
 
 
-def _insert(adapters: Adapters, encoder: Encoder, saved: Saved) -> None:
+def _insert(adapters: Adapters, encoder: Encoder, saved: SavedFolder) -> None:
     source = saved.folder / ADAPTER.config
     try:
-        with limited_parameters(source, [*saved.weights.values(), *encoder.parameters()]):
+        with limit_parameters(source, [*saved.weights.values(), *encoder.parameters()]):
             adapters.insert(encoder)
     except CheckpointError:
         raise

@@ -15,7 +15,7 @@ from torch import nn
 from ser_tl.encoders import Block
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.model.adapted import added_state
+from ser_tl.model.peft_state import added_state
 from ser_tl.transfer.adapter_targets import Adapters, Kind, find_targets, plan_adapters
 from ser_tl.transfer.strategy import NO_DECAY, STRATEGIES, LearningRates, Strategy, weight_decay_groups
 

@@ -13,7 +13,7 @@ from ser_tl.analysis.audit import audit_corpus
 from ser_tl.analysis.text_disjoint import compare_texts
 from ser_tl.cli import main
 from ser_tl.data.folds import Fold
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import ConfigError, SplitError
 
 RATE = 16_000
@@ -95,7 +95,7 @@ def corpus(folder, *, copies=()):
         rows.append({"id": path.stem, "audio": path, "emotion": ["anger", "fear"][number % 2]})
         rows[-1] |= {"speaker": f"s{number // 4}", "sentence": f"t{number % 3}", "session": f"x{number // 4}"}
         rows[-1] |= {"corpus": "made", "language": "und"}
-    return build(rows, source="made")
+    return build_corpus(rows, source="made")
 
 
 def fold(test, name="fold_1"):

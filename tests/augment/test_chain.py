@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ser_tl.augment import PRESETS, AugmentConfig, Chain, Disturbance
+from ser_tl.augment import PRESETS, AugmentConfig, Chain, FeatureHooks
 from ser_tl.data.batching import Batch
 from ser_tl.errors import ConfigError, UnknownNameError
 from tests.augment.sounds import batch, speech
@@ -48,19 +48,19 @@ def test_each_preset_goes_through_and_tells_its_source(preset):
     made = chain(preset)
     changed, disturbance = made(clips(), 0, 0, 0)
     assert changed.waveform.isfinite().all()
-    assert list(made.facts) == list(AugmentConfig(preset).chosen)
+    assert list(made.facts) == list(AugmentConfig(preset).transform_options)
     states = torch.randn(2, 4, 30, 16)
     assert disturbance.states(states, torch.ones(4, 30, dtype=torch.bool)).shape == states.shape
 
 
 def test_a_transform_named_beside_a_preset_refines_it_follows_it_or_takes_from_it():
     config = AugmentConfig("ser", {"noise": {"snr": 5}, "gain": {}, "pitch": None})
-    assert config.chosen == {
+    assert config.transform_options == {
         "stretch": {"probability": 0.3},
         "noise": {"probability": 0.5, "snr": 5},
         "gain": {},
     }
-    assert list(config.chosen) == ["stretch", "noise", "gain"]
+    assert list(config.transform_options) == ["stretch", "noise", "gain"]
 
 
 def test_what_there_is_not_is_told():
@@ -127,7 +127,7 @@ def test_only_babble_asks_for_voices():
 
 def test_an_undisturbed_disturbance_changes_nothing():
     values = torch.randn(2, 3)
-    none = Disturbance()
+    none = FeatureHooks()
     assert none.embedding(values) is none.states(values, values) is none.mel(values, values) is values
 
 

@@ -8,9 +8,9 @@ import scipy.signal
 import soundfile
 import torch
 
-from ser_tl.augment import Draws, build_transform
+from ser_tl.augment import BatchRng, build_transform
 from ser_tl.augment.base import fast_size
-from ser_tl.augment.reverb import decaying
+from ser_tl.augment.reverb import simulate_responses
 from ser_tl.augment.telephone import a_law, gsm, mu_law
 from ser_tl.errors import ConfigError
 from tests.augment.sounds import RATE, band_power, batch, decibels, speech, tone
@@ -19,12 +19,14 @@ from tests.augment.sounds import RATE, band_power, batch, decibels, speech, tone
 def changed(name, *clips, **options):
     transform = build_transform(name, {"probability": 1.0} | options)
     transform.prepare([], 0)
-    return transform(*batch(*clips), Draws(4))
+    return transform(*batch(*clips), BatchRng(4))
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.5, 0.9])
 def test_a_made_room_decays_by_sixty_decibels_in_its_time(seconds):
-    response = decaying(torch.tensor([seconds, 0.1]), torch.tensor([-10.0, 0.0]), Draws(0))[0, 40:].double()
+    response = simulate_responses(torch.tensor([seconds, 0.1]), torch.tensor([-10.0, 0.0]), BatchRng(0))[
+        0, 40:
+    ].double()
     energy = response.square().flip(0).cumsum(0).flip(0)
     level = 10 * (energy / energy[0]).log10()
     five, twenty_five = (int((level < threshold).nonzero()[0]) for threshold in (-5, -25))
@@ -33,7 +35,7 @@ def test_a_made_room_decays_by_sixty_decibels_in_its_time(seconds):
 
 @pytest.mark.parametrize("lead", [0.0, 9.0])
 def test_the_direct_sound_leads_by_its_decibels(lead):
-    response = decaying(torch.tensor([0.4]), torch.tensor([lead]), Draws(0))[0]
+    response = simulate_responses(torch.tensor([0.4]), torch.tensor([lead]), BatchRng(0))[0]
     assert decibels(response[0].square() / response[1:].square().sum()) == pytest.approx(lead, abs=0.1)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ser_tl.augment import TRANSFORMS, Draws, build_transform
+from ser_tl.augment import TRANSFORMS, BatchRng, build_transform
 from ser_tl.augment.base import ClipTransform, WaveformTransform
 from ser_tl.errors import ConfigError
 from tests.augment.sounds import batch, speech
@@ -32,7 +32,7 @@ def test_all_that_is_promised_is_registered():
 
 @each
 def test_padding_stays_zero_and_the_width_is_the_longest_clip(name):
-    waveform, lengths, *_ = made(name)(*clips(), Draws(0))
+    waveform, lengths, *_ = made(name)(*clips(), BatchRng(0))
     assert waveform.shape == (4, int(lengths.max()))
     for clip, length in zip(waveform, lengths, strict=True):
         assert clip[:length].abs().max() > 0.01
@@ -43,7 +43,7 @@ def test_padding_stays_zero_and_the_width_is_the_longest_clip(name):
 @each
 def test_the_same_key_draws_the_same_and_another_draws_otherwise(name):
     transform = made(name)
-    first, again, other = (transform(*clips(), Draws(0, *key)) for key in ((3, 1), (3, 1), (3, 2)))
+    first, again, other = (transform(*clips(), BatchRng(0, *key)) for key in ((3, 1), (3, 1), (3, 2)))
     assert torch.equal(first.waveform, again.waveform)
     assert first.drawn == again.drawn
     assert first.drawn != other.drawn
@@ -53,14 +53,14 @@ def test_the_same_key_draws_the_same_and_another_draws_otherwise(name):
 def test_what_comes_in_is_left_as_it_is(name):
     waveform, lengths = clips()
     before = waveform.clone()
-    made(name)(waveform, lengths, Draws(0))
+    made(name)(waveform, lengths, BatchRng(0))
     assert torch.equal(waveform, before)
 
 
 @each
 def test_probability_zero_changes_nothing(name):
     waveform, lengths = clips()
-    changed = made(name, probability=0.0)(waveform, lengths, Draws(0))
+    changed = made(name, probability=0.0)(waveform, lengths, BatchRng(0))
     assert torch.equal(changed.waveform, waveform)
     assert len(changed.rows) == 0
 
@@ -68,7 +68,7 @@ def test_probability_zero_changes_nothing(name):
 @each
 def test_clips_that_are_not_drawn_stay_to_the_last_bit(name):
     waveform, lengths = batch(*(speech(0.3, seed) for seed in range(40)))
-    changed = made(name, probability=0.5)(waveform, lengths, Draws(0))
+    changed = made(name, probability=0.5)(waveform, lengths, BatchRng(0))
     assert 10 <= len(changed.rows) <= 30
     assert all(len(values) == len(changed.rows) for values in changed.drawn.values())
     for row in set(range(40)) - set(changed.rows.tolist()):
@@ -78,7 +78,7 @@ def test_clips_that_are_not_drawn_stay_to_the_last_bit(name):
 
 @each_of_clips
 def test_each_clip_is_drawn_for_by_itself(name):
-    drawn = made(name)(*batch(*(speech(1.2, 5) for _ in range(6))), Draws(0)).drawn
+    drawn = made(name)(*batch(*(speech(1.2, 5) for _ in range(6))), BatchRng(0)).drawn
     assert any(len(set(values)) > 1 for values in drawn.values())
 
 
@@ -88,8 +88,8 @@ def test_padding_means_nothing_to_a_clip(name):
     short, long = speech(0.8, 1), speech(1.5, 2)
     waveform, lengths = batch(short, long)
     # the same draws, as the batch is as large; only what stands behind the first clip differs
-    narrow = transform(waveform[:, : len(short)], torch.tensor([len(short), len(short)]), Draws(0))
-    wide = transform(waveform, lengths, Draws(0))
+    narrow = transform(waveform[:, : len(short)], torch.tensor([len(short), len(short)]), BatchRng(0))
+    wide = transform(waveform, lengths, BatchRng(0))
     assert narrow.lengths[0] == wide.lengths[0]
     if name not in (
         "noise",
@@ -107,7 +107,7 @@ def test_loud_clips_are_turned_down_and_never_clipped(name):
     loud = [clip / clip.abs().max() for clip in (speech(0.7, 1), speech(0.7, 2))]
     options = {"snr": 0} if name in ("noise", "background", "babble") else {}
     options |= {"decibels": 20} if name == "gain" else {}
-    waveform = made(name, **options)(*batch(*loud), Draws(0)).waveform
+    waveform = made(name, **options)(*batch(*loud), BatchRng(0)).waveform
     peaks = waveform.abs().amax(dim=1)
     assert (peaks <= 1.0 + 1e-5).all()
     assert name == "clipping" or all(
@@ -118,14 +118,14 @@ def test_loud_clips_are_turned_down_and_never_clipped(name):
 @each
 @pytest.mark.parametrize("samples", [1, 50, 399])
 def test_clips_shorter_than_a_window_are_no_trouble(name, samples):
-    waveform, lengths, *_ = made(name)(*batch(speech(0.5)[:samples], speech(0.5)[:samples]), Draws(0))
+    waveform, lengths, *_ = made(name)(*batch(speech(0.5)[:samples], speech(0.5)[:samples]), BatchRng(0))
     assert lengths.min() >= 1
     assert waveform.isfinite().all()
 
 
 @each
 def test_a_silent_clip_stays_silent(name):
-    waveform, *_ = made(name)(*batch(torch.zeros(8000), torch.zeros(9000)), Draws(0))
+    waveform, *_ = made(name)(*batch(torch.zeros(8000), torch.zeros(9000)), BatchRng(0))
     assert waveform.abs().max() < 1e-3
 
 

@@ -5,9 +5,9 @@ import pytest
 import soundfile
 import torch
 
-from ser_tl.augment import Draws, build_transform
-from ser_tl.augment.bank import Bank
-from ser_tl.augment.noise import coloured
+from ser_tl.augment import BatchRng, build_transform
+from ser_tl.augment.noise import coloured_noise
+from ser_tl.augment.noise_bank import NoiseBank
 from ser_tl.errors import ConfigError, UnknownNameError
 from tests.augment.sounds import RATE, band_power, batch, decibels, frequency, speech, tone
 
@@ -17,7 +17,7 @@ def added(name, clips, *, voices=(), **options):
     waveform, lengths = batch(*clips)
     transform = build_transform(name, {"probability": 1.0} | options)
     transform.prepare(voices, 0)
-    changed = transform(waveform, lengths, Draws(1))
+    changed = transform(waveform, lengths, BatchRng(1))
     return [(new - old)[:n] for new, old, n in zip(changed.waveform, waveform, lengths, strict=True)], changed.drawn
 
 
@@ -34,14 +34,14 @@ def test_the_measured_ratio_is_the_drawn_one(name, snr):
 
 @pytest.mark.parametrize(("colour", "fall"), [("white", 0.0), ("pink", 3.01), ("brown", 6.02)])
 def test_a_colour_falls_by_its_decibels_an_octave(colour, fall):
-    noise = coloured([colour], 20 * RATE, Draws(0))[0]
+    noise = coloured_noise([colour], 20 * RATE, BatchRng(0))[0]
     levels = [decibels(band_power(noise, low, 2 * low)) for low in (250, 500, 1000, 2000)]
     assert np.diff(levels) == pytest.approx([-fall] * 3, abs=0.4)
 
 
 @pytest.mark.parametrize("colour", ["pink", "brown"])
 def test_nothing_below_hearing_is_made(colour):
-    noise = coloured([colour], 16 * 16384, Draws(0))[0]
+    noise = coloured_noise([colour], 16 * 16384, BatchRng(0))[0]
     assert band_power(noise, 1, 19) < 1e-3 * band_power(noise, 21, 40)
 
 
@@ -89,12 +89,12 @@ def test_babble_is_made_of_as_many_voices_as_were_drawn():
 
 
 def test_a_stretch_stays_in_its_recording_unless_that_is_too_short():
-    bank = Bank([torch.full((500,), float(number)) for number in range(1, 4)] + [torch.full((10,), 4.0)])
-    stretches, which = bank.stretches(200, 100, Draws(0))
+    bank = NoiseBank([torch.full((500,), float(number)) for number in range(1, 4)] + [torch.full((10,), 4.0)])
+    stretches, which = bank.random_segments(200, 100, BatchRng(0))
     for stretch, place in zip(stretches, which, strict=True):
         assert stretch[0] == place + 1
         assert (stretch == place + 1).all() or place == 3
-    beyond, which = bank.stretches(20, 2000, Draws(0))
+    beyond, which = bank.random_segments(20, 2000, BatchRng(0))
     assert beyond.shape == (20, 2000)
     torch.testing.assert_close(beyond[:, 1510:], beyond[:, :490])  # the tape meets its beginning
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torchaudio.functional import phase_vocoder
 
-from ser_tl.augment import Draws, build_transform
-from ser_tl.augment.vocoder import HOP, SIZE, paced
+from ser_tl.augment import BatchRng, build_transform
+from ser_tl.augment.vocoder import HOP, SIZE, interpolate_phase
 from ser_tl.errors import ConfigError
 from tests.augment.sounds import RATE, batch, frequency, speech, tone
 
@@ -17,7 +17,7 @@ PITCHES = (110.0, 220.0, 440.0)
 def changed(name, **options):
     clips = [tone(seconds, hertz) for seconds, hertz in zip((1.0, 1.4, 0.8), PITCHES, strict=True)]
     waveform, lengths = batch(*clips)
-    found = build_transform(name, {"probability": 1.0} | options)(waveform, lengths, Draws(2))
+    found = build_transform(name, {"probability": 1.0} | options)(waveform, lengths, BatchRng(2))
     return lengths, found
 
 
@@ -40,7 +40,7 @@ def test_speed_moves_duration_and_pitch_by_the_factor(factor):
 
 def test_speeds_come_in_steps():
     waveform, lengths = batch(*(speech(0.2, number) for number in range(60)))
-    found = build_transform("speed", {"probability": 1.0, "step": 0.1})(waveform, lengths, Draws(0))
+    found = build_transform("speed", {"probability": 1.0, "step": 0.1})(waveform, lengths, BatchRng(0))
     assert sorted(set(found.drawn["speed"])) == pytest.approx([0.9, 1.0, 1.1])
     with pytest.raises(ConfigError, match=r"speed: step is 0.015: expected hundredths"):
         build_transform("speed", {"step": 0.015})
@@ -73,7 +73,7 @@ def test_stretched_speech_keeps_its_events_in_place():
     clip = 0.001 * speech(1.5)
     clip[RATE // 2 : RATE // 2 + 40] = 0.5
     waveform, lengths = batch(clip)
-    found = build_transform("stretch", {"probability": 1.0, "factor": 0.85})(waveform, lengths, Draws(0))
+    found = build_transform("stretch", {"probability": 1.0, "factor": 0.85})(waveform, lengths, BatchRng(0))
     assert int(found.waveform[0].abs().argmax()) == pytest.approx(RATE / 2 / 0.85, abs=HOP)
 
 
@@ -83,6 +83,6 @@ def test_the_phases_are_torchaudios(rate):
     advance = torch.linspace(0, math.pi * HOP, SIZE // 2 + 1, dtype=torch.float64)[:, None]
     expected = phase_vocoder(spectrum.to(torch.complex128), rate, advance)
     places = torch.arange(0, spectrum.shape[2] - 1, rate, dtype=torch.float64)[None]
-    found = paced(spectrum.to(torch.complex128), places.long(), places - places.floor())
+    found = interpolate_phase(spectrum.to(torch.complex128), places.long(), places - places.floor())
     count = found.shape[2]
     torch.testing.assert_close(found, expected[..., :count], atol=1e-6, rtol=1e-6)

@@ -9,8 +9,8 @@ import soundfile
 import torch
 
 from ser_tl.data.audio import SAMPLE_RATE, decode
-from ser_tl.data.checks import source
-from ser_tl.data.schema import build
+from ser_tl.data.checks import audio_source
+from ser_tl.data.schema import build_corpus
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]  # dealt out in turn: only time is measured
 
@@ -34,7 +34,7 @@ class Clips(NamedTuple):
         seconds = []
         for number, row in enumerate(np.linspace(0, len(corpus) - 1, count).astype(int).tolist()):
             utterance = corpus[row]
-            waveform = decode(source(utterance), utterance["start"], utterance["end"])
+            waveform = decode(audio_source(utterance), utterance["start"], utterance["end"])
             soundfile.write(folder / f"{number}.wav", waveform, SAMPLE_RATE)
             seconds.append(len(waveform) / SAMPLE_RATE)
         clips = cls(str(folder), seconds, threads)
@@ -61,7 +61,7 @@ class Clips(NamedTuple):
             {"id": str(number), "audio": self.path(number), "emotion": CLASSES[number % 4], "speaker": f"{number % 5}"}
             for number in range(len(self.seconds))
         ]
-        return build([row | {"corpus": "clips", "language": "und"} for row in rows], source=self.folder)
+        return build_corpus([row | {"corpus": "clips", "language": "und"} for row in rows], source=self.folder)
 
     @property
     def base(self) -> str:

@@ -22,11 +22,11 @@ import torch
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data import audio
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.evaluation.scores import confusion, mean_recall
 from ser_tl.export import export_model
 from ser_tl.inference import Predictor
-from ser_tl.inference.session import Wanted
+from ser_tl.inference.session import OutputRequest
 from ser_tl.inference.windows import pad
 from ser_tl.model import EmotionModel
 from ser_tl.reporting.text import table
@@ -64,7 +64,7 @@ def measure(folder: Path, corpus, options: argparse.Namespace) -> list[list[str]
     known = [index for index, name in enumerate(corpus["speaker"][:]) if name in names]
     unknown = [index for index, name in enumerate(corpus["speaker"][:]) if name not in names]
     judged, calibration = corpus.select(unknown or range(len(corpus))), corpus.select(known or range(len(corpus)))
-    clips = [audio.decode(source(row), row["start"], row["end"]) for row in judged]
+    clips = [audio.decode(audio_source(row), row["start"], row["end"]) for row in judged]
     emotions = judged["emotion"][:]
     size = sum(tensor.numel() for tensor in model.state_dict().values()) * 4 / 1e6
     predictors, sizes, notes = {"torch": Predictor(model, device="cpu")}, {"torch": size}, {}
@@ -105,13 +105,13 @@ def cpu_times(sessions, repeats: int) -> dict[str, float]:
     batch = pad([0.1 * generator.standard_normal(48_000).astype(np.float32)])
     found: dict[str, list[float]] = {form: [] for form in sessions}
     for session in sessions.values():
-        session.run(*batch, Wanted())  # warm
+        session.run(*batch, OutputRequest())  # warm
     for _ in range(3):
         for form, session in sessions.items():
             taken = []
             for _ in range(repeats):
                 begin = time.process_time()
-                session.run(*batch, Wanted())
+                session.run(*batch, OutputRequest())
                 taken.append(1000 * (time.process_time() - begin))
             found[form].append(median(taken))
     return {form: min(values) for form, values in found.items()}

@@ -7,7 +7,7 @@ import torch
 import ser_tl as ser
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batch_plan import plan_batches
-from ser_tl.data.batching import Utterances, loader
+from ser_tl.data.batching import UtteranceDataset, make_loader
 from ser_tl.model import ModelConfig
 from ser_tl.options import Options
 from ser_tl.training import TrainConfig
@@ -55,8 +55,8 @@ def trained(
 
 def batches(clips: Clips, batch: int):
     """Padded batches of like lengths, as in evaluation, decoded beforehand."""
-    heard = Utterances(clips.corpus, CLASSES, AudioConfig(), training=False)
-    return list(loader(heard, plan_batches(heard.seconds, _budget(clips, batch))))
+    heard = UtteranceDataset(clips.corpus, CLASSES, AudioConfig(), training=False)
+    return list(make_loader(heard, plan_batches(heard.seconds, _budget(clips, batch))))
 
 
 @torch.inference_mode()

@@ -75,7 +75,7 @@ class Remembering:
         self.audio, self.frame_rate = session.audio, session.frame_rate
 
     def run(self, waveform, lengths, wanted, norm=None):
-        from ser_tl.inference.session import Answers
+        from ser_tl.inference.session import SessionOutput
 
         rows = []
         for row, count in zip(waveform, lengths, strict=True):
@@ -86,7 +86,7 @@ class Remembering:
                 with self.path.open("a") as stream:
                     stream.write(json.dumps([key, self.answers[key].tolist()]) + "\n")
             rows.append(self.answers[key])
-        return Answers(np.stack(rows), np.zeros((len(rows), 0), np.float32))
+        return SessionOutput(np.stack(rows), np.zeros((len(rows), 0), np.float32))
 
     def measure_norm(self, batches):
         raise NotImplementedError

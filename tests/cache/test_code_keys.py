@@ -13,9 +13,9 @@ from ser_tl.cache import keys
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import layer_keys, view_keys
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances
-from ser_tl.encoders import Encoder, Fused, load_encoder, source
-from ser_tl.encoders.source import code_digest
+from ser_tl.data.batching import UtteranceDataset
+from ser_tl.encoders import Encoder, Fused, code_digests, load_encoder
+from ser_tl.encoders.code_digests import code_digest
 from ser_tl.runtime.processes import accelerator
 from tests.encoders.tiny import tiny
 from tests.training.samples import tone_corpus, train_config
@@ -98,12 +98,12 @@ def test_other_code_has_other_keys_and_the_same_code_the_same(package, changes):
 def test_a_changed_features_is_computed_anew(package, tmp_path):
     """What a user saw: yesterday's features, after features() had been changed."""
     corpus = tone_corpus(tmp_path / "tones", speakers=1, takes=1)
-    clips = Utterances(corpus, [], AudioConfig(), training=False)
+    clips = UtteranceDataset(corpus, [], AudioConfig(), training=False)
     store = FeatureCache(tmp_path / "cache")
 
     def cached(kind):
         state = store.fill(clips, kind(), [0], accelerator(train_config(), None), train_config())[0].states[0]
-        return state.mean + state.rest
+        return state.mean + state.residual
 
     before = cached(package())
     after = cached(package(helpers=("SCALE = 1.0", "SCALE = 3.0")))
@@ -146,7 +146,7 @@ def test_only_code_that_pretrained_encoders_bring_along_is_part_of_their_keys(pa
 
 def test_helpers_of_the_encoders_room_count_and_other_rooms_do_not():
     prosody = sys.modules[type(load_encoder("prosody")).__module__]
-    reached = set(source._with_helpers({prosody.__name__: prosody}))
+    reached = set(code_digests._with_helpers({prosody.__name__: prosody}))
     assert reached >= {"ser_tl.encoders.prosody", "ser_tl.encoders.pitch", "ser_tl.encoders.computed"}
     assert not any(name.startswith(("ser_tl.data", "ser_tl.model", "torch")) for name in reached)
     assert "ser_tl.encoders.whisper" not in reached
@@ -155,7 +155,7 @@ def test_helpers_of_the_encoders_room_count_and_other_rooms_do_not():
 def test_views_are_known_by_their_transforms_code(monkeypatch):
     from ser_tl.augment import AugmentConfig, Chain
 
-    chain = Chain(AugmentConfig(transforms={"noise": {}}, views=1).part(heard=True), 0, longest=1.0)
+    chain = Chain(AugmentConfig(transforms={"noise": {}}, views=1).select(on_audio=True), 0, longest=1.0)
     before = view_keys(["a"], chain, 2)
     assert view_keys(["a"], chain, 2) == before
     monkeypatch.setattr(keys, "code_digest", lambda kind, base: "other" if kind is Noise else code_digest(kind, base))
@@ -187,8 +187,8 @@ def test_a_class_of_an_interactive_session_is_known_by_its_byte_code(monkeypatch
 
 
 def test_constants_read_the_same_whatever_the_order_of_hashes_and_the_addresses():
-    assert source._text(frozenset("dcba")) == "{'a', 'b', 'c', 'd'}"
-    assert source._text((1, frozenset([2.0]), None, object())) == "(1, {2.0}, None, object)"
+    assert code_digests._text(frozenset("dcba")) == "{'a', 'b', 'c', 'd'}"
+    assert code_digests._text((1, frozenset([2.0]), None, object())) == "(1, {2.0}, None, object)"
 
 
 def test_a_digest_asked_for_again_is_the_same():

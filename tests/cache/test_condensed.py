@@ -9,7 +9,7 @@ from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import lasting_layers
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batch_plan import plan_batches
-from ser_tl.data.batching import Utterances, collate
+from ser_tl.data.batching import UtteranceDataset, collate
 from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.pooling import POOLINGS
@@ -40,7 +40,7 @@ def build(pooling, **options) -> EmotionModel:
 
 
 def cached(corpus, model, strategy=None, *, max_seconds=12.0) -> CachedClips:
-    clips = Utterances(corpus, model.labels, AudioConfig(max_seconds=max_seconds), training=True, seed=3)
+    clips = UtteranceDataset(corpus, model.labels, AudioConfig(max_seconds=max_seconds), training=True, seed=3)
     layers = lasting_layers(model, (strategy or Frozen()).trainable_blocks(model))
     return FeatureCache().fill(clips, model.encoder, layers, accelerator(train_config(), None), train_config())
 
@@ -100,7 +100,9 @@ def test_a_clip_is_read_once_and_windows_are_drawn_as_before(corpus, monkeypatch
         for place in range(len(few)):
             state = read(clips, place, clips.window(place))[1]
             held = few[place].states[1]
-            torch.testing.assert_close(held.mean + held.rest.mean(dim=0), state.mean + state.rest.float().mean(dim=0))
+            torch.testing.assert_close(
+                held.mean + held.residual.mean(dim=0), state.mean + state.residual.float().mean(dim=0)
+            )
     assert len(reads) == len(set(reads)) > len(few)
 
 
@@ -122,7 +124,9 @@ def test_a_training_on_few_frames_is_one_on_all(tmp_path, monkeypatch):
 def test_batches_are_drawn_from_clips_of_any_length(corpus):
     clips = cached(corpus, build("stats"))
     lengths = [0.5 + 0.1 * place for place in range(len(clips))]
-    clips.clips.parts = [(row, 0.0, length) for (row, _, _), length in zip(clips.clips.parts, lengths, strict=True)]
+    clips.clips.segments = [
+        (row, 0.0, length) for (row, _, _), length in zip(clips.clips.segments, lengths, strict=True)
+    ]
     few = condensed(clips, build("stats"))
     batches = [batch for (batch,) in plan_batches(few.seconds, 4 * few.seconds[0], shuffle=(0, 0))]
     spans = [max(batch) - min(batch) for batch in batches]

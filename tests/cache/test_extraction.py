@@ -16,7 +16,7 @@ from ser_tl.cache.extraction import extract
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.audio_config import NEW_MODELS
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.encoders import load_encoder
 from ser_tl.errors import CacheError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig
@@ -77,7 +77,7 @@ def entries(cache):
 
 def same(one, other):
     return all(
-        torch.allclose(mine.mean + mine.rest, its.mean + its.rest, atol=2e-3)
+        torch.allclose(mine.mean + mine.residual, its.mean + its.residual, atol=2e-3)
         for mine, its in ((read_state(one[name]), read_state(other[name])) for name in one)
     )
 
@@ -146,11 +146,11 @@ def test_states_too_many_for_the_cache_are_refused_with_the_way_out(tones, tmp_p
     assert cli.main(command(tones, "--cache_gib", "0.00001")) == 1
     message = capsys.readouterr().err
     assert re.search(
-        r"may hold 1e-05 GiB, too little for layers 0 1 2 3 of 27 clips: allow more \(--cache_gib\)", message
+        r"may hold 1e-05 GiB, too little for layers 0 1 2 3 of 27 clips: allow more \(`cache_gib`\)", message
     )
     corpus = tone_corpus(tones / "audio", speakers=3)
     encoder = load_encoder(str(tones / "whisper"))
-    with pytest.raises(CacheError, match="fewer --layers"):
+    with pytest.raises(CacheError, match="fewer `layers`"):
         extract(encoder, corpus, config=TrainConfig(cache_gib=1e-5))
     with pytest.raises(ConfigError, match="numbered 0 to 3"):
         extract(encoder, corpus, layers=[4])
@@ -160,7 +160,7 @@ def test_windows_of_long_clips_are_those_of_training_and_evaluation(tones, tmp_p
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path))
     corpus, audio = tone_corpus(tones / "audio", speakers=3), AudioConfig(max_seconds=0.2)
     found = extract(load_encoder(str(tones / "whisper")), corpus, layers=[0], audio=audio)
-    assert found.clips == len(Utterances(corpus, [], audio, training=False)) == len(entries(tmp_path)) > 27
+    assert found.clips == len(UtteranceDataset(corpus, [], audio, training=False)) == len(entries(tmp_path)) > 27
     model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=ModelConfig(layers=[0]), audio=audio)
     feed = Trainer(model, Frozen(), TrainConfig(tracker="none")).feed
     for clips_of in (feed.training_clips, feed.clips):

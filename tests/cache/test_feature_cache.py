@@ -18,7 +18,7 @@ from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import lasting_layers
 from ser_tl.cli import main
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import State, Utterances, collate
+from ser_tl.data.batching import PackedState, UtteranceDataset, collate
 from ser_tl.errors import CacheError
 from ser_tl.inference.clips import encode_batch, forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
@@ -42,8 +42,8 @@ def store(tmp_path) -> FeatureCache:
     return FeatureCache(tmp_path / "cache")
 
 
-def clips_of(corpus, model, *, training=False) -> Utterances:
-    return Utterances(corpus, model.labels, model.audio, training=training)
+def clips_of(corpus, model, *, training=False) -> UtteranceDataset:
+    return UtteranceDataset(corpus, model.labels, model.audio, training=training)
 
 
 def fill(store, clips, model, config=CONFIG, layers=None):
@@ -52,8 +52,8 @@ def fill(store, clips, model, config=CONFIG, layers=None):
     return store.fill(clips, model.encoder, layers, accelerator(config, None), config, name=name)
 
 
-def value(state: State):
-    return state.mean + state.rest
+def value(state: PackedState):
+    return state.mean + state.residual
 
 
 def entries(store) -> list[Path]:
@@ -141,7 +141,7 @@ def test_changed_audio_under_an_old_name_is_encoded_anew(tmp_path, store):
 def test_windows_of_long_clips_are_cached_and_drawn_anew_in_each_epoch(corpus, store):
     model = tiny_model()
     model.audio = AudioConfig(max_seconds=0.1)
-    clips = Utterances(corpus, model.labels, model.audio, training=True, seed=3)
+    clips = UtteranceDataset(corpus, model.labels, model.audio, training=True, seed=3)
     cached = fill(store, clips, model)
     assert len(cached) == len(corpus) < len(entries(store)) / LAYERS
     assert max(cached.seconds) <= 0.1
@@ -323,7 +323,7 @@ def test_damage_is_told_with_the_way_out_found_and_mended(corpus, store):
     content = bytearray(flipped.read_bytes())
     content[-3] ^= 0xFF
     flipped.write_bytes(bytes(content))
-    with pytest.raises(CacheError, match=r"can't be read .*`ser-tl cache verify --delete`.*--train.cache false"):
+    with pytest.raises(CacheError, match=r"can't be read .*`ser-tl cache verify --delete`.*train.cache false"):
         _ = cached[0]
     assert store.verify() == sorted([short, flipped])
     assert store.verify(delete=True) == sorted([short, flipped])

@@ -14,7 +14,7 @@ from ser_tl.cache.folder import VIEW
 from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.cli import main
 from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
-from ser_tl.data.batching import Utterances, collate
+from ser_tl.data.batching import UtteranceDataset, collate
 from ser_tl.errors import CacheError, ConfigError
 from ser_tl.inference import speaker_norm
 from ser_tl.model import EmotionModel, ModelConfig
@@ -54,8 +54,8 @@ def usual(split, tmp_path_factory):
         return trained(split, epochs=1)
 
 
-def windows_of(corpus, audio=None) -> Utterances:
-    return Utterances(corpus, list(TONES), audio or AudioConfig(), training=False)
+def windows_of(corpus, audio=None) -> UtteranceDataset:
+    return UtteranceDataset(corpus, list(TONES), audio or AudioConfig(), training=False)
 
 
 def views_of(corpus, config=VIEWS, audio=None) -> ViewedClips:
@@ -196,10 +196,10 @@ def test_a_view_is_the_same_in_any_batch_order_and_number_of_processes(corpus, t
             running = accelerator(config_, None)
             monkeypatch.setattr(type(running), "num_processes", property(lambda _, count=processes: count))
             monkeypatch.setattr(type(running), "process_index", property(lambda _, own=process: own))
-            clips = Utterances(first, list(TONES), audio, training=True)
+            clips = UtteranceDataset(first, list(TONES), audio, training=True)
             filled = cache.fill(clips, model.encoder, [0, 2], running, config_, views=Views(config, 0.5))
             monkeypatch.undo()
-        states.append([[clip.states[2].mean + clip.states[2].rest for clip in EveryView(filled)], filled.files])
+        states.append([[clip.states[2].mean + clip.states[2].residual for clip in EveryView(filled)], filled.files])
     assert [[[path.name for path in paths.values()] for paths in own] for own in states[0][1]] == (
         [[[path.name for path in paths.values()] for paths in own] for own in states[1][1]]
     )
@@ -272,7 +272,7 @@ def test_masks_on_mel_are_a_part_of_the_view(split, store):
         states, _ = model.encoder(batch.waveform, batch.lengths, [2], on_mel=heard.mask(place))
         plain, _ = model.encoder(batch.waveform, batch.lengths, [2])
         state = every[place].states[2]
-        assert (state.mean + state.rest - states[0, 0]).abs().mean() < 0.2 * (plain - states).abs().mean()
+        assert (state.mean + state.residual - states[0, 0]).abs().mean() < 0.2 * (plain - states).abs().mean()
     assert not torch.equal(heard.mask(0)(*_mel()), heard.mask(1)(*_mel()))
 
 
@@ -366,9 +366,7 @@ def test_the_command_tells_views_from_clips(split, usual, capsys, monkeypatch):
 
 
 def test_what_cant_be_a_view_is_told_with_the_way_out(split):
-    with pytest.raises(
-        ConfigError, match=r"mixup mixes two clips.*\{mixup: null\}.*mixup-embedding.*--augment.views 0"
-    ):
+    with pytest.raises(ConfigError, match=r"mixup mixes two clips.*\{mixup: null\}.*mixup-embedding.*augment.views 0"):
         AugmentConfig("everything", views=4)
     with pytest.raises(
         ConfigError, match=r"no transform changes what an encoder hears: name some.*leave augment.views"
@@ -376,13 +374,11 @@ def test_what_cant_be_a_view_is_told_with_the_way_out(split):
         AugmentConfig("manifold-mixup", views=4)
     with pytest.raises(ConfigError, match=r"augment.views is -1: expected a whole number"):
         AugmentConfig("ser", views=-1)
-    with pytest.raises(
-        ConfigError, match=r"the strategy moves all of the encoder.*--strategy frozen.*--augment.views 0"
-    ):
+    with pytest.raises(ConfigError, match=r"the strategy moves all of the encoder.*`strategy` frozen.*augment.views 0"):
         trained(split, strategy=Full())
-    with pytest.raises(ConfigError, match=r"train.cache is false.*--train.cache true"):
+    with pytest.raises(ConfigError, match=r"train.cache is false.*train.cache true"):
         trained(split, cache=False)
-    with pytest.raises(CacheError, match=r"3 views of 12 clips would take .*--train.cache_gib.*--augment.views"):
+    with pytest.raises(CacheError, match=r"3 views of 12 clips would take .*train.cache_gib.*augment.views"):
         trained(split, cache_gib=1e-5)
     model = tiny_model()
     model.encoder.has_mel = False

@@ -70,7 +70,7 @@ def test_what_the_corpora_do_not_tell_is_said(folder):
 def test_the_purpose_is_asked_for_and_filled_in(folder):
     home = folder()
     write_card(home)
-    with pytest.raises(ConfigError, match=r"README.md: doesn't state what the model is for.*--purpose"):
+    with pytest.raises(ConfigError, match=r"README.md: doesn't state what the model is for.*`purpose`"):
         check_purpose(home)
     state_purpose(home, "Sorting rehearsal recordings of actors who agreed.")
     check_purpose(home)

@@ -87,9 +87,7 @@ def test_what_is_in_the_speakers_place_and_no_person_is_no_speaker(tree, names):
     assert set(corpus["speaker"]) == {UNKNOWN}
     assert len(corpus) == len(names)
     for protocol in ("holdout", "loso", "kfold"):
-        with pytest.raises(
-            SplitError, match=r"nobody knows who speaks \(a class folder.*--protocol clips does without"
-        ):
+        with pytest.raises(SplitError, match=r"the speaker is unknown \(a class folder.*`protocol` clips does without"):
             make_splits(corpus, protocol)
 
 

@@ -8,7 +8,7 @@ from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, List, Va
 from datasets.exceptions import DatasetNotFoundError
 
 from ser_tl.corpora import huggingface, load_corpus
-from ser_tl.data.checks import check_audio, content_keys, source
+from ser_tl.data.checks import audio_source, check_audio, content_keys
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.errors import ConfigError, CorpusError
 
@@ -57,7 +57,7 @@ def test_a_saved_dataset_gives_its_bytes(dataset, clips, tmp_path):
     assert corpus["speaker"] == ["a", "a", "b", "b"]
     assert set(corpus["corpus"]) == {"saved"}
     assert corpus.features["audio"] == Audio(decode=False)
-    assert [source(row) for row in corpus] == [path.read_bytes() for path in clips.values()]
+    assert [audio_source(row) for row in corpus] == [path.read_bytes() for path in clips.values()]
     checked, notes = check_audio(corpus)
     assert (checked.remove_columns("digest").to_dict(), notes) == (corpus.to_dict(), [])
     assert len(set(content_keys(corpus))) == 4
@@ -67,7 +67,7 @@ def test_dropped_emotions_take_their_audio_along(dataset, clips, tmp_path):
     dataset().save_to_disk(tmp_path / "saved")
     corpus = load_corpus("huggingface", tmp_path / "saved", emotions=EmotionMap(drop=["anger"]))
     assert corpus["id"] == ["a2", "b2"]
-    assert [source(row) for row in corpus] == [clips["a2"].read_bytes(), clips["b2"].read_bytes()]
+    assert [audio_source(row) for row in corpus] == [clips["a2"].read_bytes(), clips["b2"].read_bytes()]
 
 
 def test_all_splits_make_one_corpus(dataset, tmp_path):
@@ -139,7 +139,7 @@ def test_parquet_as_the_hub_has_it(dataset, clips, tmp_path):
     dataset().to_parquet(tmp_path / "hub" / "data" / "train-00000-of-00001.parquet")
     corpus = load_corpus("huggingface", tmp_path / "hub")
     assert corpus["id"] == NAMES
-    assert [source(row) for row in corpus] == [path.read_bytes() for path in clips.values()]
+    assert [audio_source(row) for row in corpus] == [path.read_bytes() for path in clips.values()]
 
 
 def test_columns_are_named_and_numbered_labels_read(dataset, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from datasets import Dataset
 
 from ser_tl.corpora import load_corpus
-from ser_tl.data.checks import check_audio, source
+from ser_tl.data.checks import audio_source, check_audio
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.errors import CorpusError
 
@@ -95,7 +95,7 @@ def test_tables_that_carry_the_files(folder, kind):
     pyarrow.parquet.write_table(table(audio=audio), folder / "corpus.parquet")
     corpus = load_corpus("huggingface", folder / "corpus.parquet")
     check(corpus, ids=NAMES if "struct" in kind else [f"train/{place}" for place in range(4)])
-    assert [source(row) for row in corpus] == contents
+    assert [audio_source(row) for row in corpus] == contents
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.large_string()), pa.list_(pa.string_view())])

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from datasets import Dataset
 
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 
 Row = tuple[str, str]
 
@@ -39,6 +39,6 @@ def corpus_of(record: Callable[..., Path]) -> Callable[..., Dataset]:
             | {name: values[place] for name, values in columns.items()}
             for place, (path, (speaker, emotion)) in enumerate(zip(files, pairs, strict=False))
         ]
-        return build(rows, source="test")
+        return build_corpus(rows, source="test")
 
     return make

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_tl.corpora import load_corpus
-from ser_tl.data.agreement import agreement, krippendorff_alpha
+from ser_tl.data.agreement import krippendorff_alpha, measure_agreement
 
 
 def test_alpha_of_krippendorffs_own_example():
@@ -38,24 +38,24 @@ def test_alpha_is_observed_over_expected_disagreement_of_pairs(units):
 def test_agreement_counts_what_is_unanimous_tied_and_the_corpus_own(corpus_of):
     given_votes = [["anger"] * 3, ["fear", "anger", "fear"], ["anger", "fear"], ["fear"], None]
     corpus = corpus_of([("s1", "anger")] * 5, votes=given_votes)
-    found = agreement(corpus)
+    found = measure_agreement(corpus)
     assert (found.utterances, found.votes) == (3, 8 / 3)
-    assert (found.unanimous, found.tied, found.own) == (1 / 3, 1 / 3, 1 / 3)
+    assert (found.unanimous, found.tied, found.corpus_label) == (1 / 3, 1 / 3, 1 / 3)
     assert found.alpha == pytest.approx(krippendorff_alpha(given_votes[:3]))
 
 
 def test_without_two_votes_there_is_no_agreement(corpus_of):
-    assert agreement(corpus_of([("s1", "anger")])) is None
-    assert agreement(corpus_of([("s1", "anger")] * 2, votes=[["anger"], None])) is None
+    assert measure_agreement(corpus_of([("s1", "anger")])) is None
+    assert measure_agreement(corpus_of([("s1", "anger")] * 2, votes=[["anger"], None])) is None
 
 
 def test_one_emotion_alone_leaves_alpha_open(corpus_of):
-    found = agreement(corpus_of([("s1", "anger")], votes=[["anger", "anger"]]))
+    found = measure_agreement(corpus_of([("s1", "anger")], votes=[["anger", "anger"]]))
     assert (found.alpha, found.unanimous) == (None, 1.0)
 
 
 def test_emotales_annotators_agree_well_beyond_chance(shared):
-    found = agreement(load_corpus("emotale", shared("corpora/emotale")))
-    assert (found.utterances, found.votes, found.own) == (800, 3.0, 636 / 800)
+    found = measure_agreement(load_corpus("emotale", shared("corpora/emotale")))
+    assert (found.utterances, found.votes, found.corpus_label) == (800, 3.0, 636 / 800)
     assert (found.unanimous, found.tied) == (465 / 800, 51 / 800)
     assert found.alpha == pytest.approx(0.624, abs=5e-4)

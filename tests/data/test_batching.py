@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batch_plan import by_utterance, padding_share, plan_batches
-from ser_tl.data.batching import Batch, Clip, State, Utterances, collate, loader
-from ser_tl.data.schema import build
+from ser_tl.data.batch_plan import join_windows, padding_share, plan_batches
+from ser_tl.data.batching import Batch, Clip, PackedState, UtteranceDataset, collate, make_loader
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import AudioError
 
 LABELS = ["anger", "fear", "neutral"]
@@ -106,7 +106,7 @@ def test_states_are_collated_as_they_are_kept_and_whole_on_the_device():
 
     def held(frames, kind=torch.float16):
         return {
-            layer: State(100.0 + torch.rand(1, 3, generator=draw), torch.rand(frames, 3, generator=draw).to(kind))
+            layer: PackedState(100.0 + torch.rand(1, 3, generator=draw), torch.rand(frames, 3, generator=draw).to(kind))
             for layer in (4, 1)
         }
 
@@ -121,7 +121,7 @@ def test_states_are_collated_as_they_are_kept_and_whole_on_the_device():
         for row, clip in enumerate(clips):
             for place, layer in enumerate(batch.layers):
                 state = clip.states[layer]
-                assert torch.equal(whole.states[place, row, batch.mask[row]], state.mean + state.rest)
+                assert torch.equal(whole.states[place, row, batch.mask[row]], state.mean + state.residual)
     loud = collate([*clips, Clip(torch.empty(0), 0, "d", held(3, torch.float32))])
     assert loud.states.dtype == torch.float32
     assert torch.equal(loud.states[:, :3], batch.states.float())
@@ -152,7 +152,7 @@ def utterances(record):
 
     def make(*rows, training=False, seed=0, labels=LABELS, **config):
         paths = [record(seconds) for seconds, *_ in rows]
-        corpus = build(
+        corpus = build_corpus(
             [
                 {"id": f"u{place}", "audio": path, "emotion": emotion, "speaker": "s", "corpus": "c", "language": "en"}
                 | dict(zip(("start", "end"), times, strict=False))
@@ -160,7 +160,7 @@ def utterances(record):
             ],
             source="test",
         )
-        clips = Utterances(corpus, labels, AudioConfig(**config), training=training, seed=seed)
+        clips = UtteranceDataset(corpus, labels, AudioConfig(**config), training=training, seed=seed)
         return clips, [soundfile.read(path, dtype="float32")[0] for path in paths]
 
     return make
@@ -190,7 +190,7 @@ def test_short_utterances_are_one_whole_clip(utterances, training):
 
 def test_windows_cover_a_long_utterance_in_evaluation(utterances):
     clips, samples = utterances((2.5, "fear"), (0.5, "anger"), (4.0, "fear", 1.0, 3.0), max_seconds=1.0)
-    found = [stretch(clips[place], samples[clips.parts[place][0]]) for place in range(len(clips))]
+    found = [stretch(clips[place], samples[clips.segments[place][0]]) for place in range(len(clips))]
     windows = [(0, 16000), (12000, 28000), (24000, 40000)]
     assert found == [*windows, (0, 8000), (16000, 32000), (32000, 48000)]
     assert [clips[place].id for place in range(6)] == ["u0", "u0", "u0", "u1", "u2", "u2"]
@@ -224,8 +224,8 @@ def test_crops_are_random_by_epoch_and_stay_within_the_utterance(utterances):
 
 def test_crops_follow_from_seed_and_epoch(utterances):
     clips, _ = utterances((3.0, "fear"), (3.0, "fear"), training=True, max_seconds=1.0, seed=5)
-    same = Utterances(clips.corpus, LABELS, clips.config, training=True, seed=5)
-    other = Utterances(clips.corpus, LABELS, clips.config, training=True, seed=6)
+    same = UtteranceDataset(clips.corpus, LABELS, clips.config, training=True, seed=5)
+    other = UtteranceDataset(clips.corpus, LABELS, clips.config, training=True, seed=6)
     first = crops(clips, 3)
     assert all(torch.equal(one.waveform, two.waveform) for one, two in zip(first, crops(same, 3), strict=True))
     assert not any(torch.equal(one.waveform, two.waveform) for one, two in zip(first, crops(other, 3), strict=True))
@@ -249,25 +249,25 @@ def test_a_pause_that_fills_a_window_is_no_broken_audio(tmp_path, how):
     soundfile.write(path, np.concatenate([np.full(16000, 0.1), np.zeros(32000)]), 16000)
     row = {"audio": path, "emotion": "fear", "speaker": "s", "corpus": "c", "language": "en"}
     whole, silent = (
-        build([row | {"id": "u", "start": start}], source="test") for start in (0.0, 1.0)
+        build_corpus([row | {"id": "u", "start": start}], source="test") for start in (0.0, 1.0)
     )  # the second has nothing but the pause
     config = AudioConfig(max_seconds=1.0, normalise=how)
-    clips = Utterances(whole, LABELS, config, training=False)
+    clips = UtteranceDataset(whole, LABELS, config, training=False)
     assert [clips[place].waveform.abs().max().item() > 0 for place in range(3)] == [True, False, False]
-    training = Utterances(whole, LABELS, config, training=True)
+    training = UtteranceDataset(whole, LABELS, config, training=True)
     assert all(one.waveform.isfinite().all() for epoch in range(5) for one in crops(training, epoch))
     with pytest.raises(AudioError, match="silent"):
-        Utterances(silent, LABELS, AudioConfig(normalise=how), training=True)[0]
+        UtteranceDataset(silent, LABELS, AudioConfig(normalise=how), training=True)[0]
 
 
 def test_the_loader_follows_the_plan_of_its_process(utterances):
     clips, _ = utterances(*[(0.1 + 0.05 * place, "fear") for place in range(6)])
     plan = [[[0, 1], [5]], [[4], [2, 3]], [[], [0]]]
-    first = list(loader(clips, plan))
+    first = list(make_loader(clips, plan))
     assert [batch.ids for batch in first] == [["u0", "u1"], ["u4"]]
-    assert [batch.ids for batch in loader(clips, plan, process=1)] == [["u5"], ["u2", "u3"], ["u0"]]
+    assert [batch.ids for batch in make_loader(clips, plan, process=1)] == [["u5"], ["u2", "u3"], ["u0"]]
     assert first[0].lengths.tolist() == [1600, 2400]
-    assert torch.equal(next(loader(clips, plan[1:])).waveform, first[1].waveform)  # as a resumed run begins
+    assert torch.equal(next(make_loader(clips, plan[1:])).waveform, first[1].waveform)  # as a resumed run begins
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -275,7 +275,7 @@ def test_the_loader_draws_nothing_from_the_global_generators(utterances, workers
     clips, _ = utterances((0.3, "fear"), (0.3, "fear"), (0.1, "fear"), training=True, max_seconds=0.2)
     plan = plan_batches(clips.seconds, 0.4, shuffle=(0, 0))
     before = torch.get_rng_state(), random.getstate(), str(np.random.get_state())
-    batches = list(loader(clips, plan, workers=workers))
+    batches = list(make_loader(clips, plan, workers=workers))
     assert len(batches) == len(plan) == 2
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (random.getstate(), str(np.random.get_state())) == before[1:]
@@ -284,7 +284,7 @@ def test_the_loader_draws_nothing_from_the_global_generators(utterances, workers
 def test_workers_decode_the_same(utterances):
     clips, _ = utterances((0.4, "fear"), (0.4, "anger"), training=True, max_seconds=0.2)
     clips.epoch = 4
-    alone, helped = (list(loader(clips, [[[0]], [[1]]], workers=workers)) for workers in (0, 1))
+    alone, helped = (list(make_loader(clips, [[[0]], [[1]]], workers=workers)) for workers in (0, 1))
     assert all(torch.equal(one.waveform, two.waveform) for one, two in zip(alone, helped, strict=True))
     assert [batch.ids for batch in helped] == [["u0"], ["u1"]]
 
@@ -293,7 +293,7 @@ def test_workers_decode_the_same(utterances):
 @given(st.lists(st.sampled_from("zyxab"), min_size=1, max_size=20))
 def test_windows_are_averaged_and_utterances_keep_their_first_places(ids):
     probabilities = np.random.default_rng(len(ids)).dirichlet(np.ones(3), len(ids))
-    names, joined = by_utterance(ids, probabilities)
+    names, joined = join_windows(ids, probabilities)
     assert names == list(dict.fromkeys(ids))
     for name, row in zip(names, joined, strict=True):
         assert row == pytest.approx(probabilities[[held == name for held in ids]].mean(axis=0))
@@ -308,8 +308,8 @@ def test_targets_travel_with_their_clips(tmp_path):
     assert torch.equal(batch.to("cpu").targets, batch.targets)
     soundfile.write(tmp_path / "a.wav", 0.1 * np.ones(16000), 16000)
     row = {"audio": tmp_path / "a.wav", "speaker": "s", "corpus": "c", "language": "en"}
-    corpus = build(
+    corpus = build_corpus(
         [row | {"id": name, "emotion": emotion} for name, emotion in (("a", "fear"), ("b", "anger"))], source=""
     )
-    clips = Utterances(corpus, LABELS, AudioConfig(), training=True, targets=soft.numpy())
+    clips = UtteranceDataset(corpus, LABELS, AudioConfig(), training=True, targets=soft.numpy())
     assert torch.equal(torch.stack([clips[place].target for place in (0, 1)]), soft)

@@ -12,8 +12,8 @@ import soundfile
 from datasets import Audio, Dataset
 
 from ser_tl.data import checks
-from ser_tl.data.checks import check_audio, content_keys, durations, file_keys, source
-from ser_tl.data.schema import build
+from ser_tl.data.checks import audio_source, check_audio, content_keys, file_keys, measure_durations
+from ser_tl.data.schema import build_corpus
 from ser_tl.errors import AudioError
 
 
@@ -23,7 +23,7 @@ def corpus(paths, **columns):
         | {name: values[place] for name, values in columns.items()}
         for place, path in enumerate(paths)
     ]
-    return build(rows, source="test")
+    return build_corpus(rows, source="test")
 
 
 def embedded(paths):
@@ -42,7 +42,7 @@ def broken(tmp_path):
 
 
 def test_all_broken_files_are_in_one_error(record, broken):
-    with pytest.raises(AudioError, match=r"^60 of 62 utterances can't be used.*--skip-unreadable leaves them") as error:
+    with pytest.raises(AudioError, match=r"^60 of 62 utterances can't be used.*`skip_unreadable` leaves them") as error:
         check_audio(corpus([record(), *broken, record()]))
     for path in broken:
         assert f"{path}: not audio that can be read" in str(error.value)
@@ -96,8 +96,8 @@ def test_embedded_audio_is_checked_too(record, broken):
 
 def test_the_source_is_the_bytes_where_there_are_any(record):
     path = record()
-    assert source(corpus([path])[0]) == str(path)
-    assert source(embedded([path])[0]) == path.read_bytes()
+    assert audio_source(corpus([path])[0]) == str(path)
+    assert audio_source(embedded([path])[0]) == path.read_bytes()
 
 
 def test_copies_under_other_names_have_the_same_key(record, tmp_path):
@@ -155,8 +155,8 @@ def test_a_changed_file_gets_a_new_key(record, tmp_path):
 def test_durations_are_those_of_the_parts(record):
     paths = [record(1.0), record(1.0), record(2.0), record(2.0)]
     clips = corpus(paths, start=[0.0, 0.25, 0.5, 0.5], end=[None, None, 1.75, None])
-    assert list(durations(clips)) == [1.0, 0.75, 1.25, 1.5]
-    assert list(durations(embedded([record(0.5)]))) == [0.5]
+    assert list(measure_durations(clips)) == [1.0, 0.75, 1.25, 1.5]
+    assert list(measure_durations(embedded([record(0.5)]))) == [0.5]
 
 
 def test_durations_open_no_file_whose_part_is_known_and_no_file_twice(record, monkeypatch):
@@ -164,7 +164,7 @@ def test_durations_open_no_file_whose_part_is_known_and_no_file_twice(record, mo
     monkeypatch.setattr("ser_tl.data.audio.duration", lambda held: opened.append(held) or 9.0)
     path, other = record(), record()
     clips = corpus([path, path, other], start=[0.0, 1.0, 2.0], end=[None, None, 5.0])
-    assert list(durations(clips)) == [9.0, 8.0, 3.0]
+    assert list(measure_durations(clips)) == [9.0, 8.0, 3.0]
     assert opened == [str(path)]
 
 
@@ -203,7 +203,7 @@ def test_names_that_no_file_has_are_a_line_of_the_list(name, record):
         {"id": str(number), "audio": {"bytes": None, "path": path}, "start": 0.0, "end": None}
         for number, path in enumerate([name, str(record())])
     ]
-    problems = [checks._problem(row) for row in rows]
+    problems = [checks._find_problem(row) for row in rows]
     assert problems[1] is None
     assert "no such file" in problems[0] or "no name" in problems[0] or "can't be opened" in problems[0]
     problems[0].encode("utf-8")

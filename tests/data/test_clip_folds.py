@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from ser_tl.data.clip_folds import deal_clips, draw_clips
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.data.speakers import UNKNOWN
-from ser_tl.data.splits import Split, SplitConfig, make_splits, shared_note
+from ser_tl.data.splits import Split, SplitConfig, describe_shared, make_splits
 from ser_tl.errors import SplitError
 
 EMOTIONS = ["anger", "fear", "neutral"]
@@ -52,7 +52,7 @@ def test_the_seed_deals_and_the_order_of_rows_does_not(nobody):
 @pytest.mark.parametrize("protocol", ["holdout", "loso", "kfold", "sessions"])
 def test_protocols_by_speaker_refuse_what_tells_no_people(nobody, files, corpus_of, protocol):
     with pytest.raises(
-        SplitError, match=r"of 30 of 30 utterances nobody knows who speaks.*--protocol clips does without"
+        SplitError, match=r"of 30 of 30 utterances the speaker is unknown.*`protocol` clips does without"
     ):
         make_splits(nobody, protocol)
     with pytest.raises(
@@ -62,7 +62,7 @@ def test_protocols_by_speaker_refuse_what_tells_no_people(nobody, files, corpus_
     some = corpus_of(
         [(UNKNOWN if place < 3 else f"s{place % 4}", emotion) for place, emotion in enumerate(EMOTIONS * 8)]
     )
-    with pytest.raises(SplitError, match="of 3 of 24 utterances nobody knows who speaks"):
+    with pytest.raises(SplitError, match="of 3 of 24 utterances the speaker is unknown"):
         make_splits(some, protocol)
     nearly = corpus_of([(f"clip_{max(place, 3)}", emotion) for place, emotion in enumerate(EMOTIONS * 10)])
     with pytest.raises(SplitError, match="27 names for 30 utterances"):
@@ -98,7 +98,7 @@ def test_parts_of_one_recording_stay_together(record):
         for place, path in enumerate(paths)
         for start, emotion in ((0.0, EMOTIONS[place % 2]), (0.1, EMOTIONS[place % 2]), (0.2, EMOTIONS[1 - place % 2]))
     ]
-    corpus = build(rows, source="test")
+    corpus = build_corpus(rows, source="test")
     for seed in range(4):
         for split in make_splits(corpus, "clips", SplitConfig(k=3), seed=seed):
             homes = [{name.split("@")[0] for name in names} for names in split.ids.values()]
@@ -122,7 +122,7 @@ def test_copies_under_two_names_are_refused_or_kept_together(record):
     ]
     from ser_tl.data.checks import check_audio
 
-    corpus, _ = check_audio(build(rows, source="test"))
+    corpus, _ = check_audio(build_corpus(rows, source="test"))
     with pytest.raises(SplitError, match="are the very same audio"):
         [make_splits(corpus, "clips", SplitConfig(k=2), seed=seed) for seed in range(6)]
     paths[0].with_suffix(".flac").unlink()
@@ -130,7 +130,7 @@ def test_copies_under_two_names_are_refused_or_kept_together(record):
 
 def test_too_few_files_are_told(corpus_of):
     corpus = corpus_of([(UNKNOWN, "anger"), (UNKNOWN, "fear"), (UNKNOWN, "anger")])
-    with pytest.raises(SplitError, match=r"5 folds over clips need at least 5 files, .* has 3: lower --split.k"):
+    with pytest.raises(SplitError, match=r"5 folds over clips need at least 5 files, .* has 3: lower split.k"):
         make_splits(corpus, "clips")
     with pytest.raises(SplitError, match="no emotion has two recordings"):
         draw_clips(corpus.select([0, 1]), 0.2, 0)
@@ -139,14 +139,14 @@ def test_too_few_files_are_told(corpus_of):
 
 def test_a_split_of_unknown_speakers_points_at_the_protocol(nobody):
     parts = [nobody.select([place, place + 10, place + 20]) for place in (0, 1, 2)]
-    with pytest.raises(SplitError, match=r"train and dev nobody knows who speaks.*--protocol clips"):
+    with pytest.raises(SplitError, match=r"in both train and dev are unknown.*`protocol` clips"):
         Split(*parts)
     assert Split(*parts, by_clip=True).shared == [UNKNOWN]
 
 
 def test_the_note_says_what_figures_are_not():
-    assert shared_note([UNKNOWN], [UNKNOWN, UNKNOWN]).startswith("NOT speaker-independent: nobody knows who speaks")
-    assert shared_note(["a"], ["a", "b"]).startswith(
+    assert describe_shared([UNKNOWN], [UNKNOWN, UNKNOWN]).startswith("NOT speaker-independent: nobody knows who speaks")
+    assert describe_shared(["a"], ["a", "b"]).startswith(
         "NOT speaker-independent: 1 of the 2 speakers tested on were trained"
     )
 
@@ -167,7 +167,7 @@ def test_a_split_says_what_was_compared_for_copies(corpus_of, record, checked):
         for who in "abc"
         for emotion in EMOTIONS
     ]
-    corpus = build(rows, source="test")
+    corpus = build_corpus(rows, source="test")
     corpus = check_audio(corpus)[0] if checked else corpus
     for split in make_splits(corpus, "loso"):
         assert ("equal decoded samples, files' bytes" in split.notes[-1]) is checked

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances, collate
+from ser_tl.data.batching import UtteranceDataset, collate
 from ser_tl.data.dimension_names import check_names
-from ser_tl.data.dimensions import annotations, check_annotated, unknown_notes
+from ser_tl.data.dimensions import check_annotated, note_unknown, read_annotations
 from ser_tl.errors import ConfigError
 from tests.training.samples import rated, tone_corpus
 
@@ -20,7 +20,7 @@ def corpus(tmp_path_factory):
 
 
 def test_what_is_unknown_is_nan_and_the_rest_is_on_the_corpus_own_scale(corpus):
-    table = annotations(corpus, ["valence", "arousal", "dominance"])
+    table = read_annotations(corpus, ["valence", "arousal", "dominance"])
     assert table.shape == (12, 3)
     assert np.isnan(table[:5, 0]).all()
     assert table[5:, 0].tolist() == corpus["valence"][5:]
@@ -29,18 +29,18 @@ def test_what_is_unknown_is_nan_and_the_rest_is_on_the_corpus_own_scale(corpus):
 
 
 def test_clips_bring_them_into_the_batch_and_only_where_they_are_asked_for(corpus):
-    clips = Utterances(corpus, [], AudioConfig(), training=False, dimensions=["arousal", "valence"])
+    clips = UtteranceDataset(corpus, [], AudioConfig(), training=False, dimensions=["arousal", "valence"])
     batch = collate([clips[place] for place in (7, 0)]).to("cpu")
     assert batch.dimensions.dtype.is_floating_point
-    np.testing.assert_allclose(batch.dimensions, annotations(corpus, ["arousal", "valence"])[[7, 0]], rtol=1e-6)
-    without = Utterances(corpus, [], AudioConfig(), training=False)[0]
+    np.testing.assert_allclose(batch.dimensions, read_annotations(corpus, ["arousal", "valence"])[[7, 0]], rtol=1e-6)
+    without = UtteranceDataset(corpus, [], AudioConfig(), training=False)[0]
     assert collate([without]).dimensions is None
     assert collate([clips[7], without]).dimensions.isnan().tolist() == [[False, False], [True, True]]
 
 
 def test_a_corpus_without_the_column_is_named_with_the_columns_it_has(corpus):
     wrong = r"tones: no annotations of dominance; .* there are arousal, valence: ask for those .*\[arousal, valence\].*"
-    with pytest.raises(ConfigError, match=wrong + r"--columns '\{dominance: COLUMN\}'"):
+    with pytest.raises(ConfigError, match=wrong + r"`columns` '\{dominance: COLUMN\}'"):
         check_annotated(corpus, ["arousal", "dominance"], "training")
     with pytest.raises(ConfigError, match=r"there are none: leave dimensions.names out"):
         check_annotated(corpus.remove_columns(["arousal", "valence"]), ["arousal"], "training")
@@ -58,7 +58,7 @@ def test_a_part_with_fewer_than_two_values_is_refused_and_single_gaps_are_not(co
 
 
 def test_gaps_are_counted(corpus):
-    notes = unknown_notes(corpus, ["arousal", "valence"], "test")
+    notes = note_unknown(corpus, ["arousal", "valence"], "test")
     assert notes == ["valence is unknown of 5 of the 12 test utterances, which are left out of what is said of it"]
 
 

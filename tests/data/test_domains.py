@@ -50,7 +50,7 @@ def test_the_seed_chooses_dev(domains):
 def test_domains_without_common_emotions_name_both_sides(corpus_of):
     both = corpus_of([("a", "anger"), ("b", "anger"), ("x", "boredom"), ("y", "anger")])
     with pytest.raises(
-        SplitError, match=r"share 1 emotions.*the source has anger, the target anger, boredom; --emotions"
+        SplitError, match=r"share 1 emotions.*the source has anger, the target anger, boredom; emotions.rename"
     ):
         cross_domain(both.select(range(2)), both.select(range(2, 4)))
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from ser_tl.data.emotions import ALIASES, EMOTIONS, EmotionMap, canonical, emotion_name, propose_rename
+from ser_tl.data.emotions import ALIASES, EMOTIONS, EmotionMap, canonical_name, emotion_name, propose_rename
 from ser_tl.errors import ConfigError, CorpusError
 
 
@@ -13,7 +13,7 @@ def test_every_spelling_means_its_emotion_in_any_case(name):
     assert name in ALIASES[name]
     for alias in ALIASES[name]:
         for spelling in (alias, alias.upper(), alias.title(), f"  {alias}\n"):
-            assert canonical(spelling, where="here") == name
+            assert canonical_name(spelling, where="here") == name
 
 
 def test_no_spelling_means_two_emotions():
@@ -25,11 +25,11 @@ def test_no_spelling_means_two_emotions():
 @pytest.mark.parametrize("label", ["meh", "", "happ", "Fröhlichkeit"])
 def test_an_unknown_label_tells_where_it_stands_and_how_to_rename_it(label):
     with pytest.raises(CorpusError) as error:
-        canonical(label, where="list.csv, line 3")
+        canonical_name(label, where="list.csv, line 3")
     assert str(error.value).startswith(f"list.csv, line 3: unknown emotion {label!r}")
     assert all(name in str(error.value) for name in EMOTIONS)
     meaning = "happiness" if label == "happ" else "EMOTION"  # never one that says something else
-    assert f"--emotions.rename '{{\"{label}\": {meaning}}}'" in str(error.value)
+    assert f"emotions.rename '{{\"{label}\": {meaning}}}'" in str(error.value)
 
 
 def test_renaming_comes_before_the_canonical_names_and_only_for_its_own_spelling():
@@ -141,9 +141,7 @@ def test_numbers_and_other_forms_of_a_letter_are_the_label(key, label):
 
 def test_unknown_labels_are_proposed_a_meaning_that_is_near_or_none():
     told = propose_rename(["Fröhlichkeit", "happines", "angry!"])
-    assert (
-        told == """for example --emotions.rename '{"Fröhlichkeit": EMOTION, "happines": happiness, "angry!": anger}'"""
-    )
+    assert told == """for example emotions.rename '{"Fröhlichkeit": EMOTION, "happines": happiness, "angry!": anger}'"""
     assert propose_rename("abcdefg").count("EMOTION") == 7  # complete, to be pasted
 
 

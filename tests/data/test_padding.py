@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data.batch_plan import MOST_PADDING, padding_share, plan_batches
-from ser_tl.data.checks import durations
+from ser_tl.data.checks import measure_durations
 from ser_tl.training import TrainConfig
 
 BUDGET = TrainConfig().batch_seconds
@@ -33,7 +33,7 @@ def test_no_training_batch_of_durations_like_ravdess_is_a_tenth_padding(clips):
 
 def test_no_batch_of_ravdess_is_a_tenth_padding(shared):
     corpus = load_corpus("ravdess", shared("corpora/ravdess"))
-    speakers, seconds = np.array(corpus["speaker"]), np.array(durations(corpus))
+    speakers, seconds = np.array(corpus["speaker"]), np.array(measure_durations(corpus))
     names = sorted(set(speakers))
     tested = [np.isin(speakers, names[first : first + 4]) for first in range(0, 24, 4)]
     parts = [seconds, *(seconds[~test] for test in tested)]

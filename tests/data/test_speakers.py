@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from datasets import Dataset, Value, concatenate_datasets
 
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.data.speakers import UNKNOWN, find_confusable, names_clips, normalise_speaker
 from ser_tl.data.splits import Split, make_splits
 from ser_tl.errors import CorpusError, SplitError
@@ -104,6 +104,6 @@ def test_a_corpus_of_a_users_own_reader_has_the_same_names(record):
         {"id": str(place), "audio": record(), "emotion": emotion, "speaker": who, "corpus": "c", "language": "en"}
         for place, (emotion, who) in enumerate([("happy", " a"), ("Joy", "a"), ("happiness", "a ")])
     ]
-    corpus = build(rows, source="test")
+    corpus = build_corpus(rows, source="test")
     assert set(corpus["emotion"]) == {"happiness"}
     assert set(corpus["speaker"]) == {"a"}

@@ -15,7 +15,7 @@ from ser_tl.corpora import load_corpus
 from ser_tl.data import splits
 from ser_tl.data.checks import check_audio
 from ser_tl.data.folds import read_folds
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.data.splits import Split, SplitConfig, make_splits
 from ser_tl.errors import ConfigError, SplitError
 
@@ -128,7 +128,7 @@ def test_a_speaker_of_two_sessions_is_in_one_part_all_the_same_and_no_pool_has_t
     alone = [make_splits(corpus, "sessions", SplitConfig(only=[name]))[0] for name in "12"]
     assert [speakers(split)["test"] for split in alone] == [set("abcf"), set("def")]
     with pytest.raises(
-        SplitError, match=r"1 speakers are tested in several.* use --protocol loso or kfold.*different people.*\n  f$"
+        SplitError, match=r"1 speakers are tested in several.* use `protocol` loso or kfold.*different people.*\n  f$"
     ):
         make_splits(corpus, "sessions")
 
@@ -141,7 +141,7 @@ def test_folds_that_test_one_speaker_twice_are_run_one_by_one(even, tmp_path):
         for place, (who, _) in enumerate(EVEN)
     ]
     path = folds_csv(tmp_path, *lines)
-    with pytest.raises(SplitError, match=r"1 speakers are tested in several.*--split.only '\[one\]'\)\n  b$"):
+    with pytest.raises(SplitError, match=r"1 speakers are tested in several.*split.only '\[one\]'\)\n  b$"):
         make_splits(even, "folds", folds=path)
     for name, tested in tests.items():
         (split,) = make_splits(even, "folds", SplitConfig(only=[name]), folds=path)
@@ -185,7 +185,7 @@ def test_too_few_speakers_name_the_way_out(corpus_of):
     three, two = corpus_of(EVEN[:9]), corpus_of(EVEN[:6])
     with pytest.raises(SplitError, match=r"4 folds by speaker needs at least 4 speakers, the corpus has 3 \(a, b, c\)"):
         make_splits(three, "kfold", SplitConfig(k=4))
-    with pytest.raises(SplitError, match=r"lower --split.k or use --protocol loso"):
+    with pytest.raises(SplitError, match=r"lower split.k or use `protocol` loso"):
         make_splits(three, "kfold", SplitConfig(k=4))
     for protocol in ("holdout", "loso"):
         with pytest.raises(SplitError, match=r"needs at least 2 speakers, the corpus has 1 \(a\): add speakers"):
@@ -253,7 +253,7 @@ def test_the_same_audio_under_another_speaker_is_refused(even, tmp_path):
     copy = tmp_path / "renamed.wav"
     shutil.copy(original["audio"]["path"], copy)
     row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"}
-    test = build([row], source="test")
+    test = build_corpus([row], source="test")
     with pytest.raises(SplitError, match=r"1 utterances of train and test are the very same audio.*remove the copies"):
         Split(rows(even, "abcd"), rows(even, "e"), test)
     with pytest.raises(SplitError, match=r"\n  u0 \(train\) = new \(test\)$"):
@@ -280,7 +280,7 @@ def test_the_same_samples_in_another_file_are_refused_once_they_were_read(even, 
             file.title = "another name"
             file.write(samples)
     row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"} | times
-    test, _ = check_audio(build([row], source="test"))
+    test, _ = check_audio(build_corpus([row], source="test"))
     train, _ = check_audio(rows(even, "abcd"))
     with pytest.raises(SplitError, match=r"the very same audio(?s:.)*\n  u0 \(train\) = new \(test\)$"):
         Split(train, rows(even, "e"), test)
@@ -290,7 +290,7 @@ def test_what_ran_before_does_not_change_what_a_split_sees(even, tmp_path):
     path, copy = Path(rows(even, "a")[0]["audio"]["path"]), tmp_path / "copy.flac"
     soundfile.write(copy, *soundfile.read(path))
     row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"}
-    test = build([row], source="test")
+    test = build_corpus([row], source="test")
     for corpus in (rows(even, "abcd"), test):
         check_audio(corpus)  # what it returned is not what is split
     unread = Split(rows(even, "abcd"), rows(even, "e"), test).compared
@@ -307,7 +307,7 @@ def test_stretches_that_lie_over_each_other_are_refused_with_the_way_out(record)
             {"id": who, "speaker": who, "audio": record(1.0) if who == "b" else path} | times.get(who, {})
             for who in "abc"
         ]
-        return [build([row | one], source="test") for one in own]
+        return [build_corpus([row | one], source="test") for one in own]
 
     for here, there in [
         ({"start": 0.0, "end": 0.5}, {"start": 0.2, "end": 0.7}),
@@ -326,7 +326,7 @@ def test_stretches_that_lie_over_each_other_are_refused_with_the_way_out(record)
 def test_other_parts_of_one_recording_are_no_copies(record):
     path = record(1.0)
     parts = [
-        build(
+        build_corpus(
             [{"id": who, "audio": path, "emotion": "fear", "speaker": who, "corpus": "c", "language": "en"} | times],
             source="test",
         )
@@ -346,7 +346,7 @@ def test_an_emotion_that_cannot_be_learned_is_refused_with_the_way_out(corpus_of
     corpus = corpus_of([*EVEN, ("f", "calm"), ("e", "disgust")])
     with pytest.raises(SplitError, match="no training utterance is labelled calm, disgust, so it can't be") as error:
         Split(rows(corpus, "abcd"), rows(corpus, "e"), rows(corpus, "f"))
-    assert "--emotions.drop '[calm, disgust]'" in str(error.value)
+    assert "emotions.drop '[calm, disgust]'" in str(error.value)
     with pytest.raises(SplitError, match="split e: no training utterance is labelled disgust"):
         make_splits(corpus, "loso")
 
@@ -378,7 +378,7 @@ def test_published_folds_that_name_more_than_the_corpus_has_need_a_word(even, tm
     path = folds_csv(tmp_path, *lines, "lost,one,train")
     with pytest.raises(SplitError, match=r"one: 1 ids of the published fold aren't in the corpus; restore") as error:
         make_splits(even, "folds", folds=path)
-    assert "add --split.partial true\n  lost" in str(error.value)
+    assert "add split.partial true\n  lost" in str(error.value)
     (split,) = make_splits(even, "folds", SplitConfig(partial=True), folds=path)
     assert sorted(chain(*split.ids.values())) == sorted(even["id"])
 
@@ -398,7 +398,7 @@ def test_folds_of_another_corpus_are_told_by_an_example(even, tmp_path):
 
 
 def test_folds_and_protocol_belong_together(even, tmp_path):
-    with pytest.raises(ConfigError, match="--protocol folds needs --folds PATH"):
+    with pytest.raises(ConfigError, match="protocol folds needs `folds` PATH"):
         make_splits(even, "folds")
     with pytest.raises(ConfigError, match="the protocol is loso: leave one of the two out"):
         make_splits(even, "loso", folds=tmp_path)
@@ -406,7 +406,7 @@ def test_folds_and_protocol_belong_together(even, tmp_path):
 
 def test_emobox_folds_of_emodb_are_refused_for_they_share_speakers(shared):
     corpus = load_corpus("emodb", shared("corpora/emodb"))
-    with pytest.raises(SplitError, match=r"split fold_1: \d+ speakers are in both .*--split.shared_speakers true"):
+    with pytest.raises(SplitError, match=r"split fold_1: \d+ speakers are in both .*split.shared_speakers true"):
         make_splits(corpus, "folds", folds=shared("listings/emobox/emodb"))
 
 
@@ -469,9 +469,9 @@ def test_leave_to_share_speakers_is_for_folds_only(even):
 
 
 def test_the_note_counts_the_speakers_and_says_what_it_means():
-    note = splits.shared_note(["a", "b"], ["a", "b", "c", "c"])
+    note = splits.describe_shared(["a", "b"], ["a", "b", "c", "c"])
     assert note.startswith("NOT speaker-independent: 2 of the 3 speakers tested on were trained on as well")
-    assert "--split.shared_speakers" in note
+    assert "split.shared_speakers" in note
 
 
 def test_emobox_folds_of_ravdess_are_fine(shared):
@@ -485,9 +485,9 @@ def test_the_test_part_of_a_run_is_found_again(even, tmp_path):
     (split,) = make_splits(even)
     path = tmp_path / "split.json"
     path.write_text(json.dumps(split.ids))
-    assert splits.tested_part(even, path)["id"] == split.ids["test"]
+    assert splits.select_tested(even, path)["id"] == split.ids["test"]
     with pytest.raises(SplitError, match="3 of its test utterances aren't in the corpus: is it the run's corpus"):
-        splits.tested_part(rows(even, set("abcdef") - speakers(split)["test"]), path)
+        splits.select_tested(rows(even, set("abcdef") - speakers(split)["test"]), path)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"train": []}', '{"test": 3}'])
@@ -496,7 +496,7 @@ def test_what_is_no_split_of_a_run_is_refused(even, tmp_path, content):
     if content is not None:
         path.write_text(content)
     with pytest.raises(SplitError, match=r"expected the split.json of a run's folder"):
-        splits.tested_part(even, path)
+        splits.select_tested(even, path)
 
 
 def test_some_of_a_protocols_splits_can_be_run_alone(corpus_of):

@@ -34,7 +34,7 @@ def test_windows_are_what_the_whole_recording_has_there(kind, rate):
     content = recording(kind, rate)
     whole = decode(content)
     assert np.array_equal(np.concatenate(list(iter_blocks(content))), whole)
-    parts = AudioConfig().parts
+    parts = AudioConfig().segments
     windows = list(stream_windows(content, parts))
     assert [window[:2] for window in windows] == parts(len(whole) / 16000)
     overlapping = list(stream_windows(io.BytesIO(content), [(start, start + 3.0) for start in np.arange(0, 67, 0.7)]))
@@ -103,7 +103,7 @@ def endless(minutes):
 
 def peak_memory(minutes):
     tracemalloc.start()
-    count = sum(1 for _ in stream_windows(endless(minutes), AudioConfig().parts))
+    count = sum(1 for _ in stream_windows(endless(minutes), AudioConfig().segments))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return count, peak
@@ -143,7 +143,7 @@ def test_silence_shows_behind_the_last_window():
         list(iter_blocks(silent))
     pause = io.BytesIO()
     soundfile.write(pause, np.r_[np.zeros(16000 * 20), np.full(16000, 0.3)], 16000, format="WAV")
-    assert not next(stream_windows(pause, AudioConfig().parts)).samples.any()
+    assert not next(stream_windows(pause, AudioConfig().segments)).samples.any()
     inverted = io.BytesIO()
     soundfile.write(inverted, np.outer(np.sin(np.arange(32000)), [0.3, -0.3]), 16000, format="WAV")
     with pytest.raises(AudioError, match="2 channels cancel") as caught:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ser_tl.corpora import load_corpus
-from ser_tl.data.votes import LabelConfig, leaders, relabel, soft_targets
+from ser_tl.data.votes import AnnotationConfig, most_voted, relabel, soft_targets
 from ser_tl.errors import ConfigError, CorpusError
 
 LABELS = ["anger", "fear", "neutral"]
@@ -29,14 +29,14 @@ def voted(corpus_of):
 
 
 def test_leaders_are_in_the_order_of_their_first_votes():
-    assert leaders(["b", "a", "a", "b", "c"]) == ["b", "a"]
-    assert leaders(["c"]) == ["c"]
+    assert most_voted(["b", "a", "a", "b", "c"]) == ["b", "a"]
+    assert most_voted(["c"]) == ["c"]
 
 
 def test_by_default_the_corpus_is_as_it_was(voted):
     corpus = voted()
-    assert relabel(corpus, LabelConfig()) == (corpus, [])
-    assert soft_targets(corpus, LABELS, LabelConfig()) == (None, [])
+    assert relabel(corpus, AnnotationConfig()) == (corpus, [])
+    assert soft_targets(corpus, LABELS, AnnotationConfig()) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_by_default_the_corpus_is_as_it_was(voted):
 )
 def test_the_majority_counts_and_every_tie_has_its_rule_and_is_told(voted, ties, expected, fate):
     corpus = voted()
-    found, (note,) = relabel(corpus, LabelConfig("majority", ties))
+    found, (note,) = relabel(corpus, AnnotationConfig("majority", ties))
     assert list(found["emotion"]) == expected
     assert found.features == corpus.features
     kept = [row for row in corpus if ties != "drop" or row["id"] != "u2"]
@@ -61,12 +61,12 @@ def test_the_majority_counts_and_every_tie_has_its_rule_and_is_told(voted, ties,
 
 
 def test_a_corpus_of_ties_alone_is_not_dropped_whole(voted):
-    with pytest.raises(CorpusError, match=r"all 1 utterances are tied: choose --labels.ties keep"):
-        relabel(voted(ROWS[2:3]), LabelConfig("majority"))
+    with pytest.raises(CorpusError, match=r"all 1 utterances are tied: choose labels.ties keep"):
+        relabel(voted(ROWS[2:3]), AnnotationConfig("majority"))
 
 
 def test_targets_are_the_shares_of_votes_for_classes(voted):
-    targets, (note,) = soft_targets(voted(), LABELS, LabelConfig(targets="votes"))
+    targets, (note,) = soft_targets(voted(), LABELS, AnnotationConfig(targets="votes"))
     assert targets.dtype == np.float32
     expected = [[2 / 3, 1 / 3, 0], [1 / 3, 2 / 3, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]]
     assert targets.tolist() == pytest.approx(np.array(expected), abs=1e-6)
@@ -78,20 +78,24 @@ def test_targets_are_the_shares_of_votes_for_classes(voted):
 
 def test_recognition_rates_leave_the_rest_to_the_other_classes_alike(voted):
     corpus = voted(recognised=[0.8, 1.0, None, 0.0, 0.5])
-    targets, (note,) = soft_targets(corpus, LABELS, LabelConfig(targets="recognised"))
+    targets, (note,) = soft_targets(corpus, LABELS, AnnotationConfig(targets="recognised"))
     expected = [[0.8, 0.1, 0.1], [1, 0, 0], [0, 0, 1], [0.5, 0, 0.5], [0.25, 0.25, 0.5]]
     assert targets.tolist() == pytest.approx(np.array(expected), abs=1e-6)
     assert "1 utterances without a rate are taught their emotion alone" in note
-    alone, _ = soft_targets(corpus.select([0]), ["anger"], LabelConfig(targets="recognised"))
+    alone, _ = soft_targets(corpus.select([0]), ["anger"], AnnotationConfig(targets="recognised"))
     assert alone.tolist() == [[1.0]]
 
 
 @pytest.mark.parametrize(
     ("make", "asked", "name"),
     [
-        (lambda corpus, asked: relabel(corpus, asked), LabelConfig("majority"), "votes"),
-        (lambda corpus, asked: soft_targets(corpus, LABELS, asked), LabelConfig(targets="votes"), "votes"),
-        (lambda corpus, asked: soft_targets(corpus, LABELS, asked), LabelConfig(targets="recognised"), "recognised"),
+        (lambda corpus, asked: relabel(corpus, asked), AnnotationConfig("majority"), "votes"),
+        (lambda corpus, asked: soft_targets(corpus, LABELS, asked), AnnotationConfig(targets="votes"), "votes"),
+        (
+            lambda corpus, asked: soft_targets(corpus, LABELS, asked),
+            AnnotationConfig(targets="recognised"),
+            "recognised",
+        ),
     ],
 )
 def test_votes_that_nobody_gave_are_an_error_with_the_way_out(corpus_of, make, asked, name):
@@ -101,15 +105,15 @@ def test_votes_that_nobody_gave_are_an_error_with_the_way_out(corpus_of, make, a
 
 def test_rates_are_of_the_corpus_own_emotion():
     with pytest.raises(ConfigError, match=r"labels\.emotion is majority, which may be another: leave one"):
-        LabelConfig("majority", targets="recognised")
+        AnnotationConfig("majority", targets="recognised")
 
 
 def test_emotale_by_its_three_annotators(shared):
     corpus = load_corpus("emotale", shared("corpora/emotale"))
-    found, (note,) = relabel(corpus, LabelConfig("majority"))
+    found, (note,) = relabel(corpus, AnnotationConfig("majority"))
     assert len(found) == 749
     assert "113 of 749 utterances have another one than the corpus gives; 51 with tied votes were left out" in note
-    targets, _ = soft_targets(corpus, sorted(set(corpus["emotion"])), LabelConfig(targets="votes"))
+    targets, _ = soft_targets(corpus, sorted(set(corpus["emotion"])), AnnotationConfig(targets="votes"))
     assert Counter(np.round(targets.max(axis=1), 3).tolist()) == {
         1.0: 465,
         np.float32(0.667).round(3).item(): 284,

@@ -7,7 +7,7 @@ import soundfile
 from transformers import Wav2Vec2Config
 
 from ser_tl.augment import AugmentConfig
-from ser_tl.distill import DistillConfig, EncoderDistiller, Recordings, find_recordings
+from ser_tl.distill import CropSampler, DistillConfig, EncoderDistiller, find_recordings
 from ser_tl.encoders import SpeechSSL
 from ser_tl.training import seed_everything
 from tests.encoders.tiny import DIM, tiny
@@ -47,9 +47,9 @@ def audio_folder(folder: Path, *seconds: float) -> Path:
     return folder
 
 
-def recordings(folder: Path, crop: float = 0.5, memory: float = 1.0) -> Recordings:
+def recordings(folder: Path, crop: float = 0.5, memory: float = 1.0) -> CropSampler:
     """Crops of a folder's audio."""
-    return Recordings(find_recordings("", folder=folder), crop, memory)
+    return CropSampler(find_recordings("", folder=folder), crop, memory)
 
 
 def distiller(folder: Path, augment: AugmentConfig | None = None, **options) -> EncoderDistiller:

@@ -8,7 +8,7 @@ from torch.nn.functional import cosine_similarity, layer_norm
 from ser_tl.data.audio import decode
 from ser_tl.data.splits import SplitConfig
 from ser_tl.distill import Probe, ProbeConfig
-from ser_tl.distill.fidelity import fidelity
+from ser_tl.distill.fidelity import measure_fidelity
 from ser_tl.encoders import load_encoder
 from ser_tl.errors import ConfigError, SplitError
 from tests.distill.samples import small_student
@@ -40,7 +40,7 @@ def frames(student, teacher, corpus):
 
 def test_an_encoder_says_all_that_it_says_itself(split):
     encoder = tiny("whisper")
-    found = fidelity(encoder, encoder, split.train, split.test)
+    found = measure_fidelity(encoder, encoder, split.train, split.test)
     assert found.shape == (4, 4)
     assert found.diagonal()[1:].min() > 0.999
     assert encoder.training is False
@@ -49,7 +49,7 @@ def test_an_encoder_says_all_that_it_says_itself(split):
 @torch.no_grad()
 def test_the_guess_is_that_of_least_squares_on_the_other_speakers(split):
     student, teacher = small_student().eval(), tiny("whisper").eval()
-    found = fidelity(student.train(), teacher, split.train, split.test, [2])
+    found = measure_fidelity(student.train(), teacher, split.train, split.test, [2])
     assert student.training
     assert found.shape == (1, 4)
     student.eval()
@@ -62,7 +62,7 @@ def test_the_guess_is_that_of_least_squares_on_the_other_speakers(split):
 
 
 def test_frames_of_other_rates_are_brought_together(split):
-    found = fidelity(load_encoder("mfcc"), load_encoder("logmel-40"), split.train, split.test)
+    found = measure_fidelity(load_encoder("mfcc"), load_encoder("logmel-40"), split.train, split.test)
     assert found.shape == (1, 1)
     assert 0.5 < float(found) <= 1.0
 
@@ -70,9 +70,9 @@ def test_frames_of_other_rates_are_brought_together(split):
 def test_speakers_are_apart_and_layers_are_there(split):
     encoder = tiny("whisper")
     with pytest.raises(SplitError, match="speakers are both in the clips that maps are fitted on"):
-        fidelity(encoder, encoder, split.train, split.train)
+        measure_fidelity(encoder, encoder, split.train, split.train)
     with pytest.raises(ConfigError, match="numbered 0 to 3"):
-        fidelity(encoder, encoder, split.train, split.test, [4])
+        measure_fidelity(encoder, encoder, split.train, split.test, [4])
 
 
 def test_the_recipe_says_it_and_keeps_it(config, tmp_path, monkeypatch, capsys):

@@ -9,8 +9,8 @@ from transformers import Wav2Vec2Config
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.distill.config import DistillConfig
-from ser_tl.distill.gabor import HIGHEST, LOWEST, PHASES, gabor_filters, start_as_bands
-from ser_tl.distill.lessons import Lessons, without_positions
+from ser_tl.distill.feature_loss import FeatureDistillationLoss, remove_positions
+from ser_tl.distill.gabor import HIGHEST, LOWEST, PHASES, gabor_filters, init_gabor_filters
 from ser_tl.encoders import SpeechSSL
 from ser_tl.errors import ConfigError
 from tests.encoders.tiny import tiny
@@ -68,7 +68,7 @@ def test_four_phases_tell_a_tones_level_wherever_the_window_stands():
 def test_each_filter_starts_with_unit_deviation_and_the_positions_are_silent():
     model = student()
     waveform, lengths = noise(2.0, 2.0)
-    start_as_bands(model, waveform, lengths)
+    init_gabor_filters(model, waveform, lengths)
     heard = (waveform - waveform.mean(dim=1, keepdim=True)) / waveform.std(dim=1, keepdim=True)
     convolution = model.model.feature_extractor.conv_layers[0].conv
     made = torch.nn.functional.conv1d(heard[:, None], convolution.weight, stride=160)
@@ -82,13 +82,13 @@ def test_each_filter_starts_with_unit_deviation_and_the_positions_are_silent():
 
 def test_short_kernels_are_no_bands():
     with pytest.raises(ConfigError, match=r"conv_kernel \[400"):
-        start_as_bands(student(kernel=10), *noise(1.0))
+        init_gabor_filters(student(kernel=10), *noise(1.0))
 
 
 def test_raw_targets_end_in_the_teachers_own_scale():
     teacher, model = tiny("whisper").eval(), student(width=tiny("whisper").dim)
-    start_as_bands(model, *noise(1.0))
-    lessons = Lessons(teacher, model, DistillConfig(layers=[0], heads="identity", targets="raw"))
+    init_gabor_filters(model, *noise(1.0))
+    lessons = FeatureDistillationLoss(teacher, model, DistillConfig(layers=[0], heads="identity", targets="raw"))
     taught = 3.0 + 0.1 * torch.randn(2, 30, teacher.dim)
     mask = torch.ones(2, 30, dtype=torch.bool)
     standardised = (taught - taught.mean(dim=(0, 1))) / taught.flatten(0, 1).std(dim=0)
@@ -97,7 +97,7 @@ def test_raw_targets_end_in_the_teachers_own_scale():
     assert float(loss) == pytest.approx(math.log(1 + math.exp(-1)), abs=1e-5)  # L1 is 0, and -log sigmoid(1) is left
     waveform, lengths = noise(1.0)
     before = model(waveform, lengths, [0]).states[0]
-    lessons.fold(model)
+    lessons.fold_scale(model)
     after = model(waveform, lengths, [0]).states[0]
     expected = before * taught.flatten(0, 1).std(dim=0) + taught.mean(dim=(0, 1))
     torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-4)
@@ -107,17 +107,17 @@ def test_a_student_is_not_asked_for_the_time_of_day():
     teacher = tiny("whisper").eval()
     waveform, lengths = noise(1.0)
     state = teacher(waveform, lengths, [0]).states[0]
-    level = without_positions(teacher, state)
+    level = remove_positions(teacher, state)
     torch.testing.assert_close(level.mean(dim=1), state.mean(dim=1), rtol=1e-4, atol=1e-4)
     positions = teacher.positions[: state.shape[1]]
     torch.testing.assert_close(state - level, (positions - positions.mean(dim=0))[None], rtol=1e-4, atol=1e-4)
     other = tiny("wav2vec2")
-    assert without_positions(other, state) is state
+    assert remove_positions(other, state) is state
 
 
 def test_linear_heads_of_equal_widths_begin_with_what_the_student_says():
     teacher, model = tiny("whisper").eval(), student(width=tiny("whisper").dim)
-    lessons = Lessons(teacher, model, DistillConfig(layers=[1], pairs={1: 1}))
+    lessons = FeatureDistillationLoss(teacher, model, DistillConfig(layers=[1], pairs={1: 1}))
     said = torch.randn(1, 9, teacher.dim)
     _, (cosine,) = lessons({1: 5.0 * said}, {1: said}, torch.ones(1, 9, dtype=torch.bool), [0])
     assert float(cosine) == pytest.approx(1.0, abs=1e-5)

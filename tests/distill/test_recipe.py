@@ -39,7 +39,7 @@ def test_from_audio_to_a_folder_with_its_card(tmp_path, monkeypatch, capsys):
     assert sum("probe_uar" in record for record in records) == 3  # after each step but the last
     assert 0.2 < report.uar <= 1.0
     assert "probe UAR" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="add --resume"):
+    with pytest.raises(ConfigError, match="add `resume`"):
         recipe.main(options)
 
 

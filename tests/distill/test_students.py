@@ -15,7 +15,7 @@ from tests.encoders.tiny import DIM, tiny
 
 
 def states(model, state, mask):
-    return list(model.states_above(state, mask, 0))
+    return list(model.iter_layers(state, mask, 0))
 
 
 def test_copied_layers_compute_what_whispers_do():

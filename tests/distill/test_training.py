@@ -124,7 +124,7 @@ def test_no_layer_is_computed_while_the_front_end_learns(folder, tmp_path):
     for layer in layers:
         layer.register_forward_hook(lambda *_: calls.append(trainer.step))
     before = [weight.clone() for layer in layers for weight in layer.parameters()]
-    step, moved = trainer._one_step, {}
+    step, moved = trainer._train_step, {}
 
     def watched(found):
         made = step(found)
@@ -132,7 +132,7 @@ def test_no_layer_is_computed_while_the_front_end_learns(folder, tmp_path):
         moved[trainer.step] = any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
         return made
 
-    trainer._one_step = watched
+    trainer._train_step = watched
     trainer.fit(recordings(folder))
     assert set(calls) == {2}
     assert moved == {1: False, 2: False, 3: True}
@@ -165,7 +165,7 @@ def test_what_moves_sounds_in_time_is_refused(tmp_path, name):
 def test_a_loss_that_is_no_number_ends_the_training(folder, tmp_path):
     trainer = distiller(tmp_path)
     with torch.no_grad():
-        trainer.lessons.heads[2][1].weight.fill_(torch.nan)
+        trainer.loss.heads[2][1].weight.fill_(torch.nan)
     with pytest.raises(ConfigError, match=r"step 0: .*lower distill\.learning_rate"):
         trainer.fit(recordings(folder))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ser_tl.encoders import ENCODERS, FAMILIES, parameter_count
+from ser_tl.encoders import ENCODERS, FAMILIES, count_parameters
 
 from .tiny import clip, padded
 
@@ -50,4 +50,4 @@ def test_half_a_second_goes_forward_and_back_through_the_whole_encoder(name):
         assert parameter.grad is not None, label
         assert parameter.grad.isfinite().all(), label
     expected = PARAMETERS[name] if name in PARAMETERS else ENCODERS[name].parameters
-    assert parameter_count([encoder]) / 1e6 == pytest.approx(expected, rel=0.01)
+    assert count_parameters([encoder]) / 1e6 == pytest.approx(expected, rel=0.01)

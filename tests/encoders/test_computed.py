@@ -1,10 +1,10 @@
-"""The grid of computed features, their slopes at a clip's own ends, and their names."""
+"""The grid of computed features, their deltas at a clip's own ends, and their names."""
 
 import pytest
 import torch
 
 from ser_tl.encoders import ENCODERS, FAMILIES, load_encoder
-from ser_tl.encoders.computed import decibels, slope, with_slopes
+from ser_tl.encoders.computed import append_deltas, decibels, delta
 from ser_tl.errors import EncoderError
 
 from .tiny import COMPUTED, clip, padded
@@ -72,11 +72,11 @@ def test_no_gradient_reaches_the_waveform(name):
     assert not load_encoder(name)(waveform.requires_grad_(), lengths).states.requires_grad
 
 
-def test_slopes_are_librosa_s_with_the_nearest_frame_beyond_the_ends():
+def test_deltas_are_librosa_s_with_the_nearest_frame_beyond_the_ends():
     librosa = pytest.importorskip("librosa")
     lengths = [1, 2, 5, 30]
     frames = torch.randn(4, 30, 3, generator=torch.Generator().manual_seed(0))  # noise behind the shorter clips
-    both = with_slopes(frames, torch.tensor(lengths), 2)
+    both = append_deltas(frames, torch.tensor(lengths), 2)
     assert both.shape == (4, 30, 9)
     for row, length in enumerate(lengths):
         first = librosa.feature.delta(frames[row, :length].numpy(), axis=0, mode="nearest")
@@ -87,7 +87,7 @@ def test_slopes_are_librosa_s_with_the_nearest_frame_beyond_the_ends():
 
 def test_the_slope_of_a_line_is_its_slope_but_at_the_ends():
     line = 0.5 * torch.arange(20.0)[None, :, None]
-    rise = slope(line, torch.tensor([20]))[0, :, 0]
+    rise = delta(line, torch.tensor([20]))[0, :, 0]
     torch.testing.assert_close(rise[4:-4], torch.full((12,), 0.5))
     assert (rise[:4] < 0.5).all()
     assert (rise[-4:] < 0.5).all()
@@ -112,8 +112,8 @@ def test_decibels_have_a_floor():
         ),
         ("mfcc", {"coefficients": 41}, "41 cepstral coefficients: 40 mel bands give 1 to 40"),
         ("mfcc", {"coefficients": 0}, "0 cepstral coefficients"),
-        ("mfcc", {"deltas": 3}, "deltas is 3: 0 for no slopes"),
-        ("prosody", {"deltas": -1}, "deltas is -1: 0 for no slopes"),
+        ("mfcc", {"deltas": 3}, "deltas is 3: 0 for none"),
+        ("prosody", {"deltas": -1}, "deltas is -1: 0 for none"),
         ("prosody", {"floor": 400.0, "ceiling": 100.0}, "pitch from 400 to 100 Hz"),
         ("prosody", {"floor": 0.0}, "pitch from 0 to 600 Hz: .* voices are within 65 to 600"),
         ("mfcc", {"bands": 40}, "has no option bands: it has coefficients, deltas, window, hop"),

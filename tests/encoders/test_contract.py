@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from ser_tl.encoders import FAMILIES, parameter_count
+from ser_tl.encoders import FAMILIES, count_parameters
 
 from .tiny import KINDS, clip, padded
 
@@ -146,7 +146,7 @@ def test_blocks_hold_every_parameter_once_the_input_side_first(name):
     assert set(held) == {id(parameter) for parameter in encoder.parameters()}
     assert len({block.name for block in blocks}) == len(blocks)
     assert len(blocks) >= encoder.num_states - 1
-    assert parameter_count(block.modules for block in blocks) == parameter_count([encoder])
+    assert count_parameters(block.modules for block in blocks) == count_parameters([encoder])
 
 
 @torch.no_grad()
@@ -172,6 +172,6 @@ def test_config_as_json_and_weights_make_the_same_encoder(name):
     config = json.loads(json.dumps(encoder.config))
     again = FAMILIES[encoder.family].from_config(config).eval()
     random = torch.equal(again(*batch).states, encoder(*batch).states)
-    assert random == (parameter_count([encoder]) == 0)
+    assert random == (count_parameters([encoder]) == 0)
     again.load_state_dict(encoder.state_dict())
     assert torch.equal(again(*batch).states, encoder(*batch).states)

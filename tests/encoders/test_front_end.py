@@ -12,7 +12,7 @@ from ser_tl.encoders import load_encoder
 from ser_tl.errors import CheckpointError, EncoderError
 from ser_tl.model import EmotionModel
 from tests.encoders.tiny import save
-from tests.model.test_interchange import write
+from tests.model.test_transformers_classifier import write
 
 
 def edit(path: Path, **changes):

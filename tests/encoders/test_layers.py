@@ -2,13 +2,13 @@
 
 import pytest
 
-from ser_tl.encoders import chosen_layers
+from ser_tl.encoders import select_layers
 from ser_tl.errors import ConfigError
 
 
 def test_layers_come_in_the_order_named_and_negative_ones_count_from_the_end():
-    assert chosen_layers(4, [-1, 1]) == [3, 1]
-    assert chosen_layers(4, None) == [0, 1, 2, 3]
+    assert select_layers(4, [-1, 1]) == [3, 1]
+    assert select_layers(4, None) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ def test_layers_come_in_the_order_named_and_negative_ones_count_from_the_end():
 )
 def test_layers_that_the_encoder_does_not_have_are_refused(layers, found):
     with pytest.raises(ConfigError, match=found):
-        chosen_layers(4, layers)
+        select_layers(4, layers)

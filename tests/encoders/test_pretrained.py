@@ -119,5 +119,5 @@ def test_a_bin_file_that_is_cut_short_is_refused(tmp_path):
     path = only(save("wav2vec2", tmp_path), "pytorch_model.bin")
     torch.save(checkpoint("wav2vec2").state_dict(), path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(EncoderError, match=r"--encoder .*pytorch_model.bin"):
+    with pytest.raises(EncoderError, match=r"encoder .*pytorch_model.bin"):
         load_encoder(str(tmp_path))

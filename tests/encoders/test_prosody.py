@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ser_tl.encoders import load_encoder
-from ser_tl.encoders.prosody import CHANNELS, bridge
+from ser_tl.encoders.prosody import CHANNELS, interpolate_unvoiced
 
 from .tiny import clip, padded
 
@@ -70,7 +70,7 @@ def test_pitch_goes_straight_from_voice_to_voice_and_is_level_at_the_ends():
 def test_a_bridge_is_straight_level_beyond_its_ends_and_elsewhere_as_told():
     values = torch.tensor([[9.0, 1.0, 9.0, 9.0, 4.0, 9.0]]).repeat(3, 1)
     known = torch.tensor([[0, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]]).bool()
-    found = bridge(values, known, 7.0)
+    found = interpolate_unvoiced(values, known, 7.0)
     torch.testing.assert_close(found[0], torch.tensor([1.0, 1, 2, 3, 4, 4]))
     assert (found[1] == 7).all()
     assert torch.equal(found[2], values[2])

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from ser_tl.assets import asset
 from ser_tl.data.audio import decode
-from ser_tl.encoders import ENCODERS, SoundNet, convert_sound8, load_encoder, parameter_count
-from ser_tl.encoders.soundnet import LAYERS, FrontEnd, at_even_level, nearest_frames
+from ser_tl.encoders import ENCODERS, SoundNet, convert_sound8, count_parameters, load_encoder
+from ser_tl.encoders.soundnet import LAYERS, FrontEnd, nearest_frames, scale_to_speech_level
 from ser_tl.encoders.soundnet_weights import read_sound8
 from ser_tl.errors import EncoderError
 
@@ -245,7 +245,7 @@ def test_an_even_loudness_hears_every_gain_alike_and_both_hear_the_clip_as_it_is
 @torch.no_grad()
 def test_an_even_loudness_is_minus_20_dbfs_of_the_clip_alone_and_never_of_its_padding():
     audio, lengths = FrontEnd()(*padded([clip(9000), 0.01 * clip(2000, seed=1), torch.zeros(500)]))
-    level = at_even_level(audio, lengths)
+    level = scale_to_speech_level(audio, lengths)
     for row, length in enumerate(lengths[:2]):
         assert level[row, :length].square().mean().sqrt() == pytest.approx(0.1 * 256, rel=1e-4)
         assert not level[row, length:].any()
@@ -321,7 +321,7 @@ def test_random_weights_make_states_of_a_usual_size_in_every_layer():
 def test_the_bundled_encoder_is_what_its_card_says():
     encoder, card = load_encoder("soundnet"), ENCODERS["soundnet"]
     assert (encoder.dim, encoder.num_states, encoder.family) == (card.dim, card.layers + 1, card.family)
-    assert parameter_count([encoder]) / 1e6 == pytest.approx(card.parameters, abs=0.05)
+    assert count_parameters([encoder]) / 1e6 == pytest.approx(card.parameters, abs=0.05)
     assert card.bundled
     assert encoder.config == {"taps": ["conv4", "conv5"]}
     assert {parameter.dtype for parameter in encoder.parameters()} == {torch.float32}
@@ -336,7 +336,7 @@ def test_without_pretraining_the_taps_stay_and_the_weights_are_new():
 
 @pytest.mark.parametrize("name", ["/nowhere/sound8.npy", "./sound8.npy", "sound8.npy"])
 def test_a_file_that_is_not_there_is_named(name):
-    with pytest.raises(EncoderError, match=rf"--encoder {name.removeprefix('./')}: no such file"):
+    with pytest.raises(EncoderError, match=rf"encoder {name.removeprefix('./')}: no such file"):
         load_encoder(name)
 
 

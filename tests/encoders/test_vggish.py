@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ser_tl.assets import asset
 from ser_tl.data.audio import decode
-from ser_tl.encoders import VGGish, load_encoder, parameter_count
+from ser_tl.encoders import VGGish, count_parameters, load_encoder
 from ser_tl.errors import EncoderError
 
 from .test_freezing import kept_for_backward, move
@@ -176,7 +176,7 @@ def test_the_real_size_has_torchvggish_s_names_and_shapes():
     expected |= {f"embeddings.{place}.weight": sizes for place, sizes in linear.items()}
     expected |= {name.replace("weight", "bias"): sizes[:1] for name, sizes in expected.items()}
     assert shapes == expected | {"pproc.pca_eigen_vectors": (128, 128), "pproc.pca_means": (128, 1)}
-    assert parameter_count([encoder]) == 72_141_184
+    assert count_parameters([encoder]) == 72_141_184
     assert encoder.dim == 128
 
 

@@ -7,7 +7,7 @@ import pytest
 from ser_tl.card import write_card
 from ser_tl.comparison import Comparison
 from ser_tl.data.speakers import UNKNOWN
-from ser_tl.data.split import shared_note
+from ser_tl.data.split import describe_shared
 from ser_tl.evaluation import Predictions, Ratings, Report
 from ser_tl.reporting.text import markdown
 
@@ -103,7 +103,7 @@ def test_a_comparison_tells_each_once():
 def test_unknown_speakers_are_marked_everywhere_and_have_no_interval(tmp_path):
     made = sample(60, 1)
     made = Predictions(made.ids, [UNKNOWN] * 60, made.references, made.probabilities, made.labels)
-    note = shared_note([UNKNOWN], [UNKNOWN])
+    note = describe_shared([UNKNOWN], [UNKNOWN])
     report = Report.of(made, title="x (NOT speaker-independent)", notes=[note], facts={"speaker_independent": False})
     report.save(tmp_path)
     console, page, data, card = told(report, tmp_path)

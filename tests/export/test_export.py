@@ -127,7 +127,7 @@ def test_half_precision_halves_the_file_and_keeps_the_answers(recorded, exported
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: sample_model(statistics="speaker"), r"statistics is speaker.*train with --model\.statistics training"),
+        (lambda: sample_model(statistics="speaker"), r"statistics is speaker.*train with model\.statistics training"),
         (lambda: EmotionModel(load_encoder("prosody"), LABELS), "encoder prosody: .+"),
         (lambda: sample_model().half(), r"weights are torch\.float16: call model\.float\(\)"),
     ],

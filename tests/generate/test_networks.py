@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.errors import ConfigError
 from ser_tl.generate import WaveGanConfig
 from ser_tl.generate.networks import Critic, Generator, phase_shuffle
@@ -17,7 +17,7 @@ def test_the_generator_makes_the_length_that_is_asked_for_and_the_critic_ends_wi
     made = Generator(config, 3)(torch.randn(2, 8), classes)
     assert made.shape == (2, samples)
     assert made.abs().max() <= 1
-    assert Critic(config, 3)(made, classes, Draws(0)).shape == (2,)
+    assert Critic(config, 3)(made, classes, BatchRng(0)).shape == (2,)
 
 
 def test_the_papers_sizes_are_the_papers():
@@ -35,13 +35,13 @@ def test_both_networks_hear_of_the_class():
     generator, critic = Generator(config, 2), Critic(config, 2)
     made = generator(latent, one)
     assert not torch.allclose(made, generator(latent, other))
-    assert not torch.allclose(critic(made, one, Draws(0)), critic(made, other, Draws(0)))
-    assert torch.equal(critic(made, one, Draws(0)), critic(made, one, Draws(0)))
+    assert not torch.allclose(critic(made, one, BatchRng(0)), critic(made, other, BatchRng(0)))
+    assert torch.equal(critic(made, one, BatchRng(0)), critic(made, one, BatchRng(0)))
 
 
 def test_phase_shuffle_moves_each_clip_by_a_few_samples_and_reflects_the_ends():
     ramp = torch.arange(10.0).expand(200, 1, 10)
-    moved = phase_shuffle(ramp, 2, Draws(0))
+    moved = phase_shuffle(ramp, 2, BatchRng(0))
     found = {tuple(row) for row in moved[:, 0].int().tolist()}
     assert found == {
         (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),

@@ -11,7 +11,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.evaluation.frechet import Axes, frechet
 from ser_tl.generate.clips import write_synthetic
 from ser_tl.generate.gan import WaveGan
-from ser_tl.generate.quality import _random_phases, synthetic_quality
+from ser_tl.generate.quality import _random_phases, measure_synthetic_quality
 from tests.generate.samples import tiny_config
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import TONES, tiny_model, tone_split, train_config
@@ -54,12 +54,12 @@ def test_true_tones_are_nearer_and_better_heard_than_an_untrained_generators_cli
     split = tone_split(tmp_path / "tones")
     gan = WaveGan(tiny_config(samples=4096, width=1), sorted(TONES))
     manifest = write_synthetic(gan, split, tmp_path / "gan")
-    bad = synthetic_quality(split, manifest, tiny_model().encoder, "tiny")
+    bad = measure_synthetic_quality(split, manifest, tiny_model().encoder, "tiny")
     for row, pitch in ((label, TONES[label]) for label in TONES for _ in range(3)):  # a perfect generator
         for path in sorted((tmp_path / "gan" / "synthetic").glob(f"{row}_*.wav")):
             noise = 0.05 * np.random.default_rng(int(path.stem[-4:])).normal(size=4096)
             soundfile.write(path, 0.3 * np.sin(2 * np.pi * pitch * np.arange(4096) / 16000) + noise, 16000)
-    good = synthetic_quality(split, manifest, tiny_model().encoder, "tiny")
+    good = measure_synthetic_quality(split, manifest, tiny_model().encoder, "tiny")
     assert good.encoder == "tiny"
     names = ["training speakers, other clips", "other speakers (dev)", "synthetic", "the same clips, random phases"]
     assert [row.windows for row in good.rows] == names

@@ -93,7 +93,7 @@ def test_clips_that_do_not_tell_whose_they_are_are_refused(split, manifest):
 def test_real_clips_classes_that_are_none_and_empty_folders_are_refused(split, manifest, tmp_path):
     text = manifest.read_text()
     manifest.write_text(text.replace(",anger,", ",fear,"))
-    with pytest.raises(SplitError, match=r"has fear, which are no classes here: .* the same --emotions"):
+    with pytest.raises(SplitError, match=r"has fear, which are no classes here: .* the same `emotions`"):
         add_synthetic([split], manifest)
     manifest.write_text(text.replace("synthetic,synthetic\n", "anna,mine\n"))
     with pytest.raises(CorpusError, match=r"real speech belongs into the corpus"):
@@ -108,7 +108,7 @@ def test_real_clips_classes_that_are_none_and_empty_folders_are_refused(split, m
 def test_no_split_has_synthetic_clips_in_dev_or_test(split, manifest, part):
     clips = load_corpus("csv", manifest)
     mixed = concatenate_datasets([getattr(split, part), clips])
-    with pytest.raises(SplitError, match=rf"9 synthetic clips are in the {part} part, .* --synthetic"):
+    with pytest.raises(SplitError, match=rf"9 synthetic clips are in the {part} part, .* `synthetic`"):
         replace(split, **{part: mixed})
 
 
@@ -121,7 +121,7 @@ def test_a_training_counts_them_apart_and_its_judges_refuse_them(split, manifest
     assert "synthetic" not in trainer.model.known_speakers
     report = trainer.evaluate(added.test)
     assert report.notes[0].startswith("trained on 9 synthetic clips beside 36 real ones; dev and test are real speech")
-    with pytest.raises(SplitError, match="only real speech tells how well a model does"):
+    with pytest.raises(SplitError, match="a model is evaluated on real speech only"):
         trainer.evaluate(load_corpus("csv", manifest))
     with pytest.raises(SplitError, match="9 of 9 dev clips are synthetic"):
         Trainer(tiny_model(), Frozen(), train_config(epochs=1)).fit(split.train, load_corpus("csv", manifest))
@@ -145,13 +145,13 @@ def test_speakers_statistics_do_not_go_with_clips_of_no_speaker(split, manifest)
     added = add_synthetic([split], manifest)[0]
     model = tiny_model()
     model.config = ModelConfig(hidden=16, statistics="speaker")
-    with pytest.raises(ConfigError, match=r"choose --model\.statistics training, or leave --synthetic out"):
+    with pytest.raises(ConfigError, match=r"choose model\.statistics training, or leave `synthetic` out"):
         Trainer(model, Frozen(), train_config()).fit(added.train, added.dev)
 
 
 def test_a_generator_of_silence_is_told(split, tmp_path):
     gan = WaveGan(tiny_config(), sorted(TONES), level=1e-9)
-    with pytest.raises(ConfigError, match=r"silence for anger, neutral, sadness: .*--wavegan\.minutes"):
+    with pytest.raises(ConfigError, match=r"silence for anger, neutral, sadness: .*wavegan\.minutes"):
         write_synthetic(gan, split, tmp_path)
     assert not (tmp_path / "synthetic.csv").exists()
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from ser_tl.augment import Draws
+from ser_tl.augment import BatchRng
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
 from ser_tl.generate import WaveGan, WaveGanTrainer
 from ser_tl.generate.networks import Generator
-from ser_tl.generate.steps import Adversaries
-from ser_tl.generate.windows import Windows, window
+from ser_tl.generate.wgan_gp import WganGp
+from ser_tl.generate.windows import TrainingWindows, cut_window
 from ser_tl.runtime.processes import accelerator
 from ser_tl.training import TrainConfig
 from tests.generate.samples import tiny_config
@@ -33,7 +33,7 @@ def split(tmp_path_factory):
 
 def adversaries(config, classes=3, seed=0):
     gan = WaveGan(config, [str(number) for number in range(classes)], seed=seed)
-    return Adversaries(gan.generator, config, classes, seed, accelerator(TrainConfig(), None))
+    return WganGp(gan.generator, config, classes, seed, accelerator(TrainConfig(), None))
 
 
 class Slope(nn.Module):
@@ -52,7 +52,7 @@ def test_the_penalty_is_the_squared_distance_of_the_gradients_norm_from_one(norm
     both = adversaries(tiny_config())
     both.critic = Slope(norm)
     clips, classes = torch.randn(2, 5, 256), torch.zeros(5, dtype=torch.long)
-    penalty = both._penalty(*clips, classes, Draws(0))
+    penalty = both._penalty(*clips, classes, BatchRng(0))
     assert penalty.item() == pytest.approx((norm - 1) ** 2, abs=1e-5)
     if norm:
         penalty.backward()  # a gradient of a gradient reaches the weights
@@ -64,10 +64,10 @@ def test_the_critic_learns_to_tell_and_the_generator_follows():
     both = adversaries(config, 1)
     real = 0.5 * torch.sin(torch.arange(256) * 0.3).expand(8, 256)
     classes = torch.zeros(8, dtype=torch.long)
-    told = [both.critic_step(real, classes, Draws(1, step))["distance"] for step in range(60)]
+    told = [both.critic_step(real, classes, BatchRng(1, step))["distance"] for step in range(60)]
     assert told[-1] > told[0] + 0.1
     before = [weight.clone() for weight in both.critic.parameters()]
-    losses = [both.generator_step(classes, Draws(2, step), step + 1)["generator_loss"] for step in range(40)]
+    losses = [both.generator_step(classes, BatchRng(2, step), step + 1)["generator_loss"] for step in range(40)]
     assert losses[-1] < losses[0] - 0.01
     assert all(torch.equal(old, new) for old, new in zip(before, both.critic.parameters(), strict=True))
     assert all(weight.requires_grad for weight in both.critic.parameters())
@@ -77,18 +77,18 @@ def test_the_average_follows_the_generator_and_without_it_is_the_generator():
     for ema, same in ((0.9, False), (0.0, True)):
         both = adversaries(tiny_config(ema=ema))
         for step in range(1, 4):
-            both.generator_step(torch.zeros(4, dtype=torch.long), Draws(step), step)
+            both.generator_step(torch.zeros(4, dtype=torch.long), BatchRng(step), step)
         pairs = list(zip(both.averaged.parameters(), both.generator.parameters(), strict=True))
         assert all(torch.equal(kept, now) for kept, now in pairs) is same
 
 
 def test_only_training_clips_are_heard_each_class_as_often(tmp_path):
     split = uneven_split(tmp_path)
-    windows = Windows(split.train, ["anger", "neutral", "sadness"], tiny_config())
+    windows = TrainingWindows(split.train, ["anger", "neutral", "sadness"], tiny_config())
     assert [len(own) for own in windows.by_class] == [12, 8, 4]
-    _, classes = windows.draw(3000, Draws(0))
+    _, classes = windows.draw(3000, BatchRng(0))
     assert all(900 < count < 1100 for count in classes.bincount().tolist())
-    waveform, again = (windows.draw(4, Draws(1))[0] for _ in range(2))
+    waveform, again = (windows.draw(4, BatchRng(1))[0] for _ in range(2))
     assert waveform.shape == (4, 256)
     assert torch.equal(waveform, again)
     assert 0.95 < max(np.abs(clip).max() for own in windows.by_class for clip in own) <= 1.0
@@ -96,11 +96,11 @@ def test_only_training_clips_are_heard_each_class_as_often(tmp_path):
 
 def test_windows_begin_anywhere_and_short_clips_have_silence_around_them():
     clip = np.arange(1.0, 11.0)
-    assert window(clip, 4, 0.0).tolist() == [1, 2, 3, 4]
-    assert window(clip, 4, 1.0).tolist() == [7, 8, 9, 10]
-    assert window(clip[:2], 5, 0.0).tolist() == [1, 2, 0, 0, 0]
-    assert window(clip[:2], 5, 1.0).tolist() == [0, 0, 0, 1, 2]
-    assert window(clip[:2], 2, 0.7).tolist() == [1, 2]
+    assert cut_window(clip, 4, 0.0).tolist() == [1, 2, 3, 4]
+    assert cut_window(clip, 4, 1.0).tolist() == [7, 8, 9, 10]
+    assert cut_window(clip[:2], 5, 0.0).tolist() == [1, 2, 0, 0, 0]
+    assert cut_window(clip[:2], 5, 1.0).tolist() == [0, 0, 0, 1, 2]
+    assert cut_window(clip[:2], 2, 0.7).tolist() == [1, 2]
 
 
 def weights(gan):
@@ -110,14 +110,14 @@ def weights(gan):
 def test_a_killed_training_ends_as_one_that_was_not(split, tmp_path, monkeypatch):
     whole = WaveGanTrainer(tiny_config(steps=6), tmp_path / "whole")
     first = whole.fit(split)
-    step = Adversaries.generator_step
+    step = WganGp.generator_step
 
     def dies(self, classes, draws, number):
         if number == 6:
             raise KeyboardInterrupt
         return step(self, classes, draws, number)
 
-    monkeypatch.setattr(Adversaries, "generator_step", dies)
+    monkeypatch.setattr(WganGp, "generator_step", dies)
     with pytest.raises(KeyboardInterrupt):
         WaveGanTrainer(tiny_config(steps=6, log_every=1), tmp_path / "killed").fit(split)
     monkeypatch.undo()
@@ -183,5 +183,5 @@ def test_half_floats_of_a_kind_that_cannot_hold_the_penalty_are_refused(tmp_path
 
 def test_synthetic_clips_are_no_food_for_a_generator(split):
     row = split.train.select([0]).remove_columns("speaker").add_column("speaker", ["synthetic"])
-    with pytest.raises(SplitError, match="leave --synthetic out"):
-        Windows(row, ["anger"], tiny_config())
+    with pytest.raises(SplitError, match="leave `synthetic` out"):
+        TrainingWindows(row, ["anger"], tiny_config())

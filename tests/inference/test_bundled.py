@@ -9,7 +9,7 @@ from ser_tl.assets import asset
 from ser_tl.cli import main
 from ser_tl.corpora import load_corpus
 from ser_tl.data.audio import decode
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.inference import Predictor
 from ser_tl.inference.session import BUNDLED
 from ser_tl.robustness.change import Change
@@ -36,7 +36,7 @@ def test_it_tells_emotions_of_speakers_that_it_was_not_trained_on(predictor):
 def test_a_telephone_with_silence_around_is_answered_as_the_clean_clip(predictor):
     corpus = load_corpus("emodb-mini")
     rows = [row for row in corpus if row["speaker"] not in predictor.session.model.known_speakers][::4]
-    clips = [decode(source(row)) for row in rows]
+    clips = [decode(audio_source(row)) for row in rows]
     phone = Change("telephone", "phone", telephone("mu-law"))
     ends = Change("ends", "ends", add_room_tone(1.0))
     silent = [ends.apply(clip, row["id"]) for clip, row in zip(clips, rows, strict=True)]

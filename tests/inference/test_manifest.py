@@ -10,7 +10,7 @@ from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.inference import Predictor
 from ser_tl.inference.manifest import FORMAT, KIND, MANIFEST_FILE, digest, hash_file, read_manifest
 from ser_tl.model import EmotionModel, KnownSpeakers
-from ser_tl.model.folder import EXPORT_FILE
+from ser_tl.model.serialization import EXPORT_FILE
 from tests.export.samples import with_manifest
 
 

@@ -9,7 +9,7 @@ import pytest
 from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference import Predictor
-from ser_tl.inference.session import Session, Wanted, open_session
+from ser_tl.inference.session import OutputRequest, Session, open_session
 from tests.encoders.tiny import clip
 from tests.export.samples import sample_model, with_manifest
 from tests.test_model import LABELS
@@ -112,4 +112,4 @@ def test_an_export_refuses_what_its_graph_has_not(exported):
         Predictor(exported, device="cuda")
     session = predictor.session
     with pytest.raises(AudioError, match="takes 480000 at most"):
-        session.run(np.zeros((1, 480_001), np.float32), np.array([480_001]), Wanted())
+        session.run(np.zeros((1, 480_001), np.float32), np.array([480_001]), OutputRequest())

@@ -8,8 +8,8 @@ import torch
 from datasets import Dataset
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.data.batching import Utterances, collate
-from ser_tl.data.schema import build as build_corpus
+from ser_tl.data.batching import UtteranceDataset, collate
+from ser_tl.data.schema import build_corpus as build_corpus
 from ser_tl.inference import Predictor
 from ser_tl.inference.clips import encode_batch, forward_batch
 from ser_tl.model import EmotionModel
@@ -86,7 +86,7 @@ def corpus(tmp_path) -> Dataset:
 @torch.no_grad()
 def test_evaluation_and_the_feature_cache_hear_what_prediction_hears(corpus, store):  # noqa: F811
     model = build("whisper", audio=AudioConfig(normalise="rms", gate="energy"))
-    clips = Utterances(corpus, model.labels, model.audio, training=False)
+    clips = UtteranceDataset(corpus, model.labels, model.audio, training=False)
     cached = fill(store, clips, model)
     fresh = collate([clips[index] for index in range(4)])
     kept = collate([cached[index] for index in range(4)]).to("cpu")
@@ -105,7 +105,7 @@ def test_a_gate_makes_other_entries_of_the_cache(corpus, store):  # noqa: F811
     plain, gated = build("whisper"), build("whisper", audio=GATED)
     gated.load_state_dict(plain.state_dict())
     files = [
-        fill(store, Utterances(corpus, model.labels, model.audio, training=False), model).files
+        fill(store, UtteranceDataset(corpus, model.labels, model.audio, training=False), model).files
         for model in (plain, gated)
     ]
     assert not {*files[0][0][0].values()} & {*files[1][0][0].values()}

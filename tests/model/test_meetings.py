@@ -13,10 +13,9 @@ from safetensors import safe_open
 import ser_tl as ser
 from ser_tl.errors import CheckpointError
 from ser_tl.hub import pull_folder, push_folder
-from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, KnownSpeakers
-from ser_tl.model import folder as folder_module
-from ser_tl.model.folder import write_remote
-from ser_tl.model.remote import SerTlConfig, SerTlForAudioClassification
+from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, KnownSpeakers, serialization
+from ser_tl.model.modeling_ser_tl import SerTlConfig, SerTlForAudioClassification
+from ser_tl.model.serialization import write_remote
 from tests.encoders.tiny import clip
 from tests.test_model import build
 from tests.transfer.samples import build as build_plain
@@ -39,7 +38,7 @@ def identity(model) -> tuple:
     """All that tells one variant from another."""
     number = model.labels[0].rpartition("_")[2]
     assert model.labels == [f"{label}_{number}" for label in build().labels]
-    assert model.known_speakers == KnownSpeakers.of([f"speaker_{number}"])
+    assert model.known_speakers == KnownSpeakers.from_names([f"speaker_{number}"])
     return number, tuple(model.predict(clip(4000).numpy()).probabilities.values())
 
 
@@ -51,8 +50,8 @@ def known():
 @pytest.fixture
 def held(monkeypatch):
     """Saves without their second file, whose writing is put off until it is called for."""
-    write, waiting = folder_module.write_text, []
-    monkeypatch.setattr(folder_module, "write_text", lambda path, text: waiting.append(lambda: write(path, text)))
+    write, waiting = serialization.write_text, []
+    monkeypatch.setattr(serialization, "write_text", lambda path, text: waiting.append(lambda: write(path, text)))
     return waiting
 
 
@@ -164,8 +163,9 @@ def test_many_meetings(tmp_path, known):
 def test_a_writer_that_is_killed_leaves_the_model_that_was_there(tmp_path, known):
     variant(1).save_pretrained(tmp_path)
     program = (
-        "import os, signal, sys; from ser_tl.model import folder; from tests.model.test_meetings import variant\n"
-        "folder.write_text = lambda path, text: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, signal, sys; from ser_tl.model import serialization\n"
+        "from tests.model.test_meetings import variant\n"
+        "serialization.write_text = lambda path, text: os.kill(os.getpid(), signal.SIGKILL)\n"
         "variant(2).save_pretrained(sys.argv[1])"
     )
     root = Path(__file__).parents[2]

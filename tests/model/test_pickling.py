@@ -62,7 +62,7 @@ def test_all_of_a_model_comes_along_on_every_way(way):
     model.encoder.requires_grad_(False)
     again = WAYS[way](model.train())
     assert again.training
-    assert again.known_speakers == KnownSpeakers.of(["Ann Lee"])
+    assert again.known_speakers == KnownSpeakers.from_names(["Ann Lee"])
     assert again.description == model.description
     assert [one.requires_grad for one in again.parameters()] == [one.requires_grad for one in model.parameters()]
     before, after = model.state_dict(), again.state_dict()

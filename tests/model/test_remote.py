@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForAudioClassification, dynamic_module_utils, pipeline
 
-from ser_tl.model.folder import write_remote
+from ser_tl.model.serialization import write_remote
 from tests.encoders.tiny import clip
 from tests.test_model import build, in_order
 

@@ -12,7 +12,7 @@ import ser_tl as ser
 from ser_tl import cli
 from ser_tl.errors import CheckpointError
 from ser_tl.model import CONFIG_FILE
-from ser_tl.model.folder import write_remote
+from ser_tl.model.serialization import write_remote
 from tests.encoders.tiny import clip, save
 from tests.model.test_saved_before import SAVED
 from tests.test_model import build

@@ -27,28 +27,28 @@ def test_names_are_known_and_are_nowhere_on_disk(tmp_path):
         assert not any(name.encode() in content for name in ("Ann", "Lee", "Jos", "speaker_3"))
     again = EmotionModel.from_pretrained(tmp_path)
     assert again.known_speakers.among([*NAMES, "Lee", "speaker_4", ""]) == sorted(NAMES)
-    assert again.known_speakers == model.known_speakers != KnownSpeakers.of(NAMES[1:])
+    assert again.known_speakers == model.known_speakers != KnownSpeakers.from_names(NAMES[1:])
     assert "Ann" not in repr(again.known_speakers)
 
 
 @pytest.mark.parametrize("name", [unicodedata.normalize("NFD", "José"), " josé", "JOSÉ", "ann  lee", "Speaker_3\n"])
 def test_another_spelling_is_the_same_person(name):
-    assert KnownSpeakers.of(NAMES).among([name]) == [name]
+    assert KnownSpeakers.from_names(NAMES).among([name]) == [name]
 
 
 def test_the_same_names_give_the_same_file_and_one_name_another_hash_in_another_model():
-    first, second = KnownSpeakers.of(NAMES).as_json(), KnownSpeakers.of(NAMES[::-1] * 2).as_json()
+    first, second = KnownSpeakers.from_names(NAMES).as_json(), KnownSpeakers.from_names(NAMES[::-1] * 2).as_json()
     assert first == second
-    other = KnownSpeakers.of(["Ann Lee", "someone"]).as_json()
+    other = KnownSpeakers.from_names(["Ann Lee", "someone"]).as_json()
     assert not {*chain(*first.values())} & {*chain(*other.values())}
 
 
 def test_a_student_knows_whom_its_teacher_knows_too():
-    both = KnownSpeakers.of(["a", "b"]) | KnownSpeakers.of(["b", "c"])
+    both = KnownSpeakers.from_names(["a", "b"]) | KnownSpeakers.from_names(["b", "c"])
     assert both.among("abcd") == ["a", "b", "c"]
     assert KnownSpeakers.from_json(json.loads(json.dumps(both.as_json()))) == both
     assert (both | both) == both
-    assert not KnownSpeakers.of([])
+    assert not KnownSpeakers.from_names([])
 
 
 @pytest.mark.parametrize("value", [None, 3, "Ann", [1], {"salt": "hash"}, {"salt": [1]}, {"salt": None}, [["a"]]])

@@ -6,7 +6,7 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ser_tl.errors import ConfigError
-from ser_tl.modules.discriminant import SHRINKAGES, Scatter, discriminant_of, fit_discriminant, held_out_groups
+from ser_tl.modules.discriminant import SHRINKAGES, Scatter, assign_groups, build_discriminant, fit_discriminant
 
 
 def corpus(clips, dim, *, speakers=6, classes=3, spread=0.0, apart=1.0, seed=0):
@@ -34,7 +34,7 @@ def test_it_is_scikit_learns_shrunken_discriminant(clips, dim, shrinkage):
 
     expected = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=Within(), priors=[1 / 3] * 3)
     expected = expected.fit(rows.numpy(), labels.numpy()).predict_log_proba(rows.numpy())
-    solver = Scatter.of(embedding.double(), labels, 3)
+    solver = Scatter.from_embedding(embedding.double(), labels, 3)
     found = solver.logits(embedding.double(), shrinkage).log_softmax(dim=-1)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6, rtol=1e-5)
 
@@ -78,7 +78,8 @@ def test_the_fitted_layer_is_the_sum_of_its_parts_discriminants(parts):
     fit = fit_discriminant(embedding, labels, speakers, 3, [torch.tensor(part) for part in parts])
     rows = embedding.double()
     expected = sum(
-        Scatter.of(rows[:, part], labels, 3).logits(rows[:, part], fit.shrinkage) for part in parts or [range(40)]
+        Scatter.from_embedding(rows[:, part], labels, 3).logits(rows[:, part], fit.shrinkage)
+        for part in parts or [range(40)]
     )
     found = fit.discriminant(embedding).double().log_softmax(dim=-1)
     torch.testing.assert_close(found, (expected / fit.temperature).log_softmax(dim=-1), atol=1e-3, rtol=1e-3)
@@ -94,7 +95,7 @@ def test_shrinkage_and_temperature_have_the_lowest_brier_score_of_held_out_speak
         for speaker in set(speakers):  # six, so each is a group of its own
             seen, out = embedding.double()[who != speaker], embedding.double()[who == speaker]
             known = labels[who != speaker]
-            logits = sum(Scatter.of(seen[:, one], known, 3).logits(out[:, one], shrinkage) for one in parts)
+            logits = sum(Scatter.from_embedding(seen[:, one], known, 3).logits(out[:, one], shrinkage) for one in parts)
             wrong = (logits / temperature).softmax(dim=-1) - torch.eye(3)[labels[who == speaker]]
             scores[who == speaker] = wrong.square().sum(dim=-1).float()
         return scores.mean()  # the classes are equally frequent
@@ -153,10 +154,10 @@ def test_clips_of_a_single_speaker_are_held_out_in_turn():
     fit = fit_discriminant(embedding, labels, ["one"] * 90, 3)
     assert (fit.discriminant(embedding).argmax(dim=1) == labels).float().mean() > 0.8
     assert 0.3 < fit.uar <= 1.0
-    groups = held_out_groups(["one"] * 7, "aabbbba")
+    groups = assign_groups(["one"] * 7, "aabbbba")
     assert groups == [0, 1, 0, 1, 2, 3, 2]
     with pytest.raises(ConfigError, match="holds out clips of its only training speaker in turn, and some emotion has"):
-        held_out_groups(["one"] * 4, "aabc")
+        assign_groups(["one"] * 4, "aabc")
 
 
 def test_one_group_with_all_of_an_emotion_is_refused():
@@ -170,8 +171,8 @@ def test_a_clip_that_counts_twice_is_a_clip_that_is_there_twice():
     embedding, labels, _ = corpus(60, 8)
     weights = torch.where(torch.arange(60) < 20, 2.0, 1.0)
     twice = torch.cat([torch.arange(60), torch.arange(20)])
-    weighed = discriminant_of(embedding, labels, 3, 0.3, 2.0, weights=weights)
-    repeated = discriminant_of(embedding[twice], labels[twice], 3, 0.3, 2.0)
+    weighed = build_discriminant(embedding, labels, 3, 0.3, 2.0, weights=weights)
+    repeated = build_discriminant(embedding[twice], labels[twice], 3, 0.3, 2.0)
     torch.testing.assert_close(weighed.weight, repeated.weight)
     torch.testing.assert_close(weighed.bias, repeated.bias)
 
@@ -179,5 +180,5 @@ def test_a_clip_that_counts_twice_is_a_clip_that_is_there_twice():
 def test_where_shrinkage_and_temperature_are_known_the_discriminant_is_the_fitted_one():
     embedding, labels, speakers = corpus(120, 12)
     fit = fit_discriminant(embedding, labels, speakers, 3)
-    known = discriminant_of(embedding, labels, 3, fit.shrinkage, fit.temperature)
+    known = build_discriminant(embedding, labels, 3, fit.shrinkage, fit.temperature)
     assert torch.equal(known.weight, fit.discriminant.weight)

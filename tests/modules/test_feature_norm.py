@@ -10,7 +10,7 @@ DIM = 5
 def fitted(rows, *shape):
     """Standardisation fitted on the rows (n, ...) of what it is for."""
     standardise = FeatureNorm(*shape)
-    standardise.fit(Moments.of(rows.view(len(rows), *shape)))
+    standardise.fit(Moments.from_rows(rows.view(len(rows), *shape)))
     return standardise
 
 
@@ -53,8 +53,8 @@ def test_statistics_are_buffers_that_are_saved_and_that_no_gradient_moves():
 
 def test_moments_of_parts_add_up_to_those_of_the_whole():
     rows = 3 + torch.randn(40, DIM)
-    parts = Moments.of(rows[:7]).plus(Moments.of(rows[7:]))
-    for one, whole in zip(parts.statistics(), Moments.of(rows).statistics(), strict=True):
+    parts = Moments.from_rows(rows[:7]).add(Moments.from_rows(rows[7:]))
+    for one, whole in zip(parts.statistics(), Moments.from_rows(rows).statistics(), strict=True):
         torch.testing.assert_close(one, whole)
     torch.testing.assert_close(parts.statistics()[0], rows.mean(dim=0))
 
@@ -62,8 +62,8 @@ def test_moments_of_parts_add_up_to_those_of_the_whole():
 def test_each_clip_is_normalised_by_its_own_speaker_and_others_by_the_training_speechs():
     training, loud = torch.randn(100, DIM), 5 + 10 * torch.randn(100, DIM)
     states, embedding = FeatureNorm(2, 1, 1, DIM), fitted(training, DIM)
-    table = NormTable({"loud": Moments.of(torch.randn(9, 2, 1, 1, DIM)).statistics()})
-    table.embedding["loud"] = Moments.of(loud).statistics()
+    table = NormTable({"loud": Moments.from_rows(torch.randn(9, 2, 1, 1, DIM)).statistics()})
+    table.embedding["loud"] = Moments.from_rows(loud).statistics()
     mixed = torch.stack([loud[0], training[0], loud[1]])
     norm = table.lookup(["loud", "", "nobody"], states, embedding)
     found = embedding(mixed, norm.embedding)
@@ -74,8 +74,8 @@ def test_each_clip_is_normalised_by_its_own_speaker_and_others_by_the_training_s
 
 def test_layers_of_states_have_their_own_statistics_of_each_speaker():
     states_norm, embedding_norm = FeatureNorm(2, 1, 1, DIM), FeatureNorm(DIM)
-    moments = Moments.of(torch.full((4, 2, 1, 1, DIM), 2.0))
-    table = NormTable({"a": moments.statistics()}, {"a": Moments.of(torch.zeros(4, DIM)).statistics()})
+    moments = Moments.from_rows(torch.full((4, 2, 1, 1, DIM), 2.0))
+    table = NormTable({"a": moments.statistics()}, {"a": Moments.from_rows(torch.zeros(4, DIM)).statistics()})
     states = torch.full((2, 3, 7, DIM), 2.0)
     found = states_norm(states, table.lookup(["", "a", ""], states_norm, embedding_norm).states)
     assert (found[:, 1] == 0).all()

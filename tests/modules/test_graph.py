@@ -16,7 +16,7 @@ from ser_tl.encoders import FAMILIES, Fused, load_encoder
 from ser_tl.errors import EncoderError
 from ser_tl.model import EmotionModel
 from ser_tl.model.config import ModelConfig
-from ser_tl.modules.graph import HOP, SHORTEST, exporting, max_pool, record, run_lstm
+from ser_tl.modules.graph import HOP, SHORTEST, is_exporting, max_pool, record, run_lstm
 from ser_tl.modules.networks import NETWORKS
 from ser_tl.modules.pooling import POOLINGS
 from tests.encoders.tiny import checkpoint, clip, padded, soundnet, tiny, vggish, wrap
@@ -167,7 +167,7 @@ class Recorded(nn.Module):
 
     def forward(self, waveform, lengths):
         frames = waveform[:, : -(HOP // 2)].unfold(1, HOP, HOP)[..., :4]
-        return self.function(self, frames), lengths + exporting()
+        return self.function(self, frames), lengths + is_exporting()
 
 
 @pytest.mark.parametrize(

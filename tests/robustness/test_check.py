@@ -10,7 +10,7 @@ from ser_tl.cli import main
 from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import ConfigError
 from ser_tl.inference import Predictor
-from ser_tl.inference.session import Answers
+from ser_tl.inference.session import SessionOutput
 from ser_tl.robustness import Change, Limits, Sample, change_table, check, make_suite, rate_table
 from ser_tl.robustness.edges import add_silence
 from ser_tl.robustness.judgement import check_correctness, check_fairness
@@ -36,7 +36,7 @@ class Listener:
             sound = clip if self.whole else clip[np.abs(clip) > 1e-6]
             rates.append(np.mean(np.diff(np.sign(sound)) != 0) * 8000)
         high = (np.array(rates) > 500).astype(np.float32)
-        return Answers(np.stack([high, 1 - high], axis=1), np.zeros((len(lengths), 0), np.float32))
+        return SessionOutput(np.stack([high, 1 - high], axis=1), np.zeros((len(lengths), 0), np.float32))
 
     def measure_norm(self, batches):
         raise ConfigError("none")
@@ -166,7 +166,7 @@ def test_speakers_of_the_training_and_names_that_are_not_there_are_refused(corpu
     from ser_tl.model import KnownSpeakers
 
     model = build("whisper")
-    model.known_speakers = KnownSpeakers.of(["speaker 1", "other"])
+    model.known_speakers = KnownSpeakers.from_names(["speaker 1", "other"])
     model.save_pretrained(tmp_path / "model")
     command = ["check", str(tmp_path / "model"), *corpus]
     assert main(command) == 1

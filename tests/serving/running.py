@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.inference.session import Answers, Session
+from ser_tl.inference.session import Session, SessionOutput
 from ser_tl.serving.models import ModelStore, ServedModel
 from ser_tl.serving.server import bind_port, make_server
 from ser_tl.serving.settings import Settings
@@ -41,7 +41,7 @@ class LoudnessSession:
             raise RuntimeError("a model that fails: secret words")
         logits = np.array([[20 * np.sqrt(np.mean(row**2)), 1.0, 3 * np.abs(row).max()] for row in rows])
         shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        return Answers(shares.astype(np.float32), logits[:, :1].astype(np.float32))
+        return SessionOutput(shares.astype(np.float32), logits[:, :1].astype(np.float32))
 
     def measure_norm(self, batches):
         raise NotImplementedError

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ser_tl.data.audio import AudioConfig
-from ser_tl.inference.session import Answers
+from ser_tl.inference.session import SessionOutput
 
 RATE = 16_000
 
@@ -51,7 +51,9 @@ class LevelSession:
         self.lengths += lengths.tolist()
         level = np.array([np.sqrt(np.mean(row[:count] ** 2)) for row, count in zip(waveform, lengths, strict=True)])
         loud = np.clip(level * 4, 0, 1)
-        return Answers(np.stack([loud, 1 - loud], axis=1).astype(np.float32), np.zeros((len(level), 0), np.float32))
+        return SessionOutput(
+            np.stack([loud, 1 - loud], axis=1).astype(np.float32), np.zeros((len(level), 0), np.float32)
+        )
 
     def measure_norm(self, batches):
         raise NotImplementedError

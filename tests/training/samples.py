@@ -22,7 +22,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Clips
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.data.splits import Split, SplitConfig, make_splits
 from ser_tl.encoders import Whisper
 from ser_tl.model import EmotionModel, ModelConfig
@@ -46,7 +46,7 @@ def tone_corpus(root: Path, *, speakers: int = 6, takes: int = 3) -> Dataset:
                 soundfile.write(path, wave + 0.05 * draw.standard_normal(len(time)), 16000)
                 who = f"speaker_{speaker}"
                 rows.append({"id": path.stem, "audio": path, "emotion": emotion, "speaker": who})
-    return build([row | {"corpus": "tones", "language": "und"} for row in rows], source=str(root))
+    return build_corpus([row | {"corpus": "tones", "language": "und"} for row in rows], source=str(root))
 
 
 def rated(corpus: Dataset, *, unknown: int = 0) -> Dataset:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ser_tl.data.batching import Utterances, collate
+from ser_tl.data.batching import UtteranceDataset, collate
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import encode_batch, forward_batch
 from ser_tl.inference.scoring import corpus_norms
@@ -27,7 +27,7 @@ def model_with(statistics):
 
 
 def measured(model, corpus):
-    clips = Utterances(corpus, [], model.audio, training=False, domain="speaker")
+    clips = UtteranceDataset(corpus, [], model.audio, training=False, domain="speaker")
     config = train_config()
     return clips, corpus_norms(model, corpus, clips, evaluation_pass(accelerator(config, None), config))
 

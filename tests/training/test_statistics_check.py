@@ -6,7 +6,7 @@ import soundfile
 import torch
 from datasets import concatenate_datasets
 
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.data.splits import Split
 from ser_tl.model import ModelConfig
 from ser_tl.training import Trainer
@@ -36,7 +36,7 @@ def coinciding_split(root):
             path = root / f"{number:02}_{take}.wav"
             soundfile.write(path, wave + 0.05 * draw.standard_normal(len(time)), 16000)
             rows.append({"id": path.stem, "audio": path, "emotion": emotion, "speaker": f"speaker_{number:02}"})
-    corpus = build([row | {"corpus": "tones", "language": "und"} for row in rows], source=str(root))
+    corpus = build_corpus([row | {"corpus": "tones", "language": "und"} for row in rows], source=str(root))
     parts = [[row for row in range(len(corpus)) if low <= int(rows[row]["id"][:2]) < high] for low, high in PARTS]
     return Split(*(corpus.select(part) for part in parts))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ser_tl.data.batching import Utterances, collate
+from ser_tl.data.batching import UtteranceDataset, collate
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError, SplitError
 from ser_tl.inference.scoring import score_clips
@@ -75,7 +75,7 @@ def test_training_stops_when_dev_stalls(split):
 def test_states_are_standardised_over_the_training_speech(split):
     model = tiny_model()
     Trainer(model, Frozen(), train_config(epochs=1)).fit(split.train, split.dev)
-    clips = Utterances(split.train, model.labels, model.audio, training=False)
+    clips = UtteranceDataset(split.train, model.labels, model.audio, training=False)
     batch = collate([clips[index] for index in range(len(clips))])
     with torch.no_grad():
         hidden = model.encoder(batch.waveform, batch.lengths)
@@ -147,12 +147,12 @@ def test_long_clips_are_cropped_in_training_and_windowed_in_evaluation(tmp_path)
     corpus = tone_corpus(tmp_path, takes=1)
     model = tiny_model()
     model.audio = AudioConfig(max_seconds=0.2)
-    assert max(Utterances(corpus, model.labels, model.audio, training=True).seconds) <= 0.2
-    clips = Utterances(corpus, model.labels, model.audio, training=False)
+    assert max(UtteranceDataset(corpus, model.labels, model.audio, training=True).seconds) <= 0.2
+    clips = UtteranceDataset(corpus, model.labels, model.audio, training=False)
     how = evaluation_pass(accelerator(train_config(), None), train_config())
     predictions, _ = score_clips(model, corpus, clips, how)
     assert predictions.ids == list(corpus["id"])
-    assert len(Utterances(corpus, model.labels, model.audio, training=False)) > len(corpus)
+    assert len(UtteranceDataset(corpus, model.labels, model.audio, training=False)) > len(corpus)
 
 
 @pytest.mark.parametrize(

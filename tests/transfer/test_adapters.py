@@ -11,7 +11,7 @@ from ser_tl.encoders import Fused, SoundNet, load_encoder
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.hub import push_folder
 from ser_tl.model import EmotionModel, KnownSpeakers, ModelConfig
-from ser_tl.model.adapted import adapted_layers, added_state, base_state
+from ser_tl.model.peft_state import adapted_layers, added_state, base_state
 from ser_tl.modules.discriminant import Discriminant
 from ser_tl.modules.pooling import POOLINGS
 from ser_tl.transfer import (
@@ -102,7 +102,11 @@ def test_what_else_a_model_is_comes_back_too(tmp_path):
     again = load_adapter(tmp_path, encoder("whisper"))
     assert again.description == model.description
     assert isinstance(again.head, Discriminant)
-    assert (again.known_speakers, again.audio, again.encoder_name) == (KnownSpeakers.of(["a", "b"]), audio, "mine")
+    assert (again.known_speakers, again.audio, again.encoder_name) == (
+        KnownSpeakers.from_names(["a", "b"]),
+        audio,
+        "mine",
+    )
     assert torch.equal(logits(again), logits(model))
 
 

@@ -7,7 +7,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 from ser_tl.encoders import is_frozen, load_encoder
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.model.adapted import adapted_layers, added_state, base_state, folded, merged_state
+from ser_tl.model.peft_state import adapted_layers, added_state, base_state, merge_layer, merged_state
 from ser_tl.training import Trainer
 from ser_tl.training.loop import score_dev
 from ser_tl.transfer import IA3, STRATEGIES, Lora
@@ -179,13 +179,13 @@ def test_the_products_are_scaled_as_the_papers_say():
         for layer in adapted_layers(model.encoder).values():
             product = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
             expected = layer.get_base_layer().weight + scale * product
-            torch.testing.assert_close(folded(layer).weight, expected, atol=1e-6, rtol=0)
+            torch.testing.assert_close(merge_layer(layer).weight, expected, atol=1e-6, rtol=0)
 
 
 def test_dora_learns_the_length_of_each_row_apart_from_its_direction():
     model = stirred(build("wav2vec2"), Lora(dora=True))
     for layer in adapted_layers(model.encoder).values():
-        rows, base = folded(layer).weight, layer.get_base_layer().weight
+        rows, base = merge_layer(layer).weight, layer.get_base_layer().weight
         lengths = layer.lora_magnitude_vector["default"].weight
         torch.testing.assert_close(rows.norm(dim=1), lengths, atol=1e-5, rtol=0)
         moved = base + 2 * layer.lora_B["default"].weight @ layer.lora_A["default"].weight
@@ -195,7 +195,7 @@ def test_dora_learns_the_length_of_each_row_apart_from_its_direction():
 def test_ia3_scales_keys_values_and_what_the_second_feed_forward_layer_takes_in():
     model = stirred(build("whisper"), IA3())
     for label, layer in adapted_layers(model.encoder).items():
-        scale, base, plain = layer.ia3_l["default"], layer.get_base_layer(), folded(layer)
+        scale, base, plain = layer.ia3_l["default"], layer.get_base_layer(), merge_layer(layer)
         assert scale.shape == ((1, 32) if label.endswith("fc2") else (16, 1))
         torch.testing.assert_close(plain.weight, scale * base.weight)
         if base.bias is not None:

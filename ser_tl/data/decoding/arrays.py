@@ -17,7 +17,7 @@ from ser_tl.data.decoding.resampling import check_rate, resample
 from ser_tl.errors import AudioError
 
 _MOST_CHANNELS = 8  # of a recording (7.1); more rows are a batch of recordings
-_LONGER = 16  # times as many samples as channels, or nobody can tell which axis is which
+_LONGER = 16  # times as many samples as channels, or the axes can't be told apart
 
 
 def read_array(samples: ArrayLike, rate: float, *, name: str = "the samples", silence: bool = False) -> np.ndarray:
@@ -38,7 +38,7 @@ def read_array(samples: ArrayLike, rate: float, *, name: str = "the samples", si
 
     Raises:
         SilentAudioError: silent
-        AudioError: no samples or no numbers, an ambiguous shape, NaN or infinite, floats that nobody scaled, channels
+        AudioError: no samples or no numbers, an ambiguous shape, NaN or infinite, floats that aren't scaled, channels
             that cancel, or an impossible rate
     """
     hertz = _read_rate(rate, name)

@@ -26,10 +26,10 @@ from ser_tl.errors import AudioError
 
 FORMATS = "WAV, FLAC, Ogg Vorbis, Ogg Opus, MP3 or AIFF"
 
-# libsndfile reads what is left of a cut file and tells it only here: "data : 64000 (should be 31978)".
+# libsndfile reads what is left of a cut file and reports it only here: "data : 64000 (should be 31978)".
 _SIZE_NOTE = re.compile(r"(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)")
 _STREAMED = 0x7FFF0000  # a size from here up is the placeholder of a WAV written to a pipe, no promise
-_UNKNOWN = 1 << 62  # samples: libsndfile's number for a FLAC that doesn't tell its length is beyond
+_UNKNOWN = 1 << 62  # samples: libsndfile's number for a FLAC without a length is beyond
 _DENSEST = 10_000  # samples a byte: FLAC needs ten bytes for 65 535 samples of silence
 _BLOCK_SECONDS = 10.0
 _FLAC_START = b"fLaC\0\0\0\x22"  # the mark, and the header of a block of 34 bytes that comes first
@@ -39,7 +39,7 @@ _BLOCK_SAMPLES = 1 << 21  # of all channels together: 8 MiB
 
 @dataclass
 class OpenAudio:
-    """Audio that is open and, as far as its headers tell, whole.
+    """Audio that is open and, according to its headers, complete.
 
     Args:
         name: what messages call it
@@ -100,17 +100,17 @@ class OpenAudio:
             self._check_behind()
 
     def _check_behind(self) -> None:
-        """Refuses a FLAC behind the FLAC that was read: libsndfile hears the first alone.
+        """Refuses a FLAC behind the FLAC that was read: libsndfile reads the first alone.
 
         Raises:
             AudioError: there is one
         """
         position = max(4, self.stream.tell() - _LOOK_BACK)
         while len(chunk := self.stream.read_at(position, _LOOK_BACK)) > len(_FLAC_START):
-            found = chunk.find(_FLAC_START)
-            if found >= 0:
+            start = chunk.find(_FLAC_START)
+            if start >= 0:
                 raise AudioError(
-                    f"{self.name}: holds another FLAC from byte {position + found} on: two recordings in one file, "
+                    f"{self.name}: holds another FLAC from byte {position + start} on: two recordings in one file, "
                     f"split it"
                 )
             position += len(chunk) - len(_FLAC_START)
@@ -123,9 +123,9 @@ def open_audio(source: Source) -> Generator[OpenAudio]:
     Raises:
         AudioError: the file is missing, not audio, cut short, empty, or more than one recording
     """
-    with open_source(source) as whole:
-        stream = _clean(whole)
-        whole.check()
+    with open_source(source) as raw_stream:
+        stream = _clean(raw_stream)
+        raw_stream.check()
         stream.seek(0)
         try:
             file = soundfile.SoundFile(cast(BinaryIO, stream))
@@ -148,7 +148,7 @@ def open_audio(source: Source) -> Generator[OpenAudio]:
 
 
 def _clean(stream: ByteStream) -> ByteStream:
-    """A stream that libsndfile reads whole: no tags in front, and a header that tells the true length."""
+    """A stream that libsndfile reads whole: no tags in front, and a header with the true length."""
     stream = splice(stream, [(skip_id3(stream), stream.size)])
     head = stream.read_at(0, 64)
     if not is_read(head):

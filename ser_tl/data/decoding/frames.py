@@ -57,7 +57,7 @@ class Frame:
         Args:
             header: four bytes
             position: of the first
-            free: bytes of a frame without padding where the header tells no bit rate
+            free: bytes of a frame without padding where the header names no bit rate
         """
         if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:  # eleven bits are set
             return None
@@ -84,7 +84,7 @@ class Frame:
 
     @property
     def is_free(self) -> bool:
-        """Whether the header tells no bit rate."""
+        """Whether the header names no bit rate."""
         return not self.header[2] >> 4
 
     @property

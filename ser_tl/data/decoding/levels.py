@@ -10,7 +10,7 @@ import numpy as np
 from ser_tl.data.audio_config import SILENCE as SILENCE
 from ser_tl.errors import AudioError, SilentAudioError
 
-_LOUDEST = 4.0  # floats above are no overdriven recording, but integers that nobody scaled
+_LOUDEST = 4.0  # floats above are no overdriven recording, but unscaled integers
 
 
 class Downmix:
@@ -56,7 +56,7 @@ class Downmix:
         return mono
 
     def check_silence(self) -> None:
-        """Refuses a recording in which nothing was heard so far.
+        """Refuses a recording that has been silent so far.
 
         Raises:
             SilentAudioError: no channel has a sample above `SILENCE`

@@ -1,6 +1,6 @@
 """The frames of an MP3 alone, with a length that holds: what libsndfile can read whole.
 
-    stream --clean_mp3()--> ByteStream: a first frame that tells the length, then frames and nothing else
+    stream --clean_mp3()--> ByteStream: a first frame with the length, then frames and nothing else
 
 libsndfile takes the length of an MP3 from its first frame (Xing or Info, as encoders write it). Where there is none, or
 it tells of another part of the file, the length is guessed from the file's size, tags and pictures included, and the
@@ -18,14 +18,14 @@ from ser_tl.data.decoding.tags import skip_tags, trim_tags
 from ser_tl.errors import AudioError
 
 SLACK = 0.1
-"""Seconds by which what an MP3 tells and what it holds may differ: the delay and padding of its encoder."""
+"""Seconds by which the length in an MP3's header and its content may differ: the delay and padding of its encoder."""
 
 _SEARCHED = 1 << 16  # bytes before the first frame that may be no tag
 _INEXACT = 3000  # bytes by which a length tag may differ from the file: it counts itself, or not
 
 
 class LengthTag(NamedTuple):
-    """What the first frame of an MP3 tells of the others; None where it doesn't."""
+    """What the first frame of an MP3 says about the others; None where it doesn't."""
 
     name: bytes
     frames: int | None
@@ -50,12 +50,14 @@ def clean_mp3(stream: ByteStream) -> ByteStream | None:
     runs, count = find_runs(stream, first, start)
     if not count:
         return None
-    told = None if tag is None else tag.frames
+    tagged_frames = None if tag is None else tag.frames
     slack = SLACK * first.rate / first.samples
-    if told is not None and count < told - slack:
-        raise AudioError(f"{stream.label}: cut short, {count} of {told} MPEG frames are there: restore the file")
+    if tagged_frames is not None and count < tagged_frames - slack:
+        raise AudioError(
+            f"{stream.label}: cut short, {count} of {tagged_frames} MPEG frames are there: restore the file"
+        )
     parts: list[Part] = list(runs)
-    if tag is not None and tag.name != b"VBRI" and told is not None and abs(count - told) <= slack:
+    if tag is not None and tag.name != b"VBRI" and tagged_frames is not None and abs(count - tagged_frames) <= slack:
         parts.insert(0, (first.position, start))
     elif first.layer == 3:
         parts.insert(0, _length_frame(first, count, sum(end - start for start, end in runs)))
@@ -63,7 +65,7 @@ def clean_mp3(stream: ByteStream) -> ByteStream | None:
 
 
 def read_length_tag(stream: ByteStream, frame: Frame) -> LengthTag | None:
-    """What a first frame tells of the file's length; None where it is a frame like any other."""
+    """The file's length according to its first frame; None where it is a frame like any other."""
     content = stream.read_at(frame.position, 64)
     for name in (b"Xing", b"Info"):
         offset = content.find(name, 4, 46)  # behind the side information: 9, 17 or 32 bytes, and maybe a checksum
@@ -86,7 +88,7 @@ def _tells_all(tag: LengthTag, stream: ByteStream, first: Frame) -> bool:
 
 
 def _length_frame(first: Frame, count: int, size: int) -> bytes:
-    """A frame of silence that tells how many frames follow, and their bytes, as encoders write it."""
+    """A frame of silence with the number of frames that follow and their bytes, as encoders write it."""
     kilobits_64 = 5 if first.version == 3 else 8
     header = bytes([0xFF, first.header[1] | 1, kilobits_64 << 4 | first.header[2] & 0x0C, first.header[3]])
     length = first.samples // 8 * 64_000 // first.rate

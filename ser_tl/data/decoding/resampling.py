@@ -20,7 +20,7 @@ RATES = (1_000, 1_000_000)
 
 
 def check_rate(rate: float, name: str) -> None:
-    """Refuses a rate at which nobody records speech.
+    """Refuses a rate at which speech isn't recorded.
 
     Raises:
         AudioError: the rate isn't within `RATES`
@@ -32,7 +32,7 @@ def check_rate(rate: float, name: str) -> None:
 
 
 def count_resampled(samples: int, rate: float) -> int:
-    """How many samples at 16 kHz soxr makes of so many at another rate."""
+    """The number of samples at 16 kHz that soxr returns for a number of samples at another rate."""
     return samples if rate == SAMPLE_RATE else math.floor(samples * SAMPLE_RATE / rate + 0.5)
 
 

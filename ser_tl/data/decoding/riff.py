@@ -1,4 +1,4 @@
-"""The chunks of a WAV, and the sizes that its header should have told.
+"""The chunks of a WAV, and the sizes that its header should have.
 
     stream --repair_wav()--> ByteStream that libsndfile reads whole
 
@@ -20,12 +20,12 @@ _BEHIND = 1 << 20  # bytes of tags that may follow samples
 
 
 class Wav(NamedTuple):
-    """What a WAV's header tells.
+    """The header of a WAV.
 
     Args:
         codec: number of the coding of its samples
         start: the first byte of its samples
-        size: their bytes, as told
+        size: their bytes, according to the header
     """
 
     codec: int
@@ -34,7 +34,7 @@ class Wav(NamedTuple):
 
 
 def repair_wav(stream: ByteStream) -> ByteStream:
-    """A WAV whose header tells the true size of its samples; the stream itself where it does, or isn't a WAV.
+    """A WAV whose header has the true size of its samples; the stream itself where it does, or isn't a WAV.
 
     Raises:
         AudioError: several recordings in one file, or one that was cut short

@@ -39,10 +39,10 @@ def is_read(head: bytes) -> bool:
 
 
 def explain_unread(head: bytes) -> str | None:
-    """What a file is that can't be read, with the way out; None where its first bytes don't tell.
+    """What a file is that can't be read, with the way out; None where its first bytes don't say.
 
     Args:
-        head: its first bytes, 256 or more if there are so many
+        head: its first bytes, 256 or more if the file has them
     """
     for pattern, reason in _UNREAD.items():
         if re.match(pattern, head, re.IGNORECASE | re.DOTALL):

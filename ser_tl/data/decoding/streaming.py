@@ -53,7 +53,7 @@ def stream_windows(
     Args:
         source: a path, the bytes of a file, or a binary file object, whose position moves until the last window
         spans: start and end of each window in seconds, in order of their starts; they may overlap. Or a function that
-            tells them of the recording's length in seconds, such as `AudioConfig.parts`
+            tells them of the recording's length in seconds, such as `AudioConfig.segments`
         silence: accept a recording that is silent in all that was read
 
     Returns:
@@ -99,34 +99,34 @@ class _Reader:
         first = min(int(start) // step * step, audio.frames)
         self.start = first // step * (SAMPLE_RATE // math.gcd(audio.rate, SAMPLE_RATE))  # of what is kept
         self.end = self.start  # the sample behind the last that was decoded
-        self.kept: list[np.ndarray] = []
-        self.blocks = resample_blocks(map(mixer.mix, audio.read_blocks(first, audio.frames)), audio.rate)
+        self.buffer: list[np.ndarray] = []
+        self.source_blocks = resample_blocks(map(mixer.mix, audio.read_blocks(first, audio.frames)), audio.rate)
 
     def read(self, first: int, last: int) -> np.ndarray:
         """Samples of a part; what is before it is let go. Fewer at the recording's end."""
         self._forget(first)
-        while self.end < last and (block := next(self.blocks, None)) is not None:
-            self.kept.append(block)
+        while self.end < last and (block := next(self.source_blocks, None)) is not None:
+            self.buffer.append(block)
             self.end += len(block)
             self._forget(first)
-        if len(self.kept) != 1:
-            self.kept = [np.concatenate([np.zeros(0, np.float32), *self.kept])]
-        (whole,) = self.kept
-        return whole[first - self.start : last - self.start].copy()
+        if len(self.buffer) != 1:
+            self.buffer = [np.concatenate([np.zeros(0, np.float32), *self.buffer])]
+        (samples,) = self.buffer
+        return samples[first - self.start : last - self.start].copy()
 
     def finish(self) -> None:
         """Reads to the end, where it shows whether the file is whole."""
-        for _ in self.blocks:
+        for _ in self.source_blocks:
             pass
 
     def _forget(self, first: int) -> None:
         """Lets go of what is before a sample."""
-        while self.kept and self.start < first:
-            count = min(first - self.start, len(self.kept[0]))
-            self.kept[0] = self.kept[0][count:]
+        while self.buffer and self.start < first:
+            count = min(first - self.start, len(self.buffer[0]))
+            self.buffer[0] = self.buffer[0][count:]
             self.start += count
-            if not len(self.kept[0]):
-                self.kept.pop(0)
+            if not len(self.buffer[0]):
+                self.buffer.pop(0)
 
 
 def _check_spans(spans: Iterable[Span], total: int, name: str) -> list[tuple[Span, int, int]]:

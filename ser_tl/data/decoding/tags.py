@@ -55,9 +55,9 @@ def _skip_tag(stream: ByteStream, position: int) -> int:
 
 def _skip_zeros(stream: ByteStream, position: int) -> int:
     while chunk := stream.read_at(position, 1 << 16):
-        rest = chunk.lstrip(b"\0")
-        position += len(chunk) - len(rest)
-        if rest:
+        stripped = chunk.lstrip(b"\0")
+        position += len(chunk) - len(stripped)
+        if stripped:
             break
     return position
 
@@ -74,14 +74,14 @@ def _trim_tag(stream: ByteStream, start: int, end: int) -> int:
         return max(start, end - 20 - _syncsafe(tail[-4:]))
     if tail[-9:] == b"LYRICS200" and tail[-15:-9].isdigit():
         return max(start, end - 15 - int(tail[-15:-9]))
-    kept = len(tail.rstrip(b"\0"))
-    if len(tail) - kept < 16:  # a frame may end with a few zeros
+    content_length = len(tail.rstrip(b"\0"))
+    if len(tail) - content_length < 16:  # a frame may end with a few zeros
         return end
-    while not kept and end - len(tail) > start:
+    while not content_length and end - len(tail) > start:
         end -= len(tail)
         tail = stream.read_at(max(start, end - (1 << 16)), min(1 << 16, end - start))
-        kept = len(tail.rstrip(b"\0"))
-    return end - (len(tail) - kept)
+        content_length = len(tail.rstrip(b"\0"))
+    return end - (len(tail) - content_length)
 
 
 def _syncsafe(four: bytes) -> int:

@@ -3,16 +3,15 @@
     frames (B, T, D) --Subsample--> (B, T', W) --the network's layers--> frames (B, T', W), mask (B, T')
 
 Padding can reach speech in four ways: through a convolution's kernel, through attention, through recurrence that begins
-in it, and through statistics over frames or clips. So convolutions see `silenced` frames, attention is masked, LSTMs
-begin at speech in both directions, and every norm is a LayerNorm of one frame. Knows nothing of encoders, poolings or
-emotions.
+in it, and through statistics over frames or clips. So convolutions get frames with `zero_padding`, attention is
+masked, LSTMs begin at speech in both directions, and every norm is a LayerNorm of one frame.
 """
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.modules.graph import exporting, whole_groups
+from ser_tl.modules.graph import is_exporting, whole_groups
 from ser_tl.registry import Registry
 
 
@@ -38,18 +37,18 @@ class Network(nn.Module):
 NETWORKS: Registry[type[Network]] = Registry("network", "ser_tl.networks")
 
 
-def silenced(frames: Tensor, mask: Tensor) -> Tensor:
+def zero_padding(frames: Tensor, mask: Tensor) -> Tensor:
     """Frames (B, T, D) with zeros on padding; NaN and infinity go too, as they wouldn't in a product."""
     return frames.masked_fill(~mask[..., None], 0.0)
 
 
-def spare(frames: Tensor, mask: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+def subsample(frames: Tensor, mask: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     """Frames and mask as they are; while a graph is recorded followed by padding, so that two frames at least come out.
 
     Shape:
         frames (B, T, D), mask (B, T) -> the same, T or T + stride
     """
-    if not exporting():
+    if not is_exporting():
         return frames, mask
     return functional.pad(frames, (0, 0, 0, stride)), functional.pad(mask, (0, stride))
 
@@ -78,9 +77,9 @@ class Subsample(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Fewer, wider frames and their mask."""
-        frames = silenced(frames, mask)
-        if exporting():
-            frames, mask = spare(*spare(frames, mask, self.stride), self.stride)
+        frames = zero_padding(frames, mask)
+        if is_exporting():
+            frames, mask = subsample(*subsample(frames, mask, self.stride), self.stride)
             groups, speech = (whole_groups(values, self.stride, dim=1) for values in (frames, mask))
             return self.linear(groups.flatten(2)), speech[:, :, 0]
         missing = -frames.shape[1] % self.stride

@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from ser_tl.dependencies import require_torchaudio
 from ser_tl.errors import ConfigError
-from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, silenced
+from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, zero_padding
 
 
-class Convolution(nn.Module):
+class ConformerConvolution(nn.Module):
     """Gated depthwise convolution over speech (Gulati et al. 2020, figure 2, with LayerNorm for its BatchNorm).
 
     Args:
@@ -38,11 +38,11 @@ class Convolution(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """What a frame gathers from its neighbours."""
-        gated = silenced(functional.glu(self.gate(self.norm(frames))), mask)
+        gated = zero_padding(functional.glu(self.gate(self.norm(frames))), mask)
         return self.rest(self.depthwise(gated.transpose(1, 2)).transpose(1, 2))
 
 
-class Block(nn.Module):
+class ConformerBlock(nn.Module):
     """torchaudio's layer with the convolution above in place of its own, and feed-forward layers of twice the width.
 
     Args:
@@ -62,10 +62,10 @@ class Block(nn.Module):
         super().__init__()
         self.layer = ConformerLayer(width, 2 * width, heads, kernel, dropout=dropout)
         del self.layer.conv_module
-        self.convolution = Convolution(width, kernel, dropout)
+        self.convolution = ConformerConvolution(width, kernel, dropout)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Frames that have heard all speech frames."""
+        """Frames with the context of all speech frames."""
         layer = self.layer
         frames = frames + 0.5 * layer.ffn1(frames)
         gathered = attend(layer.self_attn, layer.self_attn_layer_norm(frames), mask)
@@ -75,7 +75,7 @@ class Block(nn.Module):
 
 
 def attend(attention: nn.MultiheadAttention, frames: Tensor, mask: Tensor) -> Tensor:
-    """What torch's attention makes of frames, clips first.
+    """The output of torch's attention for frames, clips first.
 
     Its own way puts time first, which depends on the batch in a recorded graph.
 
@@ -94,7 +94,7 @@ def attend(attention: nn.MultiheadAttention, frames: Tensor, mask: Tensor) -> Te
 
 @NETWORKS.register("conformer")
 class Conformer(Network):
-    """Convolution-augmented Transformer (Gulati et al. 2020); the convolutions tell it the order of frames.
+    """Convolution-augmented Transformer (Gulati et al. 2020); the convolutions encode the order of frames.
 
     Args:
         dim: channels per frame, D
@@ -131,7 +131,7 @@ class Conformer(Network):
             )
         self.subsample = Subsample(dim, width, stride)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, kernel, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(ConformerBlock(width, heads, kernel, dropout) for _ in range(layers))
         self.out_dim, self.stride = width, stride
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,4 +140,4 @@ class Conformer(Network):
         frames = self.dropout(frames)
         for block in self.blocks:
             frames = block(frames, mask)
-        return silenced(frames, mask), mask
+        return zero_padding(frames, mask), mask

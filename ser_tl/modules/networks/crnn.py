@@ -12,11 +12,11 @@ from torch.nn import functional
 
 from ser_tl.errors import ConfigError
 from ser_tl.modules.graph import max_pool
-from ser_tl.modules.networks.base import NETWORKS, Network, silenced, spare
+from ser_tl.modules.networks.base import NETWORKS, Network, subsample, zero_padding
 from ser_tl.modules.networks.recurrent import ResidualLSTM
 
 
-class Convolution(nn.Module):
+class ConvolutionBlock(nn.Module):
     """Convolution over speech, then the larger of each two neighbouring frames.
 
     Args:
@@ -39,11 +39,11 @@ class Convolution(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Half the frames and their mask."""
-        convolved = self.convolve(silenced(frames, mask).transpose(1, 2)).transpose(1, 2)
+        convolved = self.convolve(zero_padding(frames, mask).transpose(1, 2)).transpose(1, 2)
         activated = functional.gelu(self.norm(convolved)).masked_fill(~mask[..., None], -torch.inf)
         halved = max_pool(activated.transpose(1, 2), 2, ceil_mode=True).transpose(1, 2)
         mask = mask[:, ::2]
-        return self.dropout(silenced(halved, mask)), mask
+        return self.dropout(zero_padding(halved, mask)), mask
 
 
 @NETWORKS.register("crnn")
@@ -79,14 +79,14 @@ class CRNN(Network):
         if convolutions < 1:
             raise ConfigError(f"a CRNN needs at least one convolution, got {convolutions}; without them it is a bilstm")
         self.convolutions = nn.ModuleList(
-            Convolution(width if number else dim, width, kernel, dropout) for number in range(convolutions)
+            ConvolutionBlock(width if number else dim, width, kernel, dropout) for number in range(convolutions)
         )
         self.lstm = ResidualLSTM(width, layers, dropout)
         self.out_dim, self.stride = width, 2**convolutions
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Fewer frames, in the context of their clip."""
-        frames, mask = spare(frames, mask, self.stride)
+        frames, mask = subsample(frames, mask, self.stride)
         for convolution in self.convolutions:
             frames, mask = convolution(frames, mask)
         return self.lstm(frames, mask), mask

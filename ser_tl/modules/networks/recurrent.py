@@ -3,7 +3,7 @@
     frames --Subsample--> (B, T', W) --[LayerNorm--LSTM forth and back--dropout--add]--LayerNorm--> frames
 
 The direction back runs over clips that are turned round within their own length, so that in both directions padding
-comes last and is heard by no speech frame. Packed sequences promise the same; on a CPU they are several times
+comes last and reaches no speech frame. Packed sequences promise the same; on a CPU they are several times
 slower in training, and they wait for the lengths on a GPU.
 """
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from ser_tl.errors import ConfigError
 from ser_tl.modules.graph import run_lstm
-from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, silenced
+from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, zero_padding
 
 
-def turned(frames: Tensor, mask: Tensor) -> Tensor:
+def reverse_frames(frames: Tensor, mask: Tensor) -> Tensor:
     """Each clip's speech frames in reverse order, (B, T, D) -> (B, T, D); padding stays behind them."""
-    places = torch.arange(mask.shape[1], device=mask.device)
-    source = torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - places, places)
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    source = torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
     return frames.gather(1, source[..., None].expand(-1, -1, frames.shape[2]))
 
 
@@ -48,12 +48,14 @@ class ResidualLSTM(nn.Module):
         self.last = nn.LayerNorm(width)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Frames that have heard the whole clip."""
+        """Frames with the context of the whole clip."""
         for norm, forth, back in zip(self.norms, self.forth, self.back, strict=True):
             normed = norm(frames)
-            heard = torch.cat([run_lstm(forth, normed), turned(run_lstm(back, turned(normed, mask)), mask)], dim=2)
-            frames = frames + self.dropout(heard)
-        return silenced(self.last(frames), mask)
+            context = torch.cat(
+                [run_lstm(forth, normed), reverse_frames(run_lstm(back, reverse_frames(normed, mask)), mask)], dim=2
+            )
+            frames = frames + self.dropout(context)
+        return zero_padding(self.last(frames), mask)
 
 
 @NETWORKS.register("bilstm")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, silenced
+from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, zero_padding
 
 
 def sinusoids(count: int, width: int, device: torch.device) -> Tensor:
@@ -22,7 +22,7 @@ def sinusoids(count: int, width: int, device: torch.device) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and feed-forward layer, each behind a LayerNorm and added to what it takes in (Xiong et al. 2020).
 
     The feed-forward layer is twice as wide as a frame, not four times: speech with emotion labels is scarce.
@@ -53,7 +53,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Frames that have heard all speech frames."""
+        """Frames with the context of all speech frames."""
         frames = frames + self.dropout(self.attend(self.attention_norm(frames), mask))
         return frames + self.dropout(self.feed_forward(frames))
 
@@ -98,7 +98,7 @@ class Transformer(Network):
             )
         self.subsample = Subsample(dim, width, stride)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads, dropout) for _ in range(layers))
         self.last = nn.LayerNorm(width)
         self.out_dim, self.stride = width, stride
 
@@ -108,4 +108,4 @@ class Transformer(Network):
         frames = self.dropout(frames + sinusoids(frames.shape[1], self.out_dim, frames.device).to(frames.dtype))
         for block in self.blocks:
             frames = block(frames, mask)
-        return silenced(self.last(frames), mask), mask
+        return zero_padding(self.last(frames), mask), mask

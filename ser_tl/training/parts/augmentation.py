@@ -1,15 +1,15 @@
 """Augmentation of the training clips: anew in each epoch, or in cached views.
 
-    Batch --Chain--> Batch, Disturbance of its states and embeddings        clips --Views--> what the encoder hears
+    Batch --Chain--> Batch, FeatureHooks of its states and embeddings        clips --Views--> what the encoder hears
 
 Dev, test, statistics and the refit hear clips as they are; the refit hears their views besides.
 """
 
 from typing import Any
 
-from ser_tl.augment import AugmentConfig, Chain, Disturbance
+from ser_tl.augment import AugmentConfig, Chain, FeatureHooks
 from ser_tl.cache.views import Views
-from ser_tl.data.batching import Batch, Clips, Utterances
+from ser_tl.data.batching import Batch, Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Part, Training
 
@@ -42,7 +42,7 @@ class Augmentation(Part):
         model = training.model
         self.views = Views(self.config, model.audio.max_seconds) if self.config.views else None
         self.chain = Chain(
-            self.config if self.views is None else self.config.part(heard=False),
+            self.config if self.views is None else self.config.select(on_audio=False),
             len(model.labels),
             longest=model.audio.max_seconds,
             seed=training.seed,
@@ -57,11 +57,11 @@ class Augmentation(Part):
 
     def prepare(self, training: Training, clips: Clips) -> Clips:  # noqa: ARG002
         """Fetches what transforms mix in."""
-        if self.chain.on_audio and isinstance(clips, Utterances):
+        if self.chain.on_audio and isinstance(clips, UtteranceDataset):
             self.chain.prepare(clips)
         return clips
 
-    def augment(self, batch: Batch, *position: int) -> tuple[Batch, Disturbance | None]:
+    def augment(self, batch: Batch, *position: int) -> tuple[Batch, FeatureHooks | None]:
         """The batch through the chain."""
         return self.chain(batch, *position) if self.chain else (batch, None)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ser_tl.data.batching import Clips
 from ser_tl.data.dimension_names import check_names
-from ser_tl.data.dimensions import annotations
+from ser_tl.data.dimensions import read_annotations
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions
 from ser_tl.model import EmotionModel
@@ -101,7 +101,7 @@ def fit_scale(model: EmotionModel, train: Dataset) -> None:
     """
     if model.dimension_head is None:
         return
-    table = torch.from_numpy(annotations(train, model.dimensions))
+    table = torch.from_numpy(read_annotations(train, model.dimensions))
     known = ~table.isnan()
     table = table.nan_to_num(0.0)
     model.dimension_head.scale.fit(Moments(known.sum(dim=0).double(), table.sum(dim=0), table.square().sum(dim=0)))

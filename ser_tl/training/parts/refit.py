@@ -16,9 +16,9 @@ from torch import Tensor
 from ser_tl.cache.cached import CachedClips, EveryView
 from ser_tl.data.batching import Clips
 from ser_tl.errors import ConfigError
-from ser_tl.inference.clips import Collected, Pass, collect_clips, embed_batch
+from ser_tl.inference.clips import CollectedValues, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
-from ser_tl.modules.discriminant import Fit, fit_discriminant
+from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
 from ser_tl.training.calibration import Method, calibrate_refit
 from ser_tl.training.checks import check_refit
@@ -52,7 +52,7 @@ def refit_discriminant(
     unlabelled: Clips | None,
     how: Pass,
     *,
-    fit: Callable[[Embedded], Fit],
+    fit: Callable[[Embedded], DiscriminantFit],
     norms: NormTable | None = None,
     views: Clips | None = None,
     calibration: Method | None = None,
@@ -78,7 +78,7 @@ def refit_discriminant(
         ConfigError: too few speakers to hold one out, or no layers apart where each is to have a discriminant
     """
 
-    def embed(clips: Clips) -> Collected:
+    def embed(clips: Clips) -> CollectedValues:
         return collect_clips([model], clips, lambda batch: embed_batch(model, batch, norms), how)
 
     parts = [embed(clips) for clips in ([train, dev] if views is None else [train, dev, views])]
@@ -98,7 +98,7 @@ def refit_discriminant(
     return {"shrinkage": found.shrinkage, "temperature": found.temperature, "held_out_uar": found.uar}
 
 
-def _by_id(found: Collected) -> Tensor:
+def _by_id(found: CollectedValues) -> Tensor:
     """Values (n, ...) in the order of the utterances' names, in which they are whatever the batches were."""
     order = sorted(range(len(found.ids)), key=found.ids.__getitem__)
     return torch.from_numpy(found.values[order])
@@ -138,7 +138,7 @@ class Refit(Part):
             training.model.layer_channels()  # raises now rather than after the training
         check_refit(training.config, training.real, training.dev)
 
-    def fit(self, model: EmotionModel, rows: Embedded) -> Fit:
+    def fit(self, model: EmotionModel, rows: Embedded) -> DiscriminantFit:
         """The discriminant of training and dev speakers."""
         layers = model.layer_channels() if self.kind == "layer-discriminants" else []
         embedding, labels, speakers, weights, _ = rows

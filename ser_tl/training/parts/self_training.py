@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.modules.discriminant import Fit, class_shares, discriminant_of, fit_discriminant
+from ser_tl.modules.discriminant import DiscriminantFit, build_discriminant, class_shares, fit_discriminant
 from ser_tl.training.part import PARTS, Training
 from ser_tl.training.parts.refit import Embedded, Refit
 
@@ -37,7 +37,7 @@ def fit_self_trained(
     rounds: int = ROUNDS,
     *,
     weights: Tensor | None = None,
-) -> Fit:
+) -> DiscriminantFit:
     """The discriminant of labelled source clips and unlabelled target clips.
 
     In each round the discriminant's probabilities are balanced, so that all emotions together are heard equally often
@@ -68,7 +68,7 @@ def fit_self_trained(
         with torch.no_grad():
             heard = discriminant(target.float()).double().softmax(dim=1)
         believed, guess, sure = surest(balanced(heard, counts > 0), share)
-        discriminant = discriminant_of(
+        discriminant = build_discriminant(
             torch.cat([embedding, target[believed]]),
             torch.cat([labels, guess]),
             classes,
@@ -132,7 +132,7 @@ class SelfTraining(Refit):
                 f"--target, in Python it is fit(..., unlabelled=...); --train.refit discriminant does without"
             )
 
-    def fit(self, model: EmotionModel, rows: Embedded) -> Fit:
+    def fit(self, model: EmotionModel, rows: Embedded) -> DiscriminantFit:
         """The discriminant of both domains."""
         embedding, labels, speakers, weights, target = rows
         if target is None:

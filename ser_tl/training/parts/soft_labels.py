@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_tl.data.votes import LabelConfig, soft_targets
+from ser_tl.data.votes import AnnotationConfig, soft_targets
 from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Part, Training
 
@@ -26,8 +26,8 @@ class SoftLabels(Part):
 
     order = 10
 
-    def __init__(self, config: LabelConfig | None = None) -> None:
-        self.config = config or LabelConfig()
+    def __init__(self, config: AnnotationConfig | None = None) -> None:
+        self.config = config or AnnotationConfig()
         self.teaches_clips = self.config.targets != "label"
         self._said: list[str] = []
         self._facts: dict[str, Any] = {}
@@ -39,7 +39,7 @@ class SoftLabels(Part):
 
     def bind(self, training: Training) -> None:
         """Refuses options where no emotions are learned."""
-        if not training.model.labels and self.config != LabelConfig():
+        if not training.model.labels and self.config != AnnotationConfig():
             raise ConfigError(
                 "dimensions.weight is 1, so no emotions are learned: leave the balance and labels options out"
             )

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ser_tl.cache.condensed import CondensedClips, reduction
-from ser_tl.data.batching import Clip, Clips, State
+from ser_tl.data.batching import Clip, Clips, PackedState
 from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Part, Training
 from ser_tl.training.parts.balance_config import BalanceConfig
@@ -67,7 +67,7 @@ class SyntheticClips:
             return self.real[index]
         means = self.frames[made].mean(dim=1, keepdim=True)  # (L, 1, D)
         states = {
-            layer: State(mean, frames - mean)
+            layer: PackedState(mean, frames - mean)
             for layer, mean, frames in zip(self.layers, means, self.frames[made], strict=True)
         }
         return Clip(torch.empty(0), self.classes[made], f"synthetic_{made}", states, dimensions=self.unknown)
@@ -183,9 +183,9 @@ def synthesised(clips: Clips, config: BalanceConfig, labels: Sequence[str], seed
     return SyntheticClips(clips, made.unflatten(1, frames.shape[1:]), found[len(real) :].tolist())
 
 
-def _frames(states: dict[int, State]) -> np.ndarray:
+def _frames(states: dict[int, PackedState]) -> np.ndarray:
     """The few frames of each layer (L, T, D)."""
-    return torch.stack([states[layer].mean + states[layer].rest for layer in sorted(states)]).numpy()
+    return torch.stack([states[layer].mean + states[layer].residual for layer in sorted(states)]).numpy()
 
 
 def _resampler(config: BalanceConfig, counts: dict[int, int], seed: int) -> Any:  # noqa: ANN401 - imbalanced-learn's

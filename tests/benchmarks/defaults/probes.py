@@ -103,7 +103,7 @@ class Probe(NamedTuple):
     ) -> discriminant.Discriminant:
         if self.shrinkage is None:
             return discriminant.fit_discriminant(rows, labels, speakers, classes, parts).discriminant
-        return discriminant.discriminant_of(rows, labels, classes, self.shrinkage, 1.0, parts=parts)
+        return discriminant.build_discriminant(rows, labels, classes, self.shrinkage, 1.0, channel_groups=parts)
 
 
 def pool_states(clips: Dataset, name: str, file: Path, whisper: Path | None) -> np.ndarray:

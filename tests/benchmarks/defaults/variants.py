@@ -17,7 +17,7 @@ import soundfile
 from datasets import Dataset
 
 from ser_tl.data.audio import SAMPLE_RATE, decode
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.registry import Registry
 
 GAINS = (-30.0, 6.0)  # dB, evenly
@@ -80,7 +80,8 @@ def write_variant(corpus: Dataset, name: str, folder: Path, *, seed: int = 0) ->
 def read_clips(corpus: Dataset) -> list[Clip]:
     """All clips of a corpus, decoded, in its order."""
     return [
-        Clip(row["id"], row["emotion"], row["speaker"], decode(source(row), row["start"], row["end"])) for row in corpus
+        Clip(row["id"], row["emotion"], row["speaker"], decode(audio_source(row), row["start"], row["end"]))
+        for row in corpus
     ]
 
 

@@ -7,7 +7,7 @@ from torchaudio.models.conformer import ConformerLayer
 
 from ser_tl.errors import ConfigError
 from ser_tl.modules.networks import NETWORKS
-from ser_tl.modules.networks.conformer import Block
+from ser_tl.modules.networks.conformer import ConformerBlock
 
 
 class FrameNorm(nn.LayerNorm):
@@ -40,7 +40,7 @@ def torchaudios(block):
 
 def test_without_padding_a_block_is_torchaudios_layer():
     torch.manual_seed(0)
-    block = Block(8, 2, 5, 0.0).eval()
+    block = ConformerBlock(8, 2, 5, 0.0).eval()
     frames = torch.randn(3, 20, 8)
     expected = torchaudios(block)(frames.transpose(0, 1), None).transpose(0, 1)
     torch.testing.assert_close(block(frames, torch.ones(3, 20, dtype=torch.bool)), expected, atol=1e-5, rtol=1e-5)
@@ -48,7 +48,7 @@ def test_without_padding_a_block_is_torchaudios_layer():
 
 def test_a_padded_clip_leaves_a_block_as_it_leaves_torchaudios_layer_alone():
     torch.manual_seed(0)
-    block = Block(8, 2, 5, 0.0).eval()
+    block = ConformerBlock(8, 2, 5, 0.0).eval()
     layer, frames = torchaudios(block), torch.randn(1, 20, 8)
     mask = torch.arange(20)[None] < 9
     alone = layer(frames[:, :9].transpose(0, 1), None).transpose(0, 1)

@@ -7,12 +7,12 @@ from torch.nn import functional
 
 from ser_tl.errors import ConfigError
 from ser_tl.modules.networks import NETWORKS
-from ser_tl.modules.networks.crnn import Convolution
+from ser_tl.modules.networks.crnn import ConvolutionBlock
 
 
 def test_a_convolution_is_its_equation_and_halves_the_frames_rounding_up():
     torch.manual_seed(0)
-    convolution = Convolution(3, 4, 3, 0.0)
+    convolution = ConvolutionBlock(3, 4, 3, 0.0)
     frames = torch.randn(1, 9, 3)
     mask = torch.arange(9)[None] < 7
     weight, bias = (tensor.detach().numpy() for tensor in (convolution.convolve.weight, convolution.convolve.bias))

@@ -7,7 +7,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ser_tl.errors import ConfigError
 from ser_tl.modules.networks import NETWORKS
-from ser_tl.modules.networks.recurrent import ResidualLSTM, turned
+from ser_tl.modules.networks.recurrent import ResidualLSTM, reverse_frames
 
 COUNTS = [1, 4, 9]
 
@@ -19,10 +19,10 @@ def frames_and_mask(width=8, longest=12):
 
 def test_turned_clips_begin_with_their_last_speech_frame_and_turn_back():
     frames, mask = frames_and_mask()
-    back = turned(frames, mask)
+    back = reverse_frames(frames, mask)
     for row, count in enumerate(COUNTS):
         assert torch.equal(back[row, :count], frames[row, :count].flip(0))
-    assert torch.equal(turned(back, mask), frames)
+    assert torch.equal(reverse_frames(back, mask), frames)
 
 
 def test_a_layer_is_pytorchs_bidirectional_lstm_on_packed_frames():

@@ -6,12 +6,12 @@ import torch
 
 from ser_tl.errors import ConfigError
 from ser_tl.modules.networks import NETWORKS
-from ser_tl.modules.networks.transformer import Block, sinusoids
+from ser_tl.modules.networks.transformer import TransformerBlock, sinusoids
 
 
 def test_attention_is_a_softmax_over_the_speech_frames_of_each_head():
     torch.manual_seed(0)
-    block = Block(6, 2, 0.0)
+    block = TransformerBlock(6, 2, 0.0)
     frames, count = torch.randn(1, 9, 6), 5
     with torch.no_grad():
         gathered = block.attend(frames, torch.arange(9)[None] < count)[0].numpy()
@@ -33,7 +33,7 @@ def test_positions_are_sines_and_cosines_of_falling_rates():
 
 def test_attention_weights_are_dropped_in_training_only():
     torch.manual_seed(0)
-    block = Block(6, 2, 0.5)
+    block = TransformerBlock(6, 2, 0.5)
     block.dropout.p = 0.0
     frames, mask = torch.randn(1, 9, 6), torch.ones(1, 9, dtype=torch.bool)
     block.eval()

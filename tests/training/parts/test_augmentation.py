@@ -5,7 +5,7 @@ import torch
 
 from ser_tl.augment import AugmentConfig, Chain
 from ser_tl.cache.cached import CachedClips
-from ser_tl.data.batching import Batch, Utterances
+from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import forward_batch
 from ser_tl.modules.losses import Criterion, cross_entropy
@@ -49,13 +49,13 @@ def test_augmentation_moves_the_training_and_its_absence_is_the_default(split):
     assert plain.history[0]["train_loss"] != moved.history[0]["train_loss"]
     assert "augment" not in plain.facts
     assert moved.facts["augment"]["noise"]["snr"] == (15.0, 25.0)
-    assert list(moved.facts["augment"]) == list(EVERYTHING.chosen)
+    assert list(moved.facts["augment"]) == list(EVERYTHING.transform_options)
 
 
 def test_no_clip_of_dev_or_test_is_ever_changed_and_no_voice_is_theirs(split, monkeypatch):
     """Training clips alone go through the chain, each once an epoch, and are babbled with; the refit's don't."""
     changed, voices = [], []
-    call, take, get = Chain.__call__, Chain.prepare, Utterances.__getitem__
+    call, take, get = Chain.__call__, Chain.prepare, UtteranceDataset.__getitem__
 
     def watched(self, batch, *place):
         changed.extend(batch.ids)
@@ -67,9 +67,9 @@ def test_no_clip_of_dev_or_test_is_ever_changed_and_no_voice_is_theirs(split, mo
             voices.append(clip.id)
             return clip
 
-        monkeypatch.setattr(Utterances, "__getitem__", heard)
+        monkeypatch.setattr(UtteranceDataset, "__getitem__", heard)
         take(self, clips)
-        monkeypatch.setattr(Utterances, "__getitem__", get)
+        monkeypatch.setattr(UtteranceDataset, "__getitem__", get)
 
     monkeypatch.setattr(Chain, "__call__", watched)
     monkeypatch.setattr(Chain, "prepare", listening)
@@ -114,13 +114,13 @@ def test_a_mask_needs_all_frames_of_cached_clips(split):
     for augment, whole in ((None, False), (AugmentConfig(transforms={"mask": {}}), True)):
         trainer = Trainer(tiny_model(pooling="mean"), Frozen(), train_config(), augment=augment)
         clip = training_clips(trainer, split)[0]
-        assert (len(clip.states[0].rest) > 1) == whole
+        assert (len(clip.states[0].residual) > 1) == whole
 
 
 def test_masks_on_mel_act_in_training_steps_only(split):
     model = tiny_model(dropout=0.0).eval()
     chain = Chain(AugmentConfig(transforms={"mask-mel": {"bands": 0.5}}), 3, longest=12.0)
-    clips = [Utterances(split.train, list(TONES), model.audio, training=True)[place] for place in range(3)]
+    clips = [UtteranceDataset(split.train, list(TONES), model.audio, training=True)[place] for place in range(3)]
     waveform = torch.nn.utils.rnn.pad_sequence([clip.waveform for clip in clips], batch_first=True)
     lengths = torch.tensor([len(clip.waveform) for clip in clips])
     batch = Batch(waveform, lengths, torch.tensor([0, 1, 2]), [""] * 3)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from ser_tl.data.votes import LabelConfig
+from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import ConfigError
 from ser_tl.training import Trainer
 from ser_tl.training.loop import score_dev
@@ -173,7 +173,7 @@ def test_votes_reach_the_steps_whatever_clips_are_made_of(split, monkeypatch, st
     votes = [[emotion, emotion, "neutral"] for emotion in split.train["emotion"]]
     train = split.train.add_column("votes", votes)
     trainer = Trainer(
-        tiny_model(pooling=pooling), strategy(), train_config(epochs=1), labels=LabelConfig(targets="votes")
+        tiny_model(pooling=pooling), strategy(), train_config(epochs=1), labels=AnnotationConfig(targets="votes")
     )
     trainer.fit(train, split.dev)
     found = torch.cat(targets)
@@ -188,6 +188,6 @@ def test_votes_reach_the_steps_whatever_clips_are_made_of(split, monkeypatch, st
 def test_a_refit_is_taught_emotions_and_says_so(split):
     train = split.train.add_column("votes", [[emotion] for emotion in split.train["emotion"]])
     config = train_config(epochs=1, refit="discriminant")
-    trainer = Trainer(tiny_model(), Frozen(), config, labels=LabelConfig(targets="votes"))
+    trainer = Trainer(tiny_model(), Frozen(), config, labels=AnnotationConfig(targets="votes"))
     trainer.fit(train, split.dev)
     assert trainer.notes[0].endswith("; the refitted classifier is taught emotions alone")

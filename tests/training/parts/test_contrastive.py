@@ -65,7 +65,7 @@ def test_emotions_lie_apart_after_a_training_with_it(split):
         trainer = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=6, batch_seconds=8.0), parts=parts)
         trainer.fit(split.train, split.dev)
         shown = [trainer.model.predict(row["audio"]["path"], embedding=True).embedding for row in split.train]
-        hidden = trainer.model.head.hide(torch.tensor(shown))
+        hidden = trainer.model.head.forward_features(torch.tensor(shown))
         unit = torch.nn.functional.normalize(hidden, dim=1)
         labels = torch.tensor([trainer.model.labels.index(name) for name in split.train["emotion"]])
         alike = labels[:, None] == labels

@@ -9,7 +9,7 @@ import torch
 
 from ser_tl.cache.cached import CachedClips
 from ser_tl.cache.condensed import CondensedClips
-from ser_tl.data.dimensions import annotations
+from ser_tl.data.dimensions import read_annotations
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report
 from ser_tl.options import Options, parse
@@ -47,7 +47,7 @@ def train(split, config, folder=None, *, alone=False, strategy=None, **changes):
 def test_the_scale_is_mean_and_deviation_of_what_is_annotated(split):
     model = model_of()
     fit_scale(model, split.train)
-    table = annotations(split.train, NAMES)
+    table = read_annotations(split.train, NAMES)
     scale = model.dimension_head.scale
     assert scale.mean.tolist() == pytest.approx(np.nanmean(table, axis=0), rel=1e-5)
     assert scale.deviation.tolist() == pytest.approx(np.nanstd(table, axis=0), rel=1e-3)

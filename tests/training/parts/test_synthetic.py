@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ser_tl.data.batching import collate
-from ser_tl.data.votes import LabelConfig
+from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
@@ -45,7 +45,9 @@ def made(split, balance=SMOTE, pooling="stats") -> SyntheticClips:
 def vectors(clips, places) -> np.ndarray:
     """What is left of clips, flat (n, L T D)."""
     states = [clips[place].states for place in places]
-    return np.stack([torch.cat([(one.mean + one.rest).flatten() for one in own.values()]).numpy() for own in states])
+    return np.stack(
+        [torch.cat([(one.mean + one.residual).flatten() for one in own.values()]).numpy() for own in states]
+    )
 
 
 @pytest.mark.parametrize("pooling", ["mean", "stats", "max", "last"])
@@ -68,7 +70,7 @@ def test_deviations_stay_deviations(split):
     clips = made(split)
     for place in range(24, len(clips)):
         for state in clips[place].states.values():
-            low, high = state.rest
+            low, high = state.residual
             assert (high >= low - 1e-6).all()
 
 
@@ -167,7 +169,7 @@ def test_speakers_own_statistics_and_votes_are_refused(split, monkeypatch):
     model = EmotionModel(tiny_model().encoder, LABELS, pooling="stats", config=ModelConfig(statistics="speaker"))
     with pytest.raises(ConfigError, match="a clip between two speakers is nobody's"):
         Trainer(model, Frozen(), train_config(), balance=SMOTE).fit(split.train, split.dev)
-    voted = Trainer(tiny_model(), Frozen(), train_config(), balance=SMOTE, labels=LabelConfig(targets="votes"))
+    voted = Trainer(tiny_model(), Frozen(), train_config(), balance=SMOTE, labels=AnnotationConfig(targets="votes"))
     with pytest.raises(ConfigError, match="nobody heard a synthetic clip"):
         voted.fit(split.train, split.dev)
 
