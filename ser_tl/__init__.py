@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from ser_tl.options import Options as Options
     from ser_tl.options import RunOptions as RunOptions
     from ser_tl.outputs import finish as finish
-    from ser_tl.outputs import publishing as publishing
+    from ser_tl.outputs import make_publisher as make_publisher
     from ser_tl.program import run_main as run_main
     from ser_tl.rehearsal import rehearse as rehearse
     from ser_tl.rehearsal import rehearse_systems as rehearse_systems
@@ -134,7 +134,7 @@ _HOMES = {
     "make_splits": "ser_tl.data.splits",
     "merge_adapter": "ser_tl.transfer",
     "plots": "ser_tl.reporting",
-    "publishing": "ser_tl.outputs",
+    "make_publisher": "ser_tl.outputs",
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
     "rehearse": "ser_tl.rehearsal",
@@ -157,6 +157,7 @@ _RENAMED = {  # until version 0.1
     "embed": "extract_embeddings",
     "inspect": "plot_recording",
     "layer_scores": "probe_layers",
+    "publishing": "make_publisher",
     "synthetic_quality": "measure_synthetic_quality",
     "travelled": "weight_change",
 }

@@ -37,11 +37,11 @@ def construct(
         ConfigError: the entry has no such option, or the option can't have such a value
     """
     kind = registry[name]
-    known = option_names(kind)
-    strange = [option for option in options if option not in known]
+    names = option_names(kind)
+    strange = [option for option in options if option not in names]
     if strange:
         hints = "; ".join(_unknown(registry, name, option, group) for option in strange)
-        has = f"it has {', '.join(known)}" if known else "it has no options"
+        has = f"it has {', '.join(names)}" if names else "it has no options"
         raise ConfigError(f"{hints}{' ' if hints.endswith('?') else '. '}--{group} is {name}: {has}")
     parser = Parser(exit_on_error=False)
     parser.add_class_arguments(kind, group)
@@ -75,7 +75,7 @@ def describe_options(registry: Registry[Any], group: str) -> str:
 
 def _unknown(registry: Registry[Any], name: str, option: str, group: str) -> str:
     """What is said of an option that an entry hasn't: near names of its own, and which entries have it."""
-    own = [f"--{group}.{known}" for known in option_names(registry[name])]
-    message = explain(f"unrecognized arguments: --{group}.{option}", own)
+    names = [f"--{group}.{known_name}" for known_name in option_names(registry[name])]
+    message = explain(f"unrecognized arguments: --{group}.{option}", names)
     others = [other for other, kind in registry.items() if option in option_names(kind)]
     return f"{message} (an option of {', '.join(others)})" if others else message

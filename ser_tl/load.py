@@ -1,6 +1,6 @@
 """What every recipe begins with: the options' corpus, read through and relabelled, and its splits.
 
-options --load_checked--> corpus, notes --load_splits--> splits of the protocol, which tell the notes
+options --load_checked--> corpus, notes --load_splits--> splits of the protocol, with the notes
 options of two domains --load_domains--> one split from the source's speakers to the target's
 """
 

@@ -24,7 +24,7 @@ from ser_tl.training.trainer import Trainer
 HISTORY_FILE = "history.json"
 
 
-def publishing(options: Options, folder: Path) -> list[Publisher]:
+def make_publisher(options: Options, folder: Path) -> list[Publisher]:
     """What pushes each best epoch of a training, for `Trainer(parts=...)`; empty without --push_to_hub.
 
     Args:

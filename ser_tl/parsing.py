@@ -66,8 +66,8 @@ def make_parser(kind: type[Parsed], description: str) -> Parser:
     if first is not None:
         bases = [base for base in kind.__mro__[1:] if hasattr(base, "FIRST")]
         usual = [name for base in bases for name in getattr(base, "__dataclass_fields__", ())]
-        own = [item.name for item in fields(kind) if not is_dataclass(item.type) and item.name not in usual]
-        parser.show_first([*first, *(own if usual else ())])
+        added = [item.name for item in fields(kind) if not is_dataclass(item.type) and item.name not in usual]
+        parser.show_first([*first, *(added if usual else ())])
     return parser
 
 
@@ -86,7 +86,7 @@ def spell(kind: type[Parsed], arguments: Sequence[str]) -> list[str]:
     switches = _switches(kind, "--")
     strategy = next((item.default for item in fields(kind) if item.name == "strategy"), None)
     spelt: list[str] = []
-    own: list[str] = []  # the strategy's options come last: naming a strategy empties what files said
+    strategy_options: list[str] = []  # these come last: naming a strategy empties what files said
     index = 0
     while index < len(arguments):
         argument, following = arguments[index], arguments[index + 1] if index + 1 < len(arguments) else None
@@ -99,7 +99,7 @@ def spell(kind: type[Parsed], arguments: Sequence[str]) -> list[str]:
         bare = not equals and (following is None or following.startswith("--"))
         given = value if equals else following
         if name.startswith("strategy.") and strategy is not None:
-            own.append(f"--strategy_options.{name.removeprefix('strategy.')}={'true' if bare else given}")
+            strategy_options.append(f"--strategy_options.{name.removeprefix('strategy.')}={'true' if bare else given}")
             index += not equals and not bare
         elif name == "config" and not bare and given is not None:
             text, strategy = _config(given, strategy)
@@ -111,7 +111,7 @@ def spell(kind: type[Parsed], arguments: Sequence[str]) -> list[str]:
                 strategy = given
             spelt.append("--" + ("imports+" if name == "import" else name) + equals + value)
             spelt += ["true"] if f"--{name}" in switches and bare else []
-    return spelt + own
+    return spelt + strategy_options
 
 
 def _today(name: str) -> str:

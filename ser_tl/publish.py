@@ -2,8 +2,8 @@
 
     Trainer(parts=[Publisher]) -> Publisher.on_best(model, record), in the background -> Publisher.push(model folder)
 
-Nothing that goes wrong with a hub stops a training: it is told when it happens, noted in push.json, and told again at
-the end with the command that sends what is missing.
+Nothing that goes wrong with a hub stops a training: it is reported when it happens, noted in push.json, and reported
+again at the end with the command that sends what is missing.
 """
 
 import json
@@ -59,7 +59,7 @@ class Publisher(Part):
         """
         if self.pushes is None:
             self.pushes = BackgroundPushes(self.repo, revision=self.branch, scratch=self.folder / SCRATCH)
-        for failure in self.pushes.news():
+        for failure in self.pushes.new_failures():
             tqdm.write(f"not pushed, and the training goes on: {failure}")
         message = f"Best epoch so far: {record['epoch']}, dev {dev_scores(record)}"
         note = f"{message}. The training goes on; the scores of its test speakers come with its end."
@@ -93,21 +93,21 @@ class Publisher(Part):
         write_text(self.folder / PUSH_FILE, f"{text}\n")
 
 
-def told(folder: Path) -> str:
-    """What a reader has to know of the pushes from a folder; empty where there were none.
+def push_summary(folder: Path) -> str:
+    """A summary of the pushes from a folder; empty where there were none.
 
     Args:
         folder: of a training, or of a run with several
     """
     if not (folder / PUSH_FILE).is_file():
         return ""
-    known = json.loads((folder / PUSH_FILE).read_text(encoding="utf-8"))
-    if known["commit"] is not None:
-        missing = "".join(f"\nan earlier best epoch wasn't pushed: {failure}" for failure in known["failed"])
-        return f"pushed to {known['url']} as {known['commit'][:7]}{missing}"
-    command = ["ser-tl", "push", known["pushed"], known["repo"]]
-    command += [] if known["branch"] == MAIN else ["--revision", known["branch"]]
+    outcome = json.loads((folder / PUSH_FILE).read_text(encoding="utf-8"))
+    if outcome["commit"] is not None:
+        missing = "".join(f"\nan earlier best epoch wasn't pushed: {failure}" for failure in outcome["failed"])
+        return f"pushed to {outcome['url']} as {outcome['commit'][:7]}{missing}"
+    command = ["ser-tl", "push", outcome["pushed"], outcome["repo"]]
+    command += [] if outcome["branch"] == MAIN else ["--revision", outcome["branch"]]
     return (
-        f"NOT PUSHED. All is safe in {known['pushed']}. When the cause is gone, this sends what is missing:\n"
-        f"    {shlex.join(command)}\n" + "\n".join(known["failed"])
+        f"NOT PUSHED. All is safe in {outcome['pushed']}. When the cause is gone, this sends what is missing:\n"
+        f"    {shlex.join(command)}\n" + "\n".join(outcome["failed"])
     )

@@ -81,16 +81,16 @@ def _read_config(config: Path) -> dict[str, Any]:
 
 def _flat(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested options by their names on the command line."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in options.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
-    return found
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+    return flat
 
 
 def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Options but for some, whose names have dots where they are nested."""
     inner = {
-        name: [one.removeprefix(f"{name}.") for one in names if one.startswith(f"{name}.")]
+        name: [nested.removeprefix(f"{name}.") for nested in names if nested.startswith(f"{name}.")]
         for name, value in options.items()
         if isinstance(value, dict)
     }

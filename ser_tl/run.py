@@ -27,9 +27,9 @@ from ser_tl.evaluation import Report
 from ser_tl.files import write_text
 from ser_tl.model import EmotionModel
 from ser_tl.options import DomainOptions, Options, RunOptions
-from ser_tl.outputs import fold_of, publishing, run_of
+from ser_tl.outputs import fold_of, make_publisher, run_of
 from ser_tl.program import STARTED
-from ser_tl.publish import Publisher, told
+from ser_tl.publish import Publisher, push_summary
 from ser_tl.reporting import plots
 from ser_tl.reporting.text import score_text
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
@@ -75,7 +75,7 @@ def build_trainer(
     *,
     name: str | None = None,
 ) -> Trainer:
-    """The trainer that the options describe: strategy, schedule, what is taught, alignment, and what is pushed.
+    """The trainer that the options describe: strategy, schedule, targets, alignment, and pushes.
 
     Args:
         options: of the run
@@ -99,7 +99,7 @@ def build_trainer(
         dimensions=options.dimensions,
         seed=options.seed,
         name=fold_of(folder) if name is None else name,
-        parts=[*build_parts(options.parts), *publishing(options, folder)],
+        parts=[*build_parts(options.parts), *make_publisher(options, folder)],
     )
 
 
@@ -191,12 +191,12 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
     """
     reports: dict[str, Report] = {}
     for split in splits:
-        own = folder if len(splits) == 1 else folder / split.name
-        if (own / "report.json").is_file():
-            reports[split.name] = Report.load(own)
+        split_folder = folder if len(splits) == 1 else folder / split.name
+        if (split_folder / "report.json").is_file():
+            reports[split.name] = Report.load(split_folder)
         else:
-            _keep_ids(split, own)
-            reports[split.name] = run_one(split, own)
+            _keep_ids(split, split_folder)
+            reports[split.name] = run_one(split, split_folder)
     report = next(iter(reports.values())) if len(splits) == 1 else Report.over_folds(reports)
     report = with_model_size(report, folder)
     state = processes()
@@ -206,7 +206,7 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
             report.save(folder)
             _push_overview(report, folder, splits)
             pushed += [folder / split.name for split in splits]
-        state.print("\n".join([f"\n{report}\n{folder}", *filter(None, map(told, pushed))]))
+        state.print("\n".join([f"\n{report}\n{folder}", *filter(None, map(push_summary, pushed))]))
     state.wait_for_everyone()
     return report
 
@@ -218,7 +218,7 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
         return
     names = [split.name for split in splits]
     models = {name: Publisher(options["push_to_hub"], folder, fold=name) for name in names}
-    branches = ", ".join(one.branch for one in models.values())
+    branches = ", ".join(model.branch for model in models.values())
     note = (
         f"One model a fold, each in a branch of its own: {branches}. This branch has the scores of all folds together."
     )

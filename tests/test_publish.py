@@ -13,8 +13,8 @@ from ser_tl.errors import ConfigError, HubError
 from ser_tl.hub import background
 from ser_tl.model import KnownSpeakers
 from ser_tl.options import parse
-from ser_tl.outputs import publishing
-from ser_tl.publish import Publisher, told
+from ser_tl.outputs import make_publisher
+from ser_tl.publish import Publisher, push_summary
 from ser_tl.training import Trainer
 from ser_tl.training.parts.publishing import Callbacks
 from ser_tl.transfer import Full
@@ -161,7 +161,7 @@ def test_a_resumed_run_may_push_elsewhere_and_pushes_what_is_trained_then(recipe
 def test_a_fold_of_a_seed_of_a_compared_system_belongs_to_the_comparison(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"push_to_hub": REPO, "corpus": "csv"}))
     place = tmp_path / "01" / "seed_0" / "fold_1"
-    (publisher,) = publishing(ser.Options(push_to_hub=REPO), place)
+    (publisher,) = make_publisher(ser.Options(push_to_hub=REPO), place)
     assert publisher.branch == "01-seed_0-fold_1"
 
 
@@ -173,4 +173,4 @@ def test_speakers_whose_names_cannot_be_branches_have_branches(tmp_path):
 def test_the_command_that_sends_what_is_missing_can_be_pasted(tmp_path):
     known = {"repo": "/team hub/me/tones", "branch": "fold_1", "commit": None, "pushed": "runs/a b/model", "failed": []}
     (tmp_path / "push.json").write_text(json.dumps(known))
-    assert "    ser-tl push 'runs/a b/model' '/team hub/me/tones' --revision fold_1\n" in told(tmp_path)
+    assert "    ser-tl push 'runs/a b/model' '/team hub/me/tones' --revision fold_1\n" in push_summary(tmp_path)

@@ -3,7 +3,7 @@
     config.json, Report, the run's options --write_card()--> README.md and confusion.png in the model's folder
 
 A card says what is known and leaves out what isn't: without a report it claims no score, without a run no corpus. It
-reads what lies on disk and knows no networks; figures are the report's own.
+reads files and needs no networks; figures are the report's own.
 """
 
 from ser_tl.card.card import CARD_FILE as CARD_FILE

@@ -1,6 +1,6 @@
-"""README.md, from what is known to Markdown.
+"""README.md of a model.
 
-Known --sections--> text        metadata + text --write_card()--> README.md, and confusion.png beside it
+CardContext --sections--> text        metadata + text --write_card()--> README.md, and confusion.png beside it
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_tl.card import trust
-from ser_tl.card.known import Known
+from ser_tl.card.context import CardContext
 from ser_tl.card.law import LAW
 from ser_tl.card.limits import limits
 from ser_tl.card.metadata import metadata
@@ -29,7 +29,7 @@ _PROTOCOLS = {
     "kfold": "groups of speakers held out in turn",
     "sessions": "each recording session held out in turn",
     "folds": "published folds",
-    "clips": "clips held out in turn, whoever speaks",
+    "clips": "clips held out in turn, speakers mixed",
 }
 
 
@@ -50,7 +50,7 @@ def write_card(
         folder: where the card goes
         model: holds the model's config.json; the card's folder if None
         repo: where the model will be, for the example; empty if it isn't for a hub
-        report: its scores on speakers it never heard; a card without one claims none
+        report: its scores on held-out speakers; a card without one claims none
         options: those of the run, as config.yaml has them
         note: what a reader has to know first
         estimate: scores of the same training on held-out speakers, where this model was trained on all of them
@@ -60,85 +60,103 @@ def write_card(
         The card.
     """
     config = json.loads(((model or folder) / "config.json").read_text(encoding="utf-8"))
-    known = Known.of(config, report, options or {}, repo, note, estimate=estimate, training=facts)
+    context = CardContext.from_run(config, report, options or {}, repo, note, estimate=estimate, training=facts)
     folder.mkdir(parents=True, exist_ok=True)
     if report is not None and report.scores:
         confusion_picture(report, folder / PICTURE_FILE)
         reliability_picture(report, folder / trust.PICTURE_FILE)
-    parts = [f"# {known.title}", *_first(known), *trust.purpose(known), *_score(known), *trust.confidence(known)]
-    parts += [*trust.groups(known), *_data(known), *_model(known), *_use(known), LAW]
+    sections = [
+        f"# {context.title}",
+        *_intro_section(context),
+        *trust.purpose(context),
+        *_score_section(context),
+        *trust.confidence(context),
+    ]
+    sections += [
+        *trust.groups(context),
+        *_data_section(context),
+        *_model_section(context),
+        *_usage_section(context),
+        LAW,
+    ]
     path = folder / CARD_FILE
-    text = f"---\n{metadata(known).to_yaml()}\n---\n\n" + "\n\n".join([*parts, limits(known)]) + "\n"
+    text = f"---\n{metadata(context).to_yaml()}\n---\n\n" + "\n\n".join([*sections, limits(context)]) + "\n"
     write_text(path, text)
     return path
 
 
-def _first(known: Known) -> list[str]:
-    labels = known.config["labels"]
-    parts = []
-    restricted = [source for source in known.sources if source.terms == "non-commercial"]
+def _intro_section(context: CardContext) -> list[str]:
+    labels = context.config["labels"]
+    sections = []
+    restricted = [source for source in context.sources if source.terms == "non-commercial"]
     if restricted:
         named = ", ".join(f"{source.title} ({source.licence})" for source in restricted)
-        parts.append(f"> **Not for commercial use**: made from {named}.")
-    if known.independent is False:
-        parts.append(
+        sections.append(f"> **Not for commercial use**: made from {named}.")
+    if context.independent is False:
+        sections.append(
             "> **NOT speaker-independent**: its scores were taken on speakers who were, or may have been, trained on; "
             "they say nothing about others."
         )
-    if known.note:
-        parts.append(f"> {known.note}")
-    rated = ", ".join(known.config.get("dimensions", []))
+    if context.note:
+        sections.append(f"> {context.note}")
+    rated = ", ".join(context.config.get("dimensions", []))
     what = f"Tells which of {len(labels)} emotions a voice resembles: {', '.join(labels)}. " if labels else ""
     what += f"Rates its {rated}, on the scale of the training annotations. " if rated else ""
     out = ["one label and a probability for each emotion"] if labels else []
     out += ["a number for each dimension"] if rated else []
-    return [*parts, what + f"Audio in, {' and '.join(out)} out. Made with ser_tl."]
+    return [*sections, what + f"Audio in, {' and '.join(out)} out. Made with ser_tl."]
 
 
-def _score(known: Known) -> list[str]:
-    report = known.report
-    if known.estimate is not None:
-        return _estimate(known, known.estimate)
+def _score_section(context: CardContext) -> list[str]:
+    report = context.report
+    if context.estimate is not None:
+        return _estimate_section(context, context.estimate)
     if report is None:
         return ["## Score", "None: this model comes without an evaluation. Don't rely on it before it has had one."]
-    said = [f"protocol {known.protocol} ({_PROTOCOLS[known.protocol]})"] if known.protocol in _PROTOCOLS else []
-    if known.independent is False and UNKNOWN in report.per_speaker:
-        said.append("**NOT speaker-independent: nobody knows who speaks, in training and in the test**")
-    elif known.independent is False:
-        said.append("**NOT speaker-independent: speakers tested on were trained on as well**")
+    statements = (
+        [f"protocol {context.protocol} ({_PROTOCOLS[context.protocol]})"] if context.protocol in _PROTOCOLS else []
+    )
+    if context.independent is False and UNKNOWN in report.per_speaker:
+        statements.append("**NOT speaker-independent: nobody knows who speaks, in training and in the test**")
+    elif context.independent is False:
+        statements.append("**NOT speaker-independent: speakers tested on were trained on as well**")
     else:
-        said.append("no speaker tested on was heard in training or in choosing the epoch")
+        statements.append("no test speaker was used in training or in choosing the epoch")
     notes = [*report.cautions, *report.notes]
-    seed = known.facts.get("seed")
-    said += [f"seed {seed}, one run"] if seed is not None else []
+    seed = context.facts.get("seed")
+    statements += [f"seed {seed}, one run"] if seed is not None else []
     return [
         "## Score",
         f"{headline(report)}",
         *([f"{others(report)}. {LEGEND}."] if report.scores else []),
-        f"{report.title + ': ' if report.title else ''}{'; '.join(said)}.",
+        f"{report.title + ': ' if report.title else ''}{'; '.join(statements)}.",
         *(["\n".join(f"- {note}" for note in notes)] if notes else []),
         *([dimension_table(report)] if report.dimensions else []),
         *([class_table(report), _CONFUSION] if report.scores else []),
     ]
 
 
-def _estimate(known: Known, estimate: Report) -> list[str]:
+def _estimate_section(context: CardContext, estimate: Report) -> list[str]:
     """What the held-out speakers of the same run tell about a model that was trained on all of them."""
-    how = f"protocol {known.protocol} ({_PROTOCOLS[known.protocol]})" if known.protocol in _PROTOCOLS else "one split"
+    how = (
+        f"protocol {context.protocol} ({_PROTOCOLS[context.protocol]})"
+        if context.protocol in _PROTOCOLS
+        else "one split"
+    )
     dependent = "; **NOT speaker-independent**, as speakers tested on were trained on as well"
     return [
         "## Score",
         "**This model has no score of its own**: all speakers are in its training, so nobody is left to test it. Test "
         "it on speakers of your own (`ser-tl evaluate`).",
         f"The estimate: the same training scored {headline(estimate).rstrip('.')} on held-out speakers, {how}"
-        f"{dependent if known.independent is False else ''}. Those models had fewer speakers to learn from.",
+        f"{dependent if context.independent is False else ''}. Those models had fewer speakers to learn from.",
         *([f"{line}." for line in folds_sentence(estimate)]),
         *([f"{others(estimate)}. {LEGEND}."] if estimate.scores else []),
     ]
 
 
-def _data(known: Known) -> list[str]:
-    if not known.corpora:
+def _data_section(context: CardContext) -> list[str]:
+    if not context.corpora:
         return ["## Data", "What it was trained on wasn't recorded."]
     rows = [
         [
@@ -148,32 +166,32 @@ def _data(known: Known) -> list[str]:
             source.licence,
             source.terms,
         ]
-        for source in known.corpora
+        for source in context.corpora
     ]
-    facts, parts = (
-        known.facts,
+    facts, sections = (
+        context.facts,
         ["## Data", table(["corpus", "languages", "speech", "licence", "terms"], rows, rest="---")],
     )
     if isinstance(facts.get("training_data"), Mapping):
-        parts += _people(facts["training_data"])
+        sections += _describe_people(facts["training_data"])
     if "training_utterances" in facts:
         who = f"{facts['training_speakers']} speakers, the epoch chosen on {facts['dev_speakers']} more"
-        if known.independent is False:
+        if context.independent is False:
             who = "speakers who weren't kept apart, the epoch chosen on other clips"
-        parts.append(
+        sections.append(
             f"Trained on {facts['training_utterances']} utterances of {who}. Salted hashes of their names are in "
             f"config.json, so that the "
             f"model can't be evaluated on them by accident."
         )
-    return parts
+    return sections
 
 
-def _people(data: Mapping[str, Any]) -> list[str]:
+def _describe_people(data: Mapping[str, Any]) -> list[str]:
     """Who is in the training data: utterances and speakers by sex and language, and ages."""
     rows = [
-        [f"{column}: {name}", str(own["utterances"]), str(own["speakers"])]
+        [f"{column}: {name}", str(counts["utterances"]), str(counts["speakers"])]
         for column in ("sex", "language")
-        for name, own in data.get(column, {}).items()
+        for name, counts in data.get(column, {}).items()
     ]
     ages = data.get("age")
     if ages:
@@ -183,21 +201,21 @@ def _people(data: Mapping[str, Any]) -> list[str]:
     return ["Who is in the training data:", table(["", "utterances", "speakers"], rows), *missing]
 
 
-def _model(known: Known) -> list[str]:
-    config, facts, options = known.config, known.facts, known.options
-    rows = [[f"encoder {source.title}", f"licence: {source.licence}"] for source in known.encoders]
+def _model_section(context: CardContext) -> list[str]:
+    config, facts, options = context.config, context.facts, context.options
+    rows = [[f"encoder {source.title}", f"licence: {source.licence}"] for source in context.encoders]
     rows.append(["architecture", f"{config['encoder']['family']}, pooling {config['pooling']}"])
-    own = {f"strategy.{name}": value for name, value in (options.get("strategy_options") or {}).items()}
-    for name in ("strategy", *own, "pretrained"):
-        value = own.get(name, facts.get(name, options.get(name)))
+    strategy = {f"strategy.{name}": value for name, value in (options.get("strategy_options") or {}).items()}
+    for name in ("strategy", *strategy, "pretrained"):
+        value = strategy.get(name, facts.get(name, options.get(name)))
         if value is not None:
             rows.append([name, value if isinstance(value, str) else json.dumps(value)])
     if facts.get("augment"):
         views = f" ({facts['views']} fixed views of each clip)" if facts.get("views") else ""
         rows.append(["augmentation, in training alone", ", ".join(facts["augment"]) + views])
     if "parameters" in facts:
-        moving = facts.get("trainable_parameters")
-        rows.append(["parameters", f"{facts['parameters']:,}, of which {moving:,} moved"])
+        trainable = facts.get("trainable_parameters")
+        rows.append(["parameters", f"{facts['parameters']:,}, of which {trainable:,} were trained"])
     if facts.get("training_seconds"):
         where = f"{facts.get('processes', 1)} process(es) on {facts.get('device')}; {facts.get('machine')}"
         rows += [
@@ -207,20 +225,20 @@ def _model(known: Known) -> list[str]:
     return ["## Model", table(["", ""], rows, rest="---")]
 
 
-def _use(known: Known) -> list[str]:
-    address = Address.read(known.repo or "./model")  # without a hub: the folder that the card lies in
+def _usage_section(context: CardContext) -> list[str]:
+    address = Address.read(context.repo or "./model")  # without a hub: the folder that the card lies in
     where = json.dumps(address.text) + (f", revision={json.dumps(address.revision)}" if address.revision else "")
-    labels = known.config["labels"]
-    told = ["heard.label", "heard.probabilities"] if labels else []
-    told += ["heard.dimensions"] if known.config.get("dimensions") else []
+    labels = context.config["labels"]
+    attributes = ["heard.label", "heard.probabilities"] if labels else []
+    attributes += ["heard.dimensions"] if context.config.get("dimensions") else []
     example = (
         f"```python\nimport ser_tl as ser\n\nmodel = ser.EmotionModel.from_pretrained({where})\n"
-        f'heard = model.predict("clip.wav")\n{", ".join(told)}\n```'
+        f'heard = model.predict("clip.wav")\n{", ".join(attributes)}\n```'
     )
     plain = (
         f"```python\nfrom transformers import pipeline\n\n"
         f'classify = pipeline("audio-classification", model={where}, trust_remote_code=True)\n```'
     )
-    on_a_folder_hub = known.repo and address.folder is not None  # which transformers doesn't know
+    on_a_folder_hub = context.repo and address.folder is not None  # which transformers doesn't know
     through = [] if on_a_folder_hub or not labels else ["Or through transformers, where ser_tl is installed:", plain]
     return ["## How to use", example, *through]

@@ -1,6 +1,6 @@
 """What a model is for, and what it must not be used for: the part of a card that holds for every model of this kind."""
 
-from ser_tl.card.known import Known
+from ser_tl.card.context import CardContext
 from ser_tl.reporting.text import percent
 
 _MEANT = """## Intended use
@@ -22,14 +22,14 @@ _LIMITS = """## Limits, misuse and bias
 - **Acted speech is clearer than real speech**, on which scores are lower as a rule."""
 
 
-def limits(known: Known) -> str:
+def limits(context: CardContext) -> str:
     """The text, with what this model's own evaluation says about it."""
     lines = []
-    languages = sorted({code for source in known.corpora for code in source.languages})
+    languages = sorted({code for source in context.corpora for code in source.languages})
     if languages:
         lines.append(f"- It was trained on {', '.join(languages)} only; other languages are untested.")
-    if known.report is not None and known.report.scores:
-        scores = sorted(own["uar"] for own in known.report.per_speaker.values())
+    if context.report is not None and context.report.scores:
+        scores = sorted(speaker_scores["uar"] for speaker_scores in context.report.per_speaker.values())
         if len(scores) > 1:
             lines.append(
                 f"- Between the {len(scores)} speakers tested its UAR ranges from {percent(scores[0])} to "

@@ -5,7 +5,7 @@ Known --metadata()--> ModelCardData, with the scores as `model-index`
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from ser_tl.card.known import Known
+from ser_tl.card.context import CardContext
 from ser_tl.evaluation import Interval, Report
 
 TASK = "audio-classification"
@@ -16,17 +16,17 @@ _METRICS = {  # figure of Scores: type and name on the hub
 }
 
 
-def metadata(known: Known) -> ModelCardData:
+def metadata(context: CardContext) -> ModelCardData:
     """The metadata of a card.
 
     A licence of the weights is for whoever publishes them to choose: the field says `other`, and by its name whether
     what went in allows commerce.
     """
-    bases = [source.hub_id for source in known.encoders if source.hub_id]
-    restricted = "non-commercial" in [source.terms for source in known.sources]
-    results = [] if known.report is None else _results(known, known.report)
+    bases = [source.hub_id for source in context.encoders if source.hub_id]
+    restricted = "non-commercial" in [source.terms for source in context.sources]
+    results = [] if context.report is None else _results(context, context.report)
     return ModelCardData(
-        language=sorted({code for source in known.corpora for code in source.languages}) or None,
+        language=sorted({code for source in context.corpora for code in source.languages}) or None,
         license="other",
         license_name="non-commercial" if restricted else "see-data-and-encoder",
         library_name="ser_tl",
@@ -34,32 +34,32 @@ def metadata(known: Known) -> ModelCardData:
         tags=["speech-emotion-recognition", "emotion", *(["non-commercial"] if restricted else [])],
         base_model=bases or None,
         metrics=sorted({result.metric_type for result in results}) or None,
-        model_name=known.title if results else None,
+        model_name=context.title if results else None,
         eval_results=results or None,
     )
 
 
-def _results(known: Known, report: Report) -> list[EvalResult]:
-    names = [source.name for source in known.corpora] or ["unknown"]
+def _results(context: CardContext, report: Report) -> list[EvalResult]:
+    names = [source.name for source in context.corpora] or ["unknown"]
     ends = _ends(report.interval)
     figures = [
         (kind, name, getattr(report.scores, figure), ends if figure == "uar" else None)
         for figure, (kind, name) in (_METRICS if report.scores else {}).items()
     ]
     figures += [
-        ("ccc", f"CCC (concordance correlation) of {name}", own.ccc, _ends(own.ccc_interval))
-        for name, own in report.dimensions.items()
-        if own.ccc is not None
+        ("ccc", f"CCC (concordance correlation) of {name}", concordance.ccc, _ends(concordance.ccc_interval))
+        for name, concordance in report.dimensions.items()
+        if concordance.ccc is not None
     ]
     return [
         EvalResult(
             task_type=TASK,
             task_name="speech emotion recognition",
             dataset_type="+".join(names),
-            dataset_name=", ".join(source.title for source in known.corpora) or "unknown",
-            dataset_split=known.protocol or "test",
+            dataset_name=", ".join(source.title for source in context.corpora) or "unknown",
+            dataset_split=context.protocol or "test",
             metric_type=kind,
-            metric_name=name if known.independent else f"{name}, NOT speaker-independent",
+            metric_name=name if context.independent else f"{name}, NOT speaker-independent",
             metric_value=round(value, 4),
             metric_args=None if around is None else {"interval_over_speakers": around},
         )

@@ -61,14 +61,14 @@ def corpus_source(name: str) -> Source:
 
 def encoder_sources(name: str) -> list[Source]:
     """The encoders that an encoder's name means; several are joined by +."""
-    found = []
-    for part in name.split("+") if not Path(name).exists() else [name]:
-        if part in ENCODERS:
-            card = ENCODERS[part]
+    sources = []
+    for encoder in name.split("+") if not Path(name).exists() else [name]:
+        if encoder in ENCODERS:
+            card = ENCODERS[encoder]
             hub_id = card.source if HUB_ID.fullmatch(card.source) and not card.bundled else ""
-            found.append(Source(part, part, card.licence, hub_id=hub_id))
-        elif HUB_ID.fullmatch(part) and not Path(part).exists():
-            found.append(Source(part, part, UNKNOWN, hub_id=part))
-        elif part:  # a folder: where it lies is nobody's business
-            found.append(Source(Path(part).name, Path(part).name, UNKNOWN))
-    return found
+            sources.append(Source(encoder, encoder, card.licence, hub_id=hub_id))
+        elif HUB_ID.fullmatch(encoder) and not Path(encoder).exists():
+            sources.append(Source(encoder, encoder, UNKNOWN, hub_id=encoder))
+        elif encoder:  # a folder: its path isn't published
+            sources.append(Source(Path(encoder).name, Path(encoder).name, UNKNOWN))
+    return sources

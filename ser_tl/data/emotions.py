@@ -75,7 +75,7 @@ def canonical_name(label: str, *, where: str) -> str:
         raise CorpusError(
             f"{where}: unknown emotion {label!r}. Known are {', '.join(EMOTIONS)} and their usual spellings; "
             f"give other labels a meaning with the option emotions.rename, {propose_rename([label])}, or take them as "
-            f"they are (--emotions.free true)"
+            f"they are (emotions.free true)"
         )
     return emotion_name(label)
 
@@ -104,9 +104,9 @@ class EmotionName(str):
 
     def __new__(cls, name: str, label: str) -> Self:
         """The name of a label."""
-        made = super().__new__(cls, name)
-        made.label = label
-        return made
+        emotion = super().__new__(cls, name)
+        emotion.label = label
+        return emotion
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class EmotionMap:
         if twice:
             raise ConfigError(
                 f"emotions.free takes {', '.join(twice)} for classes of their own, which differ in case alone: give "
-                f"them one name, for example --emotions.rename '{{{twice[0]}: {twice[-1]}}}'"
+                f"them one name, for example emotions.rename '{{{twice[0]}: {twice[-1]}}}'"
             )
         named = {member for members in self.merge.values() for member in members} | set(self.drop) - set(self.merge)
         unknown = sorted(named - set(present))

@@ -12,7 +12,7 @@ from ser_tl.hub.address import Address as Address
 from ser_tl.hub.address import branch_name as branch_name
 from ser_tl.hub.background import BackgroundPushes as BackgroundPushes
 from ser_tl.hub.base import MAIN as MAIN
-from ser_tl.hub.base import Pushed as Pushed
+from ser_tl.hub.base import PushResult as PushResult
 from ser_tl.hub.base import Repository as Repository
 from ser_tl.hub.directory import is_repository as is_repository
 from ser_tl.hub.transfers import pull_folder as pull_folder

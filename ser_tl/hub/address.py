@@ -2,7 +2,7 @@
 
     "name/repo", "name/repo@branch", "file:///teamhub/name/repo", "/teamhub/name/repo" --Address.read()--> Address
 
-Knows names only: whether there is such a repository, the repository itself tells.
+It handles names only, and doesn't check whether there is such a repository.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ def _folder(name: str) -> Path:
 
 
 def branch_name(text: str) -> str:
-    """A branch's name that tells a text, a speaker's name for example, with a digest where it can't tell all of it."""
+    """A branch's name for a text, a speaker's name for example, with a digest where it can't hold all of it."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text.replace("/", "-")).strip(".-")
     name = re.sub(r"\.{2,}", ".", name)
     if name == text.replace("/", "-"):

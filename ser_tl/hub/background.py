@@ -2,8 +2,8 @@
 
     start(save, message) -> a copy on disk --one thread, in order--> the hub        finish() -> what failed
 
-A push that fails stops nothing: it is noted, and told by `finish`. Each push has a copy of its own on disk, made before
-`start` returns, so that what comes later can't change it.
+A push that fails stops nothing: it is noted, and reported by `finish`. Each push has a copy of its own on disk, made
+before `start` returns, so that what comes later can't change it.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_b
 from safetensors import SafetensorError
 
 from ser_tl.errors import SerTlError
-from ser_tl.hub.base import Pushed
+from ser_tl.hub.base import PushResult
 from ser_tl.hub.transfers import push_folder
 
 
@@ -33,8 +33,8 @@ class BackgroundPushes:
         self.revision = revision
         self.scratch = scratch
         self.failed: list[str] = []
-        self._started = self._told = 0
-        self._running: list[tuple[str, Future[Pushed]]] = []
+        self._started = self._reported = 0
+        self._running: list[tuple[str, Future[PushResult]]] = []
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="push")
 
     def start(self, save: Callable[[Path], None], message: str) -> None:
@@ -53,10 +53,10 @@ class BackgroundPushes:
             return
         self._running.append((message, self._pool.submit(self._push, copy, message)))
 
-    def news(self) -> list[str]:
+    def new_failures(self) -> list[str]:
         """What failed since the last call; waits for nothing."""
         self._collect()
-        fresh, self._told = self.failed[self._told :], len(self.failed)
+        fresh, self._reported = self.failed[self._reported :], len(self.failed)
         return fresh
 
     def finish(self) -> list[str]:
@@ -77,7 +77,7 @@ class BackgroundPushes:
             if error is not None:
                 self.failed.append(f"{message}: {error}")
 
-    def _push(self, copy: Path, message: str) -> Pushed:
+    def _push(self, copy: Path, message: str) -> PushResult:
         shown = not are_progress_bars_disabled()
         disable_progress_bars()  # they would be drawn over the training's own
         try:

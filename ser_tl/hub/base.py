@@ -1,6 +1,6 @@
 """What a repository of a hub is: named versions of a folder.
 
-Repository.push(folder, branch, message, tag) -> Pushed        Repository.pull(revision) -> folder
+Repository.push(folder, branch, message, tag) -> PushResult        Repository.pull(revision) -> folder
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ MAIN = "main"
 """The branch that is meant where none is named."""
 
 
-class Pushed(NamedTuple):
+class PushResult(NamedTuple):
     """Where a push went.
 
     Attributes:
@@ -34,7 +34,7 @@ class Repository(ABC):
     """Versions of a folder under one name."""
 
     @abstractmethod
-    def push(self, folder: Path, *, branch: str, message: str, tag: str | None, private: bool) -> Pushed:
+    def push(self, folder: Path, *, branch: str, message: str, tag: str | None, private: bool) -> PushResult:
         """Adds a folder's files to a branch, as one version; makes repository and branch if there are none.
 
         Args:
@@ -58,18 +58,18 @@ class Repository(ABC):
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The files that a push takes along: relative POSIX path and place, sorted. Hidden and unfinished ones stay.
+    """The files that a push takes along: relative POSIX path and location, sorted, without hidden and unfinished ones.
 
     Raises:
         HubError: there is no such folder, or there are none
     """
-    found = [
+    files = [
         (path.relative_to(folder).as_posix(), path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.suffix != ".part"
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not any(component.startswith(".") for component in path.relative_to(folder).parts)
     ]
-    if not found:
+    if not files:
         raise HubError(f"{folder}: {'no files in it' if folder.is_dir() else 'no such folder'}: nothing to push")
-    yield from found
+    yield from files

@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from ser_tl.errors import HubError
 from ser_tl.files import write_atomically, write_text
-from ser_tl.hub.base import Pushed, Repository, files_of
+from ser_tl.hub.base import PushResult, Repository, files_of
 
 SNAPSHOTS, BRANCHES, TAGS = Path("snapshots"), Path("refs/branches"), Path("refs/tags")
 HISTORY = "history.jsonl"
@@ -35,7 +35,7 @@ class _Version(NamedTuple):
 
     commit: str
     tree: dict[str, Path]
-    kept: set[str]
+    unchanged: set[str]
 
 
 class DirectoryRepository(Repository):
@@ -50,12 +50,12 @@ class DirectoryRepository(Repository):
         self.root = root
         self.name = name
 
-    def push(self, folder: Path, *, branch: str, message: str, tag: str | None, private: bool) -> Pushed:  # noqa: ARG002
+    def push(self, folder: Path, *, branch: str, message: str, tag: str | None, private: bool) -> PushResult:  # noqa: ARG002
         """Adds a folder's files to a branch; who may read them, the folder's permissions say."""
         hub = self.root.parent.parent
         if not hub.is_dir():
             raise HubError(f"{self.name}: there is no hub {hub}; make that folder first, or correct the path")
-        if self.root.is_dir() and not is_repository(self.root) and not self._begun():
+        if self.root.is_dir() and not is_repository(self.root) and not self._is_begun():
             raise HubError(f"{self.root} holds other files than a repository's: choose another name")
         if self._at(TAGS / branch) is not None:
             raise HubError(f"{self.name}: {branch} is a tag, and can't be a branch too: choose another name")
@@ -77,7 +77,7 @@ class DirectoryRepository(Repository):
                 f"{self.name}: can't be written ({error}). What was copied whole is kept: push again when the disk has "
                 f"room and you may write there"
             ) from error
-        return Pushed(self.name, branch, version.commit, str(self.root / SNAPSHOTS / version.commit))
+        return PushResult(self.name, branch, version.commit, str(self.root / SNAPSHOTS / version.commit))
 
     def pull(self, revision: str) -> Path:
         """The folder of a version, in place."""
@@ -92,7 +92,7 @@ class DirectoryRepository(Repository):
             raise HubError(f"{self.name} has no revision {revision!r}: there are {', '.join(there)}, and commits")
         return self.root / SNAPSHOTS / commit
 
-    def _begun(self) -> bool:
+    def _is_begun(self) -> bool:
         """Whether the folder is empty, or holds what another push has just begun to make."""
         return {path.name for path in self.root.iterdir()} <= {SNAPSHOTS.parts[0], BRANCHES.parts[0]}
 
@@ -100,27 +100,29 @@ class DirectoryRepository(Repository):
         """What a branch would hold with these files."""
         before = {} if head is None else dict(files_of(self.root / SNAPSHOTS / head))
         digest = {path: _digest(path) for path in {*before.values(), *files.values()}}
-        kept = {name: path for name, path in before.items() if name not in files or digest[path] == digest[files[name]]}
-        tree = dict(sorted((files | kept).items()))
+        unchanged = {
+            name: path for name, path in before.items() if name not in files or digest[path] == digest[files[name]]
+        }
+        tree = dict(sorted((files | unchanged).items()))
         listing = "".join(f"{digest[path]}  {name}\n" for name, path in tree.items())
-        return _Version(hashlib.sha256(listing.encode()).hexdigest()[:40], tree, set(kept))
+        return _Version(hashlib.sha256(listing.encode()).hexdigest()[:40], tree, set(unchanged))
 
     def _store(self, version: _Version) -> None:
         """Copies what isn't there yet."""
-        whole = self.root / SNAPSHOTS / version.commit
-        part = whole.with_name(f".{version.commit}.part")
+        snapshot = self.root / SNAPSHOTS / version.commit
+        temporary = snapshot.with_name(f".{version.commit}.part")
         for name in (SNAPSHOTS, BRANCHES):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         try:
-            for name, path in {} if whole.is_dir() else version.tree.items():
-                if not (part / name).is_file():
-                    _put(path, part / name, self.root / SNAPSHOTS, link=name in version.kept)
-            if not whole.is_dir():
-                part.replace(whole)
+            for name, path in {} if snapshot.is_dir() else version.tree.items():
+                if not (temporary / name).is_file():
+                    _put(path, temporary / name, self.root / SNAPSHOTS, link=name in version.unchanged)
+            if not snapshot.is_dir():
+                temporary.replace(snapshot)
         except OSError:
-            if not whole.is_dir():  # else another push of the very same files was quicker
+            if not snapshot.is_dir():  # else another push of the very same files was quicker
                 raise
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
     def _refs(self, kind: Path) -> list[Path]:
         return sorted(path for path in (self.root / kind).rglob("*") if path.is_file() and path.suffix != ".part")
@@ -157,23 +159,23 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _put(source: Path, place: Path, scratch: Path, *, link: bool) -> None:
+def _put(source: Path, target: Path, scratch: Path, *, link: bool) -> None:
     """Puts a file into a version, whole or not at all, and never to be written again."""
-    part = scratch / f".{uuid4().hex}.part"  # others may rename the version's folder while this file is copied
+    temporary = scratch / f".{uuid4().hex}.part"  # others may rename the version's folder while this file is copied
     try:
-        if not (link and _linked(source, part)):
-            shutil.copyfile(source, part)
-            part.chmod(part.stat().st_mode & 0o444)  # for whom the umask says, and for nobody to write
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part.replace(place)
+        if not (link and _link(source, temporary)):
+            shutil.copyfile(source, temporary)
+            temporary.chmod(temporary.stat().st_mode & 0o444)  # for whom the umask says, and for nobody to write
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(target)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _linked(source: Path, place: Path) -> bool:
+def _link(source: Path, target: Path) -> bool:
     """Whether the disk has hard links; makes one."""
     try:
-        os.link(source, place)
+        os.link(source, target)
     except OSError:
         return False
     return True

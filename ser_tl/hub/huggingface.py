@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 
 from ser_tl.errors import HubError
-from ser_tl.hub.base import MAIN, Pushed, Repository, files_of
+from ser_tl.hub.base import MAIN, PushResult, Repository, files_of
 
 _LOG_IN = "`hf auth login` keeps one on this machine, the environment variable HF_TOKEN holds one for a session"
 Found = TypeVar("Found")
@@ -40,22 +40,22 @@ class HuggingFaceRepository(Repository):
         self.token = token
         self.api = HfApi(token=token, library_name="ser_tl")
 
-    def push(self, folder: Path, *, branch: str, message: str, tag: str | None, private: bool) -> Pushed:
+    def push(self, folder: Path, *, branch: str, message: str, tag: str | None, private: bool) -> PushResult:
         """Adds a folder's files to a branch."""
-        self._asked(lambda: self.api.create_repo(self.name, private=private, exist_ok=True))
+        self._ask(lambda: self.api.create_repo(self.name, private=private, exist_ok=True))
         if branch != MAIN:
-            self._asked(lambda: self.api.create_branch(self.name, branch=branch, exist_ok=True))
+            self._ask(lambda: self.api.create_branch(self.name, branch=branch, exist_ok=True))
         added = [CommitOperationAdd(name, path) for name, path in files_of(folder)]
-        done = self._asked(lambda: self.api.create_commit(self.name, added, commit_message=message, revision=branch))
+        done = self._ask(lambda: self.api.create_commit(self.name, added, commit_message=message, revision=branch))
         if tag is not None:
-            self._asked(lambda: self.api.create_tag(self.name, tag=tag, tag_message=message, revision=done.oid))
-        return Pushed(self.name, branch, done.oid, f"{self.api.endpoint}/{self.name}/tree/{branch}")
+            self._ask(lambda: self.api.create_tag(self.name, tag=tag, tag_message=message, revision=done.oid))
+        return PushResult(self.name, branch, done.oid, f"{self.api.endpoint}/{self.name}/tree/{branch}")
 
     def pull(self, revision: str) -> Path:
         """The folder of a version in huggingface_hub's cache; without network, what was pulled before."""
-        return Path(self._asked(lambda: self.api.snapshot_download(self.name, revision=revision), revision))
+        return Path(self._ask(lambda: self.api.snapshot_download(self.name, revision=revision), revision))
 
-    def _asked(self, call: Callable[[], Found], revision: str = MAIN) -> Found:
+    def _ask(self, call: Callable[[], Found], revision: str = MAIN) -> Found:
         """What the hub answers.
 
         Raises:
@@ -69,7 +69,7 @@ class HuggingFaceRepository(Repository):
 
     def _way_out(self, root: Exception, error: Exception, revision: str) -> str:
         status = root.response.status_code if isinstance(root, HfHubHTTPError) and root.response is not None else 0
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         if isinstance(root, OfflineModeIsEnabled):
             return "HF_HUB_OFFLINE forbids the network here: unset it, or push to a folder (file:///teamhub/name/repo)"
         if isinstance(root, LocalEntryNotFoundError):
@@ -90,10 +90,10 @@ class HuggingFaceRepository(Repository):
             )
         if status == 403:
             owner = self.name.partition("/")[0]
-            return f"the token may not do this ({said}): it needs the right to write to {owner}; {_LOG_IN}"
+            return f"the token may not do this ({reason}): it needs the right to write to {owner}; {_LOG_IN}"
         if status == 409:
-            return f"{said}. A tag that exists never moves: choose another one"
-        return f"{said}. Pushing again sends only what is missing"
+            return f"{reason}. A tag that exists never moves: choose another one"
+        return f"{reason}. Pushing again sends only what is missing"
 
     def _secret(self) -> str | None:
         return self.token or get_token()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ser_tl.hub.address import Address, check_revision
-from ser_tl.hub.base import MAIN, Pushed, Repository, files_of
+from ser_tl.hub.base import MAIN, PushResult, Repository, files_of
 from ser_tl.hub.directory import DirectoryRepository
 from ser_tl.hub.huggingface import HuggingFaceRepository
 
@@ -17,7 +17,7 @@ def push_folder(
     tag: str | None = None,
     private: bool = True,
     token: str | None = None,
-) -> Pushed:
+) -> PushResult:
     """Puts a folder's files on a hub. Calling it again sends only what the hub doesn't have yet.
 
     Args:
@@ -31,7 +31,7 @@ def push_folder(
         token: for the hub; huggingface_hub's own ($HF_TOKEN, `hf auth login`) if None. It is never written anywhere
 
     Raises:
-        HubError: nothing to push, or the hub can't be reached or refuses; the message tells the way out
+        HubError: nothing to push, or the hub can't be reached or refuses; the message names the way out
     """
     address, folder = Address.read(repo), Path(folder)
     branch = revision or address.revision or MAIN

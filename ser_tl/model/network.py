@@ -7,7 +7,7 @@
 
 Tensors in, tensors out: a call changes nothing in the model, so threads can share one, and torch.export can trace it.
 States that were computed before (the feature cache) enter by `forward_states`; each stage is a method, so that training
-can change what goes from one to the next. Knows nothing of batches, files, corpora or training.
+can change what goes from one to the next. Independent of batches, files, corpora and training.
 """
 
 import warnings
@@ -44,7 +44,7 @@ class Output(NamedTuple):
         hidden: (B, H), the input of the head's last layer
         logits: (B, C); C is 0 for a model of dimensions alone
         dimensions: (B, K) on the scale of the training annotations; None where the model has none
-        speech: (B,) seconds of speech, 0 where nobody speaks; None from a model without a gate, and from states
+        speech: (B,) seconds of speech, 0 where there is none; None from a model without a gate, and from states
     """
 
     embedding: Tensor
@@ -179,7 +179,7 @@ class EmotionNetwork(nn.Module):
         Args:
             waveform: (B, N), as `front` leaves it
             lengths: (B,) samples
-            on_mel: what augmentation makes of the log-mel spectrogram, in training; of no account where there is none
+            on_mel: augmentation of the log-mel spectrogram, in training; unused by encoders that have none
         """
         return self.encoder(waveform, lengths, self.layers, on_mel=on_mel if self.encoder.has_mel else None)
 
@@ -192,10 +192,10 @@ class EmotionNetwork(nn.Module):
         """
         highest = max(states)
         above = [layer for layer in self.layers if layer > highest]
-        known = dict(states)
+        states_by_layer = dict(states)
         if above:
-            known |= zip(above, self.encoder.resume(states[highest], mask, highest, above), strict=True)
-        return EncoderOutput(torch.stack([known[layer] for layer in self.layers]), mask)
+            states_by_layer |= zip(above, self.encoder.resume(states[highest], mask, highest, above), strict=True)
+        return EncoderOutput(torch.stack([states_by_layer[layer] for layer in self.layers]), mask)
 
     def normalize_states(self, states: Tensor, norm: SpeakerNorm | None = None) -> Tensor:
         """States (L, B, T, D) at zero mean and unit variance, where the model normalises."""
@@ -241,8 +241,8 @@ class EmotionNetwork(nn.Module):
             ConfigError: the layers are mixed before the pooling, and no channel is one layer's alone
         """
         apart = {"join": "concat", "projection": 0, "network": "none", "fusion": "concat"}
-        own = asdict(self.config)
-        mixed = [f"model.{name} is {own[name]}" for name, plain in apart.items() if own[name] != plain]
+        options = asdict(self.config)
+        mixed = [f"model.{name} is {options[name]}" for name, plain in apart.items() if options[name] != plain]
         if mixed:
             raise ConfigError(
                 f"{' and '.join(mixed)}, which mixes the encoder's layers before they are pooled, and "

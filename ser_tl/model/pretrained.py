@@ -20,7 +20,7 @@ from ser_tl.model.speakers import KnownSpeakers
 from ser_tl.model.weights import reason
 
 if TYPE_CHECKING:
-    from ser_tl.hub import Pushed
+    from ser_tl.hub import PushResult
 
 
 class PretrainedMixin(nn.Module):
@@ -126,7 +126,7 @@ class PretrainedMixin(nn.Module):
         tag: str | None = None,
         private: bool = True,
         token: str | None = None,
-    ) -> "Pushed":
+    ) -> "PushResult":
         """Puts the model on a hub, with its card. Calling it again sends only what the hub doesn't have yet.
 
         The card, and what else lies in the model's home, goes along if the model is still the one in that folder; else

@@ -156,7 +156,7 @@ def write_folder(folder: Path, config: dict[str, Any], weights: Mapping[str, Ten
 
 def write_remote(folder: Path) -> None:
     """Adds what lets transformers' pipeline load the folder with trust_remote_code=True, where ser_tl is installed."""
-    write_text(folder / REMOTE_FILE, Path(__file__).with_name("remote.py").read_text(encoding="utf-8"))
+    write_text(folder / REMOTE_FILE, Path(__file__).with_name("modeling_ser_tl.py").read_text(encoding="utf-8"))
     write_text(folder / EXTRACTOR_FILE, json.dumps(_EXTRACTOR, indent=2) + "\n")
 
 

@@ -146,7 +146,7 @@ def test_states_too_many_for_the_cache_are_refused_with_the_way_out(tones, tmp_p
     assert cli.main(command(tones, "--cache_gib", "0.00001")) == 1
     message = capsys.readouterr().err
     assert re.search(
-        r"may hold 1e-05 GiB, too little for layers 0 1 2 3 of 27 clips: allow more \(`cache_gib`\)", message
+        r"may hold 1e-05 GiB, too little for layers 0 1 2 3 of 27 clips: allow more \(--cache_gib\)", message
     )
     corpus = tone_corpus(tones / "audio", speakers=3)
     encoder = load_encoder(str(tones / "whisper"))

@@ -53,7 +53,7 @@ def test_a_card_tells_score_data_model_use_and_limits(folder):
     for said in (
         f"**UAR {100 * made.uar:.1f} %** (95 % interval {100 * made.interval.low:.1f} to",
         "protocol kfold (groups of speakers held out in turn)",
-        "no speaker tested on was heard in training",
+        "no test speaker was used in training",
         "seed 3, one run",
         "- two files left out",
         "![Confusion matrix: rows are references, columns predictions](confusion.png)",
@@ -63,7 +63,7 @@ def test_a_card_tells_score_data_model_use_and_limits(folder):
         "| encoder hubert-base | licence: Apache-2.0 |",
         "| strategy | partial |",
         "| strategy.blocks | 2 |",
-        "5,000,000, of which 1,500,000 moved",
+        "5,000,000, of which 1,500,000 were trained",
         "1.6 min, 10 epochs",
         "2 process(es) on cpu; x86_64, 2 cores",
         'from_pretrained("team/tones", revision="fold_1")',
@@ -119,7 +119,7 @@ def test_without_report_or_run_nothing_is_claimed(folder):
 def test_scores_on_known_speakers_say_so(folder):
     card = text(folder, report=report(speaker_independent=False))
     assert "**NOT speaker-independent: speakers tested on were trained on as well**" in card
-    assert "no speaker tested on was heard" not in card
+    assert "no test speaker was used" not in card
 
 
 def test_a_card_on_a_folder_hub_shows_what_works_there(folder):

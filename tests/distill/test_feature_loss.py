@@ -86,7 +86,7 @@ def test_layers_above_a_raw_front_end_hear_the_teachers_own_scale():
     torch.testing.assert_close(losses, torch.full((2,), math.log(1 + math.exp(-1))))
     heard = torch.randn(1, 8000), torch.tensor([8000])
     before = student(*heard).states
-    made.fold(student)
+    made.fold_scale(student)
     assert torch.equal(student(*heard).states, before)
 
 

@@ -178,18 +178,18 @@ def test_a_teacher_of_unknown_origin_is_refused_unless_accepted_and_then_noted(r
     with pytest.raises(SplitError, match=r"teach\.unchecked true takes it"):
         load_teacher(run, split, TeachConfig())
     (note,) = load_teacher(run, split, TeachConfig(unchecked=True)).notes
-    assert "it may have heard test clips" in note
+    assert "they may contain test clips" in note
 
 
 def test_other_labels_than_the_teachers_are_refused(run, split):
     teacher = load_teacher(run, split, TeachConfig())
     model = tiny_model(labels=["anger", "fear", "neutral"])
-    with pytest.raises(ConfigError, match=r"lacks sadness; the teacher lacks fear.*same `corpus` and `emotions`"):
+    with pytest.raises(ConfigError, match=r"lacks sadness; the teacher lacks fear.*same --corpus and --emotions"):
         StudentTrainer(model, Full(), train_config(), teacher=teacher)
 
 
 def test_what_a_teacher_cannot_hear_or_say_is_refused(run, split):
-    with pytest.raises(ConfigError, match=r"choose balance\.sampling over"):
+    with pytest.raises(ConfigError, match=r"choose --balance\.sampling over"):
         fitted(student(run, split, balance=BalanceConfig(synthesise="smote")), split)
     with pytest.raises(ConfigError, match="expected more than 0"):
         TeachConfig(temperature=0.0)

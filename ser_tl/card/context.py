@@ -1,6 +1,6 @@
-"""All that is known of a model when its card is written: gathered once, from what lies on disk.
+"""The content of a model's card: gathered once, from the files of its run.
 
-config.json, report's facts, run's options --Known.of()--> Known
+config.json, report's facts, run's options --CardContext.from_run()--> CardContext
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from ser_tl.evaluation import Report
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a card can tell.
+class CardContext:
+    """The facts that a card is written from.
 
     Args:
         config: the model's config.json
@@ -40,7 +40,7 @@ class Known:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def from_run(
         cls,
         config: Mapping[str, Any],
         report: Report | None,
@@ -51,16 +51,16 @@ class Known:
         estimate: Report | None = None,
         training: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Gathers it."""
+        """Gathers the facts."""
         facts = (training or {}) if report is None else report.facts
-        heard = facts.get("corpora") or ([options["corpus"]] if options.get("corpus") else [])
+        corpora = facts.get("corpora") or ([options["corpus"]] if options.get("corpus") else [])
         encoders = encoder_sources(config["encoder"]["name"])
         base = "+".join(source.title for source in encoders) or config["encoder"]["family"]
         return cls(
             config=config,
             title=f"Speech emotion recognition: {base}",
             repo=repo,
-            corpora=[corpus_source(str(name)) for name in heard] if isinstance(heard, list) else [],
+            corpora=[corpus_source(str(name)) for name in corpora] if isinstance(corpora, list) else [],
             encoders=encoders,
             report=report,
             options=options,
