@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import ser_tl as ser
-from ser_tl import cli, files, options, terminal
+from ser_tl import cli, files, program, terminal
 from ser_tl.cache import folder as cache_folder
 from ser_tl.cache.extraction import extract
 from ser_tl.cache.feature_cache import FeatureCache
@@ -36,9 +36,9 @@ def recipe():
 
 @pytest.fixture(autouse=True)
 def started(monkeypatch):
-    monkeypatch.setattr(options, "STARTED", [])
-    monkeypatch.setattr("ser_tl.run.STARTED", options.STARTED)
-    return options.STARTED
+    monkeypatch.setattr(program, "STARTED", [])
+    monkeypatch.setattr("ser_tl.run.STARTED", program.STARTED)
+    return program.STARTED
 
 
 def begin(folder, **changes):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ser_tl.analysis.embedding import embed
-from ser_tl.analysis.layers import layer_scores
+from ser_tl.analysis.embedding import extract_embeddings
+from ser_tl.analysis.layers import probe_layers
 from ser_tl.augment import AugmentConfig
 from ser_tl.cache.condensed import REDUCE
 from ser_tl.cache.entries import read_state, read_summary, write_state, write_state_summary
@@ -175,13 +175,13 @@ def test_few_frames_have_the_statistics_of_all(frames, scale, tmp_path):
     assert int(summary.frames) == frames
     close = {"rtol": 2e-3, "atol": 2e-3 * scale}
     stats = shorten(summary, REDUCE["stats"])
-    values = stats.mean + stats.rest
+    values = stats.mean + stats.residual
     torch.testing.assert_close(values.mean(dim=0), state.mean(dim=0), **close)
     torch.testing.assert_close(values.std(dim=0, correction=0), state.std(dim=0, correction=0), **close)
     for name, expected in (("mean", state.mean(dim=0)), ("max", state.amax(dim=0)), ("last", state[-1])):
         few = shorten(summary, REDUCE[name])
-        torch.testing.assert_close((few.mean + few.rest)[0], expected, **close)
-    assert [stats.frames, len(stats.rest)] == [frames, 2]
+        torch.testing.assert_close((few.mean + few.residual)[0], expected, **close)
+    assert [stats.frames, len(stats.residual)] == [frames, 2]
 
 
 def test_keys_tell_summaries_from_frames_and_those_of_frames_are_as_before():
@@ -205,9 +205,9 @@ def test_summaries_are_made_of_frames_that_are_there(split, store, monkeypatch):
     for index in range(len(frames)):
         for layer, state in frames[index].states.items():
             few = summaries[index].states[layer]
-            expected = shorten(Summary.of(state.mean, state.rest), REDUCE["stats"])
-            torch.testing.assert_close(few.mean + few.rest, expected.mean + expected.rest)
-            assert few.frames == len(state.rest)
+            expected = shorten(Summary.of(state.mean, state.residual), REDUCE["stats"])
+            torch.testing.assert_close(few.mean + few.residual, expected.mean + expected.residual)
+            assert few.frames == len(state.residual)
 
 
 def test_damaged_or_missing_frames_make_no_summary(split, store):
@@ -252,9 +252,9 @@ def test_embeddings_and_probes_of_layers_read_summaries(split, store):
     model = build().eval()
     cached, plain = train_config(cache=True), train_config(cache=False)
     model.fit_statistics(split.train)
-    rows = [embed(model, split.test, config).values for config in (cached, plain)]
+    rows = [extract_embeddings(model, split.test, config).values for config in (cached, plain)]
     torch.testing.assert_close(*map(torch.as_tensor, rows), atol=2e-3, rtol=0)
-    scores = [layer_scores(model, split.train, config, folds=2) for config in (cached, plain)]
+    scores = [probe_layers(model, split.train, config, folds=2) for config in (cached, plain)]
     for layer, report in scores[0].items():
         assert report.uar == pytest.approx(scores[1][layer].uar, abs=1e-6)
     assert contents(store) == {"summary"}

@@ -7,9 +7,8 @@ from ser_tl.comparison import Comparison
 from ser_tl.comparison.paired_tests import speaker_counts
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.evaluation.bootstrap import paired_interval, speaker_interval
-
-from .samples import certain
-from .test_comparison import report
+from tests.comparison.test_comparison import report
+from tests.evaluation.samples import certain
 
 
 def test_mcnemar_counts_the_clips_that_one_alone_gets_right():

@@ -6,9 +6,8 @@ from ser_tl.comparison import read_runs
 from ser_tl.comparison.runs import Cost
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation import Report
-
-from .samples import sample
-from .test_comparison import report
+from tests.comparison.test_comparison import report
+from tests.evaluation.samples import sample
 
 
 def save(folder, own, mib=0.5, fold=""):

@@ -203,7 +203,7 @@ def test_names_that_no_file_has_are_a_line_of_the_list(name, record):
         {"id": str(number), "audio": {"bytes": None, "path": path}, "start": 0.0, "end": None}
         for number, path in enumerate([name, str(record())])
     ]
-    problems = [checks._find_problem(row) for row in rows]
+    problems = [checks._decode(row)[0] for row in rows]
     assert problems[1] is None
     assert "no such file" in problems[0] or "no name" in problems[0] or "can't be opened" in problems[0]
     problems[0].encode("utf-8")

@@ -8,8 +8,7 @@ import pytest
 
 from ser_tl.comparison import Comparison
 from ser_tl.errors import ConfigError
-
-from .test_comparison import report
+from tests.comparison.test_comparison import report
 
 COST = {"trainable_parameters": 10_000, "parameters": 4_000_000, "training_seconds": 90.0, "peak_memory_mib": 900}
 

@@ -2,8 +2,7 @@ import pytest
 
 from ser_tl.evaluation import Report
 from ser_tl.reporting.text import markdown, percent
-
-from .samples import certain, sample
+from tests.evaluation.samples import certain, sample
 
 
 @pytest.mark.parametrize(("fraction", "shown"), [(0.71249, "71.2"), (1, "100.0"), (0, "0.0"), (None, "\N{EN DASH}")])

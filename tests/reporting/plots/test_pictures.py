@@ -10,8 +10,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Embeddings
 from ser_tl.reporting import plots
 from ser_tl.reporting.plots.canvas import marks
-
-from ..test_comparison import report
+from tests.comparison.test_comparison import report
 
 
 def names(axes):

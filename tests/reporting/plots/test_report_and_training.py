@@ -4,8 +4,7 @@ from matplotlib.image import imread
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report
 from ser_tl.reporting.plots import confusion_picture, training_curves
-
-from ..samples import certain
+from tests.evaluation.samples import certain
 
 
 def _epochs(count, **change):
