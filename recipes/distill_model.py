@@ -13,6 +13,7 @@ trained on labels alone for comparison. docs/distillation.md tells more; `--help
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import ser_tl as ser
 
@@ -28,6 +29,7 @@ class Options(ser.Options):
     """
 
     encoder: str = "soundnet"
+    cannot: ClassVar[tuple[str, ...]] = ("final", "dry_run")
     strategy: str = "frozen"
     teacher: Path | None = None
     teach: ser.TeachConfig = field(default_factory=ser.TeachConfig)
@@ -63,7 +65,7 @@ def main(options: Options) -> ser.Report:
     if options.teacher is None:  # the bundled encoder under the usual head; what else is asked for is the student's
         names = ("encoder", "encoder_options", "pretrained", "pooling", "model", "transfer")
         usual = {name: getattr(ser.Options(), name) for name in names}
-        run_beside(replace(options, strategy="frozen", unfreeze=None, **usual), "teacher")
+        run_beside(replace(options, strategy="frozen", strategy_options={}, **usual), "teacher")
     report = run(options, whole, "student", options.teacher or whole / "teacher")
     if options.control:
         run_beside(options, "control")

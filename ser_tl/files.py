@@ -118,10 +118,13 @@ def _name_once(part: Path, path: Path) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES):
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES, None):
             raise
-        if not path.exists():
-            part.replace(path)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the name is claimed by one alone
+        except FileExistsError:
+            return
+        part.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,40 +1,36 @@
 """The options of the recipes: one dataclass, filled from a YAML file and from flags.
 
-    --config FILE, then --encoder ... --train.epochs 5  --parse()--> Options, frozen and checked
-
-jsonargparse does the work; an unknown option is an error and `--help` lists all. Dashes and underscores are alike
-(`--skip-unreadable`), and a switch needs no value.
+--config FILE, then --encoder ... --train.epochs 5  --parse--> Options, frozen and checked
 """
 
-import shutil
-import sys
 from argparse import ArgumentError
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self
 
 import yaml
-from jsonargparse import Namespace
 
-from ser_tl.arguments import Parser, option_names, spell_options
 from ser_tl.augment import AugmentConfig
+from ser_tl.construction import construct
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.audio_config import NEW_MODELS
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.splits import ProtocolName, SplitConfig
 from ser_tl.data.votes import AnnotationConfig
-from ser_tl.errors import ConfigError, SerTlError
+from ser_tl.errors import ConfigError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
+from ser_tl.old_options import new_name
+from ser_tl.parsing import fill, make_parser
+from ser_tl.parsing import parse as parse
+from ser_tl.parsing import spell as spell
 from ser_tl.plugins import import_plugin
-from ser_tl.terminal import escape_unprintable, silence_output
-from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.parts import build_parts
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
-from ser_tl.transfer.config import AlignmentConfig, TransferConfig
+from ser_tl.transfer import STRATEGIES, AlignmentConfig, Strategy
 
 
 @dataclass(frozen=True)
@@ -46,12 +42,18 @@ class RunOptions:
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
         imports: modules, or Python files, that register your own parts; `--import MODULE` adds one
+        pictures: formats in which each picture is written beside PNG: pdf, svg
+        quiet: show no bars and no line an epoch; results, warnings and errors all the same
+        log_level: from which level on the libraries' own messages are shown
     """
 
     seed: int = 0
     output: Path | None = None
     resume: bool = False
     imports: list[str] = field(default_factory=list)
+    pictures: list[Literal["pdf", "svg"]] = field(default_factory=list)
+    quiet: bool = False
+    log_level: Literal["error", "warning", "info", "debug"] = "warning"
 
     def __post_init__(self) -> None:
         for name in self.imports:
@@ -78,18 +80,22 @@ class RunOptions:
             ConfigError: no such option, or a value of another kind
         """
         values = yaml.safe_load(self.as_yaml())
+        if changes.get("strategy", values.get("strategy")) != values.get("strategy"):
+            values["strategy_options"] = {}  # they were the other strategy's
         for name, value in changes.items():
-            *path, last = name.split(".")
+            *path, last = new_name(name).split(".")
+            path = ["strategy_options" if path == ["strategy"] else key for key in path]
             nested = values
             for key in path:
                 nested = nested.get(key) if isinstance(nested, dict) else None
-            if not isinstance(nested, dict) or (last not in nested and nested is not values.get("encoder_options")):
+            free = [values.get(name) for name in ("encoder_options", "strategy_options")]  # of any names
+            if not isinstance(nested, dict) or (last not in nested and not any(nested is item for item in free)):
                 raise ConfigError(f"there is no option {name!r}: `--help` lists them")
             nested[last] = value
         parser = make_parser(type(self), "")
         parser.exit_on_error = False
         try:
-            return _filled(type(self), parser, parser.parse_object(values))
+            return fill(type(self), parser, parser.parse_object(values))
         except ArgumentError as error:
             raise ConfigError(f"{', '.join(changes)}: {error}") from error
 
@@ -113,7 +119,8 @@ class Options(RunOptions):
             own data
         root: the corpus' folder, the manifest or a hub id; not needed for a bundled corpus
         strategy: which weights are trained: frozen, partial, progressive, full, lora or ia3
-        unfreeze: how many of the encoder's top blocks are trained, with --strategy partial and, in the end, progressive
+        strategy_options: the strategy's own, each as --strategy.NAME: --strategy partial --strategy.blocks 2; those of
+            all strategies are shown by --help-all strategy
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
         protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, published
             folds, or, where speakers are unknown, k groups of clips, which reports mark (clips)
@@ -132,20 +139,32 @@ class Options(RunOptions):
         augment: what happens to training clips besides, anew in each epoch or in fixed views
         split: how many speakers go where
         model: the layers between encoder and logits
-        transfer: learning rates, the unfreezing schedule, and adapters
         train: how training goes
         balance: what is done about classes of different sizes, in training
         labels: whose labels count, where several annotators voted
         dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
         parts: techniques of training beside the usual ones, with their options: {contrastive: {weight: 0.5}}
+        final: train one more model on the speakers of all parts but dev, after the splits; their score is its estimate
+        dry_run: check everything, print sizes, parameters and estimated minutes, and train nothing
     """
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("config", "output", "resume", "seed"),
+        *("encoder", "corpus", "root", "columns", "protocol", "folds", "strategy", "pooling"),
+        *("final", "dry_run"),
+        *("model.layers", "train.epochs", "train.learning_rate", "train.refit", "augment.preset"),
+    )
+    """The options that `--help` shows; the others stand under `--help-all`."""
+
+    cannot: ClassVar[tuple[str, ...]] = ()
+    """Options that a recipe has no use for."""
 
     encoder: str = "wav2vec2-mini"
     encoder_options: dict[str, Any] = field(default_factory=dict)
     corpus: str = "emodb-mini"
     root: Path | None = None
     strategy: str = "partial"
-    unfreeze: int | None = None
+    strategy_options: dict[str, Any] = field(default_factory=dict)
     pooling: str = "attentive-stats"
     protocol: ProtocolName = "holdout"
     folds: Path | None = None
@@ -160,12 +179,13 @@ class Options(RunOptions):
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    transfer: TransferConfig = field(default_factory=TransferConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     labels: AnnotationConfig = field(default_factory=AnnotationConfig)
     dimensions: DimensionConfig = field(default_factory=DimensionConfig)
     parts: dict[str, Any] = field(default_factory=dict)
+    final: bool = False
+    dry_run: bool = False
 
     @property
     def name(self) -> str:
@@ -177,6 +197,23 @@ class Options(RunOptions):
         if self.push_to_hub is not None:
             Address.read(self.push_to_hub)  # a wrong address is reported before the training, not after it
         build_parts(self.parts)  # likewise
+        self.build_strategy()
+        for name in self.cannot:
+            if getattr(self, name):
+                raise ConfigError(f"{name} is for recipes that train one system on a protocol's splits: leave it out")
+        if self.final and self.split.tail < 1:
+            raise ConfigError(
+                f"final trains on all clips, and split.tail {self.split.tail} leaves some out: give one of the two"
+            )
+
+    def build_strategy(self) -> Strategy:
+        """The strategy that the options describe, for one training.
+
+        Raises:
+            UnknownNameError: there is no such strategy
+            ConfigError: it has no such option, or refuses a value
+        """
+        return construct(STRATEGIES, self.strategy, self.strategy_options, "strategy")
 
 
 @dataclass(frozen=True)
@@ -192,6 +229,7 @@ class DomainOptions(Options):
         alignment: how the two domains are aligned
     """
 
+    cannot: ClassVar[tuple[str, ...]] = ("final",)
     target: str = "emodb-mini"
     target_root: Path | None = None
     target_columns: dict[str, str] = field(default_factory=dict)
@@ -211,119 +249,3 @@ class DomainOptions(Options):
                 f"{', '.join(unread)}: the target's speakers are all tested, so there is no protocol here; leave it "
                 f"out. Of the split options dev, seed and tail count"
             )
-
-
-STARTED: list[tuple[Path, bool]] = []
-"""The folders of the runs that this process started, and whether it made up their names."""
-
-FIRST = [
-    *("config", "output", "resume", "seed"),
-    *("encoder", "corpus", "root", "columns", "protocol", "folds", "strategy", "unfreeze", "pooling"),
-    *("model.layers", "train.epochs", "train.learning_rate", "train.refit", "augment.preset"),
-]
-"""The options of a training that `--help` shows; the others stand under `--help-all`."""
-
-SomeOptions = TypeVar("SomeOptions", bound=RunOptions)
-
-
-def parse(kind: type[SomeOptions], description: str, arguments: Sequence[str] | None = None) -> SomeOptions:
-    """The options of a command line. Ends the program with status 2 and a message if they are wrong.
-
-    Args:
-        kind: the recipe's options
-        description: what the recipe does, for `--help`
-        arguments: what to parse; the program's own arguments if None
-    """
-    parser = make_parser(kind, description)
-    try:
-        return _filled(kind, parser, parser.parse_args(spell(kind, sys.argv[1:] if arguments is None else arguments)))
-    except SerTlError as error:
-        parser.error(str(error))
-    except UnicodeDecodeError as error:
-        parser.error(f"--config: the file is no text in UTF-8 ({error}), expected is YAML: a run's config.yaml")
-
-
-def make_parser(kind: type[RunOptions], description: str) -> Parser:
-    """The parser of a recipe's options.
-
-    Args:
-        kind: the options
-        description: what the recipe does; its first paragraph stands in `--help`
-    """
-    parser = Parser(description=description.strip().partition("\n\n")[0])
-    parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
-    parser.add_argument("--import", type=str, default=None, help="a module, or a Python file, with your own parts")
-    parser.add_class_arguments(kind)
-    if issubclass(kind, Options):
-        extra = {item.name for item in fields(kind) if not is_dataclass(item.type)} - {
-            item.name for item in fields(Options)
-        }
-        parser.show_first([*FIRST, *extra])
-    return parser
-
-
-def _filled(kind: type[SomeOptions], parser: Parser, parsed: Namespace) -> SomeOptions:
-    values = parser.instantiate(parsed)
-    return kind(**{item.name: values[item.name] for item in fields(kind)})
-
-
-def spell(kind: type[RunOptions], arguments: Sequence[str]) -> list[str]:
-    """Arguments as jsonargparse spells them: underscores in names, and `true` after a bare switch."""
-    switches = _switches(kind, "--")
-    spelt: list[str] = []
-    for index, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if not name.startswith("--"):
-            spelt.append(argument)
-            continue
-        name = "--" + name[2:].replace("-", "_")
-        name = "--imports+" if name == "--import" else name
-        spelt.append(name + equals + value)
-        following = arguments[index + 1] if index + 1 < len(arguments) else "--"
-        if name in switches and not equals and following.startswith("--"):
-            spelt.append("true")
-    return spelt
-
-
-def _switches(kind: Any, prefix: str) -> set[str]:  # noqa: ANN401 - any dataclass
-    """The flags that need no value, those of nested options too."""
-    nested = [_switches(item.type, f"{prefix}{item.name}.") for item in fields(kind) if is_dataclass(item.type)]
-    return {f"{prefix}{item.name}" for item in fields(kind) if item.type is bool}.union(*nested)
-
-
-def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # noqa: ANN401
-    """What stands under `if __name__ == "__main__"` in a recipe: parse, run, and turn ser_tl's errors into messages.
-
-    What the machine can't do is refused before any audio is read. Ctrl-C, and a reader of the output that ends before
-    the recipe does, end it with a line that says how to go on.
-    """
-    escape_unprintable()
-    try:
-        options = parse(kind, description)
-        if isinstance(options, Options):
-            check_machine(options.train, cached=options.strategy in ("frozen", "partial"))
-        main(options)
-        sys.stdout.flush()
-    except SerTlError as error:
-        _remove_unused()
-        sys.exit(f"error: {spell_options(str(error), option_names(make_parser(kind, description)))}")
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\ninterrupted{_way_on()}\n")
-        sys.exit(130)  # 128 and the number of the signal, as shells have it
-    except BrokenPipeError:
-        silence_output()
-        sys.stderr.write(f"nobody reads the output any more: stopped{_way_on()}\n")
-        sys.exit(141)
-
-
-def _way_on() -> str:
-    """How the last run goes on, where one was started."""
-    return f": --config {STARTED[-1][0] / 'config.yaml'} --resume goes on" if STARTED else ""
-
-
-def _remove_unused() -> None:
-    """Deletes folders whose names nobody gave, of runs that were refused before anything was trained."""
-    for folder, dated in STARTED:
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        if dated and all(path.name in ("config.yaml", "split.json") or "curves" in path.parts for path in files):
-            shutil.rmtree(folder, ignore_errors=True)

@@ -8,12 +8,17 @@ from typing import Any
 import yaml
 
 from ser_tl.errors import ConfigError, listing
+from ser_tl.old_options import translate
 
 CONFIG_FILE = "config.yaml"
 SPLIT_FILE = "split.json"
 
 CHANGEABLE = ("train.epochs", "train.workers", "train.threads", "train.save_every", "train.cache_gib", "train.tracker")
 """What every resumed training may have other values of: how fast it runs, how long, and what it writes meanwhile."""
+
+
+ANYTIME = ("resume", "output", "push_to_hub", "final", "dry_run", "pictures", "quiet", "log_level")
+"""Likewise, of every resumed run."""
 
 
 def read_ids(path: Path) -> object:
@@ -42,8 +47,8 @@ def check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> 
     Raises:
         ConfigError: some have, the file is damaged, or folds have ended with another number of epochs
     """
-    free = ["resume", "output", "push_to_hub", *changeable]
-    saved = _read_config(config)
+    free = [*ANYTIME, *changeable]
+    saved, _ = translate(_read_config(config))
     before, after = (_flat(_without(options, free)) for options in (saved, now))
     # What an earlier version didn't have yet, and is left out now as well.
     after = {name: value for name, value in after.items() if name in before or value not in ({}, [], None)}

@@ -16,7 +16,6 @@ from ser_tl.errors import ConfigError, SerTlError, listing
 from ser_tl.generate import add_synthetic
 from ser_tl.options import Options
 from ser_tl.training.checks import check_served
-from ser_tl.transfer import STRATEGIES
 
 
 def split_systems(
@@ -49,7 +48,6 @@ def split_systems(
 def _served_splits(corpus: Dataset, options: Options) -> list[Split]:
     splits = make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
     splits = add_synthetic(splits, options.synthetic)
-    STRATEGIES[options.strategy](options.unfreeze, options.transfer)  # refuses what it has no use for
     for split in splits:
         check_served(split, options.model.statistics, options.train, options.dimensions.names)
         soft_targets(split.train, emotions(corpus), options.labels)

@@ -11,6 +11,8 @@ import pytest
 import ser_tl
 from ser_tl.cli import COMMANDS
 from ser_tl.cli.recipes import RECIPES
+from ser_tl.construction import option_names
+from ser_tl.transfer import STRATEGIES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -91,6 +93,7 @@ def test_commands_have_the_options_that_are_shown(page):
         known = command_flags(name) if name else recipe_flags(recipe)
         spelt = {"--" + flag[2:].replace("-", "_") for flag in flags}  # both spellings are read
         known = {"--" + flag[2:].replace("-", "_") for flag in known}
+        known |= strategy_flags()
         wrong += [f"{flag}: {command}" for flag in sorted(spelt - known) if not within_a_dictionary(flag, known)]
     assert not wrong, "\n".join(wrong)
 
@@ -98,4 +101,9 @@ def test_commands_have_the_options_that_are_shown(page):
 def within_a_dictionary(flag, known):
     """Whether an option of several values takes the flag's last name as a key: --columns.emotion."""
     parent, _, _ = flag.rpartition(".")
-    return parent in known
+    return parent in known and parent != "--strategy"
+
+
+def strategy_flags():
+    """The options of all strategies, of which each has its own."""
+    return {f"--strategy.{name}" for kind in STRATEGIES.values() for name in option_names(kind)}

@@ -53,7 +53,7 @@ def test_the_adapters_options_reach_them_from_the_command_line(recipe, options, 
     parsed = parse(
         recipe.Options,
         "",
-        [*arguments, "--transfer.adapter.rank", "2", "--transfer.adapter.dora", "--train.epochs", "1"],
+        [*arguments, "--strategy.rank", "2", "--strategy.dora", "--train.epochs", "1"],
     )
     recipe.main(parsed)
     adapters = json.loads((tmp_path / "run" / "adapter" / "adapter.json").read_text())["adapters"]

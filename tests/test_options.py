@@ -14,11 +14,13 @@ from ser_tl.data.splits import SplitConfig
 from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import ConfigError, CorpusError
 from ser_tl.model import ModelConfig
-from ser_tl.options import Options, parse, run_main, spell
+from ser_tl.options import Options, parse, spell
+from ser_tl.program import run_main
+from ser_tl.resume import check_same
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
-from ser_tl.transfer import TransferConfig
+from ser_tl.transfer import STRATEGIES, Lora, Progressive
 
 
 def options(*arguments, kind=Options):
@@ -55,12 +57,23 @@ def test_without_arguments_the_defaults_need_neither_data_nor_network():
 
 def test_flags_reach_every_depth():
     found = options(
-        *("--encoder", "hubert", "--root", "/data/my corpus", "--seed=7", "--unfreeze", "2", "--protocol", "loso"),
+        *(
+            "--encoder",
+            "hubert",
+            "--root",
+            "/data/my corpus",
+            "--seed=7",
+            "--strategy.blocks",
+            "3",
+            "--protocol",
+            "loso",
+        ),
         *("--train.epochs", "3", "--train.learning_rate", "2e-4", "--train.precision", "bf16"),
         *("--audio.normalise", "rms", "--split.k", "4", "--model.layers", "[1, -1]", "--model.join", "sum"),
         *("--emotions.merge", "{happiness: [excitement]}", "--emotions.drop", "[calm]", "--emotions.rename", '{"N":a}'),
     )
-    assert (found.encoder, found.root, found.seed, found.unfreeze) == ("hubert", Path("/data/my corpus"), 7, 2)
+    assert (found.encoder, found.root, found.seed) == ("hubert", Path("/data/my corpus"), 7)
+    assert (found.strategy, found.strategy_options) == ("partial", {"blocks": 3})
     assert (found.train.epochs, found.train.learning_rate, found.train.precision) == (3, 2e-4, "bf16")
     assert (found.audio.normalise, found.split.k, found.model.layers, found.model.join) == ("rms", 4, [1, -1], "sum")
     assert found.emotions.merge == {"happiness": ["excitement"]}
@@ -84,7 +97,11 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(config):
         (["--skip-unreadable", "false"], ["--skip_unreadable", "false"]),
         (["--skip-unreadable=false"], ["--skip_unreadable=false"]),
         (["--train.batch-seconds", "20"], ["--train.batch_seconds", "20"]),
-        (["--transfer.adapter.dora", "--resume"], ["--transfer.adapter.dora", "true", "--resume", "true"]),
+        (["--strategy.dora", "--resume"], ["--resume", "true", "--strategy_options.dora=true"]),
+        (
+            ["--strategy.blocks", "3", "--strategy", "lora"],
+            ["--strategy_options", "{}", "--strategy", "lora", "--strategy_options.blocks=3"],
+        ),
         (["--split.partial"], ["--split.partial", "true"]),
         (["--corpus", "emodb-mini", "--encoder=a-b/c-d"], ["--corpus", "emodb-mini", "--encoder=a-b/c-d"]),
         (["--root", "a-b", "-h"], ["--root", "a-b", "-h"]),
@@ -141,7 +158,7 @@ CHANGED = Options(
     root=Path("/data/my corpus"),
     columns={"emotion": "label"},
     strategy="full",
-    unfreeze=3,
+    strategy_options={"layer_decay": 0.8},
     pooling="mean",
     protocol="folds",
     folds=Path("folds.csv"),
@@ -158,7 +175,6 @@ CHANGED = Options(
     augment=AugmentConfig("ser", {"speed": {"factor": [0.95, 1.05]}, "babble": {}, "pitch": None}),
     split=SplitConfig(0.1, 0.3, 4, True, only=["fold_2"]),
     model=ModelConfig(layers=[0, -1], join="sum", dropout=0.1),
-    transfer=TransferConfig(layer_decay=0.8, join="plateau"),
     train=TrainConfig(learning_rate=1e-5, schedule="plateau", tracker="none"),
     balance=BalanceConfig("effective", 0.99, {"fear": 2.0}, focal=2.0, sampling="over"),
     labels=AnnotationConfig("majority", "first", "votes"),
@@ -290,3 +306,86 @@ def test_help_shows_twenty_options_at_most(capsys):
     with pytest.raises(SystemExit):
         parse(Options, "what it does", ["--help-all", "train"])
     assert "--train.batch_seconds" in capsys.readouterr().out
+
+
+def test_a_strategy_has_its_own_options_and_no_others(told):
+    def built(*arguments):
+        return options(*arguments).build_strategy()
+
+    lora = built("--strategy", "lora", "--strategy.rank", "16", "--strategy.dora", "--strategy.targets", "[q_proj]")
+    assert isinstance(lora, Lora)
+    assert (lora.rank, lora.dora, lora.targets, lora.alpha) == (16, True, ["q_proj"], Lora().alpha)
+    progressive = built("--strategy.every=2", "--strategy.trigger", "plateau", "--strategy", "progressive")
+    assert isinstance(progressive, Progressive)
+    assert (progressive.every, progressive.trigger, progressive.blocks) == (2, "plateau", None)
+
+    message = told("--strategy", "lora", "--strategy.rnk", "4")
+    assert "no option --strategy.rnk: did you mean --strategy.rank? --strategy is lora: it has rank, alpha" in message
+    message = told("--strategy", "frozen", "--strategy.blocks", "2")
+    assert "no option --strategy.blocks (an option of" in message
+    assert "partial, progressive" in message
+    assert "--strategy is frozen: it has no options" in message
+    assert "--strategy.rank is 'many': expected a whole number" in told("--strategy", "lora", "--strategy.rank", "many")
+    assert "strategy.blocks is 0: expected 1 or more" in told("--strategy.blocks", "0")
+    assert "no strategy called 'partal': did you mean 'partial'" in told("--strategy", "partal")
+    with pytest.raises(ConfigError, match=r"no option --strategy.alpha"):
+        Options(strategy="ia3", strategy_options={"alpha": 2.0})
+
+
+def test_another_strategy_does_not_inherit_options(config):
+    path = config("strategy: partial\nstrategy_options: {blocks: 3, layer_decay: 0.5}\n")
+    assert options("--config", path).strategy_options == {"blocks": 3, "layer_decay": 0.5}
+    assert options("--config", path, "--strategy", "partial", "--strategy.blocks", "1").strategy_options == {
+        "blocks": 1,
+        "layer_decay": 0.5,
+    }
+    assert options("--config", path, "--strategy", "lora").strategy_options == {}
+    assert options("--config", path, "--config", config("strategy: full\n")).strategy_options == {}
+    given = options("--config", config("strategy: partial\nstrategy_options: {blocks: 3}\n"))
+    assert given.changed({"strategy": "lora"}).strategy_options == {}
+    assert given.changed({"strategy": "lora", "strategy.rank": 4}).strategy_options == {"rank": 4}
+    assert given.changed({"strategy.layer_decay": 0.5}).strategy_options == {"blocks": 3, "layer_decay": 0.5}
+
+
+def test_the_last_versions_spellings_are_read_and_the_new_ones_named(config, capsys):
+    found = options("--strategy", "lora", "--transfer.adapter.rank=4", "--transfer.adapter.dora")
+    assert (found.strategy, found.strategy_options) == ("lora", {"rank": 4, "dora": True})
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == (
+        "--transfer.adapter.rank is spelt --strategy.rank now; the next version won't read the old spelling"
+    )
+    assert len(said) == 2
+    # A run's config.yaml has all options; those with the default of then belong to nobody.
+    adapter = "{rank: 8, alpha: 16.0, dropout: 0.0, dora: false, rslora: false, targets: null, blocks: null}"
+    path = config(
+        "strategy: progressive\nunfreeze: 3\n"
+        f"transfer: {{layer_decay: 1.0, l2sp: 0.0, join: plateau, every: 1, join_warmup: 2.0, adapter: {adapter}}}\n"
+    )
+    assert options("--config", path).strategy_options == {"blocks": 3, "trigger": "plateau", "warmup": 2.0}
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert f"{path}: --unfreeze is spelt --strategy.blocks now" in "\n".join(said)
+    assert Options().changed({"transfer.layer_decay": 0.5}).strategy_options == {"layer_decay": 0.5}
+
+
+def test_help_tells_the_options_of_all_strategies(capsys):
+    with pytest.raises(SystemExit):
+        options("--help-all", "strategy")
+    page = capsys.readouterr().out
+    for name in STRATEGIES:
+        assert f"--strategy {name} " in page
+    for option in ("rank", "blocks", "trigger", "l2sp"):
+        assert f"--strategy.{option} " in page
+    assert "==SUPPRESS==" not in page
+
+
+def test_a_run_of_the_last_version_goes_on(tmp_path):
+    now = yaml.safe_load(Options(strategy_options={"blocks": 3}, output=tmp_path).as_yaml())
+    old = {name: value for name, value in now.items() if name != "strategy_options"}
+    transfer = {"layer_decay": 1.0, "l2sp": 0.0, "join": "epochs", "every": 1, "join_warmup": 1.0}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(old | {"unfreeze": 3, "transfer": transfer}))
+    check_same(config, now, [])
+    config.write_text(yaml.safe_dump(old | {"unfreeze": 2, "transfer": transfer}))
+    with pytest.raises(ConfigError, match=r"other values of strategy_options.blocks"):
+        check_same(config, now, [])

@@ -1,5 +1,6 @@
 """What goes wrong around a run: resuming it otherwise, full and read-only disks, Ctrl-C, odd terminals and files."""
 
+import errno
 import io
 import json
 import os
@@ -10,17 +11,22 @@ import pytest
 import yaml
 
 import ser_tl as ser
-from ser_tl import cli, files, options, terminal
+from ser_tl import cli, files, program, terminal
 from ser_tl.cache import folder as cache_folder
+from ser_tl.cache.extraction import extract
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.folder import default_folder
 from ser_tl.errors import ConfigError, StorageError
-from ser_tl.options import Options, parse, run_main
+from ser_tl.options import Options, parse
+from ser_tl.program import run_main
 from ser_tl.resume import CHANGEABLE
 from ser_tl.run import run_splits, start_run
+from ser_tl.runtime.launcher import launch_command
 from ser_tl.training import TrainConfig
+from ser_tl.training.checks import check_machine
+from ser_tl.transfer import Frozen
 from tests.recipe_samples import load_recipe, tone_manifest
-from tests.training.samples import tiny_model, train_config
+from tests.training.samples import tiny_model, tone_split, train_config, untimed
 
 
 @pytest.fixture
@@ -30,9 +36,9 @@ def recipe():
 
 @pytest.fixture(autouse=True)
 def started(monkeypatch):
-    monkeypatch.setattr(options, "STARTED", [])
-    monkeypatch.setattr("ser_tl.run.STARTED", options.STARTED)
-    return options.STARTED
+    monkeypatch.setattr(program, "STARTED", [])
+    monkeypatch.setattr("ser_tl.run.STARTED", program.STARTED)
+    return program.STARTED
 
 
 def begin(folder, **changes):
@@ -165,6 +171,60 @@ def test_a_full_or_read_only_disk_under_the_cache_is_found_by_a_probe(tmp_path, 
         FeatureCache(tmp_path / "cache").check_writable()
 
 
+@pytest.fixture
+def read_only(monkeypatch):
+    """Makes a folder one that nothing can be written to: root may write to any, whatever its permissions."""
+
+    def seal(folder):
+        open_file, mkdir = os.open, Path.mkdir
+
+        def refuse(path):
+            if str(path).startswith(str(folder)):
+                raise OSError(errno.EROFS, "Read-only file system")
+
+        def refusing_open(path, flags, *rest, **options):
+            if flags & os.O_CREAT:
+                refuse(path)
+            return open_file(path, flags, *rest, **options)
+
+        def refusing_mkdir(self, *rest, **options):
+            if not self.is_dir():
+                refuse(self)
+            mkdir(self, *rest, **options)
+
+        monkeypatch.setattr(os, "open", refusing_open)
+        monkeypatch.setattr(Path, "mkdir", refusing_mkdir)
+        monkeypatch.setattr(Path, "write_bytes", lambda self, _: refuse(self))
+        monkeypatch.setattr(Path, "unlink", lambda self, *_, **__: refuse(self))
+        monkeypatch.setattr(os, "utime", lambda path, *_, **__: refuse(path))
+
+    return seal
+
+
+def test_a_read_only_cache_that_has_everything_is_used(tmp_path, monkeypatch, read_only):
+    split, other = tone_split(tmp_path / "tones"), tone_split(tmp_path / "others")
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("SER_TL_CACHE", str(folder))
+    before = ser.Trainer(tiny_model(), Frozen(), train_config(epochs=1)).fit(split.train, split.dev)
+    read_only(folder)
+    check_machine(train_config(), cached=True)
+    trainer = ser.Trainer(tiny_model(), Frozen(), train_config(epochs=1))
+    assert untimed(trainer.fit(split.train, split.dev)) == untimed(before)
+    extract(tiny_model().encoder, split.dev, audio=tiny_model().audio, config=train_config())
+    with pytest.raises(StorageError, match=r"feature cache .*cache can't be written to \(Read-only"):
+        ser.Trainer(tiny_model(seed=1), Frozen(), train_config(epochs=1)).fit(other.train, other.dev)
+
+
+def test_a_read_only_cache_with_nothing_in_it_is_refused_before_audio_is_read(tmp_path, monkeypatch, read_only):
+    monkeypatch.setenv("SER_TL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    read_only(tmp_path / "cache")
+    with pytest.raises(StorageError, match=r"can't be written to \(Read-only"):
+        ser.Trainer(tiny_model(), Frozen(), train_config())
+    with pytest.raises(StorageError, match=r"can't be written to \(Read-only"):
+        check_machine(train_config(), cached=True)
+
+
 def test_without_a_home_folder_only_a_cache_needs_one(monkeypatch):
     def homeless():
         raise RuntimeError("Could not determine home directory.")
@@ -219,7 +279,30 @@ def test_ctrl_c_says_how_to_go_on_and_is_no_traceback(tmp_path, monkeypatch, cap
     with pytest.raises(SystemExit) as ended:
         run_main(main, Options, "Tries.")
     assert ended.value.code == 130
-    assert f"interrupted: --config {tmp_path / 'run' / 'config.yaml'} --resume goes on" in capsys.readouterr().err
+    config = tmp_path / "run" / "config.yaml"
+    assert f"interrupted; to go on:\n    python recipe --config {config} --resume\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("program", "environment", "command"),
+    [
+        ("recipes/lora.py", {}, "python recipes/lora.py"),
+        ("ser-tl train", {}, "ser-tl train"),
+        ("a b/lora.py", {"ACCELERATE_MIXED_PRECISION": "no"}, "accelerate launch 'a b/lora.py'"),
+        (
+            "ser-tl train",
+            {"ACCELERATE_MIXED_PRECISION": "no", "TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"},
+            "accelerate launch --num_processes 2 -m ser_tl.cli train",
+        ),
+        (
+            "ser-tl lora",
+            {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"},
+            "torchrun --standalone --nproc_per_node 2 -m ser_tl.cli lora",
+        ),
+    ],
+)
+def test_the_line_that_resumes_is_the_one_that_started(program, environment, command):
+    assert launch_command(environment, program) == command
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])

@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset
 from torch import Tensor
 
+from ser_tl.cache.condensed import reduction
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
@@ -83,7 +84,8 @@ def collect_by_utterance(
     clips: Clips = decoded
     if config.cache:
         cache, name = FeatureCache(gib=config.cache_gib), model.encoder_name
-        clips = cache.fill(decoded, model.encoder, model.layers, workers, config, name=name)
+        reduce = reduction(model)
+        clips = cache.fill(decoded, model.encoder, model.layers, workers, config, name=name, reduce=reduce)
     norms = corpus_norms(model, corpus, clips, how)
     collected = collect_clips([model], clips, lambda batch: values(batch, norms), how)
     return collected.by_utterance(corpus["id"][:])

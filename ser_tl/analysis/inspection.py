@@ -6,10 +6,10 @@ model, file --predict--> probabilities, attention --recording_picture--> png
 from pathlib import Path
 
 from ser_tl.data import audio
-from ser_tl.evaluation.plots import recording_picture
 from ser_tl.inference import Prediction, Predictor
 from ser_tl.inference.torch_session import has_attention
 from ser_tl.model import EmotionModel
+from ser_tl.reporting.plots import recording_picture
 
 
 def plot_recording(model: EmotionModel, file: str | Path, path: str | Path) -> Prediction:

@@ -16,11 +16,10 @@ from ser_tl.data import schema
 from ser_tl.data.batching import Batch
 from ser_tl.data.splits import SplitConfig, make_splits
 from ser_tl.evaluation import Predictions, Report
-from ser_tl.inference.clips import encode_batch
+from ser_tl.inference.moments import clip_statistics
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
-from ser_tl.modules.pooling import Stats
 from ser_tl.training.config import TrainConfig
 
 
@@ -44,11 +43,9 @@ def probe_layers(
         SplitError: fewer speakers than folds
         ConfigError: an emotion that one group of speakers alone has
     """
-    pool = Stats(model.encoder.dim)
 
     def statistics(batch: Batch, _: NormTable | None) -> torch.Tensor:
-        states, mask = encode_batch(model, batch)
-        return torch.stack([pool(frames, mask) for frames in states], dim=1)  # (B, L, 2D)
+        return clip_statistics(model, batch).transpose(0, 1)  # (B, L, 2D)
 
     pooled = torch.from_numpy(collect_by_utterance(model, corpus, statistics, config))
     splits = make_splits(corpus, "kfold", SplitConfig(k=folds), seed=seed)

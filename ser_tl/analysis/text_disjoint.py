@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ser_tl.comparison.paired_tests import speaker_counts
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.evaluation.bootstrap import Interval, paired_interval
-from ser_tl.evaluation.pairing import speaker_counts
 from ser_tl.modules.discriminant import build_discriminant
 
 SPEAKER_FOLDS, TEXT_FOLDS = 6, 5

@@ -8,7 +8,7 @@ import numpy as np
 
 from ser_tl.archive.drift import BINS
 from ser_tl.archive.report import NO_SPEECH, UNKNOWN, ArchiveReport
-from ser_tl.evaluation.plots.canvas import DEV, OTHER, TRAIN, Target, canvas, colours, legend, plain, write
+from ser_tl.reporting.plots.canvas import DEV, OTHER, TRAIN, Target, canvas, colours, legend, plain, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_tl.cache.entries import read_state
+from ser_tl.cache.entries import read_state, read_summary
+from ser_tl.cache.summaries import Reduce, shorten
 from ser_tl.data.batching import Clip, PackedState, UtteranceDataset
 
 
@@ -24,13 +25,19 @@ class CachedClips:
         clips: the clips; their crops, seed and epoch are followed
         files: of each clip's windows or views, by layer
         lengths: of each of them, seconds; that of the clip if None
+        reduce: makes frames of the files' summaries; None where the files have all frames
     """
 
     def __init__(
-        self, clips: UtteranceDataset, files: list[list[dict[int, Path]]], lengths: list[list[float]] | None = None
+        self,
+        clips: UtteranceDataset,
+        files: list[list[dict[int, Path]]],
+        lengths: list[list[float]] | None = None,
+        reduce: Reduce | None = None,
     ) -> None:
         self.clips = clips
         self.files = files
+        self.reduce = reduce
         self.lengths = lengths or [[long] * len(own) for long, own in zip(clips.seconds, files, strict=True)]
 
     @property
@@ -72,7 +79,11 @@ class CachedClips:
 
     def read(self, index: int, window: int) -> dict[int, PackedState]:
         """The states of a clip's window, by layer."""
-        return {layer: read_state(path) for layer, path in self.files[index][window].items()}
+        reduce = self.reduce
+        return {
+            layer: read_state(path) if reduce is None else shorten(read_summary(path), reduce)
+            for layer, path in self.files[index][window].items()
+        }
 
 
 class EveryView:

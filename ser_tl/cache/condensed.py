@@ -4,38 +4,31 @@
 
 What stands between cached states and the pooling scales and shifts each channel by itself (`FeatureNorm`, `LayerMix`),
 unless the model is told otherwise. Mean, deviation, maximum and last frame pass through that, whatever its weights are:
-the pooled vector and every gradient are those of all frames, and an epoch no longer reads or pools them. For training
-steps alone: what is measured frame by frame needs all frames.
+the pooled vector and every gradient are those of all frames, and an epoch no longer reads or pools them. What is
+measured over frames besides, mean and deviation of those of many clips, follows from `Batch.moments`. So the feature
+cache keeps no more of such a clip than its summary.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ser_tl.cache.cached import CachedClips
+from ser_tl.cache.summaries import Reduce, Summary, shorten
 from ser_tl.data.batching import Clips, PackedState
 from ser_tl.model import EmotionModel
 
-
-def _two_frames(rest: Tensor) -> Tensor:
-    """Two frames with the mean and the deviation of all."""
-    mean, deviation = rest.mean(dim=0), rest.std(dim=0, correction=0)
-    return torch.stack([mean - deviation, mean + deviation])
-
-
-REDUCE: dict[str, Callable[[Tensor], Tensor]] = {
-    "mean": lambda rest: rest.mean(dim=0, keepdim=True),
-    "stats": _two_frames,
-    "max": lambda rest: rest.amax(dim=0, keepdim=True),
-    "last": lambda rest: rest[-1:],
+REDUCE: dict[str, Reduce] = {
+    "mean": lambda summary: torch.zeros_like(summary.mean),
+    "stats": lambda summary: torch.cat([-summary.deviation, summary.deviation]),
+    "max": lambda summary: summary.peak,
+    "last": lambda summary: summary.last,
 }
-"""By the pooling's name, from all frames (T, D) to few (1 or 2, D)."""
+"""By the pooling's name, from a summary to few frames (1 or 2, D), less the mean."""
 
 
-def reduction(model: EmotionModel) -> Callable[[Tensor], Tensor] | None:
-    """From all frames (T, D) of a layer to the few that the model can't tell from them; None where it always can."""
+def reduction(model: EmotionModel) -> Reduce | None:
+    """What makes the few frames that the model can't tell from all of a layer; None where it always can."""
     apart = model.config.join == "concat" or len(model.layers) == 1
     plain = model.network is None and isinstance(model.project, nn.Identity) and isinstance(model.fuse, nn.Identity)
     return REDUCE.get(model.pooling_name) if apart and plain else None
@@ -59,12 +52,12 @@ class CondensedClips(CachedClips):
 
     Args:
         cached: the clips; their crops, seed and epoch are followed
-        reduce: from all frames (T, D) of a layer to few
+        reduce: from a layer's summary to few frames
     """
 
-    def __init__(self, cached: CachedClips, reduce: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(cached.clips, cached.files, cached.lengths)
-        self.reduce = reduce
+    def __init__(self, cached: CachedClips, reduce: Reduce) -> None:
+        super().__init__(cached.clips, cached.files, cached.lengths, cached.reduce)
+        self.few = reduce
         self.held: dict[tuple[int, int], dict[int, PackedState]] = {}  # by clip and window
 
     @property
@@ -84,6 +77,7 @@ class CondensedClips(CachedClips):
         if place not in self.held:
             states = super().read(index, window)
             self.held[place] = {
-                layer: PackedState(state.mean, self.reduce(state.residual.float())) for layer, state in states.items()
+                layer: state if state.frames else shorten(Summary.of(state.mean, state.residual), self.few)
+                for layer, state in states.items()
             }
         return self.held[place]

@@ -1,6 +1,7 @@
 """One entry of the feature cache: a file with what a layer of an encoder made of one clip.
 
     state (T, D) --write_state--> FILE.safetensors --read_state--> PackedState(mean, residual)
+    its Summary --write_summary--> FILE.safetensors --read_summary--> the same
 
 Each channel's mean over the clip is kept in float32 and what is left in float16 (float32 where that overflows): some
 channels of transformers move by a hundredth of their mean, and plain float16 would round that away.
@@ -20,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from ser_tl.cache.summaries import Summary
 from ser_tl.data.batching import PackedState
 from ser_tl.errors import CacheError
 from ser_tl.files import write_atomically
@@ -33,11 +35,29 @@ def write_state(path: Path, state: Tensor, seconds: float = 0.0) -> None:
     Raises:
         StorageError: the folder can't be written to, or the disk is full
     """
+    mean, rest = _split(state)
+    half = rest.half()
+    _write(path, {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}, seconds)
+
+
+def write_state_summary(path: Path, state: Tensor, seconds: float = 0.0) -> None:
+    """Writes the summary of the state (T, D) of a clip that is so long; as `write_state`."""
+    write_summary(path, Summary.of(*_split(state)), seconds)
+
+
+def write_summary(path: Path, summary: Summary, seconds: float) -> None:
+    """Writes the summary of a clip that is so long; as `write_state`."""
+    _write(path, summary._asdict(), seconds)
+
+
+def _split(state: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean over time (1, D) in float32, and what is left (T, D)."""
     state = state.detach().float().cpu()
     mean = state.mean(dim=0, keepdim=True)
-    rest = state - mean
-    half = rest.half()
-    kept = {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}
+    return mean, state - mean
+
+
+def _write(path: Path, kept: dict[str, Tensor], seconds: float) -> None:
     known = {"key": _key(path), "seconds": f"{seconds:.6f}"}
     path.parent.mkdir(parents=True, exist_ok=True)
     size = sum(tensor.nbytes for tensor in kept.values())
@@ -52,6 +72,20 @@ def read_state(path: Path) -> PackedState:
     Raises:
         CacheError: the file is gone, damaged, or another clip's or layer's
     """
+    tensors = _read(path)
+    return PackedState(tensors["mean"], tensors["rest"])
+
+
+def read_summary(path: Path) -> Summary:
+    """The summary of one clip.
+
+    Raises:
+        CacheError: as of `read_state`
+    """
+    return Summary(**_read(path))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     try:
         content = path.read_bytes()  # a file is small: to map it takes longer than to read it
         tensors = load(content)
@@ -61,7 +95,7 @@ def read_state(path: Path) -> PackedState:
             raise CacheError("its checksum isn't that of its content")
         if known["key"] != _key(path):
             raise CacheError(f"it holds {known['key']}")
-        return PackedState(tensors["mean"], tensors["rest"])
+        return tensors
     except (OSError, SafetensorError, CacheError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -109,7 +143,7 @@ def _checksum(tensors: dict[str, Tensor], known: dict[str, str]) -> str:
 def is_whole(path: Path) -> bool:
     """Whether the file holds what was written, for this place."""
     try:
-        read_state(path)
+        _read(path)
     except CacheError:
         return False
     return True

@@ -4,6 +4,7 @@
 
     FeatureCache(folder).fill(clips, encoder, layers, ...) -> CachedClips, which stand in for `UtteranceDataset`
     with views: of each clip not itself, but its augmented views (`cache.views`), of which an epoch draws one
+    with reduce: of each clip not its frames, but their summary (`cache.summaries`), from the frames if they are there
 
 Nothing is keyed by name (`cache.keys`): a stale or foreign entry can't be found. Entries are written beside their
 place and moved there whole, so a killed process leaves nothing half-valid, and several processes can write at once.
@@ -13,18 +14,29 @@ Folds, runs, choices of layers and strategies share all they have in common.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from ser_tl.cache.cached import CachedClips
-from ser_tl.cache.entries import is_whole, read_seconds, touch, write_state
+from ser_tl.cache.entries import (
+    is_whole,
+    read_seconds,
+    read_state,
+    touch,
+    write_state,
+    write_state_summary,
+    write_summary,
+)
 from ser_tl.cache.folder import SUFFIX, VIEW, CacheFolder
 from ser_tl.cache.keys import clip_keys, layer_facts, layer_keys
+from ser_tl.cache.summaries import Reduce, Summary
 from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch, UtteranceDataset
@@ -36,8 +48,13 @@ from ser_tl.inference.processes import OneProcess
 from ser_tl.modules.speech_front import SpeechFront
 from ser_tl.runtime.config import ComputeConfig
 from ser_tl.runtime.processes import AcceleratedProcesses
+from ser_tl.terminal import is_quiet
 
 _MARK_SECONDS = 300.0  # between two markings of the entries in use
+_FRAME_BYTES, _SUMMARY_BYTES, _HEADER_BYTES = 2, 12, 500  # about: of a channel of a frame, of a summary; of a file
+
+Files = list[dict[int, Path]]
+"""The entries of each window or view, by layer."""
 
 
 class FeatureCache(CacheFolder):
@@ -64,6 +81,7 @@ class FeatureCache(CacheFolder):
         *,
         name: str = "",
         views: Views | None = None,
+        reduce: Reduce | None = None,
     ) -> CachedClips | UtteranceDataset:
         """Computes what is missing, the processes each their share. Every process calls it.
 
@@ -75,6 +93,7 @@ class FeatureCache(CacheFolder):
             config: batch size and workers
             name: what the encoder was loaded as, for the record
             views: of training clips, that are encoded in their place; None for the clips as they are
+            reduce: what makes frames of a summary, where that is all that is read; None keeps all frames
 
         Returns:
             The cached clips; the clips themselves, with a note on the terminal, where the cache can't hold them.
@@ -91,13 +110,13 @@ class FeatureCache(CacheFolder):
             names = [f"{key}{VIEW}" for key in heard.keys]
         front = SpeechFront.from_config(clips.config)
         settings = (front.facts, accelerator.mixed_precision)
-        keys = layer_keys(encoder, layers, *settings)
-        homes = {layer: self.folder / key for layer, key in zip(layers, keys, strict=True)}
-        files = [{layer: home / key[:2] / f"{key}{SUFFIX}" for layer, home in homes.items()} for key in names]
-        rate = 2 * encoder.dim * encoder.frame_rate  # bytes a second
+        summary = reduce is not None
+        homes = self._homes_of(encoder, layers, settings, summary=summary)
+        files = _files(homes, names)
         used = dict(self.used)
         for paths, seconds in zip(files, heard.seconds, strict=True):
-            used |= dict.fromkeys(paths.values(), rate * seconds)
+            bytes_of_channel = _SUMMARY_BYTES if summary else _FRAME_BYTES * encoder.frame_rate * seconds
+            used |= dict.fromkeys(paths.values(), _HEADER_BYTES + encoder.dim * bytes_of_channel)
         need = sum(used.values())
         if need > self.limit:
             if views is not None:
@@ -113,26 +132,60 @@ class FeatureCache(CacheFolder):
                 )
             return clips
         self.used = used
-        if accelerator.is_main_process:
-            for layer, home in homes.items():
-                self.describe(home, {"encoder": name, **layer_facts(encoder, layer, *settings)})
         accelerator.wait_for_everyone()  # a file that is there now is there for all
         missing = self._missing(files, accelerator)
-        self._compute(heard, missing, files, encoder, front, accelerator, config)
+        save = write_state_summary if summary else write_state
+        if missing:
+            self.check_writable()
+        for layer, home in homes.items() if accelerator.is_main_process else ():
+            with nullcontext() if missing else suppress(StorageError):  # nothing needs to be written: it may be refused
+                self.describe(home, {"encoder": name, **layer_facts(encoder, layer, *settings, summary=summary)})
+        unheard = missing
+        if missing and summary:
+            framed = _files(self._homes_of(encoder, layers, settings), names)
+            unheard = self._summarize(missing, framed, files, accelerator)
+        self._compute(heard, unheard, files, encoder, front, accelerator, config, save)
         accelerator.wait_for_everyone()
         # Machines without a common disk: each makes up for what the others have written elsewhere.
         absent = [number for number in missing if not all(path.is_file() for path in files[number].values())]
-        self._compute(heard, absent, files, encoder, front, accelerator, config, alone=True)
+        self._compute(heard, absent, files, encoder, front, accelerator, config, save, alone=True)
         if missing and accelerator.is_local_main_process:
             self.shrink(keep=self.used.keys())  # the training part's, too, when dev comes in
         of_clip: list[list[dict[int, Path]]] = [[] for _ in range(len(clips))]
         for window, clip in enumerate(owner):
             of_clip[clip].append(files[window])
         if views is None:
-            return CachedClips(clips, of_clip)
-        return CachedClips(clips, of_clip, [[read_seconds(paths[layers[0]]) for paths in own] for own in of_clip])
+            return CachedClips(clips, of_clip, reduce=reduce)
+        lengths = [[read_seconds(paths[layers[0]]) for paths in own] for own in of_clip]
+        return CachedClips(clips, of_clip, lengths, reduce)
 
-    def _missing(self, files: list[dict[int, Path]], accelerator: Accelerator) -> list[int]:
+    def _homes_of(
+        self, encoder: Encoder, layers: Sequence[int], settings: tuple[str, str], *, summary: bool = False
+    ) -> dict[int, Path]:
+        """The folder of each layer's entries."""
+        keys = layer_keys(encoder, layers, *settings, summary=summary)
+        return {layer: self.folder / key for layer, key in zip(layers, keys, strict=True)}
+
+    def _summarize(self, missing: list[int], framed: Files, files: Files, accelerator: Accelerator) -> list[int]:
+        """Makes summaries of frames that are in the cache, the processes each their share.
+
+        Returns:
+            The clips of which something is missing still.
+        """
+        made = []
+        for number in missing[accelerator.process_index :: accelerator.num_processes]:
+            wanted = [layer for layer, path in files[number].items() if not path.is_file()]
+            try:
+                states = {layer: read_state(framed[number][layer]) for layer in wanted}
+                seconds = read_seconds(framed[number][wanted[0]]) if wanted else 0.0
+            except CacheError:  # frames that aren't there, or damaged: the clip is encoded
+                continue
+            for layer, state in states.items():
+                write_summary(files[number][layer], Summary.of(state.mean, state.residual), seconds)
+            made.append(number)
+        return sorted(set(missing) - set(gather_object(made)))
+
+    def _missing(self, files: Files, accelerator: Accelerator) -> list[int]:
         """The clips of which an entry isn't there, or is damaged. Those are deleted, and named on the terminal.
 
         The processes of each machine read their share through.
@@ -141,7 +194,8 @@ class FeatureCache(CacheFolder):
         accelerator.wait_for_everyone()  # nobody deletes before all have looked
         step = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))
         share = range(accelerator.local_process_index, len(files), step)
-        bar = tqdm(share, "checking the cache", disable=not accelerator.is_local_main_process, delay=5.0, unit="clip")
+        shown = accelerator.is_local_main_process and not is_quiet()
+        bar = tqdm(share, "checking the cache", disable=not shown, delay=5.0, unit="clip")
         damaged = []
         for number in bar:
             there = [path for path in files[number].values() if path not in self._whole and path.is_file()]
@@ -169,11 +223,12 @@ class FeatureCache(CacheFolder):
         self,
         heard: UtteranceDataset | ViewedClips,
         missing: list[int],
-        files: list[dict[int, Path]],
+        files: Files,
         encoder: Encoder,
         front: SpeechFront,
         accelerator: Accelerator,
         config: ComputeConfig,
+        save: Callable[[Path, Tensor, float], None],
         *,
         alone: bool = False,
     ) -> None:
@@ -189,7 +244,7 @@ class FeatureCache(CacheFolder):
             load_batches(heard, plan, how),
             total=count,
             desc="encoding",
-            disable=not accelerator.is_local_main_process,
+            disable=is_quiet() or not accelerator.is_local_main_process,
             unit="batch",
         )
         layers = list(files[0])
@@ -207,7 +262,11 @@ class FeatureCache(CacheFolder):
                 for row, number in enumerate(numbers):
                     for layer, state in zip(layers, states[:, row, mask[row]], strict=True):
                         if not files[number][layer].is_file():  # of some clips only other layers are missing
-                            write_state(files[number][layer], state, batch.lengths[row].item() / SAMPLE_RATE)
+                            save(files[number][layer], state, batch.lengths[row].item() / SAMPLE_RATE)
+
+
+def _files(homes: dict[int, Path], names: Sequence[str]) -> Files:
+    return [{layer: home / key[:2] / f"{key}{SUFFIX}" for layer, home in homes.items()} for key in names]
 
 
 def _delete(path: Path) -> None:

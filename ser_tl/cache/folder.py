@@ -98,17 +98,32 @@ class CacheFolder:
                 f"the feature cache {self.folder} can't be written to ({error.strerror}): {_WAY_OUT}"
             ) from error
 
+    def check_usable(self) -> None:
+        """Refuses a folder that can't be written to and holds nothing: all that is needed might else be there.
+
+        Raises:
+            StorageError: as of `check_writable`
+        """
+        try:
+            self.check_writable()
+        except StorageError:
+            if not self._homes():
+                raise
+
     def describe(self, home: Path, facts: dict[str, object]) -> None:
-        """Writes what the entries of one layer are, beside them.
+        """Writes what the entries of one layer are, beside them, unless it stands there.
 
         Raises:
             StorageError: the folder can't be written to, or the disk is full
         """
+        known = {"key": home.name, **facts}
+        if _read_facts(home / FACTS_FILE) == json.loads(json.dumps(known)):
+            return
         try:
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{home} can't be made ({error.strerror}): {_WAY_OUT}") from error
-        write_text(home / FACTS_FILE, json.dumps({"key": home.name, **facts}, indent=1) + "\n", durable=False)
+        write_text(home / FACTS_FILE, json.dumps(known, indent=1) + "\n", durable=False)
 
     def encoders(self) -> list[EncoderCache]:
         """What lies in the cache, the last used first."""

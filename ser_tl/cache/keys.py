@@ -48,7 +48,9 @@ def lasting_layers(model: EmotionModel, moving: Sequence[Block]) -> list[int]:
     return [layer for layer in lasting if layer in model.layers or layer == lasting[-1]]
 
 
-def layer_facts(encoder: Encoder, layer: int, normalise: str, precision: str) -> dict[str, object]:
+def layer_facts(
+    encoder: Encoder, layer: int, normalise: str, precision: str, *, summary: bool = False
+) -> dict[str, object]:
     """What sets a layer's entries apart beside weights.
 
     Args:
@@ -56,17 +58,21 @@ def layer_facts(encoder: Encoder, layer: int, normalise: str, precision: str) ->
         layer: the place of its state
         normalise: what happens to a clip before the encoder
         precision: what the encoder runs in
+        summary: whether no more is kept of a clip's frames
     """
-    return {
+    facts: dict[str, object] = {
         "family": encoder.family,
         "layers": [layer],
         "channels": encoder.dim,
         "normalise": normalise,
         "precision": precision,
     }
+    return facts | {"content": "summary"} if summary else facts
 
 
-def layer_keys(encoder: Encoder, layers: Sequence[int], normalise: str, precision: str) -> list[str]:
+def layer_keys(
+    encoder: Encoder, layers: Sequence[int], normalise: str, precision: str, *, summary: bool = False
+) -> list[str]:
     """The keys of some layers, with the arguments of `layer_facts`."""
     tensors = encoder.state_dict(keep_vars=True)
     code = _code_facts(encoder)
@@ -76,7 +82,7 @@ def layer_keys(encoder: Encoder, layers: Sequence[int], normalise: str, precisio
         own = {block.name for block in encoder.blocks_below(layer)}
         others = [block.modules.state_dict(keep_vars=True) for block in encoder.blocks() if block.name not in own]
         above = {id(tensor) for held in others for tensor in held.values()}
-        known = layer_facts(encoder, layer, normalise, precision)
+        known = layer_facts(encoder, layer, normalise, precision, summary=summary)
         key = hashlib.blake2b(digest_size=16)
         key.update(json.dumps([FORMAT, known, encoder.config, code], sort_keys=True, default=str).encode())
         for name, tensor in sorted(tensors.items()):

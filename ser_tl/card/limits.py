@@ -1,7 +1,7 @@
 """What a model is for, and what it must not be used for: the part of a card that holds for every model of this kind."""
 
 from ser_tl.card.context import CardContext
-from ser_tl.evaluation.text import percent
+from ser_tl.reporting.text import percent
 
 _MEANT = """## Intended use
 

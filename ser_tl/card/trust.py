@@ -4,9 +4,9 @@ CardContext --purpose(), confidence(), groups()--> Markdown
 """
 
 from ser_tl.card.context import CardContext
-from ser_tl.evaluation.calibration_text import calibration_state, calibration_table
-from ser_tl.evaluation.text import interval_cell, percent, table
 from ser_tl.modules.calibration import describe_calibration
+from ser_tl.reporting.calibration_text import calibration_state, calibration_table
+from ser_tl.reporting.text import interval_cell, percent, table
 
 PICTURE_FILE = "reliability.png"
 

@@ -4,6 +4,7 @@ from jsonargparse import Namespace
 
 from ser_tl.cli.output import make_folder
 from ser_tl.errors import ConfigError
+from ser_tl.files import write_atomically
 
 CHAINS = 3
 """How many examples of a whole chain are written."""
@@ -19,7 +20,7 @@ def augment(options: Namespace) -> int:
     from ser_tl.data.audio import SAMPLE_RATE, decode
     from ser_tl.data.checks import audio_source
     from ser_tl.data.emotions import EmotionMap
-    from ser_tl.evaluation import plots
+    from ser_tl.reporting import plots
 
     if options.seed < 0:
         raise ConfigError(f"--seed is {options.seed}: expected 0 or more")
@@ -42,7 +43,8 @@ def augment(options: Namespace) -> int:
     for number, example in enumerate(previews):
         path = options.output / f"{number:02}_{example.name.replace(' ', '_')}.flac"
         if example.audible:
-            soundfile.write(path, example.waveform, SAMPLE_RATE)
+            with write_atomically(path, durable=False) as part:
+                soundfile.write(part, example.waveform, SAMPLE_RATE, format="FLAC")
         print(f"{path if example.audible else '(in the picture)'}  {example.drawn}")
     picture = options.output / "augmentation.png"
     panels = [(preview.name, preview.drawn, preview.mel) for preview in previews]

@@ -116,6 +116,7 @@ def cache(options: Namespace) -> int:
             str(encoder.facts.get("encoder", "?")),
             " ".join(map(str, encoder.facts.get("layers", "?"))),
             str(encoder.facts.get("precision", "?")),
+            str(encoder.facts.get("content", "frames")),
             str(encoder.entries - encoder.views),
             str(encoder.views),
             f"{encoder.size / 2**20:.1f}",
@@ -124,6 +125,6 @@ def cache(options: Namespace) -> int:
         ]
         for encoder in store.encoders()
     ]
-    print_table(["encoder", "layers", "precision", "clips", "views", "MiB", "last used", "folder"], rows)
+    print_table(["encoder", "layers", "precision", "kept", "clips", "views", "MiB", "last used", "folder"], rows)
     print(f"\n{store.folder}, {sum(item.size for item in store.encoders()) / 2**20:.1f} MiB ($SER_TL_CACHE moves it)")
     return 0

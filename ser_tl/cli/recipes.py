@@ -29,6 +29,7 @@ RECIPES = {
     "lora": ("lora", "train adapters in the place of the encoder's weights"),
     "align": ("mmd_alignment", "train for an unlabelled target domain"),
     "compare-encoders": ("compare_encoders", "train several systems, and rank them"),
+    "search": ("search", "search hyperparameters on dev speakers"),
     "probe": ("probe_encoder", "score an encoder's layers by a linear probe"),
     "distill-encoder": ("distill_encoder", "train a small encoder on a large one's hidden states"),
     "distill-model": ("distill_model", "train a small model on a large one's answers"),
@@ -58,26 +59,33 @@ def run_recipe(name: str, arguments: Sequence[str]) -> None:
         arguments: the recipe's own
     """
     try:
-        from ser_tl.options import run_main
+        from ser_tl.program import run_main
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"ser-tl {name}: the package {error.name} isn't installed. This installation only predicts; "
             f"`pip install ser_tl` brings what trainings need"
         ) from error
-    recipe, kind, description = _load(name)
+    recipe, kind, description = load_recipe(name)
     sys.argv = [f"ser-tl {name}", *arguments]
     run_main(recipe, kind, description)
 
 
 def init(options: Namespace) -> int:
     """`ser-tl init`: prints all options of a recipe as YAML."""
-    _, kind, _ = _load(options.recipe)
+    _, kind, _ = load_recipe(options.recipe)
     print("\n".join(format_options(kind, options.recipe)))
     return 0
 
 
-def _load(name: str) -> "tuple[Callable[[Any], Any], type[RunOptions], str]":
-    """A recipe's function, the options that it takes, and what it does."""
+def load_recipe(name: str) -> "tuple[Callable[[Any], Any], type[Any], str]":
+    """A recipe's function, the options that it takes, and what it does: to call it from Python, as the notebooks do.
+
+    Args:
+        name: the command
+
+    Raises:
+        ConfigError: this installation has no recipes
+    """
     namespace = runpy.run_path(str(find_recipe(name)), run_name="recipe")
     return namespace["main"], get_type_hints(namespace["main"])["options"], namespace["__doc__"]
 
@@ -91,7 +99,7 @@ def format_options(kind: "type[RunOptions]", recipe: str) -> Iterator[str]:
     """
     import yaml
 
-    from ser_tl.options import make_parser
+    from ser_tl.parsing import make_parser
 
     helps = {action.dest: action.help or "" for action in make_parser(kind, "")._actions}
     values = yaml.safe_load(kind().as_yaml())

@@ -17,6 +17,7 @@ from ser_tl.corpora.emobox import read_emobox as read_emobox
 from ser_tl.corpora.emodb import read_emodb as read_emodb
 from ser_tl.corpora.emotale import read_emotale as read_emotale
 from ser_tl.corpora.emovo import read_emovo as read_emovo
+from ser_tl.corpora.filename import filename_corpus as filename_corpus
 from ser_tl.corpora.folder import read_folder as read_folder
 from ser_tl.corpora.huggingface import read_huggingface as read_huggingface
 from ser_tl.corpora.iemocap import read_iemocap as read_iemocap

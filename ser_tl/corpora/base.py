@@ -9,7 +9,7 @@ the audio, never divides it into parts, and never passes over a file in silence:
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -118,8 +118,7 @@ def load_corpus(
         raise ConfigError(f"the corpus {name} has no columns to name: leave --columns out, it is for {takers}")
     place = _place(reader, root)
     given = (dict(columns or {}),) if reader.takes_columns else ()
-    mapping = replace(emotions) if emotions else EmotionMap()  # one that hasn't read another corpus' labels
-    return reader.read(place, mapping, *given)
+    return reader.read(place, emotions or EmotionMap(), *given)
 
 
 def _place(reader: CorpusReader, root: Path | str | None) -> Path | str:
@@ -264,7 +263,7 @@ def read_emotions(labels: Iterable[tuple[str, str]], emotions: EmotionMap, *, so
     if unknown:
         raise CorpusError(
             f"{source}: {len(unknown)} unknown emotions. Known are {', '.join(EMOTIONS)} and their usual spellings; "
-            f"give others a meaning, {propose_rename(unknown)}\n"
+            f"give others a meaning, {propose_rename(unknown)}, or take all names as they are (emotions.free true)\n"
             + listing(
                 f"{places[0]}: {label!r}{f', and {len(places) - 1} times more' * (len(places) > 1)}"
                 for label, places in unknown.items()

@@ -12,50 +12,22 @@ capitals or without, and both are one speaker. The full corpus calls the same pe
 test at once.
 """
 
-import re
-from pathlib import Path
+from ser_tl.corpora.filename import filename_corpus
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
-from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
-
-LAYOUT = "a folder with liuchanhg/angry/201.wav and the others in it"
-
-_NAME = re.compile(
-    r"(?P<speaker>(?i:liuchanhg|wangzhe|zhaoquanyin|zhaozuoxiang))"
-    r"/(?P<emotion>angry|fear|happy|neutral|sad|surprise)/(?P<sentence>\d+)"
-)
-
-
-@register_corpus(
+read_casia = filename_corpus(
     "casia",
     title="CASIA Chinese Emotional Corpus",
     languages=("zh",),
     licence="sold: ask its authors",
-    layout=LAYOUT,
     style="acted",
+    layout="a folder with liuchanhg/angry/201.wav and the others in it",
+    pattern=(
+        r"(?P<speaker>(?i:liuchanhg|wangzhe|zhaoquanyin|zhaozuoxiang))"
+        r"/(?P<emotion>angry|fear|happy|neutral|sad|surprise)/(?P<sentence>\d+)"
+    ),
+    rule="speaker (liuchanhg, wangzhe, zhaoquanyin or zhaozuoxiang), emotion, number: liuchanhg/angry/201",
+    parts=3,
+    spelling={"speaker": str.lower},
+    id="{sentence}-{speaker}-{emotion}",  # EmoBox' too
+    columns={"sentence": "{sentence}"},
 )
-def read_casia(root: Path, emotions: EmotionMap) -> Dataset:
-    """CASIA. Ids are as 201-liuchanhg-angry (EmoBox' too), speakers casia_liuchanhg and so on, in lower case.
-
-    Raises:
-        CorpusError: no audio, names or folders of another form, or recordings that are there twice
-    """
-    rule = "speaker (liuchanhg, wangzhe, zhaoquanyin or zhaozuoxiang), emotion, number: liuchanhg/angry/201"
-    rows = []
-    for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule, parts=3):
-        speaker = name["speaker"].lower()
-        rows.append(
-            {
-                "id": f"{name['sentence']}-{speaker}-{name['emotion']}",
-                "audio": path,
-                "emotion": emotions.read(name["emotion"], where=str(path)),
-                "speaker": f"casia_{speaker}",
-                "corpus": "casia",
-                "language": "zh",
-                "sentence": name["sentence"],
-            }
-        )
-    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -19,17 +19,16 @@ instead. It holds the clips as AudioMP3 too, so of a whole checkout only AudioWA
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
+from ser_tl.corpora.filename import Clip, filename_corpus
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.records import need_columns, number, read_csv
-from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
-LAYOUT = "the repository of CREMA-D with the folder AudioWAV, or that folder"
+ID = "{actor}_{sentence}_{emotion}_{level}"
 
 MISHEARD = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_SAD_XX")
 """Clips whose MP3 was silent or another clip's, as the repository says, so that listeners judged something else."""
@@ -37,50 +36,21 @@ MISHEARD = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_S
 LETTERS = {"A": "ANG", "D": "DIS", "F": "FEA", "H": "HAP", "N": "NEU", "S": "SAD"}
 """The columns of the votes, with what names call the same emotion."""
 
-_NAME = re.compile(
-    r"(?P<actor>10(?:0[1-9]|[1-8]\d|9[01]))_(?P<sentence>DFA|IEO|IOM|ITH|ITS|IWL|IWW|MTI|TAI|TIE|TSI|WSI)"
-    r"_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(?P<level>XX|LO|MD|HI|(?<=1040_ITH_SAD_)X)"
-)
 
-
-@register_corpus(
-    "cremad",
-    title="Crowd-sourced Emotional Multimodal Actors Dataset",
-    languages=("en",),
-    licence="ODbL 1.0, contents DbCL 1.0",
-    layout=LAYOUT,
-    style="acted",
-)
-def read_cremad(root: Path, emotions: EmotionMap) -> Dataset:
-    """CREMA-D. Ids are the files' stems, speakers cremad_1001 to cremad_1091; votes, sex, age where tables are.
-
-    Raises:
-        CorpusError: no audio, names of another form, recordings that are there twice, or a broken table of votes
-    """
-    rule = "actor (1001 to 1091), sentence, emotion, level (XX, LO, MD or HI): 1001_DFA_ANG_XX"
+def _listeners_and_actors(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, Any]]:
+    """Votes, sex and age of each clip, where their tables are."""
     home = root / "AudioWAV" if (root / "AudioWAV").is_dir() else root
     tables = [folder / "processedResults" / "tabulatedVotes.csv" for folder in (home, home.parent)]
     votes = next((_votes(table) for table in tables if table.is_file()), {})
     pages = [folder / "VideoDemographics.csv" for folder in (home, home.parent)]
     people = next((_people(page) for page in pages if page.is_file()), {})
     rows = []
-    for path, name in named_files(home, _NAME, layout=LAYOUT, rule=rule):
-        clip = path.stem.removesuffix(name["level"]) + {"X": "XX"}.get(name["level"], name["level"])
+    for _, name in clips:
+        clip = ID.format(**name)
         heard = votes.get(clip, []) if clip not in MISHEARD else []
-        rows.append(
-            {
-                "id": clip,
-                "audio": path,
-                "emotion": emotions.read(name["emotion"], where=str(path)),
-                "speaker": f"cremad_{name['actor']}",
-                "corpus": "cremad",
-                "language": "en",
-                "sentence": name["sentence"],
-                **people.get(name["actor"], {}),
-                "votes": [emotions.read(vote, where=f"the votes on {clip}") for vote in heard] or None,
-            }
-        )
-    return build_corpus(rows, source=str(root), mapping=emotions)
+        chosen = [emotions.read(vote, where=f"the votes on {clip}") for vote in heard]
+        rows.append({**people.get(name["actor"], {}), "votes": chosen or None})
+    return rows
 
 
 def _people(table: Path) -> dict[str, dict[str, str | float]]:
@@ -119,3 +89,24 @@ def _votes(table: Path) -> dict[str, list[str]]:
     if bad:
         raise CorpusError(f"{table}: {len(bad)} lines are wrong; restore the file from the repository\n{listing(bad)}")
     return votes
+
+
+read_cremad = filename_corpus(
+    "cremad",
+    title="Crowd-sourced Emotional Multimodal Actors Dataset",
+    languages=("en",),
+    licence="ODbL 1.0, contents DbCL 1.0",
+    style="acted",
+    layout="the repository of CREMA-D with the folder AudioWAV, or that folder",
+    pattern=(
+        r"(?P<actor>10(?:0[1-9]|[1-8]\d|9[01]))_(?P<sentence>DFA|IEO|IOM|ITH|ITS|IWL|IWW|MTI|TAI|TIE|TSI|WSI)"
+        r"_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(?P<level>XX|LO|MD|HI|(?<=1040_ITH_SAD_)X)"
+    ),
+    rule="actor (1001 to 1091), sentence, emotion, level (XX, LO, MD or HI): 1001_DFA_ANG_XX",
+    folder="AudioWAV",
+    spelling={"level": lambda level: "XX" if level == "X" else level},
+    id=ID,
+    speaker="{actor}",
+    columns={"sentence": "{sentence}"},
+    details=_listeners_and_actors,
+)

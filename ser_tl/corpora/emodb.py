@@ -16,14 +16,12 @@ emotion: the column recognised. What the others heard instead was never publishe
 erkennung.txt too. Its rows have the same ids, speakers and corpus name as "emodb": they are the same recordings.
 """
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
+from ser_tl.corpora.base import register_corpus
+from ser_tl.corpora.filename import Clip, filename_corpus
 from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "a folder with 03a01Fa.wav and the others in it, or in a folder wav"
@@ -53,52 +51,12 @@ PEOPLE = {  # sex and age, as the corpus' page has them
     "16": ("female", 31.0),
 }
 
-_NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFNT])(?P<take>[a-z])")
 
-
-@register_corpus(
-    "emodb",
-    title=TITLE,
-    languages=("de",),
-    licence="CC0 1.0",
-    layout=LAYOUT,
-    style="acted",
-)
-@register_corpus(
-    "emodb-mini",
-    title=f"{TITLE}, as Ogg Opus",
-    languages=("de",),
-    licence="CC0 1.0",
-    layout=LAYOUT,
-    style="acted",
-    asset="emodb_mini",
-)
-def read_emodb(root: Path, emotions: EmotionMap) -> Dataset:
-    """EMO-DB. Ids are the files' stems, speakers emodb_03 to emodb_16; the column recognised where erkennung.txt is.
-
-    Raises:
-        CorpusError: no audio, names of another form, or an erkennung.txt that can't be read or lacks clips
-    """
-    rule = "two digits, sentence, emotion's letter (one of W L E A F N T), take: 03a01Fa"
-    files = named_files(root, _NAME, layout=LAYOUT, rule=rule)
+def _rates(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, float | None]]:  # noqa: ARG001
+    """The column recognised of each clip, where erkennung.txt is."""
     table = next((place / TABLE for place in (root, root.parent) if (place / TABLE).is_file()), None)
-    rates = {} if table is None else _recognised(table, [path.stem for path, _ in files])
-    rows = [
-        {
-            "id": path.stem,
-            "audio": path,
-            "emotion": emotions.read(WORDS[name["emotion"]], where=str(path)),
-            "speaker": f"emodb_{name['speaker']}",
-            "corpus": "emodb",
-            "language": "de",
-            "sex": PEOPLE[name["speaker"]][0] if name["speaker"] in PEOPLE else None,
-            "age": PEOPLE[name["speaker"]][1] if name["speaker"] in PEOPLE else None,
-            "sentence": name["text"],
-            "recognised": rates.get(path.stem),
-        }
-        for path, name in files
-    ]
-    return build_corpus(rows, source=str(root), mapping=emotions)
+    rates = {} if table is None else _recognised(table, [clip.path.stem for clip in clips])
+    return [{"recognised": rates.get(clip.path.stem)} for clip in clips]
 
 
 def _recognised(path: Path, clips: list[str]) -> dict[str, float]:
@@ -126,3 +84,32 @@ def _recognised(path: Path, clips: list[str]) -> dict[str, float]:
             f"published table, or move it away to do without\n{listing([*bad, *lost])}"
         )
     return rates
+
+
+read_emodb = filename_corpus(
+    "emodb",
+    title=TITLE,
+    languages=("de",),
+    licence="CC0 1.0",
+    style="acted",
+    layout=LAYOUT,
+    pattern=r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFNT])(?P<take>[a-z])",
+    rule="two digits, sentence, emotion's letter (one of W L E A F N T), take: 03a01Fa",
+    words=WORDS,
+    columns={
+        "sex": lambda name: PEOPLE.get(name["speaker"], (None, None))[0],
+        "age": lambda name: PEOPLE.get(name["speaker"], (None, None))[1],
+        "sentence": "{text}",
+    },
+    details=_rates,
+)
+
+register_corpus(
+    "emodb-mini",
+    title=f"{TITLE}, as Ogg Opus",
+    languages=("de",),
+    licence="CC0 1.0",
+    layout=LAYOUT,
+    style="acted",
+    asset="emodb_mini",
+)(read_emodb)

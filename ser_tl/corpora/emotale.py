@@ -16,16 +16,15 @@ any number is read.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus, wrong_root
+from ser_tl.corpora.base import wrong_root
+from ser_tl.corpora.filename import Clip, filename_corpus
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.records import need_columns, number, read_csv
-from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
 
 LAYOUT = "the folder with annotations.csv and the folder wav"
@@ -34,29 +33,17 @@ WORDS = {"A": "anger", "B": "boredom", "H": "happiness", "N": "neutral", "S": "s
 LANGUAGES = {"DK": "da", "EN": "en"}
 SCALES = {"A": "arousal", "V": "valence", "D": "dominance"}
 
-_NAME = re.compile(r"(?P<language>DK|EN)_(?P<speaker>\d{3})_(?P<emotion>[ABHNS])_(?P<sentence>\d)")
 
-
-@register_corpus(
-    "emotale",
-    title="EmoTale, enacted Danish and English",
-    languages=("da", "en"),
-    licence="for research",
-    layout=LAYOUT,
-    style="acted",
-)
-def read_emotale(root: Path, emotions: EmotionMap) -> Dataset:
-    """EmoTale. Ids are the files' stems, speakers emotale_001 to emotale_019.
+def _ratings(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, Any]]:
+    """Votes and mean ratings of each clip.
 
     Raises:
-        CorpusError: no audio or no annotations, names of another form, clips without annotations or the reverse, or
-            annotations that can't be
+        CorpusError: clips without annotations or the reverse, or annotations that can't be
     """
     table = root / "annotations.csv"
     if not table.is_file():
         raise wrong_root(root, LAYOUT)
-    rule = "language, speaker, emotion (one of A B H N S), sentence: DK_001_A_1"
-    files = {path.stem: (path, name) for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)}
+    files = {path.stem: name for path, name in clips}
     annotated = _annotations(table, emotions)
     alone = sorted(files.keys() ^ annotated.keys())
     if alone:
@@ -65,26 +52,13 @@ def read_emotale(root: Path, emotions: EmotionMap) -> Dataset:
             f"{root}: audio and annotations.csv don't belong together, {len(odd)} clips are in one only; restore what "
             f"is missing\n{listing(odd)}"
         )
-    other = [stem for stem, (_, name) in files.items() if annotated[stem]["label"] != name["emotion"]]
+    other = [stem for stem, name in files.items() if annotated[stem]["label"] != name["emotion"]]
     if other:
         raise CorpusError(
             f"{table}: gt_emotion is another emotion than in the file's name for {len(other)} clips; restore the "
             f"published table\n{listing(other)}"
         )
-    rows = [
-        {name: value for name, value in annotated[stem].items() if name != "label"}
-        | {
-            "id": stem,
-            "audio": path,
-            "emotion": emotions.read(WORDS[name["emotion"]], where=str(path)),
-            "speaker": f"emotale_{name['speaker']}",
-            "corpus": "emotale",
-            "language": LANGUAGES[name["language"]],
-            "sentence": f"{name['language']}_{name['sentence']}",
-        }
-        for stem, (path, name) in files.items()
-    ]
-    return build_corpus(rows, source=str(root), mapping=emotions)
+    return [{name: value for name, value in annotated[stem].items() if name != "label"} for stem in files]
 
 
 def _annotations(path: Path, emotions: EmotionMap) -> dict[str, dict[str, Any]]:
@@ -119,3 +93,18 @@ def _mean(record: dict[str, Any], columns: list[str]) -> float | None:
     """The mean of the ratings that were given; None where none was."""
     values = [value for name in columns if (value := number(record, name)) is not None]
     return fmean(values) if values else None
+
+
+read_emotale = filename_corpus(
+    "emotale",
+    title="EmoTale, enacted Danish and English",
+    languages=("da", "en"),
+    licence="for research",
+    style="acted",
+    layout=LAYOUT,
+    pattern=r"(?P<language>DK|EN)_(?P<speaker>\d{3})_(?P<emotion>[ABHNS])_(?P<sentence>\d)",
+    rule="language, speaker, emotion (one of A B H N S), sentence: DK_001_A_1",
+    words=WORDS,
+    columns={"language": lambda name: LANGUAGES[name["language"]], "sentence": "{language}_{sentence}"},
+    details=_ratings,
+)

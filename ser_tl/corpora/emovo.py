@@ -10,16 +10,7 @@ Quirks: dis is disgusto and no other word; tri is sadness (tristezza), sor surpr
 in each emotion, so that all classes have 84 clips and all actors 98.
 """
 
-import re
-from pathlib import Path
-
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
-from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
-
-LAYOUT = "a folder with dis-f1-b1.wav and the others in it, or in folders f1, f2, f3, m1, m2, m3"
+from ser_tl.corpora.filename import by_letter, filename_corpus
 
 WORDS = {
     "dis": "disgust",  # disgusto
@@ -31,35 +22,16 @@ WORDS = {
     "tri": "sadness",  # tristezza
 }
 
-_NAME = re.compile(r"(?P<emotion>dis|gio|neu|pau|rab|sor|tri)-(?P<actor>[fm][1-3])-(?P<sentence>[bdln]\d)")
-
-
-@register_corpus(
+read_emovo = filename_corpus(
     "emovo",
     title="EMOVO Italian Emotional Speech",
     languages=("it",),
     licence="none stated",
-    layout=LAYOUT,
     style="acted",
+    layout="a folder with dis-f1-b1.wav and the others in it, or in folders f1, f2, f3, m1, m2, m3",
+    pattern=r"(?P<emotion>dis|gio|neu|pau|rab|sor|tri)-(?P<actor>[fm][1-3])-(?P<sentence>[bdln]\d)",
+    rule="emotion (dis, gio, neu, pau, rab, sor or tri), actor, sentence: dis-f1-b1",
+    words=WORDS,
+    speaker="{actor}",
+    columns={"sex": by_letter("actor"), "sentence": "{sentence}"},
 )
-def read_emovo(root: Path, emotions: EmotionMap) -> Dataset:
-    """EMOVO. Ids are the files' stems, speakers emovo_f1 to emovo_m3.
-
-    Raises:
-        CorpusError: no audio, names of another form, or recordings that are there twice
-    """
-    rule = "emotion (dis, gio, neu, pau, rab, sor or tri), actor, sentence: dis-f1-b1"
-    rows = [
-        {
-            "id": path.stem,
-            "audio": path,
-            "emotion": emotions.read(WORDS[name["emotion"]], where=str(path)),
-            "speaker": f"emovo_{name['actor']}",
-            "corpus": "emovo",
-            "language": "it",
-            "sex": {"f": "female", "m": "male"}[name["actor"][0]],
-            "sentence": name["sentence"],
-        }
-        for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
-    ]
-    return build_corpus(rows, source=str(root), mapping=emotions)

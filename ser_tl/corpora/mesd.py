@@ -13,46 +13,19 @@ voice that training never heard; such a score isn't comparable with published on
 copied sets lack two of the 864 clips. Clips are short, of a fifth of a second upwards.
 """
 
-import re
-from pathlib import Path
+from ser_tl.corpora.filename import filename_corpus
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
-from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
-
-LAYOUT = "a folder with Anger_C_A_abajo.wav and the others in it"
-
-_NAME = re.compile(r"(?P<emotion>Anger|Disgust|Fear|Happiness|Neutral|Sadness)_(?P<voice>[CFM])_(?P<words>[AB])_.+")
-
-
-@register_corpus(
+read_mesd = filename_corpus(
     "mesd",
     title="Mexican Emotional Speech Database",
     languages=("es",),
     licence="CC BY 4.0",
-    layout=LAYOUT,
     style="acted",
+    layout="a folder with Anger_C_A_abajo.wav and the others in it",
+    pattern=(
+        r"(?P<emotion>Anger|Disgust|Fear|Happiness|Neutral|Sadness)_(?P<voice>[CFM])_(?P<words>[AB])_(?P<word>.+)"
+    ),
+    rule="emotion, voice (C, F or M), set of words (A or B), word: Anger_C_A_abajo",
+    speaker="{voice}",  # a group of people, see above
+    columns={"sex": lambda name: {"F": "female", "M": "male"}.get(name["voice"]), "sentence": "{word}"},
 )
-def read_mesd(root: Path, emotions: EmotionMap) -> Dataset:
-    """MESD. Ids are the files' stems; the speakers mesd_C, mesd_F and mesd_M are groups of people, see above.
-
-    Raises:
-        CorpusError: no audio, names of another form, or recordings that are there twice
-    """
-    rule = "emotion, voice (C, F or M), set of words (A or B), word: Anger_C_A_abajo"
-    rows = [
-        {
-            "id": path.stem,
-            "audio": path,
-            "emotion": emotions.read(name["emotion"], where=str(path)),
-            "speaker": f"mesd_{name['voice']}",
-            "corpus": "mesd",
-            "language": "es",
-            "sex": {"F": "female", "M": "male", "C": None}[name["voice"]],
-            "sentence": path.stem.split("_", 3)[3],
-        }
-        for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
-    ]
-    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -10,47 +10,16 @@ same corpus on the Hugging Face hub, amu-cai/nEMO, is Parquet with the audio ins
 huggingface, with --columns '{speaker: speaker_id}'.
 """
 
-import re
-from pathlib import Path
+from ser_tl.corpora.filename import filename_corpus
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
-from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
-
-LAYOUT = "the folder nEMO with the folder samples in it, or that folder"
-
-_NAME = re.compile(
-    r"(?P<speaker>[A-Z]{2}\d)_(?P<emotion>anger|fear|happiness|neutral|sadness|surprised)_(?P<sentence>\d+)"
-)
-
-
-@register_corpus(
+read_nemo = filename_corpus(
     "nemo",
     title="nEMO, Polish emotional speech",
     languages=("pl",),
     licence="CC BY-NC-SA 4.0",
-    layout=LAYOUT,
     style="acted",
+    layout="the folder nEMO with the folder samples in it, or that folder",
+    pattern=r"(?P<speaker>[A-Z]{2}\d)_(?P<emotion>anger|fear|happiness|neutral|sadness|surprised)_(?P<sentence>\d+)",
+    rule="speaker, emotion (anger, fear, happiness, neutral, sadness or surprised), sentence: EB0_anger_1",
+    columns={"sentence": "{sentence}"},
 )
-def read_nemo(root: Path, emotions: EmotionMap) -> Dataset:
-    """The corpus nEMO. Ids are the files' stems, speakers nemo_EB0, nemo_IC0 and so on.
-
-    Raises:
-        CorpusError: no audio, or names of another form
-    """
-    rule = "speaker, emotion (anger, fear, happiness, neutral, sadness or surprised), sentence: EB0_anger_1"
-    rows = [
-        {
-            "id": path.stem,
-            "audio": path,
-            "emotion": emotions.read(name["emotion"], where=str(path)),
-            "speaker": f"nemo_{name['speaker']}",
-            "corpus": "nemo",
-            "language": "pl",
-            "sentence": name["sentence"],
-        }
-        for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
-    ]
-    return build_corpus(rows, source=str(root), mapping=emotions)

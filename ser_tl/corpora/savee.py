@@ -10,16 +10,7 @@ Quirks: neutral has twice as many clips as the others. `s` alone isn't an emotio
 speakers are men, so what a model learned here says little about women's voices.
 """
 
-import re
-from pathlib import Path
-
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
-from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
-
-LAYOUT = "a folder with DC/a01.wav and the others in it (the original AudioData), or with DC_a01.wav and the others"
+from ser_tl.corpora.filename import filename_corpus
 
 WORDS = {
     "a": "anger",
@@ -31,34 +22,17 @@ WORDS = {
     "su": "surprise",
 }
 
-_NAME = re.compile(r"(?:[^/]+/)?(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>a|d|f|h|n|sa|su)(?P<sentence>\d\d)")
-
-
-@register_corpus(
+read_savee = filename_corpus(
     "savee",
     title="Surrey Audio-Visual Expressed Emotion",
     languages=("en",),
     licence="for research, after registration",
-    layout=LAYOUT,
     style="acted",
+    layout="a folder with DC/a01.wav and the others in it (the original AudioData), or with DC_a01.wav and the others",
+    pattern=r"(?:[^/]+/)?(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>a|d|f|h|n|sa|su)(?P<sentence>\d\d)",
+    rule="speaker (DC, JE, JK or KL), emotion (a, d, f, h, n, sa or su), sentence: DC/a01 or DC_a01",
+    parts=2,
+    words=WORDS,
+    id="{speaker}_{emotion}{sentence}",  # in either layout
+    columns={"sex": "male"},
 )
-def read_savee(root: Path, emotions: EmotionMap) -> Dataset:
-    """SAVEE. Ids are as DC_a01 in either layout, speakers savee_DC, savee_JE, savee_JK and savee_KL.
-
-    Raises:
-        CorpusError: no audio, or names of another form
-    """
-    rule = "speaker (DC, JE, JK or KL), emotion (a, d, f, h, n, sa or su), sentence: DC/a01 or DC_a01"
-    rows = [
-        {
-            "id": f"{name['speaker']}_{name['emotion']}{name['sentence']}",
-            "audio": path,
-            "emotion": emotions.read(WORDS[name["emotion"]], where=str(path)),
-            "speaker": f"savee_{name['speaker']}",
-            "corpus": "savee",
-            "language": "en",
-            "sex": "male",
-        }
-        for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule, parts=2)
-    ]
-    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -11,47 +11,17 @@ neutral are seven clips out of ten, fear one in a hundred, and most speakers lac
 2838 clips as well as of 3000: say which.
 """
 
-import re
-from pathlib import Path
+from ser_tl.corpora.filename import by_letter, filename_corpus
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
-from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
-
-LAYOUT = "a folder with F01A01.wav and the others in it, or in folders female and male"
-
-WORDS = {"A": "anger", "F": "fear", "H": "happiness", "N": "neutral", "S": "sadness", "W": "surprise"}
-
-_NAME = re.compile(r"(?P<speaker>[FM]\d\d)(?P<emotion>[AFHNSW])(?P<number>\d\d)")
-
-
-@register_corpus(
+read_shemo = filename_corpus(
     "shemo",
     title="Sharif Emotional Speech Database",
     languages=("fa",),
     licence="for academic purposes",
-    layout=LAYOUT,
     style="radio plays",
+    layout="a folder with F01A01.wav and the others in it, or in folders female and male",
+    pattern=r"(?P<speaker>[FM]\d\d)(?P<emotion>[AFHNSW])(?P<number>\d\d)",
+    rule="F or M, two digits, emotion's letter (one of A F H N S W), two digits: F01A01",
+    words={"A": "anger", "F": "fear", "H": "happiness", "N": "neutral", "S": "sadness", "W": "surprise"},
+    columns={"sex": by_letter("speaker")},
 )
-def read_shemo(root: Path, emotions: EmotionMap) -> Dataset:
-    """ShEMO. Ids are the files' stems, speakers shemo_F01 to shemo_M56.
-
-    Raises:
-        CorpusError: no audio, names of another form, or recordings that are there twice
-    """
-    rule = "F or M, two digits, emotion's letter (one of A F H N S W), two digits: F01A01"
-    rows = [
-        {
-            "id": path.stem,
-            "audio": path,
-            "emotion": emotions.read(WORDS[name["emotion"]], where=str(path)),
-            "speaker": f"shemo_{name['speaker']}",
-            "corpus": "shemo",
-            "language": "fa",
-            "sex": {"F": "female", "M": "male"}[name["speaker"][0]],
-        }
-        for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule)
-    ]
-    return build_corpus(rows, source=str(root), mapping=emotions)

@@ -13,49 +13,23 @@ Two speakers: leave-one-speaker-out trains on one, chooses the epoch on a fifth 
 says so in its reports. TESS also serves as the test of a model trained elsewhere (`ser-tl evaluate`).
 """
 
-import re
-from pathlib import Path
+from ser_tl.corpora.filename import filename_corpus
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
-from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
-
-LAYOUT = "a folder with OAF_back_angry.wav and the others in it, or in folders such as OAF_angry"
-
-_NAME = re.compile(r"(?P<actress>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>angry|disgust|fear|happy|neutral|ps|sad)")
-
-
-@register_corpus(
+read_tess = filename_corpus(
     "tess",
     title="Toronto Emotional Speech Set",
     languages=("en",),
     licence="CC BY-NC-ND 4.0",
-    layout=LAYOUT,
     style="acted",
+    layout="a folder with OAF_back_angry.wav and the others in it, or in folders such as OAF_angry",
+    pattern=r"(?P<actress>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>angry|disgust|fear|happy|neutral|ps|sad)",
+    rule="actress (OAF or YAF), word, emotion (angry, disgust, fear, happy, neutral, ps or sad): OAF_back_angry",
+    spelling={"actress": lambda name: {"OA": "OAF"}.get(name, name)},
+    id="{actress}_{word}_{emotion}",
+    speaker="{actress}",
+    columns={
+        "sex": "female",
+        "age": lambda name: {"OAF": 64.0, "YAF": 26.0}[name["actress"]],
+        "sentence": "{word}",
+    },
 )
-def read_tess(root: Path, emotions: EmotionMap) -> Dataset:
-    """TESS. Ids are the files' stems with the actress spelled OAF or YAF, speakers tess_OAF and tess_YAF.
-
-    Raises:
-        CorpusError: no audio, names of another form, or recordings that are there twice
-    """
-    rule = "actress (OAF or YAF), word, emotion (angry, disgust, fear, happy, neutral, ps or sad): OAF_back_angry"
-    rows = []
-    for path, name in named_files(root, _NAME, layout=LAYOUT, rule=rule):
-        actress = {"OA": "OAF"}.get(name["actress"], name["actress"])
-        rows.append(
-            {
-                "id": f"{actress}_{name['word']}_{name['emotion']}",
-                "audio": path,
-                "emotion": emotions.read(name["emotion"], where=str(path)),
-                "speaker": f"tess_{actress}",
-                "corpus": "tess",
-                "language": "en",
-                "sex": "female",
-                "age": {"OAF": 64.0, "YAF": 26.0}[actress],
-                "sentence": name["word"],
-            }
-        )
-    return build_corpus(rows, source=str(root), mapping=emotions)

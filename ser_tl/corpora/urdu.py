@@ -12,43 +12,21 @@ the voice instead of the emotion, so keep speakers apart and look at the report'
 in front however long they are (A04, A0100).
 """
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from datasets import Dataset
-
-from ser_tl.corpora.base import named_files, register_corpus
-from ser_tl.data.emotions import EmotionMap
-from ser_tl.data.schema import build_corpus
+from ser_tl.corpora.filename import Clip, by_letter, filename_corpus
 from ser_tl.errors import CorpusError, listing
-
-LAYOUT = "the folder with the folders Angry, Happy, Neutral and Sad in it"
 
 FOLDERS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}
 
-_NAME = re.compile(r"(?P<speaker>S[MF]\d+)_F\d+_(?P<emotion>[AHNS])\d+")
 
-
-@register_corpus(
-    "urdu",
-    title="URDU, talk shows",
-    languages=("ur",),
-    licence="research only",
-    layout=LAYOUT,
-    style="natural, talk shows",
-)
-def read_urdu(root: Path, emotions: EmotionMap) -> Dataset:
-    """URDU. Ids are the files' stems, speakers urdu_SF1, urdu_SM1 and so on.
-
-    Raises:
-        CorpusError: no audio, names of another form, or a file in another emotion's folder
-    """
-    rule = "speaker (SM or SF and a number), file, letter of the emotion (one of A H N S) and number: SM1_F4_A04"
-    pairs = named_files(root, _NAME, layout=LAYOUT, rule=rule)
+def _refuse_other_folders(root: Path, clips: Sequence[Clip]) -> None:
+    """Refuses files in another emotion's folder."""
     known = {folder.lower() for folder in FOLDERS.values()}
     odd = [
         str(path.relative_to(root))
-        for path, name in pairs
+        for path, name in clips
         if known & {part.lower() for part in path.relative_to(root).parent.parts} - {FOLDERS[name["emotion"]].lower()}
     ]
     if odd:
@@ -56,16 +34,18 @@ def read_urdu(root: Path, emotions: EmotionMap) -> Dataset:
             f"{root}: {len(odd)} files are named for another emotion than their folder; restore the published "
             f"folders\n{listing(odd)}"
         )
-    rows = [
-        {
-            "id": path.stem,
-            "audio": path,
-            "emotion": emotions.read(FOLDERS[name["emotion"]], where=str(path)),
-            "speaker": f"urdu_{name['speaker']}",
-            "corpus": "urdu",
-            "language": "ur",
-            "sex": {"F": "female", "M": "male"}[name["speaker"][1]],
-        }
-        for path, name in pairs
-    ]
-    return build_corpus(rows, source=str(root), mapping=emotions)
+
+
+read_urdu = filename_corpus(
+    "urdu",
+    title="URDU, talk shows",
+    languages=("ur",),
+    licence="research only",
+    style="natural, talk shows",
+    layout="the folder with the folders Angry, Happy, Neutral and Sad in it",
+    pattern=r"(?P<speaker>S[MF]\d+)_F\d+_(?P<emotion>[AHNS])\d+",
+    rule="speaker (SM or SF and a number), file, letter of the emotion (one of A H N S) and number: SM1_F4_A04",
+    words=FOLDERS,
+    columns={"sex": by_letter("speaker", 1)},
+    check=_refuse_other_folders,
+)

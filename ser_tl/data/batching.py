@@ -33,10 +33,28 @@ class PackedState(NamedTuple):
     Attributes:
         mean: (1, D) each channel's mean over the clip, float32
         rest: (T, D) what is left, float16; float32 where that would overflow
+        deviation: (1, D) float32 of all frames, where only few of them are in `rest`; None where all are
+        frames: how many there were, then
     """
 
     mean: Tensor
     residual: Tensor
+    deviation: Tensor | None = None
+    frames: int = 0
+
+
+class ClipMoments(NamedTuple):
+    """Mean and deviation over all frames of clips that bring few frames.
+
+    Attributes:
+        frames: (B,) how many there were of each clip
+        mean: (L, B, 1, D)
+        deviation: (L, B, 1, D)
+    """
+
+    frames: Tensor
+    mean: Tensor
+    deviation: Tensor
 
 
 class Clip(NamedTuple):
@@ -79,6 +97,7 @@ class Batch:
         states: (L, B, T, D) cached hidden states of the encoder's frozen layers; the waveform is empty then
         layers: the states' layer indices in the encoder, from 0 and rising
         means: (L, B, 1, D) what has to be added to the states; None once it is
+        moments: of all frames, where the states are only few of them
         mask: (B, T) True on speech, with the states
         domains: B names of domains (a corpus, a speaker) whose own statistics standardise the clips; empty strings
             where the training speech's do
@@ -94,6 +113,7 @@ class Batch:
     states: Tensor | None = None
     layers: tuple[int, ...] = ()
     means: Tensor | None = None
+    moments: ClipMoments | None = None
     mask: Tensor | None = None
     domains: list[str] = field(default_factory=list)
     targets: Tensor | None = None
@@ -104,6 +124,8 @@ class Batch:
         """The same batch on a device; states are copied in half precision and become float32 there."""
         moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
         moved["auxiliary"] = {name: value.to(device) for name, value in self.auxiliary.items()}
+        if self.moments is not None:
+            moved["moments"] = ClipMoments(*(value.to(device) for value in self.moments))
         if self.means is not None:
             # Converted before the sum: an addition of halves to floats is three times slower on a CPU.
             states = moved["states"].to(torch.float32, copy=True).add_(moved["means"])
@@ -141,6 +163,14 @@ def collate(clips: Sequence[Clip]) -> Batch:
         batch.mask = torch.arange(int(frames.max())) < frames[:, None]
         batch.states = _stack_residuals(rows, batch.mask.shape[1])
         batch.means = torch.stack([torch.stack([state.mean for state in row]) for row in rows])
+        deviations = [
+            torch.stack([state.deviation for state in row if state.deviation is not None])
+            for row in rows
+            if row[0].frames
+        ]
+        if deviations:
+            counts = torch.tensor([state.frames for state in rows[0]])
+            batch.moments = ClipMoments(counts, batch.means, torch.stack(deviations))
     return batch
 
 

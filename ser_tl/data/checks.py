@@ -1,9 +1,10 @@
 """Reading a corpus through before anything is trained on it.
 
-    corpus --check_audio()--> corpus, or one AudioError that lists every file that can't be used
+    corpus --check_audio--> corpus with the column `digest`, or one AudioError that lists every file that can't be used
 
 Every file is decoded once: broken files are reported in the first seconds and not in the third hour. Keys are equal
-where content is: `file_keys` of files, `content_keys` of files and parts of them, `sample_key` of decoded samples.
+where content is: `file_keys` of files, `content_keys` of files and parts of them, the column `digest` of decoded
+samples, whatever file they came from. Nothing is remembered between calls.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from typing import Any
 from datasets import Dataset
 
 from ser_tl.data import audio
+from ser_tl.data.schema import DERIVED, DIGEST
 from ser_tl.errors import AudioError, listing
 
 _ROWS = 64  # read at once
@@ -30,12 +32,16 @@ def audio_source(row: dict[str, Any]) -> str | bytes:
 def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Dataset, list[str]]:
     """Decodes every utterance once.
 
+    A `Split` compares the column `digest` of its parts: of checked corpora it refuses a FLAC of a WAV, and one part
+    of a file written in two ways.
+
     Args:
         corpus: rows with the columns of `data.schema`
         skip_unreadable: leave broken utterances out instead of raising
 
     Returns:
-        The corpus without broken utterances, and a line for each that was left out (for the report).
+        The corpus without broken utterances and with a digest of each one's samples in the column `digest`, and a
+        line for each utterance that was left out (for the report).
 
     Raises:
         AudioError: some files can't be used; all of them are listed, with their count
@@ -43,26 +49,30 @@ def check_audio(corpus: Dataset, *, skip_unreadable: bool = False) -> tuple[Data
     rows = corpus.select_columns(["id", "audio", "start", "end"])
     with ThreadPoolExecutor() as pool:  # libsndfile and soxr work outside the interpreter's lock
         # Indices and not rows, which may carry the bytes of their files: all of them would wait in memory.
-        problems = list(pool.map(lambda row: _find_problem(rows[row]), range(len(rows))))
-    broken = [problem for problem in problems if problem is not None]
+        readings = list(pool.map(lambda row: _decode(rows[row]), range(len(rows))))
+    broken = [problem for problem, _ in readings if problem is not None]
     if broken and (not skip_unreadable or len(broken) == len(corpus)):
         raise AudioError(
             f"{len(broken)} of {len(corpus)} utterances can't be used. Restore the files or take them out of the "
             f"corpus; `skip_unreadable` leaves them out and says so in the report\n{listing(broken, most=len(broken))}"
         )
+    if DIGEST in corpus.column_names:
+        corpus = corpus.remove_columns(DIGEST)
+    corpus = corpus.add_column(DIGEST, [digest for _, digest in readings], feature=DERIVED[DIGEST])
     if broken:
-        corpus = corpus.select([row for row, problem in enumerate(problems) if problem is None])
+        corpus = corpus.select([index for index, (problem, _) in enumerate(readings) if problem is None])
     return corpus, broken
 
 
-def _find_problem(row: dict[str, Any]) -> str | None:
+def _decode(row: dict[str, Any]) -> tuple[str | None, str | None]:
+    """What is wrong with an utterance, and the digest of its samples; one of the two is None."""
     encoded = audio_source(row)
     try:
         waveform = audio.decode(encoded, row["start"], row["end"])
     except AudioError as error:
-        return f"{row['id']}: {error}" if isinstance(encoded, bytes) else str(error)  # bytes have no name of their own
-    _SAMPLE_DIGESTS[_segment_key(_file_key(row), row["start"], row["end"])] = _digest(waveform.data)
-    return None
+        # bytes have no name of their own
+        return f"{row['id']}: {error}" if isinstance(encoded, bytes) else str(error), None
+    return None, _digest(waveform.data)
 
 
 def file_keys(corpus: Dataset) -> list[str]:
@@ -73,23 +83,6 @@ def file_keys(corpus: Dataset) -> list[str]:
 def content_keys(corpus: Dataset) -> list[str]:
     """A key per utterance, equal where the file's bytes and the part of it are."""
     return [_segment_key(*facts) for facts in zip(file_keys(corpus), corpus["start"][:], corpus["end"][:], strict=True)]
-
-
-def sample_key(file: str, start: float, end: float | None) -> str | None:
-    """A key of the decoded samples of a file or a part of it: a FLAC of a WAV shows, and one part written in two ways.
-
-    Args:
-        file: key of the file's bytes
-        start: seconds into the file
-        end: seconds into the file; its end if None
-
-    Returns:
-        The key, or None where `check_audio` hasn't read this part: nothing is decoded here.
-    """
-    return _SAMPLE_DIGESTS.get(_segment_key(file, start, end))
-
-
-_SAMPLE_DIGESTS: dict[str, str] = {}  # of each part of a file that was decoded, the digest of its samples
 
 
 def _segment_key(file: str, start: float, end: float | None) -> str:

@@ -3,8 +3,8 @@
     corpus --audio_spans--> [AudioSpan, ...]      spans of two parts --find_duplicates--> [(id, id), ...]
 
 Duplicates are equal samples, whatever file they come from (a FLAC of a WAV, a WAV with another tag), and spans of one
-file that overlap by more than half. Samples are compared where `checks.check_audio` has read them; of other utterances
-the files' bytes are compared, for nothing is decoded here.
+file that overlap by more than half. Samples are compared of a corpus that `checks.check_audio` returned, by its column
+`digest`; of others the files' bytes are compared, for nothing is decoded here.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,7 +15,8 @@ from math import inf
 
 from datasets import Dataset
 
-from ser_tl.data.checks import file_keys, sample_key
+from ser_tl.data.checks import file_keys
+from ser_tl.data.schema import DIGEST
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ def audio_spans(corpus: Dataset) -> list[AudioSpan]:
         corpus: rows with the columns of `data.schema`
     """
     columns = (corpus[name][:] for name in ("id", "start", "end"))
+    digests = corpus[DIGEST][:] if DIGEST in corpus.column_names else [None] * len(corpus)
     return [
-        AudioSpan(name, file, start, inf if end is None else end, sample_key(file, start, end))
-        for file, name, start, end in zip(file_keys(corpus), *columns, strict=True)
+        AudioSpan(name, file, start, inf if end is None else end, digest)
+        for file, digest, name, start, end in zip(file_keys(corpus), digests, *columns, strict=True)
     ]
 
 

@@ -11,14 +11,14 @@ seconds for each column of a large corpus.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from datasets import Audio, Dataset, Features, List, Value, concatenate_datasets
 
 from ser_tl.data.dimension_names import DIMENSIONS as DIMENSIONS
-from ser_tl.data.emotions import EmotionMap, emotion_name
+from ser_tl.data.emotions import EmotionMap, EmotionName
 from ser_tl.data.speakers import UNKNOWN, find_confusable, name_groups, normalise_speaker
 from ser_tl.errors import CorpusError, listing
 
@@ -44,6 +44,11 @@ OPTIONAL = {
     "dominance": Value("float64"),
 }
 COLUMNS = REQUIRED | OPTIONAL
+"""What readers give."""
+
+DIGEST = "digest"
+DERIVED = {DIGEST: Value("string")}
+"""What `checks.check_audio` adds: a digest of an utterance's decoded samples."""
 
 SEXES = ("female", "male")
 """The values of the column sex; None where a corpus doesn't say."""
@@ -85,13 +90,14 @@ def build_corpus(
     if not table:
         raise CorpusError(f"{source}: no utterances found")
     _check(table, source, carried=audio is not None)
-    _settle_names(table, source)
+    labels = {name.label for name in _emotions_of(table) if isinstance(name, EmotionName)}
+    _settle_names(table, source, mapping)
     _settle_people(table, source)
-    mapping.check(sorted({name for row in table for name in (row["emotion"], *row.get("votes", ()))}))
+    mapping.check(sorted(set(_emotions_of(table))), labels)
     for row in table:
         row["emotion"] = mapping.target(row["emotion"])
         votes = [mapping.target(vote) for vote in row.get("votes", ())]
-        row["votes"] = [vote for vote in votes if vote is not None] or None
+        row["votes"] = [str(vote) for vote in votes if vote is not None] or None
     rows_kept = [index for index, row in enumerate(table) if row["emotion"] is not None]
     if not rows_kept:
         raise CorpusError(f"{source}: the option emotions.drop leaves no utterances")
@@ -106,6 +112,13 @@ def build_corpus(
     labels = _dataset(table, Features({name: feature for name, feature in features.items() if name != "audio"}))
     carried = audio.select_columns(["audio"]).cast_column("audio", Audio(decode=False))
     return concatenate_datasets([labels, carried], axis=1).select_columns(used).select(rows_kept)
+
+
+def _emotions_of(table: list[dict[str, Any]]) -> Iterator[str]:
+    """Every emotion of rows and votes."""
+    for row in table:
+        yield row["emotion"]
+        yield from row.get("votes", ())
 
 
 def _dataset(table: list[dict[str, Any]], features: Features) -> Dataset:
@@ -152,10 +165,10 @@ def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
         raise CorpusError(f"{source}: recognised is a share of listeners, 0 to 1 (not percent)\n{listing(rates)}")
 
 
-def _settle_names(table: list[dict[str, Any]], source: str) -> None:
+def _settle_names(table: list[dict[str, Any]], source: str, mapping: EmotionMap) -> None:
     """Gives people, sessions and emotions the one spelling that they are compared by."""
     for row in table:
-        row["emotion"] = emotion_name(row["emotion"])
+        row["emotion"] = mapping.name(row["emotion"])
     for column in ("speaker", "session"):
         for row in table:
             if row.get(column) is not None:

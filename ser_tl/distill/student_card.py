@@ -20,8 +20,8 @@ from ser_tl.distill.students import save_student
 from ser_tl.distill.trainer import EncoderDistiller
 from ser_tl.encoders import count_parameters
 from ser_tl.evaluation import Report
-from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
+from ser_tl.reporting.text import score_text
 
 CARD_FILE = "README.md"
 PROBE_FOLDER = "probe"

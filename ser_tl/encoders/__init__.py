@@ -11,6 +11,7 @@ import ser_tl.audio_support  # noqa: F401 - first: transformers imports torchaud
 
 # isort: split
 from ser_tl.encoders.base import FAMILIES as FAMILIES
+from ser_tl.encoders.base import AdapterTargets as AdapterTargets
 from ser_tl.encoders.base import Block as Block
 from ser_tl.encoders.base import Encoder as Encoder
 from ser_tl.encoders.base import EncoderOutput as EncoderOutput

@@ -49,6 +49,28 @@ class Block(NamedTuple):
     modules: nn.ModuleList
 
 
+class AdapterTargets(NamedTuple):
+    """The layers of an encoder that get adapters, by their names or the names of what holds them.
+
+    What is adapted has to be called as a module by its encoder: where a module takes bare weights out of its layers,
+    adapters in them would never get a gradient.
+
+    Attributes:
+        lora: those whose weights LoRA changes
+        scaled: those whose output IA3 scales, keys and values (Liu et al. 2022)
+        feed_forward: the second layer of the feed-forward part, whose input IA3 scales; LoRA's place where the
+            attention can have none
+        convolutions: whether adapters may go into convolutions, which transformers' families look into
+        closed: classes of modules that use their layers' weights without calling the layers
+    """
+
+    lora: tuple[str, ...]
+    scaled: tuple[str, ...] = ()
+    feed_forward: tuple[str, ...] = ()
+    convolutions: bool = False
+    closed: tuple[type[nn.Module], ...] = ()
+
+
 class Encoder(nn.Module, ABC):
     """From 16 kHz audio to layers of frame states: a pretrained network, or features computed without weights.
 
@@ -61,6 +83,8 @@ class Encoder(nn.Module, ABC):
         max_seconds: the longest clip it takes; None where there is no limit
         has_mel: whether a log-mel spectrogram is on its way, which `on_mel` can change
         why_not_exportable: what keeps it out of a graph (torch.export, ONNX), for messages; empty where nothing does
+        adapter_targets: where adapters go in it; None where it takes none
+        weight_files: suffixes of files of published weights that stand for an encoder, as ".npy"
 
     Shape:
         waveform (B, N) float32 at 16 kHz, lengths (B,) samples -> states (L, B, T, D), mask (B, T)
@@ -73,6 +97,8 @@ class Encoder(nn.Module, ABC):
     max_seconds: float | None = None
     has_mel: bool = False
     why_not_exportable: str = ""
+    adapter_targets: AdapterTargets | None = None
+    weight_files: tuple[str, ...] = ()
 
     @property
     def sources(self) -> list[int]:

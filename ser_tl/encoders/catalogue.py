@@ -92,8 +92,6 @@ for _name, _card in {
 }.items():
     ENCODERS.register(_name)(_card)
 
-_FILES = {".npy": "soundnet", ".pth": "vggish", ".pt": "vggish"}  # by suffix: published as one file
-
 
 def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encoder:  # noqa: ANN401
     """The encoder of a short name, a local folder or a hub id; several of them, joined by +, as one.
@@ -116,7 +114,7 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
         card = ENCODERS[name]
         source = str(asset(card.source)) if card.bundled and card.source else card.source
         options = card.options | options
-    elif "/" not in name and not Path(name).is_dir() and Path(name).suffix not in _FILES:
+    elif "/" not in name and not Path(name).is_dir() and _family_of_file(name) is None:
         try:
             ENCODERS[name]  # a bare word is no folder here and no hub id: suggest the near names
         except UnknownNameError as error:
@@ -137,8 +135,15 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
 
 
 def _family(source: str) -> str:
+    return _family_of_file(source) or read_model_type(source)
+
+
+def _family_of_file(source: str) -> str | None:
+    """The family whose weights are published as a file with this suffix; None of a folder, a hub id and others."""
     path = Path(source).expanduser()
-    return _FILES[path.suffix] if path.suffix in _FILES and not path.is_dir() else read_model_type(source)
+    if not path.suffix or path.is_dir():
+        return None
+    return next((name for name, family in FAMILIES.items() if path.suffix in family.weight_files), None)
 
 
 def _check_options(name: str, build: Callable[..., Any], options: dict[str, Any]) -> None:

@@ -20,10 +20,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, EncoderOutput, OnMel, frames_mask, is_frozen, zero_padding
+from ser_tl.encoders.base import (
+    FAMILIES,
+    AdapterTargets,
+    Block,
+    Encoder,
+    EncoderOutput,
+    OnMel,
+    frames_mask,
+    is_frozen,
+    zero_padding,
+)
 from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
+from ser_tl.modules.feature_norm import FixedBatchNorm
 from ser_tl.modules.graph import SHORTEST, is_exporting, max_pool
 
 RATE = 22_050  # samples a second of SoundNet's input
@@ -75,6 +86,8 @@ class SoundNet(Encoder):
     """
 
     family = "soundnet"
+    adapter_targets = AdapterTargets(("conv",), convolutions=True)
+    weight_files = (".npy",)
     num_states = 1
 
     def __init__(self, taps: Sequence[str] = ("conv4", "conv5"), loudness: Loudness = "recorded") -> None:
@@ -195,7 +208,7 @@ class SoundNetLayer(nn.Module):
         super().__init__()
         self.conv = nn.Conv1d(channels, size.channels, size.kernel, STRIDE, padding=size.kernel // 2)
         nn.init.kaiming_normal_(self.conv.weight)
-        self.norm = FixedBatchNorm(size.channels, variance=2 * loudness**2)  # the variance behind Kaiming's filters
+        self.norm = FixedBatchNorm(size.channels, 2 * loudness**2, EPSILON)  # what Kaiming's filters make of it
         self.pool = size.pool
 
     def forward(self, frames: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,32 +218,6 @@ class SoundNetLayer(nn.Module):
             frames = max_pool(frames, self.pool)
         counts = (counts // STRIDE + 1) // self.pool
         return frames * frames_mask(counts, frames.shape[2])[:, None], counts
-
-
-class FixedBatchNorm(nn.Module):
-    """Batch norm by statistics that never move, in training neither; weight and bias may learn.
-
-    Args:
-        channels: of the frames, D
-        variance: of each channel, until published statistics are loaded
-
-    Shape:
-        frames (B, D, T) -> (B, D, T)
-    """
-
-    mean: Tensor
-    variance: Tensor
-
-    def __init__(self, channels: int, variance: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("variance", torch.full((channels,), variance))
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Normalises each channel."""
-        return functional.batch_norm(frames, self.mean, self.variance, self.weight, self.bias, eps=EPSILON)
 
 
 class FrontEnd(nn.Module):

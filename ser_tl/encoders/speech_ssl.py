@@ -17,7 +17,16 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrained
 from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, zero_padding
+from ser_tl.encoders.base import (
+    FAMILIES,
+    AdapterTargets,
+    Block,
+    Encoder,
+    OnMel,
+    frames_mask,
+    is_frozen,
+    zero_padding,
+)
 from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.parametrised import make_portable
@@ -52,6 +61,12 @@ class SpeechSSL(Encoder):
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T about 50 a second
     """
+
+    # In attention, queries and values are the best use of LoRA's few parameters (Hu et al. 2021, section 7.1). WavLM's
+    # own attention takes bare weights out of its projections; the masked one here calls them.
+    adapter_targets = AdapterTargets(
+        ("q_proj", "v_proj"), ("k_proj", "v_proj"), ("output_dense",), closed=(WavLMAttention,)
+    )
 
     def __init__(self, model: PreTrainedModel, *, normalise: bool, final_norm: bool = True) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, zero_padding
+from ser_tl.encoders.base import FAMILIES, AdapterTargets, Block, Encoder, OnMel, frames_mask, zero_padding
 from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.vggish_mel import BANDS, HOP, VGGishLogMel, mel_frames
 from ser_tl.encoders.vggish_weights import CONVOLUTIONS, load_weights, read_sizes, read_vggish
@@ -57,6 +57,8 @@ class VGGish(Encoder):
     """
 
     family = "vggish"
+    adapter_targets = AdapterTargets(("features", "embeddings"), convolutions=True)
+    weight_files = (".pth", ".pt")
     has_mel = True
     num_states = 1
 

@@ -20,7 +20,16 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, zero_padding
+from ser_tl.encoders.base import (
+    FAMILIES,
+    AdapterTargets,
+    Block,
+    Encoder,
+    OnMel,
+    frames_mask,
+    is_frozen,
+    zero_padding,
+)
 from ser_tl.encoders.filters import slaney_filters
 from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained
@@ -64,6 +73,7 @@ class Whisper(Encoder):
     family = "whisper"
     has_mel = True
     frame_rate = SAMPLE_RATE / HOP / 2
+    adapter_targets = AdapterTargets(("q_proj", "v_proj"), ("k_proj", "v_proj"), ("fc2",))  # Hu et al. 2021, 7.1
     positions: Tensor
     mel_filters: Tensor
 

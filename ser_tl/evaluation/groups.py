@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ser_tl.evaluation.bootstrap import Interval, speaker_interval
+from ser_tl.evaluation.folds import JSON
 from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.scores import confusion_by_group, mean_recall
 
@@ -102,3 +103,15 @@ def _draw(counts: np.ndarray, seed: int) -> np.ndarray:
     speakers, classes = counts.shape[0], counts.shape[-1]
     times = np.random.default_rng(seed).multinomial(speakers, np.full(speakers, 1 / speakers), size=_RESAMPLES)
     return mean_recall((times @ counts.reshape(speakers, -1)).reshape(_RESAMPLES, classes, classes))
+
+
+def known_groups(predictions: Predictions, facts: Mapping[str, JSON]) -> list[GroupScores]:
+    """The groups that the facts know, those of folds included."""
+    folds = facts.get("folds")
+    known: dict[str, dict[str, str]] = {}
+    for own in [facts, *(folds.values() if isinstance(folds, Mapping) else ())]:
+        groups = own.get("groups") if isinstance(own, Mapping) else None
+        for column, members in groups.items() if isinstance(groups, Mapping) else ():
+            known.setdefault(column, {}).update(members if isinstance(members, Mapping) else {})  # ty: ignore
+    found = [compare_groups(predictions, members, column) for column, members in known.items()]
+    return [one for one in found if one is not None]

@@ -1,40 +1,12 @@
-"""What there is to say about a model on a test set, and the folder it is kept in.
+"""What there is to say about a model on a test set.
 
-    Predictions --Report.of--> Report --Report.over_folds--> Report --save--> folder --load--> Report
-
-The folder holds report.json, report.md, predictions.csv, confusion.png, reliability.png and, with dimensions,
-dimensions.png. The keys
-of report.json, fractions between 0 and 1 (correlations -1 and 1) and null where a figure is undefined (the recall of a
-class without test examples), never NaN:
-
-    title                                 what was evaluated
-    uar, war, macro_f1, weighted_f1       over all utterances; what each averages over: see `scores`
-    interval                              {level, low, high, over, resamples} of the UAR, null with one speaker only
-    labels, confusion                     the classes, and counts: a row a reference, a column a prediction
-    per_class                             {class: {recall, precision, f1, support}}
-    dimensions                            {name: {ccc, pearson, ccc_interval, pearson_interval, support}}, {} without
-    per_speaker                           {speaker: {uar, war, support}}
-    calibration                           {ece, interval, confidence, accuracy, brier, miscalibration, discrimination,
-                                          uncertainty, log_loss, bins, per_speaker}, see `calibration`; null without
-    selection                             {aurc, excess, accuracy, accuracy_at_80, curve}, see `selective`
-    sets                                  {target, coverage, interval, size, single, single_accuracy, per_class,
-                                          per_speaker}; null without prediction sets
-    groups                                [{column, groups, gap, interval, unknown}], see `groups`; [] where none known
-    folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
-    folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
-    support, speakers                     how many utterances, how many speakers
-    cautions                              what the test set is too small for: classes of few clips, few speakers
-    notes, facts                          what the reader must know; encoder, strategy, seed, seconds and the like
-
-A model of dimensions alone has no classes: uar to weighted_f1 aren't there, labels and confusion are empty, and
-per_speaker has the support only.
+    Predictions --Report.of--> Report --Report.over_folds--> Report --as_json--> what report.json holds (`report_json`)
 
 It runs no model and holds no opinion on which figure counts: the UAR stands first because test sets are unbalanced.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -46,14 +18,13 @@ from ser_tl.evaluation.calibration import CalibrationScores, measure_calibration
 from ser_tl.evaluation.cautions import cautions
 from ser_tl.evaluation.folds import JSON as JSON
 from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_notes, pool_predictions
-from ser_tl.evaluation.groups import GroupScores, compare_groups
-from ser_tl.evaluation.plots import confusion_picture, dimensions_picture, reliability_picture
+from ser_tl.evaluation.groups import GroupScores, known_groups
 from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.ratings import Agreement
+from ser_tl.evaluation.report_json import plain_json, read_report_json, report_json
 from ser_tl.evaluation.scores import Scores, confusion_by_group
 from ser_tl.evaluation.selective import SelectionScores, SetScores, measure_selection, measure_sets
-from ser_tl.evaluation.text import markdown, terminal
-from ser_tl.files import write_text
+from ser_tl.evaluation.user_metrics import measure_registered
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +46,7 @@ class Report:
         selection: what keeping the surest utterances gives; likewise
         sets: whether prediction sets hold the truth; None where there are none
         groups: the UAR of groups of speakers, by column; those of the fact "groups", {column: {speaker: group}}
+        metrics: figures of registered metrics (`evaluation.user_metrics`)
     """
 
     predictions: Predictions
@@ -91,6 +63,7 @@ class Report:
     selection: SelectionScores | None = None
     sets: SetScores | None = None
     groups: Sequence[GroupScores] = ()
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -136,10 +109,11 @@ class Report:
             calibration=measure_calibration(predictions) if classes else None,
             selection=measure_selection(predictions) if classes else None,
             sets=measure_sets(predictions) if classes else None,
-            groups=_groups(predictions, facts or {}),
+            groups=known_groups(predictions, facts or {}),
+            metrics=measure_registered(predictions) if classes else {},
             folds=dict(folds or {}),
             notes=list(notes),
-            facts=_plain(facts or {}),
+            facts=plain_json(facts or {}),
         )
 
     @classmethod
@@ -232,49 +206,18 @@ class Report:
         return folds_mean(self.folds)
 
     def as_json(self) -> dict[str, JSON]:
-        """What report.json holds; the module lists the keys."""
-        return {
-            "title": self.title,
-            **(asdict(self.scores) if self.scores else {}),
-            "interval": asdict(self.interval) if self.interval else None,
-            "labels": self.predictions.labels,
-            "confusion": self.confusion.tolist(),
-            "per_class": self.per_class,
-            "dimensions": {name: asdict(own) for name, own in self.dimensions.items()},
-            "per_speaker": self.per_speaker,
-            "calibration": asdict(self.calibration) if self.calibration else None,
-            "selection": asdict(self.selection) if self.selection else None,
-            "sets": asdict(self.sets) if self.sets else None,
-            "groups": [asdict(one) for one in self.groups],
-            "folds": {
-                name: (asdict(fold.scores) if fold.scores else {}) | {"support": fold.support}
-                for name, fold in self.folds.items()
-            },
-            "folds_mean": self.folds_mean,
-            "support": len(self.predictions),
-            "speakers": len(self.per_speaker),
-            "cautions": self.cautions,
-            "notes": self.notes,
-            "facts": self.facts,
-        }
+        """What report.json holds (`ser_tl.evaluation.report_json` lists the keys)."""
+        return report_json(self)
 
     def save(self, folder: str | Path) -> None:
-        """Writes report.md, predictions.csv, the pictures and, when all of them are there, report.json.
+        """Has `ser_tl.reporting` write the folder: text, pictures, predictions and report.json.
 
         Raises:
             StorageError: the disk is full, or the folder can't be written to
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(folder / "report.md", markdown(self))
-        self.predictions.save(folder / "predictions.csv")
-        if self.scores:
-            confusion_picture(self, folder / "confusion.png")
-            reliability_picture(self, folder / "reliability.png")
-        if self.dimensions:
-            dimensions_picture(self, folder / "dimensions.png")
-        write_text(folder / "report.json", text + "\n")  # last: where it is, everything is
+        from ser_tl.reporting import write_report
+
+        write_report(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Report":
@@ -285,54 +228,26 @@ class Report:
         """
         folder = Path(folder)
         try:
-            said = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-            folds = {name: _fold(own) for name, own in said["folds"].items()}
+            content = read_report_json(folder)
             predictions = Predictions.load(folder / "predictions.csv")
-            report = cls.of(predictions, title=said["title"], notes=said["notes"], facts=said["facts"], folds=folds)
-            fits = said["confusion"] == report.confusion.tolist()
+            report = cls.of(predictions, **content.arguments)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
             raise CheckpointError(
                 f"{folder} holds no readable report ({type(error).__name__}: {error}); expected are the report.json "
                 f"and predictions.csv of Report.save. Evaluate again to make them anew"
             ) from error
-        if not fits:
+        if content.confusion != report.confusion.tolist():
             raise CheckpointError(
                 f"{folder}: report.json has another confusion matrix than predictions.csv gives; the two aren't of the "
                 f"same evaluation. Evaluate again to make them anew"
             )
-        return report
+        return replace(report, metrics={**content.metrics, **report.metrics})
 
     def __str__(self) -> str:
+        from ser_tl.reporting import terminal
+
         return terminal(self)
-
-
-def _groups(predictions: Predictions, facts: Mapping[str, JSON]) -> list[GroupScores]:
-    """The groups that the facts know, those of folds included."""
-    folds = facts.get("folds")
-    known: dict[str, dict[str, str]] = {}
-    for own in [facts, *(folds.values() if isinstance(folds, Mapping) else ())]:
-        groups = own.get("groups") if isinstance(own, Mapping) else None
-        for column, members in groups.items() if isinstance(groups, Mapping) else ():
-            known.setdefault(column, {}).update(members if isinstance(members, Mapping) else {})  # ty: ignore
-    found = [compare_groups(predictions, members, column) for column, members in known.items()]
-    return [one for one in found if one is not None]
 
 
 def _ratio(part: int, whole: int) -> float | None:
     return float(part / whole) if whole else None
-
-
-def _fold(said: Mapping[str, float]) -> Fold:
-    scores = {figure: value for figure, value in said.items() if figure != "support"}
-    return Fold(Scores(**scores) if scores else None, int(said["support"]))
-
-
-def _plain(facts: Mapping[str, JSON]) -> dict[str, JSON]:
-    """A copy of the facts as JSON gives them back."""
-    try:
-        return json.loads(json.dumps(facts, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"a fact can't be written as JSON ({error}): give text, finite numbers, true, false, None, and lists and "
-            f"mappings of them"
-        ) from error

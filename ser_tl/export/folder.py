@@ -6,11 +6,12 @@
 Knows nothing of formats.
 """
 
+import secrets
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 
 from ser_tl.card import write_card
 from ser_tl.errors import ExportError
@@ -40,12 +41,12 @@ def replace_folder(folder: Path) -> Generator[Path]:
         raise ExportError(f"{folder} holds something that is no export ({found}): name a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+        scratch = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+        scratch.mkdir()
     except OSError as error:
         raise ExportError(f"{folder} can't be made ({error.strerror}): name a folder elsewhere") from error
     try:
         yield scratch
-        scratch.chmod(0o755)  # mkdtemp's is private
         if folder.exists():
             shutil.rmtree(folder)
         scratch.replace(folder)

@@ -13,10 +13,10 @@ import numpy as np
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ExportError
-from ser_tl.evaluation.text import table
 from ser_tl.inference.exported_session import ExportedSession
-from ser_tl.inference.predictor import pad
 from ser_tl.inference.session import OutputRequest, Session, SessionOutput
+from ser_tl.inference.windows import pad
+from ser_tl.reporting.text import table
 
 _SAMPLES = (1_700, 2_560, 9_003, 16_000, 48_017)  # below the graph's shortest, on the hop, and off it
 _LOOSER = 10.0  # times the tolerance for what has no bounds: embedding and dimensions, in units of their largest value

@@ -69,7 +69,7 @@ def _add_clips(split: Split, manifest: Path) -> Split:
             f"{manifest} has {', '.join(unknown)}, which are no classes here: make the clips with the same `emotions` "
             f"options ({', '.join(emotions(split.train))})"
         )
-    check_audio(clips)
+    clips, _ = check_audio(clips)
     return replace(split, train=concatenate_datasets([split.train, _match_columns(clips, split.train)]))
 
 

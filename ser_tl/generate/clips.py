@@ -56,6 +56,8 @@ def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) 
             f"the generator makes silence for {', '.join(silent)}: it has collapsed, or hasn't begun to learn. Train "
             f"it for longer (wavegan.minutes), or with a lower wavegan.learning_rate"
         )
+    for name in (MANIFEST, ORIGIN):  # written last: where it is, everything is
+        (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / SYNTHETIC, ignore_errors=True)
     (folder / SYNTHETIC).mkdir(parents=True)
     rows = []
@@ -63,7 +65,8 @@ def write_synthetic(gan: WaveGan, split: Split, folder: Path, *, seed: int = 0) 
         plain = emotion.replace("%", "%25").replace("/", "%2F")  # merged classes may be called happy/bored
         for number, clip in enumerate(clips):
             name = f"{SYNTHETIC}/{plain}_{number:04}"
-            soundfile.write(folder / f"{name}.wav", clip, gan.config.rate, subtype="PCM_16")
+            with write_atomically(folder / f"{name}.wav", size=2 * len(clip), durable=False) as part:
+                soundfile.write(part, clip, gan.config.rate, subtype="PCM_16", format="WAV")
             rows.append((f"{name}.wav", name, emotion, SYNTHETIC, SYNTHETIC))
     write_text(folder / ORIGIN, json.dumps(_origin(gan, split), indent=1, ensure_ascii=False) + "\n")
     with write_atomically(folder / MANIFEST) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -81,7 +84,7 @@ def load_synthetic(manifest: Path) -> Dataset:
         labels = set(json.loads(manifest.with_name(ORIGIN).read_text(encoding="utf-8"))["labels"])
         with manifest.open(encoding="utf-8", newline="") as file:
             emotions_in_file = {row.get("emotion") for row in csv.DictReader(file)}
-        mapping = EmotionMap(rename={label: label for label in labels & emotions_in_file})
+        mapping = EmotionMap(free=emotions_in_file <= labels)
     except (OSError, LookupError, TypeError, ValueError, csv.Error):  # whoever needs the files says what is wrong
         mapping = EmotionMap()
     return load_corpus("csv", manifest, emotions=mapping)

@@ -27,10 +27,10 @@ from ser_tl.encoders import Encoder
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import confusion, mean_recall
 from ser_tl.evaluation.frechet import Axes, frechet
-from ser_tl.evaluation.text import percent, table
 from ser_tl.files import write_text
 from ser_tl.generate.clips import load_synthetic
 from ser_tl.generate.windows import cut_window, waveforms
+from ser_tl.reporting.text import percent, table
 from ser_tl.runtime.processes import processes
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from ser_tl.errors import HubError
+from ser_tl.files import write_atomically, write_text
 from ser_tl.hub.base import PushResult, Repository, files_of
 
 SNAPSHOTS, BRANCHES, TAGS = Path("snapshots"), Path("refs/branches"), Path("refs/tags")
@@ -133,23 +134,19 @@ class DirectoryRepository(Repository):
     def _fix(self, tag: str, commit: str) -> None:
         """Makes a tag, of which only one of several pushes at once can be the maker."""
         path = self.root / TAGS / tag
-        temporary = _write_beside(path, f"{commit}\n")
-        try:
-            if not _link(temporary, path):  # a link, unlike a rename, never replaces what is there
-                with path.open("x", encoding="ascii") as file:
-                    file.write(f"{commit}\n")
-        except FileExistsError:
-            if self._at(TAGS / tag) != commit:
-                raise self._taken(tag) from None
-        finally:
-            temporary.unlink()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path, overwrite=False) as part:
+            part.write_text(f"{commit}\n", encoding="ascii")
+        if self._at(TAGS / tag) != commit:
+            raise self._taken(tag)
 
     def _taken(self, tag: str) -> HubError:
         return HubError(f"{self.name}: the tag {tag} is taken, and tags never move: choose another one")
 
     def _point(self, ref: Path, commit: str) -> None:
         path = self.root / ref
-        _write_beside(path, f"{commit}\n").replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, f"{commit}\n")
 
 
 def is_repository(folder: Path) -> bool:
@@ -162,21 +159,13 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_beside(path: Path, text: str) -> Path:
-    """A new file next to where it is to be put, whole, so that no reader ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    temporary.write_text(text, encoding="ascii")
-    return temporary
-
-
 def _put(source: Path, target: Path, scratch: Path, *, link: bool) -> None:
     """Puts a file into a version, whole or not at all, and never to be written again."""
     temporary = scratch / f".{uuid4().hex}.part"  # others may rename the version's folder while this file is copied
     try:
         if not (link and _link(source, temporary)):
             shutil.copyfile(source, temporary)
-            temporary.chmod(0o444)
+            temporary.chmod(temporary.stat().st_mode & 0o444)  # for whom the umask says, and for nobody to write
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(target)
     finally:

@@ -6,7 +6,6 @@ The answer for a recording is the same in any order and company. Nothing is kept
 predictor. Knows nothing of torch, models or command lines.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,25 +16,18 @@ import numpy as np
 from ser_tl.data.audio import SAMPLE_RATE, SILENCE
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.decoding.streaming import Window
-from ser_tl.errors import AudioError, ConfigError
+from ser_tl.errors import AudioError
+from ser_tl.inference.embedding import stack_embeddings
 from ser_tl.inference.loop import order_values, run_batches
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
 from ser_tl.inference.session import OutputRequest, Session, check_coverage, find_calibration, open_session
-from ser_tl.inference.windows import PredictedWindow, join_windows
+from ser_tl.inference.speaker_minimum import check_enough
+from ser_tl.inference.windows import PredictedWindow, join_windows, pad
 from ser_tl.modules.calibration import describe_calibration
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel
-
-FEWEST_CLIPS = 8
-"""Of a speaker whose own statistics normalise: those of fewer cost more than they give (18 points of UAR at one)."""
-
-FEWEST_SECONDS = 20.0
-"""Likewise, seconds of audio."""
-
-FEW_CLIPS = 16
-"""Below this number there is a warning: statistics of few clips depend on which emotions are in them."""
 
 _POOL_SECONDS = 600.0  # of audio that waits to be batched by length: 38 MB
 
@@ -156,6 +148,23 @@ class Predictor:
         else:
             predictions = self.iterate(items, sampling_rate=sampling_rate, wanted=wanted, on_error=on_error)
         return list(_show_progress(predictions, items) if progress else predictions)
+
+    def embed(self, recordings: Recording | Iterable[Recording], **options: Any) -> np.ndarray:  # noqa: ANN401
+        """The embedding of each recording: the head's input, the mean over the recording's windows.
+
+        Args:
+            recordings: any number of recordings, or one
+            options: of `predict`: sampling_rate, speaker_normalize, on_error, progress
+
+        Returns:
+            (n, E) float32, in the recordings' order. A row is NaN where a recording is silent, and, with `on_error`
+            report, where it can't be used.
+
+        Raises:
+            AudioError: a recording can't be used, or all are silent
+            ConfigError: too little audio for a speaker's statistics
+        """
+        return stack_embeddings(self.predict(recordings, embedding=True, **options))
 
     def iterate(
         self,
@@ -282,39 +291,6 @@ class Predictor:
                 yield join_windows(entry.answered, self.session, seconds=seconds, source=source, coverage=self.coverage)
             else:
                 yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)
-
-
-def pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Clips (N,) side by side, (B, N) float32 with zeros behind each end, and their lengths (B,)."""
-    lengths = np.array([len(clip) for clip in clips], dtype=np.int64)
-    waveform = np.zeros((len(clips), int(lengths.max())), dtype=np.float32)
-    for row, clip in zip(waveform, clips, strict=True):
-        row[: len(clip)] = clip
-    return waveform, lengths
-
-
-def check_enough(clips: int, seconds: float) -> None:
-    """Refuses to take a speaker's statistics of too little audio, and warns where it is little.
-
-    Args:
-        clips: windows there are of the speaker
-        seconds: their length in all
-
-    Raises:
-        ConfigError: too little
-    """
-    if clips < FEWEST_CLIPS or seconds < FEWEST_SECONDS:
-        raise ConfigError(
-            f"speaker_normalize takes the mean and deviation of one speaker's recordings, of which there are {clips} "
-            f"with {seconds:.1f} s: at least {FEWEST_CLIPS} clips and {FEWEST_SECONDS:g} s are needed, since the "
-            f"statistics of fewer cost more than they give; add recordings of the speaker, or leave it out"
-        )
-    if clips < FEW_CLIPS:
-        warnings.warn(
-            f"speaker_normalize with {clips} clips of the speaker: from {FEW_CLIPS} clips on the statistics depend "
-            f"less on which emotions are in them",
-            stacklevel=3,
-        )
 
 
 def _show_progress(predictions: Iterable[Prediction], items: Iterable[Recording]) -> Iterable[Prediction]:

@@ -15,7 +15,8 @@ from torch import Tensor
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import ConfigError
-from ser_tl.inference.clips import Pass, batch_norm, encode_batch, pool_batch, run_clips
+from ser_tl.inference.clips import Pass, batch_norm, pool_batch, run_clips
+from ser_tl.inference.moments import state_moments
 from ser_tl.model import EmotionModel
 from ser_tl.modules.feature_norm import Moments, NormTable, Statistics
 
@@ -36,9 +37,7 @@ def measure_norms(model: EmotionModel, clip_sets: Sequence[Clips], how: Pass) ->
         return table
 
     def states(batch: Batch) -> list[Moments]:
-        hidden = encode_batch(model, batch)
-        rows = (hidden.states[:, clip, hidden.mask[clip]].transpose(0, 1) for clip in range(len(batch.ids)))
-        return [Moments.from_rows(frames[:, :, None, None]) for frames in rows]  # of (frames, L, 1, 1, D)
+        return state_moments(model, batch)
 
     def embeddings(batch: Batch) -> list[Moments]:
         pooled = pool_batch(model, batch, batch_norm(model, batch, table))

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ser_tl.data.batching import Batch, Clips
-from ser_tl.inference.clips import Pass, encode_batch, pool_batch, run_clips
+from ser_tl.inference.clips import Pass, pool_batch, run_clips
+from ser_tl.inference.moments import state_moments
 from ser_tl.model import EmotionModel
 from ser_tl.modules.feature_norm import FeatureNorm, Moments
 
@@ -36,14 +36,13 @@ def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -
     sample = _sample(clips.seconds, seed)
     processes = how.processes
 
-    def states(batch: Batch) -> Tensor:
-        hidden = encode_batch(model, batch)
-        return hidden.states[:, hidden.mask].transpose(0, 1)[:, :, None, None]  # (frames, L, 1, 1, D)
+    def states(batch: Batch) -> list[Moments]:
+        return state_moments(model, batch)
 
-    def embeddings(batch: Batch) -> Tensor:
-        return pool_batch(model, batch)  # (B, E)
+    def embeddings(batch: Batch) -> list[Moments]:
+        return [Moments.from_rows(pool_batch(model, batch))]
 
-    measured: Sequence[tuple[FeatureNorm | None, Callable[[Batch], Tensor]]] = [
+    measured: Sequence[tuple[FeatureNorm | None, Callable[[Batch], list[Moments]]]] = [
         (model.standardise_states, states),
         (model.standardise_embedding, embeddings),
     ]
@@ -52,8 +51,9 @@ def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -
             continue
         moments = Moments.from_rows(torch.zeros(0, *module.mean.shape, device=processes.device))
         for step in run_clips([model], clips, values, how, chosen=sample, autocast=False):
-            moments = moments.add(Moments.from_rows(step.value))
-        module.fit(Moments(*(processes.sum(tensor) for tensor in moments)))
+            for part in step.value:
+                moments = moments.add(part)
+        module.fit(Moments(*(processes.sum(part) for part in moments)))
 
 
 def _sample(seconds: Sequence[float], seed: int) -> list[int]:

@@ -100,6 +100,7 @@ def _segment(window: PredictedWindow, session: Session) -> Segment:
         _label(answer.probabilities, session),
         _named(session.labels, answer.probabilities),
         _named(session.dimensions, answer.dimensions),
+        embedding=answer.embedding,
     )
 
 
@@ -113,3 +114,12 @@ def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
 
 def _mean(rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(np.mean(rows, axis=0, dtype=np.float64))
+
+
+def pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Clips (N,) side by side, (B, N) float32 with zeros behind each end, and their lengths (B,)."""
+    lengths = np.array([len(clip) for clip in clips], dtype=np.int64)
+    waveform = np.zeros((len(clips), int(lengths.max())), dtype=np.float32)
+    for row, clip in zip(waveform, clips, strict=True):
+        row[: len(clip)] = clip
+    return waveform, lengths

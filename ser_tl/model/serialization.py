@@ -20,7 +20,7 @@ from torch import Tensor
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import CheckpointError, HubError, StorageError
-from ser_tl.files import write_text
+from ser_tl.files import write_atomically, write_text
 from ser_tl.model.speakers import KnownSpeakers
 from ser_tl.model.weights import check_fit, check_values, read_weights, reason, write_weights
 
@@ -205,7 +205,8 @@ def carry_over(source: Path | None, folder: Path) -> bool:
         return False
     for path in source.iterdir():
         if path.is_file() and not (folder / path.name).exists():
-            shutil.copyfile(path, folder / path.name)
+            with write_atomically(folder / path.name, durable=False) as part:
+                shutil.copyfile(path, part)
     return (folder / "README.md").is_file()
 
 

@@ -158,3 +158,31 @@ def _rows(table: Mapping[str, Statistics], names: Sequence[str], norm: FeatureNo
     return [
         [getattr(entry, field_name).to(norm.mean.device) for entry in statistics] for field_name in Statistics._fields
     ]
+
+
+class FixedBatchNorm(nn.Module):
+    """Batch norm by statistics that never move, in training neither; weight and bias may learn.
+
+    Args:
+        channels: of the frames, D
+        variance: of each channel, until published statistics are loaded
+        epsilon: added to variances
+
+    Shape:
+        frames (B, D, T) -> (B, D, T)
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int, variance: float, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.full((channels,), variance))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Normalises each channel."""
+        return nn.functional.batch_norm(frames, self.mean, self.variance, self.weight, self.bias, eps=self.epsilon)

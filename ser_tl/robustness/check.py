@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ser_tl.evaluation.text import interval_cell, percent, table
 from ser_tl.inference import Predictor
+from ser_tl.reporting.text import interval_cell, percent, table
 from ser_tl.robustness.change import Change
 from ser_tl.robustness.judgement import Verdict, check_correctness, check_fairness, uar_of
 from ser_tl.robustness.measure import Answers, Row, Sample, answer, compare, measure

@@ -12,8 +12,8 @@ import numpy as np
 import soundfile
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.evaluation.page import STYLE
-from ser_tl.evaluation.text import percent
+from ser_tl.reporting.html import STYLE
+from ser_tl.reporting.text import percent
 from ser_tl.robustness.change import THEMES, Change
 from ser_tl.robustness.check import Check, row_cells
 from ser_tl.robustness.judgement import Verdict

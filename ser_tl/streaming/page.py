@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from ser_tl.evaluation.plots.timeline import timeline_picture
+from ser_tl.reporting.plots.timeline import timeline_picture
 from ser_tl.streaming.timeline import Timeline
 
 _STYLE = """

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.inference.predictor import pad
 from ser_tl.inference.session import OutputRequest, Session
+from ser_tl.inference.windows import pad
 from ser_tl.streaming.answering import answer_clip
 
 _BATCH = 16  # windows that go through the model at once

@@ -34,7 +34,7 @@ def check_machine(config: TrainConfig, *, cached: bool) -> None:
     check_launcher(config)
     check_tracker(config.tracker)
     if config.cache and cached:
-        CacheFolder().check_writable()
+        CacheFolder().check_usable()
 
 
 def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: Dataset | None, processes: int) -> None:
@@ -158,8 +158,8 @@ def check_shardable(config: TrainConfig, strategy: Strategy, processes: int) -> 
         )
     if config.compile:
         raise ConfigError("train.compile isn't done for a model in shares: leave it or --train.shard out")
-    if strategy.config.l2sp:
+    if strategy.needs_whole_weights:
         raise ConfigError(
-            "transfer.l2sp compares whole weights with the pretrained ones, and with --train.shard true no process "
+            "strategy.l2sp compares whole weights with the pretrained ones, and with --train.shard true no process "
             "has them: leave one of the two out"
         )

@@ -3,7 +3,8 @@
     corpus --decoded--> UtteranceDataset --frozen layers of the encoder--> cached, in training condensed clips
 
 Where nothing of the encoder stays, or a part of the training needs a clip's audio, clips are decoded anew in every
-epoch. With views of the training clips the encoder hears these, and they are cached.
+epoch. With views of the training clips the encoder hears these, and they are cached. Where the model reads no more of a
+clip than its pooled states, a summary of them is cached, and no frames.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import numpy as np
 from accelerate import Accelerator
 from datasets import Dataset
 
-from ser_tl.cache.condensed import condensed
+from ser_tl.cache.condensed import condensed, reduction
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.cache.keys import lasting_layers
 from ser_tl.cache.views import Views
@@ -50,7 +51,7 @@ class Feed:
     @property
     def lasting(self) -> list[int]:
         """The encoder's states that are worth keeping: no block below them ever moves."""
-        return lasting_layers(self.model, self.strategy.may_move(self.model)) if self.config.cache else []
+        return lasting_layers(self.model, self.strategy.trainable_blocks(self.model)) if self.config.cache else []
 
     def clips(self, corpus: Dataset, *, labelled: bool = True) -> Clips:
         """A corpus' clips for evaluation: windows, as the frozen layers make them, else their audio.
@@ -99,13 +100,18 @@ class Feed:
             )
         if not layers:
             return clips
-        filled = self._filled(clips, layers, views)
+        filled = self._filled(clips, layers, views, frames=reads == "frames")
         return filled if reads == "frames" else condensed(filled, self.model)
 
-    def _filled(self, clips: UtteranceDataset, layers: list[int], views: Views | None = None) -> Clips:
-        name = self.model.encoder_name
-        options = (self.accelerator, self.config)
-        return self.cache.fill(clips, self.model.encoder, layers, *options, name=name, views=views)
+    def _filled(
+        self, clips: UtteranceDataset, layers: list[int], views: Views | None = None, *, frames: bool = False
+    ) -> Clips:
+        """The clips from the cache, which keeps all frames where asked, or where the model reads them."""
+        model, options = self.model, (self.accelerator, self.config)
+        reduce = reduction(model) if not frames and set(layers) >= set(model.layers) else None
+        return self.cache.fill(
+            clips, model.encoder, layers, *options, name=model.encoder_name, views=views, reduce=reduce
+        )
 
     def _decoded(
         self, corpus: Dataset, *, training: bool, labelled: bool, tables: Mapping[str, np.ndarray] | None = None

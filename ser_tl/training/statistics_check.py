@@ -22,10 +22,10 @@ from tqdm.auto import tqdm
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.evaluation.bootstrap import Interval, paired_interval
 from ser_tl.evaluation.scores import confusion_by_group, mean_recall
-from ser_tl.inference.clips import Pass, collect_clips, encode_batch
+from ser_tl.inference.clips import Pass, collect_clips
+from ser_tl.inference.moments import clip_statistics
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import build_discriminant
-from ser_tl.modules.pooling import Stats
 
 MOST_CLIPS = 1000
 """The probe hears whole speakers in random order until it has so many clips: its cost grows with their cube."""
@@ -163,11 +163,9 @@ def describe_loss(statistics: str, effect: Effect) -> str:
 
 def _pool(model: EmotionModel, parts: Sequence[tuple[Dataset, Clips]], how: Pass, seed: int) -> Speech:
     """Pooled states of whole speakers, up to `MOST_CLIPS` clips, in one order in every process."""
-    pool = Stats(model.encoder.dim)
 
     def statistics(batch: Batch) -> Tensor:  # (B, E)
-        states, mask = encode_batch(model, batch)
-        return torch.cat([pool(state.float(), mask) for state in states], dim=1)
+        return torch.cat(clip_statistics(model, batch).unbind(), dim=1)
 
     chosen = choose_speakers([name for corpus, _ in parts for name in corpus["speaker"][:]], seed)
     rows: list[np.ndarray] = []

@@ -23,10 +23,11 @@ from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.runtime.processes import own_batches
 from ser_tl.runtime.sharding import Shards
+from ser_tl.terminal import is_quiet
 from ser_tl.training.objective import Objective
 from ser_tl.training.part import Training
 from ser_tl.training.progress import Progress, dev_scores, rate_factor
-from ser_tl.transfer import Rates
+from ser_tl.transfer import LearningRates
 from ser_tl.transfer.strategy import NO_DECAY
 
 OPTIMIZERS = {"adamw": partial(torch.optim.AdamW, fused=True), "radam": torch.optim.RAdam}
@@ -43,13 +44,13 @@ class Steps:
     def __init__(self, training: Training) -> None:
         self.parts, self.strategy, self.config = training.parts, training.strategy, training.config
         self.accelerator: Accelerator = training.accelerator
-        self.seed = training.seed
+        self.seed, self._name = training.seed, training.name
         terms = {part.name: part.loss(training) for part in self.parts}
         self.objective = objective = Objective(training.model, self.strategy, terms, training.norms)
         config, strategy, accelerator = self.config, self.strategy, self.accelerator
         self.shards = Shards(objective, accelerator, "model.encoder", common=["norms"]) if config.shard else None
         self._moved: Objective = objective if self.shards is None else self.shards.held
-        rates = Rates(config.learning_rate, config.encoder_learning_rate)
+        rates = LearningRates(config.learning_rate, config.encoder_learning_rate)
         groups = strategy.param_groups(self._moved.model, rates)
         for name, term in self._moved.terms.items():
             if weights := list(term.parameters()):
@@ -102,8 +103,8 @@ class Steps:
         bar = tqdm(
             total=len(steps),
             initial=progress.step,
-            desc=f"epoch {progress.epoch + 1}/{config.epochs}",
-            disable=not processes.is_local_main_process,
+            desc=f"{self._name} epoch {progress.epoch + 1}/{config.epochs}".strip(),
+            disable=is_quiet() or not processes.is_local_main_process,
             unit="step",
         )
         with bar, nullcontext() if self.shards is None else self.shards.at_work():
@@ -171,7 +172,7 @@ class Steps:
     def _set_rates(self, done: float, scale: float) -> None:
         factor = rate_factor(self.config, done / self.config.epochs, scale)
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
-            group["lr"] = peak * factor * self.strategy.rate_scale(group["name"].removesuffix(NO_DECAY), done)
+            group["lr"] = peak * factor * self.strategy.lr_scale(group["name"].removesuffix(NO_DECAY), done)
 
     def _targets(self, unlabelled: Clips | None, epoch: int, steps: int, left: int) -> Iterator[Batch] | None:
         """A batch of the other domain for each that is left: all of its clips, in a new order each time around."""

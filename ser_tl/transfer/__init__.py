@@ -1,6 +1,5 @@
 """Transfer: which weights move during fine-tuning and how fast, and what draws a second domain near."""
 
-from ser_tl.transfer.adapter_config import AdapterConfig as AdapterConfig
 from ser_tl.transfer.adapters import load_adapter as load_adapter
 from ser_tl.transfer.adapters import load_adapters as load_adapters
 from ser_tl.transfer.adapters import merge_adapter as merge_adapter
@@ -8,12 +7,12 @@ from ser_tl.transfer.adapters import save_adapter as save_adapter
 from ser_tl.transfer.alignment import ALIGNMENTS as ALIGNMENTS
 from ser_tl.transfer.alignment import Alignment as Alignment
 from ser_tl.transfer.alignment import Domain as Domain
-from ser_tl.transfer.conditional_mmd import ClassMMD as ClassMMD
+from ser_tl.transfer.conditional_mmd import LocalMMD as LocalMMD
 from ser_tl.transfer.config import AlignmentConfig as AlignmentConfig
-from ser_tl.transfer.config import TransferConfig as TransferConfig
 from ser_tl.transfer.coral import CORAL as CORAL
 from ser_tl.transfer.dann import DANN as DANN
-from ser_tl.transfer.dann import ramp as ramp
+from ser_tl.transfer.dann import dann_schedule as dann_schedule
+from ser_tl.transfer.fine_tuning import FineTuning as FineTuning
 from ser_tl.transfer.frozen import Frozen as Frozen
 from ser_tl.transfer.full import Full as Full
 from ser_tl.transfer.lora import IA3 as IA3
@@ -22,5 +21,5 @@ from ser_tl.transfer.mmd import MMD as MMD
 from ser_tl.transfer.partial import Partial as Partial
 from ser_tl.transfer.progressive import Progressive as Progressive
 from ser_tl.transfer.strategy import STRATEGIES as STRATEGIES
-from ser_tl.transfer.strategy import Rates as Rates
+from ser_tl.transfer.strategy import LearningRates as LearningRates
 from ser_tl.transfer.strategy import Strategy as Strategy

@@ -27,7 +27,7 @@ from ser_tl.model.description import check_description, limit_parameters
 from ser_tl.model.peft_state import adapted_layers, added_state, base_state, merge_layer
 from ser_tl.model.serialization import ADAPTER, SavedFolder, model_folder, read_folder, write_folder
 from ser_tl.model.weights import reason
-from ser_tl.transfer.insertion import Adapters
+from ser_tl.transfer.adapter_targets import Adapters
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ser_tl.transfer.mmd import pair_kernel, squared_mmd
 
 
 @ALIGNMENTS.register("class-mmd")
-class ClassMMD(Alignment):
+class LocalMMD(Alignment):
     """MMD between the clips of one class, averaged over the target's clips.
 
     A class counts by the share of the batch's target clips that are surely of it. One with fewer than two clips on

@@ -32,7 +32,7 @@ def reverse_gradient(values: Tensor, weight: float) -> Tensor:
     return _Reversal.apply(values, weight)
 
 
-def ramp(done: float) -> float:
+def dann_schedule(done: float) -> float:
     """A weight that rises from 0 to nearly 1, so that little is turned round while the discriminator still guesses.
 
     Ganin et al. 2016, section 5.2: 2 / (1 + exp(-10 done)) - 1; 0.46 at a tenth, 0.99 at the middle.

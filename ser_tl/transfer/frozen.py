@@ -9,8 +9,6 @@ from ser_tl.transfer.strategy import STRATEGIES, Strategy
 class Frozen(Strategy):
     """Everything above the encoder moves, the encoder does not."""
 
-    moves_pretrained = False
-
-    def may_move(self, model: EmotionModel) -> list[Block]:  # noqa: ARG002
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:  # noqa: ARG002
         """No block."""
         return []

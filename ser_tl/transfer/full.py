@@ -2,13 +2,24 @@
 
 from ser_tl.encoders import Block
 from ser_tl.model import EmotionModel
-from ser_tl.transfer.strategy import STRATEGIES, Strategy
+from ser_tl.transfer.fine_tuning import FineTuning
+from ser_tl.transfer.strategy import STRATEGIES
 
 
 @STRATEGIES.register("full")
-class Full(Strategy):
-    """Every block that reaches the head moves; a layer above the highest in the layer mix has no say and stays."""
+class Full(FineTuning):
+    """Every block that reaches the head moves; a layer above the highest in the layer mix has no say and stays.
 
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    Args:
+        layer_decay: each block's rate is this times that of the block above it (Howard and Ruder 2018 take 1/2.6); 1
+            gives all blocks one rate
+        l2sp: pull of the trainable pretrained weights back to where they began (Li et al. 2018), in place of weight
+            decay
+    """
+
+    def __init__(self, *, layer_decay: float = 1.0, l2sp: float = 0.0) -> None:
+        super().__init__(layer_decay=layer_decay, l2sp=l2sp)
+
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """All blocks that reach the head."""
         return model.trainable_blocks()

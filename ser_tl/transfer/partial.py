@@ -1,51 +1,31 @@
 """The encoder's top blocks learn with the head; those below stay as they were pretrained."""
 
 from ser_tl.encoders import Block
-from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.transfer.config import TransferConfig
-from ser_tl.transfer.strategy import STRATEGIES, Strategy
+from ser_tl.transfer.fine_tuning import FineTuning, check_blocks, top_blocks
+from ser_tl.transfer.strategy import STRATEGIES
 
 
 @STRATEGIES.register("partial")
-class Partial(Strategy):
-    """The top `unfreeze` blocks and the head move.
+class Partial(FineTuning):
+    """The top blocks and the head move.
 
     Args:
-        unfreeze: number of blocks, counted from the highest layer that the layer mix uses; 2 if None
-        config: what refines it
+        blocks: how many, counted from the highest layer that the layer mix uses
+        layer_decay: each block's rate is this times that of the block above it (Howard and Ruder 2018 take 1/2.6); 1
+            gives all blocks one rate
+        l2sp: pull of the trainable pretrained weights back to where they began (Li et al. 2018), in place of weight
+            decay
 
     Raises:
         ConfigError: fewer than one block, or (later on) more than the encoder has
     """
 
-    takes_unfreeze = True
+    def __init__(self, blocks: int = 2, *, layer_decay: float = 1.0, l2sp: float = 0.0) -> None:
+        super().__init__(layer_decay=layer_decay, l2sp=l2sp)
+        check_blocks(blocks)
+        self.blocks = blocks
 
-    def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
-        super().__init__(2 if unfreeze is None else unfreeze, config)
-
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """The top blocks."""
-        return top_blocks(model, self.unfreeze, "partial")
-
-
-def top_blocks(model: EmotionModel, count: int | None, strategy: str) -> list[Block]:
-    """The top blocks of the encoder that reach the head, input side first.
-
-    Args:
-        model: whose encoder
-        count: how many; all if None
-        strategy: which asks, for messages
-
-    Raises:
-        ConfigError: more than there are, or there is none
-    """
-    blocks = model.trainable_blocks()
-    if not blocks:
-        raise ConfigError(f"--strategy {strategy}: this encoder has no weights that could move; use --strategy frozen")
-    if count is not None and count > len(blocks):
-        raise ConfigError(
-            f"--unfreeze {count}: the encoder has {len(blocks)} blocks that reach the head "
-            f"({', '.join(block.name for block in blocks)}); --strategy full moves all of them"
-        )
-    return blocks if count is None else blocks[-count:]
+        return top_blocks(model, self.blocks, "partial")

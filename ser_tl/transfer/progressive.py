@@ -6,36 +6,58 @@ A random head sends noise into the encoder; by the time a block joins, those abo
 2018, section 3.3). Blocks that move already keep the optimizer's memory of them, since nothing is built anew.
 """
 
+from typing import Literal
+
 from ser_tl.encoders import Block
+from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.transfer.config import TransferConfig
-from ser_tl.transfer.partial import top_blocks
-from ser_tl.transfer.strategy import STRATEGIES, History, Rates, Strategy
+from ser_tl.transfer.fine_tuning import FineTuning, check_blocks, top_blocks
+from ser_tl.transfer.strategy import STRATEGIES, History, LearningRates
 
 
 @STRATEGIES.register("progressive")
-class Progressive(Strategy):
+class Progressive(FineTuning):
     """The head alone first; then the next block down joins every few epochs, or whenever dev UAR stalls.
 
     Args:
-        unfreeze: how many blocks join in the end; all that reach the head if None
-        config: `join`, `every` and `join_warmup` say when and how gently
+        blocks: how many join in the end; all that reach the head if None
+        every: a block joins after so many epochs
+        trigger: which `epochs` count: all of them, or with `plateau` those in a row without a better dev UAR
+        warmup: epochs over which a block's rate rises from zero once it has joined
+        layer_decay: each block's rate is this times that of the block above it (Howard and Ruder 2018 take 1/2.6); 1
+            gives all blocks one rate
+        l2sp: pull of the trainable pretrained weights back to where they began (Li et al. 2018), in place of weight
+            decay
 
     Raises:
-        ConfigError: fewer than one block, or (later on) more than the encoder has
+        ConfigError: fewer than one block or epoch, or (later on) more blocks than the encoder has
     """
 
-    takes_unfreeze = True
-    reads = frozenset({"join", "every", "join_warmup"})
-
-    def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
-        super().__init__(unfreeze, config)
+    def __init__(
+        self,
+        blocks: int | None = None,
+        *,
+        every: int = 1,
+        trigger: Literal["epochs", "plateau"] = "epochs",
+        warmup: float = 1.0,
+        layer_decay: float = 1.0,
+        l2sp: float = 0.0,
+    ) -> None:
+        super().__init__(layer_decay=layer_decay, l2sp=l2sp)
+        check_blocks(blocks)
+        if every < 1:
+            raise ConfigError(f"strategy.every is {every}: expected 1 or more epochs between blocks")
+        if trigger not in ("epochs", "plateau"):
+            raise ConfigError(f"strategy.trigger is {trigger!r}: expected epochs or plateau")
+        if not warmup >= 0:
+            raise ConfigError(f"strategy.warmup is {warmup}: expected 0 or more epochs")
+        self.blocks, self.every, self.trigger, self.warmup = blocks, every, trigger, warmup
         self._blocks: set[str] = set()
         self._joined: dict[str, int] = {}  # names of the moving blocks, and the epoch (from 0) in which each joined
 
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """All blocks that join at some time."""
-        return top_blocks(model, self.unfreeze, "progressive")
+        return top_blocks(model, self.blocks, "progressive")
 
     def prepare(self, model: EmotionModel) -> None:
         """Freezes all blocks that haven't joined before the first epoch, which is all of them."""
@@ -44,7 +66,7 @@ class Progressive(Strategy):
 
     def on_epoch_start(self, model: EmotionModel, history: History) -> bool:
         """Lets the blocks move that are due."""
-        blocks = self.may_move(model)
+        blocks = self.trainable_blocks(model)
         self._blocks = {block.name for block in blocks}
         joins = self.joins(history)[: len(blocks)]
         self._joined = {block.name: epoch for block, epoch in zip(reversed(blocks), joins, strict=False)}
@@ -57,8 +79,8 @@ class Progressive(Strategy):
 
     def joins(self, history: History) -> list[int]:
         """The epochs (from 0) in which a block has joined, up to the one after the history."""
-        every = self.config.every
-        if self.config.join == "epochs":
+        every = self.every
+        if self.trigger == "epochs":
             return list(range(every, len(history) + 1, every))
         found, best, stale = [], float("-inf"), 0
         for epoch, record in enumerate(history, 1):
@@ -70,18 +92,15 @@ class Progressive(Strategy):
                 stale = 0  # the new block has as long to show what it brings
         return found
 
-    def block_rates(self, model: EmotionModel, rates: Rates) -> list[tuple[str, list[Block], float]]:
+    def learning_rates(self, model: EmotionModel, rates: LearningRates) -> list[tuple[str, list[Block], float]]:
         """A group for each block: each has a warm-up of its own."""
-        return [
-            (block.name, [block], rates.encoder * self.config.layer_decay**depth)
-            for depth, block in enumerate(reversed(self.may_move(model)))
-        ]
+        return self.decayed_learning_rates(model, rates)
 
-    def rate_scale(self, group: str, done: float) -> float:
-        """Rises from 0 to 1 over `join_warmup` epochs since the block joined; 0 before."""
+    def lr_scale(self, group: str, done: float) -> float:
+        """Rises from 0 to 1 over `warmup` epochs since the block joined; 0 before."""
         if group not in self._blocks:  # the head's, or a penalty's
             return 1.0
         if group not in self._joined:
             return 0.0
         since = done - self._joined[group]
-        return min(1.0, since / self.config.join_warmup) if self.config.join_warmup else 1.0
+        return min(1.0, since / self.warmup) if self.warmup else 1.0

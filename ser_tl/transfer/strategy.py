@@ -1,7 +1,7 @@
 """The contract of a transfer strategy: the only place that decides which weights move, and how fast.
 
     prepare(model) -> param_groups(model, rates)
-      -> each epoch: on_epoch_start(model, history) -> each step: rate_scale(group, done), penalty(output, batch)
+      -> each epoch: on_epoch_start(model, history) -> each step: lr_scale(group, done), penalty(output, batch)
 
 A strategy knows models, not data, optimizers or schedules: the trainer asks it and obeys. What it decides follows from
 the config and the history alone, so a training that was killed goes on as if nothing had happened.
@@ -10,22 +10,16 @@ the config and the history alone, so a training that was killed goes on as if no
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
 from ser_tl.data.batching import Batch
 from ser_tl.encoders import Block
-from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel, Output
 from ser_tl.registry import Registry
-from ser_tl.transfer.config import TransferConfig
-from ser_tl.transfer.l2sp import L2SP
 
 STRATEGIES: Registry[type["Strategy"]] = Registry("strategy", "ser_tl.strategies")
-
-PARTICULAR = frozenset({"join", "every", "join_warmup", "adapter"})
-"""Options of `TransferConfig` that most strategies have no use for."""
 
 NO_DECAY = " (no decay)"
 """Behind the name of a group whose parameters have no weight decay."""
@@ -35,7 +29,7 @@ History = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Rates:
+class LearningRates:
     """Learning rates at the peak of the schedule.
 
     Args:
@@ -48,53 +42,26 @@ class Rates:
 
 
 class Strategy(ABC):
-    """Which weights move, and how fast.
+    """Which weights move, and how fast. Its options are the arguments of its constructor: `Lora(rank=8)`.
 
-    Args:
-        unfreeze: how many of the encoder's top blocks move at most, for strategies that ask for it
-        config: what refines it
+    On the command line they are `--strategy lora --strategy.rank 8`: the constructor's names, types and descriptions
+    are read from its signature and docstring (`ser_tl.construction`).
 
-    Raises:
-        ConfigError: an option is given to a strategy that has no use for it
+    Attributes:
+        needs_whole_weights: whether a step compares whole weights, which no process has where the model is sharded
     """
 
-    takes_unfreeze = False
-    moves_pretrained = True
-    reads: ClassVar[frozenset[str]] = frozenset()  # which of `PARTICULAR` it heeds
-
-    def __init__(self, unfreeze: int | None = None, config: TransferConfig | None = None) -> None:
-        self.unfreeze = unfreeze
-        self.config = config or TransferConfig()
-        self._anchor: L2SP | None = None
-        if unfreeze is not None and not self.takes_unfreeze:
-            able = ", ".join(name for name, kind in STRATEGIES.items() if kind.takes_unfreeze)
-            raise ConfigError(f"--unfreeze {unfreeze} is for --strategy {able}: leave it out")
-        if unfreeze is not None and unfreeze < 1:
-            raise ConfigError(f"--unfreeze {unfreeze}: expected 1 or more; --strategy frozen moves none")
-        if not self.moves_pretrained and (self.config.layer_decay != 1.0 or self.config.l2sp):
-            name = next((name for name, kind in STRATEGIES.items() if kind is type(self)), type(self).__name__)
-            raise ConfigError(
-                f"transfer.layer_decay and transfer.l2sp are about the encoder's pretrained weights, of which "
-                f"--strategy {name} moves none: leave them out, or choose partial, progressive or full"
-            )
-
-        for name in sorted(PARTICULAR - self.reads):
-            if getattr(self.config, name) != getattr(TransferConfig(), name):
-                able = ", ".join(label for label, kind in STRATEGIES.items() if name in kind.reads)
-                raise ConfigError(f"transfer.{name} is for --strategy {able}: leave it out")
+    needs_whole_weights: bool = False
 
     @abstractmethod
-    def may_move(self, model: EmotionModel) -> list[Block]:
+    def trainable_blocks(self, model: EmotionModel) -> list[Block]:
         """The encoder's blocks that move at any time, input side first: what stays below them can be computed once."""
 
     def prepare(self, model: EmotionModel) -> None:
         """Sets `requires_grad` of every parameter, before the optimizer is made."""
         model.requires_grad_(True)
         model.encoder.requires_grad_(False)
-        set_moving((block.modules for block in self.may_move(model)), True)
-        if self.config.l2sp:
-            pretrained = [one for block in self.may_move(model) for one in block.modules.parameters()]
-            self._anchor = L2SP(pretrained, self.config.l2sp)
+        set_trainable((block.modules for block in self.trainable_blocks(model)), True)
 
     def on_epoch_start(self, model: EmotionModel, history: History) -> bool:  # noqa: ARG002 - most stay as they are
         """Changes what moves, before the epoch after a history.
@@ -104,30 +71,28 @@ class Strategy(ABC):
         """
         return False
 
-    def param_groups(self, model: EmotionModel, rates: Rates) -> list[dict[str, Any]]:
+    def param_groups(self, model: EmotionModel, rates: LearningRates) -> list[dict[str, Any]]:
         """The optimizer's groups: `params`, `lr`, and `name` for the records. They hold all that moves at any time.
 
         Biases, norms and layer weights (all with fewer than two dimensions) get no weight decay (Loshchilov and Hutter
-        2019 leave this open; it is the field's practice), and pretrained weights none beside L2-SP, which replaces it.
+        2019 leave this open; it is the field's practice).
         """
         encoder = {id(parameter) for parameter in model.encoder.parameters()}
-        groups = decayed("head", [one for one in model.parameters() if id(one) not in encoder], rates.head)
-        for name, blocks, rate in self.block_rates(model, rates):
-            parameters = [one for block in blocks for one in block.modules.parameters()]
-            groups += decayed(name, parameters, rate, decay=not self.config.l2sp)
+        groups = weight_decay_groups("head", [one for one in model.parameters() if id(one) not in encoder], rates.head)
+        for name, blocks, rate in self.learning_rates(model, rates):
+            groups += weight_decay_groups(name, parameters_of(blocks), rate, decay=self.decays_weights)
         return groups
 
-    def block_rates(self, model: EmotionModel, rates: Rates) -> list[tuple[str, list[Block], float]]:
-        """Names, blocks and peak rates of the encoder's groups, the top first."""
-        blocks = self.may_move(model)
-        if self.config.layer_decay == 1.0:
-            return [("encoder", blocks, rates.encoder)]
-        return [
-            (block.name, [block], rates.encoder * self.config.layer_decay**depth)
-            for depth, block in enumerate(reversed(blocks))
-        ]
+    @property
+    def decays_weights(self) -> bool:
+        """Whether pretrained weights have weight decay."""
+        return True
 
-    def rate_scale(self, group: str, done: float) -> float:  # noqa: ARG002 - most have one schedule for all
+    def learning_rates(self, model: EmotionModel, rates: LearningRates) -> list[tuple[str, list[Block], float]]:
+        """Names, blocks and peak rates of the encoder's groups, the top first."""
+        return [("encoder", self.trainable_blocks(model), rates.encoder)]
+
+    def lr_scale(self, group: str, done: float) -> float:  # noqa: ARG002 - most have one schedule for all
         """What a group's rate is multiplied by, beside the schedule of the training.
 
         Args:
@@ -138,10 +103,17 @@ class Strategy(ABC):
 
     def penalty(self, output: Output, batch: Batch) -> Tensor | None:  # noqa: ARG002 - for strategies of one's own
         """What is added to the classification loss, a scalar; None for nothing."""
-        return None if self._anchor is None else self._anchor()
+        return None
 
 
-def decayed(name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay: bool = True) -> list[dict[str, Any]]:
+def parameters_of(blocks: Iterable[Block]) -> list[nn.Parameter]:
+    """All parameters of an encoder's blocks."""
+    return [parameter for block in blocks for parameter in block.modules.parameters()]
+
+
+def weight_decay_groups(
+    name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay: bool = True
+) -> list[dict[str, Any]]:
     """One or two groups of an optimizer: matrices, and what has no weight decay.
 
     Args:
@@ -159,7 +131,7 @@ def decayed(name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay
     return [group for group in groups if group["params"]]
 
 
-def set_moving(modules: Iterable[nn.Module], moving: bool) -> None:
+def set_trainable(modules: Iterable[nn.Module], moving: bool) -> None:
     """Sets whether the modules' parameters require gradients."""
     for module in modules:
         module.requires_grad_(moving)

@@ -24,12 +24,12 @@ from ser_tl.corpora import load_corpus
 from ser_tl.data import audio
 from ser_tl.data.checks import audio_source
 from ser_tl.evaluation.scores import confusion, mean_recall
-from ser_tl.evaluation.text import table
 from ser_tl.export import export_model
 from ser_tl.inference import Predictor
-from ser_tl.inference.predictor import pad
 from ser_tl.inference.session import OutputRequest
+from ser_tl.inference.windows import pad
 from ser_tl.model import EmotionModel
+from ser_tl.reporting.text import table
 
 FORMS = {
     "ONNX": {},

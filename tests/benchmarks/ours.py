@@ -28,7 +28,7 @@ def trained(
     encoder: str,
     strategy: str,
     *,
-    unfreeze: int | None = None,
+    blocks: int | None = None,
     pooling: str = "mean",
     **options,
 ) -> float:
@@ -42,7 +42,12 @@ def trained(
         threads=clips.threads,
         **options,
     )
-    trainer = ser.Trainer(model, ser.build_strategy(Options(strategy=strategy, unfreeze=unfreeze)), train)
+    own = {} if blocks is None else {"blocks": blocks}
+    trainer = ser.Trainer(
+        model,
+        ser.build_strategy(Options(strategy=strategy, strategy_options=own)),
+        train,
+    )
     corpus = clips.corpus
     history = trainer.fit(corpus, corpus.select([0]))
     return sum(clips.seconds) / history[-1]["seconds"]

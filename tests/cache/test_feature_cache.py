@@ -231,7 +231,7 @@ def test_what_is_kept_is_used_states_below_what_moves_and_the_one_to_go_on_from(
     if name != "whisper" and layers == [0]:
         kept = []  # "positions" moves
     strategy.prepare(model)
-    assert lasting_layers(model, strategy.may_move(model)) == kept
+    assert lasting_layers(model, strategy.trainable_blocks(model)) == kept
     assert lasting_layers(model, []) == sorted(model.layers)
 
 

@@ -47,7 +47,9 @@ def text(folder, **options):
 
 def test_a_card_tells_score_data_model_use_and_limits(folder):
     made = report()
-    card = text(folder, report=made, repo="team/tones@fold_1", options={"protocol": "kfold", "unfreeze": 2})
+    card = text(
+        folder, report=made, repo="team/tones@fold_1", options={"protocol": "kfold", "strategy_options": {"blocks": 2}}
+    )
     for said in (
         f"**UAR {100 * made.uar:.1f} %** (95 % interval {100 * made.interval.low:.1f} to",
         "protocol kfold (groups of speakers held out in turn)",
@@ -60,7 +62,7 @@ def test_a_card_tells_score_data_model_use_and_limits(folder):
         "800 utterances of 14 speakers, the epoch chosen on 4 more",
         "| encoder hubert-base | licence: Apache-2.0 |",
         "| strategy | partial |",
-        "| unfreeze | 2 |",
+        "| strategy.blocks | 2 |",
         "5,000,000, of which 1,500,000 were trained",
         "1.6 min, 10 epochs",
         "2 process(es) on cpu; x86_64, 2 cores",

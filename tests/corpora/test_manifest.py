@@ -40,6 +40,23 @@ def test_three_columns_are_enough(folder):
     assert "votes" not in corpus.column_names
 
 
+def test_ids_are_the_same_wherever_the_folder_lies(folder, tmp_path):
+    relative = load_corpus("csv", csv(folder, "path,emotion,speaker", "a.wav,angry,anna", "b/c.d.wav,Happy,ben"))
+    lines = [f"{folder}/a.wav,angry,anna", f"{folder}/b/c.d.wav,Happy,ben"]
+    absolute = load_corpus("csv", csv(folder, "path,emotion,speaker", *lines))
+    assert absolute["id"][:] == relative["id"][:]
+    (tmp_path / "lists").mkdir()
+    outside = load_corpus("csv", csv(tmp_path / "lists", "path,emotion,speaker", *lines))
+    assert outside["id"][0].endswith("/a")
+
+
+def test_free_names_stay_as_they_are_spelled(folder):
+    lines = ["path,emotion,speaker", "a.wav,Wut,anna", "b/c.d.wav,happy,ben"]
+    with pytest.raises(CorpusError, match=r"--emotions\.free true"):
+        load_corpus("csv", csv(folder, *lines))
+    assert load_corpus("csv", csv(folder, *lines), emotions=EmotionMap(free=True))["emotion"][:] == ["Wut", "happy"]
+
+
 def test_all_columns_arrive_the_same_from_both_forms(folder):
     names = "path,emotion,speaker,id,start,end,language,corpus,session,votes,arousal,valence,dominance,transcript"
     line = f'"{folder}/a.wav",sad,7,one,0.02,0.09,pl,set,s1,sad;Angry; sad,1.5,-2,3,"Well, yes"'
@@ -142,7 +159,7 @@ def test_unknown_emotions_are_listed_with_the_way_out(folder, column):
     lines = ["a.wav,zly,x,sad", "b/c.d.wav,sad,x,sad", "a.wav,smutny,x,sad"]
     if column == "votes":
         lines = ["a.wav,sad,x,zly;sad", "b/c.d.wav,sad,x,sad", "a.wav,sad,x,smutny"]
-    with pytest.raises(CorpusError, match=r"2 unknown emotions.*--emotions.rename '.\"zly\": EMOTION") as error:
+    with pytest.raises(CorpusError, match=r"2 unknown emotions.*emotions.rename '.\"zly\": EMOTION") as error:
         load_corpus("csv", csv(folder, "path,emotion,speaker,votes", *lines))
     assert "line 2: 'zly'" in str(error.value)
     assert "line 4: 'smutny'" in str(error.value)
@@ -153,7 +170,7 @@ def test_a_label_on_many_lines_is_listed_once_and_proposed_no_meaning(folder):
     with pytest.raises(CorpusError, match="2 unknown emotions") as error:
         load_corpus("csv", csv(folder, "path,emotion,speaker", *lines))
     told = str(error.value)
-    assert """--emotions.rename '{"Wut": EMOTION, "Fröhlichkeit": EMOTION}'""" in told
+    assert """emotions.rename '{"Wut": EMOTION, "Fröhlichkeit": EMOTION}'""" in told
     assert told.splitlines()[1:] == [
         "  line 2: 'Wut', and 255 times more",
         "  line 3: 'Fröhlichkeit', and 255 times more",

@@ -281,9 +281,21 @@ def test_the_same_samples_in_another_file_are_refused_once_they_were_read(even, 
             file.write(samples)
     row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"} | times
     test, _ = check_audio(build_corpus([row], source="test"))
-    check_audio(rows(even, "a"))
+    train, _ = check_audio(rows(even, "abcd"))
     with pytest.raises(SplitError, match=r"the very same audio(?s:.)*\n  u0 \(train\) = new \(test\)$"):
-        Split(rows(even, "abcd"), rows(even, "e"), test)
+        Split(train, rows(even, "e"), test)
+
+
+def test_what_ran_before_does_not_change_what_a_split_sees(even, tmp_path):
+    path, copy = Path(rows(even, "a")[0]["audio"]["path"]), tmp_path / "copy.flac"
+    soundfile.write(copy, *soundfile.read(path))
+    row = {"id": "new", "audio": copy, "emotion": "anger", "speaker": "z", "corpus": "c", "language": "en"}
+    test = build_corpus([row], source="test")
+    for corpus in (rows(even, "abcd"), test):
+        check_audio(corpus)  # what it returned is not what is split
+    unread = Split(rows(even, "abcd"), rows(even, "e"), test).compared
+    read = Split(check_audio(rows(even, "bcd"))[0], check_audio(rows(even, "e"))[0], check_audio(test)[0]).compared
+    assert unread != read
 
 
 def test_stretches_that_lie_over_each_other_are_refused_with_the_way_out(record):

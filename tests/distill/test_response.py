@@ -10,10 +10,10 @@ import torch
 
 from ser_tl.augment import AugmentConfig
 from ser_tl.cache.cached import CachedClips
+from ser_tl.comparison import with_model_size
 from ser_tl.data.batching import Batch, collate
 from ser_tl.distill import StudentTrainer, TeachConfig, load_teacher
 from ser_tl.errors import CheckpointError, ConfigError, SplitError
-from ser_tl.evaluation import with_model_size
 from ser_tl.model import EmotionModel, Output
 from ser_tl.modules.losses import Criterion
 from ser_tl.training import Trainer

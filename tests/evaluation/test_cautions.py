@@ -5,10 +5,11 @@ import json
 import pytest
 
 from ser_tl.card import write_card
+from ser_tl.comparison import Comparison
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.data.split import describe_shared
-from ser_tl.evaluation import Comparison, Predictions, Ratings, Report
-from ser_tl.evaluation.text import markdown
+from ser_tl.evaluation import Predictions, Ratings, Report
+from ser_tl.reporting.text import markdown
 
 from .samples import certain, sample
 

@@ -8,7 +8,7 @@ import pytest
 
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Ratings, Report
-from ser_tl.evaluation.plots import confusion_picture, dimensions_picture
+from ser_tl.reporting.plots import confusion_picture, dimensions_picture
 from tests.evaluation.samples import LABELS, sample
 
 NAMES = ["arousal", "valence"]

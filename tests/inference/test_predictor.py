@@ -1,6 +1,8 @@
 """Predictor: the same answer for every kind of recording, in any order and company, from any thread."""
 
 import io
+import struct
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference import Predictor, is_recording
+from ser_tl.inference import predictor as predictor_module
 from ser_tl.model import EmotionModel, ModelConfig
 from tests.encoders.tiny import clip, tiny
 from tests.test_model import LABELS, build
@@ -219,3 +222,42 @@ def test_hours_of_short_recordings_are_answered_in_order_and_a_few_at_a_time(mon
         assert found.source == f"recording {number}"
         waiting.append(len(read) - number)
     assert max(waiting) <= 5  # of half a second each: two seconds wait at most
+
+
+class Recording(io.RawIOBase):
+    """Minutes of noise as a WAV of 8 kHz that is nowhere whole."""
+
+    def __init__(self, minutes):
+        size = int(minutes * 60 * 8000) * 2
+        fmt = struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
+        self.header = b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + fmt + b"data" + struct.pack("<I", size)
+        self.noise = (np.random.default_rng(0).normal(size=1 << 16) * 3000).astype("<i2").tobytes()
+        self.size, self.position = 44 + size, 0
+
+    def tell(self):
+        return self.position
+
+    def seek(self, offset, whence=0):
+        self.position = offset + (0, self.position, self.size)[whence]
+        return self.position
+
+    def read(self, count=-1):
+        count = self.size - self.position if count < 0 else min(count, self.size - self.position)
+        offset = (self.position - 44) % len(self.noise)
+        content = (self.header[self.position :] if self.position < 44 else self.noise[offset:])[:count]
+        self.position += len(content)
+        return content
+
+
+def test_a_recording_of_any_length_takes_the_memory_of_a_short_one(predictor, monkeypatch):
+    monkeypatch.setattr(predictor_module, "_POOL_SECONDS", 30.0)
+    peaks = {}
+    for minutes in (1, 15):
+        tracemalloc.start()
+        (found,) = predictor.predict([Recording(minutes)])
+        peaks[minutes] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert found.seconds == pytest.approx(60 * minutes)
+        assert len(found.segments) == 5 * minutes
+    whole = 15 * 60 * 4 * 16000  # bytes of the samples at 16 kHz
+    assert peaks[15] < 1.2 * peaks[1] < whole / 3

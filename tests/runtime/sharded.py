@@ -21,7 +21,7 @@ from ser_tl.encoders import SpeechSSL
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.runtime.sharding import Shards
 from ser_tl.training import Trainer, seed_everything
-from ser_tl.transfer import STRATEGIES, AlignmentConfig, TransferConfig
+from ser_tl.transfer import STRATEGIES, AlignmentConfig
 from tests.training.samples import TONES, interrupted, tiny_model, tone_split, train_config, untimed
 
 
@@ -66,9 +66,9 @@ class Way:
 
 WAYS = {
     "full": Way(),
-    "progressive": Way("progressive", {"config": TransferConfig(every=1)}),
+    "progressive": Way("progressive", {"every": 1}),
     "lora": Way("lora"),
-    "partial": Way("partial", {"unfreeze": 1}),
+    "partial": Way("partial", {"blocks": 1}),
     "frozen": Way("frozen"),
     "ia3": Way("ia3"),
     "wavlm": Way(build=tiny_wavlm),

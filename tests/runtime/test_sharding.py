@@ -12,7 +12,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training import TrainConfig, Trainer
 from ser_tl.training.checks import check_shardable
-from ser_tl.transfer import Frozen, Full, TransferConfig
+from ser_tl.transfer import Frozen, Full
 from tests.training.samples import tiny_model, tone_split, train_config
 
 HERE = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ def test_one_process_has_nobody_to_share_with():
     [
         (TrainConfig(shard=True, precision="fp16"), Full(), "choose bf16 or no"),
         (TrainConfig(shard=True, compile=True), Full(), "leave it or --train.shard out"),
-        (TrainConfig(shard=True), Full(config=TransferConfig(l2sp=0.1)), "leave one of the two out"),
+        (TrainConfig(shard=True), Full(l2sp=0.1), "leave one of the two out"),
     ],
 )
 def test_what_needs_whole_weights_is_refused(config, strategy, way_out):

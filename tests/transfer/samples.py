@@ -7,30 +7,25 @@ from ser_tl.data.batching import Batch
 from ser_tl.encoders import Encoder, Fused, SoundNet, VGGish
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.losses import cross_entropy
-from ser_tl.transfer import IA3, AdapterConfig, Lora, Rates, Strategy, TransferConfig
+from ser_tl.transfer import IA3, LearningRates, Lora, Strategy
 from tests.encoders.tiny import clip, padded, tiny
 
 LABELS = ["anger", "neutral", "sadness"]
 SINGLE = ["wav2vec2", "wav2vec2-group", "hubert", "wavlm", "wavlm-group", "unispeech-sat", "data2vec-audio", "whisper"]
 TRANSFORMERS = [*SINGLE, "fused"]
 CONVOLUTIONS = ["soundnet", "vggish"]
-RATES = Rates(head=1e-2, encoder=1e-3)
+RATES = LearningRates(head=1e-2, encoder=1e-3)
 FEED_FORWARD = {"whisper": ["fc1", "fc2"]}  # the others call theirs alike
-
-
-def with_adapter(**options) -> TransferConfig:
-    """A config with these options of the adapters."""
-    return TransferConfig(adapter=AdapterConfig(**options))
 
 
 def strategies(name: str, **options) -> dict[str, Strategy]:
     """One of each kind that the family takes; of the options IA3 gets those that it has."""
     made: dict[str, Strategy] = {
-        "lora": Lora(config=with_adapter(**options)),
-        "dora": Lora(config=with_adapter(dora=True, rslora=True, **options)),
+        "lora": Lora(**options),
+        "dora": Lora(dora=True, rslora=True, **options),
     }
     own = {option: value for option, value in options.items() if option not in ("rank", "alpha")}
-    return made if name in CONVOLUTIONS else made | {"ia3": IA3(config=with_adapter(**own))}
+    return made if name in CONVOLUTIONS else made | {"ia3": IA3(**own)}
 
 
 EVERY = [(name, kind) for name in [*TRANSFORMERS, *CONVOLUTIONS] for kind in strategies(name)]

@@ -23,7 +23,7 @@ from ser_tl.transfer import (
     merge_adapter,
     save_adapter,
 )
-from ser_tl.transfer.insertion import Adapters
+from ser_tl.transfer.adapter_targets import Adapters
 from tests.encoders.tiny import save, tiny
 from tests.transfer.samples import (
     EVERY,
@@ -35,7 +35,6 @@ from tests.transfer.samples import (
     logits,
     stirred,
     strategies,
-    with_adapter,
 )
 
 every = pytest.mark.parametrize(("name", "kind"), EVERY)
@@ -219,7 +218,7 @@ def test_training_goes_on_from_a_loaded_adapter(tmp_path):
     model = stirred(build("whisper"), Lora())
     save_adapter(model, tmp_path)
     again = load_adapter(tmp_path, encoder("whisper"))
-    learn(again, Lora(config=with_adapter()))
+    learn(again, Lora())
     learn(model, Lora())
     assert all(torch.equal(tensor, model.state_dict()[label]) for label, tensor in again.state_dict().items())
 
@@ -272,7 +271,7 @@ def test_an_adapter_is_a_fraction_of_its_encoder(tmp_path):
     config = ModelConfig(layers=[-1], hidden=0)
     model = EmotionModel(load_encoder("wav2vec2-mini"), LABELS, pooling="mean", config=config)
     whole = sum(tensor.nbytes for tensor in model.encoder.state_dict().values())
-    Lora(config=with_adapter(rank=4)).prepare(model)
+    Lora(rank=4).prepare(model)
     assert save_adapter(model, tmp_path).stat().st_size < whole / 100
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
-from ser_tl.transfer import MMD, ClassMMD
+from ser_tl.transfer import MMD, LocalMMD
 from ser_tl.transfer.mmd import pair_kernel
 from tests.transfer.domains import CLASSES, domain, pair
 
@@ -25,13 +25,13 @@ def test_it_is_the_mean_over_clips_of_the_discrepancies_within_classes():
         within += sum(k[i, j] for i in theirs for j in theirs if i != j) / (len(theirs) * (len(theirs) - 1))
         across = sum(k[i, j] for i in ours for j in theirs) / (len(ours) * len(theirs))
         expected += len(theirs) / 9 * (within - 2 * across)
-    assert ClassMMD(5, CLASSES)(source, target, 0.3).item() == pytest.approx(0.3 * expected, abs=1e-6)
+    assert LocalMMD(5, CLASSES)(source, target, 0.3).item() == pytest.approx(0.3 * expected, abs=1e-6)
 
 
 def test_with_one_class_it_is_plain_mmd():
     source, target = pair(12, 9, shift=0.5)
     source, target = source._replace(labels=torch.ones(12, dtype=torch.long)), guessing(target, [1] * 9)
-    torch.testing.assert_close(ClassMMD(5, CLASSES)(source, target, 0.3), MMD(5, CLASSES)(source, target, 0.3))
+    torch.testing.assert_close(LocalMMD(5, CLASSES)(source, target, 0.3), MMD(5, CLASSES)(source, target, 0.3))
 
 
 def test_domains_of_unlike_proportions_are_no_further_apart_than_their_classes():
@@ -41,18 +41,18 @@ def test_domains_of_unlike_proportions_are_no_further_apart_than_their_classes()
     source = source._replace(embedding=source.embedding.detach() + place[source.labels])
     target = guessing(target._replace(embedding=target.embedding.detach() + place[torch.tensor(guesses)]), guesses)
     assert MMD(5, CLASSES)(source, target, 1.0) > 0.03
-    assert ClassMMD(5, CLASSES)(source, target, 1.0).abs() < 0.01
+    assert LocalMMD(5, CLASSES)(source, target, 1.0).abs() < 0.01
 
 
 def test_classes_absent_from_either_side_contribute_nothing():
     source, target = pair(12, 9, shift=3.0)
     alone = guessing(target, [0] * 8 + [1])  # class 2 is absent, of class 1 there is a single clip
-    ClassMMD(5, CLASSES)(source, alone, 1.0).backward()
+    LocalMMD(5, CLASSES)(source, alone, 1.0).backward()
     assert source.embedding.grad[source.labels == 0].abs().min() > 0
     assert not source.embedding.grad[source.labels != 0].any()
     assert not target.embedding.grad[8].any()
     lacking = source._replace(labels=torch.zeros(12, dtype=torch.long))
-    assert ClassMMD(5, CLASSES)(lacking, guessing(target, [1] * 9), 1.0) == 0
+    assert LocalMMD(5, CLASSES)(lacking, guessing(target, [1] * 9), 1.0) == 0
 
 
 def test_clips_below_the_threshold_are_not_believed():
@@ -60,17 +60,17 @@ def test_clips_below_the_threshold_are_not_believed():
     logits = guessing(target, [0] * 9).logits
     logits[4:] = torch.tensor([1.0, 0.0, 0.0])  # probability 0.58
     target = target._replace(logits=logits)
-    ClassMMD(5, CLASSES, threshold=0.8)(source, target, 1.0).backward()
+    LocalMMD(5, CLASSES, threshold=0.8)(source, target, 1.0).backward()
     assert target.embedding.grad[:4].abs().min() > 0
     assert not target.embedding.grad[4:].any()
     target.embedding.grad = None
-    ClassMMD(5, CLASSES, threshold=0.5)(source, target, 1.0).backward()
+    LocalMMD(5, CLASSES, threshold=0.5)(source, target, 1.0).backward()
     assert target.embedding.grad[4:].abs().min() > 0
 
 
 def test_with_no_sure_clip_there_is_no_penalty():
     source, target = pair(12, 9, shift=3.0)
-    penalty = ClassMMD(5, CLASSES)(source, target._replace(logits=torch.zeros(9, CLASSES)), 1.0)
+    penalty = LocalMMD(5, CLASSES)(source, target._replace(logits=torch.zeros(9, CLASSES)), 1.0)
     penalty.backward()
     assert penalty == 0
     assert not source.embedding.grad.any()
@@ -80,6 +80,6 @@ def test_with_no_sure_clip_there_is_no_penalty():
 def test_a_source_without_labels_and_an_impossible_threshold_are_refused():
     _, target = pair()
     with pytest.raises(ValueError, match="source's labels"):
-        ClassMMD(5, CLASSES)(target, target, 1.0)
+        LocalMMD(5, CLASSES)(target, target, 1.0)
     with pytest.raises(ConfigError, match="expected a probability"):
-        ClassMMD(5, CLASSES, threshold=80)
+        LocalMMD(5, CLASSES, threshold=80)

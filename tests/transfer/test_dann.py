@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ser_tl.transfer import DANN, ramp
+from ser_tl.transfer import DANN, dann_schedule
 from ser_tl.transfer.dann import reverse_gradient
 from tests.transfer.domains import CLASSES, domain, pair
 
@@ -64,7 +64,7 @@ def test_the_target_moves_to_where_it_cannot_be_told():
 
 
 def test_ramp_rises_from_nothing_to_one():
-    steps = [ramp(done / 10) for done in range(11)]
+    steps = [dann_schedule(done / 10) for done in range(11)]
     assert steps[0] == 0
     assert steps == sorted(steps)
     assert steps[1] == pytest.approx(math.tanh(0.5))

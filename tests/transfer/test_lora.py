@@ -10,8 +10,8 @@ from ser_tl.model import EmotionModel
 from ser_tl.model.peft_state import adapted_layers, added_state, base_state, merge_layer, merged_state
 from ser_tl.training import Trainer
 from ser_tl.training.loop import score_dev
-from ser_tl.transfer import IA3, STRATEGIES, AdapterConfig, Lora
-from ser_tl.transfer.insertion import Adapters, planned
+from ser_tl.transfer import IA3, STRATEGIES, Lora
+from ser_tl.transfer.adapter_targets import Adapters, plan_adapters
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.test_freezing import kept_for_backward
 from tests.encoders.tiny import LAYERS
@@ -28,7 +28,6 @@ from tests.transfer.samples import (
     logits,
     stirred,
     strategies,
-    with_adapter,
 )
 
 every = pytest.mark.parametrize(("name", "kind"), EVERY)
@@ -72,7 +71,7 @@ def test_all_adapters_learn_and_nothing_else_of_the_encoder_changes_a_bit(name, 
 def test_adapters_in_every_layer_of_attention_and_feed_forward_learn(name, dora):
     """WavLM's attention among them, which as transformers has it would leave its projections' adapters at rest."""
     wanted = every_layer(name)
-    strategy = Lora(config=with_adapter(targets=wanted, rank=3, dora=dora))
+    strategy = Lora(targets=wanted, rank=3, dora=dora)
     model = build(name)
     strategy.prepare(model)
     found = [label.rpartition(".")[2] for label in adapted_layers(model.encoder)]
@@ -89,7 +88,7 @@ def test_adapters_in_every_layer_of_attention_and_feed_forward_learn(name, dora)
 def test_adapters_in_wavlms_attention_change_its_states_as_merged_ones_do(name, target):
     model = build(name)
     before = logits(model)
-    stirred(model, Lora(config=with_adapter(targets=[target])))
+    stirred(model, Lora(targets=[target]))
     plain = build(name)
     plain.load_state_dict(merged_state(model))
     assert (logits(model) - before).abs().max() > 1e-3
@@ -108,7 +107,7 @@ def test_adapters_keep_out_of_an_attention_that_would_not_call_them():
     Lora().prepare(model)
     assert {label.rpartition(".")[2] for label in adapted_layers(model.encoder)} == {"output_dense"}
     with pytest.raises(ConfigError, match=r"no q_proj that could have adapters.*name some of .*intermediate_dense"):
-        Lora(config=with_adapter(targets=["q_proj"])).prepare(with_transformers_own_attention())
+        Lora(targets=["q_proj"]).prepare(with_transformers_own_attention())
 
 
 @every
@@ -136,24 +135,24 @@ def test_no_layer_above_the_highest_in_use_has_an_adapter(name, kind, layers):
     highest = max(layers or [LAYERS])
     blocks = [block for block in model.encoder.blocks() if adapted_layers(block.modules)]
     assert [block.name for block in blocks] == [f"layer {number}" for number in range(1, highest + 1)]
-    assert [block.name for block in STRATEGIES[kind]().may_move(model)] == [block.name for block in blocks]
+    assert [block.name for block in STRATEGIES[kind]().trainable_blocks(model)] == [block.name for block in blocks]
     assert all(one.grad is not None for one in model.parameters() if one.requires_grad)  # DDP would wait for it
 
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_only_so_many_top_blocks_as_asked_for_have_adapters_and_learn(name):
     for count in range(1, LAYERS):
-        model, strategy = build(name, layers=[0, 1, 2]), Lora(config=with_adapter(blocks=min(count, 2)))
+        model, strategy = build(name, layers=[0, 1, 2]), Lora(blocks=min(count, 2))
         strategy.prepare(model)
         moving = [block.name for block in model.encoder.blocks() if not is_frozen(block.modules)]
         assert moving == [f"layer {number}" for number in range(3 - min(count, 2), 3)]
-        assert moving == [block.name for block in strategy.may_move(model)]
+        assert moving == [block.name for block in strategy.trainable_blocks(model)]
 
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_below_the_lowest_adapter_there_is_no_graph_and_no_dropout(name):
     model = build(name)
-    Lora(config=with_adapter(blocks=1)).prepare(model)
+    Lora(blocks=1).prepare(model)
     encoder = model.train().encoder
     *below, top = encoder.blocks()
     assert not any(part.training for block in below for module in block.modules for part in module.modules())
@@ -176,7 +175,7 @@ def test_below_the_lowest_adapter_there_is_no_graph_and_no_dropout(name):
 
 def test_the_products_are_scaled_as_the_papers_say():
     for rslora, scale in ((False, 12.0 / 4), (True, 12.0 / 4**0.5)):
-        model = stirred(build("wav2vec2"), Lora(config=with_adapter(rank=4, alpha=12.0, rslora=rslora)))
+        model = stirred(build("wav2vec2"), Lora(rank=4, alpha=12.0, rslora=rslora))
         for layer in adapted_layers(model.encoder).values():
             product = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
             expected = layer.get_base_layer().weight + scale * product
@@ -184,7 +183,7 @@ def test_the_products_are_scaled_as_the_papers_say():
 
 
 def test_dora_learns_the_length_of_each_row_apart_from_its_direction():
-    model = stirred(build("wav2vec2"), Lora(config=with_adapter(dora=True)))
+    model = stirred(build("wav2vec2"), Lora(dora=True))
     for layer in adapted_layers(model.encoder).values():
         rows, base = merge_layer(layer).weight, layer.get_base_layer().weight
         lengths = layer.lora_magnitude_vector["default"].weight
@@ -250,9 +249,9 @@ def test_a_scale_without_a_gradient_stays_at_one():
 def test_preparing_again_keeps_what_was_learned_and_other_adapters_are_refused():
     model = stirred(build("whisper"), Lora())
     before = {label: tensor.clone() for label, tensor in model.state_dict().items()}
-    Lora(config=with_adapter(learning_rate=3e-4)).prepare(model)
+    Lora(learning_rate=3e-4).prepare(model)
     assert all(torch.equal(tensor, before[label]) for label, tensor in model.state_dict().items())
-    changed = [Lora(config=with_adapter(**options)) for options in ({"rank": 4}, {"blocks": 1}, {"dora": True})]
+    changed = [Lora(**options) for options in ({"rank": 4}, {"blocks": 1}, {"dora": True})]
     for other in (*changed, IA3()):
         with pytest.raises(ConfigError, match=r"other adapters already .lora in 6 layers.*merge_adapter\(model\)"):
             other.prepare(model)
@@ -270,17 +269,17 @@ def test_other_strategies_take_adapters_for_a_part_of_the_encoder():
 @every
 def test_what_was_inserted_can_be_read_back(name, kind):
     model, strategy = build(name), strategies(name, rank=3, alpha=5.0, blocks=1)[kind]
-    wanted = planned(model, strategy.kind, strategy.adapter)
+    wanted = strategy.plan(model)
     assert Adapters.of(model.encoder) is None
     wanted.insert(model.encoder)
     assert Adapters.of(model.encoder) == wanted
-    assert planned(model, strategy.kind, strategy.adapter) == wanted  # whether adapters are there or not
+    assert strategy.plan(model) == wanted  # whether adapters are there or not
 
 
 @pytest.mark.parametrize("name", SINGLE[:-1])
 def test_targets_name_layers_or_what_holds_them(name):
     model = build(name)
-    found = planned(model, "lora", AdapterConfig(targets=["feed_forward", "attention.out_proj"], blocks=1)).modules
+    found = plan_adapters(model, "lora", ["feed_forward", "attention.out_proj"], 1).modules
     assert [label.removeprefix("model.encoder.layers.2.") for label in found] == [
         "attention.out_proj",
         "feed_forward.intermediate_dense",
@@ -290,10 +289,10 @@ def test_targets_name_layers_or_what_holds_them(name):
 
 def test_impossible_places_are_refused_with_those_there_are():
     model = build("whisper", layers=[0, 2])
-    with pytest.raises(ConfigError, match=r"adapter.targets: this encoder has no query, conv1 .*fc1, fc2, .*q_proj"):
-        Lora(config=with_adapter(targets=["query", "conv1", "fc1"])).prepare(model)
-    with pytest.raises(ConfigError, match=r"adapter.blocks is 3: the encoder has 2 blocks .*.layer 1, layer 2.; null"):
-        Lora(config=with_adapter(blocks=3)).prepare(model)
+    with pytest.raises(ConfigError, match=r"strategy.targets: this encoder has no query, conv1 .*fc1, fc2, .*q_proj"):
+        Lora(targets=["query", "conv1", "fc1"]).prepare(model)
+    with pytest.raises(ConfigError, match=r"strategy.blocks is 3: the encoder has 2 blocks .*.layer 1, layer 2.; null"):
+        Lora(blocks=3).prepare(model)
     with pytest.raises(
         ConfigError, match=r"--strategy lora: .* family 'wav2vec2' has no place .*use --strategy frozen"
     ):
@@ -313,46 +312,40 @@ def test_an_encoder_without_places_names_the_strategies_that_work(name, kind):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rank": 0}, "adapter.rank is 0: expected 1 or more; --strategy frozen"),
-        ({"alpha": 0.0}, "adapter.alpha is 0.0: expected more than 0"),
-        ({"learning_rate": -1.0}, "adapter.learning_rate is -1.0: expected more than 0"),
-        ({"dropout": 1.0}, "adapter.dropout is 1.0: expected a share"),
-        ({"blocks": 0}, "adapter.blocks is 0: expected 1 or more, or null"),
-        ({"targets": []}, "adapter.targets is .*expected a list of names"),
-        ({"targets": "q_proj"}, "adapter.targets is 'q_proj': expected a list of names"),
+        ({"rank": 0}, "strategy.rank is 0: expected 1 or more; --strategy frozen"),
+        ({"alpha": 0.0}, "strategy.alpha is 0.0: expected more than 0"),
+        ({"learning_rate": -1.0}, "strategy.learning_rate is -1.0: expected more than 0"),
+        ({"dropout": 1.0}, "strategy.dropout is 1.0: expected a share"),
+        ({"blocks": 0}, "strategy.blocks is 0: expected 1 or more, or null"),
+        ({"targets": []}, "strategy.targets is .*expected a list of names"),
+        ({"targets": "q_proj"}, "strategy.targets is 'q_proj': expected a list of names"),
     ],
 )
 def test_impossible_options_are_refused_by_name(options, message):
     with pytest.raises(ConfigError, match=message):
-        AdapterConfig(**options)
-
-
-@pytest.mark.parametrize("option", [{"dora": True}, {"rslora": True}, {"dropout": 0.1}])
-def test_ia3_refuses_what_only_lora_has(option):
-    with pytest.raises(ConfigError, match=f"adapter.{next(iter(option))} is for --strategy lora"):
-        IA3(config=with_adapter(**option))
+        Lora(**options)
 
 
 def test_dropout_reaches_the_adapters_in_training_alone():
-    model = stirred(build("whisper"), Lora(config=with_adapter(dropout=0.5)))
+    model = stirred(build("whisper"), Lora(dropout=0.5))
     assert torch.equal(logits(model), logits(model))
     with torch.no_grad():
         assert not torch.equal(model.train()(*clips()).logits, model(*clips()).logits)
 
 
-@pytest.mark.parametrize("config", [with_adapter(), with_adapter(dora=True, dropout=0.2)], ids=["lora", "dora"])
-def test_an_interrupted_training_resumes_to_the_same_end(config, tmp_path):
+@pytest.mark.parametrize("options", [{}, {"dora": True, "dropout": 0.2}], ids=["lora", "dora"])
+def test_an_interrupted_training_resumes_to_the_same_end(options, tmp_path):
     split = tone_split(tmp_path / "tones")
 
-    def fit(folder, strategy, **options):
+    def fit(folder, strategy, *, resume=False):
         trainer = Trainer(tiny_model(), strategy, train_config(), folder)
-        trainer.fit(split.train, split.dev, **options)
+        trainer.fit(split.train, split.dev, resume=resume)
         return trainer
 
-    whole = fit(tmp_path / "whole", Lora(config=config))
+    whole = fit(tmp_path / "whole", Lora(**options))
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", interrupted(Lora(config=config), 12))
-    resumed = fit(tmp_path / "stopped", Lora(config=config), resume=True)
+        fit(tmp_path / "stopped", interrupted(Lora(**options), 12))
+    resumed = fit(tmp_path / "stopped", Lora(**options), resume=True)
     weights = resumed.model.state_dict()
     assert all(torch.equal(tensor, weights[label]) for label, tensor in whole.model.state_dict().items())
     assert whole.history[0]["learning_rates"].keys() == {"head", "adapters"}
@@ -361,9 +354,7 @@ def test_an_interrupted_training_resumes_to_the_same_end(config, tmp_path):
     assert whole.facts["trainable_parameters"] == moving < whole.facts["parameters"]
 
 
-@pytest.mark.parametrize(
-    "strategy", [Lora(config=with_adapter(learning_rate=1e-2)), IA3(config=with_adapter(learning_rate=3e-2))]
-)
+@pytest.mark.parametrize("strategy", [Lora(learning_rate=1e-2), IA3(learning_rate=3e-2)])
 def test_tones_are_learned_and_the_best_epoch_is_put_back(strategy, tmp_path):
     split = tone_split(tmp_path)
     trainer = Trainer(tiny_model(dropout=0.0), strategy, train_config(epochs=12))

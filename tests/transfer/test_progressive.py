@@ -8,7 +8,7 @@ import torch
 from ser_tl.errors import ConfigError
 from ser_tl.training import Trainer
 from ser_tl.training.steps import Steps
-from ser_tl.transfer import Partial, Progressive, Rates, TransferConfig
+from ser_tl.transfer import LearningRates, Partial, Progressive
 from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 
 BLOCKS = ["front end", "layer 1", "layer 2"]  # of the tiny Whisper
@@ -26,7 +26,7 @@ def past(*uars):
     ("every", "epochs", "count"), [(1, 0, 0), (1, 1, 1), (1, 3, 3), (1, 9, 3), (2, 3, 1), (2, 4, 2)]
 )
 def test_a_block_joins_every_few_epochs(every, epochs, count):
-    model, strategy = tiny_model(), Progressive(config=TransferConfig(every=every))
+    model, strategy = tiny_model(), Progressive(every=every)
     strategy.prepare(model)
     assert moving(model) == []
     strategy.on_epoch_start(model, past(*[0.5] * epochs))
@@ -43,7 +43,7 @@ def test_a_block_joins_every_few_epochs(every, epochs, count):
     ],
 )
 def test_a_block_joins_when_dev_stalls(uars, joins):
-    strategy = Progressive(config=TransferConfig(join="plateau", every=2))
+    strategy = Progressive(trigger="plateau", every=2)
     assert strategy.joins(past(*uars)) == joins
 
 
@@ -52,16 +52,16 @@ def test_no_more_blocks_join_than_asked_for():
     strategy.prepare(model)
     strategy.on_epoch_start(model, past(*[0.5] * 9))
     assert moving(model) == BLOCKS[1:]
-    with pytest.raises(ConfigError, match=r"--unfreeze 4: the encoder has 3 blocks that reach the head"):
+    with pytest.raises(ConfigError, match=r"strategy.blocks is 4: the encoder has 3 blocks that reach the head"):
         Progressive(4).prepare(model)
 
 
 def test_a_block_has_a_warm_up_of_its_own():
-    model, strategy = tiny_model(), Progressive(config=TransferConfig(every=2, join_warmup=1.5))
+    model, strategy = tiny_model(), Progressive(every=2, warmup=1.5)
     strategy.prepare(model)
     strategy.on_epoch_start(model, past(0.5, 0.5))
-    assert [strategy.rate_scale("layer 2", done) for done in (2.0, 2.75, 3.5, 9.0)] == [0.0, 0.5, 1.0, 1.0]
-    assert [strategy.rate_scale(name, 2.75) for name in ("layer 1", "front end", "head")] == [0.0, 0.0, 1.0]
+    assert [strategy.lr_scale("layer 2", done) for done in (2.0, 2.75, 3.5, 9.0)] == [0.0, 0.5, 1.0, 1.0]
+    assert [strategy.lr_scale(name, 2.75) for name in ("layer 1", "front end", "head")] == [0.0, 0.0, 1.0]
 
 
 def test_whether_something_changed_is_told_once():
@@ -76,9 +76,9 @@ def test_whether_something_changed_is_told_once():
 
 
 def test_rates_fall_from_the_head_down():
-    model, strategy = tiny_model(), Progressive(config=TransferConfig(layer_decay=0.5))
+    model, strategy = tiny_model(), Progressive(layer_decay=0.5)
     strategy.prepare(model)
-    rates = {group["name"]: group["lr"] for group in strategy.param_groups(model, Rates(head=1.0, encoder=0.1))}
+    rates = {group["name"]: group["lr"] for group in strategy.param_groups(model, LearningRates(head=1.0, encoder=0.1))}
     assert [rates[name] for name in ("head", "layer 2", "layer 1", "front end")] == [1.0, 0.1, 0.05, 0.025]
 
 
@@ -90,9 +90,9 @@ def split(tmp_path_factory):
 class Watched(Progressive):
     """Keeps what the optimizer's memory of the top block was when the next one joined."""
 
-    def rate_scale(self, group, done):
-        self.scales = {**getattr(self, "scales", {}), (group, int(done)): super().rate_scale(group, done)}
-        return super().rate_scale(group, done)
+    def lr_scale(self, group, done):
+        self.scales = {**getattr(self, "scales", {}), (group, int(done)): super().lr_scale(group, done)}
+        return super().lr_scale(group, done)
 
 
 def test_a_training_records_what_moved_and_keeps_the_optimizers_memory(split, monkeypatch):

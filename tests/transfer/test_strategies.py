@@ -10,15 +10,15 @@ from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.losses import cross_entropy
 from ser_tl.training.parts.dimensions import dimension_loss
-from ser_tl.transfer import STRATEGIES, AdapterConfig, Rates, TransferConfig
+from ser_tl.transfer import STRATEGIES, LearningRates, Lora
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.tiny import LAYERS, clip, padded, tiny
 
 ENCODERS = ["wav2vec2", "hubert", "wavlm", "data2vec-audio", "whisper"]
 # Arousal and valence of the batch's clips, one of them unknown.
 RATED = torch.tensor([[1.0, 4.0], [2.0, 3.5], [4.0, float("nan")], [1.5, 2.0], [3.0, 1.0], [5.0, 3.0]])
-RATES = Rates(head=1e-2, encoder=1e-3)
-RATE_OF = {"head": RATES.head, "encoder": RATES.encoder, "adapters": AdapterConfig().learning_rate}
+RATES = LearningRates(head=1e-2, encoder=1e-3)
+RATE_OF = {"head": RATES.head, "encoder": RATES.encoder, "adapters": Lora().learning_rate}
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
 every_strategy = pytest.mark.parametrize("strategy", list(STRATEGIES))
 
@@ -152,22 +152,18 @@ def test_groups_hold_each_moving_parameter_once_at_the_rate_of_its_side(strategy
     assert any(parameter is model.mix.scores for group in groups for parameter in group["params"])
 
 
-@pytest.mark.parametrize("unfreeze", [0, -1])
-def test_partial_with_nothing_to_unfreeze_names_the_strategy_for_that(unfreeze):
-    with pytest.raises(ConfigError, match=rf"--unfreeze {unfreeze}: expected 1 or more; --strategy frozen moves none"):
-        STRATEGIES["partial"](unfreeze)
+@pytest.mark.parametrize("strategy", ["partial", "progressive"])
+@pytest.mark.parametrize("blocks", [0, -1])
+def test_no_block_at_all_names_the_strategy_for_that(blocks, strategy):
+    message = rf"strategy.blocks is {blocks}: expected 1 or more; --strategy frozen moves none"
+    with pytest.raises(ConfigError, match=message):
+        STRATEGIES[strategy](blocks)
 
 
 def test_partial_with_more_blocks_than_there_are_lists_them():
-    found = r"4: the encoder has 3 blocks that reach the head .front end, positions, layer 1.; --strategy full"
+    found = r"blocks is 4: the encoder has 3 blocks that reach .* .front end, positions, layer 1.; --strategy full"
     with pytest.raises(ConfigError, match=found):
         STRATEGIES["partial"](4).prepare(build("wav2vec2", layers=[0, 1]))
-
-
-@pytest.mark.parametrize("strategy", ["frozen", "full"])
-def test_unfreeze_is_refused_where_it_means_nothing(strategy):
-    with pytest.raises(ConfigError, match=r"--unfreeze 2 is for --strategy partial, progressive: leave it out"):
-        STRATEGIES[strategy](2)
 
 
 def test_an_unknown_strategy_lists_the_near_ones():
@@ -179,18 +175,3 @@ def test_an_encoder_without_weights_has_nothing_to_unfreeze():
     model = EmotionModel(load_encoder("mfcc"), ["anger", "neutral"])
     with pytest.raises(ConfigError, match="no weights that could move; use --strategy frozen"):
         STRATEGIES["partial"]().prepare(model)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "told"),
-    [
-        ("partial", {"join": "plateau"}, r"transfer\.join is for --strategy progressive: leave it out"),
-        ("full", {"every": 3}, r"transfer\.every is for --strategy progressive"),
-        ("lora", {"join_warmup": 2.0}, r"transfer\.join_warmup is for --strategy progressive"),
-        ("frozen", {"adapter": AdapterConfig(rank=64)}, r"transfer\.adapter is for --strategy (ia3, lora|lora, ia3)"),
-        ("ia3", {"adapter": AdapterConfig(rank=64)}, r"transfer\.adapter\.rank is for --strategy lora"),
-    ],
-)
-def test_options_that_a_strategy_has_no_use_for_are_refused(name, options, told):
-    with pytest.raises(ConfigError, match=told):
-        STRATEGIES[name](config=TransferConfig(**options))

@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from ser_tl.errors import ConfigError
-from ser_tl.transfer import STRATEGIES, AlignmentConfig, Full, Partial, Rates, TransferConfig
+from ser_tl.transfer import STRATEGIES, AlignmentConfig, Full, LearningRates, Partial, Progressive
 from ser_tl.transfer.l2sp import L2SP
 from tests.training.samples import tiny_model
 
-RATES = Rates(head=1.0, encoder=0.1)
+RATES = LearningRates(head=1.0, encoder=0.1)
 
 
-@pytest.mark.parametrize(("strategy", "names"), [(Full(config=TransferConfig(layer_decay=0.5)), 3), (None, 2)])
+@pytest.mark.parametrize(("strategy", "names"), [(Full(layer_decay=0.5), 3), (None, 2)])
 def test_layer_decay_gives_each_block_a_share_of_the_rate_above_it(strategy, names):
-    model, strategy = tiny_model(), strategy or Partial(2, TransferConfig(layer_decay=0.5))
+    model, strategy = tiny_model(), strategy or Partial(2, layer_decay=0.5)
     strategy.prepare(model)
     groups = strategy.param_groups(model, RATES)
     rates = {group["name"]: group["lr"] for group in groups if not group["name"].endswith("(no decay)")}
@@ -43,7 +43,7 @@ def test_what_is_frozen_is_not_pulled():
 
 @pytest.mark.parametrize("strategy", ["partial", "progressive", "full"])
 def test_the_pull_replaces_weight_decay_of_pretrained_weights_only(strategy):
-    model, chosen = tiny_model(), STRATEGIES[strategy](config=TransferConfig(l2sp=0.1))
+    model, chosen = tiny_model(), STRATEGIES[strategy](l2sp=0.1)
     chosen.prepare(model)
     for group in chosen.param_groups(model, RATES):
         own = group["name"].startswith("head")
@@ -54,9 +54,9 @@ def test_the_pull_keeps_a_training_near_its_start():
     def distance(weight):
         model = tiny_model()
         before = [one.detach().clone() for one in model.encoder.parameters()]
-        strategy = Full(config=TransferConfig(l2sp=weight))
+        strategy = Full(l2sp=weight)
         strategy.prepare(model)
-        optimizer = torch.optim.SGD(strategy.param_groups(model, Rates(head=0.1, encoder=0.1)))
+        optimizer = torch.optim.SGD(strategy.param_groups(model, LearningRates(head=0.1, encoder=0.1)))
         for _ in range(5):
             optimizer.zero_grad()
             states = model.encoder(torch.sin(torch.arange(4000) / 9)[None], torch.tensor([4000])).states
@@ -70,21 +70,15 @@ def test_the_pull_keeps_a_training_near_its_start():
     assert distance(5.0) < 0.7 * distance(0.0)
 
 
-@pytest.mark.parametrize("strategy", ["frozen", "lora", "ia3"])
-@pytest.mark.parametrize("config", [TransferConfig(layer_decay=0.9), TransferConfig(l2sp=0.1)])
-def test_what_refines_moving_weights_is_refused_where_none_move(config, strategy):
-    with pytest.raises(ConfigError, match=rf"--strategy {strategy} moves none: leave them out, or choose partial"):
-        STRATEGIES[strategy](config=config)
-
-
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: TransferConfig(layer_decay=0.0), "layer_decay is 0.0: expected more than 0"),
-        (lambda: TransferConfig(layer_decay=1.1), "layer_decay is 1.1"),
-        (lambda: TransferConfig(every=0), "every is 0: expected 1 or more"),
-        (lambda: TransferConfig(l2sp=-1.0), "l2sp is -1.0: expected 0 or more"),
-        (lambda: TransferConfig(join_warmup=-1.0), "join_warmup is -1.0"),
+        (lambda: Full(layer_decay=0.0), "layer_decay is 0.0: expected more than 0"),
+        (lambda: Partial(layer_decay=1.1), "layer_decay is 1.1"),
+        (lambda: Progressive(every=0), "every is 0: expected 1 or more"),
+        (lambda: Full(l2sp=-1.0), "l2sp is -1.0: expected 0 or more"),
+        (lambda: Progressive(warmup=-1.0), "warmup is -1.0"),
+        (lambda: Progressive(trigger="stall"), "trigger is 'stall': expected epochs or plateau"),
         (lambda: AlignmentConfig(weight=0.0), "--alignment.method none aligns nothing"),
         (lambda: AlignmentConfig(weight=1.0), "expected a share of the loss between 0 and 1"),
     ],

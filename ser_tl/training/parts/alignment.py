@@ -15,7 +15,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Losses, Part, Step, Training
 from ser_tl.transfer.alignment import ALIGNMENTS, Alignment, Domain
 from ser_tl.transfer.config import AlignmentConfig
-from ser_tl.transfer.dann import ramp
+from ser_tl.transfer.dann import dann_schedule
 
 REPLACED_NOTE = (
     "the alignment ({}) acted in the hidden layer of a head that the refit has replaced: what is left of it is what it "
@@ -38,7 +38,7 @@ class AlignmentLoss(nn.Module):
 
     def weight(self, done: float) -> float:
         """The alignment's share of the loss when so much of the training (0 to 1) is done."""
-        return self.config.weight * (ramp(done) if self.config.schedule == "ramp" else 1.0)
+        return self.config.weight * (dann_schedule(done) if self.config.schedule == "ramp" else 1.0)
 
     def forward(self, step: Step, losses: Losses) -> Losses:
         """Adds the penalty."""

@@ -20,8 +20,8 @@ from ser_tl.data.dimensions import read_annotations
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions
 from ser_tl.model import EmotionModel
-from ser_tl.model.dimension_head import DimensionHead
 from ser_tl.modules.feature_norm import Moments
+from ser_tl.modules.heads import DimensionHead
 from ser_tl.modules.losses import concordance_loss, squared_error
 from ser_tl.training.part import PARTS, Losses, Part, Step, Training
 

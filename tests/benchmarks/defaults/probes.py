@@ -3,6 +3,7 @@
 corpus --pool_states--> (n, L, 2D), kept in a file --Probe.predict, in folds by speaker--> Report
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from datasets import Dataset
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import ser_tl as ser
 from ser_tl.data import schema
@@ -36,7 +40,10 @@ class Probe(NamedTuple):
     Attributes:
         encoders: names of `ENCODERS`, set side by side
         layers: of the only encoder; all if None
+        means: mean over time alone, without the deviation
         statistics: whose mean and deviation are taken out: of the `training` speech or of each `speaker`
+        fewest: a speaker of fewer clips has the statistics of all others
+        strength: C of a logistic regression in the place of the discriminant; None for this
         shrinkage: of the discriminant; None lets held-out training speakers choose it, as the library does
         apart: a discriminant for each layer
         farthest: deviations at which a channel's farthest training value stands, at most
@@ -44,7 +51,10 @@ class Probe(NamedTuple):
 
     encoders: tuple[str, ...]
     layers: tuple[int, ...] | None = None
+    means: bool = False
     statistics: str = "training"
+    fewest: int = 1
+    strength: float | None = None
     shrinkage: float | None = 0.5
     apart: bool = False
     farthest: float = discriminant._FARTHEST
@@ -54,13 +64,17 @@ class Probe(NamedTuple):
         chosen = [features[name] for name in self.encoders]
         if self.layers is not None:
             chosen = [rows[:, list(self.layers)] for rows in chosen]
+        if self.means:
+            chosen = [rows[:, :, : rows.shape[2] // 2] for rows in chosen]
         rows = torch.from_numpy(np.concatenate([part.reshape(len(part), -1) for part in chosen], axis=1)).double()
         layer = chosen[0].shape[2]
         parts = list(torch.arange(rows.shape[1]).split(layer)) if self.apart else []
         names, classes = clips["speaker"][:], schema.emotions(clips)
         labels = torch.tensor([classes.index(emotion) for emotion in clips["emotion"][:]])
         if self.statistics == "speaker":
-            rows = standardize_domains(rows, names)
+            counts = Counter(names)
+            own = [name if counts[name] >= self.fewest else "few clips" for name in names]
+            rows = standardize_domains(rows, own)
         speakers = np.random.default_rng(seed).permutation(sorted(set(names))).tolist()
         fold_of = {name: number % min(FOLDS, len(speakers)) for number, name in enumerate(speakers)}
         fold = torch.tensor([fold_of[name] for name in names])
@@ -70,6 +84,13 @@ class Probe(NamedTuple):
             for number in sorted(set(fold_of.values())):
                 out = fold == number
                 others = [name for name, held in zip(names, out.tolist(), strict=True) if not held]
+                if self.strength is not None:
+                    regression = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=300))
+                    regression.fit(rows[~out].numpy(), labels[~out].numpy())
+                    probabilities[np.ix_(out.numpy(), regression.classes_)] = regression.predict_proba(
+                        rows[out].numpy()
+                    )
+                    continue
                 fitted = self._fit(rows[~out], labels[~out], others, len(classes), parts)
                 with torch.no_grad():
                     probabilities[out.numpy()] = fitted(rows[out].float()).double().softmax(dim=-1).numpy()
@@ -134,7 +155,23 @@ GROUPS: dict[str, dict[str, Probe]] = {
     },
     "statistics": {
         "the training speech's": Probe(_WHISPER, (1, 2, 3, 4)),
-        "each speaker's": Probe(_WHISPER, (1, 2, 3, 4), "speaker"),
+        "each speaker's": Probe(_WHISPER, (1, 2, 3, 4), statistics="speaker"),
+        "each speaker's of 8 clips or more": Probe(_WHISPER, (1, 2, 3, 4), statistics="speaker", fewest=8),
+    },
+    "pooling": {
+        "mean and deviation": Probe(_WHISPER, (1, 2, 3, 4)),
+        "mean": Probe(_WHISPER, (1, 2, 3, 4), means=True),
+    },
+    "feed-forward": {
+        "layers 1 to 4": Probe(_WHISPER, (1, 2, 3, 4)),
+        "feed-forward states too": Probe(("whisper feed-forward",)),
+        "a discriminant a layer": Probe(("whisper feed-forward",), apart=True),
+    },
+    "strength": {
+        "C 0.1": Probe(("wav2vec2-mini",), strength=0.1),
+        "C 0.01": Probe(("wav2vec2-mini",), strength=0.01),
+        "C 0.001": Probe(("wav2vec2-mini",), strength=0.001),
+        "C 1": Probe(("wav2vec2-mini",), strength=1.0),
     },
     "statistics, SoundNet": {
         "the training speech's": Probe(("soundnet recorded",)),
@@ -174,4 +211,7 @@ CORPORA: dict[str, list[str]] = {  # the groups' corpora, in the order in which 
     "discriminant": ["emotale, as recorded", "emotale, unbalanced"],
     "taps": ["emotale, as recorded", "emotale, unbalanced"],
     "encoders": ["emotale, as recorded", "emotale, 1 to 15 s", "emotale, clip gains"],
+    "pooling": ["emotale, as recorded", "emotale, unbalanced", "emotale, 1 to 15 s"],
+    "feed-forward": ["emotale, as recorded", "emotale, unbalanced"],
+    "strength": ["emotale, as recorded", "emotale, unbalanced"],
 }

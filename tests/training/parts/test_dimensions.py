@@ -16,7 +16,7 @@ from ser_tl.options import Options, parse
 from ser_tl.training import TrainConfig, Trainer
 from ser_tl.training.parts.dimensions import DimensionConfig, dimension_loss, fit_scale
 from ser_tl.training.progress import Progress, dev_scores
-from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full, Progressive, TransferConfig
+from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full, Progressive
 from tests.training.samples import interrupted, rated, split_tones, tiny_model, tone_corpus, train_config, untimed
 
 NAMES = ["arousal", "valence"]
@@ -158,7 +158,7 @@ def test_a_step_of_clips_without_annotations_passes(split):
 
 
 def test_progressive_unfreezing_waits_for_the_ccc_where_there_is_no_uar():
-    strategy = Progressive(config=TransferConfig(join="plateau", every=1))
+    strategy = Progressive(trigger="plateau", every=1)
     scores = [0.1, 0.3, 0.2, 0.4]
     assert strategy.joins([{"dev_ccc": score} for score in scores]) == [3]
     assert strategy.joins([{"dev_ccc": score} for score in scores]) == strategy.joins(

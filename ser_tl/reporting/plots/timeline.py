@@ -1,0 +1,114 @@
+"""Emotion over time in a long recording: segments, probabilities, and the spectrogram below, on one time axis."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ser_tl.reporting.plots.canvas import COARSE, Target, canvas, colours, legend, plain, write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_DECIBELS = 80.0  # below the loudest: what is shown
+
+
+def timeline_picture(
+    segments: Sequence[tuple[float, float, str, str]],
+    labels: Sequence[str],
+    times: np.ndarray,
+    probabilities: np.ndarray,
+    spectrogram: np.ndarray | None,
+    seconds: float,
+    path: Target,
+    *,
+    rate: int = 16_000,
+    title: str = "",
+) -> None:
+    """Draws a recording's emotions over time.
+
+    Args:
+        segments: start and end in seconds, emotion, speaker (empty where unknown); speech only
+        labels: the emotions
+        times: (T,) seconds of the points at which probabilities are known
+        probabilities: (T, C) at them
+        spectrogram: (columns, bins) power, columns evenly over the recording; None leaves the panel out
+        seconds: the recording's length
+        path: the file to write
+        rate: samples a second, of the spectrogram
+        title: what is shown
+    """
+    shades = dict(zip(labels, colours(len(labels)), strict=True))
+    speakers = sorted({speaker for *_, speaker in segments}) or [""]
+    heights = [0.45 + 0.3 * len(speakers), 2.4, *([2.0] if spectrogram is not None else [])]
+    figure = canvas(12.0, 0.7 + sum(heights))
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    strip = figure.add_subplot(grid[0])
+    panels = [strip, *(figure.add_subplot(grid[row], sharex=strip) for row in range(1, len(heights)))]
+    _strip(strip, segments, speakers, shades)
+    _curves(panels[1], times, probabilities, shades, [(start, end) for start, end, *_ in segments])
+    if spectrogram is not None:
+        _spectrogram(panels[2], spectrogram, seconds, rate)
+    for axes in panels[:-1]:
+        axes.tick_params(labelbottom=False)
+    panels[-1].set_xlabel("time in seconds")
+    strip.set_xlim(0, seconds)
+    figure.suptitle(title, fontsize=10, parse_math=False)
+    figure.align_ylabels()
+    write(figure, path, dpi=COARSE)
+
+
+def _strip(
+    axes: "Axes",
+    segments: Sequence[tuple[float, float, str, str]],
+    speakers: Sequence[str],
+    shades: Mapping[str, object],
+) -> None:
+    for row, speaker in enumerate(speakers):
+        for label, shade in shades.items():
+            spans = [(start, end - start) for start, end, said, who in segments if said == label and who == speaker]
+            axes.broken_barh(spans, (row - 0.4, 0.8), facecolor=shade)
+    axes.set_yticks(range(len(speakers)), [speaker or "emotion" for speaker in speakers], parse_math=False)
+    axes.set_ylim(len(speakers) - 0.5, -0.5)
+    plain(axes, grid="x")
+
+
+def _curves(
+    axes: "Axes",
+    times: np.ndarray,
+    probabilities: np.ndarray,
+    shades: Mapping[str, object],
+    speech: Sequence[tuple[float, float]],
+) -> None:
+    """A line an emotion; broken in pauses, and where another speaker's turn begins earlier."""
+    starts = np.array([start for start, _ in speech])
+    ends = np.array([end for _, end in speech])
+    breaks = [
+        index + 1
+        for index, (time, following) in enumerate(pairwise(times))
+        if following < time or np.any((starts > time) & (starts < following) & ~np.isin(starts, ends))
+    ]
+    broken, values = np.insert(times, breaks, np.nan), np.insert(100 * probabilities, breaks, np.nan, axis=0)
+    few = len(times) < 400
+    for column, (label, shade) in enumerate(shades.items()):
+        axes.plot(broken, values[:, column], color=shade, label=label, linewidth=1.3, marker="." if few else "", ms=4)
+    axes.set(ylabel="probability in %", ylim=(-2, 102))
+    legend(axes)
+    plain(axes)
+
+
+def _spectrogram(axes: "Axes", power: np.ndarray, seconds: float, rate: int) -> None:
+    decibels = 10 * np.log10(np.maximum(power, 1e-12))
+    drawn = axes.imshow(
+        (decibels - decibels.max()).T,
+        origin="lower",
+        aspect="auto",
+        extent=(0.0, seconds, 0.0, rate / 2),
+        cmap="magma",
+        vmin=-_DECIBELS,
+        vmax=0.0,
+        interpolation="nearest",
+    )
+    axes.set_ylabel("frequency in Hz")
+    axes.figure.colorbar(drawn, ax=axes, label="dB below the loudest", pad=0.01)

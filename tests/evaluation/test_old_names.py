@@ -1,0 +1,22 @@
+"""Names that were in ser_tl.evaluation before reports and comparisons had rooms of their own, for one version more."""
+
+import pytest
+
+import ser_tl.evaluation
+from ser_tl import comparison, reporting
+
+
+@pytest.mark.parametrize("name", ["Comparison", "read_runs", "with_model_size"])
+def test_comparisons_are_found_where_they_were(name):
+    assert getattr(ser_tl.evaluation, name) is getattr(comparison, name)
+
+
+@pytest.mark.parametrize("name", ["confusion_picture", "dimensions_picture", "training_curves"])
+def test_pictures_are_found_where_they_were(name):
+    assert getattr(ser_tl.evaluation, name) is getattr(reporting.plots, name)
+    assert ser_tl.evaluation.plots is reporting.plots
+
+
+def test_other_names_are_not_there():
+    with pytest.raises(AttributeError, match="has no attribute 'page'"):
+        _ = ser_tl.evaluation.page
