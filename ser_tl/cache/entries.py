@@ -35,15 +35,15 @@ def write_state(path: Path, state: Tensor, seconds: float = 0.0) -> None:
     """
     state = state.detach().float().cpu()
     mean = state.mean(dim=0, keepdim=True)
-    rest = state - mean
-    half = rest.half()
-    kept = {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}
+    residual = state - mean
+    half = residual.half()
+    tensors = {"mean": mean, "rest": (half if half.isfinite().all() else residual).contiguous()}  # the file's own names
     known = {"key": _key(path), "seconds": f"{seconds:.6f}"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    size = sum(tensor.nbytes for tensor in kept.values())
+    size = sum(tensor.nbytes for tensor in tensors.values())
     # Not waited for: what a power cut leaves of an entry fails its checksum.
     with write_atomically(path, size=size, durable=False) as part:
-        save_file(kept, part, metadata=known | {"checksum": _checksum(kept, known)})
+        save_file(tensors, part, metadata=known | {"checksum": _checksum(tensors, known)})
 
 
 def read_state(path: Path) -> PackedState:
