@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ser_tl.data.audio import SAMPLE_RATE, Window
-from ser_tl.inference.predictor import pad
 from ser_tl.inference.session import ClipOutput, OutputRequest, Session, find_batch_seconds
+from ser_tl.inference.windows import pad
 
 T = TypeVar("T")
 
