@@ -60,7 +60,13 @@ for name in sys.argv[1:]:
         failed.append(name)
 print(failed)
 """
-    rooms = ["ser_tl.model", "ser_tl.transfer.adapter_targets", "ser_tl.evaluation.metrics", "ser_tl.modules.networks"]
+    rooms = [
+        "ser_tl.model",
+        "ser_tl.transfer.adapter_targets",
+        "peft",
+        "ser_tl.evaluation.metrics",
+        "ser_tl.modules.networks",
+    ]
     done = run("import torch, datasets, sklearn.linear_model\n" + program, *rooms)
     assert done.stdout.strip() == "[]", done.stderr
 
