@@ -12,6 +12,8 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from tests.recipe_samples import RECIPES, load_recipe, tone_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recipe():

@@ -15,6 +15,8 @@ from ser_tl.cli.loading import try_imports
 from ser_tl.dependencies import explain, mend, require_torchaudio
 from ser_tl.errors import DependencyError
 
+pytestmark = pytest.mark.slow
+
 doctor_module = importlib.import_module("ser_tl.cli.doctor")  # ser_tl.cli has a function of its name
 
 DOCTOR = """

@@ -35,6 +35,7 @@ def test_there_are_notebooks():
     assert NOTEBOOKS
 
 
+@pytest.mark.slow
 @each_notebook
 def test_it_runs_elsewhere(path, tones, tmp_path, monkeypatch):
     monkeypatch.setenv("NOTEBOOK_CORPUS", "csv")
@@ -81,6 +82,7 @@ def test_what_it_shows_is_the_bundled_encoder(path):
     assert bundled in outputs_of(path, "text/markdown"), "it was run with another encoder: run it anew"
 
 
+@pytest.mark.slow
 @each_notebook
 def test_its_prose_names_no_layer_that_the_bundled_encoder_lacks(path):
     layers = load_encoder("wav2vec2-mini").num_states - 1

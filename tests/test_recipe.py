@@ -17,6 +17,8 @@ from ser_tl.training.parts.dimensions import DimensionConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 
+pytestmark = pytest.mark.slow
+
 LEFT = {"config.yaml", "split.json", "model", "report.json", "report.md", "confusion.png", "predictions.csv"}
 
 

@@ -14,6 +14,8 @@ from ser_tl.modules.conformal import PredictionSets
 from ser_tl.modules.outliers import OutlierScore
 from tests.export.samples import sample_model
 
+pytestmark = pytest.mark.slow
+
 
 def calibrated(method="temperature"):
     """The tiny model with a calibration of each kind, sets of thresholds that split its answers, and a score."""

@@ -52,6 +52,7 @@ def check(model, folder, format):
         assert list(found.probabilities.values()) == pytest.approx(list(expected.probabilities.values()), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "format"),
     [

@@ -10,6 +10,8 @@ from ser_tl.inference import Predictor
 from tests.encoders.tiny import clip
 from tests.export.samples import SAMPLE_LAYERS, sample_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus():

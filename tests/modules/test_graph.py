@@ -21,7 +21,7 @@ from ser_tl.modules.networks import NETWORKS
 from ser_tl.modules.pooling import POOLINGS
 from tests.encoders.tiny import checkpoint, clip, padded, soundnet, tiny, vggish, wrap
 
-pytestmark = pytest.mark.xdist_group("graph")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("graph")]
 
 LENGTHS = [
     [1],

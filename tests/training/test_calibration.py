@@ -15,6 +15,8 @@ from ser_tl.transfer import Frozen
 from tests.export.samples import sample_model
 from tests.training.samples import split_tones, tiny_model, tone_corpus, tone_split
 
+pytestmark = pytest.mark.slow
+
 CHEAP = {"epochs": 1, "tracker": "none", "cache": False}
 
 

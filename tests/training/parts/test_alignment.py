@@ -11,6 +11,8 @@ from ser_tl.training.steps import Steps
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, tone_corpus, tone_split, train_config, untimed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
