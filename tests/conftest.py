@@ -3,6 +3,7 @@
 Tiny tensors on two threads are ten times slower than on one where the cores are busy: the threads spin while they wait.
 """
 
+import gc
 import os
 import re
 import tempfile
@@ -53,6 +54,19 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no_token"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         yield running
+
+
+gc.disable()  # until all is imported: nothing of it is garbage
+
+
+def pytest_collection_finish() -> None:
+    """Takes what was imported and collected out of the garbage collector's hands.
+
+    Each training of `accelerate` collects garbage, which would go through two million objects for a second.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -3,7 +3,6 @@
 Each family of encoders with the default head, and each network, pooling and head on a cheap encoder.
 """
 
-import gc
 from dataclasses import dataclass, field
 
 import pytest
@@ -124,7 +123,6 @@ def check(encoder, part=None):
             for row, samples in enumerate(lengths.tolist()):
                 alone = module(waveform[row : row + 1, :samples], lengths[row : row + 1])
                 torch.testing.assert_close([one[row] for one in made], [one[0] for one in alone], atol=2e-5, rtol=2e-5)
-    gc.collect()
 
 
 @pytest.mark.parametrize("name", MAKERS)
