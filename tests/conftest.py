@@ -56,13 +56,15 @@ def hub(tmp_path, monkeypatch):
         yield running
 
 
-gc.disable()  # until all is imported: nothing of it is garbage
+def pytest_collectstart() -> None:
+    """Looks for no garbage while tests are imported, as there is none."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
     """Takes what was imported and collected out of the garbage collector's hands.
 
-    Each training of `accelerate` collects garbage, which would go through two million objects for a second.
+    Each training of `accelerate` collects garbage, and would go through two million objects for a second.
     """
     gc.collect()
     gc.freeze()
