@@ -121,6 +121,7 @@ def test_tasks_of_an_array_job_share_the_work(done, model, recordings, tmp_path)
     assert read_bytes(tmp_path / "out") == read_bytes(done)
 
 
+@pytest.mark.slow
 def test_segments_are_rows(model, recordings, tmp_path):
     annotate(recordings, tmp_path / "out", model, workers=0, segments=True)
     rows = read_rows(tmp_path / "out")
@@ -167,6 +168,7 @@ def test_verifying_finds_changed_files_and_changed_answers(done, model, recordin
         verify(tmp_path, 0.1)
 
 
+@pytest.mark.slow
 def test_inputs_that_were_changed_are_refused(done, model, recordings, tmp_path):
     import shutil
 

@@ -55,6 +55,7 @@ def test_nothing_is_fetched_and_nothing_runs(alone):
     assert not {tag for tag, _ in reader.tags} & {"script", "iframe", "object", "embed"}
 
 
+@pytest.mark.slow
 def test_pictures_are_whole(alone):
     pictures = [own["src"] for tag, own in alone[1].tags if tag == "img"]
     assert [own["width"] for tag, own in alone[1].tags if tag == "img"][:2] == ["720", "1008"]  # 7.5 and 10.5 inches
