@@ -3,7 +3,9 @@
     accelerate launch recipes/finetune_wav2vec2.py --strategy frozen --model.layers '[2]' --pooling stats \
         --train.refit discriminant --train.epochs 1 --augment.preset field --augment.views 4 --output runs/emodb_model
     python recipes/build_emodb_model.py runs/emodb_model ser_tl/assets/emodb_model
+    ser-tl export ser_tl/assets/emodb_model --quantize int8 --output runs/int8
 
+Of the last, `model.onnx`, `ser_tl_export.json` and `parity.md` are the asset emodb_model_int8, which servers use.
 The encoder is the bundled wav2vec2-mini, which is published in half precision: nothing is lost.
 """
 

@@ -19,7 +19,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.RunOptions):
-    """What the recipe can be told.
+    """The options of the recipe.
 
     Args:
         teacher: an encoder's name, folder or hub id

@@ -20,7 +20,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the recipe can be told; encoder, strategy, model and the like are the student's.
+    """The options of the recipe; encoder, strategy, model and the like are the student's.
 
     Args:
         teacher: a saved model, or a run with a model for each split; if not given, one is trained first, in teacher/

@@ -19,7 +19,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the recipe can be told; --strategy.* says which adapters, where, and how fast they learn."""
+    """The recipe's options; --strategy.* says which adapters, where, and how fast they learn."""
 
     strategy: str = "lora"
 

@@ -23,7 +23,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.RunOptions):
-    """What the recipe can be told.
+    """The options of the recipe.
 
     Args:
         encoder: a name, a folder or a hub id

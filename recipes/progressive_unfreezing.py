@@ -19,7 +19,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the recipe can be told; --strategy.* says when the next block joins."""
+    """The options of the recipe; --strategy.* says when the next block joins."""
 
     strategy: str = "progressive"
 

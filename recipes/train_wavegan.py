@@ -20,7 +20,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the recipe can be told.
+    """The options of the recipe.
 
     Args:
         wavegan: sizes of the generator, how long it is trained, and how many clips it makes

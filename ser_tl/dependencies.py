@@ -53,10 +53,10 @@ def explain(failure: Exception) -> str:
     """
     torch, torchaudio = installed_version("torch"), installed_version("torchaudio")
     if torchaudio is None:
-        found = f"It isn't installed beside torch {torch}"
+        reason_text = f"It isn't installed beside torch {torch}"
     else:
-        found = f"torchaudio {torchaudio} can't be loaded beside torch {torch} ({reason(failure)})"
-    return f"{found}: {mend(torch, torchaudio)}"
+        reason_text = f"torchaudio {torchaudio} can't be loaded beside torch {torch} ({reason(failure)})"
+    return f"{reason_text}: {mend(torch, torchaudio)}"
 
 
 def reason(failure: BaseException) -> str:

@@ -51,6 +51,10 @@ class StorageError(SerTlError):
     """A file can't be written: a full disk, a quota, permissions."""
 
 
+class QueueError(SerTlError):
+    """A queue's broker can't be reached, or doesn't confirm what it was sent."""
+
+
 class DependencyError(SerTlError):
     """A package that is needed can't be loaded, or doesn't fit another."""
 

@@ -96,9 +96,9 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):
             X: as for `fit`
         """
         check_is_fitted(self)
-        found = Predictor(self.model_).predict(list(X))
+        predictions = Predictor(self.model_).predict(list(X))
         even = 1 / len(self.classes_)
-        return np.array([[each.probabilities.get(name, even) for name in self.classes_] for each in found])
+        return np.array([[each.probabilities.get(name, even) for name in self.classes_] for each in predictions])
 
     def predict(self, X: Sequence[Any]) -> np.ndarray:  # noqa: N803
         """The likeliest emotion (n,) of each recording."""

@@ -46,11 +46,11 @@ def write_atomically(
     _check_room(path, size)
     part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
     try:
-        with _clear_errors(path, own=True):
+        with _clear_errors(path, keep_own=True):
             permissions = _create(part)
         with _clear_errors(path):
             yield part
-        with _clear_errors(path, own=True):
+        with _clear_errors(path, keep_own=True):
             part.chmod(permissions)
             if durable:
                 _sync(part)
@@ -86,7 +86,7 @@ def follow_umask(folder: str | Path) -> None:
     """
     folder = Path(folder)
     probe = folder / f".{secrets.token_hex(4)}.part"
-    with _clear_errors(probe, own=True):
+    with _clear_errors(probe, keep_own=True):
         permissions = _create(probe)
         probe.unlink()
         for path in folder.iterdir():
@@ -154,7 +154,7 @@ def _check_room(path: Path, size: int | None) -> None:
 
 
 @contextmanager
-def _clear_errors(path: Path, *, own: bool = False) -> Generator[None]:
+def _clear_errors(path: Path, *, keep_own: bool = False) -> Generator[None]:
     """Turns errors of writing into one sentence: all of the system's where the operation is our `own`."""
     try:
         yield
@@ -162,7 +162,7 @@ def _clear_errors(path: Path, *, own: bool = False) -> Generator[None]:
         raise
     except Exception as error:
         number = _error_number(error)
-        if number is None or not (own or number in _CANT_WRITE):
+        if number is None or not (keep_own or number in _CANT_WRITE):
             raise
         raise StorageError(f"{path}: can't be written ({os.strerror(number)}): {_way_out(path, number)}") from error
 
@@ -171,8 +171,8 @@ def _error_number(error: Exception) -> int | None:
     """The system's number of an error; libraries written in Rust, as safetensors is, have it in their text only."""
     if isinstance(error, OSError):
         return error.errno
-    found = re.search(r"\(os error (\d+)\)", str(error))
-    return int(found[1]) if found else None
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return int(match[1]) if match else None
 
 
 def _way_out(path: Path, number: int) -> str:

@@ -35,13 +35,13 @@ from ser_tl.transfer import STRATEGIES, AlignmentConfig, Strategy
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every recipe can be told, whatever it does.
+    """The options that all recipes have.
 
     Args:
         seed: of everything random
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
-        imports: modules, or Python files, that register parts of one's own; `--import MODULE` adds one
+        imports: modules, or Python files, that register your own parts; `--import MODULE` adds one
         pictures: formats in which each picture is written beside PNG: pdf, svg
         quiet: show no bars and no line an epoch; results, warnings and errors all the same
         log_level: from which level on the libraries' own messages are shown
@@ -85,13 +85,13 @@ class RunOptions:
         for name, value in changes.items():
             *path, last = new_name(name).split(".")
             path = ["strategy_options" if path == ["strategy"] else part for part in path]
-            place = values
-            for part in path:
-                place = place.get(part) if isinstance(place, dict) else None
+            nested = values
+            for key in path:
+                nested = nested.get(key) if isinstance(nested, dict) else None
             free = [values.get(name) for name in ("encoder_options", "strategy_options")]  # of any names
-            if not isinstance(place, dict) or (last not in place and not any(place is one for one in free)):
+            if not isinstance(nested, dict) or (last not in nested and not any(nested is options for options in free)):
                 raise ConfigError(f"there is no option {name!r}: `--help` lists them")
-            place[last] = value
+            nested[last] = value
         parser = make_parser(type(self), "")
         parser.exit_on_error = False
         try:
@@ -109,21 +109,21 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - what YAML can say
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """What every fine-tuning recipe can be told; the defaults need neither data nor network.
+    """The options of fine-tuning recipes; the defaults need neither data nor network.
 
     Args:
         encoder: pretrained encoder: a name (`ser-tl encoders` lists them), a folder or a hub id; several joined by +
-        encoder_options: what the encoder takes of its own: {taps: [conv4]} of soundnet, {layers: [[1, 2, 3], null]} of
+        encoder_options: options of the encoder itself: {taps: [conv4]} of soundnet, {layers: [[1, 2, 3], null]} of
             several encoders
-        corpus: a name (`ser-tl corpora` lists them); csv, jsonl, folder and huggingface among others are for data of
-            one's own
+        corpus: a name (`ser-tl corpora` lists them); csv, jsonl, folder and huggingface among others are for your
+            own data
         root: the corpus' folder, the manifest or a hub id; not needed for a bundled corpus
-        strategy: what moves: frozen, partial, progressive, full, lora or ia3
+        strategy: which weights are trained: frozen, partial, progressive, full, lora or ia3
         strategy_options: the strategy's own, each as --strategy.NAME: --strategy partial --strategy.blocks 2; those of
             all strategies are shown by --help-all strategy
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
         protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, published
-            folds, or, where nobody knows who speaks, k groups of clips, which reports mark (clips)
+            folds, or, where speakers are unknown, k groups of clips, which reports mark (clips)
         folds: the published folds, with --protocol folds: EmoBox's folder, or a CSV with the columns id and fold
         push_to_hub: where the model goes: each best epoch as it is found, and in the end the model with its card; an id
             on the hub (name/repo, made private if it is new) or a folder that is the hub (file:///teamhub/name/repo).
@@ -131,14 +131,14 @@ class Options(RunOptions):
         purpose: what the model is for, in a sentence: every card has to state it, and a public push refuses one without
         pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
         skip_unreadable: leave broken audio out, and say so in the report, instead of stopping
-        synthetic: the folder of a run of recipes/train_wavegan.py on the same split, or its manifest: clips that are
-            trained on besides
+        synthetic: the folder of a run of recipes/train_wavegan.py on the same split, or its manifest: additional
+            training clips
         columns: which column of a manifest or dataset holds what, where the names don't say it: {emotion: label}
         emotions: how the corpus' emotions become classes
         audio: what happens to a clip before the encoder
         augment: what happens to training clips besides, anew in each epoch or in fixed views
         split: how many speakers go where
-        model: what stands between encoder and logits
+        model: the layers between encoder and logits
         train: how training goes
         balance: what is done about classes of different sizes, in training
         labels: whose labels count, where several annotators voted
@@ -195,7 +195,7 @@ class Options(RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.push_to_hub is not None:
-            Address.read(self.push_to_hub)  # a slip of the pen is told before the training, not after it
+            Address.read(self.push_to_hub)  # a wrong address is reported before the training, not after it
         build_parts(self.parts)  # likewise
         self.build_strategy()
         for name in self.cannot:
@@ -218,7 +218,7 @@ class Options(RunOptions):
 
 @dataclass(frozen=True)
 class DomainOptions(Options):
-    """What a recipe with a labelled source and an unlabelled target can be told besides; `corpus` is the source.
+    """Further options of recipes with a labelled source and an unlabelled target; `corpus` is the source.
 
     Args:
         target: the other domain's corpus, by name
@@ -226,7 +226,7 @@ class DomainOptions(Options):
         target_columns: which of its columns holds what
         target_emotions: how its emotions become classes
         target_speakers: whose clips are the target, and not the source; all of the target corpus if empty
-        alignment: what draws the two domains together
+        alignment: how the two domains are aligned
     """
 
     cannot: ClassVar[tuple[str, ...]] = ("final",)

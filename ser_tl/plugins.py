@@ -60,16 +60,16 @@ def take_imports(arguments: list[str]) -> list[str]:
 def _import_file(path: Path) -> None:
     if not path.is_file():
         raise ConfigError(f"--import {path}: there is no such file")
-    place = path.resolve()
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(place):
+    resolved = path.resolve()
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(resolved):
         return
-    if known is not None:
+    if loaded is not None:
         raise ConfigError(
             f"--import {path}: a module called {path.stem} is imported already, from "
-            f"{getattr(known, '__file__', None) or 'Python itself'}: give the file another name"
+            f"{getattr(loaded, '__file__', None) or 'Python itself'}: give the file another name"
         )
-    spec = spec_from_file_location(path.stem, place)
+    spec = spec_from_file_location(path.stem, resolved)
     if spec is None or spec.loader is None:
         raise ConfigError(f"--import {path}: Python can't import that")
     module = module_from_spec(spec)

@@ -47,9 +47,11 @@ class Registry(Mapping[str, Entry]):
         """
 
         def enter(entry: Registered) -> Registered:
-            own = getattr(entry, "__module__", "") if hasattr(entry, "__qualname__") else ""  # an instance has none
-            home = self._homes.get(name, own)
-            if name in self._entries or (own and not _same_package(home, own)):
+            module_name = (
+                getattr(entry, "__module__", "") if hasattr(entry, "__qualname__") else ""
+            )  # an instance has none
+            home = self._homes.get(name, module_name)
+            if name in self._entries or (module_name and not _same_package(home, module_name)):
                 raise ValueError(
                     f"the {self.kind} {name!r} is registered already, as {self._entries.get(name, home)!r}"
                 )
@@ -128,8 +130,10 @@ class Registry(Mapping[str, Entry]):
         for entry in installed(self.group):
             if entry.name in self._entries and entry.module in sys.modules:
                 continue  # imported before, and has registered it
-            known = self._entries.get(entry.name)
-            home = self._homes.get(entry.name, "" if known is None else getattr(known, "__module__", "another module"))
+            registered = self._entries.get(entry.name)
+            home = self._homes.get(
+                entry.name, "" if registered is None else getattr(registered, "__module__", "another module")
+            )
             if home and not _same_package(home, entry.module):
                 raise ConfigError(
                     f"an installed package adds the {self.kind} {entry.name!r} (module {entry.module}), a name that is "

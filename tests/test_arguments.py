@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from jsonargparse import ArgumentError
 
-from ser_tl.arguments import Parser
+from ser_tl.arguments import Parser, option_names, spell_options
 
 
 @dataclass
@@ -182,3 +182,21 @@ def test_one_word_stands_for_a_list_in_subcommands_too():
     command.add_argument("--names", type=list[str])
     parser.add_subcommands(dest="command").add_subcommand("go", command)
     assert parser.parse_args(["go", "--names", "calm"]).go.names == ["calm"]
+
+
+@pytest.mark.parametrize(
+    ("message", "spelt"),
+    [
+        ("lower train.epochs (train.layers)", "lower --train.epochs (--train.layers)"),
+        ("train.epochs is 0: expected 1 or more", "--train.epochs is 0: expected 1 or more"),
+        ("`corpus` csv needs `root`; a `word` stays", "--corpus csv needs --root; a `word` stays"),
+        ("corpus emodb: no such folder", "--corpus emodb: no such folder"),
+        ("the corpus has no names, and root is empty", "the corpus has no names, and root is empty"),
+        ("model.train.epochs, train.epochs.x, 'train.epochs' and train.json", None),
+        ("use --train.epochs 3", None),
+    ],
+)
+def test_arguments_that_the_library_names_are_written_as_flags(message, spelt):
+    parser = Parser(prog="recipe.py")
+    parser.add_class_arguments(Options)
+    assert spell_options(message, option_names(parser)) == (spelt or message)

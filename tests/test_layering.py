@@ -34,7 +34,10 @@ LAYERS: list[tuple[str, str]] = [
     ("robustness", ""),
     ("streaming", "sounddevice"),  # an extra, imported where it is used
     # fsspec, Ray and lhotse are extras, imported where they are used
-    ("serving archive", "fastapi starlette pydantic uvicorn prometheus_client celery pyarrow fsspec ray lhotse"),
+    (
+        "serving archive",
+        "fastapi starlette pydantic uvicorn prometheus_client celery confluent_kafka pyarrow fsspec ray lhotse",
+    ),
     ("runtime", "accelerate"),
     ("cache", ""),
     ("transfer", ""),

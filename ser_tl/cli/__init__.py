@@ -2,8 +2,8 @@
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl embed MODEL calls/ --output calls.npz       the embeddings of recordings, without labels
-    ser-tl timeline long.wav --output page.html        which emotion is heard when, as a page, RTTM, TextGrid, ELAN
-    ser-tl listen MODEL                                the emotion in what a microphone hears, live
+    ser-tl timeline long.wav --output page.html        the emotions over time, as a page, RTTM, TextGrid, ELAN
+    ser-tl listen MODEL                                the emotion in a microphone's audio, live
     ser-tl serve MODEL --port 8000                     REST, live streams and a page
     ser-tl worker MODEL --broker redis://...           recordings from a queue
     ser-tl annotate SOURCE --output FOLDER             an archive of any size into Parquet shards, exactly once
@@ -11,13 +11,13 @@
     ser-tl archive-report FOLDER                       what is in it: distributions, drift, clips to listen to
     ser-tl evaluate MODEL --corpus ravdess --root DIR  the report of a saved model on a corpus
     ser-tl check MODEL --corpus ravdess --root DIR     how a model stands silence, rooms, telephones and noise
-    ser-tl inspect MODEL clip.wav --output clip.png    a picture of what the model hears when
+    ser-tl inspect MODEL clip.wav --output clip.png    a picture of attention and probabilities over time
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
     ser-tl export MODEL --output FOLDER                an ONNX graph, for prediction without torch
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
-    ser-tl augment clip.wav --output FOLDER            a recording as training hears it, to listen to and look at
+    ser-tl augment clip.wav --output FOLDER            an augmented recording, to listen to and look at
     ser-tl doctor                                      what is installed, what loads, and what is wrong
 
 Each takes --import MODULE (or a Python file) of parts that aren't installed: an encoder, a pooling, a corpus; --quiet
@@ -36,7 +36,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from ser_tl.cli.predict_arguments import plain_parser, spelt
+from ser_tl.cli.predict_arguments import normalise_spelling, plain_parser
 from ser_tl.cli.recipes import RECIPES, run_recipe
 from ser_tl.dependencies import installed_version
 from ser_tl.errors import ConfigError, SerTlError
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output any more, as shells have it. A wrong command line ends the program with 2.
     """
     escape_unprintable()
-    given = spelt(sys.argv[1:] if arguments is None else arguments)
+    given = normalise_spelling(sys.argv[1:] if arguments is None else arguments)
     try:
         if given[:1] == ["--version"]:
             print(f"ser_tl {installed_version('ser_tl')}")

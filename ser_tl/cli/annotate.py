@@ -158,16 +158,19 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
-def _show_verification(found: Any) -> int:  # noqa: ANN401 - imported where it is used
+def _show_verification(result: Any) -> int:  # noqa: ANN401 - imported where it is used
     print(
-        f"verified: {found.shards - len(found.damaged)} of {found.shards} files have their hash; {found.again} shards "
-        f"computed again, {found.identical} bit for bit the same, largest difference {found.largest:.2g}"
+        f"verified: {result.shards - len(result.damaged)} of {result.shards} files have their hash; {result.again} "
+        f"shards computed again, {result.identical} bit for bit the same, largest difference {result.largest:.2g}"
     )
-    for name in found.damaged[:10]:
+    for name in result.damaged[:10]:
         print(f"error: {name}: missing, or changed since it was written", file=sys.stderr)
-    if found.differing:
-        print(f"error: {len(found.differing)} rows differ: {', '.join(found.differing[:10])}", file=sys.stderr)
-    return 0 if found.passed else 1
+    if result.differing:
+        print(
+            f"error: {len(result.differing)} rows differ: {', '.join(result.differing[:10])}",
+            file=sys.stderr,
+        )
+    return 0 if result.passed else 1
 
 
 class _Progress:

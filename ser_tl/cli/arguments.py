@@ -19,7 +19,7 @@ from ser_tl.cli.worker import add_worker_arguments
 def parser() -> Parser:
     """The parser of all commands."""
     whole = Parser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
-    whole.add_argument("--import", type=str, default=None, help="a module, or a Python file, of parts of one's own")
+    whole.add_argument("--import", type=str, default=None, help="a module, or a Python file, with your own parts")
     whole.add_argument("--version", action="store_true", help="print the version, and end")
     whole.add_argument("--quiet", action="store_true", help="show no progress")
     whole.add_argument(
@@ -34,7 +34,7 @@ def parser() -> Parser:
     add_embed_arguments(embed)
     commands.add_subcommand("embed", embed, help="write the embeddings of recordings, which need no labels")
     commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
-    commands.add_subcommand("listen", listen_parser(), help="show the emotion in what a microphone hears")
+    commands.add_subcommand("listen", listen_parser(), help="show the emotion in a microphone's audio, live")
 
     serve = Parser(description="Serves models over HTTP, with a page, until SIGTERM; SIGHUP reloads them.")
     add_serve_arguments(serve)
@@ -65,7 +65,7 @@ def parser() -> Parser:
     )
     evaluate.add_argument("--labels.ties", type=Literal["drop", "keep", "first"], default="drop", help="as in training")
     evaluate.add_argument(
-        "--noise", type=float, default=None, help="white noise on every clip, at so many dB of speech above it"
+        "--noise", type=float, default=None, help="add white noise to every clip, at this signal-to-noise ratio in dB"
     )
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
     _add_pictures(evaluate)
@@ -89,7 +89,7 @@ def parser() -> Parser:
     inspect.add_argument("model", type=Path, help="folder of a saved model (runs/NAME/model)")
     inspect.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
     inspect.add_argument("--output", type=Path, default=None, help="the picture; FILE's name with .png, here, if None")
-    commands.add_subcommand("inspect", inspect, help="draw what a model hears in a recording")
+    commands.add_subcommand("inspect", inspect, help="draw a recording with a model's attention and probabilities")
     push = Parser(description="Puts a model on a hub. A push that failed goes on with what is missing.")
     push.add_argument("folder", type=Path, help="a model's folder (runs/NAME/model) or an adapter's, with its card")
     push.add_argument("repo", type=str, help="an id on the hub (name/repo), or a folder: file:///teamhub/name/repo")
@@ -104,10 +104,10 @@ def parser() -> Parser:
     commands.add_subcommand("push", push, help="put a model on a hub")
 
     extract = Parser(
-        description="Puts what an encoder makes of a corpus into the feature cache. Started again, it goes on."
+        description="Fills the feature cache with an encoder's features of a corpus. Started again, it goes on."
     )
     extract.add_argument("--encoder", type=str, required=True, help="a name that `ser-tl encoders` lists, or a folder")
-    extract.add_argument("--encoder_options", type=dict[str, Any], default={}, help="the encoder's own")
+    extract.add_argument("--encoder_options", type=dict[str, Any], default={}, help="options of the encoder")
     extract.add_argument("--layers", type=list[int] | None, default=None, help="[1, 2, 3]: which states; all if None")
     extract.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
     extract.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
@@ -151,7 +151,7 @@ def parser() -> Parser:
     _add_emotions(export)
     commands.add_subcommand("export", export, help="export a model for use without torch")
 
-    augment = Parser(description="Writes a recording as training hears it: each transform, and a picture.")
+    augment = Parser(description="Writes an augmented recording: each transform, and a picture.")
     augment.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")
     augment.add_argument("--output", type=Path, required=True, help="folder for the FLAC files and augmentation.png")
     augment.add_argument("--augment.preset", type=str, default="none", help="as in training")
@@ -165,12 +165,12 @@ def parser() -> Parser:
     augment.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
     augment.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     _add_emotions(augment)
-    augment.add_argument("--max_seconds", type=float, default=12.0, help="of the recording that are heard")
+    augment.add_argument("--max_seconds", type=float, default=12.0, help="seconds of the recording that are used")
     augment.add_argument("--seed", type=int, default=0, help="of all draws")
-    commands.add_subcommand("augment", augment, help="hear and see what augmentation does")
+    commands.add_subcommand("augment", augment, help="listen to and look at what augmentation does")
 
     corpora = Parser(
-        description="Lists the corpora that can be read; with a name, tells what there is of each emotion in one, and "
+        description="Lists the corpora that can be read; with a name, counts the clips of each emotion in one, and "
         "how far its annotators agree."
     )
     corpora.add_argument("name", type=str, default=None, nargs="?", help="the corpus to look into; the list if None")
@@ -191,7 +191,7 @@ def parser() -> Parser:
     commands.add_subcommand("init", init, help="print a recipe's options as commented YAML")
 
     doctor = Parser(description="Tells versions, devices, cache and disk, and what is wrong with an installation.")
-    commands.add_subcommand("doctor", doctor, help="tell what is wrong with an installation; bug reports begin with it")
+    commands.add_subcommand("doctor", doctor, help="check an installation; bug reports begin with its output")
     return whole
 
 

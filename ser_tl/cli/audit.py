@@ -53,13 +53,13 @@ def audit(options: Namespace) -> int:
     output = None if options.output is None else make_folder(options.output)
     corpus = load_corpus(options.corpus, options.root, columns=options.columns)
     folds = [] if options.folds is None else read_folds(options.folds)
-    found = audit_corpus(corpus, folds, audio=not options.no_audio)
-    print(f"{found.utterances} utterances of {len(found.speakers)} speakers", end="")
-    print(f"; of {found.unknown} nobody knows who speaks" if found.unknown else "")
-    _print_copies(found)
-    for name, counts in (("sentence", found.sentences), ("session", found.sessions)):
+    result = audit_corpus(corpus, folds, audio=not options.no_audio)
+    print(f"{result.utterances} utterances of {len(result.speakers)} speakers", end="")
+    print(f"; of {result.unknown} nobody knows who speaks" if result.unknown else "")
+    _print_copies(result)
+    for name, counts in (("sentence", result.sentences), ("session", result.sessions)):
         print(f"{name}s: {len(counts)}" if counts else f"{name}s: the corpus doesn't tell")
-    if found.folds:
+    if result.folds:
         print_table(
             [
                 "fold",
@@ -73,32 +73,32 @@ def audit(options: Namespace) -> int:
                 "known sentences %",
                 "sessions in both",
             ],
-            [_row(fold) for fold in found.folds],
+            [_row(fold) for fold in result.folds],
         )
-        print("leaks: " + (", ".join(fold.name for fold in found.folds if fold.leaks) or "none"))
+        print("leaks: " + (", ".join(fold.name for fold in result.folds if fold.leaks) or "none"))
     texts = None if options.encoder is None else _compare_texts(corpus, options.encoder)
     if output is not None:
-        content: dict[str, Any] = asdict(found) | {"texts": None if texts is None else asdict(texts)}
+        content: dict[str, Any] = asdict(result) | {"texts": None if texts is None else asdict(texts)}
         write_text(output / "audit.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         print(output / "audit.json")
-    return 1 if found.leaks else 0
+    return 1 if result.leaks else 0
 
 
-def _print_copies(found: "Audit") -> None:
-    if found.copies is None:
+def _print_copies(result: "Audit") -> None:
+    if result.copies is None:
         print("near-equal audio: not looked for (--no_audio)")
         return
-    print(f"near-equal audio: {len(found.copies)} pairs, {len(found.strangers)} of them of two speakers")
-    for first, second, different in found.copies[:_SHOWN]:
+    print(f"near-equal audio: {len(result.copies)} pairs, {len(result.strangers)} of them of two speakers")
+    for first, second, different in result.copies[:_SHOWN]:
         print(f"  {first} = {second} ({100 * different:.0f} % of the bits differ)")
 
 
 def _row(fold: "FoldAudit") -> list[str]:
-    known = "" if fold.known_sentences is None else f"{100 * fold.known_sentences:.0f}"
+    known_share = "" if fold.known_sentences is None else f"{100 * fold.known_sentences:.0f}"
     sessions = "" if fold.sessions is None else str(len(fold.sessions))
     near = "" if fold.near is None else str(len(fold.near))
     numbers = [fold.train, fold.test, len(fold.speakers), fold.test_speakers, fold.by_shared, len(fold.equal)]
-    return [fold.name, *map(str, numbers), near, known, sessions]
+    return [fold.name, *map(str, numbers), near, known_share, sessions]
 
 
 def _compare_texts(corpus: "Dataset", encoder: str) -> "TextScores | None":
@@ -110,9 +110,9 @@ def _compare_texts(corpus: "Dataset", encoder: str) -> "TextScores | None":
     if "sentence" not in corpus.column_names:
         print("text-disjoint score: the corpus doesn't tell its sentences")
         return None
-    told = corpus.select([row for row, sentence in enumerate(corpus["sentence"][:]) if sentence is not None])
-    states = clip_statistics(load_encoder(encoder), told)
-    columns = (told[name][:] for name in ("emotion", "speaker", "sentence"))
+    with_sentence = corpus.select([row for row, sentence in enumerate(corpus["sentence"][:]) if sentence is not None])
+    states = clip_statistics(load_encoder(encoder), with_sentence)
+    columns = (with_sentence[name][:] for name in ("emotion", "speaker", "sentence"))
     scores = compare_texts(states.reshape(len(states), -1), *columns)
     between = scores.interval
     span = "" if between is None else f" ({100 * between.low:+.1f} to {100 * between.high:+.1f})"

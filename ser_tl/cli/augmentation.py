@@ -33,22 +33,22 @@ def augment(options: Namespace) -> int:
     corpus = load_corpus(options.corpus, options.root, emotions=emotions, columns=options.columns)
     chosen = corpus.shuffle(seed=options.seed).select(range(min(16, len(corpus))))
     voices = [decode(audio_source(row), row["start"], row["end"]) for row in chosen]
-    made = list(preview_transforms(waveform, config, voices, options.seed))
+    previews = list(preview_transforms(waveform, config, voices, options.seed))
     if config.transform_options:
         hear = Augmenter(config, voices, options.seed)
         for number in range(CHAINS):
-            heard = hear([waveform, *voices[:3]], number)[0]
-            seconds = f"{len(heard) / SAMPLE_RATE:.2f} s, each transform at its probability"
-            made.append(Example(f"whole chain {number + 1}", heard, log_mel(heard), seconds))
-    for number, example in enumerate(made):
+            augmented = hear([waveform, *voices[:3]], number)[0]
+            seconds = f"{len(augmented) / SAMPLE_RATE:.2f} s, each transform at its probability"
+            previews.append(Example(f"whole chain {number + 1}", augmented, log_mel(augmented), seconds))
+    for number, example in enumerate(previews):
         path = options.output / f"{number:02}_{example.name.replace(' ', '_')}.flac"
         if example.audible:
             with write_atomically(path, durable=False) as part:
                 soundfile.write(part, example.waveform, SAMPLE_RATE, format="FLAC")
         print(f"{path if example.audible else '(in the picture)'}  {example.drawn}")
     picture = options.output / "augmentation.png"
-    panels = [(one.name, one.drawn, one.mel) for one in made]
-    title = f"{options.file.name}, as training hears it"
+    panels = [(preview.name, preview.drawn, preview.mel) for preview in previews]
+    title = f"{options.file.name}, as training uses it"
     plots.augmentation_picture(panels, picture, hop=HOP / SAMPLE_RATE, title=title)
     print(picture)
     return 0

@@ -36,7 +36,9 @@ def check_parser() -> Parser:
         help="['8 kHz', ...]: which, by name; all if None",
     )
     command.add_argument("--by", type=list[str], default=[], help="columns whose groups are compared for fairness")
-    command.add_argument("--clips", type=int | None, default=None, help="check on so many clips, drawn over speakers")
+    command.add_argument(
+        "--clips", type=int | None, default=None, help="the number of clips to check on, drawn over speakers"
+    )
     command.add_argument("--noises", type=Path | None, default=None, help="folder of recorded noises, to test as well")
     command.add_argument("--rooms", type=Path | None, default=None, help="folder of impulse responses, likewise")
     command.add_argument("--fail_under", type=float, default=0.0, help="share of a theme's tests that has to pass")
@@ -79,15 +81,15 @@ def check(options: Namespace) -> int:
         )
     sample = read_sample(corpus, options.by, options.clips)
     changes = _choose(make_suite(options.noises, options.rooms), options.themes, options.changes)
-    found = run_check(predictor, sample, changes, model=options.model, corpus=options.corpus, on_row=_say)
-    tables = f"{change_table(found)}\n\n{rate_table(found.rates)}"
+    result = run_check(predictor, sample, changes, model=options.model, corpus=options.corpus, on_row=_say)
+    tables = f"{change_table(result)}\n\n{rate_table(result.rates)}"
     print("\n".join([*(f"note: {note}" for note in notes), tables]))
     if output is not None:
-        write_text(output / "check.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        write_text(output / "check.json", json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
         write_text(output / "check.md", f"# {options.model} on {options.corpus}\n\n{tables}\n")
-        write_text(output / "check.html", page(found, sample, changes))
+        write_text(output / "check.html", page(result, sample, changes))
         print(output / "check.html")
-    failed = found.failed(options.fail_under)
+    failed = result.failed(options.fail_under)
     if failed:
         print(f"error: below --fail_under {options.fail_under:g}: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -95,10 +97,10 @@ def check(options: Namespace) -> int:
 
 def _choose(changes: "list[Change]", themes: list[str] | None, names: list[str] | None) -> "list[Change]":
     known_themes, known_names = ({getattr(change, key) for change in changes} for key in ("theme", "name"))
-    for option, wanted, known in (("themes", themes, known_themes), ("changes", names, known_names)):
-        unknown = sorted(set(wanted or []) - known)
+    for option, wanted, available in (("themes", themes, known_themes), ("changes", names, known_names)):
+        unknown = sorted(set(wanted or []) - available)
         if unknown:
-            raise ConfigError(f"--{option} {', '.join(unknown)}: known are {', '.join(sorted(known))}")
+            raise ConfigError(f"--{option} {', '.join(unknown)}: known are {', '.join(sorted(available))}")
     return [
         change
         for change in changes
@@ -118,12 +120,12 @@ def _check_speakers(predictor: "Predictor", speakers: list[str]) -> None:
 
     session = predictor.session
     if isinstance(session, ExportedSession):
-        known = KnownSpeakers.from_json(session.manifest.known_speakers)
+        trained_speakers = KnownSpeakers.from_json(session.manifest.known_speakers)
     elif isinstance(session, TorchSession):
-        known = session.model.known_speakers
+        trained_speakers = session.model.known_speakers
     else:
         return
-    shared = known.among(speakers)
+    shared = trained_speakers.among(speakers)
     if shared:
         raise SplitError(
             f"the model knows {len(shared)} of the {len(set(speakers))} speakers from its training, on whom it is "

@@ -126,14 +126,14 @@ def _told(fact: Callable[[], str]) -> str:
 def _devices() -> str:
     import torch
 
-    found = [f"CPU ({torch.backends.cpu.get_cpu_capability()})"]
+    devices = [f"CPU ({torch.backends.cpu.get_cpu_capability()})"]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        found.append(f"{properties.name} ({properties.total_memory / 2**30:.0f} GiB)")
+        devices.append(f"{properties.name} ({properties.total_memory / 2**30:.0f} GiB)")
     if torch.backends.mps.is_available():
-        found.append("MPS")
+        devices.append("MPS")
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
-    return f"{', '.join(found)}; torch {torch.__version__} is built with {built}"
+    return f"{', '.join(devices)}; torch {torch.__version__} is built with {built}"
 
 
 def _threads() -> str:

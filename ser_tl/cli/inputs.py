@@ -38,18 +38,18 @@ def _expand(item: str) -> Iterator[str | bytes]:
     if item == "-":
         yield from _read_standard_input()
     elif path.is_dir():
-        found = sorted(str(one) for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
-        if not found:
+        files = sorted(str(match) for match in path.rglob("*") if match.suffix.lower() in SUFFIXES and match.is_file())
+        if not files:
             raise AudioError(f"{item}: a folder without recordings: expected files that end with {', '.join(SUFFIXES)}")
-        yield from found
+        yield from files
     elif path.suffix.lower() in LISTS and path.is_file():
         yield from _read_list(path)
     elif not path.exists() and glob.has_magic(item):
         matches = glob.iglob(item, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-        found = sorted(one for one in matches if Path(one).is_file())
-        if not found:
+        files = sorted(match for match in matches if Path(match).is_file())
+        if not files:
             raise AudioError(f"{item}: a pattern that no file matches")
-        yield from found
+        yield from files
     else:
         yield item
 

@@ -14,10 +14,12 @@ def listen_parser() -> Parser:
     )
     parser.add_argument("--device", type=str | None, default=None, help="number or part of the name of a microphone")
     parser.add_argument("--list_devices", action="store_true", help="list the microphones and end")
-    parser.add_argument("--record", type=Path | None, default=None, help="FILE.wav or .flac: keep what was heard")
-    parser.add_argument("--input", type=Path | None, default=None, help="hear a file instead of a microphone")
+    parser.add_argument("--record", type=Path | None, default=None, help="FILE.wav or .flac: save the audio")
+    parser.add_argument("--input", type=Path | None, default=None, help="read a file instead of a microphone")
     parser.add_argument("--realtime", action="store_true", help="--input at its own pace")
-    parser.add_argument("--seconds", type=float | None, default=None, help="end after so many; Ctrl+C ends as well")
+    parser.add_argument(
+        "--seconds", type=float | None, default=None, help="end after this many seconds; Ctrl+C ends as well"
+    )
     parser.add_argument("--hop", type=float, default=0.2, help="seconds between answers")
     parser.add_argument("--window", type=float, default=3.0, help="the most seconds that an answer looks back")
     parser.add_argument("--smooth", type=str, default="ema:0.4", help="ema:WEIGHT, vote:COUNT or none")
@@ -25,7 +27,7 @@ def listen_parser() -> Parser:
         "--cut", type=Literal["turn", "sliding"], default="turn", help="windows begin at the speaker's onset, or slide"
     )
     parser.add_argument(
-        "--voice", type=Literal["auto", "energy", "silero"], default="auto", help="what tells speech from none"
+        "--voice", type=Literal["auto", "energy", "silero"], default="auto", help="how speech is detected"
     )
     parser.add_argument(
         "--format", type=Literal["auto", "bars", "jsonl"], default="auto", help="bars on a terminal, else a line each"

@@ -38,13 +38,17 @@ def _corpus(options: Namespace) -> int:
     from ser_tl.data.summary import Summary
 
     emotions = EmotionMap(**vars(options.emotions))
-    found = Summary.from_corpus(load_corpus(options.name, options.root, emotions=emotions, columns=options.columns))
-    rated = found.total.recognised is not None
-    rows = [_share(name, share, rated=rated) for name, share in [*found.emotions.items(), ("all", found.total)]]
+    summary = Summary.from_corpus(load_corpus(options.name, options.root, emotions=emotions, columns=options.columns))
+    rated = summary.total.recognised is not None
+    rows = [_share(name, share, rated=rated) for name, share in [*summary.emotions.items(), ("all", summary.total)]]
     print_table(["emotion", "utterances", "minutes", "speakers", *(["recognised %"] if rated else [])], rows)
-    languages = ", ".join(f"{name} {count}" for name, count in found.languages.items())
+    languages = ", ".join(f"{name} {count}" for name, count in summary.languages.items())
     print(f"\nlanguages: {languages}")
-    print("votes: none of two or more on an utterance" if found.agreement is None else _told(found.agreement))
+    print(
+        "votes: none of two or more on an utterance"
+        if summary.agreement is None
+        else _describe_agreement(summary.agreement)
+    )
     return 0
 
 
@@ -54,14 +58,14 @@ def _share(name: str, share: "Share", *, rated: bool) -> list[str]:
     return [name, str(share.utterances), f"{share.seconds / 60:.1f}", str(share.speakers), *([rate] if rated else [])]
 
 
-def _told(found: "AnnotatorAgreement") -> str:
+def _describe_agreement(agreement: "AnnotatorAgreement") -> str:
     """The agreement of annotators, in words."""
-    alpha = "not defined, all votes are the same" if found.alpha is None else f"{found.alpha:.3f}"
+    alpha = "not defined, all votes are the same" if agreement.alpha is None else f"{agreement.alpha:.3f}"
     return (
-        f"votes: {found.utterances} utterances with two or more, {found.votes:.1f} on each\n"
+        f"votes: {agreement.utterances} utterances with two or more, {agreement.votes:.1f} on each\n"
         f"Krippendorff's alpha: {alpha} (1 is agreement throughout, 0 is chance)\n"
-        f"unanimous: {100 * found.unanimous:.1f} %, tied: {100 * found.tied:.1f} %, "
-        f"the corpus' own emotion has the most votes alone: {100 * found.corpus_label:.1f} %"
+        f"unanimous: {100 * agreement.unanimous:.1f} %, tied: {100 * agreement.tied:.1f} %, "
+        f"the corpus' own emotion has the most votes alone: {100 * agreement.corpus_label:.1f} %"
     )
 
 
@@ -92,20 +96,20 @@ def cache(options: Namespace) -> int:
     from ser_tl.cache.feature_cache import FeatureCache
     from ser_tl.cache.folder import FACTS_FILE, SUFFIX
 
-    found = FeatureCache()
+    store = FeatureCache()
     if options.action == "clear":
-        size = sum(encoder.size for encoder in found.encoders())
-        found.clear()
-        print(f"{found.folder}: {size / 2**20:.1f} MiB deleted")
+        size = sum(encoder.size for encoder in store.encoders())
+        store.clear()
+        print(f"{store.folder}: {size / 2**20:.1f} MiB deleted")
         return 0
     if options.action == "verify":
-        total = sum(one.entries for one in found.encoders())
-        damaged = found.verify(delete=options.delete)
+        total = sum(item.entries for item in store.encoders())
+        damaged = store.verify(delete=options.delete)
         for path in damaged:
             print(f"{path}: damaged{', deleted' if options.delete else ''}")
         entries = sum(path.suffix == SUFFIX for path in damaged)
         facts = len(damaged) - entries
-        print(f"{found.folder}: {entries} of {total} entries damaged{f', {facts} {FACTS_FILE} too' if facts else ''}")
+        print(f"{store.folder}: {entries} of {total} entries damaged{f', {facts} {FACTS_FILE} too' if facts else ''}")
         return 1 if damaged and not options.delete else 0
     rows = [
         [
@@ -119,8 +123,8 @@ def cache(options: Namespace) -> int:
             f"{datetime.fromtimestamp(encoder.used):%Y-%m-%d %H:%M}",
             encoder.folder.name,
         ]
-        for encoder in found.encoders()
+        for encoder in store.encoders()
     ]
     print_table(["encoder", "layers", "precision", "kept", "clips", "views", "MiB", "last used", "folder"], rows)
-    print(f"\n{found.folder}, {sum(one.size for one in found.encoders()) / 2**20:.1f} MiB ($SER_TL_CACHE moves it)")
+    print(f"\n{store.folder}, {sum(item.size for item in store.encoders()) / 2**20:.1f} MiB ($SER_TL_CACHE moves it)")
     return 0

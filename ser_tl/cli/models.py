@@ -64,11 +64,11 @@ def inspect(options: Namespace) -> int:
     path = options.output or Path(f"{options.file.stem}.png")
     check_picture(path)
     model = EmotionModel.from_pretrained(options.model)
-    found = draw(model, options.file, path)
-    if found.attention is None:
+    prediction = draw(model, options.file, path)
+    if prediction.attention is None:
         print(f"the model's pooling, {model.pooling_name}, weighs all frames alike: no attention to show")
-    said = [found.label] if model.labels else []
-    print("\n".join([*said, *(f"{name} {value:.2f}" for name, value in found.dimensions.items()), str(path)]))
+    parts = [prediction.label] if model.labels else []
+    print("\n".join([*parts, *(f"{name} {value:.2f}" for name, value in prediction.dimensions.items()), str(path)]))
     return 0
 
 
@@ -133,12 +133,12 @@ def extract(options: Namespace) -> int:
     corpus = load_corpus(options.corpus, options.root, emotions=emotions, columns=options.columns)
     corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     audio = AudioConfig(**vars(options.audio))
-    found = fill_cache(encoder, corpus, layers=options.layers, audio=audio, config=config, name=options.encoder)
-    layers = " ".join(map(str, found.layers))
+    filled = fill_cache(encoder, corpus, layers=options.layers, audio=audio, config=config, name=options.encoder)
+    layers = " ".join(map(str, filled.layers))
     lines = [
         *notes,
-        f"{found.folder}: layers {layers} of {options.encoder} for {found.clips} clips of {options.corpus}, "
-        f"{found.seconds / 3600:.2f} h, {found.size / 2**20:.1f} MiB",
+        f"{filled.folder}: layers {layers} of {options.encoder} for {filled.clips} clips of {options.corpus}, "
+        f"{filled.seconds / 3600:.2f} h, {filled.size / 2**20:.1f} MiB",
     ]
     processes().print("\n".join(lines))
     return 0

@@ -40,9 +40,9 @@ def check_picture(path: Path) -> None:
     """
     from matplotlib.backend_bases import FigureCanvasBase
 
-    known = FigureCanvasBase.get_supported_filetypes()
-    if path.suffix.lower().removeprefix(".") not in known or path.is_dir():
+    supported = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lower().removeprefix(".") not in supported or path.is_dir():
         raise ConfigError(
-            f"--output {path} is no picture: expected is a file that ends with .{', .'.join(sorted(known))}"
+            f"--output {path} is no picture: expected is a file that ends with .{', .'.join(sorted(supported))}"
         )
     make_folder(path.parent)

@@ -46,10 +46,12 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
         sets=options.coverage is not None,
     )
     if options.embeddings is None and not options.speaker_normalize:  # both need all recordings
-        recordings = [one for one in recordings if not isinstance(one, str) or one not in writer.done]
+        recordings = [
+            recording for recording in recordings if not isinstance(recording, str) or recording not in writer.done
+        ]
     wanted = OutputRequest(embedding=options.embeddings is not None, attention=options.attention)
     if options.speaker_normalize:
-        found = iter(
+        predictions = iter(
             predictor.predict(
                 recordings,
                 embedding=wanted.embedding,
@@ -59,9 +61,11 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
             )
         )
     else:
-        found = predictor.iterate(recordings, wanted=wanted, on_error="report")
+        predictions = predictor.iterate(recordings, wanted=wanted, on_error="report")
     failed, embedded = 0, []
-    for prediction in show_progress(found, len(recordings), hidden=options.output is None and sys.stdout.isatty()):
+    for prediction in show_progress(
+        predictions, len(recordings), hidden=options.output is None and sys.stdout.isatty()
+    ):
         if prediction.error is not None:
             failed += 1
             print(f"error: {prediction.error}", file=sys.stderr)
@@ -103,26 +107,26 @@ def _may_be_model(name: str) -> bool:
     if name == "-" or path.is_file() or path.suffix.lower() in (*SUFFIXES, *LISTS):
         return False
     if path.is_dir():
-        return not any(one.suffix.lower() in SUFFIXES for one in path.iterdir())
+        return not any(entry.suffix.lower() in SUFFIXES for entry in path.iterdir())
     return "*" not in name and "?" not in name
 
 
-def show_progress(found: Iterable[Prediction], count: int, *, hidden: bool = False) -> Iterable[Prediction]:
+def show_progress(predictions: Iterable[Prediction], count: int, *, hidden: bool = False) -> Iterable[Prediction]:
     """Shows a bar with the time that is left on standard error, where that is a terminal.
 
     Args:
-        found: predictions, as they come
+        predictions: predictions, as they come
         count: how many there will be
         hidden: show none: rows stand on the same terminal
     """
     try:
         from tqdm.auto import tqdm
     except ImportError:  # where exported models are predicted with, and no more
-        return found
-    return tqdm(found, total=count, unit="recording", disable=True if hidden or is_quiet() else None)
+        return predictions
+    return tqdm(predictions, total=count, unit="recording", disable=True if hidden or is_quiet() else None)
 
 
 def _save_embeddings(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:
     names = [name for name, _ in rows]
-    with write_atomically(path) as part, part.open("wb") as stream:
+    with write_atomically(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, files=names, embeddings=np.stack([row for _, row in rows]) if rows else np.zeros((0, 0)))

@@ -23,7 +23,7 @@ _SPELLINGS = {
 }
 
 
-def spelt(arguments: Sequence[str]) -> list[str]:
+def normalise_spelling(arguments: Sequence[str]) -> list[str]:
     """Arguments as the parsers spell them."""
     parts = (argument.partition("=") for argument in arguments)
     return [_SPELLINGS.get(name, name) + sign + value for name, sign, value in parts]
@@ -35,7 +35,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     formats = ["table", "json", "jsonl", "csv"]
     parser.add_argument("--format", choices=formats, default="jsonl", help="of the rows; jsonl is a line for each")
     parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
-    parser.add_argument("--top", type=int, default=None, help="the likeliest emotions only, so many")
+    parser.add_argument("--top", type=int, default=None, help="only this many emotions, likeliest first")
     parser.add_argument(
         "--output", type=Path, default=None, help="a file; jsonl and csv grow as they go, and go on after a kill"
     )

@@ -86,8 +86,8 @@ def load_recipe(name: str) -> "tuple[Callable[[Any], Any], type[Any], str]":
     Raises:
         ConfigError: this installation has no recipes
     """
-    found = runpy.run_path(str(find_recipe(name)), run_name="recipe")
-    return found["main"], get_type_hints(found["main"])["options"], found["__doc__"]
+    namespace = runpy.run_path(str(find_recipe(name)), run_name="recipe")
+    return namespace["main"], get_type_hints(namespace["main"])["options"], namespace["__doc__"]
 
 
 def format_options(kind: "type[RunOptions]", recipe: str) -> Iterator[str]:

@@ -39,9 +39,9 @@ def make_rows(prediction: Prediction, *, segments: bool = False, top: int | None
     if segments and prediction.segments:
         return [
             name
-            | {"start": one.start, "end": one.end}
-            | _answer(one.label, one.probabilities, one.dimensions, one.speech, top)
-            for one in prediction.segments
+            | {"start": segment.start, "end": segment.end}
+            | _answer(segment.label, segment.probabilities, segment.dimensions, segment.speech, top)
+            for segment in prediction.segments
         ]
     row = name | _answer(prediction.label, prediction.probabilities, prediction.dimensions, prediction.speech, top)
     if prediction.outlier_score is not None:
@@ -175,10 +175,10 @@ class RowWriter:
 
     def _open(self, output: Path, identity: dict[str, Any]) -> None:
         """Opens a file to go on with, and finds out which recordings it has."""
-        known = output.with_name(f"{output.name}.meta.json")
+        meta_path = output.with_name(f"{output.name}.meta.json")
         identity |= {"format": self.kind, "columns": self.columns}
         if output.is_file() and output.stat().st_size:
-            before = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else None
+            before = json.loads(meta_path.read_text(encoding="utf-8")) if meta_path.is_file() else None
             if before != identity:
                 raise ConfigError(
                     f"--output {output} is there already, and was written by another model or with other options: "
@@ -186,7 +186,7 @@ class RowWriter:
                 )
             self._keep_whole_rows(output)
         else:
-            write_text(known, json.dumps(identity) + "\n")
+            write_text(meta_path, json.dumps(identity) + "\n")
         fresh = not output.is_file() or not output.stat().st_size
         self._stream = output.open("a", encoding="utf-8", newline="")
         if fresh and self.kind == "csv":

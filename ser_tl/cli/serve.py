@@ -40,7 +40,7 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--coverage", type=float, default=None, help="e.g. 0.9: also give sets that hold the emotion in that share"
     )
     voices = ["auto", "energy", "silero"]
-    parser.add_argument("--voice", choices=voices, default="auto", help="what tells speech in live streams")
+    parser.add_argument("--voice", choices=voices, default="auto", help="how speech is detected in live streams")
     parser.add_argument(
         "--api_keys", type=Path, default=None, help="file of keys, one a line; $SER_TL_API_KEYS holds some too"
     )

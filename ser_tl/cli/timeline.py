@@ -12,7 +12,7 @@ from ser_tl.files import write_text
 
 def timeline_parser() -> Parser:
     """The options of `ser-tl timeline`."""
-    parser = Parser(description="Shows which emotion is heard when in a long recording.")
+    parser = Parser(description="Shows the emotions in a long recording over time.")
     parser.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF, of any length")
     parser.add_argument(
         "--model", type=str | None, default=None, help="as in `ser-tl predict`; the bundled one if None"
@@ -25,12 +25,12 @@ def timeline_parser() -> Parser:
     )
     parser.add_argument("--turns", type=Path | None, default=None, help="RTTM file of who speaks when")
     parser.add_argument("--hop", type=float, default=0.5, help="seconds between the points of the curve")
-    parser.add_argument("--window", type=float, default=3.0, help="seconds around each that are heard")
+    parser.add_argument("--window", type=float, default=3.0, help="seconds of audio in each window")
     parser.add_argument(
         "--penalty", type=float, default=3.0, help="of a change of emotion within a turn; inf keeps turns whole"
     )
     parser.add_argument(
-        "--voice", type=Literal["auto", "energy", "silero"], default="auto", help="what tells speech from none"
+        "--voice", type=Literal["auto", "energy", "silero"], default="auto", help="how speech is detected"
     )
     return parser
 
@@ -47,7 +47,7 @@ def timeline(options: Namespace) -> int:
         check_format(path)
         make_folder(path.parent)
     turns = None if options.turns is None else read_turns(options.turns, options.file.stem)
-    found = build_timeline(
+    result = build_timeline(
         options.file,
         options.model,
         turns=turns,
@@ -58,7 +58,7 @@ def timeline(options: Namespace) -> int:
     )
     for path in options.output:
         kind = path.suffix.lower()
-        text = format_page(found, measure_spectrogram(options.file)) if kind == ".html" else FORMATS[kind](found)
+        text = format_page(result, measure_spectrogram(options.file)) if kind == ".html" else FORMATS[kind](result)
         write_text(path, text)
         print(path)
     return 0

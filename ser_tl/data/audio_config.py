@@ -26,8 +26,8 @@ class AudioConfig:
         max_seconds: clips are at most this long. Longer ones are cropped at a random place in training
         evaluation: what becomes of longer clips in evaluation: `windows` covers the whole clip and averages the
             probabilities, `centre` takes the middle
-        gate: how speech is told from silence and room tone: by `energy` relative to the clip, which is then cut at both
-            ends before its loudness is normalised and it is encoded (`modules.speech`); `none` keeps everything
+        gate: how speech is separated from silence and room tone: by `energy` relative to the clip, which is then cut
+            at both ends before its loudness is normalised and it is encoded (`modules.speech`); `none` keeps everything
     """
 
     normalise: Literal["none", "peak", "rms"] = "none"

@@ -127,7 +127,7 @@ def _recognition_targets(rates: Sequence[float | None], one_hot: np.ndarray) -> 
     others = one_hot.shape[1] - 1
     bare = sum(rate is None for rate in rates)
     note = "training targets are listeners' recognition rates, what they lack of 1 spread evenly over the other classes"
-    note += f"; {bare} utterances without a rate are taught their emotion alone" if bare else ""
+    note += f"; {bare} utterances without a rate keep their emotion alone" if bare else ""
     return (np.where(one_hot > 0, rate_column, (1.0 - rate_column) / others) if others else one_hot).astype(
         np.float32
     ), [note]
@@ -146,7 +146,7 @@ def _vote_shares(
     bare, strange = int((totals == 0).sum()), sum(map(len, voted)) - int(totals.sum())
     mean = totals.sum() / max(1, len(voted) - bare)
     note = f"training targets are the shares of the annotators' votes, {mean:.1f} on an utterance"
-    note += f"; {bare} utterances without votes for a class are taught their emotion alone" if bare else ""
+    note += f"; {bare} utterances without votes for a class keep their emotion alone" if bare else ""
     note += f"; {strange} votes for emotions that are no classes don't count" if strange else ""
     return np.where(totals > 0, counts / np.maximum(totals, 1), one_hot).astype(np.float32), [note]
 

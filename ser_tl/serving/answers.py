@@ -29,8 +29,8 @@ class Answer(BaseModel):
     segments: list[SegmentAnswer] = Field(description="windows of a longer recording; one for a short one")
     speech: bool = Field(description="false if the whole recording is silent")
     calibrated: bool = Field(description="whether probabilities are calibrated")
-    prediction_set: list[str] = Field(
-        description="emotions that it may have at the server's coverage, likeliest first; empty without `coverage`"
+    prediction_set: list[str] | None = Field(
+        description="emotions that it may have at the server's coverage, likeliest first; null without `coverage`"
     )
     abstained: bool = Field(description="whether no single emotion can be named at the server's coverage")
     outlier_score: float | None = Field(description="how unlike the training data, about 1 for training clips; or null")
@@ -86,8 +86,14 @@ class Models(BaseModel):
     models: list[ModelAnswer]
 
 
-def describe_prediction(prediction: Prediction, model: ServedModel) -> dict[str, Any]:
-    """An `Answer` as plain values."""
+def describe_prediction(prediction: Prediction, model: ServedModel, coverage: float | None) -> dict[str, Any]:
+    """An `Answer` as plain values.
+
+    Args:
+        prediction: what the model says
+        model: the model
+        coverage: of prediction sets; without one there is no set, which an empty one would contradict
+    """
     return {
         "label": prediction.label,
         "probabilities": prediction.probabilities,
@@ -95,7 +101,7 @@ def describe_prediction(prediction: Prediction, model: ServedModel) -> dict[str,
         "segments": [segment.to_dict() for segment in prediction.segments],
         "speech": prediction.speech,
         "calibrated": prediction.calibrated,
-        "prediction_set": list(prediction.prediction_set),
+        "prediction_set": None if coverage is None else list(prediction.prediction_set),
         "abstained": prediction.abstained,
         "outlier_score": prediction.outlier_score,
         "unlike_training": prediction.unlike_training,

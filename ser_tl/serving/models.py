@@ -9,6 +9,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from ser_tl.assets import asset
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import SerTlError
 from ser_tl.inference import Predictor
-from ser_tl.inference.session import BUNDLED, OutputRequest, Session
+from ser_tl.inference.session import BUNDLED, BUNDLED_INT8, OutputRequest, Session
 from ser_tl.serving.request_error import RequestError
 
 
@@ -47,12 +48,23 @@ def load_model(name: str, source: str | None, device: str | None) -> ServedModel
     Raises:
         CheckpointError: there is no such model, or it is damaged
     """
-    session = Predictor(source, device=device).session
+    place = find_bundled(device) if source is None else source
+    session = Predictor(place, device=device).session
     # A model of a hub lies in a folder of this machine, which a model in torch knows.
-    home = asset(BUNDLED) if source is None else getattr(getattr(session, "model", None), "home", None) or Path(source)
+    home = getattr(getattr(session, "model", None), "home", None) or Path(place)
     noise = np.random.default_rng(0).normal(0, 0.1, (1, SAMPLE_RATE)).astype(np.float32)
     session.run(noise, np.array([SAMPLE_RATE], dtype=np.int64), OutputRequest())
     return ServedModel(name, _digest(home), session)
+
+
+def find_bundled(device: str | None = None) -> Path:
+    """The folder of the bundled model: of its INT8 export where onnxruntime is installed, which needs no torch.
+
+    Args:
+        device: where a model in torch computes; exports compute on the CPU
+    """
+    exported = device in (None, "cpu") and find_spec("onnxruntime") is not None
+    return asset(BUNDLED_INT8 if exported else BUNDLED)
 
 
 class ModelStore:

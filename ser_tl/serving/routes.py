@@ -77,17 +77,17 @@ def add_predictions(app: FastAPI, service: Service) -> None:
     ) -> JSONResponse:
         """The emotion in one recording or several: WAV, FLAC, Ogg (Vorbis, Opus), MP3 or AIFF."""
         check_access(request, service.settings)
-        served = service.store.find(model)
+        served, coverage = service.store.find(model), service.settings.coverage
         uploads, found = await _predict(request, service, served)
         if len(found) == 1 and not isinstance(found[0], AudioError):
-            answer = describe_prediction(found[0], served)
+            answer = describe_prediction(found[0], served, coverage)
             return JSONResponse(answer if not uploads.several else answer | {"file": uploads.recordings[0].name})
         if all(isinstance(one, AudioError) for one in found):
             raise RequestError(422, "; ".join(str(one) for one in found))
         rows = [
             {"file": upload.name, "error": str(one)}
             if isinstance(one, AudioError)
-            else describe_prediction(one, served) | {"file": upload.name}
+            else describe_prediction(one, served, coverage) | {"file": upload.name}
             for upload, one in zip(uploads.recordings, found, strict=True)
         ]
         return JSONResponse({"predictions": rows})

@@ -19,16 +19,11 @@ from celery.result import AsyncResult
 
 from ser_tl.errors import ConfigError
 from ser_tl.inference import Predictor
+from ser_tl.serving.delivery import MOST_DELIVERIES, MOST_RETRIES, describe_deaths, describe_failure, retry_pause
 
 TASK = "ser_tl.predict"
 QUEUE = "ser_tl"
 DEAD_LETTERS = "ser_tl.dead"
-
-MOST_DELIVERIES = 3
-"""Of one message: a worker that took it was killed each time."""
-
-MOST_RETRIES = 3
-"""After failures that aren't the recording's, with pauses of 1, 2 and 4 seconds."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +105,15 @@ def add_prediction(queue: Celery, model: str | Path | None, device: str | None =
         if earlier.successful():  # it was answered, and only the acknowledgement is missing
             return earlier.result
         if not task.request.retries and _count_delivery(queue, task.request.id) > MOST_DELIVERIES:
-            return _bury(queue, task.request.id, encoded, f"{MOST_DELIVERIES} workers died at it")
+            return _bury(queue, task.request.id, encoded, describe_deaths())
         if not loaded:
             loaded.append(Predictor(model, device=device))
         try:
             (prediction,) = loaded[0].predict([base64.b64decode(encoded)], on_error="report")
         except Exception as error:
             if task.request.retries == MOST_RETRIES:
-                return _bury(queue, task.request.id, encoded, f"failed {1 + MOST_RETRIES} times: {error}")
-            raise task.retry(exc=error, countdown=2**task.request.retries) from error
+                return _bury(queue, task.request.id, encoded, describe_failure(error))
+            raise task.retry(exc=error, countdown=retry_pause(task.request.retries)) from error
         if prediction.error is not None:
             return _bury(queue, task.request.id, encoded, prediction.error)
         return prediction.to_dict()

@@ -389,7 +389,7 @@ def test_entries_in_use_are_marked_and_what_is_gone_all_the_same_is_explained(co
     store.stay()
     assert min(path.stat().st_mtime for path in entries(store)) > time.time() - 60
     store.clear()
-    with pytest.raises(CacheError, match=r"is gone; another run has made room.*--train\.cache_gib.*--resume goes on"):
+    with pytest.raises(CacheError, match=r"is gone; another run has made room.*train\.cache_gib.*`resume` goes on"):
         clips[0]
 
 

@@ -123,9 +123,11 @@ def test_assets_are_there_with_their_notice():
     assert {path.name for path in asset("wav2vec2_mini").iterdir()} == held | logs
     notice = (asset("emodb_mini").parent / "NOTICE.md").read_text("utf-8")
     assert all(
-        f"## {name}:" in notice for name in ("emodb_mini", "emodb_model", "silero_vad", "soundnet8", "wav2vec2_mini")
+        f"## {name}:" in notice
+        for name in ("emodb_mini", "emodb_model", "emodb_model_int8", "silero_vad", "soundnet8", "wav2vec2_mini")
     )
     with pytest.raises(
-        UnknownNameError, match="known are emodb_mini, emodb_model, silero_vad, soundnet8, wav2vec2_mini"
+        UnknownNameError,
+        match="known are emodb_mini, emodb_model, emodb_model_int8, silero_vad, soundnet8, wav2vec2_mini",
     ):
         asset("emodb")

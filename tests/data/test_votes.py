@@ -72,7 +72,7 @@ def test_targets_are_the_shares_of_votes_for_classes(voted):
     assert targets.tolist() == pytest.approx(np.array(expected), abs=1e-6)
     assert note == (
         "training targets are the shares of the annotators' votes, 2.8 on an utterance; 1 utterances without votes for "
-        "a class are taught their emotion alone; 2 votes for emotions that are no classes don't count"
+        "a class keep their emotion alone; 2 votes for emotions that are no classes don't count"
     )
 
 
@@ -81,7 +81,7 @@ def test_recognition_rates_leave_the_rest_to_the_other_classes_alike(voted):
     targets, (note,) = soft_targets(corpus, LABELS, AnnotationConfig(targets="recognised"))
     expected = [[0.8, 0.1, 0.1], [1, 0, 0], [0, 0, 1], [0.5, 0, 0.5], [0.25, 0.25, 0.5]]
     assert targets.tolist() == pytest.approx(np.array(expected), abs=1e-6)
-    assert "1 utterances without a rate are taught their emotion alone" in note
+    assert "1 utterances without a rate keep their emotion alone" in note
     alone, _ = soft_targets(corpus.select([0]), ["anger"], AnnotationConfig(targets="recognised"))
     assert alone.tolist() == [[1.0]]
 

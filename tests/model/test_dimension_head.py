@@ -87,7 +87,7 @@ def test_names_and_labels_are_checked():
 
 def test_transformers_classifiers_have_no_place_for_them(tmp_path):
     with pytest.raises(
-        ConfigError, match=r"a head for valence, arousal: transformers' classifiers tell categories only"
+        ConfigError, match=r"a head for valence, arousal: transformers' classifiers predict categories only"
     ):
         export_transformers(build(), tmp_path)
     build(alone=True).save_pretrained(tmp_path)

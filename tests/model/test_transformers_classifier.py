@@ -150,7 +150,7 @@ def test_stable_checkpoints_go_out_with_all_layers_if_the_last_is_taken_before_i
         ("hubert-group", {"standardise": True}, "each standardised: .* or model.standardise false"),
         ("hubert-group", {"network": "bilstm"}, "model.network bilstm: transformers has none"),
         ("hubert-group", {"audio": AudioConfig(normalise="peak")}, "audio.normalise peak: .* as they are"),
-        ("hubert-group", {"audio": AudioConfig(gate="energy")}, "audio.gate energy: .* hears the silence"),
+        ("hubert-group", {"audio": AudioConfig(gate="energy")}, "audio.gate energy: .* encodes the silence"),
         ("soundnet", {"layers": [0], "encoder": soundnet(["conv4"])}, "encoder soundnet: .* has no classifier on it"),
         (
             "whisper",

@@ -81,7 +81,7 @@ def test_layers_that_are_mixed_before_the_pooling_are_refused_before_the_trainin
     plain = tiny_model()
     model = EmotionModel(plain.encoder, plain.labels, config=ModelConfig(**mixing))
     trainer = Trainer(model, Frozen(), train_config(refit="layer-discriminants"))
-    with pytest.raises(ConfigError, match=f"model.{next(iter(mixing))} is .*take --train.refit discriminant"):
+    with pytest.raises(ConfigError, match=f"model.{next(iter(mixing))} is .*take train.refit discriminant"):
         trainer.fit(split.train, split.dev)
     assert trainer.history == []
 
@@ -99,7 +99,7 @@ def test_speakers_who_cannot_be_held_out_are_told_before_the_training(split, tmp
 
 def test_a_model_of_one_layer_has_no_layers_apart(split):
     trainer = Trainer(tiny_model(layers=[1]), Frozen(), train_config(refit="layer-discriminants"))
-    with pytest.raises(ConfigError, match=r"this model has one .*take --train\.refit discriminant"):
+    with pytest.raises(ConfigError, match=r"this model has one .*take train\.refit discriminant"):
         trainer.fit(split.train, split.dev)
 
 
