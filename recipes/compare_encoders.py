@@ -11,7 +11,7 @@ it different; every system has the same splits, seeds and emotions. comparison.h
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ser_tl as ser
 
@@ -35,13 +35,14 @@ class Options(ser.Options):
         seeds: every system is trained with each; the one `seed` if empty
     """
 
+    cannot: ClassVar[tuple[str, ...]] = ("final",)
     strategy: str = "frozen"
     systems: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(SYSTEMS))
     grid: dict[str, list[Any]] = field(default_factory=dict)
     seeds: list[int] = field(default_factory=list)
 
 
-def main(options: Options) -> ser.Comparison:
+def main(options: Options) -> ser.Comparison | None:
     """Trains and evaluates every system on every split of the protocol, with every seed."""
     corpus, notes = ser.load_checked(options)
     combined = [dict(zip(options.grid, values, strict=True)) for values in product(*options.grid.values())]
@@ -49,6 +50,8 @@ def main(options: Options) -> ser.Comparison:
     seeds = options.seeds or [options.seed]
     runs = {name: [options.changed(changes | {"seed": seed}) for seed in seeds] for name, changes in systems.items()}
     splits, refused = ser.split_systems(corpus, runs)
+    if options.dry_run:
+        return ser.rehearse_systems(runs, splits)
     folder = ser.start_run(options)
     reports: dict[str, list[ser.Report]] = {}
     for number, (name, seed) in enumerate(product(runs, range(len(seeds)))):
@@ -59,11 +62,10 @@ def main(options: Options) -> ser.Comparison:
         def run_one(split: ser.Split, folder: Path, own: ser.Options = own, name: str = name) -> ser.Report:
             ser.seed_everything(own.seed)
             model = ser.build_model(own, ser.emotions(corpus))
-            trainer = ser.build_trainer(own, model, folder)
+            trainer = ser.build_trainer(own, model, folder, name=f"{name}, seed {own.seed}, {split.name}")
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {own.corpus}, {split.name}"
-            said = [*split.notes, *notes]
-            report = trainer.evaluate(split.test, title=title, notes=said, shared=split.shared)
+            report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *notes], shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         place = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{own.seed}" if len(seeds) > 1 else "")

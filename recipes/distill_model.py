@@ -13,6 +13,7 @@ trained on labels alone for comparison. docs/distillation.md tells more; `--help
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import ser_tl as ser
 
@@ -28,6 +29,7 @@ class Options(ser.Options):
     """
 
     encoder: str = "soundnet"
+    cannot: ClassVar[tuple[str, ...]] = ("final", "dry_run")
     strategy: str = "frozen"
     teacher: Path | None = None
     teach: ser.TeachConfig = field(default_factory=ser.TeachConfig)

@@ -12,6 +12,8 @@ adapters folded in, and beside it the adapter alone: `ser.load_adapter(FOLDER/ad
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from datasets import Dataset
+
 import ser_tl as ser
 
 
@@ -22,22 +24,34 @@ class Options(ser.Options):
     strategy: str = "lora"
 
 
-def main(options: Options) -> ser.Report:
+def main(options: Options) -> ser.Report | None:
     """Trains and evaluates every split of the protocol."""
     splits = ser.load_splits(options)
+    if options.dry_run:
+        return ser.rehearse(options, splits)
+
+    def fit(train: Dataset, dev: Dataset, folder: Path) -> ser.Trainer:
+        ser.seed_everything(options.seed)
+        model = ser.build_model(options, ser.emotions(train))
+        trainer = ser.build_trainer(options, model, folder)
+        trainer.fit(train, dev, resume=options.resume)
+        if trainer.accelerator.is_main_process:
+            ser.save_adapter(model, folder / "adapter")
+        return trainer
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
-        ser.seed_everything(options.seed)
-        model = ser.build_model(options, ser.emotions(split.train))
-        trainer = ser.build_trainer(options, model, folder)
-        trainer.fit(split.train, split.dev, resume=options.resume)
+        trainer = fit(split.train, split.dev, folder)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
         if trainer.accelerator.is_main_process:
-            report = with_sizes(report, ser.save_adapter(model, folder / "adapter"))
+            report = with_sizes(report, folder / "adapter" / "adapter.safetensors")
         return ser.finish(trainer, report, folder)
 
-    return ser.run_splits(splits, run_one, ser.start_run(options))
+    whole = ser.start_run(options)
+    report = ser.run_splits(splits, run_one, whole)
+    if options.final:
+        ser.run_final(splits, fit, report, whole)
+    return report
 
 
 def with_sizes(report: ser.Report, adapter: Path) -> ser.Report:

@@ -26,9 +26,11 @@ class Options(ser.DomainOptions):
     target_speakers: list[str] = field(default_factory=lambda: list(MEN))
 
 
-def main(options: Options) -> ser.Report:
+def main(options: Options) -> ser.Report | None:
     """Trains on the source, hears the target without its labels, and reports on the target."""
     split = ser.load_domains(options)
+    if options.dry_run:
+        return ser.rehearse(options, [split])
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         ser.seed_everything(options.seed)

@@ -12,6 +12,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets import Dataset
+
 import ser_tl as ser
 
 
@@ -22,24 +24,34 @@ class Options(ser.Options):
     strategy: str = "progressive"
 
 
-def main(options: Options) -> ser.Report:
+def main(options: Options) -> ser.Report | None:
     """Trains and evaluates every split of the protocol."""
     splits = ser.load_splits(options)
+    if options.dry_run:
+        return ser.rehearse(options, splits)
 
-    def run_one(split: ser.Split, folder: Path) -> ser.Report:
+    def fit(train: Dataset, dev: Dataset, folder: Path) -> ser.Trainer:
         ser.seed_everything(options.seed)
-        model = ser.build_model(options, ser.emotions(split.train))
+        model = ser.build_model(options, ser.emotions(train))
         before = deepcopy(model.encoder)
         trainer = ser.build_trainer(options, model, folder)
-        history = trainer.fit(split.train, split.dev, resume=options.resume)
+        history = trainer.fit(train, dev, resume=options.resume)
         if trainer.accelerator.is_main_process:
             ser.plots.unfreezing_picture(history, folder / "unfreezing.png")
             ser.plots.travel_picture(ser.weight_change(before, model.encoder), folder / "travel.png")
+        return trainer
+
+    def run_one(split: ser.Split, folder: Path) -> ser.Report:
+        trainer = fit(split.train, split.dev, folder)
         title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
         return ser.finish(trainer, report, folder)
 
-    return ser.run_splits(splits, run_one, ser.start_run(options))
+    whole = ser.start_run(options)
+    report = ser.run_splits(splits, run_one, whole)
+    if options.final:
+        ser.run_final(splits, fit, report, whole)
+    return report
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ser_tl.evaluation import Comparison as Comparison
     from ser_tl.evaluation import Report as Report
     from ser_tl.evaluation import plots as plots
+    from ser_tl.final import run_final as run_final
     from ser_tl.generate import WaveGan as WaveGan
     from ser_tl.generate import WaveGanConfig as WaveGanConfig
     from ser_tl.generate import WaveGanTrainer as WaveGanTrainer
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from ser_tl.generate import write_synthetic as write_synthetic
     from ser_tl.hub import pull_folder as pull_folder
     from ser_tl.hub import push_folder as push_folder
+    from ser_tl.hyperparameters import SearchConfig as SearchConfig
+    from ser_tl.hyperparameters import search as search
     from ser_tl.inference import Prediction as Prediction
     from ser_tl.inference import Predictor as Predictor
     from ser_tl.load import load_checked as load_checked
@@ -63,12 +66,14 @@ if TYPE_CHECKING:
     from ser_tl.options import Options as Options
     from ser_tl.options import RunOptions as RunOptions
     from ser_tl.options import run_main as run_main
+    from ser_tl.outputs import finish as finish
+    from ser_tl.outputs import make_publisher as make_publisher
+    from ser_tl.rehearsal import rehearse as rehearse
+    from ser_tl.rehearsal import rehearse_systems as rehearse_systems
     from ser_tl.run import build_model as build_model
     from ser_tl.run import build_strategy as build_strategy
     from ser_tl.run import build_trainer as build_trainer
-    from ser_tl.run import finish as finish
     from ser_tl.run import finish_comparison as finish_comparison
-    from ser_tl.run import make_publisher as make_publisher
     from ser_tl.run import run_splits as run_splits
     from ser_tl.run import start_run as start_run
     from ser_tl.systems import split_systems as split_systems
@@ -95,6 +100,7 @@ _HOMES = {
     "ProbeConfig": "ser_tl.distill",
     "Report": "ser_tl.evaluation",
     "RunOptions": "ser_tl.options",
+    "SearchConfig": "ser_tl.hyperparameters",
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
     "StudentTrainer": "ser_tl.distill",
@@ -112,7 +118,7 @@ _HOMES = {
     "emotions": "ser_tl.data.schema",
     "extract_embeddings": "ser_tl.analysis",
     "find_recordings": "ser_tl.distill",
-    "finish": "ser_tl.run",
+    "finish": "ser_tl.outputs",
     "finish_comparison": "ser_tl.run",
     "finish_distillation": "ser_tl.distill",
     "load_adapter": "ser_tl.transfer",
@@ -123,7 +129,7 @@ _HOMES = {
     "load_splits": "ser_tl.load",
     "load_student": "ser_tl.distill",
     "load_teacher": "ser_tl.distill",
-    "make_publisher": "ser_tl.run",
+    "make_publisher": "ser_tl.outputs",
     "make_splits": "ser_tl.data.splits",
     "measure_synthetic_quality": "ser_tl.generate",
     "merge_adapter": "ser_tl.transfer",
@@ -132,10 +138,14 @@ _HOMES = {
     "probe_layers": "ser_tl.analysis",
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
+    "rehearse": "ser_tl.rehearsal",
+    "rehearse_systems": "ser_tl.rehearsal",
     "relabel": "ser_tl.data.votes",
+    "run_final": "ser_tl.final",
     "run_main": "ser_tl.options",
     "run_splits": "ser_tl.run",
     "save_adapter": "ser_tl.transfer",
+    "search": "ser_tl.hyperparameters",
     "seed_everything": "ser_tl.training",
     "split_systems": "ser_tl.systems",
     "start_run": "ser_tl.run",

@@ -12,8 +12,9 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection, Iterator, Sequence
+from types import NoneType, UnionType
+from typing import Any, NoReturn, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
@@ -57,6 +58,11 @@ class Parser(ArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
         self._first: Collection[str] | None = None
+
+    def parse_args(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Parses arguments; one word, or several with commas, stands for a list where a list is expected."""
+        given = sys.argv[1:] if args is None else list(args)
+        return super().parse_args(_wrap_lists(self, given), *more, **options)
 
     def show_first(self, names: Collection[str]) -> None:
         """Makes `--help` show some options alone, and adds `--help_all [GROUP]` for the others.
@@ -108,6 +114,35 @@ class Parser(ArgumentParser):
         names = option_names(parser)
         sys.stderr.write(f"error: {spell_options(explain(message, names), names)}\n{prog} --help lists the options\n")
         self.exit(2)
+
+
+def _wrap_lists(parser: ArgumentParser, arguments: list[str]) -> list[str]:
+    """Arguments with brackets around what stands for a list: `--emotions.drop calm,boredom`."""
+    lists = {
+        name
+        for action in parser._actions
+        if _is_list(getattr(action, "_typehint", None))
+        for name in action.option_strings
+    }
+    wrapped: list[str] = []
+    for index, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in lists and equals:
+            argument = f"{name}={_wrap_list(value)}"
+        elif index and arguments[index - 1] in lists:
+            argument = _wrap_list(argument)
+        wrapped.append(argument)
+    return wrapped
+
+
+def _wrap_list(value: str) -> str:
+    return value if value.startswith(("[", "-")) or value in ("", "null") else f"[{value}]"
+
+
+def _is_list(kind: Any) -> bool:  # noqa: ANN401 - any type
+    """Whether a type is a list, or a list or None."""
+    kinds = [one for one in get_args(kind) if one is not NoneType] if get_origin(kind) in (Union, UnionType) else [kind]
+    return bool(kinds) and all(get_origin(one) is list for one in kinds)
 
 
 class _HelpAll(argparse.Action):

@@ -12,7 +12,7 @@ from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from jsonargparse import Namespace
@@ -28,7 +28,8 @@ from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.hub import Address
 from ser_tl.model import ModelConfig
 from ser_tl.plugins import import_plugin
-from ser_tl.terminal import escape_unprintable, silence_output
+from ser_tl.runtime.launcher import launch_command
+from ser_tl.terminal import escape_unprintable, set_log_level, set_quiet, silence_output
 from ser_tl.training.checks import check_machine
 from ser_tl.training.config import TrainConfig
 from ser_tl.training.parts import build_parts
@@ -46,12 +47,18 @@ class RunOptions:
         output: the run's folder; a new one under runs/ if not given
         resume: go on with the interrupted run in --output
         imports: modules, or Python files, that register your own parts; `--import MODULE` adds one
+        pictures: formats in which each picture is written beside PNG: pdf, svg
+        quiet: show no bars and no line an epoch; results, warnings and errors all the same
+        log_level: from which level on the libraries' own messages are shown
     """
 
     seed: int = 0
     output: Path | None = None
     resume: bool = False
     imports: list[str] = field(default_factory=list)
+    pictures: list[Literal["pdf", "svg"]] = field(default_factory=list)
+    quiet: bool = False
+    log_level: Literal["error", "warning", "info", "debug"] = "warning"
 
     def __post_init__(self) -> None:
         for name in self.imports:
@@ -138,7 +145,12 @@ class Options(RunOptions):
         labels: whose labels count, where several annotators voted
         dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
         parts: techniques of training beside the usual ones, with their options: {contrastive: {weight: 0.5}}
+        final: train one more model on the speakers of all parts but dev, after the splits; their score is its estimate
+        dry_run: check everything, print sizes, parameters and estimated minutes, and train nothing
     """
+
+    cannot: ClassVar[tuple[str, ...]] = ()
+    """Options that a recipe has no use for."""
 
     encoder: str = "wav2vec2-mini"
     encoder_options: dict[str, Any] = field(default_factory=dict)
@@ -166,6 +178,8 @@ class Options(RunOptions):
     labels: AnnotationConfig = field(default_factory=AnnotationConfig)
     dimensions: DimensionConfig = field(default_factory=DimensionConfig)
     parts: dict[str, Any] = field(default_factory=dict)
+    final: bool = False
+    dry_run: bool = False
 
     @property
     def name(self) -> str:
@@ -177,6 +191,13 @@ class Options(RunOptions):
         if self.push_to_hub is not None:
             Address.read(self.push_to_hub)  # a wrong address is reported before the training, not after it
         build_parts(self.parts)  # likewise
+        for name in self.cannot:
+            if getattr(self, name):
+                raise ConfigError(f"{name} is for recipes that train one system on a protocol's splits: leave it out")
+        if self.final and self.split.tail < 1:
+            raise ConfigError(
+                f"final trains on all clips, and split.tail {self.split.tail} leaves some out: give one of the two"
+            )
 
 
 @dataclass(frozen=True)
@@ -192,6 +213,7 @@ class DomainOptions(Options):
         alignment: how the two domains are aligned
     """
 
+    cannot: ClassVar[tuple[str, ...]] = ("final",)
     target: str = "emodb-mini"
     target_root: Path | None = None
     target_columns: dict[str, str] = field(default_factory=dict)
@@ -218,7 +240,19 @@ STARTED: list[tuple[Path, bool]] = []
 
 FIRST = [
     *("config", "output", "resume", "seed"),
-    *("encoder", "corpus", "root", "columns", "protocol", "folds", "strategy", "unfreeze", "pooling"),
+    *(
+        "encoder",
+        "corpus",
+        "root",
+        "columns",
+        "protocol",
+        "folds",
+        "strategy",
+        "unfreeze",
+        "pooling",
+        "final",
+        "dry_run",
+    ),
     *("model.layers", "train.epochs", "train.learning_rate", "train.refit", "augment.preset"),
 ]
 """The options of a training that `--help` shows; the others stand under `--help-all`."""
@@ -298,8 +332,11 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
     the recipe does, end it with a line that says how to go on.
     """
     escape_unprintable()
+    STARTED.clear()
     try:
         options = parse(kind, description)
+        set_quiet(options.quiet)
+        set_log_level(options.log_level)
         if isinstance(options, Options):
             check_machine(options.train, cached=options.strategy in ("frozen", "partial"))
         main(options)
@@ -318,7 +355,7 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
 
 def _way_on() -> str:
     """How the last run goes on, where one was started."""
-    return f": --config {STARTED[-1][0] / 'config.yaml'} --resume goes on" if STARTED else ""
+    return f"; to go on:\n    {launch_command()} --config {STARTED[0][0] / 'config.yaml'} --resume" if STARTED else ""
 
 
 def _remove_unused() -> None:

@@ -16,6 +16,10 @@ CHANGEABLE = ("train.epochs", "train.workers", "train.threads", "train.save_ever
 """What every resumed training may have other values of: how fast it runs, how long, and what it writes meanwhile."""
 
 
+ANYTIME = ("resume", "output", "push_to_hub", "final", "dry_run", "pictures", "quiet", "log_level")
+"""Likewise, of every resumed run."""
+
+
 def read_ids(path: Path) -> object:
     """What split.json says.
 
@@ -42,7 +46,7 @@ def check_same(config: Path, now: dict[str, Any], changeable: Sequence[str]) -> 
     Raises:
         ConfigError: some have, the file is damaged, or folds have ended with another number of epochs
     """
-    free = ["resume", "output", "push_to_hub", *changeable]
+    free = [*ANYTIME, *changeable]
     saved = _read_config(config)
     before, after = (_flat(_without(options, free)) for options in (saved, now))
     # What an earlier version didn't have yet, and is left out now as well.

@@ -15,7 +15,6 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 from accelerate.utils import broadcast_object_list
@@ -23,20 +22,18 @@ from accelerate.utils import broadcast_object_list
 from ser_tl.card import write_card
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError, StorageError
-from ser_tl.evaluation import Comparison, Report, training_curves, with_model_size
+from ser_tl.evaluation import Comparison, Report, plots, with_model_size
 from ser_tl.evaluation.text import score_text
 from ser_tl.files import write_text
 from ser_tl.model import EmotionModel
-from ser_tl.model.serialization import write_remote
 from ser_tl.options import STARTED, DomainOptions, Options, RunOptions
+from ser_tl.outputs import fold_of, make_publisher, run_of
 from ser_tl.publish import Publisher, push_summary
 from ser_tl.resume import CHANGEABLE, CONFIG_FILE, SPLIT_FILE, check_same, is_begun, read_ids
 from ser_tl.runtime.processes import processes
 from ser_tl.training.parts import build_parts
 from ser_tl.training.trainer import Trainer
 from ser_tl.transfer import STRATEGIES, Strategy
-
-HISTORY_FILE = "history.json"
 
 
 def build_model(options: Options, labels: Sequence[str]) -> EmotionModel:
@@ -76,7 +73,12 @@ def build_strategy(options: Options) -> Strategy:
 
 
 def build_trainer(
-    options: Options, model: EmotionModel, folder: Path, kind: Callable[..., Trainer] = Trainer
+    options: Options,
+    model: EmotionModel,
+    folder: Path,
+    kind: Callable[..., Trainer] = Trainer,
+    *,
+    name: str | None = None,
 ) -> Trainer:
     """The trainer that the options describe: strategy, schedule, targets, alignment, and pushes.
 
@@ -85,6 +87,7 @@ def build_trainer(
         model: what is trained
         folder: of the training: the run's, or a fold's in it
         kind: what is built, from a `Trainer`'s arguments
+        name: what its epoch lines begin with; the folder in the run's, which is that of the fold, if None
 
     Raises:
         ConfigError: options that don't fit each other, or this machine
@@ -100,6 +103,7 @@ def build_trainer(
         augment=options.augment,
         dimensions=options.dimensions,
         seed=options.seed,
+        name=fold_of(folder) if name is None else name,
         parts=[*build_parts(options.parts), *make_publisher(options, folder)],
     )
 
@@ -129,17 +133,28 @@ def start_run(options: RunOptions, changeable: Sequence[str] = ()) -> Path:
                 f"example `config` runs/NAME/{CONFIG_FILE} with `resume`"
             )
         check_same(config, yaml.safe_load(text), [*CHANGEABLE, *changeable])
-    elif is_begun(folder):
-        raise ConfigError(
-            f"{folder} isn't empty: add `resume` to go on with the run it holds, or choose another `output`"
-        )
+    else:
+        check_folder(options)
     state.wait_for_everyone()
     if state.is_main_process:
         _make(folder)
         write_text(config, text)
+    plots.choose_formats(options.pictures)
     STARTED.append((folder, options.output is None))
     state.wait_for_everyone()
     return folder
+
+
+def check_folder(options: RunOptions) -> None:
+    """Refuses a folder that holds a run already, where it isn't to be resumed.
+
+    Raises:
+        ConfigError: it does
+    """
+    if options.output is not None and not options.resume and is_begun(options.output):
+        raise ConfigError(
+            f"{options.output} isn't empty: add `resume` to go on with the run it holds, or choose another `output`"
+        )
 
 
 def _new_folder(name: str) -> Path:
@@ -203,7 +218,7 @@ def run_splits(splits: Sequence[Split], run_one: Callable[[Split, Path], Report]
 
 def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> None:
     """Pushes a card on all folds, where each fold's model has a branch of its own."""
-    root, options = _run_of(folder)
+    root, options = run_of(folder)
     if root != folder or not options.get("push_to_hub"):
         return
     names = [split.name for split in splits]
@@ -233,59 +248,6 @@ def _keep_ids(split: Split, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(split.ids, indent=1) + "\n")
     state.wait_for_everyone()
-
-
-def make_publisher(options: Options, folder: Path) -> list[Publisher]:
-    """The publisher of each best epoch of a training, for `Trainer(parts=...)`; empty without `push_to_hub`.
-
-    Args:
-        options: of the run
-        folder: of the training: the run's, or a fold's in it
-    """
-    if options.push_to_hub is None:
-        return []
-    root, _ = _run_of(folder)
-    return [Publisher(options.push_to_hub, folder, fold="" if root is None else _fold(folder, root))]
-
-
-def _run_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
-    """The run that a training's folder belongs to, and its options; none for a training outside of a run."""
-    for candidate in [folder, *folder.parents][:4]:  # RUN/01/seed_0/fold_1: of a compared system, of a seed, of a fold
-        if (candidate / CONFIG_FILE).is_file():
-            options = yaml.safe_load((candidate / CONFIG_FILE).read_text(encoding="utf-8"))
-            if isinstance(options, dict) and "push_to_hub" in options:  # else another program's
-                return candidate, options
-    return None, {}
-
-
-def _fold(folder: Path, root: Path) -> str:
-    return "" if folder == root else folder.relative_to(root).as_posix()
-
-
-def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
-    """Writes model, card, report, history and curves of one split, then deletes its training states.
-
-    With `push_to_hub` the model goes there first. The report comes last: where it is, everything is.
-    """
-    if trainer.accelerator.is_main_process:
-        root, options = _run_of(folder)
-        publisher = trainer.part(Publisher)
-        if publisher is None and root is not None and options.get("push_to_hub"):
-            publisher = Publisher(options["push_to_hub"], folder, fold=_fold(folder, root))
-        trainer.model.save_pretrained(folder / "model")
-        write_remote(folder / "model")
-        repo = "" if publisher is None else publisher.address
-        write_card(folder / "model", repo=repo, report=report, options=options)
-        if publisher is not None:
-            publisher.push(folder / "model", f"{report.title}: {score_text(report)}")
-        history = json.dumps(trainer.history, indent=1) + "\n"
-        write_text(folder / HISTORY_FILE, history)
-        if trainer.history:  # a classifier fitted in closed form has no epochs
-            training_curves(trainer.history, folder / "training_curves.png")
-        report.save(folder)
-    trainer.accelerator.wait_for_everyone()
-    trainer.clear_states()
-    return report
 
 
 def finish_comparison(comparison: Comparison, folder: Path) -> Comparison:

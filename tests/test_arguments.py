@@ -177,3 +177,26 @@ def test_arguments_that_the_library_names_are_written_as_flags(message, spelt):
     parser = Parser(prog="recipe.py")
     parser.add_class_arguments(Options)
     assert spell_options(message, option_names(parser)) == (spelt or message)
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "layers"),
+    [
+        (["--names", "calm", "--train.layers", "3"], ["calm"], [3]),
+        (["--names=calm,bored", "--train.layers=1,2"], ["calm", "bored"], [1, 2]),
+        (["--names", "[calm]", "--train.layers", "null"], ["calm"], None),
+    ],
+)
+def test_one_word_stands_for_a_list_of_one(given, names, layers):
+    parser = Parser()
+    parser.add_class_arguments(Options)
+    found = parser.parse_args(given)
+    assert found.names == names
+    assert found.train.layers == layers
+
+
+def test_one_word_stands_for_a_list_in_subcommands_too():
+    parser, command = Parser(), Parser()
+    command.add_argument("--names", type=list[str])
+    parser.add_subcommands(dest="command").add_subcommand("go", command)
+    assert parser.parse_args(["go", "--names", "calm"]).go.names == ["calm"]

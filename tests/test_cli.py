@@ -279,3 +279,16 @@ def test_augment_tells_what_there_is_not(run, tmp_path, capsys):
     command = ["augment", str(run / "tones" / "anger_0_0.wav"), "--output", str(tmp_path), "--augment.preset", "sre"]
     assert cli.main(command) == 1
     assert "error: there is no augmentation preset called 'sre': did you mean 'ser'?" in capsys.readouterr().err
+
+
+def test_version_quiet_and_log_level_stand_anywhere(run, capsys, monkeypatch):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("ser_tl ")
+    file = str(run / "tones" / "anger_0_0.wav")
+    assert cli.main(["predict", "--quiet", str(run / "model"), file]) == 0
+    assert capsys.readouterr().err == ""
+    assert cli.main(["predict", str(run / "model"), file, "--log-level=debug"]) == 0
+    assert "probabilities" in capsys.readouterr().err
+    assert cli.main(["cache", "--log-level", "loud"]) == 1
+    assert "expected one of error, warning, info, debug" in capsys.readouterr().err
+    cli.main(["predict", "--log-level", "warning", str(run / "model"), file])

@@ -47,7 +47,9 @@ LAYERS: list[tuple[str, str]] = [
     ("arguments", "jsonargparse"),
     ("options", "yaml"),
     ("publish resume", ""),
+    ("outputs", ""),
     ("run systems load", ""),
+    ("final rehearsal hyperparameters", "optuna"),
     ("cli", "packaging"),
     ("__main__", ""),
 ]
@@ -280,3 +282,9 @@ def test_the_trainer_names_no_technique_and_few_of_its_neighbours():
 def test_no_file_is_longer_than_a_reader_holds():
     longest = {str(path.relative_to(HOME)): len(path.read_text("utf-8").splitlines()) for path in MODULES}
     assert {name: lines for name, lines in longest.items() if lines > 300 and name not in LONG} == {}
+
+
+def test_no_public_name_is_a_module_too():
+    """Importing ser_tl.NAME would put the module in the place of the name."""
+    assert {path.stem for path in HOME.glob("*.py")} & set(ser_tl.__all__) == set()
+    assert {path.name for path in HOME.iterdir() if path.is_dir()} & set(ser_tl.__all__) == set()

@@ -13,8 +13,8 @@ from ser_tl.errors import ConfigError, HubError
 from ser_tl.hub import background
 from ser_tl.model import KnownSpeakers
 from ser_tl.options import parse
+from ser_tl.outputs import make_publisher
 from ser_tl.publish import Publisher, push_summary
-from ser_tl.run import make_publisher
 from ser_tl.training import Trainer
 from ser_tl.training.parts.publishing import Callbacks
 from ser_tl.transfer import Full

@@ -52,6 +52,16 @@ def test_a_run_leaves_all_it_takes_to_trust_and_repeat_it(recipe, options, tmp_p
     assert ids[0] == ids[1]
 
 
+def test_pictures_are_written_in_other_formats_too(recipe, options, tmp_path):
+    recipe.main(options(pictures=["pdf", "svg"]))
+    for name in ("confusion", "reliability", "training_curves"):
+        assert (tmp_path / "run" / f"{name}.png").is_file()
+        assert (tmp_path / "run" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert "<svg" in (tmp_path / "run" / f"{name}.svg").read_text()
+    recipe.main(options(output=tmp_path / "other"))
+    assert not list((tmp_path / "other").glob("*.svg"))
+
+
 def test_folds_have_a_folder_each_and_a_report_over_all(recipe, options, tmp_path):
     report = recipe.main(options(protocol="kfold", split=SplitConfig(k=3)))
     folder = tmp_path / "run"

@@ -18,6 +18,7 @@ from ser_tl.errors import ConfigError, StorageError
 from ser_tl.options import Options, parse, run_main
 from ser_tl.resume import CHANGEABLE
 from ser_tl.run import run_splits, start_run
+from ser_tl.runtime.launcher import launch_command
 from ser_tl.training import TrainConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
@@ -219,7 +220,30 @@ def test_ctrl_c_says_how_to_go_on_and_is_no_traceback(tmp_path, monkeypatch, cap
     with pytest.raises(SystemExit) as ended:
         run_main(main, Options, "Tries.")
     assert ended.value.code == 130
-    assert f"interrupted: --config {tmp_path / 'run' / 'config.yaml'} --resume goes on" in capsys.readouterr().err
+    config = tmp_path / "run" / "config.yaml"
+    assert f"interrupted; to go on:\n    python recipe --config {config} --resume\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("program", "environment", "command"),
+    [
+        ("recipes/lora.py", {}, "python recipes/lora.py"),
+        ("ser-tl train", {}, "ser-tl train"),
+        ("a b/lora.py", {"ACCELERATE_MIXED_PRECISION": "no"}, "accelerate launch 'a b/lora.py'"),
+        (
+            "ser-tl train",
+            {"ACCELERATE_MIXED_PRECISION": "no", "TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"},
+            "accelerate launch --num_processes 2 -m ser_tl.cli train",
+        ),
+        (
+            "ser-tl lora",
+            {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"},
+            "torchrun --standalone --nproc_per_node 2 -m ser_tl.cli lora",
+        ),
+    ],
+)
+def test_the_line_that_resumes_is_the_one_that_started(program, environment, command):
+    assert launch_command(environment, program) == command
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
@@ -230,6 +254,16 @@ def test_commands_end_quietly_on_ctrl_c_and_where_nobody_reads(monkeypatch, caps
     monkeypatch.setattr("ser_tl.cli.lists.cache", command)
     assert cli.main(["cache"]) == (130 if error is KeyboardInterrupt else 141)
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("more", "goes_on"), [([], False), (["--output", "rows.jsonl"], True)])
+def test_ctrl_c_says_whether_the_same_command_goes_on(monkeypatch, capsys, more, goes_on):
+    def command(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ser_tl.cli.predict.predict", command)
+    assert cli.main(["predict", "clip.wav", *more]) == 130
+    assert ("interrupted; the same command goes on" in capsys.readouterr().err) == goes_on
 
 
 def test_a_pipe_that_is_closed_early_is_noticed_before_python_ends(monkeypatch):

@@ -36,6 +36,7 @@ from ser_tl.inference.processes import OneProcess
 from ser_tl.modules.speech_front import SpeechFront
 from ser_tl.runtime.config import ComputeConfig
 from ser_tl.runtime.processes import AcceleratedProcesses
+from ser_tl.terminal import is_quiet
 
 _MARK_SECONDS = 300.0  # between two markings of the entries in use
 
@@ -141,7 +142,8 @@ class FeatureCache(CacheFolder):
         accelerator.wait_for_everyone()  # nobody deletes before all have looked
         step = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))
         share = range(accelerator.local_process_index, len(files), step)
-        bar = tqdm(share, "checking the cache", disable=not accelerator.is_local_main_process, delay=5.0, unit="clip")
+        shown = accelerator.is_local_main_process and not is_quiet()
+        bar = tqdm(share, "checking the cache", disable=not shown, delay=5.0, unit="clip")
         damaged = []
         for number in bar:
             there = [path for path in files[number].values() if path not in self._whole and path.is_file()]
@@ -189,7 +191,7 @@ class FeatureCache(CacheFolder):
             load_batches(heard, plan, how),
             total=count,
             desc="encoding",
-            disable=not accelerator.is_local_main_process,
+            disable=is_quiet() or not accelerator.is_local_main_process,
             unit="batch",
         )
         layers = list(files[0])

@@ -16,7 +16,7 @@ from ser_tl.card.metadata import metadata
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.evaluation import Report, confusion_picture
 from ser_tl.evaluation.plots import reliability_picture
-from ser_tl.evaluation.text import class_table, dimension_table, headline, others, table
+from ser_tl.evaluation.text import LEGEND, class_table, dimension_table, folds_sentence, headline, others, table
 from ser_tl.files import write_text
 from ser_tl.hub import Address
 
@@ -41,6 +41,8 @@ def write_card(
     report: Report | None = None,
     options: Mapping[str, Any] | None = None,
     note: str = "",
+    estimate: Report | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes the card of the model in a folder.
 
@@ -51,12 +53,14 @@ def write_card(
         report: its scores on held-out speakers; a card without one claims none
         options: those of the run, as config.yaml has them
         note: what a reader has to know first
+        estimate: scores of the same training on held-out speakers, where this model was trained on all of them
+        facts: of the training, where there is no report to tell them
 
     Returns:
         The card.
     """
     config = json.loads(((model or folder) / "config.json").read_text(encoding="utf-8"))
-    context = CardContext.from_run(config, report, options or {}, repo, note)
+    context = CardContext.from_run(config, report, options or {}, repo, note, estimate=estimate, training=facts)
     folder.mkdir(parents=True, exist_ok=True)
     if report is not None and report.scores:
         confusion_picture(report, folder / PICTURE_FILE)
@@ -105,6 +109,8 @@ def _intro_section(context: CardContext) -> list[str]:
 
 def _score_section(context: CardContext) -> list[str]:
     report = context.report
+    if context.estimate is not None:
+        return _estimate_section(context, context.estimate)
     if report is None:
         return ["## Score", "None: this model comes without an evaluation. Don't rely on it before it has had one."]
     statements = (
@@ -122,11 +128,30 @@ def _score_section(context: CardContext) -> list[str]:
     return [
         "## Score",
         f"{headline(report)}",
-        *([f"{others(report)}."] if report.scores else []),
+        *([f"{others(report)}. {LEGEND}."] if report.scores else []),
         f"{report.title + ': ' if report.title else ''}{'; '.join(statements)}.",
         *(["\n".join(f"- {note}" for note in notes)] if notes else []),
         *([dimension_table(report)] if report.dimensions else []),
         *([class_table(report), _CONFUSION] if report.scores else []),
+    ]
+
+
+def _estimate_section(context: CardContext, estimate: Report) -> list[str]:
+    """What the held-out speakers of the same run tell about a model that was trained on all of them."""
+    how = (
+        f"protocol {context.protocol} ({_PROTOCOLS[context.protocol]})"
+        if context.protocol in _PROTOCOLS
+        else "one split"
+    )
+    dependent = "; **NOT speaker-independent**, as speakers tested on were trained on as well"
+    return [
+        "## Score",
+        "**This model has no score of its own**: all speakers are in its training, so nobody is left to test it. Test "
+        "it on speakers of your own (`ser-tl evaluate`).",
+        f"The estimate: the same training scored {headline(estimate).rstrip('.')} on held-out speakers, {how}"
+        f"{dependent if context.independent is False else ''}. Those models had fewer speakers to learn from.",
+        *([f"{line}." for line in folds_sentence(estimate)]),
+        *([f"{others(estimate)}. {LEGEND}."] if estimate.scores else []),
     ]
 
 

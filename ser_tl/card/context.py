@@ -24,6 +24,8 @@ class CardContext:
         report: its scores; None if it has none
         options: those of its run; empty without one
         note: what a reader has to know first
+        estimate: the scores of the same training on held-out speakers, for a model that nobody is left to test
+        training: facts of the training of a model without a report
     """
 
     config: Mapping[str, Any]
@@ -34,13 +36,23 @@ class CardContext:
     report: Report | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    estimate: Report | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_run(
-        cls, config: Mapping[str, Any], report: Report | None, options: Mapping[str, Any], repo: str, note: str
+        cls,
+        config: Mapping[str, Any],
+        report: Report | None,
+        options: Mapping[str, Any],
+        repo: str,
+        note: str,
+        *,
+        estimate: Report | None = None,
+        training: Mapping[str, Any] | None = None,
     ) -> Self:
         """Gathers the facts."""
-        facts = {} if report is None else report.facts
+        facts = (training or {}) if report is None else report.facts
         corpora = facts.get("corpora") or ([options["corpus"]] if options.get("corpus") else [])
         encoders = encoder_sources(config["encoder"]["name"])
         base = "+".join(source.title for source in encoders) or config["encoder"]["family"]
@@ -53,6 +65,8 @@ class CardContext:
             report=report,
             options=options,
             note=note,
+            estimate=estimate,
+            training=dict(training or {}),
         )
 
     @property
@@ -62,13 +76,14 @@ class CardContext:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """How the figures came about; empty without a report."""
-        return {} if self.report is None else self.report.facts
+        """How the model and its figures came about; empty where that isn't known."""
+        return self.training if self.report is None else self.report.facts
 
     @property
     def independent(self) -> bool | None:
         """Whether test speakers are others than training's; None without a report."""
-        return None if self.report is None else self.report.facts.get("speaker_independent") is not False
+        scored = self.report or self.estimate
+        return None if scored is None else scored.facts.get("speaker_independent") is not False
 
     @property
     def purpose(self) -> str:

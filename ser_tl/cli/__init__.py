@@ -1,6 +1,7 @@
 """The command line: predictions, timelines, live listening, evaluation, exports, serving, pushes, the cache and lists.
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
+    ser-tl embed MODEL calls/ --output calls.npz       the embeddings of recordings, without labels
     ser-tl timeline long.wav --output page.html        the emotions over time, as a page, RTTM, TextGrid, ELAN
     ser-tl listen MODEL                                the emotion in a microphone's audio, live
     ser-tl serve MODEL --port 8000                     REST, live streams and a page
@@ -19,7 +20,8 @@
     ser-tl augment clip.wav --output FOLDER            an augmented recording, to listen to and look at
     ser-tl doctor                                      what is installed, what loads, and what is wrong
 
-Each takes --import MODULE (or a Python file) of parts that aren't installed: an encoder, a pooling, a corpus.
+Each takes --import MODULE (or a Python file) of parts that aren't installed: an encoder, a pooling, a corpus; --quiet
+to show no progress; and --log-level error, warning, info or debug for the libraries' own messages.
 
 MODEL is a folder, an id on the hub, or a folder that is the hub (file:///teamhub/name/repo).
 
@@ -36,12 +38,14 @@ from importlib import import_module
 
 from ser_tl.cli.predict_arguments import normalise_spelling, plain_parser
 from ser_tl.cli.recipes import RECIPES, run_recipe
-from ser_tl.errors import SerTlError
+from ser_tl.dependencies import installed_version
+from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.plugins import take_imports
-from ser_tl.terminal import escape_unprintable, silence_output
+from ser_tl.terminal import LOG_LEVELS, escape_unprintable, set_log_level, set_quiet, silence_output
 
 COMMANDS = {
     "predict": "predict",
+    "embed": "embed",
     "timeline": "timeline",
     "listen": "listen",
     "serve": "serve",
@@ -65,6 +69,9 @@ COMMANDS = {
 }
 """The module that holds each command, as a function of its name."""
 
+RESUMABLE = ("annotate", "extract")
+"""Commands that go on where they were interrupted; so does predict, with rows that grow in a file."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -79,8 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     escape_unprintable()
     given = normalise_spelling(sys.argv[1:] if arguments is None else arguments)
     try:
+        if given[:1] == ["--version"]:
+            print(f"ser_tl {installed_version('ser_tl')}")
+            return 0
         if given and given[0] not in RECIPES:  # a recipe imports by itself, and keeps the names in its config.yaml
-            given = take_imports(given)
+            given = _take_messages(take_imports(given))
         if given and given[0] in RECIPES:
             run_recipe(given[0], given[1:])
             return 0
@@ -105,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {_spell(str(error), chosen.command)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        growing = chosen.command == "predict" and options.output is not None and options.format in ("jsonl", "csv")
+        goes_on = growing or chosen.command in RESUMABLE
+        print(f"\ninterrupted{'; the same command goes on' if goes_on else ''}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `ser-tl cache | head -1`: what was asked for was read
         silence_output()
@@ -120,3 +132,24 @@ def _spell(message: str, command: str) -> str:
     except ModuleNotFoundError:
         return message
     return spell_options(message, option_names(parser(), command))
+
+
+def _take_messages(arguments: Sequence[str]) -> list[str]:
+    """Obeys --quiet and --log-level, wherever they stand; what is left of the arguments.
+
+    Raises:
+        ConfigError: another level
+    """
+    left: list[str] = []
+    names = iter(arguments)
+    set_quiet("--quiet" in arguments)
+    for argument in names:
+        flag, equals, value = argument.partition("=")
+        if flag in ("--log-level", "--log_level"):
+            level = value if equals else next(names, "")
+            if level not in LOG_LEVELS:
+                raise ConfigError(f"--log-level is {level!r}: expected one of {', '.join(LOG_LEVELS)}")
+            set_log_level(level)
+        elif flag != "--quiet":
+            left.append(argument)
+    return left

@@ -9,7 +9,7 @@ from ser_tl.cli.archive_report import archive_report_parser
 from ser_tl.cli.audit import audit_parser
 from ser_tl.cli.check import check_parser
 from ser_tl.cli.listen_arguments import listen_parser
-from ser_tl.cli.predict_arguments import add_predict_arguments
+from ser_tl.cli.predict_arguments import add_embed_arguments, add_predict_arguments
 from ser_tl.cli.recipes import RECIPES
 from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser
@@ -20,11 +20,19 @@ def parser() -> Parser:
     """The parser of all commands."""
     whole = Parser(prog="ser-tl", description="Speech emotion recognition on pretrained encoders.")
     whole.add_argument("--import", type=str, default=None, help="a module, or a Python file, with your own parts")
+    whole.add_argument("--version", action="store_true", help="print the version, and end")
+    whole.add_argument("--quiet", action="store_true", help="show no progress")
+    whole.add_argument(
+        "--log_level", type=Literal["error", "warning", "info", "debug"], default="warning", help="of the libraries"
+    )
     commands = whole.add_subcommands(required=True, dest="command")
 
     predict = Parser(description="Predicts the emotion in each recording, and its dimensions if there are any.")
     add_predict_arguments(predict)
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
+    embed = Parser(description="Writes the embedding of each recording, or of each window of it, into one file.")
+    add_embed_arguments(embed)
+    commands.add_subcommand("embed", embed, help="write the embeddings of recordings, which need no labels")
     commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
     commands.add_subcommand("listen", listen_parser(), help="show the emotion in a microphone's audio, live")
 
@@ -60,6 +68,7 @@ def parser() -> Parser:
         "--noise", type=float, default=None, help="add white noise to every clip, at this signal-to-noise ratio in dB"
     )
     evaluate.add_argument("--skip_unreadable", action="store_true", help="leave broken audio out and say so")
+    _add_pictures(evaluate)
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 
     commands.add_subcommand("audit", audit_parser(), help="find what the parts of a corpus share")
@@ -73,6 +82,7 @@ def parser() -> Parser:
     )
     compare.add_argument("--output", type=Path, default=None, help="folder for comparison.html, .md, .csv and .png")
     compare.add_argument("--title", type=str, default="", help="what is compared, for the heading")
+    _add_pictures(compare)
     commands.add_subcommand("compare", compare, help="compare finished runs in a table and a page")
 
     inspect = Parser(description="Draws waveform, spectrogram, attention and probabilities of a recording.")
@@ -185,6 +195,11 @@ def parser() -> Parser:
     return whole
 
 
+def _add_pictures(command: Parser) -> None:
+    kind = list[Literal["pdf", "svg"]]
+    command.add_argument("--pictures", type=kind, default=[], help="formats of the pictures beside PNG: pdf, svg")
+
+
 def _add_emotions(command: Parser) -> None:
     """The options of `EmotionMap`."""
     command.add_argument(
@@ -192,3 +207,4 @@ def _add_emotions(command: Parser) -> None:
     )
     command.add_argument("--emotions.merge", type=dict[str, list[str]], default={}, help="class to its emotions")
     command.add_argument("--emotions.drop", type=list[str], default=[], help="emotions to leave out")
+    command.add_argument("--emotions.free", type=bool, default=False, help="take the corpus' class names as they are")

@@ -39,7 +39,7 @@ NEEDED = {
 }
 """Distributions, and the module of each whose import loads what is heavy in it."""
 
-EXTRAS = {"imbalanced-learn": "imblearn", "opensmile": "opensmile", "audformat": "audformat", "librosa": "librosa"}
+EXTRAS = {name: name for name in ("opensmile", "audformat", "librosa", "optuna")} | {"imbalanced-learn": "imblearn"}
 """Those that may be missing."""
 
 OWN = "ser_tl.model"

@@ -1,6 +1,7 @@
 """Commands about one model: how good it is, what it attends to, where it goes; and encoding ahead of training one."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -17,6 +18,7 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.data.speakers import UNKNOWN
     from ser_tl.data.splits import select_tested
     from ser_tl.data.votes import AnnotationConfig, relabel
+    from ser_tl.evaluation import plots
     from ser_tl.inference.evaluation import evaluate as evaluate_model
     from ser_tl.model import EmotionModel
     from ser_tl.runtime.processes import accelerator, evaluation_pass
@@ -39,7 +41,7 @@ def evaluate(options: Namespace) -> int:
     config = TrainConfig()
     workers = accelerator(config, None)
     title = f"{options.model} on {options.corpus}"
-    how = evaluation_pass(workers, config)
+    how = replace(evaluation_pass(workers, config), progress="evaluate")
     # The test part of a run that divided clips, as nobody knows who speaks: its report says what it isn't.
     unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
     shared = model.known_speakers.among([UNKNOWN] if unknown else [])
@@ -49,6 +51,7 @@ def evaluate(options: Namespace) -> int:
     if workers.is_main_process:
         print(report)
         if output is not None:
+            plots.choose_formats(options.pictures)
             report.save(output)
     return 0
 

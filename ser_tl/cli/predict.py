@@ -17,6 +17,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.files import write_atomically
 from ser_tl.inference import Prediction, Predictor
 from ser_tl.inference.session import BUNDLED, OutputRequest
+from ser_tl.terminal import is_quiet
 
 _DEMONSTRATION = (
     "model: {} of ser_tl, a demonstration: seven acted emotions, German, ten speakers of EMO-DB; name a model of your "
@@ -29,9 +30,9 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     model, named = split_model(options.recordings, options.model)
     recordings = expand_inputs(named)
     predictor = Predictor(model, coverage=options.coverage)
-    if model is None:
+    if model is None and not is_quiet():
         print(_DEMONSTRATION.format(BUNDLED), file=sys.stderr)
-    if predictor.labels:
+    if predictor.labels and not is_quiet():
         print(f"probabilities: {predictor.calibration}", file=sys.stderr)
     identity = {"model": str(model or BUNDLED), "segments": options.segments, "top": options.top}
     identity |= {"speaker_normalize": options.speaker_normalize}
@@ -62,7 +63,9 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     else:
         predictions = predictor.iterate(recordings, wanted=wanted, on_error="report")
     failed, embedded = 0, []
-    for prediction in _with_bar(predictions, len(recordings), quiet=options.output is None):
+    for prediction in show_progress(
+        predictions, len(recordings), hidden=options.output is None and sys.stdout.isatty()
+    ):
         if prediction.error is not None:
             failed += 1
             print(f"error: {prediction.error}", file=sys.stderr)
@@ -108,13 +111,19 @@ def _may_be_model(name: str) -> bool:
     return "*" not in name and "?" not in name
 
 
-def _with_bar(predictions: Iterable[Prediction], count: int, *, quiet: bool) -> Iterable[Prediction]:
-    """A bar with the time that is left, on a terminal and where rows don't stand on it."""
+def show_progress(predictions: Iterable[Prediction], count: int, *, hidden: bool = False) -> Iterable[Prediction]:
+    """Shows a bar with the time that is left on standard error, where that is a terminal.
+
+    Args:
+        predictions: predictions, as they come
+        count: how many there will be
+        hidden: show none: rows stand on the same terminal
+    """
     try:
         from tqdm.auto import tqdm
     except ImportError:  # where exported models are predicted with, and no more
         return predictions
-    return tqdm(predictions, total=count, unit="recording", disable=True if quiet else None)
+    return tqdm(predictions, total=count, unit="recording", disable=True if hidden or is_quiet() else None)
 
 
 def _save_embeddings(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:

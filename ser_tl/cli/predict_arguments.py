@@ -31,15 +31,7 @@ def normalise_spelling(arguments: Sequence[str]) -> list[str]:
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    parser.add_argument(
-        "recordings",
-        type=str,
-        nargs="+",
-        help="[MODEL] RECORDING ...: a saved model (runs/NAME/model), an exported one or its place on a hub, the "
-        "bundled demonstration if left out; then files, folders, patterns, lists (CSV, TSV, JSON lines, Parquet, text) "
-        "or - for standard input",
-    )
-    parser.add_argument("--model", type=str, default=None, help="where the first name could be a recording too")
+    _add_recordings(parser)
     formats = ["table", "json", "jsonl", "csv"]
     parser.add_argument("--format", choices=formats, default="jsonl", help="of the rows; jsonl is a line for each")
     parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
@@ -63,6 +55,33 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
 
 
+def add_embed_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ser-tl embed`."""
+    _add_recordings(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="FILE.npz, .parquet or .csv: file, start, end, speech, embedding",
+    )
+    parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
+    parser.add_argument(
+        "--speaker_normalize", action="store_true", help="the recordings are one speaker's (8 or more), as in predict"
+    )
+
+
+def _add_recordings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recordings",
+        type=str,
+        nargs="+",
+        help="[MODEL] RECORDING ...: a saved model (runs/NAME/model), an exported one or its place on a hub, the "
+        "bundled demonstration if left out; then files, folders, patterns, lists (CSV, TSV, JSON lines, Parquet, text) "
+        "or - for standard input",
+    )
+    parser.add_argument("--model", type=str, default=None, help="where the first name could be a recording too")
+
+
 def plain_parser() -> argparse.ArgumentParser:
     """The parser where jsonargparse isn't installed: what exported models need."""
     whole = argparse.ArgumentParser(
@@ -73,6 +92,8 @@ def plain_parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(required=True, dest="command")
     predict = commands.add_parser("predict", help="predict the emotion in recordings")
     add_predict_arguments(predict)
+    embed = commands.add_parser("embed", help="write the embeddings of recordings")
+    add_embed_arguments(embed)
     annotate = commands.add_parser("annotate", help="annotate an archive of recordings")
     add_annotate_arguments(annotate)
     return whole

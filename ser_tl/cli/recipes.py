@@ -29,6 +29,7 @@ RECIPES = {
     "lora": ("lora", "train adapters in the place of the encoder's weights"),
     "align": ("mmd_alignment", "train for an unlabelled target domain"),
     "compare-encoders": ("compare_encoders", "train several systems, and rank them"),
+    "search": ("search", "search hyperparameters on dev speakers"),
     "probe": ("probe_encoder", "score an encoder's layers by a linear probe"),
     "distill-encoder": ("distill_encoder", "train a small encoder on a large one's hidden states"),
     "distill-model": ("distill_model", "train a small model on a large one's answers"),

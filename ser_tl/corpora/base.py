@@ -264,7 +264,7 @@ def read_emotions(labels: Iterable[tuple[str, str]], emotions: EmotionMap, *, so
     if unknown:
         raise CorpusError(
             f"{source}: {len(unknown)} unknown emotions. Known are {', '.join(EMOTIONS)} and their usual spellings; "
-            f"give others a meaning, {propose_rename(unknown)}\n"
+            f"give others a meaning, {propose_rename(unknown)}, or take all names as they are (emotions.free true)\n"
             + listing(
                 f"{places[0]}: {label!r}{f', and {len(places) - 1} times more' * (len(places) > 1)}"
                 for label, places in unknown.items()

@@ -21,7 +21,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from ser_tl.corpora.base import audio_files, read_emotions, register_corpus
-from ser_tl.data.emotions import EmotionMap, emotion_name, propose_rename
+from ser_tl.data.emotions import EmotionMap, emotion_name, is_emotion, propose_rename
 from ser_tl.data.schema import build_corpus
 from ser_tl.data.speakers import UNKNOWN
 from ser_tl.errors import CorpusError, listing
@@ -72,7 +72,7 @@ def read_folder(root: Path, emotions: EmotionMap) -> Dataset:
 
 
 def _emotion_level(root: Path, folders: list[tuple[str, ...]], emotions: EmotionMap) -> int:
-    """Which of two levels of folders are emotions: the one whose names all are."""
+    """Which of two levels of folders are emotions: the one whose names all are, known or renamed."""
     levels = [sorted({parts[level] for parts in folders}) for level in (0, 1)]
     unknown = [[name for name in names if not _is_emotion(name, emotions)] for names in levels]
     if not unknown[0] and not unknown[1]:
@@ -90,11 +90,7 @@ def _emotion_level(root: Path, folders: list[tuple[str, ...]], emotions: Emotion
 
 
 def _is_emotion(name: str, emotions: EmotionMap) -> bool:
-    try:
-        emotions.read(name, where=name)
-    except CorpusError:
-        return False
-    return True
+    return is_emotion(name) or emotions.renames(name)
 
 
 def _named_speakers(root: Path, files: list[Path]) -> list[str]:

@@ -4,9 +4,9 @@
     a/1.wav,angry,anna,0.5,2.25      ->  id a/1@0.5-2.25, anger, speaker anna
 
 `path` is where the audio is, from the manifest's folder, or absolute. The other columns are those of `corpora.table`;
-path and emotion are needed, and an absent or empty id is the path without its ending, with @start-end where a
-start is given, an absent corpus the manifest's own name. Where the file names its columns otherwise, the option columns
-says which holds what: {"path": "filename", "emotion": "label"}.
+path and emotion are needed. An absent or empty id is the path from the manifest's folder without its ending, with
+@start-end where a start is given, an absent corpus the manifest's own name. Where the file names its columns otherwise,
+the option columns says which holds what: {"path": "filename", "emotion": "label"}.
 
 Columns of other names (a transcript, say) are left out of the corpus; only one that nearly spells an absent column of
 ours, such as valance, is taken for a slip and refused. Nothing is guessed from paths.
@@ -73,8 +73,14 @@ def _corpus(
     for row in rows:
         audio = row.pop("path")
         row["audio"] = path.parent / audio
-        row["id"] = row["id"] or PurePath(audio).with_suffix("").as_posix() + part_of_file(row)
+        row["id"] = row["id"] or _relative(audio, path.parent).with_suffix("").as_posix() + part_of_file(row)
     return build_corpus(rows, source=str(path), mapping=emotions)
+
+
+def _relative(audio: str, folder: Path) -> PurePath:
+    """A path from the manifest's folder, where it lies in it: the same on every machine."""
+    place = PurePath(audio)
+    return place.relative_to(folder) if place.is_relative_to(folder) else place
 
 
 def _refuse_slips(path: Path, held: Mapping[str, str], found: list[str]) -> None:

@@ -74,13 +74,14 @@ def canonical_name(label: str, *, where: str) -> str:
     if not is_emotion(label):
         raise CorpusError(
             f"{where}: unknown emotion {label!r}. Known are {', '.join(EMOTIONS)} and their usual spellings; "
-            f"give other labels a meaning with the option emotions.rename, {propose_rename([label])}"
+            f"give other labels a meaning with the option emotions.rename, {propose_rename([label])}, or take them as "
+            f"they are (emotions.free true)"
         )
     return emotion_name(label)
 
 
 def propose_rename(labels: Iterable[str]) -> str:
-    """How to give unknown labels a meaning: the nearest spelling where one is near, else EMOTION, to be filled in.
+    """All unknown labels with a meaning each: the nearest spelling where one is near, else EMOTION, to be filled in.
 
     Args:
         labels: as the corpus spells them
@@ -88,9 +89,7 @@ def propose_rename(labels: Iterable[str]) -> str:
     near = {label: difflib.get_close_matches(label.strip().lower(), _CANONICAL, n=1, cutoff=0.8) for label in labels}
     meant = {label: _CANONICAL[match[0]] if match else "EMOTION" for label, match in near.items()}
     pairs = [f"{json.dumps(label, ensure_ascii=False)}: {name}" for label, name in meant.items()]
-    most = 5
-    more = ", ..." if len(pairs) > most else ""
-    return f"for example emotions.rename '{{{', '.join(pairs[:most])}{more}}}'"
+    return f"for example emotions.rename '{{{', '.join(pairs)}}}'"
 
 
 @dataclass(frozen=True)
@@ -104,11 +103,14 @@ class EmotionMap:
         rename: a corpus' own spelling to the name it shall have; the only way in for a label that isn't canonical
         merge: class to the emotions it takes in, for example {happiness: [excitement]}
         drop: emotions whose utterances are left out
+        free: take the corpus' own class names as they are spelled, known emotions or not; other corpora and models
+            then share a class only where they spell it likewise
     """
 
     rename: dict[str, str] = field(default_factory=dict)
     merge: dict[str, list[str]] = field(default_factory=dict)
     drop: list[str] = field(default_factory=list)
+    free: bool = False
 
     def __post_init__(self) -> None:
         self._read_names()
@@ -131,20 +133,22 @@ class EmotionMap:
                 f"emotions.rename or emotions.merge names {', '.join(odd)}, which is what YAML makes of no, yes, on, "
                 f'off and null: put the label in quotes, {{"no": neutral}}'
             )
-        for option, names in (("rename", map(label_text, self.rename)), ("merge", map(emotion_name, self.merge))):
+        for option, names in (("rename", map(label_text, self.rename)), ("merge", map(self.name, self.merge))):
             twice = sorted(name for name, count in Counter(names).items() if count > 1)
             if twice:
                 raise ConfigError(
                     f"emotions.{option} names {', '.join(twice)} in two spellings "
                     f"({', '.join(map(repr, getattr(self, option)))}): name each once"
                 )
-        rename = {label_text(label): emotion_name(name) for label, name in self.rename.items()}
-        merge = {
-            emotion_name(name): list(dict.fromkeys(map(emotion_name, taken))) for name, taken in self.merge.items()
-        }
+        rename = {label_text(label): self.name(name) for label, name in self.rename.items()}
+        merge = {self.name(name): list(dict.fromkeys(map(self.name, taken))) for name, taken in self.merge.items()}
         object.__setattr__(self, "rename", rename)
         object.__setattr__(self, "merge", merge)
-        object.__setattr__(self, "drop", list(dict.fromkeys(map(emotion_name, self.drop))))
+        object.__setattr__(self, "drop", list(dict.fromkeys(map(self.name, self.drop))))
+
+    def name(self, label: object) -> str:
+        """The one name of an emotion or class: as it is spelled where names are free, else as `emotion_name` has it."""
+        return label_text(label) if self.free else emotion_name(label)
 
     @cached_property
     def labels(self) -> set[str]:
@@ -158,7 +162,9 @@ class EmotionMap:
             CorpusError: the label is neither renamed nor known
         """
         plain = label_text(label)
-        name = self.rename[plain] if plain in self.rename else canonical_name(label, where=where)
+        name = self.rename.get(plain)
+        if name is None:
+            name = plain if self.free else canonical_name(label, where=where)
         self.labels.add(plain)
         return name
 
@@ -179,13 +185,20 @@ class EmotionMap:
 
         Raises:
             ConfigError: `merge` or `drop` names an emotion that no utterance has, or `rename` a label that wasn't among
-                those that were read
+                those that were read; or free names differ in case alone
         """
         unread = sorted(set(self.rename) - self.labels)
         if unread and self.labels:
             raise ConfigError(
                 f"the option emotions.rename names {', '.join(unread)}, which no utterance is labelled: give labels as "
                 f"the corpus spells them. Those that were read are\n{listing(sorted(self.labels), most=30)}"
+            )
+        alike = Counter(name.casefold() for name in set(present))
+        twice = sorted(name for name in set(present) if alike[name.casefold()] > 1)
+        if twice:
+            raise ConfigError(
+                f"emotions.free takes {', '.join(twice)} for classes of their own, which differ in case alone: give "
+                f"them one name, for example emotions.rename '{{{twice[0]}: {twice[-1]}}}'"
             )
         named = {member for members in self.merge.values() for member in members} | set(self.drop) - set(self.merge)
         unknown = sorted(named - set(present))

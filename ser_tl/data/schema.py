@@ -18,7 +18,7 @@ from typing import Any
 from datasets import Audio, Dataset, Features, List, Value, concatenate_datasets
 
 from ser_tl.data.dimension_names import DIMENSIONS as DIMENSIONS
-from ser_tl.data.emotions import EmotionMap, emotion_name
+from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.speakers import UNKNOWN, find_confusable, name_groups, normalise_speaker
 from ser_tl.errors import CorpusError, listing
 
@@ -85,7 +85,7 @@ def build_corpus(
     if not table:
         raise CorpusError(f"{source}: no utterances found")
     _check(table, source, carried=audio is not None)
-    _settle_names(table, source)
+    _settle_names(table, source, mapping)
     _settle_people(table, source)
     mapping.check(sorted({name for row in table for name in (row["emotion"], *row.get("votes", ()))}))
     for row in table:
@@ -152,10 +152,10 @@ def _check(table: list[dict[str, Any]], source: str, *, carried: bool) -> None:
         raise CorpusError(f"{source}: recognised is a share of listeners, 0 to 1 (not percent)\n{listing(rates)}")
 
 
-def _settle_names(table: list[dict[str, Any]], source: str) -> None:
+def _settle_names(table: list[dict[str, Any]], source: str, mapping: EmotionMap) -> None:
     """Gives people, sessions and emotions the one spelling that they are compared by."""
     for row in table:
-        row["emotion"] = emotion_name(row["emotion"])
+        row["emotion"] = mapping.name(row["emotion"])
     for column in ("speaker", "session"):
         for row in table:
             if row.get(column) is not None:

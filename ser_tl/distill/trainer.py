@@ -38,6 +38,7 @@ from ser_tl.evaluation import plots
 from ser_tl.runtime.processes import accelerator
 from ser_tl.runtime.reduction import agree_on_seconds, average_gradients
 from ser_tl.runtime.state_file import StateFile, append_log, read_log
+from ser_tl.terminal import is_quiet
 from ser_tl.training import TrainConfig
 from ser_tl.training.progress import rate_factor
 
@@ -259,7 +260,8 @@ class EncoderDistiller:
             text = f"loss {record['loss']:.3f}  cosine {each}  {record['audio_seconds_per_second']:.0f} s/s"
         else:
             text = f"probe UAR {100 * record['probe_uar']:.1f}"
-        tqdm.write(f"step {self.step:>6}  {record['minutes']:7.2f} min  {text}")
+        if not is_quiet():
+            tqdm.write(f"step {self.step:>6}  {record['minutes']:7.2f} min  {text}")
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:

@@ -20,6 +20,7 @@ class without test examples), never NaN:
     sets                                  {target, coverage, interval, size, single, single_accuracy, per_class,
                                           per_speaker}; null without prediction sets
     groups                                [{column, groups, gap, interval, unknown}], see `groups`; [] where none known
+    metrics                               {figure: value} of registered metrics, {} without
     folds                                 {fold: {uar, war, macro_f1, weighted_f1, support}}, {} without folds
     folds_mean                            {figure: {mean, std}} over the folds, n - 1 under the deviation; {} without
     support, speakers                     how many utterances, how many speakers
@@ -34,7 +35,7 @@ It runs no model and holds no opinion on which figure counts: the UAR stands fir
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -53,6 +54,7 @@ from ser_tl.evaluation.ratings import Agreement
 from ser_tl.evaluation.scores import Scores, confusion_by_group
 from ser_tl.evaluation.selective import SelectionScores, SetScores, measure_selection, measure_sets
 from ser_tl.evaluation.text import markdown, terminal
+from ser_tl.evaluation.user_metrics import measure_registered
 from ser_tl.files import write_text
 
 
@@ -75,6 +77,7 @@ class Report:
         selection: what keeping the surest utterances gives; likewise
         sets: whether prediction sets hold the truth; None where there are none
         groups: the UAR of groups of speakers, by column; those of the fact "groups", {column: {speaker: group}}
+        metrics: figures of registered metrics (`evaluation.user_metrics`)
     """
 
     predictions: Predictions
@@ -91,6 +94,7 @@ class Report:
     selection: SelectionScores | None = None
     sets: SetScores | None = None
     groups: Sequence[GroupScores] = ()
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -137,6 +141,7 @@ class Report:
             selection=measure_selection(predictions) if classes else None,
             sets=measure_sets(predictions) if classes else None,
             groups=_groups(predictions, facts or {}),
+            metrics=measure_registered(predictions) if classes else {},
             folds=dict(folds or {}),
             notes=list(notes),
             facts=_plain(facts or {}),
@@ -246,6 +251,7 @@ class Report:
             "selection": asdict(self.selection) if self.selection else None,
             "sets": asdict(self.sets) if self.sets else None,
             "groups": [asdict(one) for one in self.groups],
+            "metrics": self.metrics,
             "folds": {
                 name: (asdict(fold.scores) if fold.scores else {}) | {"support": fold.support}
                 for name, fold in self.folds.items()
@@ -300,7 +306,7 @@ class Report:
                 f"{folder}: report.json has another confusion matrix than predictions.csv gives; the two aren't of the "
                 f"same evaluation. Evaluate again to make them anew"
             )
-        return report
+        return replace(report, metrics={**said.get("metrics", {}), **report.metrics})
 
     def __str__(self) -> str:
         return terminal(self)

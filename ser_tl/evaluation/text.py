@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _FIGURES = {"uar": "UAR", "war": "WAR", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
 _DIMENSIONS = ["dimension", "CCC", "95 % interval", "Pearson", "95 % interval", "annotated"]
+LEGEND = "UAR: unweighted average recall, the mean of the classes' recalls; WAR: weighted average recall, the accuracy"
+"""What the headline figures are short for."""
+
 _MOST_SPEAKERS = 20  # rows of the speakers' table; report.json has them all
 
 
@@ -52,7 +55,8 @@ def terminal(report: "Report") -> str:
         lines += [
             f"{score_text(report)}{_pooled(report)} ({interval_text(report)})",
             f"{others(report)}; {_size(report)}",
-            *_folds_sentence(report),
+            *folds_sentence(report),
+            f"({LEGEND})",
             *columns(header, _class_rows(report)),
             "",
             *calibration_lines(report),
@@ -80,11 +84,12 @@ def markdown(report: "Report") -> str:
         f"# {report.title or 'Evaluation'}",
         headline(report),
         f"{f'{others(report)}; ' if report.scores else ''}{_size(report)}.",
+        *([f"{LEGEND}."] if report.scores else []),
     ]
     if report.cautions or report.notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in (*report.cautions, *report.notes))]
     if report.folds:
-        parts += ["## Folds", *(f"{line}." for line in _folds_sentence(report)), _fold_table(report)]
+        parts += ["## Folds", *(f"{line}." for line in folds_sentence(report)), _fold_table(report)]
     if report.dimensions:
         parts += [
             "## Dimensions",
@@ -130,6 +135,7 @@ def others(report: "Report") -> str:
     return (
         f"WAR {percent(scores.war)} %, macro F1 {percent(scores.macro_f1)} %, "
         f"weighted F1 {percent(scores.weighted_f1)} %"
+        + "".join(f", {name} {correlation(value)}" for name, value in report.metrics.items())
     )
 
 
@@ -144,7 +150,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _folds_sentence(report: "Report") -> list[str]:
+def folds_sentence(report: "Report") -> list[str]:
+    """The mean over the folds, in one sentence without its full stop; none without folds."""
     if not report.folds_mean:
         return []
     figures = (

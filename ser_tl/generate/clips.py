@@ -81,7 +81,7 @@ def load_synthetic(manifest: Path) -> Dataset:
         labels = set(json.loads(manifest.with_name(ORIGIN).read_text(encoding="utf-8"))["labels"])
         with manifest.open(encoding="utf-8", newline="") as file:
             emotions_in_file = {row.get("emotion") for row in csv.DictReader(file)}
-        mapping = EmotionMap(rename={label: label for label in labels & emotions_in_file})
+        mapping = EmotionMap(free=emotions_in_file <= labels)
     except (OSError, LookupError, TypeError, ValueError, csv.Error):  # whoever needs the files says what is wrong
         mapping = EmotionMap()
     return load_corpus("csv", manifest, emotions=mapping)

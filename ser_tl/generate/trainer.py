@@ -31,6 +31,7 @@ from ser_tl.generate.windows import TrainingWindows
 from ser_tl.runtime.processes import accelerator
 from ser_tl.runtime.reduction import agree_on_seconds
 from ser_tl.runtime.state_file import StateFile, append_log, read_log
+from ser_tl.terminal import is_quiet
 from ser_tl.training import TrainConfig
 from ser_tl.training.inputs import label_digest
 
@@ -132,10 +133,11 @@ class WaveGanTrainer:
         if self.accelerator.is_main_process:
             self.history.append(record)
             append_log(self.folder, record)
-            tqdm.write(
-                f"step {self.step:>6}  distance {means['distance']:8.3f}  penalty {means['penalty']:.3f}  "
-                f"{self.seconds:.0f} s"
-            )
+            if not is_quiet():
+                tqdm.write(
+                    f"step {self.step:>6}  distance {means['distance']:8.3f}  penalty {means['penalty']:.3f}  "
+                    f"{self.seconds:.0f} s"
+                )
 
     def _save(self, state: StateFile, gan: WaveGan, windows: TrainingWindows) -> None:
         if self.accelerator.is_main_process:

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from ser_tl.data.batch_plan import BatchPlan, average_windows, plan_batches
 from ser_tl.data.batching import Batch, Clips, make_loader
@@ -23,6 +24,7 @@ from ser_tl.inference.loop import Step, order_values, run_batches
 from ser_tl.inference.processes import Processes
 from ser_tl.model import EmotionModel, Output
 from ser_tl.modules.feature_norm import NormTable, SpeakerNorm
+from ser_tl.terminal import is_quiet
 
 ValueT = TypeVar("ValueT")
 
@@ -35,11 +37,13 @@ class Pass:
         processes: who shares the work
         batch_seconds: the most seconds of audio in a batch, padding counted
         workers: processes that decode beside each of them
+        progress: what a bar with the time that is left is called, on a terminal; no bar if empty
     """
 
     processes: Processes
     batch_seconds: float = 60.0
     workers: int = 0
+    progress: str = ""
 
 
 class CollectedValues(NamedTuple):
@@ -92,9 +96,15 @@ def run_clips(
         chosen: indices of the clips; all if None
         autocast: in the processes' precision; else in the model's own
     """
-    batches = load_batches(clips, plan_evaluation(clips, how, chosen), how)
-    with evaluation_mode(*modules):
-        yield from run_batches(function, batches, partial(inference_context, how, autocast=autocast))
+    plan = plan_evaluation(clips, how, chosen)
+    batches = load_batches(clips, plan, how)
+    count = sum(len(step[how.processes.process_index]) for step in plan)
+    shown = bool(how.progress) and how.processes.process_index == 0 and not is_quiet()
+    bar = tqdm(total=count, desc=how.progress, unit="clip", disable=None if shown else True)
+    with bar, evaluation_mode(*modules):
+        for step in run_batches(function, batches, partial(inference_context, how, autocast=autocast)):
+            yield step
+            bar.update(len(step.indices))
 
 
 def plan_evaluation(clips: Clips, how: Pass, chosen: Sequence[int] | None = None) -> BatchPlan:

@@ -17,6 +17,7 @@ class Segment:
         probabilities: by emotion, adding up to 1; empty likewise
         dimensions: arousal, valence or dominance by name; empty if the model has none
         speech: False where the window is silent
+        embedding: (E,) the head's input; only if asked for, and of a window that isn't silent
     """
 
     start: float
@@ -25,6 +26,11 @@ class Segment:
     probabilities: dict[str, float]
     dimensions: dict[str, float] = field(default_factory=dict)
     speech: bool = True
+    embedding: np.ndarray | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the embedding, as JSON has it."""
+        return {name: value for name, value in vars(self).items() if name != "embedding"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Prediction:
         if self.dimensions:
             plain["dimensions"] = self.dimensions
         if len(self.segments) > 1:
-            plain["segments"] = [vars(segment) for segment in self.segments]
+            plain["segments"] = [segment.to_dict() for segment in self.segments]
         if self.embedding is not None:
             plain["embedding"] = self.embedding.tolist()
         if self.attention is not None and self.frame_seconds is not None:

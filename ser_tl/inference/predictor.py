@@ -18,6 +18,7 @@ from ser_tl.data.audio import SAMPLE_RATE, SILENCE
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.decoding.streaming import Window
 from ser_tl.errors import AudioError, ConfigError
+from ser_tl.inference.embedding import stack_embeddings
 from ser_tl.inference.loop import order_values, run_batches
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
@@ -156,6 +157,23 @@ class Predictor:
         else:
             predictions = self.iterate(items, sampling_rate=sampling_rate, wanted=wanted, on_error=on_error)
         return list(_show_progress(predictions, items) if progress else predictions)
+
+    def embed(self, recordings: Recording | Iterable[Recording], **options: Any) -> np.ndarray:  # noqa: ANN401
+        """The embedding of each recording: the head's input, the mean over the recording's windows.
+
+        Args:
+            recordings: any number of recordings, or one
+            options: of `predict`: sampling_rate, speaker_normalize, on_error, progress
+
+        Returns:
+            (n, E) float32, in the recordings' order. A row is NaN where a recording is silent, and, with `on_error`
+            report, where it can't be used.
+
+        Raises:
+            AudioError: a recording can't be used, or all are silent
+            ConfigError: too little audio for a speaker's statistics
+        """
+        return stack_embeddings(self.predict(recordings, embedding=True, **options))
 
     def iterate(
         self,

@@ -100,6 +100,7 @@ def _segment(window: PredictedWindow, session: Session) -> Segment:
         _label(answer.probabilities, session),
         _named(session.labels, answer.probabilities),
         _named(session.dimensions, answer.dimensions),
+        embedding=answer.embedding,
     )
 
 

@@ -374,6 +374,21 @@ class EmotionModel(PretrainedMixin):
         predictions = Predictor(self).predict(recordings, **options)
         return predictions[0] if is_recording(recordings) else predictions
 
+    def embed(self, recordings: "Recording | Iterable[Recording]", **options: Any) -> "np.ndarray":  # noqa: ANN401
+        """The embedding (E,) of one recording, or (n, E) of several: `Predictor.embed` on this model.
+
+        Args:
+            recordings: one recording, or several
+            options: of `Predictor.predict`: sampling_rate, speaker_normalize, ...
+
+        Raises:
+            AudioError: a recording can't be used, or all are silent
+        """
+        from ser_tl.inference import Predictor, is_recording
+
+        embeddings = Predictor(self).embed(recordings, **options)
+        return embeddings[0] if is_recording(recordings) else embeddings
+
     def export(self, format: str, folder: "str | Path", **options: Any) -> "Manifest":  # noqa: ANN401
         """Writes the model as a graph for prediction without torch: `ser_tl.export.export_model`.
 

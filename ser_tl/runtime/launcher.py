@@ -8,6 +8,8 @@ and a test compares the lines with Accelerate's source.
 """
 
 import os
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 
 from ser_tl.errors import ConfigError
@@ -105,6 +107,24 @@ def check_launcher(config: ComputeConfig, environment: Mapping[str, str] | None 
         if not equal:
             here = f"train.{option} is {getattr(config, option)}, which is what is obeyed here"
             raise _refusal(name, value, f"{here}: leave it out of the launcher, and say --train.{option} {value}")
+
+
+def launch_command(environment: Mapping[str, str] | None = None, program: str | None = None) -> str:
+    """What started this program, as it would be typed, up to its options.
+
+    Args:
+        environment: the process' own if None
+        program: `sys.argv[0]` if None; a command of several words, such as `ser-tl train`, is found in the package
+    """
+    given, name = os.environ if environment is None else environment, sys.argv[0] if program is None else program
+    processes = given.get("WORLD_SIZE", "1")
+    command = f"-m ser_tl.cli{name.removeprefix('ser-tl')}" if name.startswith("ser-tl ") else shlex.quote(name)
+    if "ACCELERATE_MIXED_PRECISION" in given:  # what accelerate launch sets for every program that it starts
+        several = f" --num_processes {processes}" if processes != "1" else ""
+        return f"accelerate launch{several} {command}"
+    if "TORCHELASTIC_RUN_ID" in given:
+        return f"torchrun --standalone --nproc_per_node {processes} {command}"
+    return name if name.startswith("ser-tl ") else f"python {command}"
 
 
 def _refusal(name: str, value: str, way_out: str) -> ConfigError:

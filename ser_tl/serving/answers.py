@@ -98,7 +98,7 @@ def describe_prediction(prediction: Prediction, model: ServedModel, coverage: fl
         "label": prediction.label,
         "probabilities": prediction.probabilities,
         "dimensions": prediction.dimensions,
-        "segments": [vars(segment) for segment in prediction.segments],
+        "segments": [segment.to_dict() for segment in prediction.segments],
         "speech": prediction.speech,
         "calibrated": prediction.calibrated,
         "prediction_set": None if coverage is None else list(prediction.prediction_set),

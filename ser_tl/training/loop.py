@@ -15,6 +15,7 @@ from ser_tl.encoders import is_frozen
 from ser_tl.errors import CheckpointError
 from ser_tl.evaluation import Scores, confusion
 from ser_tl.inference.scoring import score_clips
+from ser_tl.terminal import is_quiet
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.training.facts import moving_parameters
 from ser_tl.training.normalization import fit_statistics, measure_domains, measure_training_domains
@@ -108,9 +109,10 @@ def _track(training: Training, progress: Progress, *, tracked: bool) -> None:
         numbers = {name: value for name, value in record.items() if isinstance(value, float)}
         rates = {f"learning_rate/{name}": value for name, value in record["learning_rates"].items()}
         processes.log(numbers | rates, step=record["epoch"])
-    if processes.is_main_process:
+    if processes.is_main_process and not is_quiet():
+        name = f"{training.name}  " if training.name else ""
         tqdm.write(
-            f"epoch {record['epoch']:>3}  train loss {record['train_loss']:.3f}  dev loss "
+            f"{name}epoch {record['epoch']:>3}  train loss {record['train_loss']:.3f}  dev loss "
             f"{record['dev_loss']:.3f}  dev {dev_scores(record)}{' best' if record['best'] else ''}  "
             f"{record['audio_seconds_per_second']:.0f} audio s/s"
         )

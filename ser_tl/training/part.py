@@ -85,6 +85,7 @@ class Training:
         folder: where training states and curves go; None keeps nothing on disk
         seed: of all draws
         parts: all of them, in their order
+        name: what its epoch lines begin with, the fold for example
 
     Attributes:
         train, dev, unlabelled: what `fit` was given; `real` is the training part without synthetic clips
@@ -98,6 +99,7 @@ class Training:
     folder: Path | None
     seed: int
     parts: Sequence["Part"]
+    name: str = ""
     accelerator: Accelerator = field(init=False)
     feed: Feed = field(init=False)
     evaluation: Pass = field(init=False)

@@ -23,6 +23,7 @@ from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.runtime.processes import own_batches
 from ser_tl.runtime.sharding import Shards
+from ser_tl.terminal import is_quiet
 from ser_tl.training.objective import Objective
 from ser_tl.training.part import Training
 from ser_tl.training.progress import Progress, dev_scores, rate_factor
@@ -43,7 +44,7 @@ class Steps:
     def __init__(self, training: Training) -> None:
         self.parts, self.strategy, self.config = training.parts, training.strategy, training.config
         self.accelerator: Accelerator = training.accelerator
-        self.seed = training.seed
+        self.seed, self._name = training.seed, training.name
         terms = {part.name: part.loss(training) for part in self.parts}
         self.objective = objective = Objective(training.model, self.strategy, terms, training.norms)
         config, strategy, accelerator = self.config, self.strategy, self.accelerator
@@ -102,8 +103,8 @@ class Steps:
         bar = tqdm(
             total=len(steps),
             initial=progress.step,
-            desc=f"epoch {progress.epoch + 1}/{config.epochs}",
-            disable=not processes.is_local_main_process,
+            desc=f"{self._name} epoch {progress.epoch + 1}/{config.epochs}".strip(),
+            disable=is_quiet() or not processes.is_local_main_process,
             unit="step",
         )
         with bar, nullcontext() if self.shards is None else self.shards.at_work():

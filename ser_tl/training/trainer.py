@@ -8,6 +8,7 @@ strategy decides what moves; each technique is a `Part`, and the trainer names n
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Trainer:
         folder: where training states and curves go; None keeps nothing on disk
         seed: chooses batches and crops
         parts: techniques beside the usual ones
+        name: what epoch lines begin with, the fold for example
         options: of the usual techniques by name, which are the groups of the recipes' options: `balance`, `labels`,
             `augment`, `dimensions`, `alignment`, and `on_best`, functions that are called in the main process whenever
             an epoch is the best so far
@@ -66,6 +68,7 @@ class Trainer:
         *,
         seed: int = 0,
         parts: Sequence[Part] = (),
+        name: str = "",
         **options: Any,  # noqa: ANN401 - each part's own
     ) -> None:
         if not isinstance(strategy, Strategy):
@@ -78,7 +81,7 @@ class Trainer:
         self.folder = None if folder is None else Path(folder)
         self.seed = seed
         self.parts = sorted([*standard_parts(**options), *parts], key=lambda part: part.order)
-        self.training = Training(model, strategy, self.config, self.folder, seed, self.parts)
+        self.training = Training(model, strategy, self.config, self.folder, seed, self.parts, name)
         self.accelerator, self.feed = self.training.accelerator, self.training.feed
         for part in self.parts:
             part.bind(self.training)
@@ -93,6 +96,14 @@ class Trainer:
     def part(self, kind: type[PartT]) -> PartT | None:
         """The first part of a kind; None where there is none."""
         return next((part for part in self.parts if isinstance(part, kind)), None)
+
+    def check(self, train: Dataset, dev: Dataset, unlabelled: Dataset | None = None) -> None:
+        """Refuses what `fit` would refuse before it encodes anything; arguments and errors are those of `fit`."""
+        check_parts(self.model, train, dev, unlabelled, self.accelerator.num_processes)
+        self.training.take(train, dev, unlabelled)
+        for part in self.parts:
+            part.check(self.training)
+        check_closed_form(self.model, self.config)
 
     def fit(
         self, train: Dataset, dev: Dataset, unlabelled: Dataset | None = None, *, resume: bool = False
@@ -117,11 +128,7 @@ class Trainer:
             StorageError: the disk is full, or a folder can't be written to
         """
         training, model = self.training, self.model
-        check_parts(model, train, dev, unlabelled, self.accelerator.num_processes)
-        training.take(train, dev, unlabelled)
-        for part in self.parts:
-            part.check(training)
-        check_closed_form(model, self.config)
+        self.check(train, dev, unlabelled)
         model.known_speakers = KnownSpeakers.from_names([*training.real["speaker"][:], *dev["speaker"][:]])
         self.heard = what_is_heard(train, dev)
         states = open_states(training)  # before adapters are in the encoder
@@ -161,7 +168,7 @@ class Trainer:
         return evaluate(
             self.model,
             test,
-            self.training.evaluation,
+            replace(self.training.evaluation, progress=f"{self.training.name} test".strip()),
             clips=self.feed.clips(test),
             title=title,
             notes=notes,

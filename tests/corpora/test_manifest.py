@@ -40,6 +40,23 @@ def test_three_columns_are_enough(folder):
     assert "votes" not in corpus.column_names
 
 
+def test_ids_are_the_same_wherever_the_folder_lies(folder, tmp_path):
+    relative = load_corpus("csv", csv(folder, "path,emotion,speaker", "a.wav,angry,anna", "b/c.d.wav,Happy,ben"))
+    lines = [f"{folder}/a.wav,angry,anna", f"{folder}/b/c.d.wav,Happy,ben"]
+    absolute = load_corpus("csv", csv(folder, "path,emotion,speaker", *lines))
+    assert absolute["id"][:] == relative["id"][:]
+    (tmp_path / "lists").mkdir()
+    outside = load_corpus("csv", csv(tmp_path / "lists", "path,emotion,speaker", *lines))
+    assert outside["id"][0].endswith("/a")
+
+
+def test_free_names_stay_as_they_are_spelled(folder):
+    lines = ["path,emotion,speaker", "a.wav,Wut,anna", "b/c.d.wav,happy,ben"]
+    with pytest.raises(CorpusError, match=r"emotions\.free true"):
+        load_corpus("csv", csv(folder, *lines))
+    assert load_corpus("csv", csv(folder, *lines), emotions=EmotionMap(free=True))["emotion"][:] == ["Wut", "happy"]
+
+
 def test_all_columns_arrive_the_same_from_both_forms(folder):
     names = "path,emotion,speaker,id,start,end,language,corpus,session,votes,arousal,valence,dominance,transcript"
     line = f'"{folder}/a.wav",sad,7,one,0.02,0.09,pl,set,s1,sad;Angry; sad,1.5,-2,3,"Well, yes"'

@@ -142,4 +142,13 @@ def test_numbers_and_other_forms_of_a_letter_are_the_label(key, label):
 def test_unknown_labels_are_proposed_a_meaning_that_is_near_or_none():
     told = propose_rename(["Fröhlichkeit", "happines", "angry!"])
     assert told == """for example emotions.rename '{"Fröhlichkeit": EMOTION, "happines": happiness, "angry!": anger}'"""
-    assert propose_rename("abcdefg").count("EMOTION") == 5
+    assert propose_rename("abcdefg").count("EMOTION") == 7  # complete, to be pasted
+
+
+def test_free_names_are_taken_as_they_are_spelled():
+    free = EmotionMap(rename={"x": "Wut!"}, merge={"Laut": ["Wut!", "Angry"]}, drop=["Ruhe"], free=True)
+    assert [free.read(label, where="row") for label in ("x", "Angry", " Ruhe ")] == ["Wut!", "Angry", "Ruhe"]
+    assert [free.target(name) for name in ("Wut!", "Angry", "Ruhe", "sad")] == ["Laut", "Laut", None, "sad"]
+    free.check(["Wut!", "Angry", "Ruhe"])
+    with pytest.raises(ConfigError, match="differ in case alone: give them one name"):
+        EmotionMap(free=True).check(["Happy", "happy"])

@@ -17,7 +17,8 @@ def test_the_terminal_text_has_headline_interval_and_a_row_a_class():
     assert lines[0] == "my corpus"
     assert lines[1].startswith(f"UAR {percent(report.uar)} % (95 % interval {percent(report.interval.low)} to ")
     assert "5 speakers" in lines[1]
-    rows = {line.split()[0]: line.split()[1:] for line in lines[4:8]}
+    assert "UAR: unweighted average recall" in lines[3]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[5:9]}
     assert list(rows) == ["class", "anger", "neutral", "sadness"]
     assert rows["anger"][0] == percent(report.per_class["anger"]["recall"])
     assert rows["sadness"] == ["\N{EN DASH}", "0.0", "0.0", "0"]

@@ -80,7 +80,7 @@ def test_silence_and_long_recordings(server):
     long = encode(np.concatenate([tone(4.0), np.zeros(3 * RATE), tone(0.3, 0.9)]))
     (expected,) = Predictor(LoudnessSession()).predict([long])
     found = server.post(long).json
-    assert [vars(one) for one in expected.segments] == found["segments"]
+    assert [one.to_dict() for one in expected.segments] == found["segments"]
     assert values(found) == pytest.approx(list(expected.probabilities.values()), abs=1e-6)
 
 

@@ -4,6 +4,7 @@ Each function takes what it draws and the file to write. It knows neither models
 """
 
 from ser_tl.evaluation.plots.augmentation import augmentation_picture as augmentation_picture
+from ser_tl.evaluation.plots.canvas import choose_formats as choose_formats
 from ser_tl.evaluation.plots.comparison import comparison_picture as comparison_picture
 from ser_tl.evaluation.plots.comparison import cost_picture as cost_picture
 from ser_tl.evaluation.plots.dimensions import dimensions_picture as dimensions_picture

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ser_tl.errors import ConfigError
 from ser_tl.files import write_atomically
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ TRAIN, DEV, OTHER, BEST, CONCORDANCE = "#7f7f7f", "#1f5fa8", "#d98212", "#2a8f4b
 MARKERS = "os^Dv<>P*X"
 DPI = 150
 COARSE = 100  # of pictures with many panels, so that they stay below 150 kB
+FORMATS: list[str] = []
+"""In which each picture of a run is written besides PNG; `choose_formats` sets it."""
+
 _TOLD_APART = 10  # colours that the eye can still name
 
 
@@ -51,12 +55,29 @@ def write(figure: "Figure", target: Target, *, dpi: int = DPI) -> None:
         dpi: pixels an inch; fewer for large pictures of large things
     """
     if isinstance(target, str | Path):
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        kind = Path(target).suffix.removeprefix(".") or "png"
-        with write_atomically(target) as part:
-            figure.savefig(part, dpi=dpi, format=kind.lower())
+        path = Path(target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kind = path.suffix.removeprefix(".").lower() or "png"
+        for form in dict.fromkeys([kind, *(FORMATS if kind == "png" else ())]):
+            with write_atomically(path if form == kind else path.with_suffix(f".{form}")) as part:
+                figure.savefig(part, dpi=dpi, format=form)
     else:
         figure.savefig(target, dpi=dpi, format="png", metadata={"Software": None})
+
+
+def choose_formats(formats: Sequence[str]) -> None:
+    """Sets in which formats every PNG of this process is written besides.
+
+    Args:
+        formats: pdf, svg, both or none
+
+    Raises:
+        ConfigError: another one
+    """
+    strange = [name for name in formats if name not in ("pdf", "svg")]
+    if strange:
+        raise ConfigError(f"pictures can be written as pdf and svg beside PNG, not as {', '.join(strange)}")
+    FORMATS[:] = formats
 
 
 def colours(count: int) -> list[Any]:

@@ -1,0 +1,231 @@
+"""Hyperparameter search on dev speakers, by optuna: what is chosen never sees the test part.
+
+    options, space --search(train on a setting)--> each trial's best dev score --> Found, the options of the best
+
+Each split has a search of its own: a setting chosen for all splits together would have been chosen on speakers whom
+other splits test. trials.journal in the split's folder holds the trials; a search that was killed goes on with the
+trial it was in. Optuna is the extra `search`.
+"""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from accelerate.utils import broadcast_object_list
+
+from ser_tl.errors import ConfigError, listing
+from ser_tl.evaluation import Report
+from ser_tl.files import write_text
+from ser_tl.options import Options
+from ser_tl.runtime.processes import processes
+from ser_tl.training.trainer import Trainer
+
+JOURNAL = "trials.journal"
+TABLE = "trials.csv"
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+_SPACE: dict[str, Any] = {
+    "train.learning_rate": {"low": 1e-4, "high": 3e-3, "log": True},
+    "train.label_smoothing": [0.0, 0.1],
+    "pooling": ["mean", "attention", "attentive-stats"],
+}
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """What is searched, and how long.
+
+    Args:
+        space: option to its values: a list of choices, or {low: 1.0e-4, high: 1.0e-2, log: true}; whole numbers stay
+            whole
+        trials: how many settings are tried for each split
+    """
+
+    space: dict[str, Any] = field(default_factory=lambda: dict(_SPACE))
+    trials: int = 20
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise ConfigError(f"search.trials is {self.trials}: expected 1 or more")
+        if not self.space:
+            raise ConfigError("search.space is empty: name an option and its values, {pooling: [mean, attention]}")
+        wrong = [f"{name}: {values}" for name, values in self.space.items() if not _is_range(values)]
+        if wrong:
+            raise ConfigError(
+                f"search.space: expected a list of choices, or {{low: NUMBER, high: NUMBER, log: true}}\n"
+                f"{listing(wrong)}"
+            )
+
+
+@dataclass(frozen=True)
+class Found(Generic[OptionsT]):
+    """The best setting of a search.
+
+    Args:
+        options: the run's, with that setting
+        setting: option to value
+        score: of its best epoch on dev
+        trials: settings that were tried
+    """
+
+    options: OptionsT
+    setting: Mapping[str, Any]
+    score: float
+    trials: int
+
+    def describe(self, report: Report) -> Report:
+        """A report that says how its setting was chosen."""
+        note = (
+            f"The setting ({_text(self.setting)}) is the best of {self.trials} on dev speakers, with a dev score of "
+            f"{self.score:.3f}, which is too high for having been chosen by; the test part was scored once, with it"
+        )
+        facts = {**report.facts, "setting": dict(self.setting), "trials": self.trials}
+        return replace(report, notes=[*report.notes, note], facts=facts)
+
+
+def search(
+    options: OptionsT, config: SearchConfig, train: Callable[[OptionsT, Path], Trainer], folder: Path
+) -> Found[OptionsT]:
+    """Tries settings and returns the best on dev. Every process calls it.
+
+    Args:
+        options: of the run
+        config: what is searched
+        train: trains with options in a folder, and goes on where it was interrupted
+        folder: of the split; keeps the journal and a table of the trials
+
+    Raises:
+        ConfigError: optuna isn't installed, an option that isn't there, or no setting can be trained
+    """
+    if not options.train.epochs:
+        raise ConfigError("train.epochs is 0, and settings are compared by their epochs' dev scores: train for some")
+    for name, values in config.space.items():
+        options.changed({name: values[0] if isinstance(values, list) else values["low"]})
+    state = processes()
+    study = _open_study(folder, options.seed) if state.is_main_process else None
+    refused: list[str] = []
+    while (asked := _broadcast(study and _ask(study, config))) is not None:
+        number, setting = asked
+        place = folder / "trials" / f"{number:03}"
+        score, why = _score(options, setting, train, place)
+        if study is not None:
+            _tell(study, number, score)
+            shutil.rmtree(place, ignore_errors=True)
+            state.print(f"trial {number + 1}/{config.trials}: {_text(setting)}: {why or f'dev {score:.3f}'}")
+        refused += [why] if why else []
+        state.wait_for_everyone()
+    setting, score, tried = _broadcast(study and _finish(study, folder, refused))
+    return Found(options.changed(setting), setting, score, tried)
+
+
+def _score(
+    options: OptionsT, setting: Mapping[str, Any], train: Callable[[OptionsT, Path], Trainer], place: Path
+) -> tuple[float | None, str]:
+    """The dev score of a setting's best epoch; or None, and why it can't be trained."""
+    try:
+        trainer = train(replace(options.changed(setting), push_to_hub=None), place)
+    except ConfigError as error:  # such as a learning rate at which the loss diverges
+        return None, str(error)
+    best = next(record for record in trainer.history if record["best"])
+    return float(best["dev_uar"] if "dev_uar" in best else best["dev_ccc"]), ""
+
+
+def _open_study(folder: Path, seed: int) -> Any:  # noqa: ANN401 - optuna's
+    try:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError as error:
+        raise ConfigError("the search needs optuna: `pip install ser_tl[search]`") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
+    study.sampler = optuna.samplers.TPESampler(seed=(seed + len(study.trials)) % (1 << 32))
+    return study
+
+
+def _ask(study: Any, config: SearchConfig) -> tuple[int, dict[str, Any]] | None:  # noqa: ANN401
+    """The number and setting of the next trial, of one that was interrupted first; None when there are enough."""
+    from optuna.trial import TrialState
+
+    ended = [trial for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.FAIL)]
+    for trial in study.trials:
+        if trial.state == TrialState.RUNNING and set(trial.params) == set(config.space):
+            return trial.number, trial.params
+        if trial.state == TrialState.RUNNING:  # killed while it was asked
+            study.tell(trial.number, state=TrialState.FAIL)
+    if len(ended) >= config.trials:
+        return None
+    trial = study.ask({name: _distribution(values) for name, values in config.space.items()})
+    known = [one.value for one in ended if one.params == trial.params and one.state == TrialState.COMPLETE]
+    if known:  # the same seed, the same training
+        study.tell(trial.number, known[0])
+        return _ask(study, config)
+    return trial.number, dict(trial.params)
+
+
+def _tell(study: Any, number: int, score: float | None) -> None:  # noqa: ANN401
+    from optuna.trial import TrialState
+
+    study.tell(number, score, state=TrialState.FAIL if score is None else TrialState.COMPLETE)
+
+
+def _finish(study: Any, folder: Path, refused: Sequence[str]) -> tuple[dict[str, Any], float, int]:  # noqa: ANN401
+    """Writes the table of the trials; gives the best setting, its score, and how many were tried."""
+    from optuna.trial import TrialState
+
+    scored = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    if not scored:
+        raise ConfigError(
+            f"none of {len(study.trials)} settings could be trained: change search.space\n"
+            f"{listing(dict.fromkeys(refused))}"
+        )
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["trial", "dev", *study.trials[0].params])
+    for trial in study.trials:
+        writer.writerow([trial.number + 1, "" if trial.value is None else trial.value, *trial.params.values()])
+    write_text(folder / TABLE, text.getvalue())
+    best = max(scored, key=lambda trial: (trial.value, -trial.number))
+    return dict(best.params), best.value, len(study.trials)
+
+
+def _distribution(values: Any) -> Any:  # noqa: ANN401
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(values, list):
+        return CategoricalDistribution(values)
+    whole = isinstance(values["low"], int) and isinstance(values["high"], int)
+    kind = IntDistribution if whole else FloatDistribution
+    return kind(values["low"], values["high"], log=values.get("log", False))
+
+
+def _is_range(values: Any) -> bool:  # noqa: ANN401 - whatever YAML can say
+    """Whether these are choices, or a range of numbers."""
+    if isinstance(values, list):
+        return bool(values) and all(value is None or isinstance(value, str | int | float) for value in values)
+    if not isinstance(values, dict) or not {"low", "high"} <= set(values) <= {"low", "high", "log"}:
+        return False
+    low, high = values["low"], values["high"]
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (low, high))
+    return numbers and low < high and not (values.get("log") and low <= 0)
+
+
+def _text(setting: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {json.dumps(value).strip(chr(34))}"
+        for name, value in setting.items()
+    )
+
+
+def _broadcast(value: Any) -> Any:  # noqa: ANN401
+    """The main process' value, in all of them."""
+    if processes().num_processes == 1:
+        return value
+    return broadcast_object_list([value])[0]
