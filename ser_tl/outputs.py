@@ -66,7 +66,7 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
 
 
 def finish_final(trainer: Trainer, estimate: Report, folder: Path) -> None:
-    """Writes model, card, history and curves of a model that nobody is left to test. The card comes last.
+    """Writes model, card, history and curves of a model that was trained on all speakers. The card comes last.
 
     Args:
         trainer: trained
