@@ -78,7 +78,7 @@ def test_segments_keep_their_times_and_take_their_keys_as_ids(home):
     ("rows", "message"),
     [
         ([record(), record(emo="sad")], "the lists contradict each other; keep the right ones"),
-        ([record(emo="xyz")], "1 unknown emotions.*--emotions.rename"),
+        ([record(emo="xyz")], "1 unknown emotions.*emotions.rename"),
         ([record(dataset="new")], "doesn't tell the speaker and the language; add these two fields"),
         ([record(wav=None)], "needs wav and emo"),
         ([record(start_time="soon")], "start_time is 'soon', expected a number"),

@@ -27,7 +27,7 @@ def test_each_layout_gives_the_same_speakers_and_emotions(tree, names):
 
 def test_renamed_folders_are_emotions(tree):
     root = tree(["ala/zlosc/1.wav", "ala/smutek/1.wav", "ola/zlosc/1.wav"])
-    with pytest.raises(CorpusError, match=r"neither level of folders.*--emotions.rename") as error:
+    with pytest.raises(CorpusError, match=r"neither level of folders.*emotions.rename") as error:
         load_corpus("folder", root)
     assert "ala, ola" in str(error.value)
     assert "smutek, zlosc" in str(error.value)
@@ -36,7 +36,7 @@ def test_renamed_folders_are_emotions(tree):
 
 
 def test_an_unknown_emotion_among_folders_is_listed(tree):
-    with pytest.raises(CorpusError, match=r"1 unknown emotions.*--emotions.rename '{\"hangry\": anger}'"):
+    with pytest.raises(CorpusError, match=r"1 unknown emotions.*emotions.rename '{\"hangry\": anger}'"):
         load_corpus("folder", tree(["angry/a_1.wav", "hangry/b_1.wav"]))
 
 

@@ -159,7 +159,7 @@ def test_unknown_emotions_are_listed_with_the_way_out(folder, column):
     lines = ["a.wav,zly,x,sad", "b/c.d.wav,sad,x,sad", "a.wav,smutny,x,sad"]
     if column == "votes":
         lines = ["a.wav,sad,x,zly;sad", "b/c.d.wav,sad,x,sad", "a.wav,sad,x,smutny"]
-    with pytest.raises(CorpusError, match=r"2 unknown emotions.*--emotions.rename '.\"zly\": EMOTION") as error:
+    with pytest.raises(CorpusError, match=r"2 unknown emotions.*emotions.rename '.\"zly\": EMOTION") as error:
         load_corpus("csv", csv(folder, "path,emotion,speaker,votes", *lines))
     assert "line 2: 'zly'" in str(error.value)
     assert "line 4: 'smutny'" in str(error.value)
@@ -170,7 +170,7 @@ def test_a_label_on_many_lines_is_listed_once_and_proposed_no_meaning(folder):
     with pytest.raises(CorpusError, match="2 unknown emotions") as error:
         load_corpus("csv", csv(folder, "path,emotion,speaker", *lines))
     told = str(error.value)
-    assert """--emotions.rename '{"Wut": EMOTION, "Fröhlichkeit": EMOTION}'""" in told
+    assert """emotions.rename '{"Wut": EMOTION, "Fröhlichkeit": EMOTION}'""" in told
     assert told.splitlines()[1:] == [
         "  line 2: 'Wut', and 255 times more",
         "  line 3: 'Fröhlichkeit', and 255 times more",
