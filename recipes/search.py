@@ -17,7 +17,7 @@ import ser_tl as ser
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the search can be told; what `space` doesn't name holds for all trials.
+    """Options of the search; what `space` doesn't name is the same in all trials.
 
     Args:
         search: which options are searched, and how many settings are tried
@@ -35,18 +35,18 @@ def main(options: Options) -> ser.Report | None:
         return ser.rehearse(options, splits, f"One of {options.search.trials + 1} trainings of each split:")
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
-        def train(own: Options, place: Path) -> ser.Trainer:
-            ser.seed_everything(own.seed)
-            model = ser.build_model(own, ser.emotions(split.train))
-            trainer = ser.build_trainer(own, model, place)
+        def train(setting: Options, scratch: Path) -> ser.Trainer:
+            ser.seed_everything(setting.seed)
+            model = ser.build_model(setting, ser.emotions(split.train))
+            trainer = ser.build_trainer(setting, model, scratch)
             trainer.fit(split.train, split.dev, resume=True)
             return trainer
 
-        found = ser.search(options, options.search, train, folder)
-        trainer = train(found.options, folder)
+        best = ser.search(options, options.search, train, folder)
+        trainer = train(best.options, folder)
         title = f"{options.encoder} ({options.strategy}, searched) on {options.corpus}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
-        return ser.finish(trainer, found.describe(report), folder)
+        return ser.finish(trainer, best.describe(report), folder)
 
     return ser.run_splits(splits, run_one, ser.start_run(options))
 

@@ -154,10 +154,12 @@ def _wrap_list(value: str) -> str:
     return value if value.startswith(("[", "-")) or value in ("", "null") else f"[{value}]"
 
 
-def _is_list(kind: Any) -> bool:  # noqa: ANN401 - any type
+def _is_list(hint: Any) -> bool:  # noqa: ANN401 - any type
     """Whether a type is a list, or a list or None."""
-    kinds = [one for one in get_args(kind) if one is not NoneType] if get_origin(kind) in (Union, UnionType) else [kind]
-    return bool(kinds) and all(get_origin(one) is list for one in kinds)
+    kinds = (
+        [kind for kind in get_args(hint) if kind is not NoneType] if get_origin(hint) in (Union, UnionType) else [hint]
+    )
+    return bool(kinds) and all(get_origin(kind) is list for kind in kinds)
 
 
 class _HelpAll(argparse.Action):

@@ -1,10 +1,10 @@
-"""The model to use, trained on all speakers once the splits have told what to expect of it.
+"""The model to use, trained on all speakers once the splits have shown what to expect of it.
 
     splits, their report --run_final()--> RUN/final/model, whose card has the report's score as an estimate
 
 Its dev speakers are those of the first split: they choose the epoch and calibrate, as in every split, so that the
-estimate is of this very procedure. Training on them too, for the median of the splits' best epochs, would leave nobody
-to calibrate probabilities and prediction sets on.
+estimate is of this very procedure. Training on them too, for the median of the splits' best epochs, would leave no
+speakers to calibrate probabilities and prediction sets on.
 """
 
 import json
@@ -41,16 +41,16 @@ def run_final(
     Returns:
         The model's folder. A model that is whole is not trained again.
     """
-    own = folder / FINAL
+    target = folder / FINAL
     first, state = splits[0], processes()
-    if not (own / "model" / CARD_FILE).is_file():
+    if not (target / "model" / CARD_FILE).is_file():
         state.wait_for_everyone()
         everyone = concatenate_datasets([first.train, first.test])
         if state.is_main_process:
-            own.mkdir(parents=True, exist_ok=True)
+            target.mkdir(parents=True, exist_ok=True)
             ids = {"train": everyone["id"][:], "dev": first.dev["id"][:]}
-            write_text(own / SPLIT_FILE, json.dumps(ids, indent=1) + "\n")
-        finish_final(train(everyone, first.dev, own), report, own)
-    model = own / "model"
+            write_text(target / SPLIT_FILE, json.dumps(ids, indent=1) + "\n")
+        finish_final(train(everyone, first.dev, target), report, target)
+    model = target / "model"
     state.print(f"{model}: trained on all speakers, without a score of its own; the estimate is {score_text(report)}")
     return model

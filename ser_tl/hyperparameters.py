@@ -112,11 +112,11 @@ def search(
     refused: list[str] = []
     while (asked := _broadcast(study and _ask(study, config))) is not None:
         number, setting = asked
-        place = folder / "trials" / f"{number:03}"
-        score, why = _score(options, setting, train, place)
+        scratch = folder / "trials" / f"{number:03}"
+        score, why = _score(options, setting, train, scratch)
         if study is not None:
             _tell(study, number, score)
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(scratch, ignore_errors=True)
             state.print(f"trial {number + 1}/{config.trials}: {_text(setting)}: {why or f'dev {score:.3f}'}")
         refused += [why] if why else []
         state.wait_for_everyone()
@@ -125,11 +125,11 @@ def search(
 
 
 def _score(
-    options: OptionsT, setting: Mapping[str, Any], train: Callable[[OptionsT, Path], Trainer], place: Path
+    options: OptionsT, setting: Mapping[str, Any], train: Callable[[OptionsT, Path], Trainer], scratch: Path
 ) -> tuple[float | None, str]:
     """The dev score of a setting's best epoch; or None, and why it can't be trained."""
     try:
-        trainer = train(replace(options.changed(setting), push_to_hub=None), place)
+        trainer = train(replace(options.changed(setting), push_to_hub=None), scratch)
     except ConfigError as error:  # such as a learning rate at which the loss diverges
         return None, str(error)
     best = next(record for record in trainer.history if record["best"])
@@ -163,9 +163,9 @@ def _ask(study: Any, config: SearchConfig) -> tuple[int, dict[str, Any]] | None:
     if len(ended) >= config.trials:
         return None
     trial = study.ask({name: _distribution(values) for name, values in config.space.items()})
-    known = [one.value for one in ended if one.params == trial.params and one.state == TrialState.COMPLETE]
-    if known:  # the same seed, the same training
-        study.tell(trial.number, known[0])
+    values = [past.value for past in ended if past.params == trial.params and past.state == TrialState.COMPLETE]
+    if values:  # the same seed, the same training
+        study.tell(trial.number, values[0])
         return _ask(study, config)
     return trial.number, dict(trial.params)
 

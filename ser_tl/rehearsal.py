@@ -1,4 +1,4 @@
-"""`--dry-run`: all that a run would refuse is refused, and what it would do is said; nothing of it stays on disk.
+"""Dry runs: all that a run would refuse is refused, and what it would do is said; nothing of it stays on disk.
 
     options, splits --rehearse()--> sizes of the parts, parameters, disk, estimated minutes
 
@@ -50,7 +50,7 @@ def rehearse(options: Options, splits: Sequence[Split], name: str = "") -> None:
     model = build_model(options, emotions(first.train))
     with tempfile.TemporaryDirectory() as scratch:
         trainer = build_trainer(options, model, Path(scratch), name="rehearsal")
-        for split in splits[::-1]:  # the first one's last: it is what the trainer goes on with
+        for split in splits[::-1]:  # the first weight's last: it is what the trainer goes on with
             trainer.check(split.train, split.dev, None if unlabelled is None else split.test)
         pace = None
         if options.train.epochs:
@@ -65,7 +65,7 @@ def rehearse_systems(systems: Mapping[str, Sequence[Options]], splits: Mapping[s
     """Rehearses each system of a comparison with its first seed.
 
     Args:
-        systems: name to the options of its runs, one a seed
+        systems: name to the options of its runs, weight a seed
         splits: name to the splits of its runs, of the systems that can be trained
     """
     for name, runs in splits.items():
@@ -97,10 +97,10 @@ def _speakers(part: Dataset) -> str:
 
 
 def _describe_model(trainer: Trainer, model: EmotionModel) -> list[str]:
-    whole, moving = sum(one.numel() for one in model.parameters()), moving_parameters(model)
+    whole, moving = sum(weight.numel() for weight in model.parameters()), moving_parameters(model)
     blocks = [block.name for block in trainer.strategy.trainable_blocks(model)]
-    later = {id(one) for block in trainer.strategy.trainable_blocks(model) for one in block.modules.parameters()}
-    more = sum(one.numel() for one in model.parameters() if id(one) in later and not one.requires_grad)
+    later = {id(weight) for block in trainer.strategy.trainable_blocks(model) for weight in block.modules.parameters()}
+    more = sum(weight.numel() for weight in model.parameters() if id(weight) in later and not weight.requires_grad)
     return [
         f"model: {model.encoder_name}, {whole:,} parameters, {moving:,} trainable"
         + (f", and {more:,} that join later" if more else ""),
@@ -110,18 +110,19 @@ def _describe_model(trainer: Trainer, model: EmotionModel) -> list[str]:
 
 def _check_disk(options: Options, model: EmotionModel, splits: Sequence[Split]) -> str:
     """What the run leaves on disk at most, and what is free there."""
-    size = sum(one.numel() * one.element_size() for one in model.parameters())
+    size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     models = len(splits) + options.final
+    named = f"{models} model{'s' if models > 1 else ''}"
     need = size * (models + _COPIES)
-    place = (options.output or Path("runs")).absolute()
-    place = next(folder for folder in [place, *place.parents] if folder.is_dir())
-    free = shutil.disk_usage(place).free
+    parent = (options.output or Path("runs")).absolute()
+    parent = next(folder for folder in [parent, *parent.parents] if folder.is_dir())
+    free = shutil.disk_usage(parent).free
     if free < need:
         raise StorageError(
-            f"{place}: {free / _MIB:.0f} MiB are free, and {models} models with their training states need about "
-            f"{need / _MIB:.0f} MiB: make room there, or name another folder with --output"
+            f"{parent}: {free / _MIB:.0f} MiB are free, and {named} with training states need about "
+            f"{need / _MIB:.0f} MiB: make room there, or name another folder by `output`"
         )
-    return f"disk: about {need / _MIB:.0f} MiB for {models} models and training states, {free / _MIB:.0f} MiB are free"
+    return f"disk: about {need / _MIB:.0f} MiB for {named} and training states, {free / _MIB:.0f} MiB are free"
 
 
 def _describe_time(options: Options, splits: Sequence[Split], pace: Pace | None) -> str:

@@ -146,8 +146,8 @@ def _estimate_section(context: CardContext, estimate: Report) -> list[str]:
     dependent = "; **NOT speaker-independent**, as speakers tested on were trained on as well"
     return [
         "## Score",
-        "**This model has no score of its own**: all speakers are in its training, so nobody is left to test it. Test "
-        "it on speakers of your own (`ser-tl evaluate`).",
+        "**This model has no score of its own**: all speakers are in its training, so no speaker is left to test it. "
+        "Test it on speakers of your own (`ser-tl evaluate`).",
         f"The estimate: the same training scored {headline(estimate).rstrip('.')} on held-out speakers, {how}"
         f"{dependent if context.independent is False else ''}. Those models had fewer speakers to learn from.",
         *([f"{line}." for line in folds_sentence(estimate)]),

@@ -24,7 +24,7 @@ class CardContext:
         report: its scores; None if it has none
         options: those of its run; empty without one
         note: what a reader has to know first
-        estimate: the scores of the same training on held-out speakers, for a model that nobody is left to test
+        estimate: the scores of the same training on held-out speakers, for a model without speakers left to test it
         training: facts of the training of a model without a report
     """
 

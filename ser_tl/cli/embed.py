@@ -31,12 +31,12 @@ def embed(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     predictor = Predictor(model)
     if options.speaker_normalize:
         wanted = {"embedding": True, "speaker_normalize": True}
-        found = iter(predictor.predict(recordings, on_error="report", **wanted))
+        predictions = iter(predictor.predict(recordings, on_error="report", **wanted))
     else:
-        found = predictor.iterate(recordings, wanted=OutputRequest(embedding=True), on_error="report")
+        predictions = predictor.iterate(recordings, wanted=OutputRequest(embedding=True), on_error="report")
     rows: list[EmbeddingRow] = []
     failed = 0
-    for prediction in show_progress(found, len(recordings)):
+    for prediction in show_progress(predictions, len(recordings)):
         if prediction.error is None:
             rows += embedding_rows(prediction, segments=options.segments)
         else:

@@ -79,8 +79,8 @@ def _corpus(
 
 def _relative(audio: str, folder: Path) -> PurePath:
     """A path from the manifest's folder, where it lies in it: the same on every machine."""
-    place = PurePath(audio)
-    return place.relative_to(folder) if place.is_relative_to(folder) else place
+    path = PurePath(audio)
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def _refuse_slips(path: Path, held: Mapping[str, str], found: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Metrics of one's own in every report, in the interface of the `evaluate` library.
+"""Your own metrics in every report, in the interface of the `evaluate` library.
 
     @METRICS.register("kappa")
     class Kappa(evaluate.Metric): ...
@@ -39,11 +39,11 @@ def measure_registered(predictions: Predictions) -> dict[str, float | None]:
     }
     figures: dict[str, float | None] = {}
     for name, make in METRICS.items():
-        found = make().compute(**given)
-        if not isinstance(found, Mapping) or not all(isinstance(value, int | float) for value in found.values()):
-            raise ConfigError(f"the metric {name} returned {found!r}: expected are named numbers, {{{name!r}: 0.7}}")
-        twice = sorted(set(found) & set(figures))
+        result = make().compute(**given)
+        if not isinstance(result, Mapping) or not all(isinstance(value, int | float) for value in result.values()):
+            raise ConfigError(f"the metric {name} returned {result!r}: expected are named numbers, {{{name!r}: 0.7}}")
+        twice = sorted(set(result) & set(figures))
         if twice:
             raise ConfigError(f"the metric {name} names {', '.join(twice)}, as another one does: call it otherwise")
-        figures |= {key: float(value) if math.isfinite(value) else None for key, value in found.items()}
+        figures |= {key: float(value) if math.isfinite(value) else None for key, value in result.items()}
     return figures

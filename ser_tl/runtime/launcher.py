@@ -120,8 +120,8 @@ def launch_command(environment: Mapping[str, str] | None = None, program: str | 
     processes = given.get("WORLD_SIZE", "1")
     command = f"-m ser_tl.cli{name.removeprefix('ser-tl')}" if name.startswith("ser-tl ") else shlex.quote(name)
     if "ACCELERATE_MIXED_PRECISION" in given:  # what accelerate launch sets for every program that it starts
-        several = f" --num_processes {processes}" if processes != "1" else ""
-        return f"accelerate launch{several} {command}"
+        launch = "accelerate launch" if processes == "1" else f"accelerate launch --num_processes {processes}"
+        return f"{launch} {command}"
     if "TORCHELASTIC_RUN_ID" in given:
         return f"torchrun --standalone --nproc_per_node {processes} {command}"
     return name if name.startswith("ser-tl ") else f"python {command}"

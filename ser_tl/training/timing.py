@@ -99,7 +99,7 @@ def draw_sample(corpus: Dataset, seconds: float, seed: int) -> Dataset:
 @contextmanager
 def _watch() -> Generator[list[float]]:
     """A list that holds the seconds which the block took."""
-    found: list[float] = []
+    seconds: list[float] = []
     begin = time.perf_counter()
-    yield found
-    found.append(time.perf_counter() - begin)
+    yield seconds
+    seconds.append(time.perf_counter() - begin)
