@@ -51,9 +51,9 @@ def main(options: Options) -> None:
     print(f"\nseconds a step: {without:.3f} without, {augmented:.3f} with: {100 * (augmented / without - 1):+.1f} %\n")
     noise = np.random.default_rng(options.seed)
     clips = [noise.normal(0.0, 0.1, 48_000).astype(np.float32) for _ in range(10)]
-    own_of = {name: own for name, own in options.augment.transform_options.items() if name not in INSIDE}
-    for name, own in own_of.items():
-        hear = ser.Augmenter(ser.AugmentConfig(transforms={name: {**own, "probability": 1.0}}), clips)
+    settings_of = {name: settings for name, settings in options.augment.transform_options.items() if name not in INSIDE}
+    for name, settings in settings_of.items():
+        hear = ser.Augmenter(ser.AugmentConfig(transforms={name: {**settings, "probability": 1.0}}), clips)
         seconds = []
         for turn in range(options.rounds + 1):
             begin = time.perf_counter()

@@ -46,7 +46,9 @@ def main(options: Options) -> ser.Comparison | None:
     """Trains and evaluates every system on every split of the protocol, with every seed."""
     corpus, notes = ser.load_checked(options)
     combined = [dict(zip(options.grid, values, strict=True)) for values in product(*options.grid.values())]
-    systems = {", ".join(map(str, own.values())): own for own in combined} if options.grid else options.systems
+    systems = (
+        {", ".join(map(str, settings.values())): settings for settings in combined} if options.grid else options.systems
+    )
     seeds = options.seeds or [options.seed]
     runs = {name: [options.changed(changes | {"seed": seed}) for seed in seeds] for name, changes in systems.items()}
     splits, refused = ser.split_systems(corpus, runs)
@@ -57,19 +59,19 @@ def main(options: Options) -> ser.Comparison | None:
     for number, (name, seed) in enumerate(product(runs, range(len(seeds)))):
         if name not in splits:
             continue
-        own = runs[name][seed]
+        settings = runs[name][seed]
 
-        def run_one(split: ser.Split, folder: Path, own: ser.Options = own, name: str = name) -> ser.Report:
-            ser.seed_everything(own.seed)
-            model = ser.build_model(own, ser.emotions(corpus))
-            trainer = ser.build_trainer(own, model, folder, name=f"{name}, seed {own.seed}, {split.name}")
+        def run_one(split: ser.Split, folder: Path, settings: ser.Options = settings, name: str = name) -> ser.Report:
+            ser.seed_everything(settings.seed)
+            model = ser.build_model(settings, ser.emotions(corpus))
+            trainer = ser.build_trainer(settings, model, folder, name=f"{name}, seed {settings.seed}, {split.name}")
             trainer.fit(split.train, split.dev, resume=options.resume)
-            title = f"{name} on {own.corpus}, {split.name}"
+            title = f"{name} on {settings.corpus}, {split.name}"
             report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *notes], shared=split.shared)
             return ser.finish(trainer, report, folder)
 
-        place = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{own.seed}" if len(seeds) > 1 else "")
-        reports.setdefault(name, []).append(ser.run_splits(splits[name][seed], run_one, place))
+        home = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{settings.seed}" if len(seeds) > 1 else "")
+        reports.setdefault(name, []).append(ser.run_splits(splits[name][seed], run_one, home))
     title = f"{options.corpus}, {options.protocol}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     return ser.finish_comparison(ser.Comparison.of(reports, title=title, notes=refused), folder)
 

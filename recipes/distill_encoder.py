@@ -53,9 +53,9 @@ class Options(ser.RunOptions):
 
 def main(options: Options) -> ser.Report:
     """Trains the student, probes it, and writes its folder."""
-    found = ser.find_recordings(options.corpus, options.root, options.audio, options.columns)
+    sources = ser.find_recordings(options.corpus, options.root, options.audio, options.columns)
     distill = options.distill
-    recordings = ser.CropSampler(found, distill.crop, distill.memory, distill.normalise, distill.speed)
+    recordings = ser.CropSampler(sources, distill.crop, distill.memory, distill.normalise, distill.speed)
     probe = ser.Probe(options.probe, seed=options.seed)
     folder = ser.start_run(options, changeable=distill.changeable)
     ser.seed_everything(options.seed)

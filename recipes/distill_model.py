@@ -44,7 +44,7 @@ def main(options: Options) -> ser.Report:
         _ = [ser.load_teacher(options.teacher, split, options.teach) for split in splits]
     whole = ser.start_run(options)
 
-    def run(options: Options, place: Path, what: str, teacher: Path | None = None) -> ser.Report:
+    def run(options: Options, run_folder: Path, what: str, teacher: Path | None = None) -> ser.Report:
         def run_one(split: ser.Split, folder: Path) -> ser.Report:
             kind = ser.Trainer
             if teacher is not None:
@@ -56,11 +56,13 @@ def main(options: Options) -> ser.Report:
             report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
             return ser.finish(trainer, report, folder)
 
-        return ser.run_splits(splits, run_one, place)
+        return ser.run_splits(splits, run_one, run_folder)
 
-    def run_beside(own: Options, name: str) -> None:
-        own = replace(own, output=whole / name, resume=own.resume and (whole / name).is_dir(), push_to_hub=None)
-        run(own, ser.start_run(own), name)
+    def run_beside(settings: Options, name: str) -> None:
+        settings = replace(
+            settings, output=whole / name, resume=settings.resume and (whole / name).is_dir(), push_to_hub=None
+        )
+        run(settings, ser.start_run(settings), name)
 
     if options.teacher is None:  # the bundled encoder under the usual head; what else is asked for is the student's
         names = ("encoder", "encoder_options", "pretrained", "pooling", "model", "transfer")

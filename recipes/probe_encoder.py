@@ -63,7 +63,9 @@ def main(options: Options) -> ser.Report:
     if cosines is not None:
         report = replace(report, facts={**report.facts, "fidelity": {"teacher": options.teacher, "cosines": cosines}})
         for layer, row in zip(options.probe.layers or range(encoder.num_states), cosines, strict=True):
-            print(f"layer {layer}: cosines with the teacher's layers from 0: {' '.join(f'{one:.3f}' for one in row)}")
+            print(
+                f"layer {layer}: cosines with the teacher's layers from 0: {' '.join(f'{value:.3f}' for value in row)}"
+            )
     report.save(folder)
     print(f"\n{report}\n{folder}")
     return report

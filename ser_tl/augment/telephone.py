@@ -110,5 +110,10 @@ def gsm(waveform: Tensor) -> Tensor:
     return torch.from_numpy(np.stack(clips_decoded)).to(waveform.device)
 
 
-CODECS: dict[str, Callable[[Tensor], Tensor]] = {"mu-law": mu_law, "a-law": a_law, "gsm": gsm, "none": lambda one: one}
+CODECS: dict[str, Callable[[Tensor], Tensor]] = {
+    "mu-law": mu_law,
+    "a-law": a_law,
+    "gsm": gsm,
+    "none": lambda samples: samples,
+}
 """Codecs: samples (B, N) in [-1, 1] at 8 kHz, coded and decoded."""

@@ -89,6 +89,7 @@ class EncoderDistiller:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             loss = FeatureDistillationLoss(teacher, student, config)
+        # "lessons" is the heads' name in saved states.
         self.network = nn.ModuleDict({"student": student, "lessons": loss}).to(self.accelerator.device)
         self.student, self.loss = student, loss
         self.optimizer = AdamW(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ser_tl.cache import entries as entries_module
 from ser_tl.cache.cached import CachedClips
@@ -508,3 +508,11 @@ def test_entries_and_facts_can_be_read_by_whom_the_umask_says(corpus, store):
         os.umask(before)
     modes = {path.stat().st_mode & 0o777 for path in store.folder.rglob("*") if path.is_file()}
     assert modes == {0o644}
+
+
+def test_entries_of_earlier_versions_are_read(tmp_path):
+    path, state = tmp_path / "encoder" / "ab" / "abc.safetensors", torch.randn(5, 3)
+    write_state(path, state)
+    assert set(load_file(path)) == {"mean", "rest"}  # the names that they have had from the beginning
+    packed = read_state(path)
+    torch.testing.assert_close(packed.mean + packed.residual, state, atol=2e-3, rtol=0)
