@@ -60,10 +60,10 @@ def _split(state: Tensor) -> tuple[Tensor, Tensor]:
 def _write(path: Path, kept: dict[str, Tensor], seconds: float) -> None:
     known = {"key": _key(path), "seconds": f"{seconds:.6f}"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    size = sum(tensor.nbytes for tensor in tensors.values())
+    size = sum(tensor.nbytes for tensor in kept.values())
     # Not waited for: what a power cut leaves of an entry fails its checksum.
     with write_atomically(path, size=size, durable=False) as part:
-        save_file(tensors, part, metadata=known | {"checksum": _checksum(tensors, known)})
+        save_file(kept, part, metadata=known | {"checksum": _checksum(kept, known)})
 
 
 def read_state(path: Path) -> PackedState:
