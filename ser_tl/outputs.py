@@ -25,7 +25,7 @@ HISTORY_FILE = "history.json"
 
 
 def make_publisher(options: Options, folder: Path) -> list[Publisher]:
-    """What pushes each best epoch of a training, for `Trainer(parts=...)`; empty without --push_to_hub.
+    """The publisher of each best epoch of a training, for `Trainer(parts=...)`; empty without `push_to_hub`.
 
     Args:
         options: of the run
@@ -38,11 +38,11 @@ def make_publisher(options: Options, folder: Path) -> list[Publisher]:
 
 def run_of(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """The run that a training's folder belongs to, and its options; none for a training outside of a run."""
-    for place in [folder, *folder.parents][:4]:  # RUN/01/seed_0/fold_1: of a compared system, of a seed, of a fold
-        if (place / CONFIG_FILE).is_file():
-            known = yaml.safe_load((place / CONFIG_FILE).read_text(encoding="utf-8"))
-            if isinstance(known, dict) and "push_to_hub" in known:  # else another program's
-                return place, known
+    for candidate in [folder, *folder.parents][:4]:  # RUN/01/seed_0/fold_1: of a compared system, of a seed, of a fold
+        if (candidate / CONFIG_FILE).is_file():
+            options = yaml.safe_load((candidate / CONFIG_FILE).read_text(encoding="utf-8"))
+            if isinstance(options, dict) and "push_to_hub" in options:  # else another program's
+                return candidate, options
     return None, {}
 
 
@@ -55,7 +55,7 @@ def fold_of(folder: Path) -> str:
 def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
     """Writes model, card, report, history and curves of one split, then deletes its training states.
 
-    With --push_to_hub the model goes there first. The report comes last: where it is, everything is.
+    With `push_to_hub` the model goes there first. The report comes last: where it is, everything is.
     """
     if trainer.accelerator.is_main_process:
         _write_history(trainer, folder)

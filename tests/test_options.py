@@ -153,6 +153,11 @@ def test_a_bad_value_is_named_with_what_was_expected(told, config, name, value, 
 
 CHANGED = Options(
     imports=["json"],
+    pictures=["svg"],
+    quiet=True,
+    log_level="error",
+    final=True,
+    dry_run=True,
     parts={"contrastive": {"weight": 0.3}},
     encoder="facebook/wav2vec2-base",
     encoder_options={"taps": ["conv4"]},

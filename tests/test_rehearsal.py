@@ -38,7 +38,7 @@ def test_it_ends_with_what_the_run_would_end_with(recipe, options, tmp_path, mon
     with pytest.raises(ConfigError, match="3 blocks that reach the head"):
         recipe.main(options(strategy="partial", strategy_options={"blocks": 9}, dry_run=True))
     (tmp_path / "run" / "model").mkdir(parents=True)
-    with pytest.raises(ConfigError, match="isn't empty: add --resume"):
+    with pytest.raises(ConfigError, match="isn't empty: add `resume`"):
         recipe.main(options(dry_run=True))
     (tmp_path / "run" / "model").rmdir()
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 1000}))

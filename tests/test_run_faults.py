@@ -317,6 +317,16 @@ def test_commands_end_quietly_on_ctrl_c_and_where_nobody_reads(monkeypatch, caps
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("more", "goes_on"), [([], False), (["--output", "rows.jsonl"], True)])
+def test_ctrl_c_says_whether_the_same_command_goes_on(monkeypatch, capsys, more, goes_on):
+    def command(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ser_tl.cli.predict.predict", command)
+    assert cli.main(["predict", "clip.wav", *more]) == 130
+    assert ("interrupted; the same command goes on" in capsys.readouterr().err) == goes_on
+
+
 def test_a_pipe_that_is_closed_early_is_noticed_before_python_ends(monkeypatch):
     """As `ser-tl cache | head -1` does: the table fits in a buffer, and only flushing it fails."""
     reading, writing = os.pipe()

@@ -69,6 +69,9 @@ COMMANDS = {
 }
 """The module that holds each command, as a function of its name."""
 
+RESUMABLE = ("annotate", "extract")
+"""Commands that go on where they were interrupted; so does predict, with rows that grow in a file."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -112,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {_spell(str(error), chosen.command)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        growing = chosen.command == "predict" and options.output is not None and options.format in ("jsonl", "csv")
+        goes_on = growing or chosen.command in RESUMABLE
+        print(f"\ninterrupted{'; the same command goes on' if goes_on else ''}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `ser-tl cache | head -1`: what was asked for was read
         silence_output()
@@ -148,3 +153,24 @@ def _spell(message: str, command: str) -> str:
     except ModuleNotFoundError:
         return message
     return spell_options(message, option_names(parser(), command))
+
+
+def _take_messages(arguments: Sequence[str]) -> list[str]:
+    """Obeys --quiet and --log-level, wherever they stand; what is left of the arguments.
+
+    Raises:
+        ConfigError: another level
+    """
+    left: list[str] = []
+    names = iter(arguments)
+    set_quiet("--quiet" in arguments)
+    for argument in names:
+        flag, equals, value = argument.partition("=")
+        if flag in ("--log-level", "--log_level"):
+            level = value if equals else next(names, "")
+            if level not in LOG_LEVELS:
+                raise ConfigError(f"--log-level is {level!r}: expected one of {', '.join(LOG_LEVELS)}")
+            set_log_level(level)
+        elif flag != "--quiet":
+            left.append(argument)
+    return left

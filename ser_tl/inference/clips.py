@@ -97,14 +97,12 @@ def run_clips(
         autocast: in the processes' precision; else in the model's own
     """
     plan = plan_evaluation(clips, how, chosen)
-    mine = [step[how.processes.process_index] for step in plan]
+    batches = load_batches(clips, plan, how)
+    count = sum(len(step[how.processes.process_index]) for step in plan)
     shown = bool(how.progress) and how.processes.process_index == 0 and not is_quiet()
-    bar = tqdm(total=sum(map(len, mine)), desc=how.progress, unit="clip", disable=None if shown else True)
+    bar = tqdm(total=count, desc=how.progress, unit="clip", disable=None if shown else True)
     with bar, evaluation_mode(*modules):
-        steps = run_batches(
-            function, load_batches(clips, plan, how), partial(inference_context, how, autocast=autocast)
-        )
-        for step in steps:
+        for step in run_batches(function, batches, partial(inference_context, how, autocast=autocast)):
             yield step
             bar.update(len(step.indices))
 

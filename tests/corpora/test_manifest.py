@@ -52,7 +52,7 @@ def test_ids_are_the_same_wherever_the_folder_lies(folder, tmp_path):
 
 def test_free_names_stay_as_they_are_spelled(folder):
     lines = ["path,emotion,speaker", "a.wav,Wut,anna", "b/c.d.wav,happy,ben"]
-    with pytest.raises(CorpusError, match=r"--emotions\.free true"):
+    with pytest.raises(CorpusError, match=r"emotions\.free true"):
         load_corpus("csv", csv(folder, *lines))
     assert load_corpus("csv", csv(folder, *lines), emotions=EmotionMap(free=True))["emotion"][:] == ["Wut", "happy"]
 

@@ -14,7 +14,7 @@ def test_comparisons_are_found_where_they_were(name):
 @pytest.mark.parametrize("name", ["confusion_picture", "dimensions_picture", "training_curves"])
 def test_pictures_are_found_where_they_were(name):
     assert getattr(ser_tl.evaluation, name) is getattr(reporting.plots, name)
-    assert ser_tl.evaluation.plots is reporting.plots
+    assert ser_tl.reporting.plots is reporting.plots
 
 
 def test_other_names_are_not_there():

@@ -16,6 +16,7 @@ KEYS += [
     "selection",
     "sets",
     "groups",
+    "metrics",
     "folds",
     "folds_mean",
     "support",
