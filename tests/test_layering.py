@@ -38,6 +38,7 @@ LAYERS: list[tuple[str, str]] = [
     ),
     ("runtime", "accelerate"),
     ("cache", ""),
+    ("compress", ""),
     ("transfer", ""),
     ("training", "imblearn"),
     ("analysis", ""),

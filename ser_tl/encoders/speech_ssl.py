@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrained
 from transformers.masking_utils import create_bidirectional_mask
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import FAMILIES, Block, Encoder, OnMel, frames_mask, is_frozen, zero_padding
+from ser_tl.encoders.base import FAMILIES, Block, Encoder, FeedForward, OnMel, frames_mask, is_frozen, zero_padding
 from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.parametrised import make_portable
@@ -101,6 +101,19 @@ class SpeechSSL(Encoder):
         """Architecture and normalisation."""
         settings = {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
         return settings if self.final_norm else settings | {"final_norm": False}
+
+    @property
+    def feed_forwards(self) -> list[FeedForward]:
+        """Those of all layers."""
+        networks = [layer.feed_forward for layer in self.model.encoder.layers]
+        return [FeedForward(network.intermediate_dense, network.output_dense) for network in networks]
+
+    def shrunken_config(self, layers: int, width: int) -> dict[str, Any]:
+        """The same with fewer layers and inner channels."""
+        config = self.config
+        sizes = {"num_hidden_layers": layers, "intermediate_size": width}
+        cut = self.stable and layers < len(self.model.encoder.layers)
+        return config | {"architecture": config["architecture"] | sizes} | ({"final_norm": False} if cut else {})
 
     def blocks(self) -> list[Block]:
         """Front end, positional convolution, then one block a transformer layer."""
