@@ -26,7 +26,7 @@ from ser_tl.evaluation import Report
 from ser_tl.evaluation.cells import percent, table
 from ser_tl.evaluation.pairing import Pair, pairs_of, tested_on
 from ser_tl.inference.clips import Pass
-from ser_tl.inference.evaluation import evaluate
+from ser_tl.inference.evaluation import check_labels, evaluate
 from ser_tl.inference.processes import OneProcess
 from ser_tl.model import EmotionModel, KnownSpeakers
 
@@ -112,6 +112,7 @@ def compress_model(
     check_prunable(model)
     IMPORTANCES[importance]
     _check_options(model, ffn, layers, target_size, target_speed)
+    check_labels(corpus, model.labels)
     fitted_on, judged = _divide(model, corpus, all_speakers=all_speakers)
     check_refit_corpus(model, fitted_on)
     model = model if model.device.type == "cpu" else deepcopy(model).cpu()

@@ -101,12 +101,13 @@ def narrow_feed_forwards(
     networks = model.encoder.feed_forwards
     width = networks[0].expand.out_features
     count = inner_width(width, share)
-    score = IMPORTANCES[importance]
+    score, state = IMPORTANCES[importance], _encoder_state(model)
+    names = {module: name for name, module in model.encoder.named_modules()}
     kept, contracts = [], []
     for network, own in zip(networks, activity, strict=True):
-        weight = network.contract.weight.detach().cpu()
+        weight, bias = (state[f"{names[network.contract]}.{part}"] for part in ("weight", "bias"))
         kept.append(score(own, weight).topk(count).indices.sort().values)
-        contracts.append(refit_contraction(weight, network.contract.bias.detach().cpu(), own, kept[-1]))
+        contracts.append(refit_contraction(weight, bias, own, kept[-1]))
     return cut_channels(model, kept, contracts)
 
 

@@ -16,7 +16,6 @@ from ser_tl.data.batching import Batch, Clips, Utterances
 from ser_tl.errors import ConfigError
 from ser_tl.inference.calibration import calibrate_refit
 from ser_tl.inference.clips import Pass, collect_clips, pool_batch
-from ser_tl.inference.evaluation import check_labels
 from ser_tl.inference.statistics import fit_statistics
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
@@ -70,12 +69,11 @@ def refit_classifier(
 
 
 def check_refit_corpus(model: EmotionModel, corpus: Dataset) -> None:
-    """Refuses a corpus on which the model's classifier can't be fitted anew.
+    """Refuses training speakers on whom the model's classifier can't be fitted anew.
 
     Raises:
-        ConfigError: it has emotions that the model doesn't know, or lacks some that it does
+        ConfigError: they lack an emotion that the model tells
     """
-    check_labels(corpus, model.labels)
     missing = sorted(set(model.labels) - set(corpus["emotion"][:]))
     if missing:
         raise ConfigError(

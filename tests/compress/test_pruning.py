@@ -108,12 +108,12 @@ def test_the_least_squares_fit_is_that_of_numpy():
     activity.add(torch.from_numpy(inner[200:]))
     fitted = refit_contraction(torch.from_numpy(weight).float(), torch.from_numpy(bias).float(), activity, kept)
     wanted = inner @ weight.T + bias
-    design = np.hstack([inner[:, kept], np.ones((500, 1))])
+    design = np.hstack([inner[:, kept.numpy()], np.ones((500, 1))])
     best = np.linalg.lstsq(design, wanted, rcond=None)[0]
     error = np.square(wanted - design @ best).mean()
-    found = inner[:, kept] @ fitted[0].double().numpy().T + fitted[1].double().numpy()
-    assert np.square(wanted - found).mean() < 1.001 * error
-    assert error < 0.6 * np.square(wanted - inner[:, kept] @ weight[:, kept].T - bias).mean()
+    found = inner[:, kept.numpy()] @ fitted[0].double().numpy().T + fitted[1].double().numpy()
+    assert np.square(wanted - found).mean() < 1.05 * error
+    assert error < 0.6 * np.square(wanted - inner[:, kept.numpy()] @ weight[:, kept.numpy()].T - bias).mean()
 
 
 def test_all_channels_fitted_anew_are_the_layer_itself():
@@ -231,9 +231,14 @@ def test_adapters_are_folded_in():
     from peft import LoraConfig, inject_adapter_in_model
 
     model = build("wav2vec2")
-    inject_adapter_in_model(LoraConfig(r=2, target_modules=["intermediate_dense", "q_proj"]), model.encoder.model)
+    inject_adapter_in_model(
+        LoraConfig(r=2, target_modules=["intermediate_dense", "output_dense", "q_proj"]), model.encoder.model
+    )
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:
                 weight.add_(0.2 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
-    assert torch.allclose(logits(keep_layers(model.eval(), LAYERS)), logits(model), atol=1e-5)
+    folded = keep_layers(model.eval(), LAYERS)
+    assert torch.allclose(logits(folded), logits(model), atol=1e-5)
+    kept = [torch.arange(16)] * LAYERS
+    assert torch.allclose(logits(cut_channels(model, kept)), logits(cut_channels(folded, kept)), atol=1e-6)
