@@ -20,7 +20,7 @@ from ser_tl.compress.importance import IMPORTANCES
 from ser_tl.compress.pruning import check_prunable, inner_width, keep_layers, narrow_feed_forwards, parameter_bytes
 from ser_tl.compress.refit import check_refit_corpus, refit_classifier
 from ser_tl.compress.search import Plan, find_plans
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report
 from ser_tl.evaluation.cells import percent, table
@@ -123,13 +123,13 @@ def compress_model(
     else:
         plans = find_plans(model, target_size=target_size, target_speed=target_speed)
     lossless = keep_layers(model, len(model.encoder.feed_forwards))
-    clips = Utterances(fitted_on, model.labels, model.audio, training=False)
+    clips = UtteranceDataset(fitted_on, model.labels, model.audio, training=False)
     say(f"measuring {len(lossless.encoder.feed_forwards)} feed-forward networks on {len(clips)} clips")
     activity = measure_activity(lossless, clips, how, seed=seed)
     refitted = keep_layers(model, len(model.encoder.feed_forwards))
     before = refit_classifier(refitted, fitted_on, how, augment=augment, seed=seed)
     say(f"as it was, refitted: held-out UAR {100 * before:.1f}")
-    known = model.known_speakers | KnownSpeakers.of(fitted_on["speaker"][:])
+    known = model.known_speakers | KnownSpeakers.from_names(fitted_on["speaker"][:])
     made: list[tuple[EmotionModel, float]] = []
     for plan in plans:
         small = keep_layers(lossless, plan.layers)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.inference.clips import evaluating
+from ser_tl.inference.clips import evaluation_mode
 from ser_tl.model import EmotionModel
 
 SECONDS = 3.0
@@ -33,7 +33,7 @@ def measure_times(models: Mapping[str, EmotionModel], repeats: int = _REPEATS) -
     found: dict[str, list[float]] = {name: [] for name in models}
     torch.set_num_threads(1)
     try:
-        with evaluating(*models.values()):
+        with evaluation_mode(*models.values()):
             for turn in range(repeats + 1):
                 for name, model in models.items():
                     begin = time.process_time()

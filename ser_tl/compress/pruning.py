@@ -19,7 +19,7 @@ from ser_tl.compress.importance import IMPORTANCES
 from ser_tl.encoders import Encoder
 from ser_tl.errors import ConfigError, listing
 from ser_tl.model import EmotionModel
-from ser_tl.model.adapted import merged_state
+from ser_tl.model.peft_state import merged_state
 
 STEP = 8
 """Widths are multiples of it: vectors of processors are that wide."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ser_tl.augment import AugmentConfig
 from ser_tl.cache.views import Views
-from ser_tl.data.batching import Batch, Clips, Utterances
+from ser_tl.data.batching import Batch, Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
 from ser_tl.inference.calibration import calibrate_refit
 from ser_tl.inference.clips import Pass, collect_clips, pool_batch
@@ -39,7 +39,7 @@ def refit_classifier(
     Returns:
         The UAR over groups of these speakers that are held out in turn, a fraction.
     """
-    windows = Utterances(corpus, model.labels, model.audio, training=False)
+    windows = UtteranceDataset(corpus, model.labels, model.audio, training=False)
     parts: list[Clips] = [windows]
     if augment is not None and augment.views:
         parts.append(Views(augment, model.audio.max_seconds).of(windows))
@@ -57,7 +57,7 @@ def refit_classifier(
     pooled = torch.stack([torch.from_numpy(found[part].values[row]) for _, part, row in rows])
     real = [index for index, (_, part, _) in enumerate(rows) if part == 0]
     if model.standardise_embedding is not None:
-        model.standardise_embedding.fit(Moments.of(pooled[real]))
+        model.standardise_embedding.fit(Moments.from_rows(pooled[real]))
     embedding = model.normalize_embedding(pooled)
     labels = torch.tensor([int(found[part].labels[row]) for _, part, row in rows])
     speaker = dict(zip(corpus["id"][:], corpus["speaker"][:], strict=True))

@@ -30,7 +30,7 @@ from ser_tl.compress.refit import refit_classifier
 from ser_tl.compress.search import Plan
 from ser_tl.corpora import load_corpus
 from ser_tl.data import audio
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.data.checks import source
 from ser_tl.errors import ExportError
 from ser_tl.evaluation.bootstrap import paired_interval
@@ -157,7 +157,7 @@ class Bench:
         small = keep_layers(lossless, chosen.layers)
         if chosen.ffn < 1.0:
             if not self._activity:
-                clips = Utterances(self.fitted_on, self.model.labels, self.model.audio, training=False)
+                clips = UtteranceDataset(self.fitted_on, self.model.labels, self.model.audio, training=False)
                 self._activity = measure_activity(lossless, clips, HOW)
             small = narrow_feed_forwards(small, chosen.ffn, self._activity[: chosen.layers])
         refit_classifier(small, self.fitted_on, HOW)

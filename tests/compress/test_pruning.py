@@ -15,7 +15,7 @@ from ser_tl.compress.pruning import (
     parameter_bytes,
     refit_contraction,
 )
-from ser_tl.data.batching import Utterances
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.encoders import Fused, load_encoder
 from ser_tl.errors import ConfigError, EncoderError
 from ser_tl.inference.clips import Pass
@@ -150,7 +150,7 @@ def test_fluctuation_counts_a_constant_as_nothing_and_magnitude_does_not():
 @pytest.mark.parametrize("name", ["wav2vec2", "wavlm", "whisper"])
 def test_activity_is_that_of_frames_of_speech_whatever_the_batches(name, tmp_path):
     model = build(name)
-    clips = Utterances(tone_corpus(tmp_path), LABELS, model.audio, training=False)
+    clips = UtteranceDataset(tone_corpus(tmp_path), LABELS, model.audio, training=False)
     alone, together = (measure_activity(model, clips, Pass(OneProcess(), seconds)) for seconds in (0.1, 60.0))
     frames = sum(int(model.encode(*padded([clips[index].waveform])).mask.sum()) for index in range(len(clips)))
     assert [int(one.frames) for one in together] == [frames] * LAYERS
@@ -161,7 +161,7 @@ def test_activity_is_that_of_frames_of_speech_whatever_the_batches(name, tmp_pat
 
 def test_narrower_networks_keep_more_of_the_output_than_the_best_channels_as_they_are(tmp_path):
     model = build("wav2vec2")
-    clips = Utterances(tone_corpus(tmp_path), LABELS, model.audio, training=False)
+    clips = UtteranceDataset(tone_corpus(tmp_path), LABELS, model.audio, training=False)
     activity = measure_activity(model, clips, Pass(OneProcess()))
     small = narrow_feed_forwards(model, 0.5, activity)
     waveforms = [clips[index].waveform for index in range(6)]
