@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.compression runs/w2v/model --corpus emodb --root EMODB --output results/compression
 
-Each pruning of each model is a JSON file; those that are there aren't computed again, so the command can be killed and
-goes on. In the end table.md and pareto.png are drawn of all that lie there; --most 1 stops after one pruning.
+Each pruning of each model is a JSON file, and what it is made of lies beside it; nothing that is there is computed
+again, so the command can be killed and goes on. In the end table.md and pareto.png are drawn of all that lie there; --most 1 stops after one pruning.
 
 UAR is told twice. `held out`: on the speakers whom the model doesn't know, by the model that `ser-tl compress` makes.
 `LOSO`: each speaker of the corpus held out in turn, the classifier fitted anew on all others in closed form, on the
@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,6 +39,7 @@ from ser_tl.evaluation.text import table
 from ser_tl.export import export_model
 from ser_tl.inference import Predictor
 from ser_tl.inference.clips import Pass
+from ser_tl.inference.manifest import is_exported, read_manifest
 from ser_tl.inference.predictor import pad
 from ser_tl.inference.processes import OneProcess
 from ser_tl.inference.session import Session, Wanted
@@ -71,9 +71,9 @@ def main() -> None:
         if todo and left > 0:
             bench = Bench(model, load_corpus(options.corpus, options.root))
         for plan in todo[: max(0, left)]:
-            row = {"model": name, "plan": plan} | bench.measure(plan)
             path = path_of(options.output, name, plan)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_suffix("").mkdir(parents=True, exist_ok=True)
+            row = {"model": name, "plan": plan} | bench.measure(plan, path.with_suffix(""))
             path.write_text(json.dumps(row, indent=1) + "\n")
             print(path, flush=True)
             left -= 1
@@ -109,21 +109,29 @@ class Bench:
         self.labels = torch.tensor([model.labels.index(emotion) for emotion in self.emotions])
         self._activity: list[Activity] = []
 
-    def measure(self, plan: str) -> dict[str, Any]:
-        """Size, speed and answers of a pruning, in torch and as INT8."""
-        small = self.pruned(plan)
+    def measure(self, plan: str, folder: Path) -> dict[str, Any]:
+        """Size, speed and answers of a pruning, in torch and as INT8.
+
+        Args:
+            plan: LAYERSxPERCENT, or whole
+            folder: keeps the model, its export and their answers, so that a killed run goes on
+        """
+        small = self.pruned(plan, folder / "model")
         forms: dict[str, Session] = {"torch": TorchSession(small)}
-        sizes, summary = {"torch": parameter_bytes(small)}, ""
-        with TemporaryDirectory() as name:
+        sizes, refused = {"torch": parameter_bytes(small)}, folder / "refused.txt"
+        if not (refused.exists() or is_exported(folder / "int8")):
             try:
-                manifest = export_model(small, name + "/int8", quantize="int8", calibrate=self.corpus)
-                forms["int8"] = Predictor(name + "/int8").session
-                sizes["int8"] = (Path(name) / "int8" / manifest.graph).stat().st_size
-                summary = (manifest.quantization or {})["summary"]
+                export_model(small, folder / "int8", quantize="int8", calibrate=self.corpus)
             except ExportError as error:
-                summary = str(error)
-            times = cpu_times({"as it was": TorchSession(self.model)} | forms, 9)
-            answers = {form: self.answers(session) for form, session in forms.items()}
+                refused.write_text(str(error))
+        summary = refused.read_text() if refused.exists() else ""
+        if not summary:
+            forms["int8"] = Predictor(folder / "int8").session
+            manifest = read_manifest(folder / "int8")
+            sizes["int8"] = (folder / "int8" / manifest.graph).stat().st_size
+            summary = (manifest.quantization or {})["summary"]
+        answers = {form: self.answers(session, folder / f"{form}.npz") for form, session in forms.items()}
+        times = cpu_times({"as it was": TorchSession(self.model)} | forms, 9)
         embedding = torch.from_numpy(answers["torch"][1])
         asked = {form: torch.from_numpy(found[1]) for form, found in answers.items()}
         in_turn = self.hold_out(embedding, asked)
@@ -147,10 +155,12 @@ class Bench:
             "forms": rows,
         }
 
-    def pruned(self, plan: str) -> EmotionModel:
-        """The model that `ser-tl compress` makes."""
+    def pruned(self, plan: str, folder: Path) -> EmotionModel:
+        """The model that `ser-tl compress` makes, which is kept in a folder."""
         if plan == "whole":
             return self.model
+        if (folder / "config.json").exists():
+            return EmotionModel.from_pretrained(folder)
         layers, _, percent = plan.partition("x")
         chosen = Plan(int(layers), int(percent) / 100)
         lossless = keep_layers(self.model, len(self.model.encoder.feed_forwards))
@@ -161,13 +171,18 @@ class Bench:
                 self._activity = measure_activity(lossless, clips, HOW)
             small = narrow_feed_forwards(small, chosen.ffn, self._activity[: chosen.layers])
         refit_classifier(small, self.fitted_on, HOW)
+        small.save_pretrained(folder)
         return small
 
-    def answers(self, session: Session) -> tuple[list[str], np.ndarray]:
-        """Labels and embeddings of all clips, each alone."""
-        rows = [session.run(*pad([clip]), Wanted(embedding=True)) for clip in self.clips]
-        said = [self.model.labels[int(row.probabilities[0].argmax())] for row in rows]
-        return said, np.concatenate([row.embedding for row in rows if row.embedding is not None])
+    def answers(self, session: Session, path: Path) -> tuple[list[str], np.ndarray]:
+        """Labels and embeddings of all clips, each alone; kept in a file."""
+        if not path.exists():
+            rows = [session.run(*pad([clip]), Wanted(embedding=True)) for clip in self.clips]
+            labels = [int(row.probabilities[0].argmax()) for row in rows]
+            embedding = np.concatenate([row.embedding for row in rows if row.embedding is not None])
+            np.savez(path, labels=labels, embedding=embedding)
+        with np.load(path) as found:
+            return [self.model.labels[label] for label in found["labels"]], found["embedding"]
 
     def hold_out(self, embedding: torch.Tensor, asked: dict[str, torch.Tensor]) -> dict[str, list[str]]:
         """Answers about each speaker by the classifier of all others."""
