@@ -3,7 +3,8 @@
     python -m tests.benchmarks.compression runs/w2v/model --corpus emodb --root EMODB --output results/compression
 
 Each pruning of each model is a JSON file, and what it is made of lies beside it; nothing that is there is computed
-again, so the command can be killed and goes on. In the end table.md and pareto.png are drawn of all that lie there; --most 1 stops after one pruning.
+again, so the command can be killed and goes on. In the end table.md and pareto.png are drawn of all that lie there;
+--most 1 stops after one pruning.
 
 UAR is told twice. `held out`: on the speakers whom the model doesn't know, by the model that `ser-tl compress` makes.
 `LOSO`: each speaker of the corpus held out in turn, the classifier fitted anew on all others in closed form, on the
