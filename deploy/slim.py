@@ -12,7 +12,7 @@ folder is touched, and an environment with torch is refused: it trains, and need
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PATTERNS = (
@@ -50,13 +50,13 @@ def site_packages(environment: Path) -> Path:
     return found[0]
 
 
-def unneeded(packages: Path) -> Iterator[Path]:
+def unneeded(packages: Path, patterns: Sequence[str] = PATTERNS) -> Iterator[Path]:
     """What goes, none of it inside another."""
-    gone: list[Path] = []
-    for pattern in PATTERNS:
+    gone: set[Path] = set()
+    for pattern in patterns:
         for path in sorted(packages.glob(pattern)):
-            if not any(other in path.parents for other in gone):
-                gone.append(path)
+            if gone.isdisjoint(path.parents):
+                gone.add(path)
                 yield path
 
 

@@ -31,7 +31,7 @@ from ser_tl.compress.search import Plan
 from ser_tl.corpora import load_corpus
 from ser_tl.data import audio
 from ser_tl.data.batching import UtteranceDataset
-from ser_tl.data.checks import source
+from ser_tl.data.checks import audio_source
 from ser_tl.errors import ExportError
 from ser_tl.evaluation.bootstrap import paired_interval
 from ser_tl.evaluation.plots.canvas import canvas, legend, marks, plain, write
@@ -43,7 +43,7 @@ from ser_tl.inference.clips import Pass
 from ser_tl.inference.manifest import is_exported, read_manifest
 from ser_tl.inference.predictor import pad
 from ser_tl.inference.processes import OneProcess
-from ser_tl.inference.session import Session, Wanted
+from ser_tl.inference.session import Session, OutputRequest
 from ser_tl.inference.torch_session import TorchSession
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
@@ -106,7 +106,7 @@ class Bench:
         self.unknown = [index for index, name in enumerate(names) if name not in known]
         self.corpus, self.speakers, self.emotions = corpus, names, corpus["emotion"][:]
         self.fitted_on = corpus.select(self.known)
-        self.clips = [audio.decode(source(row), row["start"], row["end"]) for row in corpus]
+        self.clips = [audio.decode(audio_source(row), row["start"], row["end"]) for row in corpus]
         self.labels = torch.tensor([model.labels.index(emotion) for emotion in self.emotions])
         self._activity: list[Activity] = []
 
@@ -178,7 +178,7 @@ class Bench:
     def answers(self, session: Session, path: Path) -> tuple[list[str], np.ndarray]:
         """Labels and embeddings of all clips, each alone; kept in a file."""
         if not path.exists():
-            rows = [session.run(*pad([clip]), Wanted(embedding=True)) for clip in self.clips]
+            rows = [session.run(*pad([clip]), OutputRequest(embedding=True)) for clip in self.clips]
             labels = [int(row.probabilities[0].argmax()) for row in rows]
             embedding = np.concatenate([row.embedding for row in rows if row.embedding is not None])
             np.savez(path, labels=labels, embedding=embedding)
