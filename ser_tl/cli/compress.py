@@ -65,7 +65,7 @@ def compress(options: Namespace) -> int:
     corpus = load_corpus(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
-    found = compress_model(
+    compressed = compress_model(
         model,
         corpus,
         ffn=options.ffn,
@@ -78,9 +78,9 @@ def compress(options: Namespace) -> int:
         seed=options.seed,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    table = compression_table(found)
-    _save(found, options, table)
-    print("\n\n".join([table, *_judgement(found)]))
+    table = compression_table(compressed)
+    _save(compressed, options, table)
+    print("\n\n".join([table, *_judgement(compressed)]))
     print(options.output)
     return 0
 
@@ -92,9 +92,9 @@ def _check_empty(folder: Path) -> None:
     make_folder(folder)
 
 
-def _judgement(found: "Compressed") -> list[str]:
+def _judgement(compressed: "Compressed") -> list[str]:
     """The difference on new speakers, in words."""
-    pair = found.pair
+    pair = compressed.pair
     if pair is None:
         return ["The corpus has no speaker whom the model doesn't know, so that nothing judged it."]
     lost = 100 * pair.difference
@@ -104,29 +104,29 @@ def _judgement(found: "Compressed") -> list[str]:
     return [f"On new speakers it loses {lost:.1f} points of UAR{interval}."]
 
 
-def _save(found: "Compressed", options: Namespace, table: str) -> None:
+def _save(compressed: "Compressed", options: Namespace, table: str) -> None:
     from ser_tl.card import write_card
     from ser_tl.compress.compression import AFTER
     from ser_tl.files import write_text
 
     folder = options.output
-    found.model.save_pretrained(folder)
-    report = found.reports.get(AFTER)
-    note = f"Compressed from {Path(options.model).name}: {found.chosen.plan}. Its classifier was fitted anew."
-    card = write_card(folder, report=report, options={"corpus": found.facts["corpora"][0]}, note=note)
+    compressed.model.save_pretrained(folder)
+    report = compressed.reports.get(AFTER)
+    note = f"Compressed from {Path(options.model).name}: {compressed.best.plan}. Its classifier was fitted anew."
+    card = write_card(folder, report=report, options={"corpus": compressed.facts["corpora"][0]}, note=note)
     text = card.read_text(encoding="utf-8").rstrip()
-    write_text(card, "\n\n".join([text, "## Compression", table, *_judgement(found)]) + "\n")
-    chosen = found.chosen
+    write_text(card, "\n\n".join([text, "## Compression", table, *_judgement(compressed)]) + "\n")
+    chosen = compressed.best
     content = {
         "layers": chosen.plan.layers,
         "ffn": chosen.plan.ffn,
         "size": chosen.size,
-        "size_before": found.original.size,
+        "size_before": compressed.original.size,
         "milliseconds": chosen.milliseconds,
-        "milliseconds_before": found.original.milliseconds,
+        "milliseconds_before": compressed.original.milliseconds,
         "held_out_uar": chosen.held_out_uar,
-        "held_out_uar_before": found.original.held_out_uar,
-        "uar": {name: own.uar for name, own in found.reports.items()},
-        **found.facts,
+        "held_out_uar_before": compressed.original.held_out_uar,
+        "uar": {name: report.uar for name, report in compressed.reports.items()},
+        **compressed.facts,
     }
     write_text(folder / "compression.json", json.dumps(content, indent=1) + "\n")

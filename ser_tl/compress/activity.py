@@ -69,7 +69,7 @@ def measure_activity(model: EmotionModel, clips: Clips, how: Pass, *, seed: int 
         seed: chooses the sample
     """
     networks = [network.contract for network in model.encoder.feed_forwards]
-    found = [Activity.empty(network.in_features) for network in networks]
+    activities = [Activity.empty(network.in_features) for network in networks]
     inner: dict[int, Tensor] = {}
 
     def keep(number: int) -> Callable[[nn.Module, tuple[Any, ...]], None]:
@@ -82,7 +82,7 @@ def measure_activity(model: EmotionModel, clips: Clips, how: Pass, *, seed: int 
         inner.clear()
         mask = encode_batch(model, batch).mask
         for number, values in inner.items():
-            found[number].add(values[mask])
+            activities[number].add(values[mask])
 
     handles = [network.register_forward_pre_hook(keep(number)) for number, network in enumerate(networks)]
     try:
@@ -92,7 +92,7 @@ def measure_activity(model: EmotionModel, clips: Clips, how: Pass, *, seed: int 
         for handle in handles:
             handle.remove()
     add = how.processes.sum
-    return [Activity(add(one.frames), add(one.total), add(one.products)) for one in found]
+    return [Activity(add(layer.frames), add(layer.total), add(layer.products)) for layer in activities]
 
 
 def _sample(seconds: list[float], seed: int) -> list[int]:

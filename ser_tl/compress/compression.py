@@ -71,7 +71,7 @@ class Compressed:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def chosen(self) -> Trial:
+    def best(self) -> Trial:
         """The pruning that the model has."""
         return self.trials[0]
 
@@ -100,10 +100,10 @@ def compress_model(
         target_size: in place of these, the share of the model's bytes that is left at most
         target_speed: in place of these, how many times as fast in torch at least
         importance: how inner channels are chosen, a name of `IMPORTANCES`
-        augment: whose views of each training clip the classifier hears besides, as in training
+        augment: whose views of each training clip the classifier is fitted on besides, as in training
         all_speakers: fits on every speaker of the corpus, also on those whom the model doesn't know
         seed: of the samples
-        say: told what is going on, a line each
+        say: takes a line about each step
 
     Raises:
         ConfigError: nothing to be pruned, options that exclude each other, a target that can't be reached, or a corpus
@@ -129,35 +129,39 @@ def compress_model(
     refitted = keep_layers(model, len(model.encoder.feed_forwards))
     before = refit_classifier(refitted, fitted_on, how, augment=augment, seed=seed)
     say(f"as it was, refitted: held-out UAR {100 * before:.1f}")
-    known = model.known_speakers | KnownSpeakers.from_names(fitted_on["speaker"][:])
-    made: list[tuple[EmotionModel, float]] = []
+    speakers = model.known_speakers | KnownSpeakers.from_names(fitted_on["speaker"][:])
+    pruned: list[tuple[EmotionModel, float]] = []
     for plan in plans:
         small = keep_layers(lossless, plan.layers)
         if plan.ffn < 1.0:
             small = narrow_feed_forwards(small, plan.ffn, activity[: plan.layers], importance)
         held_out = refit_classifier(small, fitted_on, how, augment=augment, seed=seed)
-        small.known_speakers = known
-        made.append((small, held_out))
+        small.known_speakers = speakers
+        pruned.append((small, held_out))
         say(f"{plan}: held-out UAR {100 * held_out:.1f}")
-    times = measure_times({"": model} | {str(index): small for index, (small, _) in enumerate(made)})
+    times = measure_times({"": model} | {str(index): small for index, (small, _) in enumerate(pruned)})
     trials = [
         Trial(plan, parameter_bytes(small), times[str(index)], held_out)
-        for index, (plan, (small, held_out)) in enumerate(zip(plans, made, strict=True))
+        for index, (plan, (small, held_out)) in enumerate(zip(plans, pruned, strict=True))
     ]
     best = max(range(len(trials)), key=lambda index: trials[index].held_out_uar)
     order = [best, *(index for index in range(len(trials)) if index != best)]
     original = Trial(Plan(len(model.encoder.feed_forwards), 1.0), parameter_bytes(model), times[""], before)
     reports = {}
     if len(judged):
-        for name, one in {BEFORE: model, AFTER: made[best][0]}.items():
-            reports[name] = evaluate(one, judged, how, title=name)
-    pairs = pairs_of({name: [own] for name, own in reports.items()}, {n: [tested_on(r)] for n, r in reports.items()})
+        for name, system in {BEFORE: model, AFTER: pruned[best][0]}.items():
+            reports[name] = evaluate(system, judged, how, title=name)
+    pairs = pairs_of(
+        {name: [report] for name, report in reports.items()}, {n: [tested_on(r)] for n, r in reports.items()}
+    )
     facts = {
         "corpora": sorted(set(fitted_on["corpus"][:])),
         "training_utterances": len(fitted_on),
         "importance": importance,
     }
-    return Compressed(made[best][0], original, [trials[i] for i in order], reports, pairs[0] if pairs else None, facts)
+    return Compressed(
+        pruned[best][0], original, [trials[i] for i in order], reports, pairs[0] if pairs else None, facts
+    )
 
 
 def _check_options(
@@ -165,9 +169,9 @@ def _check_options(
 ) -> None:
     named, targets = (ffn, layers), (target_size, target_speed)
     if all(value is None for value in (*named, *targets)):
-        raise ConfigError("name what is to be pruned (--ffn 0.5, --layers 2), or a target (--target_size 0.6)")
+        raise ConfigError("name what is to be pruned (`ffn` 0.5, `layers` 2), or a target (`target_size` 0.6)")
     if any(value is not None for value in named) and any(value is not None for value in targets):
-        raise ConfigError("--ffn and --layers say what is pruned, --target_size and --target_speed choose it: not both")
+        raise ConfigError("`ffn` and `layers` say what is pruned, `target_size` and `target_speed` choose it: not both")
     if ffn is not None:
         inner_width(1, ffn)
         if ffn < 1.0:
@@ -178,18 +182,18 @@ def _check_options(
 def _divide(model: EmotionModel, corpus: Dataset, *, all_speakers: bool) -> tuple[Dataset, Dataset]:
     """Clips of the speakers whom the model knows, and of the others."""
     names: Sequence[str] = corpus["speaker"][:]
-    known = set(names if all_speakers else model.known_speakers.among(names))
-    if not known:
+    familiar = set(names if all_speakers else model.known_speakers.among(names))
+    if not familiar:
         raise ConfigError(
             "the model knows none of this corpus' speakers, and its classifier is to be fitted on those that it was "
-            "trained on: name that corpus, or fit it on all speakers of this one (--all_speakers)"
+            "trained on: name that corpus, or fit it on all speakers of this one (`all_speakers`)"
         )
-    inside = [index for index, name in enumerate(names) if name in known]
-    outside = [index for index, name in enumerate(names) if name not in known]
+    inside = [index for index, name in enumerate(names) if name in familiar]
+    outside = [index for index, name in enumerate(names) if name not in familiar]
     return corpus.select(inside), corpus.select(outside)
 
 
-def compression_table(found: Compressed) -> str:
+def compression_table(compressed: Compressed) -> str:
     """What was measured, in Markdown."""
     header = [
         "",
@@ -200,17 +204,20 @@ def compression_table(found: Compressed) -> str:
         "UAR, training speakers in turn",
         "UAR, new speakers",
     ]
-    trials = [("as it was (refitted alone)", found.original), *((str(one.plan), one) for one in found.trials)]
+    trials = [
+        ("as it was (refitted alone)", compressed.original),
+        *((str(trial.plan), trial) for trial in compressed.trials),
+    ]
     rows = []
     for number, (name, trial) in enumerate(trials):
-        report = found.reports.get((BEFORE, AFTER)[number]) if number < 2 else None
+        report = compressed.reports.get((BEFORE, AFTER)[number]) if number < 2 else None
         rows.append(
             [
                 name,
                 f"{trial.size / 1e6:.1f}",
-                f"{100 * trial.size / found.original.size:.0f} %",
+                f"{100 * trial.size / compressed.original.size:.0f} %",
                 f"{trial.milliseconds:.1f}",
-                f"{found.original.milliseconds / trial.milliseconds:.2f}",
+                f"{compressed.original.milliseconds / trial.milliseconds:.2f}",
                 percent(trial.held_out_uar),
                 "" if report is None else percent(report.uar),
             ]

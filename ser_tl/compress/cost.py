@@ -30,7 +30,7 @@ def measure_times(models: Mapping[str, EmotionModel], repeats: int = _REPEATS) -
     waveform = 0.1 * torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([samples])
     threads = torch.get_num_threads()
-    found: dict[str, list[float]] = {name: [] for name in models}
+    times: dict[str, list[float]] = {name: [] for name in models}
     torch.set_num_threads(1)
     try:
         with evaluation_mode(*models.values()):
@@ -39,7 +39,7 @@ def measure_times(models: Mapping[str, EmotionModel], repeats: int = _REPEATS) -
                     begin = time.process_time()
                     model(waveform, lengths)
                     if turn:  # the first warms up
-                        found[name].append(1000.0 * (time.process_time() - begin))
+                        times[name].append(1000.0 * (time.process_time() - begin))
     finally:
         torch.set_num_threads(threads)
-    return {name: min(taken) for name, taken in found.items()}
+    return {name: min(taken) for name, taken in times.items()}

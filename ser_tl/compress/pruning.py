@@ -42,12 +42,12 @@ def check_prunable(model: EmotionModel) -> None:
     if not model.labels or model.dimensions:
         raise ConfigError(
             f"the model tells {', '.join(model.dimensions)}, and only a classifier of emotions is fitted anew in "
-            f"closed form: train a smaller model instead (--model.layers)"
+            f"closed form: train a smaller model instead (model.layers)"
         )
     if model.config.statistics != "training":
         raise ConfigError(
             f"model.statistics is {model.config.statistics}: statistics of each {model.config.statistics} are no part "
-            f"of the model, so that its classifier can't be fitted anew: train with --model.statistics training"
+            f"of the model, so that its classifier can't be fitted anew: train with model.statistics training"
         )
 
 
@@ -69,7 +69,7 @@ def keep_layers(model: EmotionModel, layers: int) -> EmotionModel:
     encoder = model.encoder
     total = len(encoder.feed_forwards)
     if not 1 <= layers <= total:
-        raise ConfigError(f"--layers is {layers}: the encoder has {total} transformer layers, so 1 to {total} can stay")
+        raise ConfigError(f"layers is {layers}: the encoder has {total} transformer layers, so 1 to {total} can stay")
     first = total - (encoder.num_states - 1)  # layers below the lowest state
     layers = max(1, min(layers, max(model.layers) + first))
     chosen = [state for state in model.layers if state <= layers - first] or [layers - first]
@@ -103,12 +103,12 @@ def narrow_feed_forwards(
     count = inner_width(width, share)
     score, state = IMPORTANCES[importance], _encoder_state(model)
     names = {module: name for name, module in model.encoder.named_modules()}
-    kept, contracts = [], []
-    for network, own in zip(networks, activity, strict=True):
+    channels, contracts = [], []
+    for network, layer in zip(networks, activity, strict=True):
         weight, bias = (state[f"{names[network.contract]}.{part}"] for part in ("weight", "bias"))
-        kept.append(score(own, weight).topk(count).indices.sort().values)
-        contracts.append(refit_contraction(weight, bias, own, kept[-1]))
-    return cut_channels(model, kept, contracts)
+        channels.append(score(layer, weight).topk(count).indices.sort().values)
+        contracts.append(refit_contraction(weight, bias, layer, channels[-1]))
+    return cut_channels(model, channels, contracts)
 
 
 def inner_width(width: int, share: float) -> int:
@@ -118,48 +118,48 @@ def inner_width(width: int, share: float) -> int:
         ConfigError: none, or more than there are
     """
     if not 0.0 < share <= 1.0:
-        raise ConfigError(f"--ffn is {share:g}: expected the share of inner channels that stay, above 0 and up to 1")
+        raise ConfigError(f"ffn is {share:g}: expected the share of inner channels that stay, above 0 and up to 1")
     return min(width, max(STEP, STEP * round(share * width / STEP)))
 
 
-def refit_contraction(weight: Tensor, bias: Tensor, activity: Activity, kept: Tensor) -> tuple[Tensor, Tensor]:
+def refit_contraction(weight: Tensor, bias: Tensor, activity: Activity, channels: Tensor) -> tuple[Tensor, Tensor]:
     """Weight (D, K) and bias (D,) by which K channels make what all made, at the least mean squared error.
 
     Args:
         weight: (D, F) of all channels
         bias: (D,)
         activity: of the channels
-        kept: (K,) indices of those that stay
+        channels: (K,) indices of those that stay
     """
     covariance, whole = activity.covariance, weight.double()
-    inside = covariance[kept][:, kept]
-    ridge = _RIDGE * inside.diagonal().mean().clamp_min(1e-12) * torch.eye(len(kept), dtype=torch.float64)
+    inside = covariance[channels][:, channels]
+    ridge = _RIDGE * inside.diagonal().mean().clamp_min(1e-12) * torch.eye(len(channels), dtype=torch.float64)
     # The ridge draws to the weights that there are, so that channels that hardly move keep theirs.
-    right = (covariance[kept] @ whole.T) + ridge @ whole[:, kept].T
+    right = (covariance[channels] @ whole.T) + ridge @ whole[:, channels].T
     fitted = torch.linalg.solve(inside + ridge, right).T
     mean = activity.mean
-    return fitted.float(), (bias.double() + whole @ mean - fitted @ mean[kept]).float()
+    return fitted.float(), (bias.double() + whole @ mean - fitted @ mean[channels]).float()
 
 
 def cut_channels(
-    model: EmotionModel, kept: Sequence[Tensor], contracts: Sequence[tuple[Tensor, Tensor]] | None = None
+    model: EmotionModel, channels: Sequence[Tensor], contracts: Sequence[tuple[Tensor, Tensor]] | None = None
 ) -> EmotionModel:
     """The model with some inner channels of each feed-forward network.
 
     Args:
         model: stays as it is
-        kept: indices of the channels that stay, as many in each network
+        channels: indices of the channels that stay, as many in each network
         contracts: weight and bias of each network's second layer; those that there are if None
     """
     encoder, state = model.encoder, _encoder_state(model)
     names = {module: name for name, module in encoder.named_modules()}
-    for number, (network, channels) in enumerate(zip(encoder.feed_forwards, kept, strict=True)):
+    for number, (network, chosen) in enumerate(zip(encoder.feed_forwards, channels, strict=True)):
         expand, contract = names[network.expand], names[network.contract]
         for part in ("weight", "bias"):
-            state[f"{expand}.{part}"] = state[f"{expand}.{part}"][channels]
-        own = (state[f"{contract}.weight"][:, channels], state[f"{contract}.bias"])
-        state[f"{contract}.weight"], state[f"{contract}.bias"] = own if contracts is None else contracts[number]
-    small = type(encoder).from_config(encoder.shrunken_config(len(encoder.feed_forwards), len(kept[0])))
+            state[f"{expand}.{part}"] = state[f"{expand}.{part}"][chosen]
+        cut = (state[f"{contract}.weight"][:, chosen], state[f"{contract}.bias"])
+        state[f"{contract}.weight"], state[f"{contract}.bias"] = cut if contracts is None else contracts[number]
+    small = type(encoder).from_config(encoder.shrunken_config(len(encoder.feed_forwards), len(channels[0])))
     small.load_state_dict(state)
     return _with_encoder(model, small, model.layers)
 
@@ -168,7 +168,7 @@ def _encoder_state(model: EmotionModel) -> dict[str, Tensor]:
     """The encoder's weights on the CPU, adapters folded in."""
     prefix = "encoder."
     state = merged_state(model).items()
-    return {name.removeprefix(prefix): own.detach().cpu() for name, own in state if name.startswith(prefix)}
+    return {name.removeprefix(prefix): tensor.detach().cpu() for name, tensor in state if name.startswith(prefix)}
 
 
 def _with_encoder(model: EmotionModel, encoder: Encoder, layers: list[int]) -> EmotionModel:
@@ -186,17 +186,17 @@ def _with_encoder(model: EmotionModel, encoder: Encoder, layers: list[int]) -> E
     for name, tensor in new.items():
         if name.startswith("encoder."):
             continue
-        own = old.get(name)
-        if own is not None and name in ("standardise_states.mean", "standardise_states.deviation", "mix.scores"):
-            own = own[picked] if picked else None
-        if own is not None and own.shape == tensor.shape:
-            tensor.copy_(own)
+        before = old.get(name)
+        if before is not None and name in ("standardise_states.mean", "standardise_states.deviation", "mix.scores"):
+            before = before[picked] if picked else None
+        if before is not None and before.shape == tensor.shape:
+            tensor.copy_(before)
         elif not name.startswith((*_REFITTED, "mix.")):
             lost.append(name)
     if lost:
         raise ConfigError(
             f"the model sets {len(model.layers)} layers of states side by side, and these trained weights need as many "
-            f"as there were: prune widths alone (--ffn), or train with fewer layers (--model.layers)\n{listing(lost)}"
+            f"as there were: prune widths alone (`ffn`), or train with fewer layers (model.layers)\n{listing(lost)}"
         )
     small.known_speakers = model.known_speakers
     return small.eval()

@@ -33,7 +33,7 @@ def refit_classifier(
         model: on the CPU; changed
         corpus: rows with the columns of `data.schema`, of training speakers alone
         how: the processes, and the size of batches
-        augment: whose views of each clip are heard besides, as in training; None for none
+        augment: whose views of each clip are used besides, as in training; None for none
         seed: of the statistics' sample
 
     Returns:
@@ -49,17 +49,17 @@ def refit_classifier(
     def pool(batch: Batch) -> Tensor:
         return pool_batch(model, batch)
 
-    found = [collect_clips([model], part, pool, how) for part in parts]
+    collected = [collect_clips([model], part, pool, how) for part in parts]
     rows = sorted(
-        ((name, part, row) for part, own in enumerate(found) for row, name in enumerate(own.ids)),
-        key=lambda one: one[0],  # one order, whichever part a clip is in
+        ((name, part, row) for part, values in enumerate(collected) for row, name in enumerate(values.ids)),
+        key=lambda entry: entry[0],  # one order, whichever part a clip is in
     )
-    pooled = torch.stack([torch.from_numpy(found[part].values[row]) for _, part, row in rows])
+    pooled = torch.stack([torch.from_numpy(collected[part].values[row]) for _, part, row in rows])
     real = [index for index, (_, part, _) in enumerate(rows) if part == 0]
     if model.standardise_embedding is not None:
         model.standardise_embedding.fit(Moments.from_rows(pooled[real]))
     embedding = model.normalize_embedding(pooled)
-    labels = torch.tensor([int(found[part].labels[row]) for _, part, row in rows])
+    labels = torch.tensor([int(collected[part].labels[row]) for _, part, row in rows])
     speaker = dict(zip(corpus["id"][:], corpus["speaker"][:], strict=True))
     speakers, ids = [speaker[name] for name, _, _ in rows], [name for name, _, _ in rows]
     fit = fit_discriminant(embedding, labels, speakers, len(model.labels))

@@ -45,19 +45,19 @@ def find_plans(
         target_speed: how many times as fast as the model, in torch, at least
 
     Raises:
-        ConfigError: a target that nothing reaches; the smallest and fastest is told
+        ConfigError: a target that nothing reaches; the message has the smallest and fastest
     """
     if target_size is not None and not 0.0 < target_size < 1.0:
-        raise ConfigError(f"--target_size is {target_size:g}: expected a share of the model's size, between 0 and 1")
+        raise ConfigError(f"target_size is {target_size:g}: expected a share of the model's size, between 0 and 1")
     if target_speed is not None and not target_speed > 1.0:
-        raise ConfigError(f"--target_speed is {target_speed:g}: expected how many times as fast, more than 1")
-    found: list[Plan] = []
+        raise ConfigError(f"target_speed is {target_speed:g}: expected how many times as fast, more than 1")
+    plans: list[Plan] = []
     least, fastest = 1.0, 1.0
     whole = keep_layers(model, len(model.encoder.feed_forwards))
     for layers in range(len(whole.encoder.feed_forwards), 0, -1):
         fewer = keep_layers(model, layers)
         for share in SHARES:
-            if found and share <= found[-1].ffn:
+            if plans and share <= plans[-1].ffn:
                 break  # more layers are as narrow and reach it, too
             sample = sample_pruned(fewer, share)
             size = parameter_bytes(sample) / parameter_bytes(model)
@@ -67,15 +67,15 @@ def find_plans(
                 speed = times["model"] / times["pruned"]
             least, fastest = min(least, size), max(fastest, speed)
             if (target_size is None or size <= target_size) and (target_speed is None or speed >= target_speed):
-                found.append(Plan(layers, share))
+                plans.append(Plan(layers, share))
                 break
-    if not found:
+    if not plans:
         reached = f"{100 * least:.0f} % of the size" + ("" if target_speed is None else f" and {fastest:.1f} times")
         raise ConfigError(
             f"no pruning reaches the target: the smallest, a layer of {100 * SHARES[-1]:g} % width, has {reached}; "
             f"ask for less, quantise what is pruned (ser-tl export --quantize int8), or distil a smaller encoder"
         )
-    return found
+    return plans
 
 
 def sample_pruned(model: EmotionModel, share: float) -> EmotionModel:

@@ -130,15 +130,15 @@ class Whisper(Encoder):
 
     def shrunken_config(self, layers: int, width: int) -> dict[str, Any]:
         """The same with fewer layers and inner channels."""
-        config, own = self.config, self.model.config
-        if self.feed_forward and width != own.encoder_ffn_dim:
+        config, sizes = self.config, self.model.config
+        if self.feed_forward and width != sizes.encoder_ffn_dim:
             raise EncoderError(
                 "encoder_options.feed_forward makes the feed-forward networks' inner channels part of each state, so "
-                "none can be taken away: leave fewer layers instead (--layers), or train without feed_forward"
+                "none can be taken away: leave fewer layers instead (`layers`), or train without feed_forward"
             )
-        sizes = {"encoder_layers": layers, "encoder_ffn_dim": width}
-        cut = layers < own.encoder_layers
-        return config | {"architecture": config["architecture"] | sizes} | ({"final_norm": False} if cut else {})
+        smaller = {"encoder_layers": layers, "encoder_ffn_dim": width}
+        cut = layers < sizes.encoder_layers
+        return config | {"architecture": config["architecture"] | smaller} | ({"final_norm": False} if cut else {})
 
     def blocks(self) -> list[Block]:
         """Front end, then one block a transformer layer; the final layer norm goes with the last."""

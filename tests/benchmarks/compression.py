@@ -43,7 +43,7 @@ from ser_tl.inference.clips import Pass
 from ser_tl.inference.manifest import is_exported, read_manifest
 from ser_tl.inference.predictor import pad
 from ser_tl.inference.processes import OneProcess
-from ser_tl.inference.session import Session, OutputRequest
+from ser_tl.inference.session import OutputRequest, Session
 from ser_tl.inference.torch_session import TorchSession
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
@@ -204,9 +204,10 @@ class Bench:
 def draw(output: Path) -> None:
     """table.md and pareto.png of all that was measured."""
     found = [json.loads(path.read_text()) for path in sorted(output.glob("*/*.json"))]
+    whole = {row["model"]: row for row in found if row["plan"] == "whole"}
+    found = [row for row in found if row["model"] in whole]  # all are compared with the model as it was
     if not found:
         return
-    whole = {row["model"]: row for row in found if row["plan"] == "whole"}
     rows, points = [], []
     for row in sorted(found, key=lambda row: (row["model"], -row["forms"]["torch"]["bytes"])):
         for form, own in row["forms"].items():

@@ -40,11 +40,11 @@ def test_a_model_is_pruned_fitted_on_known_speakers_and_judged_on_others(corpus,
     found = compress_model(model, corpus, ffn=0.5, layers=1)
     small = found.model
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert (found.chosen.plan, small.layers, small.config.head) == (Plan(1, 0.5), [1], "discriminant")
-    assert found.chosen.size == parameter_bytes(small) < found.original.size == parameter_bytes(model)
+    assert (found.best.plan, small.layers, small.config.head) == (Plan(1, 0.5), [1], "discriminant")
+    assert found.best.size == parameter_bytes(small) < found.original.size == parameter_bytes(model)
     assert set(found.reports[AFTER].per_speaker) == {"speaker_4", "speaker_5"}
     assert found.reports[AFTER].uar > found.reports[BEFORE].uar + 0.2  # which is at random
-    assert found.chosen.held_out_uar > 0.6
+    assert found.best.held_out_uar > 0.6
     assert found.pair.difference == pytest.approx(found.reports[BEFORE].uar - found.reports[AFTER].uar)
     assert small.calibration.clips == 36
     assert small.outliers is not None
@@ -82,7 +82,7 @@ def test_of_the_prunings_that_reach_a_target_the_best_on_training_speakers_is_ta
     found = compress_model(tone_model(layers=[1, 2, 3]), corpus, target_size=0.5)
     assert [trial.plan for trial in found.trials] == [Plan(1, 1.0), Plan(3, 0.25)]
     assert found.model.layers == [1]
-    assert (found.original.held_out_uar, found.chosen.held_out_uar) == (0.9, 0.7)
+    assert (found.original.held_out_uar, found.best.held_out_uar) == (0.9, 0.7)
 
 
 @pytest.mark.parametrize("target", [0.9, 0.75, 0.6])
@@ -114,10 +114,10 @@ def test_a_target_of_speed_is_measured(monkeypatch):
         ({}, "name what is to be pruned"),
         ({"ffn": 0.5, "target_size": 0.5}, "not both"),
         ({"layers": 2, "target_speed": 2.0}, "not both"),
-        ({"ffn": 2.0}, "--ffn is 2"),
-        ({"layers": 7}, "--layers is 7"),
-        ({"target_size": 1.5}, "--target_size is 1.5"),
-        ({"target_speed": 0.5}, "--target_speed is 0.5"),
+        ({"ffn": 2.0}, "ffn is 2"),
+        ({"layers": 7}, "layers is 7"),
+        ({"target_size": 1.5}, "target_size is 1.5"),
+        ({"target_speed": 0.5}, "target_speed is 0.5"),
         ({"target_size": 0.001}, "no pruning reaches the target: the smallest"),
     ],
     ids=str,
@@ -131,7 +131,7 @@ def test_what_cannot_be_is_refused_before_anything_is_measured(corpus, monkeypat
 def test_speakers_whom_the_model_does_not_know_are_refused_unless_asked_for(corpus):
     model = tone_model()
     model.known_speakers = ["somebody"]
-    with pytest.raises(ConfigError, match=r"knows none of this corpus' speakers.*--all_speakers"):
+    with pytest.raises(ConfigError, match=r"knows none of this corpus' speakers.*`all_speakers`"):
         compress_model(model, corpus, layers=1)
     found = compress_model(model, corpus, layers=1, all_speakers=True)
     assert (found.reports, found.pair) == ({}, None)

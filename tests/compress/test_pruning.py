@@ -182,7 +182,7 @@ def test_widths_are_whole_vectors(share, width):
 
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])
 def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(ConfigError, match=r"--ffn is .*above 0 and up to 1"):
+    with pytest.raises(ConfigError, match=r"ffn is .*above 0 and up to 1"):
         inner_width(32, share)
 
 
@@ -208,7 +208,7 @@ def test_models_whose_classifier_cannot_be_fitted_anew_are_refused():
 def test_trained_weights_that_need_all_layers_refuse_fewer():
     with pytest.raises(ConfigError, match=r"side by side[\s\S]*pooling\.") as caught:
         keep_layers(build("whisper", pooling="attentive-stats"), 2)
-    assert "--ffn" in str(caught.value)
+    assert "`ffn`" in str(caught.value)
     assert keep_layers(build("whisper", pooling="attentive-stats", join="sum"), 2).layers == [0, 1, 2]
     with pytest.raises(ConfigError, match=r"project\.weight"):
         keep_layers(build("whisper", pooling="stats", projection=4), 2)
@@ -216,7 +216,7 @@ def test_trained_weights_that_need_all_layers_refuse_fewer():
 
 @pytest.mark.parametrize("layers", [0, 4, -1])
 def test_layers_that_are_not_there_are_refused(layers):
-    with pytest.raises(ConfigError, match=f"--layers is {layers}: the encoder has 3 .*1 to 3"):
+    with pytest.raises(ConfigError, match=f"layers is {layers}: the encoder has 3 .*1 to 3"):
         keep_layers(build("whisper"), layers)
 
 
