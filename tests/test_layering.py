@@ -40,6 +40,7 @@ LAYERS: list[tuple[str, str]] = [
     ),
     ("runtime", "accelerate"),
     ("cache", ""),
+    ("compress", ""),
     ("transfer", ""),
     ("training", "imblearn"),
     ("analysis", ""),
