@@ -148,7 +148,7 @@ def check_folder(options: RunOptions) -> None:
     """
     if options.output is not None and not options.resume and is_begun(options.output):
         raise ConfigError(
-            f"{options.output} isn't empty: add --resume to go on with the run it holds, or choose another --output"
+            f"{options.output} isn't empty: add `resume` to go on with the run it holds, or choose another `output`"
         )
 
 
