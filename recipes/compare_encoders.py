@@ -67,7 +67,8 @@ def main(options: Options) -> ser.Comparison | None:
             trainer = ser.build_trainer(settings, model, folder, name=f"{name}, seed {settings.seed}, {split.name}")
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {settings.corpus}, {split.name}"
-            report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *notes], shared=split.shared)
+            all_notes = [*split.notes, *notes]
+            report = trainer.evaluate(split.test, title=title, notes=all_notes, shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         home = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{settings.seed}" if len(seeds) > 1 else "")

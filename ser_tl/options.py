@@ -84,12 +84,12 @@ class RunOptions:
             values["strategy_options"] = {}  # they were the other strategy's
         for name, value in changes.items():
             *path, last = new_name(name).split(".")
-            path = ["strategy_options" if path == ["strategy"] else part for part in path]
+            path = ["strategy_options" if path == ["strategy"] else key for key in path]
             nested = values
             for key in path:
                 nested = nested.get(key) if isinstance(nested, dict) else None
             free = [values.get(name) for name in ("encoder_options", "strategy_options")]  # of any names
-            if not isinstance(nested, dict) or (last not in nested and not any(nested is options for options in free)):
+            if not isinstance(nested, dict) or (last not in nested and not any(nested is item for item in free)):
                 raise ConfigError(f"there is no option {name!r}: `--help` lists them")
             nested[last] = value
         parser = make_parser(type(self), "")

@@ -70,7 +70,8 @@ def refused(capsys, *arguments):
             ["--train.precision", "bf61"],
             "error: --train.precision is 'bf61': expected one of no, bf16: did you mean bf16?",
         ),
-        (["--train.layers", "x"], "error: --train.layers is 'x': expected a whole number or null"),
+        (["--names", "one"], "error: --names is 'one': expected a list, such as '[one, two]'"),
+        (["--train.layers", "x"], "error: --train.layers is 'x': expected a list, such as '[one, two]' or null"),
     ],
 )
 def test_values_of_another_kind(arguments, message, capsys):
@@ -161,29 +162,6 @@ def test_a_group_is_shown_alone(capsys):
 
 
 @pytest.mark.parametrize(
-    ("given", "names", "layers"),
-    [
-        (["--names", "calm", "--train.layers", "3"], ["calm"], [3]),
-        (["--names=calm,bored", "--train.layers=1,2"], ["calm", "bored"], [1, 2]),
-        (["--names", "[calm]", "--train.layers", "null"], ["calm"], None),
-    ],
-)
-def test_one_word_stands_for_a_list_of_one(given, names, layers):
-    parser = Parser()
-    parser.add_class_arguments(Options)
-    found = parser.parse_args(given)
-    assert found.names == names
-    assert found.train.layers == layers
-
-
-def test_one_word_stands_for_a_list_in_subcommands_too():
-    parser, command = Parser(), Parser()
-    command.add_argument("--names", type=list[str])
-    parser.add_subcommands(dest="command").add_subcommand("go", command)
-    assert parser.parse_args(["go", "--names", "calm"]).go.names == ["calm"]
-
-
-@pytest.mark.parametrize(
     ("message", "spelt"),
     [
         ("lower train.epochs (train.layers)", "lower --train.epochs (--train.layers)"),
@@ -199,3 +177,26 @@ def test_arguments_that_the_library_names_are_written_as_flags(message, spelt):
     parser = Parser(prog="recipe.py")
     parser.add_class_arguments(Options)
     assert spell_options(message, option_names(parser)) == (spelt or message)
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "layers"),
+    [
+        (["--names", "calm", "--train.layers", "3"], ["calm"], [3]),
+        (["--names=calm,bored", "--train.layers=1,2"], ["calm", "bored"], [1, 2]),
+        (["--names", "[calm]", "--train.layers", "null"], ["calm"], None),
+    ],
+)
+def test_one_word_stands_for_a_list_of_one(given, names, layers):
+    parser = Parser()
+    parser.add_class_arguments(Options)
+    parsed = parser.parse_args(given)
+    assert parsed.names == names
+    assert parsed.train.layers == layers
+
+
+def test_one_word_stands_for_a_list_in_subcommands_too():
+    parser, command = Parser(), Parser()
+    command.add_argument("--names", type=list[str])
+    parser.add_subcommands(dest="command").add_subcommand("go", command)
+    assert parser.parse_args(["go", "--names", "calm"]).go.names == ["calm"]

@@ -35,9 +35,10 @@ def write_state(path: Path, state: Tensor, seconds: float = 0.0) -> None:
     Raises:
         StorageError: the folder can't be written to, or the disk is full
     """
-    mean, rest = _split(state)
-    half = rest.half()
-    _write(path, {"mean": mean, "rest": (half if half.isfinite().all() else rest).contiguous()}, seconds)
+    mean, residual = _split(state)
+    half = residual.half()
+    tensors = {"mean": mean, "rest": (half if half.isfinite().all() else residual).contiguous()}  # the file's own names
+    _write(path, tensors, seconds)
 
 
 def write_state_summary(path: Path, state: Tensor, seconds: float = 0.0) -> None:
@@ -57,13 +58,13 @@ def _split(state: Tensor) -> tuple[Tensor, Tensor]:
     return mean, state - mean
 
 
-def _write(path: Path, kept: dict[str, Tensor], seconds: float) -> None:
+def _write(path: Path, tensors: dict[str, Tensor], seconds: float) -> None:
     known = {"key": _key(path), "seconds": f"{seconds:.6f}"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    size = sum(tensor.nbytes for tensor in kept.values())
+    size = sum(tensor.nbytes for tensor in tensors.values())
     # Not waited for: what a power cut leaves of an entry fails its checksum.
     with write_atomically(path, size=size, durable=False) as part:
-        save_file(kept, part, metadata=known | {"checksum": _checksum(kept, known)})
+        save_file(tensors, part, metadata=known | {"checksum": _checksum(tensors, known)})
 
 
 def read_state(path: Path) -> PackedState:

@@ -63,9 +63,8 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     else:
         predictions = predictor.iterate(recordings, wanted=wanted, on_error="report")
     failed, embedded = 0, []
-    for prediction in show_progress(
-        predictions, len(recordings), hidden=options.output is None and sys.stdout.isatty()
-    ):
+    hidden = options.output is None and sys.stdout.isatty()
+    for prediction in show_progress(predictions, len(recordings), hidden=hidden):
         if prediction.error is not None:
             failed += 1
             print(f"error: {prediction.error}", file=sys.stderr)
@@ -115,7 +114,7 @@ def show_progress(predictions: Iterable[Prediction], count: int, *, hidden: bool
     """Shows a bar with the time that is left on standard error, where that is a terminal.
 
     Args:
-        predictions: predictions, as they come
+        predictions: as they come
         count: how many there will be
         hidden: show none: rows stand on the same terminal
     """

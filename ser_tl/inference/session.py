@@ -5,6 +5,7 @@
 `torch_session` computes in torch, `onnx_session` an exported graph without it. Knows arrays alone.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -135,6 +136,11 @@ class Session(Protocol):
 def find_calibration(session: Session) -> Calibration | None:
     """The calibration of a session's probabilities; None where they never had one."""
     return getattr(session, "calibration", None)
+
+
+def find_batch_seconds(session: Session) -> float:
+    """Seconds of audio up to which windows are cheaper together than alone; infinite where a session says nothing."""
+    return getattr(session, "batch_seconds", math.inf)
 
 
 def check_coverage(session: Session, coverage: float | None) -> None:

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ser_tl.data.audio import Window
-from ser_tl.inference.session import ClipOutput, OutputRequest, Session
+from ser_tl.data.audio import SAMPLE_RATE, Window
+from ser_tl.inference.session import ClipOutput, OutputRequest, Session, find_batch_seconds
 from ser_tl.inference.windows import pad
 
 T = TypeVar("T")
@@ -117,12 +117,13 @@ class Batcher:
         if not self._jobs:
             return []
         first, length = self._jobs[0].session, self._jobs[0].length
+        most_samples = find_batch_seconds(first) * SAMPLE_RATE
         batch: _Batch = []
         grew = True
         while grew:
             grew = False
             for job in self._jobs:
-                if len(batch) == self._most:
+                if len(batch) == self._most or (batch and (len(batch) + 1) * length > most_samples):
                     break
                 if job.waits and job.session is first and _alike(job.length, length):
                     batch.append((job, job.next))

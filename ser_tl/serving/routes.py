@@ -34,9 +34,11 @@ PAGE = Path(__file__).parent / "page"
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorAnswer, "description": "A key is needed"},
+    404: {"model": ErrorAnswer, "description": "No model is served under that name"},
     408: {"model": ErrorAnswer, "description": "The body came too slowly"},
     413: {"model": ErrorAnswer, "description": "Too many bytes or seconds"},
     422: {"model": ErrorAnswer, "description": "No recording that can be used; the reason"},
+    428: {"model": ErrorAnswer, "description": "A statement is needed that the people heard were informed"},
     429: {"model": ErrorAnswer, "description": "Too many requests at once; Retry-After says when to try again"},
     503: {"model": ErrorAnswer, "description": "The server is ending"},
     504: {"model": ErrorAnswer, "description": "It took too long"},

@@ -1,4 +1,4 @@
-"""What a server is told when it starts: models, limits, keys."""
+"""What a server is set when it starts: models, limits, keys."""
 
 import os
 from collections.abc import Iterable

@@ -16,9 +16,11 @@ def windows(*lengths, level=0.5):
     return [Window(0.0, length / 16_000, np.full(length, level, np.float32)) for length in lengths]
 
 
-def batches_of(jobs, most=4, cancel=()):
+def batches_of(jobs, most=4, cancel=(), batch_seconds=None):
     """The lengths in each batch, where all jobs wait behind a first one."""
     session = LoudnessSession()
+    if batch_seconds is not None:
+        session.batch_seconds = batch_seconds
     session.gate.clear()
 
     async def run():
@@ -47,6 +49,12 @@ def test_like_lengths_go_together_the_longest_waiting_first():
     answers, batches = batches_of(jobs)
     assert batches == [[1000, 1100, 900, 1200], [3000, 2900], [9000], [1240]]
     assert all(len(answer) == 1 for answer in answers)
+
+
+def test_where_only_short_windows_are_cheaper_together_long_ones_go_alone():
+    jobs = [windows(length) for length in (4000, 16_000, 4100, 16_100, 40_000, 4200, 40_000)]
+    _, batches = batches_of(jobs, batch_seconds=0.6)
+    assert batches == [[4000, 4100], [16_000], [16_100], [40_000], [4200], [40_000]]
 
 
 def test_a_long_recording_doesnt_hold_up_short_ones():
