@@ -50,8 +50,8 @@ class OnnxSession(ExportedSession):
     """
 
     batch_seconds = 4.0
-    """Of audio in one call, up to which windows are cheaper together. Of the bundled model in INT8, CPU ms a window alone,
-    4 and 8 together: of 0.5 s 7.6, 4.5, 4.0; of 1 s 11.8, 7.8, 7.4; of 2 s 19.8, 20.9, 31.3."""
+    """Of audio in one call, up to which windows are cheaper together. Of the bundled model in INT8, CPU ms a window
+    alone, 4 and 8 together: of 0.5 s 7.6, 4.5, 4.0; of 1 s 11.8, 7.8, 7.4; of 2 s 19.8, 20.9, 31.3."""
 
     def __init__(self, graph: Path, manifest: Manifest, threads: int = 1) -> None:
         super().__init__(manifest)
