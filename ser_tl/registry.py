@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, TypeVar, cast
 
 from ser_tl.errors import ConfigError, UnknownNameError
@@ -127,7 +127,7 @@ class Registry(Mapping[str, Entry]):
         if self._sought:
             return
         self._sought = True
-        for entry in installed(self.group):
+        for entry in sorted(installed().select(group=self.group), key=lambda entry: entry.name):
             if entry.name in self._entries and entry.module in sys.modules:
                 continue  # imported before, and has registered it
             registered = self._entries.get(entry.name)
@@ -143,9 +143,9 @@ class Registry(Mapping[str, Entry]):
 
 
 @cache
-def installed(group: str) -> tuple[EntryPoint, ...]:
-    """What installed packages add to a group of entry points, by name; read once, as it looks at every package."""
-    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
+def installed() -> Any:  # noqa: ANN401 - of Python 3.11 and 3.12 another class, which has select() in both
+    """The entry points of all installed packages; read once for all groups, as it looks at every package."""
+    return entry_points()
 
 
 def _same_package(module: str, other: str) -> bool:

@@ -3,7 +3,9 @@
 Tiny tensors on two threads are ten times slower than on one where the cores are busy: the threads spin while they wait.
 """
 
+import gc
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +54,29 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no_token"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         yield running
+
+
+def pytest_collectstart() -> None:
+    """Looks for no garbage while tests are imported, as there is none."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Takes what was imported and collected out of the garbage collector's hands.
+
+    Each training of `accelerate` collects garbage, and would go through two million objects for a second.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves a file that is slow as a whole unread where slow tests are left out: imports take half of that time."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    marked = re.search(r"^pytestmark = \[?\s*pytest\.mark\.slow\b", collection_path.read_text("utf-8"), re.MULTILINE)
+    return True if marked else None
 
 
 def pytest_unconfigure():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ser_tl.augment.base import TRANSFORMS, ClipTransform
 from ser_tl.corpora import register_corpus
-from ser_tl.data.schema import build
+from ser_tl.data.schema import build_corpus
 from ser_tl.encoders import ENCODERS, FAMILIES, EncoderCard, MFCC
 from ser_tl.export.base import EXPORTERS, Exporter
 from ser_tl.modules.pooling import POOLINGS, Mean
@@ -68,7 +68,7 @@ def read_tiny(root, emotions):
     for path in sorted(root.glob("*.wav")):
         emotion, speaker, _ = path.stem.split("_")
         rows.append({"id": path.stem, "audio": path, "emotion": emotion, "speaker": speaker, "corpus": "tiny"})
-    return build([row | {"language": "de"} for row in rows], source=str(root))
+    return build_corpus([row | {"language": "de"} for row in rows], source=str(root))
 '''
 
 GROUPS = {

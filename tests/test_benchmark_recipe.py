@@ -2,9 +2,13 @@
 
 import re
 
+import pytest
+
 import ser_tl as ser
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import train_config
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_benchmark_tells_the_share_of_a_step_and_the_speed_of_each_transform(tmp_path, capsys):

@@ -13,6 +13,8 @@ from ser_tl.training import Trainer
 from ser_tl.transfer import Full
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -12,6 +12,8 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from tests.recipe_samples import RECIPES, load_recipe, tone_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recipe():
@@ -25,14 +27,22 @@ def options(recipe, tmp_path_factory):
     return recipe.Options(corpus="csv", root=manifest).changed(quick)
 
 
-def test_every_system_is_trained_and_stands_in_one_table(recipe, options, tmp_path):
+@pytest.fixture(scope="module")
+def finished(recipe, options, tmp_path_factory):
+    """The options of a comparison, its folder and what it found."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
     systems = {"pooled": {"encoder": "mfcc"}, "in order": {"encoder": "prosody", "model.network": "bilstm"}}
-    comparison = recipe.main(options.changed({"systems": systems, "output": str(tmp_path / "run")}))
-    assert {row.system for row in comparison.rows} == set(systems)
-    assert (tmp_path / "run" / "comparison.md").read_text().count("\n| ") >= 3
+    own = options.changed({"systems": systems, "output": str(folder)})
+    return own, folder, recipe.main(own)
+
+
+def test_every_system_is_trained_and_stands_in_one_table(finished):
+    _, folder, comparison = finished
+    assert {row.system for row in comparison.rows} == {"pooled", "in order"}
+    assert (folder / "comparison.md").read_text().count("\n| ") >= 3
     for number in ("01", "02"):
-        assert (tmp_path / "run" / number / "report.json").is_file()
-        assert (tmp_path / "run" / number / "model" / "model.safetensors").is_file()
+        assert (folder / number / "report.json").is_file()
+        assert (folder / number / "model" / "model.safetensors").is_file()
 
 
 def test_a_grid_is_trained_with_every_seed_and_has_a_page(recipe, options, tmp_path):
@@ -84,12 +94,12 @@ def test_each_system_is_pushed_to_a_branch_of_its_own(recipe, options, tmp_path)
     assert families == ["mfcc", "prosody"]
 
 
-def test_a_resumed_comparison_keeps_what_is_finished(recipe, options, tmp_path):
-    own = options.changed({"systems": {"pooled": {"encoder": "mfcc"}}, "output": str(tmp_path / "run")})
-    recipe.main(own)
-    before = (tmp_path / "run" / "01" / "report.json").stat().st_mtime_ns
+def test_a_resumed_comparison_keeps_what_is_finished(recipe, finished):
+    own, folder, _ = finished
+    reports = [folder / number / "report.json" for number in ("01", "02")]
+    before = [report.stat().st_mtime_ns for report in reports]
     recipe.main(own.changed({"resume": True}))
-    assert (tmp_path / "run" / "01" / "report.json").stat().st_mtime_ns == before
+    assert [report.stat().st_mtime_ns for report in reports] == before
 
 
 def test_a_wrong_option_of_a_system_stops_before_anything_is_trained(recipe, options, tmp_path):

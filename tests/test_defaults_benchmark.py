@@ -11,6 +11,8 @@ from tests.benchmarks.defaults.probes import ENCODERS, GROUPS, Probe
 from tests.benchmarks.defaults.variants import CLIPS, SECONDS, VARIANTS, read_clips, write_variant
 from tests.training.samples import tone_corpus
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

@@ -15,6 +15,8 @@ from ser_tl.cli.loading import try_imports
 from ser_tl.dependencies import explain, mend, require_torchaudio
 from ser_tl.errors import DependencyError
 
+pytestmark = pytest.mark.slow
+
 doctor_module = importlib.import_module("ser_tl.cli.doctor")  # ser_tl.cli has a function of its name
 
 DOCTOR = """
@@ -60,7 +62,13 @@ for name in sys.argv[1:]:
         failed.append(name)
 print(failed)
 """
-    rooms = ["ser_tl.model", "ser_tl.transfer.adapter_targets", "ser_tl.evaluation.metrics", "ser_tl.modules.networks"]
+    rooms = [
+        "ser_tl.model",
+        "ser_tl.transfer.adapter_targets",
+        "peft",
+        "ser_tl.evaluation.metrics",
+        "ser_tl.modules.networks",
+    ]
     done = run("import torch, datasets, sklearn.linear_model\n" + program, *rooms)
     assert done.stdout.strip() == "[]", done.stderr
 

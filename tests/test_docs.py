@@ -78,6 +78,7 @@ def recipe_flags(name):
     return flags_of(options.make_parser(getattr(recipe, kind), ""))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
 def test_commands_have_the_options_that_are_shown(page):
     wrong = []

@@ -10,6 +10,8 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from ser_tl.errors import ConfigError
 from ser_tl.estimator import EmotionClassifier
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def clips():

@@ -114,6 +114,7 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 @POSIX
 def test_a_limit_is_one_sentence_from_safetensors_too(tmp_path):
     program = (

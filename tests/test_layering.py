@@ -40,6 +40,7 @@ LAYERS: list[tuple[str, str]] = [
     ),
     ("runtime", "accelerate"),
     ("cache", ""),
+    ("compress", ""),
     ("transfer", ""),
     ("training", "imblearn"),
     ("analysis", ""),
@@ -260,6 +261,7 @@ def loaded_by(module):
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_model_is_a_network_and_no_more():
     loaded = loaded_by("ser_tl.model")
     assert len({name for name in loaded if name.startswith("ser_tl")}) < 60

@@ -21,6 +21,8 @@ from ser_tl.model import weights as weights_module
 from ser_tl.modules.pooling import POOLINGS, FrameScore
 from tests.encoders.tiny import DIM, LAYERS, NAMES, clip, padded, save, tiny
 
+pytestmark = pytest.mark.slow
+
 LABELS = ["anger", "neutral", "sadness"]
 
 

@@ -22,6 +22,8 @@ from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
 from ser_tl.transfer import STRATEGIES, Lora, Progressive
 
+pytestmark = pytest.mark.slow
+
 
 def options(*arguments, kind=Options):
     return parse(kind, "Tries options.", arguments)

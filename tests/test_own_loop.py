@@ -11,6 +11,8 @@ import torch
 from ser_tl.model import EmotionModel
 from tests.training.samples import TONES, split_tones, tiny_model, tone_corpus
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "docs/own_loop.md").read_text("utf-8"), re.S)
 
 

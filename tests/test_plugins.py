@@ -13,6 +13,8 @@ from ser_tl.plugins import import_plugin
 from ser_tl.registry import Registry, installed
 from tests.plugin import GROUPS, SOURCE, install
 
+pytestmark = pytest.mark.slow
+
 HOME = Path(__file__).parents[1]
 
 PROGRAM = """

@@ -22,6 +22,8 @@ from tests.hub.server import TOKEN
 from tests.test_recipe import options, recipe  # noqa: F401 - fixtures
 from tests.training.samples import tiny_model, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 REPO = "team/tones"
 
 

@@ -34,6 +34,7 @@ def test_its_commands_are_commands():
     assert [name for name in recipes if not (ROOT / "recipes" / name).exists()] == []
 
 
+@pytest.mark.slow
 def test_its_python_trains_and_predicts(tmp_path, monkeypatch, capsys):
     """On one clip of each emotion of each speaker, for one epoch."""
     from ser_tl.assets import asset

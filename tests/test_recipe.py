@@ -1,6 +1,8 @@
 """The main recipe from options to run folder: what it leaves, what it refuses, how it goes on."""
 
 import json
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from ser_tl.training.parts.dimensions import DimensionConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 
+pytestmark = pytest.mark.slow
+
 LEFT = {"config.yaml", "split.json", "model", "report.json", "report.md", "confusion.png", "predictions.csv"}
 
 
@@ -25,30 +29,58 @@ def recipe():
     return load_recipe("finetune_wav2vec2")
 
 
+def build_options(folder, **changes):
+    """Options of a quick run on tones."""
+    usual = {"corpus": "csv", "root": folder / "tones" / "tones.csv", "output": folder / "run", "strategy": "full"}
+    return ser.Options(**(usual | {"train": train_config(epochs=1)} | changes))
+
+
+@contextmanager
+def tiny_encoder():
+    """The encoder of every run is a tiny one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
+        yield
+
+
 @pytest.fixture
-def options(tmp_path, monkeypatch):
+def options(tmp_path):
     """Options of a quick run on tones; the encoder is a tiny one."""
-    manifest = tone_manifest(tmp_path / "tones", takes=2)
-    monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
-
-    def make(**changes):
-        usual = {"corpus": "csv", "root": manifest, "output": tmp_path / "run", "strategy": "full"}
-        return ser.Options(**(usual | {"train": train_config(epochs=1)} | changes))
-
-    return make
+    tone_manifest(tmp_path / "tones", takes=2)
+    with tiny_encoder():
+        yield partial(build_options, tmp_path)
 
 
-def test_a_run_leaves_all_it_takes_to_trust_and_repeat_it(recipe, options, tmp_path):
-    report = recipe.main(options())
-    folder = tmp_path / "run"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a run and of its data, and its report; to be read alone."""
+    return _run(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory):
+    """The same of a run with three folds."""
+    return _run(tmp_path_factory.mktemp("folds"), protocol="kfold", split=SplitConfig(k=3))
+
+
+def _run(folder, **changes):
+    tone_manifest(folder / "tones", takes=2)
+    with tiny_encoder():
+        return folder, load_recipe("finetune_wav2vec2").main(build_options(folder, **changes))
+
+
+def test_a_run_leaves_all_it_takes_to_trust_and_repeat_it(recipe, finished, tmp_path):
+    home, report = finished
+    folder = home / "run"
     assert {path.name for path in folder.iterdir()} >= LEFT | {"history.json", "training_curves.png"}
     assert not (folder / "states").exists()
     assert json.loads((folder / "report.json").read_text())["uar"] == report.uar
     assert ser.EmotionModel.from_pretrained(folder / "model").labels == ["anger", "neutral", "sadness"]
 
     again = parse(ser.Options, "", ["--config", str(folder / "config.yaml"), "--output", str(tmp_path / "again")])
-    assert recipe.main(again).as_json()["per_speaker"] == report.as_json()["per_speaker"]
-    ids = [json.loads((tmp_path / name / "split.json").read_text()) for name in ("run", "again")]
+    with tiny_encoder():
+        assert recipe.main(again).as_json()["per_speaker"] == report.as_json()["per_speaker"]
+    ids = [json.loads((place / "split.json").read_text()) for place in (folder, tmp_path / "again")]
     assert ids[0] == ids[1]
 
 
@@ -62,9 +94,8 @@ def test_pictures_are_written_in_other_formats_too(recipe, options, tmp_path):
     assert not list((tmp_path / "other").glob("*.svg"))
 
 
-def test_folds_have_a_folder_each_and_a_report_over_all(recipe, options, tmp_path):
-    report = recipe.main(options(protocol="kfold", split=SplitConfig(k=3)))
-    folder = tmp_path / "run"
+def test_folds_have_a_folder_each_and_a_report_over_all(folds):
+    folder, report = folds[0] / "run", folds[1]
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["fold_1", "fold_2", "fold_3"]
     assert all({path.name for path in (folder / f"fold_{k}").iterdir()} >= LEFT - {"config.yaml"} for k in (1, 2, 3))
     assert set(report.folds) == {"fold_1", "fold_2", "fold_3"}
@@ -73,31 +104,29 @@ def test_folds_have_a_folder_each_and_a_report_over_all(recipe, options, tmp_pat
     assert saved["folds_mean"]["uar"]["std"] is not None
 
 
-def test_a_resumed_run_keeps_finished_folds(recipe, options, tmp_path, monkeypatch):
-    chosen = options(protocol="kfold", split=SplitConfig(k=3))
-    first = recipe.main(chosen)
-    (tmp_path / "run" / "fold_2" / "report.json").unlink()  # as if killed before the second fold's end
+def test_a_resumed_run_keeps_finished_folds(recipe, folds, monkeypatch):
+    folder, first = folds[0] / "run", folds[1]
+    (folder / "fold_2" / "report.json").unlink()  # as if killed before the second fold's end
     fitted = []
     fit = ser.Trainer.fit
     monkeypatch.setattr(ser.Trainer, "fit", lambda self, *a, **k: fitted.append(self.folder.name) or fit(self, *a, **k))
-    resumed = parse(ser.Options, "", ["--config", str(tmp_path / "run" / "config.yaml"), "--resume"])
-    second = recipe.main(resumed)
+    resumed = parse(ser.Options, "", ["--config", str(folder / "config.yaml"), "--resume"])
+    with tiny_encoder():
+        second = recipe.main(resumed)
     assert fitted == ["fold_2"]
     assert second.as_json()["confusion"] == first.as_json()["confusion"]
 
 
-def test_a_finished_run_is_not_overwritten(recipe, options):
-    recipe.main(options())
+def test_a_finished_run_is_not_overwritten(recipe, finished):
     with pytest.raises(ConfigError, match=r"isn't empty: add `resume` .* or choose another `output`"):
-        recipe.main(options())
+        recipe.main(build_options(finished[0]))
 
 
-def test_resume_refuses_other_options_and_a_folder_without_a_run(recipe, options, tmp_path):
+def test_resume_refuses_other_options_and_a_folder_without_a_run(recipe, finished, tmp_path):
     with pytest.raises(ConfigError, match="name the interrupted run"):
-        recipe.main(options(resume=True, output=tmp_path / "nowhere"))
-    recipe.main(options())
+        recipe.main(build_options(finished[0], resume=True, output=tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match=r"other values of seed: go on with `config`"):
-        recipe.main(options(resume=True, seed=5))
+        recipe.main(build_options(finished[0], resume=True, seed=5))
 
 
 def test_without_output_a_run_gets_a_folder_of_its_own(recipe, options, tmp_path, monkeypatch):

@@ -11,6 +11,8 @@ from ser_tl.cli.recipes import RECIPES, find_recipe, format_options
 from ser_tl.errors import ConfigError
 from ser_tl.options import DomainOptions, Options, parse
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 FOR_DEVELOPERS = {"benchmark_augmentation", "build_emodb_mini", "build_emodb_model"}
 

@@ -14,6 +14,8 @@ from ser_tl.transfer import AlignmentConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 
+pytestmark = pytest.mark.slow
+
 SPEAKERS = ["speaker_4", "speaker_5"]
 
 

@@ -33,7 +33,7 @@ ELSEWHERE = {
     "archive/listing.py": "a folder that takes its name when all of it is written",
     "archive/shard.py": "into the part that its caller opened",
     "augment/codec.py": "memory",
-    "augment/noisy.py": "memory",
+    "augment/corpus_noise.py": "memory",
     "augment/telephone.py": "memory",
     "cache/folder.py": "a probe, deleted at once",
     "cli/rows.py": "rows are appended to an output that goes on",

@@ -15,6 +15,7 @@
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
+    ser-tl compress MODEL --corpus emodb --ffn 0.5     fewer layers, narrower ones, the classifier fitted anew
     ser-tl export MODEL --output FOLDER                an ONNX graph, for prediction without torch
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
     ser-tl augment clip.wav --output FOLDER            an augmented recording, to listen to and look at
@@ -59,6 +60,7 @@ COMMANDS = {
     "push": "models",
     "extract": "models",
     "export": "export",
+    "compress": "compress",
     "augment": "augmentation",
     "audit": "audit",
     "corpora": "lists",

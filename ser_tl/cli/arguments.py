@@ -8,6 +8,7 @@ from ser_tl.cli.annotate import add_annotate_arguments
 from ser_tl.cli.archive_report import archive_report_parser
 from ser_tl.cli.audit import audit_parser
 from ser_tl.cli.check import check_parser
+from ser_tl.cli.compress import compress_parser
 from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_embed_arguments, add_predict_arguments
 from ser_tl.cli.recipes import RECIPES
@@ -150,6 +151,10 @@ def parser() -> Parser:
     export.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     _add_emotions(export)
     commands.add_subcommand("export", export, help="export a model for use without torch")
+
+    compress = compress_parser()
+    _add_emotions(compress)
+    commands.add_subcommand("compress", compress, help="make a trained model smaller and faster")
 
     augment = Parser(description="Writes an augmented recording: each transform, and a picture.")
     augment.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")

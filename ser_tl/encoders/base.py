@@ -71,6 +71,18 @@ class AdapterTargets(NamedTuple):
     closed: tuple[type[nn.Module], ...] = ()
 
 
+class FeedForward(NamedTuple):
+    """The feed-forward network of a transformer layer.
+
+    Attributes:
+        expand: to the inner channels (D -> F), which an activation follows
+        contract: from the inner channels (F -> D)
+    """
+
+    expand: nn.Linear
+    contract: nn.Linear
+
+
 class Encoder(nn.Module, ABC):
     """From 16 kHz audio to layers of frame states: a pretrained network, or features computed without weights.
 
@@ -192,6 +204,25 @@ class Encoder(nn.Module, ABC):
         """
         blocks = self.blocks()
         return blocks[: len(blocks) - (self.num_states - 1) + layer]
+
+    @property
+    def feed_forwards(self) -> list[FeedForward]:
+        """The feed-forward networks of its transformer layers, lowest first; none without such layers."""
+        return []
+
+    def shrunken_config(self, layers: int, width: int) -> dict[str, Any]:  # noqa: ARG002
+        """The `config` of the same encoder with fewer transformer layers and narrower feed-forward networks.
+
+        A state of a layer that is left is what it was: one that was followed by others gets no final norm.
+
+        Args:
+            layers: how many are left, from the lowest
+            width: inner channels of each feed-forward network
+
+        Raises:
+            EncoderError: an encoder that can't have less
+        """
+        raise EncoderError(f"the encoder {self.family} has no transformer layers that could be pruned")
 
     @property
     @abstractmethod

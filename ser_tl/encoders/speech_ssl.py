@@ -22,6 +22,7 @@ from ser_tl.encoders.base import (
     AdapterTargets,
     Block,
     Encoder,
+    FeedForward,
     OnMel,
     frames_mask,
     is_frozen,
@@ -116,6 +117,19 @@ class SpeechSSL(Encoder):
         """Architecture and normalisation."""
         settings = {"architecture": self.model.config.to_diff_dict(), "normalise": self.normalise}
         return settings if self.final_norm else settings | {"final_norm": False}
+
+    @property
+    def feed_forwards(self) -> list[FeedForward]:
+        """Those of all layers."""
+        networks = [layer.feed_forward for layer in self.model.encoder.layers]
+        return [FeedForward(network.intermediate_dense, network.output_dense) for network in networks]
+
+    def shrunken_config(self, layers: int, width: int) -> dict[str, Any]:
+        """The same with fewer layers and inner channels."""
+        config = self.config
+        sizes = {"num_hidden_layers": layers, "intermediate_size": width}
+        cut = self.stable and layers < len(self.model.encoder.layers)
+        return config | {"architecture": config["architecture"] | sizes} | ({"final_norm": False} if cut else {})
 
     def blocks(self) -> list[Block]:
         """Front end, positional convolution, then one block a transformer layer."""

@@ -25,6 +25,7 @@ from ser_tl.encoders.base import (
     AdapterTargets,
     Block,
     Encoder,
+    FeedForward,
     OnMel,
     frames_mask,
     is_frozen,
@@ -64,6 +65,7 @@ class Whisper(Encoder):
         feed_forward: make each layer's state wider by what its feed-forward network holds behind the GELU, four times
             the width of its output. These channels are on or off, each for a pattern of its own (Geva et al. 2021), so
             a mean over time shows how often each pattern came, which the mean of the layer's output has blurred
+        final_norm: the last state is after the final layer norm; not of an encoder whose upper layers were taken away
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) -> states (L, B, T, D), mask (B, T); T = ceil(N / 320). State 0 is what
@@ -77,13 +79,23 @@ class Whisper(Encoder):
     positions: Tensor
     mel_filters: Tensor
 
-    def __init__(self, model: WhisperEncoder, *, full_window: bool = False, feed_forward: bool = False) -> None:
+    def __init__(
+        self,
+        model: WhisperEncoder,
+        *,
+        full_window: bool = False,
+        feed_forward: bool = False,
+        final_norm: bool = True,
+    ) -> None:
         super().__init__()
+        self.final_norm = final_norm
         self.full_window = full_window
         self.feed_forward = feed_forward
         self.register_buffer("positions", model.embed_positions.weight.detach().clone())
         del model.embed_positions
         self.model: Any = model
+        if not final_norm:
+            self.model.layer_norm = nn.Identity()
         self.width = model.config.d_model  # channels of a layer's output, the first in a state
         self.dim = self.width + (model.config.encoder_ffn_dim if feed_forward else 0)
         self.num_states = model.config.encoder_layers + (0 if feed_forward else 1)
@@ -111,14 +123,33 @@ class Whisper(Encoder):
         """The same architecture with random weights."""
         model = WhisperEncoder(WhisperConfig(**config["architecture"]))
         switches = {name: config.get(name, False) for name in ("full_window", "feed_forward")}
-        return use_cpu_kernels(cls(model, **switches))
+        return use_cpu_kernels(cls(model, final_norm=config.get("final_norm", True), **switches))
 
     @property
     def config(self) -> dict[str, Any]:
         """Architecture, and the switches that are on."""
         switches = {"full_window": self.full_window, "feed_forward": self.feed_forward}
         on = {name: value for name, value in switches.items() if value}
-        return {"architecture": self.model.config.to_diff_dict(), **on}
+        return {"architecture": self.model.config.to_diff_dict(), **on} | (
+            {} if self.final_norm else {"final_norm": False}
+        )
+
+    @property
+    def feed_forwards(self) -> list[FeedForward]:
+        """Those of all layers."""
+        return [FeedForward(layer.fc1, layer.fc2) for layer in self.model.layers]
+
+    def shrunken_config(self, layers: int, width: int) -> dict[str, Any]:
+        """The same with fewer layers and inner channels."""
+        config, sizes = self.config, self.model.config
+        if self.feed_forward and width != sizes.encoder_ffn_dim:
+            raise EncoderError(
+                "encoder_options.feed_forward makes the feed-forward networks' inner channels part of each state, so "
+                "none can be taken away: leave fewer layers instead (`layers`), or train without feed_forward"
+            )
+        smaller = {"encoder_layers": layers, "encoder_ffn_dim": width}
+        cut = layers < sizes.encoder_layers
+        return config | {"architecture": config["architecture"] | smaller} | ({"final_norm": False} if cut else {})
 
     def blocks(self) -> list[Block]:
         """Front end, then one block a transformer layer; the final layer norm goes with the last."""

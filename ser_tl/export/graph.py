@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ExportError, listing
 from ser_tl.model import EmotionModel
-from ser_tl.modules.graph import HOP, SHORTEST
+from ser_tl.modules.graph import HOP, SHORTEST, shapes_found_anew
 
 MOST_CLIPS = 65_536
 """In a batch; torch.export wants a bound."""
@@ -87,7 +87,8 @@ class Graph(nn.Module):
         hops = torch.export.Dim("hops", min=SHORTEST // HOP, max=self.longest // HOP)
         shapes: Any = {"waveform": {0: batch, 1: HOP * hops}, "lengths": {0: batch}}
         try:
-            return torch.export.export(self, self.example(), dynamic_shapes=shapes, strict=False)
+            with shapes_found_anew():
+                return torch.export.export(self, self.example(), dynamic_shapes=shapes, strict=False)
         except (RuntimeError, ValueError) as error:
             raise ExportError(
                 f"torch.export can't record encoder {self.model.encoder.family} with network "

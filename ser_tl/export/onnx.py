@@ -17,7 +17,7 @@ import torch
 from ser_tl.errors import ExportError
 from ser_tl.export.base import EXPORTERS, Exporter
 from ser_tl.export.graph import Graph
-from ser_tl.modules.graph import whole_lstm
+from ser_tl.modules.graph import shapes_found_anew, whole_lstm
 
 OPSET = 20
 
@@ -43,7 +43,7 @@ class Onnx(Exporter):
             raise ExportError(
                 f"the model has {size / 2**30:.1f} GiB of weights, and an ONNX file holds 2: `format` torch-export"
             )
-        with _quiet(), whole_lstm():
+        with _quiet(), whole_lstm(), shapes_found_anew():
             # From the program and not from the module: the exporter would record that with other guards.
             exported: Any = torch.onnx.export(
                 graph.program(),

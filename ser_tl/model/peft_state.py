@@ -7,9 +7,9 @@ The network isn't changed: peft's own merging writes into the base weights, whic
 """
 
 import copy
+import sys
 from typing import Any
 
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 _BASE = "base_layer."
@@ -17,6 +17,10 @@ _BASE = "base_layer."
 
 def adapted_layers(module: nn.Module) -> dict[str, Any]:
     """The layers that have adapters, by name."""
+    if "peft" not in sys.modules:  # seconds to import, and nobody has put an adapter anywhere without it
+        return {}
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
     return {name: layer for name, layer in module.named_modules() if isinstance(layer, BaseTunerLayer)}
 
 

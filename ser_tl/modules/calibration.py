@@ -6,7 +6,7 @@
     vector        softmax(w * logits + b), a factor and a bias an emotion (likewise): it may become another
 
 It is part of a model: kept in its config.json and in its exports, and applied wherever probabilities are given. A model
-that never had one gives softmax(logits) and says so. Numpy alone: `training.calibration` fits it.
+that never had one gives softmax(logits) and says so. Numpy alone: `inference.calibration` fits it.
 """
 
 from collections.abc import Mapping

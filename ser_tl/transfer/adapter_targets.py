@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
-from peft import IA3Config, LoraConfig, inject_adapter_in_model
 from torch import nn
 
 from ser_tl.encoders import FAMILIES, AdapterTargets, Block, Encoder
@@ -49,6 +48,8 @@ class Adapters:
         modules = list(adapted_layers(encoder))
         if not modules:
             return None
+        from peft import LoraConfig
+
         config: Any = vars(encoder)["peft_config"]["default"]  # where peft leaves it
         kind: Kind = "lora" if isinstance(config, LoraConfig) else "ia3"
         options = {name: getattr(config, name) for name in _OPTIONS[kind]}
@@ -57,6 +58,8 @@ class Adapters:
 
     def insert(self, encoder: Encoder) -> None:
         """Puts them into an encoder that has none. Its own weights are frozen by that, and stay what they are."""
+        from peft import IA3Config, LoraConfig, inject_adapter_in_model  # seconds that other trainings spare
+
         config = LoraConfig if self.kind == "lora" else IA3Config
         inject_adapter_in_model(config(target_modules=self.modules, **self.options), encoder)
 

@@ -17,6 +17,8 @@ from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import TrainConfig
 from tests.training.samples import TONES, tiny_model, tone_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):

@@ -16,6 +16,8 @@ from ser_tl.data.folds import Fold
 from ser_tl.data.schema import build_corpus
 from ser_tl.errors import ConfigError, SplitError
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

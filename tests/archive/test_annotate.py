@@ -24,6 +24,7 @@ def done(model, recordings, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_recording_is_a_row_once_and_bad_ones_say_why(done, recordings):
     rows = read_rows(done)
     files = sorted(path.relative_to(recordings).as_posix() for path in recordings.rglob("*.*") if path.is_file())
@@ -60,6 +61,7 @@ def test_silence_is_a_row_without_an_answer(done):
     assert row["error"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_processes_write_the_same_bytes(done, model, recordings, tmp_path, workers):
     seen = []
@@ -111,6 +113,7 @@ def test_other_options_or_models_are_refused(done, model, recordings, tmp_path):
         annotate(recordings / "call1", done, model, workers=0)
 
 
+@pytest.mark.slow
 def test_tasks_of_an_array_job_share_the_work(done, model, recordings, tmp_path):
     for rank in (1, 0):
         summary = annotate(recordings, tmp_path / "out", model, workers=0, shard_clips=7, rank=rank, world=2)
@@ -118,6 +121,7 @@ def test_tasks_of_an_array_job_share_the_work(done, model, recordings, tmp_path)
     assert read_bytes(tmp_path / "out") == read_bytes(done)
 
 
+@pytest.mark.slow
 def test_segments_are_rows(model, recordings, tmp_path):
     annotate(recordings, tmp_path / "out", model, workers=0, segments=True)
     rows = read_rows(tmp_path / "out")
@@ -137,6 +141,7 @@ def test_rows_below_a_confidence_are_marked(model, recordings, tmp_path):
     assert all(row["abstained"] == (row["confidence"] < 0.5) for row in rows)
 
 
+@pytest.mark.slow
 def test_verifying_finds_changed_files_and_changed_answers(done, model, recordings, tmp_path):
     import shutil
 
@@ -163,6 +168,7 @@ def test_verifying_finds_changed_files_and_changed_answers(done, model, recordin
         verify(tmp_path, 0.1)
 
 
+@pytest.mark.slow
 def test_inputs_that_were_changed_are_refused(done, model, recordings, tmp_path):
     import shutil
 
@@ -290,6 +296,7 @@ def test_quality_is_flagged(model, tmp_path):
     assert all(name in found for name, found in flags.items())
 
 
+@pytest.mark.slow
 def test_the_command_line(done, model, recordings, tmp_path, capsys):
     folder = tmp_path / "out"
     command = ["annotate", str(recordings), "--model", str(model), "--output", str(folder), "--workers", "1"]

@@ -22,6 +22,8 @@ from ser_tl.archive.worker import ShardWorker, Share, order_shards, run_worker
 from ser_tl.errors import CheckpointError, StorageError
 from tests.archive.conftest import BAD, read_bytes, read_rows
 
+pytestmark = pytest.mark.slow
+
 KILLS = 5
 
 

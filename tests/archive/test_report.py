@@ -17,6 +17,8 @@ from ser_tl.cli import main
 from ser_tl.errors import CheckpointError, ConfigError
 from tests.archive.conftest import BAD, LABELS, RATE, read_rows, write_clip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def done(model, recordings, tmp_path_factory):

@@ -74,6 +74,7 @@ def write_list(path, rows, kind):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "txt"])
 def test_lists(model, files, tmp_path, kind):
     rows = [{"path": f"audio/{path.name}", "language": "da", "date": "28.11. or 2026-11-28"} for path in files]
@@ -202,6 +203,7 @@ def write_tar(path, members, mode="w"):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "mode"), [(".tar", "w"), (".tar.gz", "w:gz"), (".tgz", "w:gz")])
 def test_tars_of_webdataset(model, files, tmp_path, ending, mode):
     members = []
@@ -253,6 +255,7 @@ def test_no_tar_at_all(tmp_path):
 # Datasets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoded", [False, True])
 def test_a_dataset_that_was_saved_to_disk(model, files, tmp_path, decoded):
     datasets = pytest.importorskip("datasets")
@@ -308,6 +311,7 @@ def test_a_folder_elsewhere(model, files, memory, tmp_path):
     assert {row["path"] for row in found.values()} == {f"memory:///bucket/audio/{path.name}" for path in files}
 
 
+@pytest.mark.slow
 def test_patterns_lists_and_tars_elsewhere(model, files, memory, tmp_path):
     check = {path.name: path for path in files}
     found = answers(model, "memory://bucket/audio/*.wav", tmp_path / "pattern")

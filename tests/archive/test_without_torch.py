@@ -8,6 +8,8 @@ from ser_tl.archive import annotate
 from tests.archive.conftest import read_bytes, write_recordings
 from tests.inference.test_without_torch import BLOCKED, BLOCKER, COMMAND, run
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = COMMAND.replace("from ser_tl.cli", f"Blocker.names = {BLOCKED - {'pyarrow'}!r}\nfrom ser_tl.cli").replace(
     "sys.exit(main(sys.argv[1:]))",
     "status = main(sys.argv[1:])\nimport json\n"

@@ -56,6 +56,7 @@ def test_stretch_moves_the_duration_and_keeps_the_pitch(factor):
         assert clip.square().mean().sqrt() == pytest.approx(0.3 / math.sqrt(2), rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [50, -50, [-50, 50], 0, 400, -700])
 def test_pitch_moves_by_the_cents_and_the_duration_stays(shift):
     lengths, found = changed("pitch", cents=shift)

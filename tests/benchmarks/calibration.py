@@ -22,10 +22,10 @@ import ser_tl as ser
 from ser_tl.data.audio import SAMPLE_RATE, decode
 from ser_tl.data.folds import read_folds
 from ser_tl.evaluation import Predictions, Report
+from ser_tl.inference.calibration import HELD_OUT, fit_calibration, fit_outliers
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.conformal import find_threshold
 from ser_tl.modules.discriminant import fit_discriminant
-from ser_tl.training.calibration import HELD_OUT, fit_calibration, fit_outliers
 from ser_tl.training.statistics_check import standardize_domains
 from tests.benchmarks.defaults.probes import pool_states
 

@@ -77,6 +77,7 @@ def key(kind) -> str:
     return layer_keys(kind(), [0], "none", "no")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

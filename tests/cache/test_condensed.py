@@ -19,6 +19,8 @@ from ser_tl.transfer import Frozen, Partial
 from tests.encoders.tiny import tiny
 from tests.training.samples import TONES, tone_corpus, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):

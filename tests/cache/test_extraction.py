@@ -25,6 +25,8 @@ from ser_tl.transfer import Frozen, Partial
 from tests.encoders.tiny import LAYERS, save
 from tests.training.samples import TONES, tone_corpus
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parents[2]
 STATES = LAYERS + 1
 

@@ -28,6 +28,8 @@ from ser_tl.transfer import Frozen, Full, Partial
 from tests.encoders.tiny import SPEECH_SSL, tiny
 from tests.training.samples import TONES, tiny_model, tone_corpus, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 CONFIG = train_config()
 LAYERS = 3  # of states that the tiny model has
 

@@ -25,6 +25,8 @@ from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.transfer import Frozen, Full, Partial
 from tests.training.samples import TONES, interrupted, split_tones, tiny_model, tone_corpus, train_config, untimed
 
+pytestmark = pytest.mark.slow
+
 CHANGES = {"speed": {"probability": 1.0}, "noise": {"probability": 1.0}}
 CONFIG = train_config()
 VIEWS = AugmentConfig(transforms=CHANGES, views=3)

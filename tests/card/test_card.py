@@ -45,6 +45,7 @@ def text(folder, **options):
     return write_card(folder, **options).read_text()
 
 
+@pytest.mark.slow
 def test_a_card_tells_score_data_model_use_and_limits(folder):
     made = report()
     card = text(
@@ -77,6 +78,7 @@ def test_a_card_tells_score_data_model_use_and_limits(folder):
     assert (folder / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_corpus_or_encoder_that_forbids_commerce_marks_the_card(folder):
     card = ModelCard(text(folder, report=report()))
     assert "**Not for commercial use**: made from Ryerson" in str(card)
@@ -89,6 +91,7 @@ def test_a_corpus_or_encoder_that_forbids_commerce_marks_the_card(folder):
     assert "made from egemaps (openSMILE's: non-commercial)" in text(folder, report=report(corpora=["emodb"]))
 
 
+@pytest.mark.slow
 def test_the_metadata_comes_back_with_the_scores(folder, hub):
     made = report()
     write_card(folder, report=made, options={"protocol": "loso"})
@@ -116,6 +119,7 @@ def test_without_report_or_run_nothing_is_claimed(folder):
     assert not (folder / "confusion.png").exists()
 
 
+@pytest.mark.slow
 def test_scores_on_known_speakers_say_so(folder):
     card = text(folder, report=report(speaker_independent=False))
     assert "**NOT speaker-independent: speakers tested on were trained on as well**" in card

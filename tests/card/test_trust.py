@@ -12,6 +12,8 @@ from ser_tl.evaluation import Report
 from ser_tl.modules.calibration import NEVER, Calibration
 from tests.evaluation.samples import LABELS, sample
 
+pytestmark = pytest.mark.slow
+
 CALIBRATION = Calibration("temperature", [0.5], [], "dev speakers", 60, 4, 1.2, 0.9)
 PEOPLE = {
     "sex": {"female": {"utterances": 300, "speakers": 5}, "male": {"utterances": 500, "speakers": 9}},

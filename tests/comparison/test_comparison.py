@@ -86,6 +86,7 @@ def test_what_was_tested_on_other_utterances_is_refused_by_name():
         Comparison.of({})
 
 
+@pytest.mark.slow
 def test_a_saved_comparison_has_a_table_a_csv_and_a_picture(tmp_path):
     comparison = Comparison.of({"a | b": report(0.4), "$c": report(0.8)}, title="EMO-DB")
     comparison.save(tmp_path)

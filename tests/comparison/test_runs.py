@@ -9,6 +9,8 @@ from ser_tl.evaluation import Report
 from tests.comparison.test_comparison import report
 from tests.evaluation.samples import sample
 
+pytestmark = pytest.mark.slow
+
 
 def save(folder, own, mib=0.5, fold=""):
     own.save(folder)

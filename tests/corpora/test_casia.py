@@ -46,6 +46,7 @@ def test_a_second_copy_is_refused(stubs):
         load_corpus("casia", stubs(["a/wangzhe/sad/201.wav", "b/wangzhe/sad/201.wav"]))
 
 
+@pytest.mark.slow
 def test_the_listed_corpus_has_its_published_counts(stubs, listed):
     corpus = load_corpus("casia", stubs(listed("casia")))
     assert Counter(corpus["emotion"]) == dict.fromkeys(EMOTIONS, 200)

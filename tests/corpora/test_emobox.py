@@ -91,6 +91,7 @@ def test_bad_records_name_the_way_out(home, rows, message):
         load_corpus("emobox", path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "speakers"),
     [("casia", 4), ("cremad", 91), ("emovo", 6), ("iemocap", 10), ("savee", 4), ("shemo", 87), ("tess", 2)],
@@ -102,6 +103,7 @@ def test_file_names_tell_the_speakers(shared, name, speakers):
     assert len(found) == speakers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "clips", "speakers"), [("ravdess", 1440, 24), ("emodb", 535, 10)])
 def test_published_lists_give_the_corpus_and_its_folds(shared, tmp_path, name, clips, speakers):
     data = tmp_path / "data" / name

@@ -79,6 +79,7 @@ def test_the_bundled_corpus_is_whole():
     assert len(set(corpus["id"])) == 535
 
 
+@pytest.mark.slow
 def test_the_bundled_corpus_is_small_and_decodes_unclipped():
     corpus = load_corpus("emodb-mini")
     paths = [Path(row["path"]) for row in corpus["audio"]]
@@ -96,6 +97,7 @@ def test_the_bundled_corpus_takes_no_root(tmp_path):
         load_corpus("emodb-mini", tmp_path)
 
 
+@pytest.mark.slow
 def test_bundled_clips_are_aligned_with_the_originals(shared):
     originals = shared("corpora/emodb")
     for path in sorted(asset("emodb_mini").glob("*.opus"))[::30]:
@@ -107,6 +109,7 @@ def test_bundled_clips_are_aligned_with_the_originals(shared):
         assert np.fft.irfft(spectrum, size).argmax() == 0
 
 
+@pytest.mark.slow
 def test_the_real_corpus_has_its_published_counts(shared):
     corpus = load_corpus("emodb", shared("corpora/emodb"))
     assert Counter(corpus["emotion"]) == COUNTS

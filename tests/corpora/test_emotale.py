@@ -97,6 +97,7 @@ def test_names_of_another_form_and_a_missing_table_are_refused(emotale, tree):
         load_corpus("emotale", tree(["wav/DK_001_A_1.wav"]) / "wav")
 
 
+@pytest.mark.slow
 def test_the_real_corpus_has_its_published_counts(shared):
     corpus = load_corpus("emotale", shared("corpora/emotale"))
     assert Counter(corpus["emotion"]) == dict.fromkeys(["anger", "boredom", "happiness", "neutral", "sadness"], 160)

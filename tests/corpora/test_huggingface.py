@@ -12,6 +12,8 @@ from ser_tl.data.checks import audio_source, check_audio, content_keys
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.errors import ConfigError, CorpusError
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["a1", "a2", "b1", "b2"]
 WORDS = ["angry", "sad"]
 

@@ -185,6 +185,7 @@ def test_another_folder_is_refused_with_what_is_there(stubs, dialogue):
         load_corpus("iemocap", dialogue)
 
 
+@pytest.mark.slow
 def test_sessions_are_folds_that_share_no_speaker(stubs):
     turns = [f"Ses0{number}F_impro01_{sex}{index:03d}" for number in range(1, 6) for sex in "FM" for index in range(4)]
     root = stubs(map(audio, turns))
@@ -197,6 +198,7 @@ def test_sessions_are_folds_that_share_no_speaker(stubs):
         assert set(split.test["speaker"]) == {f"iemocap_Ses0{number}{sex}" for sex in "FM"}
 
 
+@pytest.mark.slow
 def test_the_listed_clips_have_the_published_counts(stubs, shared):
     lines = [line.split("\t") for line in shared("listings/iemocap.tsv").read_text("utf-8").splitlines()[1:]]
     root = stubs(path for path, _, _ in lines)

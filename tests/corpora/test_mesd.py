@@ -36,6 +36,7 @@ def test_names_of_another_form_are_listed(stubs, name):
     assert f"{name}.wav" in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_listed_corpus_has_its_published_counts(stubs, listed):
     corpus = load_corpus("mesd", stubs(listed("mesd")))
     assert Counter(corpus["emotion"]) == {

@@ -61,6 +61,7 @@ def test_renaming_takes_the_corpus_own_words(tree):
     assert len(corpus) == 7
 
 
+@pytest.mark.slow
 def test_the_real_corpus_has_its_published_counts(shared):
     corpus = load_corpus("ravdess", shared("corpora/ravdess"))
     counts = Counter(corpus["emotion"])

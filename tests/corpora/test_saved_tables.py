@@ -62,6 +62,7 @@ def check(corpus, *, ids=NAMES):
     assert (checked.remove_columns("digest").to_dict(), notes) == (corpus.to_dict(), [])
 
 
+@pytest.mark.slow
 @each_text
 @pytest.mark.parametrize("name", ["corpus.parquet", "data/train-0.parquet", "corpus.feather", "one file"])
 def test_text_is_read_in_each_type(folder, text, name):
@@ -78,12 +79,14 @@ def test_text_is_read_in_each_type(folder, text, name):
     assert set(corpus["corpus"]) == {"corpus"}
 
 
+@pytest.mark.slow
 @each_text
 def test_saved_datasets_are_read_in_each_type(folder, text):
     Dataset(table(text)).save_to_disk(folder)
     check(load_corpus("huggingface", folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["struct of large types", "bytes", "large bytes"])
 def test_tables_that_carry_the_files(folder, kind):
     contents = [(folder / f"{name}.wav").read_bytes() for name in NAMES]

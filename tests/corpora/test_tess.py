@@ -41,6 +41,7 @@ def test_names_of_another_form_are_listed(stubs, name):
     assert f"{name}.wav" in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["holdout", "loso", "kfold"])
 def test_two_speakers_are_a_corpus(stubs, protocol):
     names = [f"{who}_{word}_{how}.wav" for who in ("OAF", "YAF") for word in "abcde" for how in ("sad", "angry")]
@@ -56,6 +57,7 @@ def test_two_speakers_are_a_corpus(stubs, protocol):
         assert "The epoch was chosen on clips of a speaker that was trained on as well" in split.notes[0]
 
 
+@pytest.mark.slow
 def test_the_listed_corpus_has_its_published_counts(stubs, listed):
     corpus = load_corpus("tess", stubs(listed("tess")))
     assert Counter(corpus["emotion"]) == dict.fromkeys(EMOTIONS, 400)

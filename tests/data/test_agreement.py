@@ -20,6 +20,7 @@ def test_alpha_of_krippendorffs_own_example():
 votes = st.lists(st.lists(st.sampled_from("abc"), max_size=5), max_size=12)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(votes)
 def test_alpha_is_observed_over_expected_disagreement_of_pairs(units):

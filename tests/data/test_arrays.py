@@ -38,6 +38,7 @@ def refused(samples, rate, *parts, error=AudioError, **options):
     return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize(("kind", "subtype"), [(np.int16, "PCM_16"), (np.int32, "PCM_32"), (np.float32, "FLOAT")])
@@ -50,6 +51,7 @@ def test_an_array_is_heard_as_the_file_that_holds_it(rate, channels, kind, subty
     assert read_array(np.asfortranarray(samples), float(rate)).dtype == np.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", INTEGERS, ids=lambda kind: np.dtype(kind).name)
 def test_integers_are_scaled_by_their_type(kind):
     step = 2.0 ** (1 - min(16, np.iinfo(kind).bits))
@@ -66,6 +68,7 @@ def test_floats_are_taken_as_they_are(kind):
     refused((clip() * 32768).astype(kind), 16000, "samples up to", "divide them by the full scale")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int16])
 def test_tensors_are_arrays(kind):
     values = torch.from_numpy(clip() * (32768 if kind is torch.int16 else 1))
@@ -75,6 +78,7 @@ def test_tensors_are_arrays(kind):
         assert np.array_equal(read_array(tensor.requires_grad_(), 16000), read_array(tensor.detach(), 16000))
 
 
+@pytest.mark.slow
 def test_other_containers_of_numbers_are_arrays():
     class Tensor:
         def numpy(self):

@@ -167,6 +167,7 @@ def test_what_is_no_file_is_named(tmp_path):
     refused(tmp_path, f"{tmp_path}: a folder, expected a file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
 @pytest.mark.parametrize("kind", [WAV16, ("WAV", "FLOAT"), FLAC, VORBIS, OPUS, MP3, AIFF])
 def test_a_file_cut_short_is_refused_whatever_its_format(tmp_path, kind, share):
@@ -207,6 +208,7 @@ def test_an_mp3_without_a_length_is_read_whole(rate):
     assert len(decode(bare + b"TAG" + bytes(125))) == len(decode(bare))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet_first", [True, False])
 @pytest.mark.parametrize("rate", [11025, 16000, 24000, 32000, 44100, 48000])
 def test_an_mp3_of_a_varying_rate_without_a_length_is_read_whole(rate, quiet_first):
@@ -229,6 +231,7 @@ def test_floats_at_the_scale_of_integers_are_refused_with_the_way_out():
     refused(encode(32768 * clip, ("WAV", "FLOAT")), "samples up to 9830.4", "divide them by the full scale")
 
 
+@pytest.mark.slow
 def test_ogg_may_go_on_after_its_stream_or_stop_between_pages():
     content = encode(speechlike(8.0), OPUS)
     last = content.rindex(b"OggS")
@@ -247,6 +250,7 @@ def test_silence_is_let_through_where_it_is_asked_for():
         decode(encode(pause)[:-1], end=0.9, silence=True)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(seconds=st.floats(0.01, 600), longest=st.floats(0.1, 60))
 def test_windows_cover_the_clip_evenly_with_as_few_as_it_takes(seconds, longest):

@@ -26,6 +26,7 @@ def batches_of(plan):
     return [batch for step in plan for batch in step if batch]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(seconds=lengths, budget=st.floats(0.5, 60), shuffle=modes, processes=counts)
 def test_plans_hold_every_clip_once_and_give_every_process_its_place(seconds, budget, shuffle, processes):
@@ -37,6 +38,7 @@ def test_plans_hold_every_clip_once_and_give_every_process_its_place(seconds, bu
         assert all(plan[-1])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(seconds=lengths, budget=st.floats(0.5, 60), shuffle=modes, processes=counts)
 def test_batches_keep_the_budget_unless_a_clip_is_alone(seconds, budget, shuffle, processes):
@@ -54,6 +56,7 @@ def test_the_shortest_of_single_clips_share_batches_when_processes_would_run_dry
     assert sorted(sorted(batch) for batch in batches_of(plan)) == [[0], [1, 4], [2, 3]]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(seconds=lengths, shuffle=modes, processes=counts)
 def test_a_plan_follows_from_its_arguments_alone(seconds, shuffle, processes):
@@ -270,6 +273,7 @@ def test_the_loader_follows_the_plan_of_its_process(utterances):
     assert torch.equal(next(make_loader(clips, plan[1:])).waveform, first[1].waveform)  # as a resumed run begins
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_loader_draws_nothing_from_the_global_generators(utterances, workers):
     clips, _ = utterances((0.3, "fear"), (0.3, "fear"), (0.1, "fear"), training=True, max_seconds=0.2)
@@ -289,6 +293,7 @@ def test_workers_decode_the_same(utterances):
     assert [batch.ids for batch in helped] == [["u0"], ["u1"]]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from("zyxab"), min_size=1, max_size=20))
 def test_windows_are_averaged_and_utterances_keep_their_first_places(ids):

@@ -129,6 +129,7 @@ def test_what_was_read_has_a_key_of_its_samples(record, tmp_path):
     assert file_keys(embedded([copy])) == [files[1]] != [files[0]]
 
 
+@pytest.mark.slow
 def test_rows_that_carry_their_audio_do_not_all_wait_in_memory(record, monkeypatch):
     clips = embedded([record(1.0)] * 500)
     monkeypatch.setattr(checks, "_decode", lambda row: (time.sleep(0.002), "0"))

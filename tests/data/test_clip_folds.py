@@ -12,6 +12,8 @@ from ser_tl.data.speakers import UNKNOWN
 from ser_tl.data.splits import Split, SplitConfig, describe_shared, make_splits
 from ser_tl.errors import SplitError
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = ["anger", "fear", "neutral"]
 
 

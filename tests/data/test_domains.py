@@ -7,6 +7,8 @@ from ser_tl.data.domains import cross_domain
 from ser_tl.data.splits import SplitConfig
 from ser_tl.errors import SplitError
 
+pytestmark = pytest.mark.slow
+
 SOURCE = [(speaker, emotion) for speaker in "abcde" for emotion in ("anger", "calm", "fear")]
 TARGET = [(speaker, emotion) for speaker in "xyz" for emotion in ("anger", "boredom", "fear")]
 

@@ -118,6 +118,7 @@ def test_bad_csv_names_the_way_out(tmp_path, lines, message):
         read_folds(csv(tmp_path, *lines))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count", "size"), [("ravdess", 6, 1440), ("emodb", 5, 535)])
 def test_the_published_folds_test_each_utterance_once(name, count, size):
     folder = SHARED / "listings" / "emobox" / name

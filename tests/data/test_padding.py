@@ -13,6 +13,8 @@ from ser_tl.data.batch_plan import MOST_PADDING, padding_share, plan_batches
 from ser_tl.data.checks import measure_durations
 from ser_tl.training import TrainConfig
 
+pytestmark = pytest.mark.slow
+
 BUDGET = TrainConfig().batch_seconds
 ORDERS = [(seed, epoch) for seed in range(3) for epoch in range(10)]
 

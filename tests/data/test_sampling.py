@@ -20,6 +20,7 @@ def test_without_sampling_every_clip_comes_once():
     assert draw_balanced(UNEVEN, "none", 0, 5) == list(range(22))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(classes, st.sampled_from(["over", "under"]), seeds, st.integers(0, 30))
 def test_every_class_is_as_large_as_the_largest_or_the_smallest(held, sampling, seed, epoch):
@@ -38,6 +39,7 @@ def test_oversampling_uses_each_clip_of_a_class_as_often_but_for_one(held, seed,
         assert own <= {most // count, -(-most // count)}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(classes, seeds)
 def test_undersampling_hears_all_clips_before_any_comes_again(held, seed):

@@ -46,6 +46,7 @@ class OsPath:
         return str(self.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
 def test_every_kind_of_source_gives_the_same_samples(kind, clip, tmp_path):
     content = encode(clip, kind)
@@ -96,6 +97,7 @@ class Failing(io.BytesIO):
         return super().read(min(count, 4096))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
 def test_slow_and_failing_file_objects(kind, clip, capfd):
     content = encode(np.tile(clip, 8), kind)

@@ -19,6 +19,7 @@ def pairs(*speakers):
     return [(speaker, emotion) for speaker in speakers for emotion in EMOTIONS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", [NFD, f" {NFC}", f"{NFC}\u00a0\n", f"{NFC}\u200b", f"\ufeff{NFC}"])
 def test_a_difference_that_nobody_sees_is_none(corpus_of, spelling):
     assert normalise_speaker(spelling) == NFC
@@ -69,6 +70,7 @@ def renamed(corpus, names):
     return corpus.remove_columns("speaker").add_column("speaker", column, feature=Value("string"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [NFD, "JOSÉ", "Jose"])
 def test_a_split_finds_one_person_in_two_parts(corpus_of, other):
     corpus = renamed(corpus_of(pairs("a", "b", "c")), [NFC, NFC, "b", "b", other, other])

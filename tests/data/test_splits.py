@@ -19,6 +19,8 @@ from ser_tl.data.schema import build_corpus
 from ser_tl.data.splits import Split, SplitConfig, make_splits
 from ser_tl.errors import ConfigError, SplitError
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = ["anger", "fear", "neutral"]
 EVEN = [(speaker, emotion) for speaker in "abcdef" for emotion in EMOTIONS]
 SESSIONS = ["2" if speaker in "cd" else "10" if speaker in "ab" else "3" for speaker, _ in EVEN]

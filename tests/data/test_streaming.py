@@ -11,6 +11,8 @@ import soundfile
 from ser_tl.data.audio import AudioConfig, decode, iter_blocks, stream_windows
 from ser_tl.errors import AudioError, SilentAudioError
 
+pytestmark = pytest.mark.slow
+
 KINDS = ["WAV", "FLAC", "OGG", "MP3", "AIFF"]
 RATES = (11025, 16000, 48000)
 

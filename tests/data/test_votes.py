@@ -108,6 +108,7 @@ def test_rates_are_of_the_corpus_own_emotion():
         AnnotationConfig("majority", targets="recognised")
 
 
+@pytest.mark.slow
 def test_emotale_by_its_three_annotators(shared):
     corpus = load_corpus("emotale", shared("corpora/emotale"))
     found, (note,) = relabel(corpus, AnnotationConfig("majority"))

@@ -57,6 +57,7 @@ def seconds_by_ffmpeg(content, path):
     return len(subprocess.run(command, capture_output=True, check=False).stdout) / 32000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg isn't installed")
 def test_ffmpeg_hears_as_much(tmp_path):
     table = []

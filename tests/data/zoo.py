@@ -6,6 +6,7 @@ Each is bytes under a name, with what becomes of it: its seconds of audio, or a 
 import io
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import soundfile
@@ -68,6 +69,7 @@ def junk(size, *, seed=3, top=256):
     return np.random.default_rng(seed).integers(0, top, size, dtype=np.uint8).tobytes()
 
 
+@cache
 def mp3(mode="CONSTANT", *, bare=False, rate=RATE):
     content = encode(speechlike(rate=rate), "MP3", rate=rate, bitrate_mode=mode, compression_level=0.5)
     return content[content.index(content[:2], 100) :] if bare else content

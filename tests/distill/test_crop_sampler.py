@@ -76,6 +76,7 @@ def test_files_of_all_formats_and_rates_in_folders_below(tmp_path):
     assert waveform.shape == (8, 8000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [1.0, 0.0])
 def test_speed_moves_pitch_and_keeps_the_crop_s_length(tmp_path, memory):
     folder = tmp_path / "audio"
@@ -105,6 +106,7 @@ def test_a_folder_without_audio_is_told(tmp_path):
         find_recordings("", folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_corpus_is_heard_without_its_labels():
     found = find_recordings("emodb-mini")
     assert len(found) == 535

@@ -15,6 +15,8 @@ from tests.distill.samples import small_student
 from tests.encoders.tiny import tiny
 from tests.recipe_samples import load_recipe, tone_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):

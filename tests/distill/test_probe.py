@@ -12,6 +12,8 @@ from ser_tl.errors import ConfigError
 from tests.encoders.tiny import tiny
 from tests.recipe_samples import load_recipe, tone_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):

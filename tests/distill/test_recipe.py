@@ -13,6 +13,8 @@ from tests.distill.samples import SMALL, audio_folder
 from tests.encoders.tiny import tiny
 from tests.recipe_samples import load_recipe, tone_manifest
 
+pytestmark = pytest.mark.slow
+
 
 def test_from_audio_to_a_folder_with_its_card(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("ser_tl.load_encoder", lambda name: tiny("whisper"))

@@ -25,6 +25,8 @@ from ser_tl.transfer import STRATEGIES, Full
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, tone_split, train_config, training_clips, untimed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):

@@ -13,6 +13,8 @@ from ser_tl.errors import ConfigError, EncoderError
 from tests.distill.samples import SMALL, small_student
 from tests.encoders.tiny import DIM, tiny
 
+pytestmark = pytest.mark.slow
+
 
 def states(model, state, mask):
     return list(model.iter_layers(state, mask, 0))

@@ -12,6 +12,8 @@ from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.runtime.state_file import LOG_FILE, STATE_FILE
 from tests.distill.samples import audio_folder, distiller, recordings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):

@@ -7,6 +7,8 @@ from ser_tl.encoders import ENCODERS, FAMILIES, count_parameters
 
 from .tiny import clip, padded
 
+pytestmark = pytest.mark.slow
+
 TRANSFORMER = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
 CONVOLUTIONS = {
     "conv_dim": [512] * 7,

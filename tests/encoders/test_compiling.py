@@ -11,6 +11,8 @@ from ser_tl.errors import ConfigError
 from tests.encoders.test_checkpointing import encoders, kept_bytes
 from tests.training.samples import tiny_model
 
+pytestmark = pytest.mark.slow
+
 # Compiled dropout draws other numbers.
 STILL = dict.fromkeys(["hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout"], 0.0)
 

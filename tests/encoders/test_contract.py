@@ -12,7 +12,7 @@ from .tiny import KINDS, clip, padded
 SECOND = 16_000
 BATCH = padded([clip(1), clip(320, seed=1), clip(5 * SECOND, seed=2)])
 
-pytestmark = pytest.mark.parametrize("name", KINDS)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", KINDS)]
 
 
 def make(name, seed=0):

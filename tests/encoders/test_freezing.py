@@ -11,7 +11,7 @@ from .tiny import NAMES, checkpoint, clip, padded, tiny
 BATCH = padded([clip(5000), clip(8000, seed=1)])
 DROPOUT = {"hidden_dropout": 0.5, "attention_dropout": 0.5, "activation_dropout": 0.5, "feat_proj_dropout": 0.5}
 
-pytestmark = pytest.mark.parametrize("name", NAMES)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", NAMES)]
 
 
 def dropping(name):

@@ -14,6 +14,8 @@ from ser_tl.model import EmotionModel
 from tests.encoders.tiny import save
 from tests.model.test_transformers_classifier import write
 
+pytestmark = pytest.mark.slow
+
 
 def edit(path: Path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))

@@ -2,11 +2,14 @@
 
 from importlib.util import find_spec
 
+import pytest
+
 from ser_tl.encoders import ENCODERS, FAMILIES
 
 from .tiny import KINDS
 
 
+@pytest.mark.slow
 def test_every_registered_family_has_a_kind_in_the_contract_tests():
     without = set() if find_spec("opensmile") else {"egemaps"}
     assert {kind.make(0).family for kind in KINDS.values()} == FAMILIES.keys() - without

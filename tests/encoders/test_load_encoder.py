@@ -14,6 +14,8 @@ from ser_tl.errors import EncoderError, UnknownNameError
 
 from .tiny import DIM, LAYERS, NAMES, checkpoint, clip, padded, save, wrap
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def offline(monkeypatch) -> None:

@@ -88,6 +88,7 @@ def test_other_machines_keep_torchs_own(monkeypatch):
     assert type(model[0]) is nn.Linear
 
 
+@pytest.mark.slow
 def test_doubles_and_compiled_code_take_torchs_own():
     layer = OneDnnLinear(24, 33)
     frames = torch.randn(2, 20, 24)

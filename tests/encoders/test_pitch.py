@@ -122,6 +122,7 @@ def test_the_path_is_the_best_of_all_and_ends_with_its_clip():
         assert path[row, :count].tolist() == list(best)
 
 
+@pytest.mark.slow
 def test_speech_has_about_the_pitch_that_pyin_finds(tracker):
     librosa = pytest.importorskip("librosa")
     paths = sorted(asset("emodb_mini").glob("*.opus"))

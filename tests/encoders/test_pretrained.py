@@ -24,6 +24,8 @@ from ser_tl.errors import EncoderError
 
 from .tiny import checkpoint, clip, padded, save
 
+pytestmark = pytest.mark.slow
+
 OLD_NAMES = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
 WRITERS = {
     "model.safetensors": lambda weights, path: save_file(weights, path, metadata={"format": "pt"}),

@@ -100,6 +100,7 @@ def test_from_sixteen_kilohertz_every_layer_comes_close_to_the_published_activat
     assert (found - expected).norm() < 0.003 * expected.norm()
 
 
+@pytest.mark.slow
 def test_every_layer_equals_the_paper_computed_by_hand(sound8):
     path, layers = sound8
     audio = 5 * np.random.default_rng(1).standard_normal(60_001).astype(np.float32)
@@ -117,6 +118,7 @@ def test_the_bundled_weights_are_the_published_ones(reference):
         assert tensor.dtype == (torch.float16 if name.endswith("conv.weight") else torch.float32), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", [False, True])
 def test_a_converted_folder_loads_as_the_published_file_does(half, sound8, tmp_path):
     convert_sound8(sound8[0], tmp_path / "new" / "folder", half=half)
@@ -154,6 +156,7 @@ def test_the_rate_is_changed_in_float32_under_autocast():
     assert torch.equal(audio, FrontEnd()(waveform, lengths)[0])
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_bundled_weights_give_real_speech_the_same_states_alone_and_padded():
     encoder = load_encoder("soundnet", taps=["conv3", "conv4", "conv5", "conv6", "conv7"]).eval()

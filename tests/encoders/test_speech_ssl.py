@@ -15,6 +15,8 @@ from ser_tl.encoders.speech_ssl import unit_variance
 
 from .tiny import DIM, SPEECH_SSL, checkpoint, clip, padded, tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=SPEECH_SSL)
 def name(request) -> str:

@@ -90,6 +90,7 @@ def test_examples_of_a_real_clip_are_those_of_the_published_front_end():
     torch.testing.assert_close(vggish().examples(waveform, lengths)[0][0, :5:2], expected, atol=1e-3, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [400, 15_600, 20_001])
 def test_the_log_mel_is_that_of_the_published_procedure(samples):
     waveform = speech()[:samples]
@@ -180,6 +181,7 @@ def test_the_real_size_has_torchvggish_s_names_and_shapes():
     assert encoder.dim == 128
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_every_kind_of_source_gives_the_same_encoder(output, weights, tmp_path):
     everything = weights | {f"pproc.{name}": tensor for name, tensor in pca().items()}

@@ -13,6 +13,8 @@ from ser_tl.model import EmotionModel
 
 from .tiny import DIM, KINDS, WHISPER_TINY, checkpoint, clip, padded, save, tiny
 
+pytestmark = pytest.mark.slow
+
 
 def speech(count: int) -> list[torch.Tensor]:
     """Clips of EMO-DB of different lengths."""

@@ -28,6 +28,7 @@ print("whisper" in FAMILIES)
 """
 
 
+@pytest.mark.slow
 def test_every_encoder_works_where_torchaudio_cannot_be_loaded():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ def _speakers(recalls, each=20):
     return np.stack([np.array([[hit, each - hit], [each - hit, hit]]) for hit in hits])
 
 
+@pytest.mark.slow
 def test_it_is_what_drawing_speakers_one_by_one_gives():
     counts = np.random.default_rng(1).integers(1, 9, size=(6, 3, 3))
     draw = np.random.default_rng(2)

@@ -10,6 +10,8 @@ from ser_tl.evaluation.selective import measure_selection, measure_sets, wilson_
 from ser_tl.modules.calibration import NEVER
 from tests.evaluation.samples import LABELS, certain, sample
 
+pytestmark = pytest.mark.slow
+
 
 def honest(n, *, seed=0, sharpen=1.0, speakers=20):
     """Predictions whose probabilities are the true ones, to the power of `sharpen`."""

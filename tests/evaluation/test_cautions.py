@@ -34,6 +34,7 @@ def small(counts, speakers):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_class_of_few_clips_is_told_everywhere(tmp_path, count):
     report = Report.of(small({"anger": 40, "fear": count, "calm": 12}, 12))
@@ -48,6 +49,7 @@ def test_a_class_without_clips_is_told_to_be_undefined():
     assert "of none, recall is undefined" in Report.of(small({"anger": 30, "joy": 0}, 10)).cautions[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("speakers", "said"), [(1, "One test speaker: "), (2, "2 test speakers: "), (9, "9 test speakers: ")]
 )
@@ -83,6 +85,7 @@ def test_pooled_folds_are_told_what_holds_for_the_pool_and_shared_notes_once():
     assert pooled.notes == ["compared for copies", "one: one files", "two: two files"]
 
 
+@pytest.mark.slow
 def test_saved_cautions_are_not_doubled(tmp_path):
     report = Report.of(small({"anger": 30, "fear": 2}, 3), notes=["a note"])
     report.save(tmp_path)
@@ -100,6 +103,7 @@ def test_a_comparison_tells_each_once():
     assert notes == one.cautions
 
 
+@pytest.mark.slow
 def test_unknown_speakers_are_marked_everywhere_and_have_no_interval(tmp_path):
     made = sample(60, 1)
     made = Predictions(made.ids, [UNKNOWN] * 60, made.references, made.probabilities, made.labels)

@@ -15,6 +15,7 @@ def clouds(apart, count=40, dim=12, seed=0):
     return rows
 
 
+@pytest.mark.slow
 def test_a_map_keeps_clouds_apart_and_is_the_same_again():
     rows = clouds(6.0)
     points = project(rows)
@@ -25,6 +26,7 @@ def test_a_map_keeps_clouds_apart_and_is_the_same_again():
     assert (project(rows) == points).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 3, 80])
 def test_few_utterances_and_any_width_work(dim):
     assert np.isfinite(project(clouds(1.0, count=4, dim=dim))).all()

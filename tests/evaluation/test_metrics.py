@@ -65,6 +65,7 @@ def test_several_processes_gather_over_files(tmp_path):
     assert (tmp_path / "war" / "default").is_dir()
 
 
+@pytest.mark.slow
 def test_evaluate_and_matplotlib_load_only_when_used():
     late = ["evaluate", "matplotlib", "sklearn", "torch"]
     code = f"import sys, ser_tl.evaluation; print([name for name in {late} if name in sys.modules])"

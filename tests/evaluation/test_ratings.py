@@ -122,6 +122,7 @@ def test_an_evaluation_of_nothing_or_of_other_utterances_is_refused():
         Predictions(["u"], ["s"], ["anger"], np.zeros((1, 0)), [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_report_keeps_them_on_disk_and_tells_them(alone, tmp_path):
     report = Report.of(predictions(alone=alone), title="Tones")
@@ -142,6 +143,7 @@ def test_a_report_keeps_them_on_disk_and_tells_them(alone, tmp_path):
         assert (f"ean CCC {report.ccc:.3f}" in text) is alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", [False, True])
 def test_folds_are_pooled(alone, tmp_path):
     folds = {name: Report.of(predictions(alone=alone, prefix=name, seed=seed)) for seed, name in enumerate(("a", "b"))}
@@ -166,12 +168,14 @@ def _unlike(report):
     return {"a": report, "c": Report.of(other)}
 
 
+@pytest.mark.slow
 def test_pictures_are_for_what_there_is(tmp_path):
     with pytest.raises(ConfigError, match="no dimensions to draw"):
         dimensions_picture(Report.of(sample()), tmp_path / "one.png")
     confusion_picture(Report.of(predictions()), tmp_path / "two.png")
 
 
+@pytest.mark.slow
 def test_the_picture_has_a_point_for_each_annotated_utterance(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 

@@ -59,6 +59,7 @@ def test_figures_by_hand(by_hand):
     assert by_hand.interval.high == 1
 
 
+@pytest.mark.slow
 def test_the_json_has_the_documented_keys_and_no_nan(by_hand, tmp_path):
     by_hand.save(tmp_path)
 
@@ -74,6 +75,7 @@ def test_the_json_has_the_documented_keys_and_no_nan(by_hand, tmp_path):
     assert (said["support"], said["speakers"]) == (4, 2)
 
 
+@pytest.mark.slow
 def test_what_is_saved_loads_as_it_was(tmp_path):
     folds = {name: Report.of(sample(prefix=name), notes=["a"], facts={"seed": name}) for name in ("one", "two")}
     report = Report.over_folds(folds, title="Übung")
@@ -90,6 +92,7 @@ def test_what_is_saved_loads_as_it_was(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_parts_of_two_evaluations_are_refused(tmp_path):
     Report.of(sample(seed=1)).save(tmp_path / "one")
     Report.of(sample(seed=2)).save(tmp_path / "two")
@@ -98,6 +101,7 @@ def test_parts_of_two_evaluations_are_refused(tmp_path):
         Report.load(tmp_path / "one")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"folds": {"a": {"uar": 1}}}'])
 def test_a_missing_or_damaged_report_is_refused(tmp_path, text):
     Report.of(sample()).save(tmp_path)

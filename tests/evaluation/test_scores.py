@@ -12,6 +12,7 @@ LABELS = ["anger", "fear", "neutral", "sadness"]
 pairs = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=30)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(pairs)
 def test_scores_are_those_of_scikit_learn(drawn):

@@ -12,12 +12,14 @@ from ser_tl.model import EmotionModel, ModelConfig
 from tests.encoders.tiny import tiny
 from tests.test_model import LABELS
 
+SAMPLE_LAYERS = 1  # of its encoder: recording a graph takes seconds a layer
+
 
 def sample_model(name="whisper", *, pooling="attentive-stats", dimensions=("arousal", "valence"), **config):
     """A tiny random model, no statistic or weight of which is left as it begins."""
     torch.manual_seed(3)
     model = EmotionModel(
-        tiny(name),
+        tiny(name, **{"encoder_layers" if name == "whisper" else "num_hidden_layers": SAMPLE_LAYERS}),
         LABELS,
         pooling=pooling,
         dimensions=dimensions,

@@ -14,6 +14,8 @@ from ser_tl.modules.conformal import PredictionSets
 from ser_tl.modules.outliers import OutlierScore
 from tests.export.samples import sample_model
 
+pytestmark = pytest.mark.slow
+
 
 def calibrated(method="temperature"):
     """The tiny model with a calibration of each kind, sets of thresholds that split its answers, and a score."""
@@ -36,9 +38,9 @@ def test_the_graph_gives_what_the_model_gives(tmp_path, method, kind):
     model = calibrated(method)
     export_model(model, tmp_path / "graph", kind)
     clips = [np.random.default_rng(seed).normal(0, 0.1, 9000 + 1111 * seed) for seed in range(4)]
+    exported = Predictor(tmp_path / "graph", coverage=0.8)
     plain, ours, graph = (
-        Predictor(one, coverage=cover).predict(clips)
-        for one, cover in ((sample_model(), None), (model, 0.8), (tmp_path / "graph", 0.8))
+        one.predict(clips) for one in (Predictor(sample_model()), Predictor(model, coverage=0.8), exported)
     )
     for before, mine, found in zip(plain, ours, graph, strict=True):
         assert found.calibrated
@@ -51,7 +53,7 @@ def test_the_graph_gives_what_the_model_gives(tmp_path, method, kind):
             assert before.label == mine.label
     manifest = read_manifest(tmp_path / "graph")
     assert json.loads(json.dumps(manifest.calibration)) == json.loads(json.dumps(model.calibration.to_json()))
-    assert Predictor(tmp_path / "graph").calibration == model.calibration.describe()
+    assert exported.calibration == model.calibration.describe()
 
 
 def test_a_model_that_never_was_calibrated_is_exported_as_before(exported):

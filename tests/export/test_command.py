@@ -11,6 +11,8 @@ from ser_tl.inference.manifest import read_manifest
 from tests.encoders.tiny import clip
 from tests.export.samples import sample_model
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_command_exports_and_prints_what_was_measured(recorded, tmp_path, capsys):
     sample_model().save_pretrained(tmp_path / "model")

@@ -22,6 +22,8 @@ from tests.encoders.tiny import clip, padded, tiny
 from tests.export.samples import sample_model
 from tests.test_model import LABELS, build
 
+pytestmark = pytest.mark.slow
+
 
 def changed_model():
     model = sample_model()

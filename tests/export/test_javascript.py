@@ -15,6 +15,8 @@ import soundfile
 from ser_tl.inference import Predictor
 from tests.encoders.tiny import clip
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "predict.mjs"
 
 

@@ -7,8 +7,10 @@ from ser_tl.corpora import load_corpus
 from ser_tl.errors import ConfigError, ExportError
 from ser_tl.export import export_model
 from ser_tl.inference import Predictor
-from tests.encoders.tiny import LAYERS, clip
-from tests.export.samples import sample_model
+from tests.encoders.tiny import clip
+from tests.export.samples import SAMPLE_LAYERS, sample_model
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_nodes_are_chosen_by_their_trained_weight(quantize, exported, tmp_path):
         for node in proto.graph.node
         if node.op_type in ("Conv", "Gemm", "MatMul") and node.input[1] in weights and node.name not in chosen
     }
-    assert len(chosen) == 2 + 6 * LAYERS + 2  # front end's convolutions, layers, frame scores; not the heads
+    assert len(chosen) == 2 + 6 * SAMPLE_LAYERS + 2  # front end's convolutions, layers, frame scores; not the heads
     mel = [shape for shape in left if 201 in shape or 80 in shape]
     assert mel, f"the mel filters are a constant of the graph, and none of {left}"
 

@@ -20,6 +20,7 @@ def test_the_generator_makes_the_length_that_is_asked_for_and_the_critic_ends_wi
     assert Critic(config, 3)(made, classes, BatchRng(0)).shape == (2,)
 
 
+@pytest.mark.slow
 def test_the_papers_sizes_are_the_papers():
     config = WaveGanConfig(width=64)
     generator, critic = Generator(config, 10), Critic(config, 10)

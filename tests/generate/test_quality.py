@@ -50,6 +50,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
 
 
+@pytest.mark.slow
 def test_true_tones_are_nearer_and_better_heard_than_an_untrained_generators_clips(tiny, tmp_path):
     split = tone_split(tmp_path / "tones")
     gan = WaveGan(tiny_config(samples=4096, width=1), sorted(TONES))
@@ -73,6 +74,7 @@ def test_true_tones_are_nearer_and_better_heard_than_an_untrained_generators_cli
     assert "| synthetic | 9 |" in (tmp_path / "quality.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_recipes_clips_are_trained_on_by_another_on_the_same_split(tiny, tmp_path):
     recipe = load_recipe("train_wavegan")
     tones = tone_manifest(tmp_path / "tones", takes=2)

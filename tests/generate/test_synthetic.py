@@ -17,6 +17,8 @@ from ser_tl.transfer import Frozen
 from tests.generate.samples import tiny_config
 from tests.training.samples import TONES, rated, tiny_model, tone_corpus, train_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):

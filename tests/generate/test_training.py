@@ -18,6 +18,8 @@ from ser_tl.training import TrainConfig
 from tests.generate.samples import tiny_config
 from tests.training.samples import tone_split, uneven_split
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):

@@ -7,6 +7,8 @@ from ser_tl.errors import HubError
 from ser_tl.hub import pull_folder, push_folder
 from tests.hub.server import READER, TOKEN
 
+pytestmark = pytest.mark.slow
+
 REPO = "team/tones"
 
 

@@ -16,6 +16,8 @@ from ser_tl.robustness.change import Change
 from ser_tl.robustness.channels import telephone
 from ser_tl.robustness.edges import add_room_tone
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def predictor():

@@ -19,6 +19,8 @@ from ser_tl.model import EmotionModel, ModelConfig
 from tests.encoders.tiny import clip, tiny
 from tests.test_model import LABELS, build
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

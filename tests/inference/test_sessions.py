@@ -14,6 +14,8 @@ from tests.encoders.tiny import clip
 from tests.export.samples import sample_model, with_manifest
 from tests.test_model import LABELS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["torch", "onnx"])
 def session(request, tmp_path):

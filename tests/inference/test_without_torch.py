@@ -15,6 +15,8 @@ import ser_tl
 from tests.encoders.tiny import clip
 from tests.export.samples import sample_model
 
+pytestmark = pytest.mark.slow
+
 RUNTIME = {"numpy", "soundfile", "soxr", "onnxruntime"}
 """What predicting with an exported model needs: requirements of docs/exporting.md."""
 

@@ -18,6 +18,8 @@ from tests.model.mutations import json_damages, noise, text_damages, weight_dama
 from tests.model.test_saved_before import SAVED
 from tests.test_model import LABELS, build
 
+pytestmark = pytest.mark.slow
+
 CLIP = noise(8000)
 
 

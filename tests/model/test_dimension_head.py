@@ -14,6 +14,8 @@ from ser_tl.model.modeling_ser_tl import SerTlForAudioClassification
 from tests.encoders.tiny import clip
 from tests.training.samples import tiny_model
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["valence", "arousal"]
 KINDS = {False: "beside emotions", True: "alone"}
 each_kind = pytest.mark.parametrize("alone", KINDS, ids=KINDS.get)

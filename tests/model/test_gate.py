@@ -17,6 +17,8 @@ from tests.cache.test_feature_cache import fill, store  # noqa: F401 - a fixture
 from tests.modules.test_speech import noise, speech, zeros
 from tests.test_model import build
 
+pytestmark = pytest.mark.slow
+
 GATED = AudioConfig(gate="energy")
 
 

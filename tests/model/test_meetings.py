@@ -21,6 +21,8 @@ from tests.test_model import build
 from tests.transfer.samples import build as build_plain
 from tests.transfer.samples import encoder, stirred, strategies
 
+pytestmark = pytest.mark.slow
+
 
 def variant(number) -> EmotionModel:
     """Models of the same shapes, which differ in labels, speakers, sound and weights."""

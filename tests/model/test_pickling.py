@@ -16,6 +16,8 @@ from ser_tl.transfer import Lora, merge_adapter
 from tests.encoders.tiny import KINDS, clip
 from tests.test_model import LABELS, build
 
+pytestmark = pytest.mark.slow
+
 CLIP = clip(8000).numpy()
 
 

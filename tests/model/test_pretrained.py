@@ -16,6 +16,8 @@ from tests.encoders.tiny import clip, padded
 from tests.hub.server import TOKEN
 from tests.test_model import build
 
+pytestmark = pytest.mark.slow
+
 REPO = "team/tones"
 
 

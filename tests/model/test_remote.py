@@ -8,6 +8,8 @@ from ser_tl.model.serialization import write_remote
 from tests.encoders.tiny import clip
 from tests.test_model import build, in_order
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

@@ -14,6 +14,8 @@ from ser_tl.model import EmotionModel
 from ser_tl.options import parse
 from tests.training.samples import tone_corpus
 
+pytestmark = pytest.mark.slow
+
 SAVED = Path(__file__).parent / "saved_v0"
 ANSWERS = json.loads((SAVED / "answers.json").read_text(encoding="utf-8"))
 

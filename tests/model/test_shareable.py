@@ -17,6 +17,8 @@ from tests.encoders.tiny import clip, save
 from tests.model.test_saved_before import SAVED
 from tests.test_model import build
 
+pytestmark = pytest.mark.slow
+
 CARD = "---\nlibrary_name: ser_tl\n---\n# A model\n"
 
 

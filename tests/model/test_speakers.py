@@ -57,6 +57,7 @@ def test_what_is_no_such_list_is_refused(value):
         KnownSpeakers.from_json(value)
 
 
+@pytest.mark.slow
 def test_a_training_leaves_no_names_and_its_model_refuses_its_speakers(tmp_path):
     split = tone_split(tmp_path / "tones")
     trainer = Trainer(tiny_model(dropout=0.0), Frozen(), train_config(epochs=1))

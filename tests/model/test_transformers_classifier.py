@@ -15,6 +15,8 @@ from ser_tl.model import EmotionModel, ModelConfig, export_transformers
 from ser_tl.transfer import Full, Lora
 from tests.encoders.tiny import KINDS, NAMES, checkpoint, clip, padded, save, soundnet, tiny
 
+pytestmark = pytest.mark.slow
+
 OWN = ["ang", "hap", "neu", "sad"]
 LABELS = ["anger", "happiness", "neutral", "sadness"]
 WEIGHTED = {False: "last layer", True: "weighted layers"}

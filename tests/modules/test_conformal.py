@@ -36,6 +36,7 @@ def coverage_of_new_speakers(unit, runs=150, speakers=9):
     return np.mean(held)
 
 
+@pytest.mark.slow
 def test_new_speakers_are_covered_on_average_and_not_where_clips_are_taken_for_exchangeable():
     assert coverage_of_new_speakers("speakers") >= 0.895
     assert coverage_of_new_speakers("clips") < 0.885  # what most do: 5 speakers' clips aren't 100 independent ones

@@ -8,6 +8,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from ser_tl.errors import ConfigError
 from ser_tl.modules.discriminant import SHRINKAGES, Scatter, assign_groups, build_discriminant, fit_discriminant
 
+pytestmark = pytest.mark.slow
+
 
 def corpus(clips, dim, *, speakers=6, classes=3, spread=0.0, apart=1.0, seed=0):
     """Embeddings in which each speaker has an offset of his own, as large as `spread`, besides the class's."""

@@ -3,7 +3,6 @@
 Each family of encoders with the default head, and each network, pooling and head on a cheap encoder.
 """
 
-import gc
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,9 +18,9 @@ from ser_tl.model.config import ModelConfig
 from ser_tl.modules.graph import HOP, SHORTEST, is_exporting, max_pool, record, run_lstm
 from ser_tl.modules.networks import NETWORKS
 from ser_tl.modules.pooling import POOLINGS
-from tests.encoders.tiny import checkpoint, clip, padded, soundnet, tiny, vggish, wrap
+from tests.encoders.tiny import FEW, checkpoint, clip, padded, soundnet, tiny, vggish, wrap
 
-pytestmark = pytest.mark.xdist_group("graph")
+pytestmark = pytest.mark.slow
 
 LENGTHS = [
     [1],
@@ -41,8 +40,6 @@ def _fused():
 
 # Each family once, and wav2vec 2.0 and HuBERT with every norm that their convolutions can have.
 TRANSFORMERS = ["wav2vec2-group", "hubert-batch", "wavlm", "unispeech-sat", "data2vec-audio"]
-# Three convolutions to 50 frames a second instead of seven: the more of them, the longer torch thinks about lengths.
-FEW = {"num_hidden_layers": 1, "conv_dim": (8,) * 3, "conv_kernel": (12, 9, 5), "conv_stride": (10, 8, 4)}
 MAKERS = {name: lambda name=name: tiny(name, **FEW) for name in TRANSFORMERS}
 MAKERS["wav2vec2"] = lambda: tiny("wav2vec2", num_hidden_layers=1)
 MAKERS |= {
@@ -124,7 +121,6 @@ def check(encoder, part=None):
             for row, samples in enumerate(lengths.tolist()):
                 alone = module(waveform[row : row + 1, :samples], lengths[row : row + 1])
                 torch.testing.assert_close([one[row] for one in made], [one[0] for one in alone], atol=2e-5, rtol=2e-5)
-    gc.collect()
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -41,6 +41,7 @@ def alone(tmp_path_factory):
     return read(Comparison.of(reports, title="a < b"), tmp_path_factory.mktemp("page"))
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_and_nothing_runs(alone):
     text, reader = alone
     assert "//" not in re.sub(r'src="data:[^"]*"', "", text)
@@ -54,6 +55,7 @@ def test_nothing_is_fetched_and_nothing_runs(alone):
     assert not {tag for tag, _ in reader.tags} & {"script", "iframe", "object", "embed"}
 
 
+@pytest.mark.slow
 def test_pictures_are_whole(alone):
     pictures = [own["src"] for tag, own in alone[1].tags if tag == "img"]
     assert [own["width"] for tag, own in alone[1].tags if tag == "img"][:2] == ["720", "1008"]  # 7.5 and 10.5 inches
@@ -75,6 +77,7 @@ def test_names_are_shown_and_never_markup(alone):
     assert "McNemar" in cells
 
 
+@pytest.mark.slow
 def test_several_seeds_have_a_deviation_and_no_mcnemar(tmp_path):
     reports = {"one": [report(0.7, seed=seed) for seed in (1, 2)], "other": [report(0.5, seed=seed) for seed in (3, 4)]}
     comparison = Comparison.of(reports)
@@ -89,6 +92,7 @@ def test_several_seeds_have_a_deviation_and_no_mcnemar(tmp_path):
     assert "sample deviation" in "".join(read(comparison, tmp_path)[1].text)
 
 
+@pytest.mark.slow
 def test_other_clips_stand_in_one_table_with_a_note_and_without_tests(tmp_path):
     reports = {"whole": report(0.9), "half": report(0.6, seed=2), "short": report(0.5, drop=3)}
     with pytest.raises(ConfigError, match="different utterances"):

@@ -149,6 +149,7 @@ def corpus(tmp_path):
     return ["--corpus", "csv", "--root", str(tmp_path / "tones.csv")]
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_and_ends_by_the_share_that_passes(corpus, tmp_path, capsys):
     build("whisper").save_pretrained(tmp_path / "model")
     command = ["check", str(tmp_path / "model"), *corpus, "--changes", "['shift by 1 sample', '8 kHz']"]
@@ -162,6 +163,7 @@ def test_the_command_writes_the_page_and_ends_by_the_share_that_passes(corpus, t
     assert "error: below --fail_under 1: correctness" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_speakers_of_the_training_and_names_that_are_not_there_are_refused(corpus, tmp_path, capsys):
     from ser_tl.model import KnownSpeakers
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FAULTS = """
 import resource, torch
 from ser_tl.runtime.allocation import keep_freed_memory

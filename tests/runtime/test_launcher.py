@@ -116,6 +116,7 @@ def test_fp8_options_come_with_fp8():
         check_launcher(train_config(), setup_fp8_env(options, {}))
 
 
+@pytest.mark.slow
 def test_an_accumulation_that_both_name_is_done_once(tmp_path, monkeypatch):
     """Accelerate divides each loss by what the variable says, whoever accumulates."""
     split = tone_split(tmp_path)

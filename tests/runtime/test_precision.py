@@ -29,5 +29,6 @@ def test_it_is_measured_once(monkeypatch):
     assert measured == [False, True]
 
 
+@pytest.mark.slow
 def test_what_is_measured_takes_time_here():
     assert all(0 < precision._seconds(enabled=enabled) < 30 for enabled in (False, True))

@@ -19,6 +19,7 @@ from tests.training.samples import tone_split, train_config, training_clips
 HERE = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_two_processes_train_together_and_score_like_one(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["-m", "tests.training.samples", str(tmp_path / "tones"), str(tmp_path / "run")]

@@ -18,6 +18,7 @@ from tests.training.samples import tiny_model, tone_split, train_config
 HERE = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_shares_of_two_processes_train_the_same_model(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["-m", "tests.runtime.sharded", str(tmp_path / "tones"), str(tmp_path / "made"), "progressive"]

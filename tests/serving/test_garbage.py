@@ -32,6 +32,7 @@ def mutate(content, draws):
     return bytes(found)
 
 
+@pytest.mark.slow
 def test_damaged_uploads_are_answered_or_refused_and_the_server_lives():
     draws = np.random.default_rng(0)
     clips = [encode(tone(0.5), kind=kind, subtype=subtype) for kind, subtype in KINDS.items()]

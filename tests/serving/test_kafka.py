@@ -25,7 +25,7 @@ import confluent_kafka as kafka
 from ser_tl.serving.kafka import KafkaWorker
 from tests.serving.test_processes import save
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 QUICK = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}  # so that a dead worker is missed soon
 
 

@@ -41,6 +41,7 @@ def test_bytes_are_limited_whether_they_are_announced_or_not():
         assert server.service.admission.held == server.service.admission.requests == 0
 
 
+@pytest.mark.slow
 def test_seconds_are_limited_before_anything_is_decoded():
     bomb = encode(np.zeros(RATE * 1800, np.float32), kind="FLAC")
     assert len(bomb) < 300_000  # half an hour, 115 MB decoded

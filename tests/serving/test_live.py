@@ -188,6 +188,7 @@ def test_a_server_that_ends_answers_what_it_has_heard_and_says_so():
         assert found[-1]["type"] == "final"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", ["stream.py", "stream.mjs"])
 def test_the_documented_clients(client, tmp_path):
     program = [sys.executable] if client.endswith(".py") else ["node", "--experimental-websocket"]

@@ -14,7 +14,10 @@ import pytest
 from tests.serving import chromium
 from tests.serving.running import LoudnessSession, Running, encode, tone
 
-pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium: apt-get install chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium: apt-get install chromium"),
+]
 
 KEY = "a-key-of-some-length"
 

@@ -104,6 +104,7 @@ def test_the_hubs_own_client_works_unchanged(server, tmp_path, monkeypatch):
         InferenceClient(f"{server.url}/models/other").audio_classification(CLIP)
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_same_alone_and_in_company():
     session = Predictor(build("wav2vec2")).session
     contents = [encode(0.5 * clip(4000 + 700 * number, seed=number).numpy()) for number in range(16)]

@@ -16,6 +16,8 @@ from tests.encoders.tiny import clip, tiny
 from tests.serving.running import encode, wait_for
 from tests.test_model import LABELS
 
+pytestmark = pytest.mark.slow
+
 CONTENT = encode(0.5 * clip(8000).numpy())
 
 

@@ -16,6 +16,7 @@ PROGRAM = shutil.which(os.environ.get("SCHEMATHESIS", "schemathesis"))
 CHECKS = "not_a_server_error,content_type_conformance,status_code_conformance,response_schema_conformance"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(PROGRAM is None, reason="needs schemathesis in an environment of its own: see the module")
 @pytest.mark.timeout(600)
 def test_what_the_schema_allows_is_never_a_server_error(tmp_path):

@@ -20,6 +20,7 @@ from ser_tl.serving.tasks import DEAD_LETTERS, QueueSettings, open_queue, submit
 from tests.serving.test_processes import save
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server: apt-get install redis-server"),
     pytest.mark.timeout(600),
 ]

@@ -10,6 +10,8 @@ from ser_tl.corpora import load_corpus
 from ser_tl.inference import Predictor
 from ser_tl.serving.models import find_bundled
 
+pytestmark = pytest.mark.slow
+
 ABSENT = "torch torchaudio transformers datasets huggingface_hub accelerate peft sklearn matplotlib pandas pyarrow"
 
 PROGRAM = f"""

@@ -53,6 +53,7 @@ def tiled(rows):
     return found
 
 
+@pytest.mark.slow
 @given(labelled, labelled)
 def test_it_is_one_minus_the_time_that_agrees(first, second):
     true, found = tiled(first), tiled(second)

@@ -71,6 +71,7 @@ def lines_of(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_file_is_heard_at_once_or_at_its_own_pace(spoken, capsys):
     assert main(["listen", "--input", str(spoken), "--voice", "energy"]) == 0
     quick = lines_of(capsys.readouterr().out)
@@ -83,6 +84,7 @@ def test_a_file_is_heard_at_once_or_at_its_own_pace(spoken, capsys):
     assert all(row["kind"] == "final" or row["start"] == partials[row["time"]]["start"] for row in slow)
 
 
+@pytest.mark.slow
 def test_a_microphone_is_heard_and_kept_and_unplugged(use, tmp_path, capsys):
     signal = conversation(1.2, 0.6)
     devices = use(FakeDevices(signal))
@@ -101,6 +103,7 @@ def test_microphones_are_listed(use, capsys):
     assert capsys.readouterr().out == "* 0: a microphone, 1 channel(s), 16000 Hz\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("devices", "options", "words"),
     [
@@ -152,6 +155,7 @@ def test_bars_are_drawn_over_and_turns_stay(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_a_timeline_is_written_in_every_format_at_once(spoken, tmp_path, capsys):
     names = ["page.html", "a.rttm", "a.TextGrid", "a.eaf", "a.txt", "a.csv"]
     paths = [tmp_path / "new" / name for name in names]

@@ -13,6 +13,8 @@ from ser_tl.streaming import StreamingPredictor
 from tests.streaming.sounds import RATE, LevelSession, chunks, conversation, pause, voiced
 from tests.test_model import build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model():

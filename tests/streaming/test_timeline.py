@@ -67,6 +67,7 @@ def test_a_segment_has_the_answer_of_its_clip(timeline, long):
             assert one.confidence == max(one.probabilities.values())
 
 
+@pytest.mark.slow
 def test_given_turns_take_the_place_of_voice_activity_and_may_overlap(long, tmp_path):
     rttm = tmp_path / "turns.rttm"
     line = "SPEAKER long 1 {} {} <NA> <NA> {} <NA> <NA>\n"
@@ -159,6 +160,7 @@ def test_audacity_and_csv(timeline):
     assert rows[0]["loud"] == ""
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_and_escapes_names(timeline, long):
     page = format_page(timeline, measure_spectrogram(long))
     assert "<one>" not in page
@@ -169,6 +171,7 @@ def test_the_page_needs_nothing_and_escapes_names(timeline, long):
     assert page.count("(no speech)") == 3
 
 
+@pytest.mark.slow
 def test_a_recording_without_speech_has_a_page_too(tmp_path):
     path = tmp_path / "silent.wav"
     soundfile.write(path, pause(3.0), RATE)

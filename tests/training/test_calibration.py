@@ -7,13 +7,15 @@ import pytest
 
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.inference import Predictor
+from ser_tl.inference.calibration import DEV, HELD_OUT, fit_calibration
 from ser_tl.model import EmotionModel
 from ser_tl.modules.calibration import NEVER, Calibration
 from ser_tl.training import TrainConfig, Trainer
-from ser_tl.training.calibration import DEV, HELD_OUT, fit_calibration
 from ser_tl.transfer import Frozen
 from tests.export.samples import sample_model
 from tests.training.samples import split_tones, tiny_model, tone_corpus, tone_split
+
+pytestmark = pytest.mark.slow
 
 CHEAP = {"epochs": 1, "tracker": "none", "cache": False}
 

@@ -14,6 +14,8 @@ from ser_tl.transfer import AlignmentConfig, Frozen
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import rated, split_tones, tiny_model, tone_corpus, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 
 def test_zero_epochs_fit_the_classifier_without_a_step(tmp_path, monkeypatch):
     split = tone_split(tmp_path / "tones")

@@ -17,6 +17,8 @@ from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import interrupted, split_tones, tiny_model, tone_corpus, tone_split, train_config, untimed
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parents[2]
 
 

@@ -14,6 +14,8 @@ from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):

@@ -19,6 +19,8 @@ from ser_tl.training.steps import OPTIMIZERS
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory) -> Split:

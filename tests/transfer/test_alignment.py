@@ -7,6 +7,8 @@ from torch.func import functional_call
 from ser_tl.transfer import ALIGNMENTS, DANN
 from tests.transfer.domains import CLASSES, pair
 
+pytestmark = pytest.mark.slow
+
 every_alignment = pytest.mark.parametrize("name", list(ALIGNMENTS))
 
 

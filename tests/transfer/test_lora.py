@@ -30,6 +30,8 @@ from tests.transfer.samples import (
     strategies,
 )
 
+pytestmark = pytest.mark.slow
+
 every = pytest.mark.parametrize(("name", "kind"), EVERY)
 
 

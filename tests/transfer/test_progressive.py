@@ -11,6 +11,8 @@ from ser_tl.training.steps import Steps
 from ser_tl.transfer import LearningRates, Partial, Progressive
 from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = ["front end", "layer 1", "layer 2"]  # of the tiny Whisper
 
 

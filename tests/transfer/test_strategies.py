@@ -14,6 +14,8 @@ from ser_tl.transfer import STRATEGIES, LearningRates, Lora
 from ser_tl.transfer.strategy import NO_DECAY
 from tests.encoders.tiny import LAYERS, clip, padded, tiny
 
+pytestmark = pytest.mark.slow
+
 ENCODERS = ["wav2vec2", "hubert", "wavlm", "data2vec-audio", "whisper"]
 # Arousal and valence of the batch's clips, one of them unknown.
 RATED = torch.tensor([[1.0, 4.0], [2.0, 3.5], [4.0, float("nan")], [1.5, 2.0], [3.0, 1.0], [5.0, 3.0]])

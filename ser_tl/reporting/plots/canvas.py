@@ -54,6 +54,11 @@ def write(figure: "Figure", target: Target, *, dpi: int = DPI) -> None:
         target: where to
         dpi: pixels an inch; fewer for large pictures of large things
     """
+    layout = figure.get_layout_engine()
+    if layout is not None:  # here, as `savefig` would draw everything once more to lay it out
+        figure.set_dpi(dpi)
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     if isinstance(target, str | Path):
         path = Path(target)
         path.parent.mkdir(parents=True, exist_ok=True)

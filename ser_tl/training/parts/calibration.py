@@ -5,7 +5,7 @@
 A refitted classifier is calibrated by its refit, which has the held-out logits.
 """
 
-from ser_tl.training.calibration import calibrate
+from ser_tl.inference.calibration import calibrate
 from ser_tl.training.part import PARTS, Part, Training
 
 

@@ -16,11 +16,11 @@ from torch import Tensor
 from ser_tl.cache.cached import CachedClips, EveryView
 from ser_tl.data.batching import Clips
 from ser_tl.errors import ConfigError
+from ser_tl.inference.calibration import Method, calibrate_refit
 from ser_tl.inference.clips import CollectedValues, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
-from ser_tl.training.calibration import Method, calibrate_refit
 from ser_tl.training.checks import check_refit
 from ser_tl.training.normalization import measure_training_domains
 from ser_tl.training.part import PARTS, Part, Training

@@ -125,6 +125,7 @@ def test_one_frame_and_constant_frames_have_finite_gradients(name):
         assert all(tensor.grad.isfinite().all() for tensor in (frames, *network.parameters()))
 
 
+@pytest.mark.slow
 @every_network
 def test_a_minute_of_frames_passes_and_matches_its_padded_self(name):
     network = build(name)

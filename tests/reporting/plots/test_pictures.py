@@ -12,6 +12,8 @@ from ser_tl.reporting import plots
 from ser_tl.reporting.plots.canvas import marks
 from tests.comparison.test_comparison import report
 
+pytestmark = pytest.mark.slow
+
 
 def names(axes):
     return [text.get_text() for text in axes.get_legend().get_texts()]

@@ -6,6 +6,8 @@ from ser_tl.evaluation import Report
 from ser_tl.reporting.plots import confusion_picture, training_curves
 from tests.evaluation.samples import certain
 
+pytestmark = pytest.mark.slow
+
 
 def _epochs(count, **change):
     return [

@@ -16,6 +16,8 @@ from ser_tl.training.steps import Steps
 from ser_tl.transfer import STRATEGIES, Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, tone_split, train_config, training_clips, untimed
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = AugmentConfig("everything", {"mask-mel": {}})
 """The tiny model's encoder is a Whisper, which has a log-mel front end."""
 

@@ -116,6 +116,7 @@ def watched(monkeypatch):
     return heard, targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampling", "size"), [("over", 12), ("under", 4)])
 @pytest.mark.parametrize("strategy", [Full, Frozen])
 def test_sampled_classes_are_heard_alike_and_only_from_training(split, monkeypatch, sampling, size, strategy):

@@ -19,6 +19,8 @@ from ser_tl.training.progress import Progress, dev_scores
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full, Progressive
 from tests.training.samples import interrupted, rated, split_tones, tiny_model, tone_corpus, train_config, untimed
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["arousal", "valence"]
 ALONE = DimensionConfig(NAMES, weight=1.0)
 

@@ -11,6 +11,8 @@ from ser_tl.training import Trainer
 from ser_tl.transfer import AlignmentConfig, Frozen, Full
 from tests.training.samples import tiny_model, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 CONFIG = train_config(refit="discriminant", epochs=2)
 
 

@@ -6,6 +6,8 @@ import torch
 from ser_tl.modules.discriminant import fit_discriminant
 from ser_tl.training.parts.self_training import balanced, fit_self_trained, surest
 
+pytestmark = pytest.mark.slow
+
 CLASSES, CHANNELS = 3, 12
 
 

@@ -21,6 +21,8 @@ from ser_tl.training.parts.synthetic import SyntheticClips, synthesised
 from ser_tl.transfer import Frozen, Partial
 from tests.training.samples import TONES, rated, tiny_model, train_config, training_clips, uneven_split
 
+pytestmark = pytest.mark.slow
+
 LABELS = list(TONES)
 SMOTE = BalanceConfig(synthesise="smote")
 METHODS = ["smote", "borderline-smote", "adasyn"]

@@ -37,7 +37,7 @@ DEV = "dev speakers, on whom the epoch was chosen as well"
 HELD_OUT = "training and dev speakers, each judged by the classifier of others"
 
 _PRIOR = 0.5
-"""Of the squared logarithm of a scale, and of a squared bias: one clip's worth, so that clips that are all told right
+"""Of the squared logarithm of a scale, and of a squared bias: one clip's worth, so that clips that are all right
 don't ask for certainty."""
 
 BELOW = 0.95
@@ -77,12 +77,12 @@ def calibrate(
     classes = len(model.labels)
     rows, speakers = collect_clips([model], dev[1], forward, how), _speakers(dev[0])
     names = [speakers[name] for name in rows.ids]
-    found = fit_calibration(rows.values[:, :classes], rows.labels, rows.ids, names, source=DEV, method=method)
+    calibration = fit_calibration(rows.values[:, :classes], rows.labels, rows.ids, names, source=DEV, method=method)
     trained = collect_clips([model], train[1], lambda batch: embed_batch(model, batch, norms).float(), how)
     score = _fit_score(torch.from_numpy(trained.values), torch.from_numpy(trained.labels), classes)
-    held = score(torch.from_numpy(rows.values[:, classes:]))
+    scores = score(torch.from_numpy(rows.values[:, classes:]))
     model.outliers = score.to(model.device)
-    model.calibration = replace(found, outlier_threshold=_threshold(held, names))
+    model.calibration = replace(calibration, outlier_threshold=_threshold(scores, names))
 
 
 def calibrate_refit(
@@ -103,11 +103,11 @@ def calibrate_refit(
     """
     chosen = list(rows)
     names = [speakers[row] for row in chosen]
-    held = fit.held_out[chosen].numpy(), labels[chosen].numpy()
-    found = fit_calibration(*held, [ids[row] for row in chosen], names, source=HELD_OUT, method=method)
+    logits = fit.held_out[chosen].numpy(), labels[chosen].numpy()
+    calibration = fit_calibration(*logits, [ids[row] for row in chosen], names, source=HELD_OUT, method=method)
     score, threshold = fit_outliers(embedding[chosen], labels[chosen], names, len(model.labels))
     model.outliers = score.to(model.device)
-    model.calibration = replace(found, outlier_threshold=threshold)
+    model.calibration = replace(calibration, outlier_threshold=threshold)
 
 
 def _speakers(corpus: Dataset) -> dict[str, str]:
@@ -126,15 +126,15 @@ def fit_outliers(
         classes: number of classes, C
 
     Returns:
-        The score, and the value below which 95 % of new speakers' clips are; None where nobody can be held out.
+        The score, and the value below which 95 % of new speakers' clips are; None where no speaker can be held out.
     """
     names = sorted(set(speakers))
     group = torch.tensor([names.index(name) % _GROUPS for name in speakers])
-    held = torch.full((len(labels),), torch.nan)
+    scores = torch.full((len(labels),), torch.nan)
     for out in range(min(_GROUPS, len(names)) if len(names) > 1 else 0):
         inside = group != out
-        held[~inside] = _fit_score(embedding[inside], labels[inside], classes)(embedding[~inside])
-    threshold = None if held.isnan().any() else _threshold(held, speakers)
+        scores[~inside] = _fit_score(embedding[inside], labels[inside], classes)(embedding[~inside])
+    threshold = None if scores.isnan().any() else _threshold(scores, speakers)
     return _fit_score(embedding, labels, classes), threshold
 
 
@@ -177,7 +177,7 @@ def fit_calibration(
     order = list(dict.fromkeys(ids))
     row = {name: index for index, name in reversed(list(enumerate(ids)))}
     rows = [row[name] for name in order]
-    before, after = (average_windows(ids, one.apply(logits), order) for one in (plain, fitted))
+    before, after = (average_windows(ids, candidate.apply(logits), order) for candidate in (plain, fitted))
     true = labels[rows]
     return Calibration(
         method,

@@ -1,0 +1,132 @@
+"""`ser-tl compress`: a trained model made smaller and faster."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+
+from ser_tl.arguments import Parser
+from ser_tl.cli.output import make_folder
+from ser_tl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ser_tl.compress import Compressed
+
+
+def compress_parser() -> Parser:
+    """The arguments of `ser-tl compress`, but for the emotions'."""
+    command = Parser(
+        description="Prunes a trained model's transformer and fits its classifier anew on the training's speakers, in "
+        "closed form; other speakers of the corpus judge what that cost."
+    )
+    command.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
+    command.add_argument("--corpus", type=str, required=True, help="what the model was trained on, by name")
+    command.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
+    command.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    command.add_argument("--output", type=Path, required=True, help="folder for the smaller model: a new or empty one")
+    command.add_argument(
+        "--ffn", type=float | None, default=None, help="share of the feed-forward networks' channels that stay"
+    )
+    command.add_argument("--layers", type=int | None, default=None, help="transformer layers that stay")
+    command.add_argument(
+        "--target_size", type=float | None, default=None, help="in their place: share of the size left at most"
+    )
+    command.add_argument(
+        "--target_speed", type=float | None, default=None, help="in their place: times as fast, in torch, at least"
+    )
+    command.add_argument(
+        "--importance", type=str, default="fluctuation", help="how channels are chosen: fluctuation or magnitude"
+    )
+    command.add_argument("--augment.preset", type=str, default="none", help="as in training, for the classifier")
+    command.add_argument(
+        "--augment.transforms", type=dict[str, dict[str, Any] | None], default={}, help="as in training"
+    )
+    command.add_argument("--augment.views", type=int, default=0, help="as in training: views of each clip")
+    command.add_argument(
+        "--all_speakers", action="store_true", help="fit on all speakers, also those whom the model doesn't know"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the samples")
+    return command
+
+
+def compress(options: Namespace) -> int:
+    """Compresses the model, saves it with its card, and prints what it cost."""
+    from ser_tl.augment import AugmentConfig
+    from ser_tl.compress import compress_model
+    from ser_tl.compress.compression import compression_table
+    from ser_tl.corpora import load_corpus
+    from ser_tl.data.emotions import EmotionMap
+    from ser_tl.model import EmotionModel
+
+    _check_empty(options.output)
+    model = EmotionModel.from_pretrained(options.model)
+    corpus = load_corpus(
+        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
+    )
+    compressed = compress_model(
+        model,
+        corpus,
+        ffn=options.ffn,
+        layers=options.layers,
+        target_size=options.target_size,
+        target_speed=options.target_speed,
+        importance=options.importance,
+        augment=AugmentConfig(**vars(options.augment)),
+        all_speakers=options.all_speakers,
+        seed=options.seed,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    table = compression_table(compressed)
+    _save(compressed, options, table)
+    print("\n\n".join([table, *_judgement(compressed)]))
+    print(options.output)
+    return 0
+
+
+def _check_empty(folder: Path) -> None:
+    """Refuses a folder with something in it, before the work."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError(f"--output {folder} isn't empty: name a new folder, nothing is replaced")
+    make_folder(folder)
+
+
+def _judgement(compressed: "Compressed") -> list[str]:
+    """The difference on new speakers, in words."""
+    pair = compressed.pair
+    if pair is None:
+        return ["The corpus has no speaker whom the model doesn't know, so that nothing judged it."]
+    lost = 100 * pair.difference
+    interval = ""
+    if pair.low is not None and pair.high is not None:
+        interval = f" (95 % interval {100 * pair.low:.1f} to {100 * pair.high:.1f}, speakers drawn for both)"
+    return [f"On new speakers it loses {lost:.1f} points of UAR{interval}."]
+
+
+def _save(compressed: "Compressed", options: Namespace, table: str) -> None:
+    from ser_tl.card import write_card
+    from ser_tl.compress.compression import AFTER
+    from ser_tl.files import write_text
+
+    folder = options.output
+    compressed.model.save_pretrained(folder)
+    report = compressed.reports.get(AFTER)
+    note = f"Compressed from {Path(options.model).name}: {compressed.best.plan}. Its classifier was fitted anew."
+    card = write_card(folder, report=report, options={"corpus": compressed.facts["corpora"][0]}, note=note)
+    text = card.read_text(encoding="utf-8").rstrip()
+    write_text(card, "\n\n".join([text, "## Compression", table, *_judgement(compressed)]) + "\n")
+    chosen = compressed.best
+    content = {
+        "layers": chosen.plan.layers,
+        "ffn": chosen.plan.ffn,
+        "size": chosen.size,
+        "size_before": compressed.original.size,
+        "milliseconds": chosen.milliseconds,
+        "milliseconds_before": compressed.original.milliseconds,
+        "held_out_uar": chosen.held_out_uar,
+        "held_out_uar_before": compressed.original.held_out_uar,
+        "uar": {name: report.uar for name, report in compressed.reports.items()},
+        **compressed.facts,
+    }
+    write_text(folder / "compression.json", json.dumps(content, indent=1) + "\n")
