@@ -23,8 +23,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from ser_tl.evaluation.plots.canvas import canvas, legend, marks, plain, write
-from ser_tl.evaluation.text import table
 
 from ser_tl.compress.activity import Activity, measure_activity
 from ser_tl.compress.pruning import keep_layers, narrow_feed_forwards, parameter_bytes
@@ -47,6 +45,8 @@ from ser_tl.inference.session import OutputRequest, Session
 from ser_tl.inference.torch_session import TorchSession
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
+from ser_tl.reporting.cells import table
+from ser_tl.reporting.plots.canvas import canvas, legend, marks, plain, write
 from tests.benchmarks.export import cpu_times
 
 SHARES = (1.0, 0.75, 0.5, 0.25)
