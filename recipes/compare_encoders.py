@@ -46,9 +46,8 @@ def main(options: Options) -> ser.Comparison | None:
     """Trains and evaluates every system on every split of the protocol, with every seed."""
     corpus, notes = ser.load_checked(options)
     combined = [dict(zip(options.grid, values, strict=True)) for values in product(*options.grid.values())]
-    systems = (
-        {", ".join(map(str, settings.values())): settings for settings in combined} if options.grid else options.systems
-    )
+    grid = {", ".join(map(str, settings.values())): settings for settings in combined}
+    systems = grid if options.grid else options.systems
     seeds = options.seeds or [options.seed]
     runs = {name: [options.changed(changes | {"seed": seed}) for seed in seeds] for name, changes in systems.items()}
     splits, refused = ser.split_systems(corpus, runs)
@@ -67,8 +66,7 @@ def main(options: Options) -> ser.Comparison | None:
             trainer = ser.build_trainer(settings, model, folder, name=f"{name}, seed {settings.seed}, {split.name}")
             trainer.fit(split.train, split.dev, resume=options.resume)
             title = f"{name} on {settings.corpus}, {split.name}"
-            all_notes = [*split.notes, *notes]
-            report = trainer.evaluate(split.test, title=title, notes=all_notes, shared=split.shared)
+            report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *notes], shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         home = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{settings.seed}" if len(seeds) > 1 else "")

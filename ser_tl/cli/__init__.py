@@ -155,24 +155,3 @@ def _spell(message: str, command: str) -> str:
     except ModuleNotFoundError:
         return message
     return spell_options(message, option_names(parser(), command))
-
-
-def _take_messages(arguments: Sequence[str]) -> list[str]:
-    """Obeys --quiet and --log-level, wherever they stand; what is left of the arguments.
-
-    Raises:
-        ConfigError: another level
-    """
-    left: list[str] = []
-    names = iter(arguments)
-    set_quiet("--quiet" in arguments)
-    for argument in names:
-        flag, equals, value = argument.partition("=")
-        if flag in ("--log-level", "--log_level"):
-            level = value if equals else next(names, "")
-            if level not in LOG_LEVELS:
-                raise ConfigError(f"--log-level is {level!r}: expected one of {', '.join(LOG_LEVELS)}")
-            set_log_level(level)
-        elif flag != "--quiet":
-            left.append(argument)
-    return left

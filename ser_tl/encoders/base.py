@@ -52,15 +52,11 @@ class Block(NamedTuple):
 class AdapterTargets(NamedTuple):
     """The layers of an encoder that get adapters, by their names or the names of what holds them.
 
-    What is adapted has to be called as a module by its encoder: where a module takes bare weights out of its layers,
-    adapters in them would never get a gradient.
-
     Attributes:
         lora: those whose weights LoRA changes
-        scaled: those whose output IA3 scales, keys and values (Liu et al. 2022)
-        feed_forward: the second layer of the feed-forward part, whose input IA3 scales; LoRA's place where the
-            attention can have none
-        convolutions: whether adapters may go into convolutions, which transformers' families look into
+        scaled: keys and values, whose output IA3 scales (Liu et al. 2022)
+        feed_forward: second layer of the feed-forward part, whose input IA3 scales; LoRA's where attention takes none
+        convolutions: whether adapters may go into convolutions
         closed: classes of modules that use their layers' weights without calling the layers
     """
 
