@@ -65,7 +65,7 @@ def main(options: Options) -> ser.Report:
         run(settings, ser.start_run(settings), name)
 
     if options.teacher is None:  # the bundled encoder under the usual head; what else is asked for is the student's
-        names = ("encoder", "encoder_options", "pretrained", "pooling", "model", "transfer")
+        names = ("encoder", "encoder_options", "pretrained", "pooling", "model")
         usual = {name: getattr(ser.Options(), name) for name in names}
         run_beside(replace(options, strategy="frozen", strategy_options={}, **usual), "teacher")
     report = run(options, whole, "student", options.teacher or whole / "teacher")

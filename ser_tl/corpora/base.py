@@ -125,11 +125,11 @@ def _place(reader: CorpusReader, root: Path | str | None) -> Path | str:
     """The root as `read` gets it: an absolute path that is there, or a hub id."""
     if reader.bundled:
         if root is not None:
-            raise CorpusError(f"the corpus {reader.name} comes with ser_tl, yet the root is {root}: leave --root out")
+            raise CorpusError(f"the corpus {reader.name} comes with ser_tl, yet the root is {root}: leave `root` out")
         return asset(reader.asset)
     if root is None:
         raise CorpusError(
-            f"the corpus {reader.name} doesn't come with ser_tl: say with --root where it is ({reader.layout})"
+            f"the corpus {reader.name} doesn't come with ser_tl: say with `root` where it is ({reader.layout})"
         )
     place = Path(root).expanduser().absolute()
     name = root if isinstance(root, str) else root.as_posix()
@@ -145,10 +145,10 @@ def wrong_root(root: Path, layout: str) -> CorpusError:
     if not root.exists():
         near = next(parent for parent in root.parents if parent.exists())
         problem, found = f"there is no {root}", _entries(near)
-        return CorpusError(f"{problem}; --root has to be {layout}. Found in {near} are\n{found}")
+        return CorpusError(f"{problem}; `root` has to be {layout}. Found in {near} are\n{found}")
     problem = "a folder that doesn't fit" if root.is_dir() else "a file that doesn't fit"
     found = f"Found there are\n{_entries(root)}" if root.is_dir() else f"Found beside it are\n{_entries(root.parent)}"
-    return CorpusError(f"{root} is {problem}; --root has to be {layout}. {found}")
+    return CorpusError(f"{root} is {problem}; `root` has to be {layout}. {found}")
 
 
 def _entries(folder: Path) -> str:
@@ -201,7 +201,7 @@ def _refuse_copies(root: Path, files: list[Path], parts: int) -> None:
     twice = [" and ".join(str(path.relative_to(root)) for path in same) for same in copies if len(same) > 1]
     if twice:
         raise CorpusError(
-            f"{root}: {len(twice)} recordings are there more than once; point --root at one copy of the corpus, or "
+            f"{root}: {len(twice)} recordings are there more than once; point `root` at one copy of the corpus, or "
             f"take the others out\n{listing(twice)}"
         )
 
@@ -237,7 +237,7 @@ def named_files(
     if odd:
         raise CorpusError(
             f"{root}: {len(odd)} of {len(pairs)} audio files aren't named by the corpus' rule, {rule}; move them "
-            f"elsewhere or point --root at {layout}\n{listing(odd)}"
+            f"elsewhere or point `root` at {layout}\n{listing(odd)}"
         )
     return [(path, match) for path, match in pairs if match is not None]
 

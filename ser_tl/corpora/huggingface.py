@@ -121,7 +121,7 @@ def _splits(root: Path | str) -> dict[str, Dataset]:
         way_out = (
             f"There is no folder of this name; is it the right hub id, and is the network there? Otherwise download it "
             f"(hf download --repo-type dataset {root} --local-dir FOLDER), or load what you want of it with the "
-            f"library and save_to_disk(FOLDER), and give --root FOLDER"
+            f"library and save_to_disk(FOLDER), and give FOLDER as `root`"
             if isinstance(root, str)
             else "Save it again with save_to_disk, or as Parquet whose columns are text, numbers, lists of text and "
             "audio"

@@ -40,7 +40,7 @@ def _refuse_song_and_video(root: Path, clips: Sequence[Clip]) -> None:
     if other:
         raise CorpusError(
             f"{root}: {len(other)} files aren't audio-only speech (names in 03-01-) but song (03-02-) or from the "
-            f"videos; point --root at the folder Audio_Speech_Actors_01-24 alone\n{listing(other)}"
+            f"videos; point `root` at the folder Audio_Speech_Actors_01-24 alone\n{listing(other)}"
         )
 
 

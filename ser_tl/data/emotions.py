@@ -215,13 +215,6 @@ class EmotionMap:
                 f"emotions.free takes {', '.join(twice)} for classes of their own, which differ in case alone: give "
                 f"them one name, for example emotions.rename '{{{twice[0]}: {twice[-1]}}}'"
             )
-        alike = Counter(name.casefold() for name in set(present))
-        twice = sorted(name for name in set(present) if alike[name.casefold()] > 1)
-        if twice:
-            raise ConfigError(
-                f"emotions.free takes {', '.join(twice)} for classes of their own, which differ in case alone: give "
-                f"them one name, for example emotions.rename '{{{twice[0]}: {twice[-1]}}}'"
-            )
         named = {member for members in self.merge.values() for member in members} | set(self.drop) - set(self.merge)
         unknown = sorted(named - set(present))
         if unknown:

@@ -95,8 +95,8 @@ class Feed:
             why = "the strategy moves all of the encoder" if self.config.cache else "train.cache is false"
             raise ConfigError(
                 f"augment.views is {views.number}, but {why}, so that nothing it makes of a view can be kept: choose "
-                f"--strategy frozen or partial with --train.cache true, or change clips anew in each epoch "
-                f"(--augment.views 0)"
+                f"`strategy` frozen or partial with train.cache true, or change clips anew in each epoch "
+                f"(augment.views 0)"
             )
         if not layers:
             return clips

@@ -42,7 +42,7 @@ def test_other_folders_are_listed(stubs, name):
 
 
 def test_a_second_copy_is_refused(stubs):
-    with pytest.raises(CorpusError, match=r"point --root at one copy(?s:.*)a/wangzhe/sad/201.wav and b/wangzhe"):
+    with pytest.raises(CorpusError, match=r"point `root` at one copy(?s:.*)a/wangzhe/sad/201.wav and b/wangzhe"):
         load_corpus("casia", stubs(["a/wangzhe/sad/201.wav", "b/wangzhe/sad/201.wav"]))
 
 

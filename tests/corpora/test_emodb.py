@@ -59,7 +59,7 @@ def test_a_table_of_rates_that_is_wrong_is_told_what_is(tree, lines, message):
 @pytest.mark.parametrize("name", ["03a01Xa", "3a01Fa", "03a01F", "03c01Fa"])
 def test_names_of_another_form_are_listed(tree, name):
     with pytest.raises(
-        CorpusError, match=r"1 of 2 audio files aren't named by the corpus' rule.*point --root at"
+        CorpusError, match=r"1 of 2 audio files aren't named by the corpus' rule.*point `root` at"
     ) as error:
         load_corpus("emodb", tree(["03a01Fa.wav", f"{name}.wav"]))
     assert f"{name}.wav" in str(error.value)
@@ -93,7 +93,7 @@ def test_the_bundled_corpus_is_small_and_decodes_unclipped():
 
 def test_the_bundled_corpus_takes_no_root(tmp_path):
     assert CORPORA["emodb-mini"].bundled
-    with pytest.raises(CorpusError, match=r"comes with ser_tl.*leave --root out"):
+    with pytest.raises(CorpusError, match=r"comes with ser_tl.*leave `root` out"):
         load_corpus("emodb-mini", tmp_path)
 
 

@@ -93,8 +93,8 @@ def test_a_table_without_annotators_names_the_columns(emotale):
 def test_names_of_another_form_and_a_missing_table_are_refused(emotale, tree):
     with pytest.raises(CorpusError, match="1 of 4 audio files aren't named by the corpus' rule"):
         load_corpus("emotale", emotale(names=("DK_001_A_1", "EN_001_B_2", "DK_003_N_3", "SE_001_A_1")))
-    with pytest.raises(CorpusError, match=r"--root has to be the folder with annotations.csv"):
-        load_corpus("emotale", tree(["wav/DK_001_A_1.wav"]) / "wav")
+    with pytest.raises(CorpusError, match=r"`root` has to be the folder with annotations.csv"):
+        load_corpus("emotale", tree(["other/wav/DK_001_A_1.wav"]) / "other" / "wav")
 
 
 @pytest.mark.slow

@@ -259,7 +259,7 @@ def test_a_hub_id_is_asked_for_by_its_name(dataset, monkeypatch):
 
 @pytest.mark.parametrize("root", ["./lost/name", "../lost", "a/b/c", "~/lost"])
 def test_paths_are_no_hub_ids(root):
-    with pytest.raises(CorpusError, match=r"there is no /.*--root has to be a hub id such as user/name, a folder"):
+    with pytest.raises(CorpusError, match=r"there is no /.*`root` has to be a hub id such as user/name, a folder"):
         load_corpus("huggingface", root)
 
 

@@ -178,7 +178,7 @@ def test_labels_without_audio_and_audio_without_labels_are_refused(dialogue):
 
 def test_another_folder_is_refused_with_what_is_there(stubs, dialogue):
     for root in (dialogue / "Session3", stubs(["a/b.wav"]) / "a"):
-        with pytest.raises(CorpusError, match="--root has to be the folder with Session1 to Session5"):
+        with pytest.raises(CorpusError, match="`root` has to be the folder with Session1 to Session5"):
             load_corpus("iemocap", root)
     write(dialogue, "Ses03F_impro02", "").unlink()
     with pytest.raises(CorpusError, match="EmoEvaluation: no labels; restore this folder's files"):

@@ -44,7 +44,7 @@ def test_an_unknown_name_lists_near_ones():
 
 @pytest.mark.parametrize("name", BROUGHT)
 def test_without_a_root_the_layout_is_told(name):
-    with pytest.raises(CorpusError, match="say with --root where it is") as error:
+    with pytest.raises(CorpusError, match="say with `root` where it is") as error:
         load_corpus(name)
     assert CORPORA[name].layout in str(error.value)
 
@@ -52,7 +52,7 @@ def test_without_a_root_the_layout_is_told(name):
 @pytest.mark.parametrize("name", BROUGHT)
 def test_a_root_that_is_not_there_shows_its_surroundings(name, tmp_path):
     (tmp_path / "Audio_Speech").mkdir()
-    with pytest.raises(CorpusError, match=r"there is no .*lost.*--root has to be") as error:
+    with pytest.raises(CorpusError, match=r"there is no .*lost.*`root` has to be") as error:
         load_corpus(name, tmp_path / "lost" / "corpus")
     assert CORPORA[name].layout in str(error.value)
     assert "Audio_Speech/" in str(error.value)
@@ -62,7 +62,7 @@ def test_a_root_that_is_not_there_shows_its_surroundings(name, tmp_path):
 def test_a_folder_of_something_else_shows_what_is_there(name, tmp_path):
     for number in range(30):
         (tmp_path / f"image_{number:02d}.png").touch()
-    with pytest.raises(CorpusError, match="a folder that doesn't fit; --root has to be") as error:
+    with pytest.raises(CorpusError, match="a folder that doesn't fit; `root` has to be") as error:
         load_corpus(name, tmp_path)
     assert CORPORA[name].layout in str(error.value)
     assert "image_00.png" in str(error.value)
@@ -77,7 +77,7 @@ def test_an_empty_folder_says_so(tmp_path):
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_file_is_no_folder(name, tmp_path):
     (tmp_path / "corpus.zip").touch()
-    with pytest.raises(CorpusError, match="a file that doesn't fit; --root has to be"):
+    with pytest.raises(CorpusError, match="a file that doesn't fit; `root` has to be"):
         load_corpus(name, tmp_path / "corpus.zip")
 
 

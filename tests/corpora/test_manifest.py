@@ -207,7 +207,7 @@ def test_missing_audio_and_repeated_ids_are_refused(folder):
 
 
 def test_a_folder_is_no_manifest(folder):
-    with pytest.raises(CorpusError, match="--root has to be a manifest, a CSV file") as error:
+    with pytest.raises(CorpusError, match="`root` has to be a manifest, a CSV file") as error:
         load_corpus("csv", folder)
     assert "a.wav" in str(error.value)
 

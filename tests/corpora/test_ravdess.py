@@ -32,7 +32,7 @@ def test_every_audio_format_is_read_in_any_folder_in_one_order(tree):
 
 def test_song_is_refused_with_the_way_out(tree):
     root = tree(["Actor_01/03-01-05-01-01-01-01.wav", "song/03-02-05-01-01-01-01.wav", "av/01-01-05-01-01-01-02.wav"])
-    with pytest.raises(CorpusError, match=r"2 files .* point --root at the folder Audio_Speech_Actors_01-24") as error:
+    with pytest.raises(CorpusError, match=r"2 files .* point `root` at the folder Audio_Speech_Actors_01-24") as error:
         load_corpus("ravdess", root)
     assert "song/03-02-05-01-01-01-01.wav" in str(error.value)
     assert "Actor_01" not in str(error.value).split("\n", 1)[1]
@@ -42,7 +42,7 @@ def test_song_is_refused_with_the_way_out(tree):
 def test_names_of_another_form_are_listed(tree, name):
     root = tree([f"{NAMES[0]}.wav", f"Actor_01/{name}.wav"])
     with pytest.raises(
-        CorpusError, match=r"1 of 2 audio files aren't named by the corpus' rule.*point --root at"
+        CorpusError, match=r"1 of 2 audio files aren't named by the corpus' rule.*point `root` at"
     ) as error:
         load_corpus("ravdess", root)
     assert f"Actor_01/{name}.wav" in str(error.value)
@@ -50,7 +50,7 @@ def test_names_of_another_form_are_listed(tree, name):
 
 def test_a_second_copy_is_refused(tree):
     root = tree([f"Actor_18/{NAMES[0]}.wav", f"audio_speech_actors_01-24/Actor_18/{NAMES[0]}.wav"])
-    with pytest.raises(CorpusError, match="point --root at one copy"):
+    with pytest.raises(CorpusError, match="point `root` at one copy"):
         load_corpus("ravdess", root)
 
 

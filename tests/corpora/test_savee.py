@@ -35,7 +35,7 @@ def test_names_of_another_form_are_listed(stubs, name):
 
 @pytest.mark.parametrize(
     ("other", "message"),
-    [("two/DC/a01.wav", "point --root at one copy"), ("ALL/DC_a01.wav", "1 ids stand on several utterances")],
+    [("two/DC/a01.wav", "point `root` at one copy"), ("ALL/DC_a01.wav", "1 ids stand on several utterances")],
 )
 def test_copies_are_refused_within_a_layout_and_across(stubs, other, message):
     with pytest.raises(CorpusError, match=message):

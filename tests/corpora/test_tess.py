@@ -30,7 +30,7 @@ def test_the_misspelled_actress_is_the_older_one(stubs):
 
 def test_the_archive_within_itself_is_refused(stubs):
     root = stubs(["TESS/OAF_angry/OAF_back_angry.wav", "TESS/TESS/OAF_angry/OAF_back_angry.wav"])
-    with pytest.raises(CorpusError, match="1 recordings are there more than once; point --root at one copy"):
+    with pytest.raises(CorpusError, match="1 recordings are there more than once; point `root` at one copy"):
         load_corpus("tess", root)
 
 

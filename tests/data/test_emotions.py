@@ -76,7 +76,7 @@ def test_renaming_a_label_that_no_utterance_has_shows_how_the_corpus_spells_its_
     with pytest.raises(
         ConfigError, match=r"rename names happy, which no .*as the corpus spells them.*\n  Happy\n  Sad$"
     ):
-        mapping.check(["happiness", "sadness"])
+        mapping.check(["happiness", "sadness"], labels=["Sad", "Happy"])
 
 
 @pytest.mark.parametrize(
