@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from ser_tl.encoders import FAMILIES, AdapterTargets, Block, Encoder
-from ser_tl.encoders.base import frames_mask, silence_after
+from ser_tl.encoders.base import frames_mask, zero_padding
 
 HOP = 160
 
@@ -37,11 +37,11 @@ class TinyComb(Encoder):
         self.front = nn.Conv1d(1, self.dim, HOP, HOP)
         self.layers = nn.ModuleList(nn.ModuleDict({"blend": nn.Linear(self.dim, self.dim)}) for _ in range(2))
 
-    def first_state(self, waveform, lengths, on_mel=None):
-        frames = self.front(silence_after(waveform, lengths)[:, None]).transpose(1, 2).square().add(1e-4).log()
+    def embed_frames(self, waveform, lengths, on_mel=None):
+        frames = self.front(zero_padding(waveform, lengths)[:, None]).transpose(1, 2).square().add(1e-4).log()
         return frames, frames_mask((lengths // HOP).clamp(1, frames.shape[1]), frames.shape[1])
 
-    def states_above(self, state, mask, layer):
+    def iter_layers(self, state, mask, layer):
         for block in self.layers[layer:]:
             state = state + torch.tanh(block["blend"](state))
             yield state
