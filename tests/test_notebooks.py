@@ -16,7 +16,7 @@ from ser_tl.cli.recipes import RECIPES
 from ser_tl.encoders import load_encoder
 from ser_tl.encoders.fingerprint import fingerprint
 from tests.recipe_samples import tone_manifest
-from tests.test_docs import commands, recipe_flags, within_a_dictionary
+from tests.test_docs import commands, recipe_flags, strategy_flags, within_a_dictionary
 
 nbformat = pytest.importorskip("nbformat", reason='notebooks run with nbclient: pip install -e ".[dev]"')
 nbclient = pytest.importorskip("nbclient", reason='notebooks run with nbclient: pip install -e ".[dev]"')
@@ -162,10 +162,12 @@ def test_it_asks_a_question_answers_it_and_names_the_page_that_goes_deeper(path)
 
 @each_notebook
 def test_its_commands_and_what_it_shows_have_options_that_there_are(path):
-    every = {flag for name in {recipe for recipe, _ in RECIPES.values()} for flag in recipe_flags(name)}
+    every = {
+        flag for name in {recipe for recipe, _ in RECIPES.values()} for flag in recipe_flags(name)
+    } | strategy_flags()
     for command, name, recipe, flags in commands("\n".join(sources(path, "markdown"))):
         assert recipe is None, f"{command}: say ser-tl, which an installation has"
-        known = recipe_flags(RECIPES[name][0]) if name in RECIPES else every
+        known = recipe_flags(RECIPES[name][0]) | strategy_flags() if name in RECIPES else every
         assert not {flag for flag in flags - known if not within_a_dictionary(flag, known)}, command
     shown = "\n".join([*outputs_of(path, "text/markdown"), *sources(path, "markdown")])
     flags = set(re.findall(r"(?<!\S)`?(--[a-z_]+(?:\.[a-z_]+)*)", shown))
