@@ -131,7 +131,7 @@ def test_a_model_is_not_scored_on_speakers_it_knows(split):
 
 def test_emotions_unknown_to_the_model_are_refused_with_the_way_out(split):
     model = EmotionModel(tiny_model().encoder, ["anger", "neutral"])
-    with pytest.raises(ConfigError, match=r"also has sadness: drop them \(--emotions.drop '\[sadness\]'\)"):
+    with pytest.raises(ConfigError, match=r"also has sadness: drop them \(emotions.drop '\[sadness\]'\)"):
         Trainer(model, Full(), train_config()).fit(split.train, split.dev)
     with pytest.raises(ConfigError, match="merge them"):
         Trainer(model, Full(), train_config()).evaluate(split.test)
