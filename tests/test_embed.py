@@ -13,6 +13,8 @@ from ser_tl.inference import Predictor
 from tests.test_cli import run  # noqa: F401 - a fixture
 from tests.training.samples import tiny_model
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

@@ -13,6 +13,8 @@ from ser_tl.options import parse
 from tests.recipe_samples import load_recipe
 from tests.test_recipe import options, recipe  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_final_model_learns_from_all_speakers_and_cites_the_folds(recipe, options, tmp_path):  # noqa: F811
     report = recipe.main(options(protocol="kfold", split=SplitConfig(k=3), final=True))

@@ -29,6 +29,7 @@ def bars(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_evaluation_shows_how_far_it_is_and_dev_scores_do_not(bars, tmp_path):
     split = tone_split(tmp_path)
     trainer = Trainer(tiny_model(), Full(), train_config(epochs=1), name="fold_2")
@@ -39,6 +40,7 @@ def test_evaluation_shows_how_far_it_is_and_dev_scores_do_not(bars, tmp_path):
     assert ["fold_2 test", len(split.test), len(split.test), True] in bars
 
 
+@pytest.mark.slow
 def test_epochs_name_their_fold_unless_the_run_is_quiet(recipe, options, tmp_path, capsys):  # noqa: F811
     chosen = options(output=tmp_path / "run")
     (tmp_path / "run").mkdir()

@@ -11,6 +11,8 @@ from tests.recipe_samples import load_recipe
 from tests.test_recipe import options, recipe  # noqa: F401 - fixtures
 from tests.training.samples import tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):

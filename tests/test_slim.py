@@ -78,6 +78,7 @@ print(json.dumps(sorted(set(files))))
 """
 
 
+@pytest.mark.slow
 def test_predicting_loads_nothing_of_what_goes(slim, exported, tmp_path):
     import onnxruntime
     import soundfile

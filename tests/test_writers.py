@@ -24,6 +24,8 @@ from tests.encoders.test_soundnet import sound8 as sound8
 from tests.generate.samples import tiny_config
 from tests.training.samples import TONES, tiny_model, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(ser_tl.__file__).parent
 METHODS = {"write_text", "write_bytes", "savefig", "to_parquet", "save_to_disk", "save_state", "write_table", "tofile"}
 LIBRARIES = {"soundfile.write", "torch.save", "json.dump", "onnx.save", "parquet.write_table"}

@@ -26,6 +26,8 @@ from ser_tl.transfer import Frozen, Partial
 from tests.encoders.tiny import tiny
 from tests.training.samples import TONES, split_tones, tone_corpus, train_config
 
+pytestmark = pytest.mark.slow
+
 CONFIG = train_config(epochs=1)
 
 

@@ -17,6 +17,8 @@ from tests.encoders.tiny import clip, tiny
 from tests.test_model import LABELS, build
 from tests.training.samples import TONES, tone_corpus
 
+pytestmark = pytest.mark.slow
+
 LABELS_OF_TONES = sorted(TONES)
 
 

@@ -46,6 +46,7 @@ def silence(model, kept):
     return copy.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_without_channels_is_the_model_with_them_silenced(name, tmp_path):
     model = build(name)
@@ -60,6 +61,7 @@ def test_a_model_without_channels_is_the_model_with_them_silenced(name, tmp_path
     assert torch.equal(logits(EmotionModel.from_pretrained(tmp_path)), logits(small))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "whisper-feed-forward"])
 @pytest.mark.parametrize("layers", [[1], [0, 2], [2, 1]], ids=str)
 def test_layers_that_a_model_does_not_use_go_without_a_trace(name, layers, tmp_path):
@@ -147,6 +149,7 @@ def test_fluctuation_counts_a_constant_as_nothing_and_magnitude_does_not():
     assert IMPORTANCES["magnitude"](activity, weight).argmax() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["wav2vec2", "wavlm", "whisper"])
 def test_activity_is_that_of_frames_of_speech_whatever_the_batches(name, tmp_path):
     model = build(name)

@@ -37,6 +37,7 @@ def mel(waveform, bands, window, hop):
     return librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None)[:, : -(-len(waveform) // hop)].T
 
 
+@pytest.mark.slow
 @each_clip
 @pytest.mark.parametrize(("bands", "window", "hop"), [(40, 0.025, 0.01), (64, 0.025, 0.01), (64, 0.05, 0.025)])
 def test_log_mel_is_librosa_s(waveform, bands, window, hop):

@@ -13,6 +13,8 @@ from ser_tl.model import EmotionModel, KnownSpeakers
 from ser_tl.model.serialization import EXPORT_FILE
 from tests.export.samples import with_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copy(exported, tmp_path):

@@ -180,6 +180,7 @@ def test_speakers_of_the_training_and_names_that_are_not_there_are_refused(corpu
     assert "--by mood: the corpus has no such column" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_exported_model_is_checked_as_well(exported):
     clips = Sample(["a", "b"], [tone(200, 0.5), tone(500, 0.5)], ["anger", "sadness"], ["s", "t"])
     changes = [change for change in make_suite() if change.name == "1000 zeros behind"]

@@ -21,6 +21,8 @@ from ser_tl.training.statistics_check import (
 from ser_tl.transfer import Frozen
 from tests.training.samples import TONES, tiny_model, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = list(TONES)
 
 

@@ -58,6 +58,7 @@ def play(weight):
     return move.detach()
 
 
+@pytest.mark.slow
 def test_the_target_moves_to_where_it_cannot_be_told():
     assert not play(0.0).any()
     assert (play(1.0) + 2.0).abs().max() < 0.6

@@ -14,6 +14,8 @@ from ser_tl.training.steps import Steps
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, train_config, uneven_split, untimed
 
+pytestmark = pytest.mark.slow
+
 LABELS = list(TONES)
 EMOTIONS = ["anger"] * 12 + ["neutral"] * 8 + ["sadness"] * 4
 
@@ -116,7 +118,6 @@ def watched(monkeypatch):
     return heard, targets
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("sampling", "size"), [("over", 12), ("under", 4)])
 @pytest.mark.parametrize("strategy", [Full, Frozen])
 def test_sampled_classes_are_heard_alike_and_only_from_training(split, monkeypatch, sampling, size, strategy):
