@@ -43,7 +43,8 @@ def test_an_installation_without_recipes_says_so(monkeypatch, tmp_path, capsys):
 
 
 def test_an_installation_that_only_predicts_says_so(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "ser_tl.options")
+    for name in ("parsing", "options", "program"):
+        monkeypatch.delitem(sys.modules, f"ser_tl.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "yaml", None)
     assert main(["train"]) == 1
     assert "error: ser-tl train: the package yaml isn't installed" in capsys.readouterr().err
