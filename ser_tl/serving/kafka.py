@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -31,6 +31,7 @@ Predict = Callable[[list[bytes]], list[Prediction]]
 """An answer for each recording, with `Prediction.error` for those that can't be used; raises if the model fails."""
 
 _Partition = tuple[str, int]
+_Headers = list[tuple[str, str | bytes | None]]
 
 
 class KafkaWorker:
@@ -87,7 +88,8 @@ class KafkaWorker:
     def _read_attempts(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for committed in consumer.committed(partitions, timeout=_CONNECT_SECONDS):
             partition = committed.topic, committed.partition
-            attempts = int(committed.metadata) if (committed.metadata or "").isdecimal() else 0
+            note = committed.metadata or ""
+            attempts = int(note) if note.isdecimal() else 0
             self._attempts[partition] = committed.offset, attempts
             self._careful[partition] = _BATCH if attempts else 0
 
@@ -97,22 +99,23 @@ class KafkaWorker:
         for message in messages:
             error = message.error()
             if error is None:
-                waiting.setdefault((message.topic(), message.partition()), []).append(message)
+                topic, partition, _ = _position(message)
+                waiting.setdefault((topic, partition), []).append(message)
             elif error.fatal():
                 raise QueueError(f"the consumer can't go on: {error.str()}: start it again")
             else:  # such as a topic that isn't there yet
                 log_event("waiting", logging.WARNING, reason=error.str())
-        for partition, batch in waiting.items():
+        for source, batch in waiting.items():
             while batch and not self._stop.is_set():
-                count = 1 if self._careful.get(partition, 0) > 0 else len(batch)
-                if not self._answer(partition, batch[:count]):
+                count = 1 if self._careful.get(source, 0) > 0 else len(batch)
+                if not self._answer(source, batch[:count]):
                     return
-                self._careful[partition] = max(0, self._careful.get(partition, 0) - count)
+                self._careful[source] = max(0, self._careful.get(source, 0) - count)
                 batch = batch[count:]
 
     def _answer(self, partition: _Partition, messages: list[Message]) -> bool:
         """Answers some messages of one partition, and commits. Returns whether it did: False if it was stopped."""
-        first = messages[0].offset()
+        first = _position(messages[0])[2]
         offset, earlier = self._attempts.pop(partition, (first, 0))
         attempt = earlier + 1 if offset == first else 1
         if attempt > MOST_DELIVERIES:
@@ -127,7 +130,7 @@ class KafkaWorker:
         for message, answer in zip(messages, answers, strict=True):
             self._send(message, answer)
         self._confirm()
-        self._commit(partition, messages[-1].offset() + 1, "")
+        self._commit(partition, _position(messages[-1])[2] + 1, "")
         return True
 
     def _compute(self, messages: list[Message]) -> list[dict[str, Any]] | None:
@@ -163,12 +166,14 @@ class KafkaWorker:
     def _send(self, message: Message, answer: dict[str, Any]) -> None:
         content = message.value() or b""
         identity = hashlib.sha256(content).hexdigest()
-        key = identity.encode() if message.key() is None else message.key()
-        source = f"{message.topic()}/{message.partition()}/{message.offset()}"
-        headers = [("ser_tl-source", source.encode())]
+        message_key = message.key()
+        key = identity.encode() if message_key is None else message_key
+        source = "/".join(map(str, _position(message)))
+        headers: _Headers = [("ser_tl-source", source.encode())]
         if "error" in answer:
             log_event("dead letter", logging.WARNING, source=source, reason=answer["error"])
-            letter = [*(message.headers() or []), *headers, ("ser_tl-reason", answer["error"].encode())]
+            received = cast(_Headers, message.headers() or [])  # which a consumer's messages have in this form
+            letter: _Headers = [*received, *headers, ("ser_tl-reason", answer["error"].encode())]
             try:
                 self._produce(self._settings.dead_letters, key, content, letter)
             except KafkaException as error:
@@ -178,7 +183,7 @@ class KafkaWorker:
         value = json.dumps({"id": identity, **answer}).encode()
         self._produce(self._settings.answers, key, value, headers)
 
-    def _produce(self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+    def _produce(self, topic: str, key: str | bytes, value: str | bytes, headers: _Headers) -> None:
         while True:
             try:
                 self._producer.produce(topic, value, key, headers=headers, on_delivery=self._note_delivery)
@@ -208,3 +213,8 @@ class KafkaWorker:
             self._consumer.commit(offsets=[place], asynchronous=bool(note))
         except KafkaException as error:  # the partition went to another worker, which answers again
             log_event("not committed", logging.WARNING, reason=error.args[0].str())
+
+
+def _position(message: Message) -> tuple[str, int, int]:
+    """Topic, partition and offset, which each message of a consumer has."""
+    return cast(tuple[str, int, int], (message.topic(), message.partition(), message.offset()))
