@@ -47,9 +47,8 @@ class Registry(Mapping[str, Entry]):
         """
 
         def enter(entry: Registered) -> Registered:
-            module_name = (
-                getattr(entry, "__module__", "") if hasattr(entry, "__qualname__") else ""
-            )  # an instance has none
+            named = hasattr(entry, "__qualname__")  # an instance isn't, and has its class' module
+            module_name = getattr(entry, "__module__", "") if named else ""
             home = self._homes.get(name, module_name)
             if name in self._entries or (module_name and not _same_package(home, module_name)):
                 raise ValueError(
