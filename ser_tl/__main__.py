@@ -1,4 +1,4 @@
-"""`python -m ser_tl`: `ser-tl` as a module, which torchrun and accelerate can start in several processes."""
+"""`python -m ser_tl`, the same as `ser-tl`."""
 
 import sys
 

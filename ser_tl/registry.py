@@ -47,8 +47,9 @@ class Registry(Mapping[str, Entry]):
         """
 
         def enter(entry: Registered) -> Registered:
-            named = hasattr(entry, "__qualname__")  # an instance isn't, and has its class' module
-            module_name = getattr(entry, "__module__", "") if named else ""
+            module_name = (
+                getattr(entry, "__module__", "") if hasattr(entry, "__qualname__") else ""
+            )  # an instance has none
             home = self._homes.get(name, module_name)
             if name in self._entries or (module_name and not _same_package(home, module_name)):
                 raise ValueError(

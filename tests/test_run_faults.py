@@ -294,12 +294,12 @@ def test_ctrl_c_says_how_to_go_on_and_is_no_traceback(tmp_path, monkeypatch, cap
         (
             "ser-tl train",
             {"ACCELERATE_MIXED_PRECISION": "no", "TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"},
-            "accelerate launch --num_processes 2 -m ser_tl train",
+            "accelerate launch --num_processes 2 -m ser_tl.cli train",
         ),
         (
             "ser-tl lora",
             {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"},
-            "torchrun --standalone --nproc_per_node 2 -m ser_tl lora",
+            "torchrun --standalone --nproc_per_node 2 -m ser_tl.cli lora",
         ),
     ],
 )

@@ -1,7 +1,7 @@
 """Recipes as commands, for those who have no clone: `ser-tl train`, `ser-tl align`, ...
 
     ser-tl train --corpus csv --root my.csv        is recipes/finetune_wav2vec2.py with the same options
-    accelerate launch -m ser_tl train ...      on several processes; torchrun likewise
+    accelerate launch -m ser_tl.cli train ...      on several processes; torchrun likewise
     ser-tl init train > my.yaml                    all its options as YAML, each with its meaning
 
 The wheel has the recipes as ser_tl/recipes; a checkout, beside the package.

@@ -61,13 +61,13 @@ class EmotionNetwork(nn.Module):
         encoder: from `load_encoder`
         labels: the emotions, in the order of the logits; none for a model of dimensions alone
         pooling: a name of `POOLINGS`
-        config: the layers between encoder and logits
+        config: what stands between encoder and logits
         audio: what happens to a clip before the encoder
-        dimensions: which of arousal, valence and dominance it predicts, in the order of its output
+        dimensions: which of arousal, valence and dominance it tells, in the order of its output
 
     Attributes:
-        calibration: of the probabilities; None for a model that isn't calibrated
-        outliers: score of how unlike the training data an embedding is; None likewise
+        calibration: what makes probabilities match frequencies; None for a model that was never calibrated
+        outliers: how unlike the training data an embedding is; None likewise
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples

@@ -118,7 +118,7 @@ def launch_command(environment: Mapping[str, str] | None = None, program: str | 
     """
     given, name = os.environ if environment is None else environment, sys.argv[0] if program is None else program
     processes = given.get("WORLD_SIZE", "1")
-    command = f"-m ser_tl{name.removeprefix('ser-tl')}" if name.startswith("ser-tl ") else shlex.quote(name)
+    command = f"-m ser_tl.cli{name.removeprefix('ser-tl')}" if name.startswith("ser-tl ") else shlex.quote(name)
     if "ACCELERATE_MIXED_PRECISION" in given:  # what accelerate launch sets for every program that it starts
         launch = "accelerate launch" if processes == "1" else f"accelerate launch --num_processes {processes}"
         return f"{launch} {command}"

@@ -35,7 +35,7 @@ def done(model, recordings, tmp_path_factory):
 
 
 def start(recordings, folder, model, workers=2):
-    command = [sys.executable, "-m", "ser_tl", "annotate", str(recordings), "--output", str(folder)]
+    command = [sys.executable, "-m", "ser_tl.cli", "annotate", str(recordings), "--output", str(folder)]
     command += ["--model", str(model), "--workers", str(workers), "--shard-clips", "5", "--allow-errors"]
     return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 

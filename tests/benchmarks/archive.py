@@ -70,7 +70,7 @@ def write_list(path: Path, clips: int, broken: int = 0) -> Path:
 
 def start(source: Path, folder: Path, model: str, workers: int, *more: str) -> subprocess.Popen[bytes]:
     """`ser-tl annotate` in a session of its own."""
-    command = [sys.executable, "-m", "ser_tl", "annotate", str(source), "--output", str(folder)]
+    command = [sys.executable, "-m", "ser_tl.cli", "annotate", str(source), "--output", str(folder)]
     command += ["--model", model, "--workers", str(workers), "--allow-errors", *more]
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 

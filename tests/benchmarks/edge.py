@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     contents = recordings(12)
     enter = "".join(f"echo $$ >{group}/cgroup.procs; " for group in GROUPS) + 'exec taskset -c 0 "$@"'
-    command = ["sh", "-c", enter, "sh", sys.executable, "-m", "ser_tl", "serve", *options.model, "--port", "PORT"]
+    command = ["sh", "-c", enter, "sh", sys.executable, "-m", "ser_tl.cli", "serve", *options.model, "--port", "PORT"]
     command += ["--cache_answers", "0", "--memory_mb", "64", "--no_page"]
     print("| share of a core | ready after s | requests/s | p50 ms | p95 ms | CPU ms a request | memory MiB |")
     print("|---|---|---|---|---|---|---|")

@@ -150,7 +150,7 @@ def main() -> None:
     seconds = sum(len(content) - 44 for content in contents) / 32_000 / len(contents)
     with tempfile.TemporaryDirectory() as folder:
         _make_models(options.encoder, Path(folder))
-        ours = [sys.executable, "-m", "ser_tl", "serve", options.model or Path(folder) / "ours", "--port", "PORT"]
+        ours = [sys.executable, "-m", "ser_tl.cli", "serve", options.model or Path(folder) / "ours", "--port", "PORT"]
         ours += ["--workers", options.workers, "--cache_answers", "0"]
         naive = [sys.executable, "-m", "tests.benchmarks.naive_server", Path(folder) / "theirs", "PORT"]
         found: dict[tuple[str, int], list[dict[str, float]]] = {}

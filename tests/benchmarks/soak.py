@@ -123,7 +123,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     contents = recordings(32)
-    command = [sys.executable, "-m", "ser_tl", "serve", *options.model, "--port", "PORT", "--cache_answers", "0"]
+    command = [sys.executable, "-m", "ser_tl.cli", "serve", *options.model, "--port", "PORT", "--cache_answers", "0"]
     with Side("ser-tl serve", [*command, "--workers", options.workers], "/v1/predict", "/readyz") as side:
         load(side, contents, options.clients, 32, 60)
         most = load(side, contents, options.clients, 200, 20)["rate"]

@@ -111,7 +111,7 @@ def test_a_job_killed_in_the_middle_goes_on_where_it_was(tones, whole, tmp_path,
 
 
 def test_two_processes_share_the_work(tones, whole, tmp_path):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "ser_tl"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "ser_tl.cli"]
     done = run(tmp_path / "two", *launch, *command(tones))
     assert done.returncode == 0, done.stderr[-3000:]
     two = entries(tmp_path / "two")

@@ -246,7 +246,7 @@ def test_brokers_that_confirm_nothing_end_the_worker(monkeypatch):
 def test_a_killed_worker_loses_nothing(cluster, tmp_path):
     save(tmp_path / "model", 0)
     (tmp_path / "properties").write_text("\n".join(f"{name} = {value}" for name, value in QUICK.items()))
-    command = [sys.executable, "-m", "ser_tl", "worker", str(tmp_path / "model")]
+    command = [sys.executable, "-m", "ser_tl.cli", "worker", str(tmp_path / "model")]
     command += ["--broker", f"kafka://{cluster.servers}", "--kafka_properties", str(tmp_path / "properties")]
     contents = {f"{seed}": encode(0.5 * clip(4000 + 100 * seed, seed=seed).numpy()) for seed in range(60)}
     contents["poison"] = b"no recording"

@@ -25,7 +25,7 @@ class Processes:
     """The program, and what it logs."""
 
     def __init__(self, *arguments):
-        command = [sys.executable, "-m", "ser_tl", "serve", *map(str, arguments), "--port", "0"]
+        command = [sys.executable, "-m", "ser_tl.cli", "serve", *map(str, arguments), "--port", "0"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.lines = []
         threading.Thread(target=self._read, daemon=True).start()

@@ -44,7 +44,7 @@ class Worker:
     """`ser-tl worker`, with the processes that it starts, in a group of their own."""
 
     def __init__(self, model, broker):
-        command = [sys.executable, "-m", "ser_tl", "worker", str(model), "--broker", broker]
+        command = [sys.executable, "-m", "ser_tl.cli", "worker", str(model), "--broker", broker]
         command += ["--visibility_seconds", "5"]
         self.process = subprocess.Popen(command, start_new_session=True)
 
