@@ -117,7 +117,7 @@ def _score_section(context: CardContext) -> list[str]:
         [f"protocol {context.protocol} ({_PROTOCOLS[context.protocol]})"] if context.protocol in _PROTOCOLS else []
     )
     if context.independent is False and UNKNOWN in report.per_speaker:
-        statements.append("**NOT speaker-independent: nobody knows who speaks, in training and in the test**")
+        statements.append("**NOT speaker-independent: the speakers are unknown, in training and in the test**")
     elif context.independent is False:
         statements.append("**NOT speaker-independent: speakers tested on were trained on as well**")
     else:

@@ -55,7 +55,7 @@ def audit(options: Namespace) -> int:
     folds = [] if options.folds is None else read_folds(options.folds)
     result = audit_corpus(corpus, folds, audio=not options.no_audio)
     print(f"{result.utterances} utterances of {len(result.speakers)} speakers", end="")
-    print(f"; of {result.unknown} nobody knows who speaks" if result.unknown else "")
+    print(f"; the speakers of {result.unknown} are unknown" if result.unknown else "")
     _print_copies(result)
     for name, counts in (("sentence", result.sentences), ("session", result.sessions)):
         print(f"{name}s: {len(counts)}" if counts else f"{name}s: the corpus doesn't tell")

@@ -42,7 +42,7 @@ def evaluate(options: Namespace) -> int:
     workers = accelerator(config, None)
     title = f"{options.model} on {options.corpus}"
     how = replace(evaluation_pass(workers, config), progress="evaluate")
-    # The test part of a run that divided clips, as nobody knows who speaks: its report says what it isn't.
+    # The test part of a run that divided clips, as the speakers are unknown: its report says so.
     unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
     shared = model.known_speakers.among([UNKNOWN] if unknown else [])
     notes, facts = [*voted, *skipped, *noise], run_facts(model, [], workers)

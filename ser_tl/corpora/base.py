@@ -45,7 +45,7 @@ class CorpusReader:
         asset: the folder of ser_tl.assets that holds it; empty where the user has to bring it
         takes_columns: whether the user may say which column holds what
         takes_ids: whether the root may also be a hub id, which `read` then gets as text
-        style: how the speech came about: acted, improvised, broadcast, ...; empty where the data says or nobody knows
+        style: how the speech came about: acted, improvised, broadcast, ...; empty where the data says or it is unknown
     """
 
     name: str

@@ -10,7 +10,7 @@ emotions are those of data.emotions, their usual spellings, and what the user re
 the file's name up to the first underscore.
 
 Quirks: what these rules call speakers may be no people: the emotion once more, takes, train and test, each file, or all
-of them. Then nobody knows who speaks (`data.speakers.UNKNOWN`), and no protocol by speaker takes the corpus, for a
+of them. Then the speakers are unknown (`data.speakers.UNKNOWN`), and no protocol by speaker takes the corpus, for a
 model tested on voices it knows looks better than it is; --protocol clips does, and its reports say what they aren't.
 The corpus is called like the root, and its language isn't known (und).
 """

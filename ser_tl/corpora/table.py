@@ -4,7 +4,7 @@
 
     column                      meaning
     emotion                     as text
-    speaker                     as text; without the column nobody knows who speaks (`data.speakers.UNKNOWN`)
+    speaker                     as text; without the column speakers are unknown (`data.speakers.UNKNOWN`)
     id                          unique name of the utterance
     start, end                  seconds into the file; its start, its end
     language                    ISO 639-1 code; und, for undetermined

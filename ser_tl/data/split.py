@@ -155,7 +155,7 @@ def describe_shared(shared: Collection[str], tested: Collection[str]) -> str:
     nothing = "say nothing about speakers the model hasn't heard."
     if UNKNOWN in shared:
         return (
-            f"NOT speaker-independent: nobody knows who speaks in these clips, so one voice may be in training and "
+            f"NOT speaker-independent: the speakers of these clips are unknown, so one voice may be in training and "
             f"test (`protocol` clips). Compare these figures only with others on the same folds; they {nothing}"
         )
     return (

@@ -1,9 +1,10 @@
-"""From what a model said about a test set to figures: data alone, which `ser_tl.reporting` writes and draws.
+"""From a model's predictions on a test set to its figures: data alone, which `ser_tl.reporting` writes and draws.
 
-    Predictions --scores--> Scores --bootstrap--> Interval
+    Predictions --confusion_matrix--> counts --Scores.from_confusion--> Scores
+    counts by speaker --speaker_interval--> Interval
     Predictions --Report.of--> Report --Report.over_folds--> Report
 
-It knows neither models nor corpora: what comes in are ids, speakers, labels and probabilities. `UAR` and `WAR`, the
+Independent of models and corpora: the input is ids, speakers, labels and probabilities. `UAR` and `WAR`, the
 figures as `evaluate.Metric`s, load on first use: importing the evaluate library takes seconds.
 """
 
@@ -14,13 +15,13 @@ from ser_tl.evaluation.bootstrap import Interval as Interval
 from ser_tl.evaluation.bootstrap import speaker_interval as speaker_interval
 from ser_tl.evaluation.embeddings import Embeddings as Embeddings
 from ser_tl.evaluation.folds import JSON as JSON
-from ser_tl.evaluation.folds import Fold as Fold
+from ser_tl.evaluation.folds import FoldScores as FoldScores
 from ser_tl.evaluation.predictions import Predictions as Predictions
-from ser_tl.evaluation.ratings import Agreement as Agreement
+from ser_tl.evaluation.ratings import DimensionScores as DimensionScores
 from ser_tl.evaluation.ratings import Ratings as Ratings
 from ser_tl.evaluation.report import Report as Report
 from ser_tl.evaluation.scores import Scores as Scores
-from ser_tl.evaluation.scores import confusion as confusion
+from ser_tl.evaluation.scores import confusion_matrix as confusion_matrix
 from ser_tl.evaluation.scores import mean_recall as mean_recall
 
 if TYPE_CHECKING:
@@ -40,9 +41,12 @@ _LATE = {
     "dimensions_picture": "ser_tl.reporting.plots",
     "training_curves": "ser_tl.reporting.plots",
 }
+_RENAMED = {"Agreement": "DimensionScores", "Fold": "FoldScores", "confusion": "confusion_matrix"}  # likewise
 
 
 def __getattr__(name: str) -> object:
+    if name in _RENAMED:
+        return globals()[_RENAMED[name]]
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,16 +1,17 @@
-"""How far the UAR would move with other speakers: an interval by resampling speakers.
+"""The interval of the UAR over speakers, by resampling speakers.
 
     counts (S, C, C), one matrix a speaker --S speakers drawn with replacement, R times--> UAR (R,) --> Interval
 
-Several runs of one system (seeds), counts (runs, S, C, C), are resampled at once; what is read off is their mean UAR.
+Several runs of one system (seeds), counts (runs, S, C, C), are resampled at once; the interval is that of their mean
+UAR.
 
-Utterances of one speaker rise and fall together, so drawing utterances would claim a precision the test set doesn't
-have. Whole speakers are drawn instead, with all they said: a cluster bootstrap (Davison & Hinkley 1997, Bootstrap
+Utterances of one speaker are correlated, so drawing utterances would give intervals that are too narrow. Whole
+speakers are drawn instead, with all their utterances: a cluster bootstrap (Davison & Hinkley 1997, Bootstrap
 Methods and their Application, section 3.8), read off by percentiles (Efron & Tibshirani 1993, An Introduction to the
 Bootstrap, chapter 13). Where a draw misses a class, its UAR is over the classes that it has.
 
-It knows confusion matrices only. It says nothing about training: other seeds or training data move a score as well, and
-with few speakers (below ten or so) percentile intervals come out too narrow.
+The interval leaves training out: other seeds or training data move a score as well. And with few speakers (below ten
+or so) percentile intervals come out too narrow.
 """
 
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def paired_interval(
 ) -> Interval | None:
     """The interval of one system's UAR minus another's, both tested on the same speakers.
 
-    The same speakers are drawn for both, so what makes a speaker hard for either cancels out.
+    The same speakers are drawn for both, so how hard a speaker is cancels out.
 
     Args:
         counts: confusion matrices of the one, as for `speaker_interval`

@@ -11,7 +11,7 @@
   2021), without bins and without remainder.
 - log loss: the mean of -log p of the true class, in nats, p at least 1e-12.
 
-It knows predictions only: not how, or whether, they were calibrated.
+Independent of how, and whether, the probabilities were calibrated.
 """
 
 from collections.abc import Mapping
@@ -54,8 +54,8 @@ class CalibrationScores:
         confidence: mean probability of the likeliest class
         accuracy: share of recordings whose likeliest class is right
         brier: Brier score, 0 to 2
-        miscalibration: the part of it that recalibrating would take away
-        discrimination: the part that telling classes apart takes away
+        miscalibration: the part of it that recalibration would remove
+        discrimination: the part that separating the classes removes
         uncertainty: the score of the classes' frequencies
         log_loss: mean, in nats
         bins: of the ECE, least confident first
@@ -77,19 +77,19 @@ class CalibrationScores:
 
 def measure_calibration(predictions: Predictions) -> CalibrationScores:
     """The figures of a test set with classes."""
-    rows, truth = probabilities_of(predictions), true_classes(predictions)
+    rows, truth = normalize_probabilities(predictions), index_references(predictions)
     confidence, right = rows.max(axis=1), rows.argmax(axis=1) == truth
     squares = (rows - np.eye(rows.shape[1])[truth]) ** 2
     losses = -np.log(np.maximum(rows[np.arange(len(truth)), truth], _LEAST))
     speakers = np.array(predictions.speakers)
     count = min(BINS, max(1, len(confidence) // _FEWEST))
     bins = np.argsort(np.argsort(confidence, kind="stable")) * count // len(confidence)
-    sums = _bin_sums(bins, speakers, confidence, right)
+    sums = _sum_bins(bins, speakers, confidence, right)
     parts = _decompose(rows, truth)
     figures = {"confidence": confidence, "accuracy": right, "brier": squares.sum(axis=1), "log_loss": losses}
     return CalibrationScores(
-        ece=float(debiased_ece(sums.sum(axis=0))),
-        interval=_interval(sums),
+        ece=float(estimate_ece(sums.sum(axis=0))),
+        interval=_bootstrap_ece(sums),
         confidence=float(confidence.mean()),
         accuracy=float(right.mean()),
         brier=float(squares.sum(axis=1).mean()),
@@ -99,29 +99,30 @@ def measure_calibration(predictions: Predictions) -> CalibrationScores:
         log_loss=float(losses.mean()),
         bins=[Bin(sure / count, hits / count, int(count)) for count, sure, hits in sums.sum(axis=0).tolist() if count],
         per_speaker={
-            name: _speaker({figure: values[speakers == name] for figure, values in figures.items()})
+            name: _score_speaker({figure: values[speakers == name] for figure, values in figures.items()})
             for name in sorted(set(predictions.speakers))
         },
     )
 
 
-def probabilities_of(predictions: Predictions) -> np.ndarray:
+def normalize_probabilities(predictions: Predictions) -> np.ndarray:
     """The probabilities (U, C) in double precision, each row adding up to 1.
 
-    By way of single precision, as models give them: what was written to a table and read again has the same figures.
+    Rounded to single precision first, as models give them: a table that was written and read again has the same
+        figures.
     """
     rows = predictions.probabilities.astype(np.float32).astype(np.float64)
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-def true_classes(predictions: Predictions) -> np.ndarray:
+def index_references(predictions: Predictions) -> np.ndarray:
     """The true classes (U,) as indices."""
     index = {label: number for number, label in enumerate(predictions.labels)}
     return np.array([index[reference] for reference in predictions.references])
 
 
-def debiased_ece(sums: np.ndarray) -> np.ndarray:
-    """The ECE without what chance adds to it.
+def estimate_ece(sums: np.ndarray) -> np.ndarray:
+    """The debiased ECE: without the part that chance adds.
 
     Args:
         sums: (..., bins, 3): clips, their confidences, how many are right
@@ -135,16 +136,16 @@ def debiased_ece(sums: np.ndarray) -> np.ndarray:
     spread = np.sqrt(share * (1 - share) / count)
     # The expectation of |gap + spread Z|, Z standard normal: what other clips as good would show.
     ratio = gap / spread
-    tail = 2 * _normal(-ratio)
+    tail = 2 * _normal_cdf(-ratio)
     expected = spread * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + gap * (1 - tail)
     weight = sums[..., 0] / np.maximum(sums[..., 0].sum(axis=-1, keepdims=True), 1)
     return np.maximum((weight * (2 * gap - expected)).sum(axis=-1), 0.0)
 
 
-_normal = np.vectorize(NormalDist().cdf, otypes=[float])
+_normal_cdf = np.vectorize(NormalDist().cdf, otypes=[float])
 
 
-def _bin_sums(bins: np.ndarray, speakers: np.ndarray, confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _sum_bins(bins: np.ndarray, speakers: np.ndarray, confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(S, bins, 3) of each speaker: clips, confidences, right ones."""
     names, index = np.unique(speakers, return_inverse=True)
     sums = np.zeros((len(names), BINS, 3))
@@ -152,13 +153,13 @@ def _bin_sums(bins: np.ndarray, speakers: np.ndarray, confidence: np.ndarray, ri
     return sums
 
 
-def _interval(sums: np.ndarray) -> Interval | None:
+def _bootstrap_ece(sums: np.ndarray) -> Interval | None:
     speakers = len(sums)
     if speakers < 2:
         return None
     times = np.random.default_rng(0).multinomial(speakers, np.full(speakers, 1 / speakers), size=_RESAMPLES)
-    drawn = debiased_ece(np.einsum("rs,sbk->rbk", times, sums))
-    drawn = drawn - (drawn.mean() - float(debiased_ece(sums.sum(axis=0))))
+    drawn = estimate_ece(np.einsum("rs,sbk->rbk", times, sums))
+    drawn = drawn - (drawn.mean() - float(estimate_ece(sums.sum(axis=0))))
     low, high = np.maximum(np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]), 0.0)
     return Interval(_LEVEL, float(low), float(high), "speakers", _RESAMPLES)
 
@@ -179,6 +180,6 @@ def _decompose(rows: np.ndarray, truth: np.ndarray) -> tuple[float, float, float
     return float(parts[0]), float(parts[1]), float(parts[2])
 
 
-def _speaker(values: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _score_speaker(values: Mapping[str, np.ndarray]) -> dict[str, float]:
     means = {name: float(rows.mean()) for name, rows in values.items()}
     return means | {"gap": means["confidence"] - means["accuracy"], "support": len(values["accuracy"])}

@@ -1,8 +1,8 @@
-"""What a reader of figures on little data has to be told, whatever computed them.
+"""Warnings for a reader of figures on little data.
 
-    support of the classes, names of the speakers --cautions()--> sentences for console, report and card
+    support of the classes, names of the speakers --list_cautions()--> sentences for console, report and card
 
-They are computed from the predictions and not stored, so that a pooled or loaded report says what holds for it.
+They are computed from the predictions and not stored, so that they hold for a pooled or loaded report too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ FEWEST_SPEAKERS = 10
 """Below, percentile intervals over speakers come out too narrow (see `bootstrap`)."""
 
 
-def cautions(support: Mapping[str, int], speakers: Sequence[str]) -> list[str]:
+def list_cautions(support: Mapping[str, int], speakers: Sequence[str]) -> list[str]:
     """What a test set is too small for.
 
     Args:
         support: class to its number of test clips; empty where dimensions alone were predicted
         speakers: of each test clip
     """
-    return [*_few_clips(support), *_few_speakers(speakers)]
+    return [*_warn_of_few_clips(support), *_warn_of_few_speakers(speakers)]
 
 
-def _few_clips(support: Mapping[str, int]) -> list[str]:
+def _warn_of_few_clips(support: Mapping[str, int]) -> list[str]:
     few = {name: count for name, count in support.items() if count < FEWEST_CLIPS}
     if not few:
         return []
@@ -38,15 +38,15 @@ def _few_clips(support: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _few_speakers(speakers: Sequence[str]) -> list[str]:
+def _warn_of_few_speakers(speakers: Sequence[str]) -> list[str]:
     unknown, people = speakers.count(UNKNOWN), len({*speakers} - {UNKNOWN})
     if unknown:
         return [
-            f"Nobody knows who speaks in {unknown} of {len(speakers)} test clips: there is no telling how figures "
-            f"would move with other speakers, nor whether training heard these."
+            f"The speaker of {unknown} of {len(speakers)} test clips is unknown: there may be training speakers among "
+            f"them, and no interval shows how figures would move with other speakers."
         ]
     if people == 1:
-        return ["One test speaker: the figures say nothing about how others would do."]
+        return ["One test speaker: the figures say nothing about other speakers."]
     if people < FEWEST_SPEAKERS:
         return [
             f"{people} test speakers: intervals over fewer than {FEWEST_SPEAKERS} come out too narrow, and are no "

@@ -1,8 +1,6 @@
-"""Embeddings of utterances: what is known of each, a map in two dimensions, and how far two domains are apart.
+"""Embeddings of utterances with emotion and speaker, a map in two dimensions, and the distance between two domains.
 
-    Embeddings (n, E) --project()--> points (n, 2)        source (n, E), target (m, E) --discrepancy()--> MMD squared
-
-It knows no model.
+Embeddings (n, E) --project_tsne()--> points (n, 2)      source (n, E), target (m, E) --squared_mmd()--> MMD squared
 """
 
 from collections.abc import Sequence
@@ -13,7 +11,7 @@ import numpy as np
 from ser_tl.errors import ConfigError
 
 _NEIGHBOURS = 30.0  # t-SNE's perplexity where there are enough points (van der Maaten and Hinton 2008 take 5 to 50)
-_COMPONENTS = 50  # what t-SNE sees of wider embeddings
+_COMPONENTS = 50  # principal components of wider embeddings, the input of t-SNE
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class Embeddings:
     speakers: Sequence[str]
 
     def __post_init__(self) -> None:
-        for name in ("ids", "emotions", "speakers"):  # a dataset's column is a lazy view: hold what it says
+        for name in ("ids", "emotions", "speakers"):  # a dataset's column is a lazy view: keep its values
             object.__setattr__(self, name, list(getattr(self, name)))
         sizes = {len(self.values), len(self.ids), len(self.emotions), len(self.speakers)}
         if self.values.ndim != 2 or len(sizes) > 1:
@@ -49,7 +47,7 @@ class Embeddings:
         return len(self.ids)
 
 
-def project(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
+def project_tsne(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """A map of embeddings in two dimensions, by t-SNE: neighbours stay neighbours, distances mean nothing.
 
     Channels are standardised, and wide embeddings reduced to their first 50 principal components before.
@@ -78,8 +76,8 @@ def project(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
     return TSNE(init=init, perplexity=perplexity, random_state=seed).fit_transform(rows)
 
 
-def discrepancy(source: np.ndarray, target: np.ndarray) -> float:
-    """How far two domains are apart: the unbiased squared maximum mean discrepancy (Gretton et al. 2012, lemma 6).
+def squared_mmd(source: np.ndarray, target: np.ndarray) -> float:
+    """The distance between two domains: the unbiased squared maximum mean discrepancy (Gretton et al. 2012, lemma 6).
 
     The kernel is Gaussian, its width the median distance of all pairs, so the scale of the embeddings doesn't matter.
     Around zero, negative too, where both come from one distribution.
@@ -100,14 +98,14 @@ def discrepancy(source: np.ndarray, target: np.ndarray) -> float:
     squares = pairwise_distances(np.concatenate([source, target]).astype(np.float64), metric="sqeuclidean")
     width = np.median(squares[np.triu_indices(len(squares), 1)])
     kernel = np.exp(-squares / max(float(width), np.finfo(float).tiny))
-    own, other, both = (
+    within_source, within_target, across = (
         kernel[: len(source), : len(source)],
         kernel[len(source) :, len(source) :],
         kernel[: len(source), len(source) :],
     )
-    return float(_between(own) + _between(other) - 2 * both.mean())
+    return float(_mean_off_diagonal(within_source) + _mean_off_diagonal(within_target) - 2 * across.mean())
 
 
-def _between(kernel: np.ndarray) -> float:
+def _mean_off_diagonal(kernel: np.ndarray) -> float:
     """Mean of a kernel matrix without its diagonal."""
     return (kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1))

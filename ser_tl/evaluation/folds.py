@@ -1,10 +1,9 @@
 """Pooling the folds of a cross-validation: their utterances, their figures, their facts.
 
-    {fold: Predictions} --pool_predictions--> Predictions      {fold: Fold} --folds_mean--> mean and deviation
+    {fold: Predictions} --pool_predictions--> Predictions      {fold: FoldScores} --average_folds--> mean and deviation
     {fold: facts} --pool_facts--> facts
 
-Pooled figures weigh each utterance alike, the mean over folds each fold; both are in use, so a report gives both. It
-doesn't know what a report is, and trains nothing.
+Pooled figures weigh each utterance alike, the mean over folds each fold; both are in use, so a report gives both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,63 +19,63 @@ from ser_tl.evaluation.ratings import Ratings
 from ser_tl.evaluation.scores import Scores
 
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
-"""What a fact may be: anything that JSON can say, without NaN and infinity."""
+"""The types of a fact: all of JSON's, without NaN and infinity."""
 
 
 @dataclass(frozen=True)
-class Fold:
-    """One fold's part in a pooled report.
+class FoldScores:
+    """The figures of one fold in a pooled report.
 
     Args:
-        scores: its own figures; None where dimensions alone were predicted
-        support: how many utterances it tested
+        scores: over the fold's utterances; None where dimensions alone were predicted
+        support: number of test utterances
     """
 
     scores: Scores | None
     support: int
 
 
-def pool_predictions(parts: Mapping[str, Predictions], *, shared_speakers: bool = False) -> Predictions:
+def pool_predictions(folds: Mapping[str, Predictions], *, shared_speakers: bool = False) -> Predictions:
     """The folds' predictions, one after the other.
 
     Args:
-        parts: fold name to its predictions
+        folds: fold name to its predictions
         shared_speakers: whether a speaker may be tested in several folds
 
     Raises:
         ConfigError: no folds, or folds with different classes or dimensions
         SplitError: an utterance or a speaker is tested in two folds
     """
-    if not parts:
+    if not folds:
         raise ConfigError("no folds to pool: give the report of at least one fold")
-    labels = next(iter(parts.values())).labels
-    rated = {name: [] if part.ratings is None else part.ratings.names for name, part in parts.items()}
+    labels = next(iter(folds.values())).labels
+    rated = {name: [] if fold.ratings is None else fold.ratings.names for name, fold in folds.items()}
     if any(names != next(iter(rated.values())) for names in rated.values()):
-        found = listing(f"{name}: {', '.join(names) or 'none'}" for name, names in rated.items())
-        raise ConfigError(f"folds of different dimensions can't be pooled: train each fold on the same ones\n{found}")
-    if any(part.labels != labels for part in parts.values()):
-        found = listing(f"{name}: {', '.join(part.labels)}" for name, part in parts.items())
-        raise ConfigError(f"folds of different classes can't be pooled: train each fold on the same ones\n{found}")
-    _check_disjoint({name: set(part.ids) for name, part in parts.items()}, "utterance ids")
+        listed = listing(f"{name}: {', '.join(names) or 'none'}" for name, names in rated.items())
+        raise ConfigError(f"folds of different dimensions can't be pooled: train each fold on the same ones\n{listed}")
+    if any(fold.labels != labels for fold in folds.values()):
+        listed = listing(f"{name}: {', '.join(fold.labels)}" for name, fold in folds.items())
+        raise ConfigError(f"folds of different classes can't be pooled: train each fold on the same ones\n{listed}")
+    _check_disjoint({name: set(fold.ids) for name, fold in folds.items()}, "utterance ids")
     if not shared_speakers:
-        _check_disjoint({name: set(part.speakers) for name, part in parts.items()}, "speakers")
+        _check_disjoint({name: set(fold.speakers) for name, fold in folds.items()}, "speakers")
     return Predictions(
-        ids=[name for part in parts.values() for name in part.ids],
-        speakers=[name for part in parts.values() for name in part.speakers],
-        references=[name for part in parts.values() for name in part.references],
-        probabilities=np.concatenate([part.probabilities for part in parts.values()]),
+        ids=[name for fold in folds.values() for name in fold.ids],
+        speakers=[name for fold in folds.values() for name in fold.speakers],
+        references=[name for fold in folds.values() for name in fold.references],
+        probabilities=np.concatenate([fold.probabilities for fold in folds.values()]),
         labels=labels,
-        ratings=_pool_ratings([part.ratings for part in parts.values() if part.ratings is not None]),
-        **_pool_sets(list(parts.values())),
+        ratings=_pool_ratings([fold.ratings for fold in folds.values() if fold.ratings is not None]),
+        **_pool_sets(list(folds.values())),
     )
 
 
-def _pool_sets(parts: Sequence[Predictions]) -> dict[str, Any]:
+def _pool_sets(folds: Sequence[Predictions]) -> dict[str, Any]:
     """The sets of all folds, where each has some of the same coverage."""
-    sets = [part.sets for part in parts if part.sets is not None]
-    if len(sets) < len(parts) or len({part.coverage for part in parts}) > 1:
+    sets = [fold.sets for fold in folds if fold.sets is not None]
+    if len(sets) < len(folds) or len({fold.coverage for fold in folds}) > 1:
         return {}
-    return {"sets": np.concatenate(sets), "coverage": parts[0].coverage}
+    return {"sets": np.concatenate(sets), "coverage": folds[0].coverage}
 
 
 def _pool_ratings(parts: Sequence[Ratings]) -> Ratings | None:
@@ -86,10 +85,10 @@ def _pool_ratings(parts: Sequence[Ratings]) -> Ratings | None:
     return Ratings(parts[0].names, annotated, predicted)
 
 
-def _check_disjoint(parts: Mapping[str, set[str]], kind: str) -> None:
-    """Refuses a name that stands in two folds' test sets: the folds weren't apart, or two things share a name."""
+def _check_disjoint(names_of: Mapping[str, set[str]], kind: str) -> None:
+    """Refuses a name that is in the test sets of two folds: the folds overlap, or two things share a name."""
     homes: dict[str, list[str]] = {}
-    for fold, names in parts.items():
+    for fold, names in names_of.items():
         for name in names:
             homes.setdefault(name, []).append(fold)
     shared = sorted(name for name, folds in homes.items() if len(folds) > 1)
@@ -101,10 +100,10 @@ def _check_disjoint(parts: Mapping[str, set[str]], kind: str) -> None:
         )
 
 
-def folds_mean(folds: Mapping[str, Fold]) -> dict[str, dict[str, float | None]]:
+def average_folds(folds: Mapping[str, FoldScores]) -> dict[str, dict[str, float | None]]:
     """Mean and sample deviation (n - 1) of each figure; the deviation of a single fold is None, no folds give {}.
 
-    Those of dimensions are told of the pooled utterances only.
+    The scores of dimensions are computed over the pooled utterances only.
     """
     columns: dict[str, list[float]] = {}
     for fold in folds.values():
@@ -117,16 +116,28 @@ def folds_mean(folds: Mapping[str, Fold]) -> dict[str, dict[str, float | None]]:
 
 
 def pool_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
-    """The notes that all folds share, each once, then what each has of its own, behind its name."""
-    shared = [note for note in dict.fromkeys(next(iter(notes.values()))) if all(note in own for own in notes.values())]
-    return [*shared, *(f"{name}: {note}" for name, own in notes.items() for note in own if note not in shared)]
+    """The notes that all folds share, each once, then the others, each behind its fold's name."""
+    shared = [
+        note
+        for note in dict.fromkeys(next(iter(notes.values())))
+        if all(note in notes_of_fold for notes_of_fold in notes.values())
+    ]
+    return [
+        *shared,
+        *(f"{name}: {note}" for name, notes_of_fold in notes.items() for note in notes_of_fold if note not in shared),
+    ]
 
 
 def pool_facts(facts: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
-    """The facts that all folds share, and under "folds" what each has of its own."""
+    """The facts that all folds share, and under "folds" the others by fold."""
     first = next(iter(facts.values()))
     shared = {
-        key: value for key, value in first.items() if all(key in own and own[key] == value for own in facts.values())
+        key: value
+        for key, value in first.items()
+        if all(key in differing and differing[key] == value for differing in facts.values())
     }
-    own = {name: {key: value for key, value in part.items() if key not in shared} for name, part in facts.items()}
-    return {**shared, "folds": own} if any(own.values()) else shared
+    differing = {
+        name: {key: value for key, value in facts_of_fold.items() if key not in shared}
+        for name, facts_of_fold in facts.items()
+    }
+    return {**shared, "folds": differing} if any(differing.values()) else shared

@@ -1,9 +1,10 @@
-"""How far two sets of clips are apart, as two Gaussians in the space of some features.
+"""The distance of two sets of clips, as two Gaussians in a space of features.
 
-    features (n, E), features (m, E) --frechet--> distance      real features --Axes.of--> Axes -> (n, K)
+    features (n, E), features (m, E) --frechet_distance--> distance
+    real features --PrincipalAxes.fit--> PrincipalAxes -> (n, K)
 
 The distance of Heusel et al. 2017 (equation 6), which Kilgour et al. 2019 take to audio. It grows as sets get smaller,
-so only distances of sets of one size, along the same axes, can be set side by side. It knows no model.
+so only distances of sets of one size, along the same axes, can be set side by side.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from ser_tl.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
-class Axes:
+class PrincipalAxes:
     """Principal axes of real features, scaled to unit variance: with few clips, covariances need few dimensions.
 
     Args:
@@ -31,12 +32,12 @@ class Axes:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray, most: int = 16) -> Self:
+    def fit(cls, features: np.ndarray, most: int = 16) -> Self:
         """The axes of real features.
 
         Args:
             features: (n, E)
-            most: axes that are kept, K; fewer where there are fewer than 4 clips for each
+            most: number of axes K at most; fewer where there are fewer than 4 clips for each
 
         Raises:
             ConfigError: fewer than 8 clips
@@ -45,30 +46,32 @@ class Axes:
             raise ConfigError(f"{len(features)} clips: principal axes need at least 8")
         mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
         _, sizes, rows = np.linalg.svd((features - mean) / deviation, full_matrices=False)
-        kept = max(1, min(most, len(features) // 4, int((sizes > 1e-6 * sizes[0]).sum())))
-        return cls(mean, deviation, rows[:kept].T, sizes[:kept] / np.sqrt(len(features)))
+        count = max(1, min(most, len(features) // 4, int((sizes > 1e-6 * sizes[0]).sum())))
+        return cls(mean, deviation, rows[:count].T, sizes[:count] / np.sqrt(len(features)))
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Features (n, E) along the axes, (n, K)."""
         return ((features - self.mean) / self.deviation) @ self.axes / self.scale
 
 
-def frechet(one: np.ndarray, other: np.ndarray) -> float:
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     """The Fréchet distance of two sets: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)).
 
     Args:
-        one: (n, K)
-        other: (m, K)
+        first: (n, K)
+        second: (m, K)
 
     Raises:
         ConfigError: fewer than two clips, or features of different widths
     """
-    if min(len(one), len(other)) < 2 or one.shape[1:] != other.shape[1:]:
-        raise ConfigError(f"features of shapes {one.shape} and {other.shape}: two clips each are needed, of one width")
-    first, second = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (one, other))
-    apart = np.square(one.mean(axis=0) - other.mean(axis=0)).sum()
-    values, vectors = np.linalg.eigh(first)
+    if min(len(first), len(second)) < 2 or first.shape[1:] != second.shape[1:]:
+        raise ConfigError(
+            f"features of shapes {first.shape} and {second.shape}: two clips each are needed, of one width"
+        )
+    first_covariance, second_covariance = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (first, second))
+    apart = np.square(first.mean(axis=0) - second.mean(axis=0)).sum()
+    values, vectors = np.linalg.eigh(first_covariance)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     # (S1 S2)^(1/2) and (S1^(1/2) S2 S1^(1/2))^(1/2) have one trace, and the latter is symmetric
-    both = np.sqrt(np.linalg.eigvalsh(root @ second @ root).clip(0)).sum()
-    return float(apart + np.trace(first) + np.trace(second) - 2 * both)
+    cross_trace = np.sqrt(np.linalg.eigvalsh(root @ second_covariance @ root).clip(0)).sum()
+    return float(apart + np.trace(first_covariance) + np.trace(second_covariance) - 2 * cross_trace)

@@ -2,8 +2,8 @@
 
     Predictions, {speaker: group} --compare_groups()--> GroupScores, worst group first
 
-A group's interval and the gap's resample its own speakers: who is in one group says nothing of who is in the other.
-With few speakers a gap of ten points is chance, and its interval says so. It knows predictions only.
+A group's interval and the gap's resample the speakers of each group
+independently. With few speakers a gap of ten points is chance, and its interval shows it.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class GroupScores:
-    """The groups that a column makes.
+    """The groups by one column.
 
     Args:
         column: its name
@@ -76,8 +76,8 @@ def compare_groups(predictions: Predictions, group_of: Mapping[str, str], column
         return None
     tables = {group: counts[rows] for group, rows in members.items()}
     scores = {
-        group: GroupScore(float(mean_recall(own.sum(axis=0))), speaker_interval(own), len(own), int(own.sum()))
-        for group, own in tables.items()
+        group: GroupScore(float(mean_recall(table.sum(axis=0))), speaker_interval(table), len(table), int(table.sum()))
+        for group, table in tables.items()
     }
     ordered = dict(sorted(scores.items(), key=lambda item: item[1].uar))
     worst, best = next(iter(ordered)), list(ordered)[-1]
@@ -86,32 +86,32 @@ def compare_groups(predictions: Predictions, group_of: Mapping[str, str], column
         groups=ordered,
         gap=ordered[best].uar - ordered[worst].uar,
         interval=_gap_interval(tables[best], tables[worst]),
-        unknown=len(predictions) - sum(one.support for one in scores.values()),
+        unknown=len(predictions) - sum(score.support for score in scores.values()),
     )
 
 
 def _gap_interval(best: np.ndarray, worst: np.ndarray) -> Interval | None:
     if min(len(best), len(worst)) < 2:
         return None
-    draws = [_draw(own, seed) for seed, own in enumerate((best, worst))]
+    draws = [_draw_uars(counts, seed) for seed, counts in enumerate((best, worst))]
     low, high = np.nanquantile(draws[0] - draws[1], [0.025, 0.975])
     return Interval(0.95, float(low), float(high), "speakers", _RESAMPLES)
 
 
-def _draw(counts: np.ndarray, seed: int) -> np.ndarray:
+def _draw_uars(counts: np.ndarray, seed: int) -> np.ndarray:
     """UAR (R,) of a group's speakers, drawn with replacement."""
     speakers, classes = counts.shape[0], counts.shape[-1]
     times = np.random.default_rng(seed).multinomial(speakers, np.full(speakers, 1 / speakers), size=_RESAMPLES)
     return mean_recall((times @ counts.reshape(speakers, -1)).reshape(_RESAMPLES, classes, classes))
 
 
-def known_groups(predictions: Predictions, facts: Mapping[str, JSON]) -> list[GroupScores]:
-    """The groups that the facts know, those of folds included."""
+def compare_recorded_groups(predictions: Predictions, facts: Mapping[str, JSON]) -> list[GroupScores]:
+    """The scores of the groups that the facts record, those of folds included."""
     folds = facts.get("folds")
-    known: dict[str, dict[str, str]] = {}
-    for own in [facts, *(folds.values() if isinstance(folds, Mapping) else ())]:
-        groups = own.get("groups") if isinstance(own, Mapping) else None
+    group_of: dict[str, dict[str, str]] = {}
+    for facts_of_fold in [facts, *(folds.values() if isinstance(folds, Mapping) else ())]:
+        groups = facts_of_fold.get("groups") if isinstance(facts_of_fold, Mapping) else None
         for column, members in groups.items() if isinstance(groups, Mapping) else ():
-            known.setdefault(column, {}).update(members if isinstance(members, Mapping) else {})  # ty: ignore
-    found = [compare_groups(predictions, members, column) for column, members in known.items()]
-    return [one for one in found if one is not None]
+            group_of.setdefault(column, {}).update(members if isinstance(members, Mapping) else {})  # ty: ignore
+    compared = [compare_groups(predictions, members, column) for column, members in group_of.items()]
+    return [scores for scores in compared if scores is not None]

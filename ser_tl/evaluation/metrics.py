@@ -1,10 +1,10 @@
-"""UAR and WAR as `evaluate.Metric`s, for loops that speak that interface.
+"""UAR and WAR as `evaluate.Metric`s, for training loops that use that interface.
 
     UAR(labels).compute(predictions=..., references=...)  ->  {"uar": 0.71}
 
 They work by instantiation: no `evaluate.load`, no hub, no network, and no cache file either, so any number of processes
-may compute at once. Labels are all strings or all integers. What the figures average over is said, and computed, in
-`scores`; this module only knows the interface.
+may compute at once. Labels are all strings or all integers. `scores` says what the figures average over, and
+computes them.
 """
 
 import ser_tl.audio_support  # noqa: F401 - first: evaluate imports transformers, and that torchaudio
@@ -17,7 +17,7 @@ import datasets
 import evaluate
 
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation.scores import Label, Scores, confusion
+from ser_tl.evaluation.scores import Label, Scores, confusion_matrix
 
 _FEATURES = [
     datasets.Features({"predictions": datasets.Value(kind), "references": datasets.Value(kind)})
@@ -62,7 +62,7 @@ class _ConfusionMetric(evaluate.Metric):
         if unknown:
             raise ConfigError(f"found the options {', '.join(unknown)}; labels are pinned when the metric is made")
         labels = self.labels if self.labels is not None else sorted({*predictions, *references})
-        scores = Scores.of(confusion(references, predictions, labels))
+        scores = Scores.from_confusion(confusion_matrix(references, predictions, labels))
         return {self._figure: getattr(scores, self._figure)}
 
 

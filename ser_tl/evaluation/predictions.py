@@ -1,12 +1,12 @@
-"""What a model said about a test set, one row an utterance, and the table it is kept in.
+"""A model's predictions on a test set, one row an utterance, and the table they are stored in.
 
     Predictions(ids, speakers, references, probabilities (U, C), labels, ratings)  <-->  predictions.csv
 
 The table has the columns id, speaker, reference and prediction, then one probability column a class, `p_anger` and so
 on, in the order of the labels, then two columns a dimension, `arousal` (annotated, empty where unknown) and
 `predicted_arousal`, and last, where there are prediction sets, `set_0.9`: the classes of a set of that coverage, with |
-between them. Of a model of dimensions alone there are no classes, and the predictions are empty. It knows
-nothing of where the probabilities come from, and computes no figure.
+between them. Of a model of dimensions alone there are no classes, and the predictions are empty.
+Independent of how the probabilities were computed; `scores` computes figures.
 """
 
 import csv
@@ -30,11 +30,11 @@ _SUM_TOLERANCE = 0.02  # a softmax in bfloat16 misses 1 by almost a hundredth
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model said about a test set of U utterances, C classes and K dimensions.
+    """Predictions on a test set of U utterances, C classes and K dimensions.
 
     Args:
         ids: the utterances' ids, each once
-        speakers: who speaks, one name an utterance; names have to be unique across the corpora of a test set
+        speakers: of each utterance; names have to be unique across the corpora of a test set
         references: the true classes
         probabilities: (U, C), each row between 0 and 1 and summing to 1
         labels: the C classes, in the order of the columns; none where dimensions alone were predicted
@@ -57,7 +57,7 @@ class Predictions:
     coverage: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("ids", "speakers", "references", "labels"):  # a dataset's column is a lazy view: hold what it says
+        for name in ("ids", "speakers", "references", "labels"):  # a dataset's column is a lazy view: keep its values
             object.__setattr__(self, name, list(getattr(self, name)))
         object.__setattr__(self, "probabilities", np.asarray(self.probabilities))
         self._check_sizes()
@@ -126,21 +126,21 @@ class Predictions:
         Raises:
             StorageError: the disk is full, or the folder can't be written to
         """
-        with write_atomically(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             rated = [] if self.ratings is None else self.ratings.names
             tables = None if self.ratings is None else np.stack(self.ratings.tables, axis=-1)  # (U, K, 2)
             last = [] if self.sets is None else [f"{_SET}{self.coverage:g}"]
-            writer.writerow([*_columns(self.labels), *_rated_columns(rated), *last])
+            writer.writerow([*_name_columns(self.labels), *_name_rated_columns(rated), *last])
             names = zip(self.ids, self.speakers, self.references, self.predictions, strict=True)
-            for place, (name, row) in enumerate(zip(names, self.probabilities, strict=True)):
-                values = [] if tables is None else tables[place].ravel()
+            for index, (name, row) in enumerate(zip(names, self.probabilities, strict=True)):
+                values = [] if tables is None else tables[index].ravel()
                 cells = [*name, *map(str, row), *("" if np.isnan(value) else str(value) for value in values)]
-                writer.writerow([*cells, *([] if self.sets is None else [self._set_text(place)])])
+                writer.writerow([*cells, *([] if self.sets is None else [self._format_set(index)])])
 
-    def _set_text(self, row: int) -> str:
-        inside = [] if self.sets is None else self.sets[row]
-        return "|".join(label for label, member in zip(self.labels, inside, strict=True) if member)
+    def _format_set(self, row: int) -> str:
+        members = [] if self.sets is None else self.sets[row]
+        return "|".join(label for label, member in zip(self.labels, members, strict=True) if member)
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
@@ -148,7 +148,7 @@ class Predictions:
 
         Raises:
             CheckpointError: the file is missing, or isn't such a table
-            ConfigError: what it says doesn't fit together
+            ConfigError: its columns don't fit together
         """
         try:
             with path.open(encoding="utf-8", newline="") as file:
@@ -165,20 +165,22 @@ class Predictions:
                 f"{', '.join(_COLUMNS)} and one {_PREFIX}CLASS a class. Make the report anew"
             ) from error
         labels = [name.removeprefix(_PREFIX) for name in header[len(_COLUMNS) : len(_COLUMNS) + classes]]
-        if header != [*_columns(labels), *_rated_columns(rated)]:
+        if header != [*_name_columns(labels), *_name_rated_columns(rated)]:
             raise CheckpointError(
                 f"{path} has the columns {', '.join(header)}; expected are {', '.join(_COLUMNS)} and one "
                 f"{_PREFIX}CLASS a class. Make the report anew"
             )
         ratings = Ratings(rated, table[:, classes::2], table[:, classes + 1 :: 2]) if rated else None
-        inside = None if members is None else [set(text.split("|")) for text in members]
-        sets = None if inside is None else np.array([[label in names for label in labels] for names in inside])
+        member_names = None if members is None else [set(text.split("|")) for text in members]
+        sets = (
+            None if member_names is None else np.array([[label in names for label in labels] for names in member_names])
+        )
         return cls(list(ids), list(speakers), list(references), table[:, :classes], labels, ratings, sets, coverage)
 
 
-def _columns(labels: Sequence[str]) -> list[str]:
+def _name_columns(labels: Sequence[str]) -> list[str]:
     return [*_COLUMNS, *(f"{_PREFIX}{label}" for label in labels)]
 
 
-def _rated_columns(names: Sequence[str]) -> list[str]:
+def _name_rated_columns(names: Sequence[str]) -> list[str]:
     return [column for name in names for column in (name, f"{_RATED}{name}")]

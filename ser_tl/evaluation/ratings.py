@@ -1,12 +1,10 @@
-"""Arousal, valence and dominance of a test set, annotated and predicted, and how far the two agree.
+"""Arousal, valence and dominance of a test set, annotated and predicted, and the correlation of the two.
 
-    Ratings(names, annotated (U, K), predicted (U, K)) --agreement()--> {name: Agreement}
+    Ratings(names, annotated (U, K), predicted (U, K)) --score()--> {name: DimensionScores}
 
 The concordance correlation (Lin 1989, equation 1) asks for the same values, Pearson's for the same up to shift and
 scale. Utterances without an annotation are left out. Both figures follow from six sums, so that speakers, drawn with
 replacement as in `bootstrap`, add up.
-
-It knows no model, and no file.
 """
 
 from collections.abc import Sequence
@@ -23,8 +21,8 @@ _NOTHING = 1e-12  # a variance below this share of the largest square is roundin
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How far predictions of a dimension agree with annotations.
+class DimensionScores:
+    """The figures of one dimension: how far predictions agree with annotations.
 
     Args:
         ccc: concordance correlation, -1 to 1; None where the annotations don't vary
@@ -84,39 +82,43 @@ class Ratings:
             ConfigError: none has
         """
         pairs = zip(self.annotated.T, self.predicted.T, strict=True)
-        known = [float(figure) for figure in (_figures(_sums(*pair))[0] for pair in pairs) if not np.isnan(figure)]
-        if not known:
+        figures = [
+            float(figure) for figure in (_correlate(_sum_terms(*pair))[0] for pair in pairs) if not np.isnan(figure)
+        ]
+        if not figures:
             raise ConfigError("no dimension has a CCC: none is annotated with two different values")
-        return fmean(known)
+        return fmean(figures)
 
-    def agreement(self, speakers: Sequence[str], *, seed: int = 0) -> dict[str, Agreement]:
+    def score(self, speakers: Sequence[str], *, seed: int = 0) -> dict[str, DimensionScores]:
         """The figures of each dimension.
 
         Args:
-            speakers: who speaks, one name an utterance
+            speakers: of each utterance
             seed: of the draws of speakers
         """
         columns = zip(self.names, self.annotated.T, self.predicted.T, strict=True)
-        return {name: _agreement(annotated, predicted, speakers, seed) for name, annotated, predicted in columns}
+        return {name: _score_dimension(annotated, predicted, speakers, seed) for name, annotated, predicted in columns}
 
 
-def _agreement(annotated: np.ndarray, predicted: np.ndarray, speakers: Sequence[str], seed: int) -> Agreement:
-    known = ~np.isnan(annotated)
-    whole = _figures(_sums(annotated, predicted))
-    who, member = np.unique(np.array(speakers)[known], return_inverse=True)
-    ends: list[Interval | None] = [None, None]
-    if len(who) > 1:
+def _score_dimension(
+    annotated: np.ndarray, predicted: np.ndarray, speakers: Sequence[str], seed: int
+) -> DimensionScores:
+    annotated_rows = ~np.isnan(annotated)
+    overall = _correlate(_sum_terms(annotated, predicted))
+    names, index = np.unique(np.array(speakers)[annotated_rows], return_inverse=True)
+    intervals: list[Interval | None] = [None, None]
+    if len(names) > 1:
         # One centre for all speakers: their sums have to add up.
-        centre = annotated[known].mean()
-        each = np.zeros((len(who), 6))
-        np.add.at(each, member, _terms(annotated[known] - centre, predicted[known] - centre))
-        times = np.random.default_rng(seed).multinomial(len(who), np.full(len(who), 1 / len(who)), size=RESAMPLES)
-        ends = [_interval(drawn) for drawn in _figures(times @ each)]
-    ccc, pearson = (None if np.isnan(figure) else float(figure) for figure in whole)
-    return Agreement(ccc, pearson, ends[0], ends[1], int(known.sum()))
+        centre = annotated[annotated_rows].mean()
+        sums = np.zeros((len(names), 6))
+        np.add.at(sums, index, _terms(annotated[annotated_rows] - centre, predicted[annotated_rows] - centre))
+        times = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+        intervals = [_percentile_interval(drawn) for drawn in _correlate(times @ sums)]
+    ccc, pearson = (None if np.isnan(figure) else float(figure) for figure in overall)
+    return DimensionScores(ccc, pearson, intervals[0], intervals[1], int(annotated_rows.sum()))
 
 
-def _interval(drawn: np.ndarray) -> Interval | None:
+def _percentile_interval(drawn: np.ndarray) -> Interval | None:
     """By percentiles, of the draws that have a figure: one may hold a single speaker with equal annotations."""
     drawn = drawn[~np.isnan(drawn)]
     if not len(drawn):
@@ -126,26 +128,28 @@ def _interval(drawn: np.ndarray) -> Interval | None:
 
 
 def _terms(annotated: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """What each utterance adds to the six sums, (U, 6)."""
-    own = [np.ones_like(annotated), annotated, predicted, annotated**2, predicted**2, annotated * predicted]
-    return np.stack(own, axis=-1)
+    """Each utterance's terms of the six sums, (U, 6)."""
+    terms = [np.ones_like(annotated), annotated, predicted, annotated**2, predicted**2, annotated * predicted]
+    return np.stack(terms, axis=-1)
 
 
-def _sums(annotated: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    known = ~np.isnan(annotated)
-    centre = annotated[known].mean() if known.any() else 0.0
-    return _terms(annotated[known] - centre, predicted[known] - centre).sum(axis=0)
+def _sum_terms(annotated: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    rows = ~np.isnan(annotated)
+    centre = annotated[rows].mean() if rows.any() else 0.0
+    return _terms(annotated[rows] - centre, predicted[rows] - centre).sum(axis=0)
 
 
-def _figures(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _correlate(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """CCC and Pearson's correlation, NaN where undefined; sums (..., 6)."""
     means = sums[..., 1:] / np.maximum(sums[..., :1], 1)
     first, second, first_square, second_square, product = np.moveaxis(means, -1, 0)
     tiny = _NOTHING * np.maximum(first_square, second_square)
-    ours, theirs = first_square - first**2, second_square - second**2
-    together = product - first * second
-    varies = ours > tiny, theirs > tiny
-    apart = ours + theirs + (first - second) ** 2
-    ccc = np.where(varies[0], 2 * together / np.where(varies[0], apart, 1.0), np.nan)
-    both = varies[0] & varies[1]
-    return ccc, np.where(both, together / np.sqrt(np.where(both, ours * theirs, 1.0)), np.nan)
+    first_variance, second_variance = first_square - first**2, second_square - second**2
+    covariance = product - first * second
+    varies = first_variance > tiny, second_variance > tiny
+    denominator = first_variance + second_variance + (first - second) ** 2
+    ccc = np.where(varies[0], 2 * covariance / np.where(varies[0], denominator, 1.0), np.nan)
+    both_vary = varies[0] & varies[1]
+    return ccc, np.where(
+        both_vary, covariance / np.sqrt(np.where(both_vary, first_variance * second_variance, 1.0)), np.nan
+    )

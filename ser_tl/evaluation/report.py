@@ -1,8 +1,8 @@
-"""What there is to say about a model on a test set.
+"""All figures of a model on a test set.
 
-    Predictions --Report.of--> Report --Report.over_folds--> Report --as_json--> what report.json holds (`report_json`)
+    Predictions --Report.of--> Report --Report.over_folds--> Report --as_json--> the content of report.json
 
-It runs no model and holds no opinion on which figure counts: the UAR stands first because test sets are unbalanced.
+It runs no model. The UAR is the first figure because test sets are unbalanced.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ import numpy as np
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation.bootstrap import Interval, speaker_interval
 from ser_tl.evaluation.calibration import CalibrationScores, measure_calibration
-from ser_tl.evaluation.cautions import cautions
+from ser_tl.evaluation.cautions import list_cautions
 from ser_tl.evaluation.folds import JSON as JSON
-from ser_tl.evaluation.folds import Fold, folds_mean, pool_facts, pool_notes, pool_predictions
-from ser_tl.evaluation.groups import GroupScores, known_groups
+from ser_tl.evaluation.folds import FoldScores, average_folds, pool_facts, pool_notes, pool_predictions
+from ser_tl.evaluation.groups import GroupScores, compare_recorded_groups
 from ser_tl.evaluation.predictions import Predictions
-from ser_tl.evaluation.ratings import Agreement
-from ser_tl.evaluation.report_json import plain_json, read_report_json, report_json
+from ser_tl.evaluation.ratings import DimensionScores
+from ser_tl.evaluation.report_json import convert_report, copy_as_json, read_report_json
 from ser_tl.evaluation.scores import Scores, confusion_by_group
 from ser_tl.evaluation.selective import SelectionScores, SetScores, measure_selection, measure_sets
 from ser_tl.evaluation.user_metrics import measure_registered
@@ -55,10 +55,10 @@ class Report:
     confusion: np.ndarray
     interval: Interval | None
     per_speaker: Mapping[str, Mapping[str, float]]
-    folds: Mapping[str, Fold] = field(default_factory=dict)
+    folds: Mapping[str, FoldScores] = field(default_factory=dict)
     notes: Sequence[str] = ()
     facts: Mapping[str, JSON] = field(default_factory=dict)
-    dimensions: Mapping[str, Agreement] = field(default_factory=dict)
+    dimensions: Mapping[str, DimensionScores] = field(default_factory=dict)
     calibration: CalibrationScores | None = None
     selection: SelectionScores | None = None
     sets: SetScores | None = None
@@ -73,56 +73,59 @@ class Report:
         title: str = "",
         notes: Sequence[str] = (),
         facts: Mapping[str, JSON] | None = None,
-        folds: Mapping[str, Fold] | None = None,
+        folds: Mapping[str, FoldScores] | None = None,
     ) -> "Report":
         """The report on a test set.
 
         Args:
-            predictions: what the model said
+            predictions: the model's
             title: what was evaluated, for headings
             notes: what a reader of the figures must know
-            facts: how the figures came about, as JSON can say it
+            facts: how the figures came about, in JSON's types
             folds: each fold's figures, where the test set is pooled; `over_folds` gives them
 
         Raises:
-            ConfigError: a fact that JSON can't say
+            ConfigError: a fact that JSON has no type for
         """
-        # Without classes there is one row: nothing is confused, and a speaker has a number of utterances only.
+        # Without classes the matrix has one row, and a speaker has a number of utterances only.
         classes = bool(predictions.labels)
         references, labels = (
             (predictions.references, predictions.labels) if classes else (predictions.predictions, [""])
         )
         names, counts = confusion_by_group(predictions.speakers, references, predictions.predictions, labels)
         pooled = counts.sum(axis=0)
-        each = {name: Scores.of(own) for name, own in zip(names, counts, strict=True)}
+        speaker_scores = {
+            name: Scores.from_confusion(speaker_counts) for name, speaker_counts in zip(names, counts, strict=True)
+        }
         return cls(
             predictions=predictions,
             title=title,
-            scores=Scores.of(pooled) if classes else None,
+            scores=Scores.from_confusion(pooled) if classes else None,
             confusion=pooled if classes else np.zeros((0, 0), dtype=np.int64),
             interval=speaker_interval(counts) if classes else None,
             per_speaker={
-                name: ({"uar": each[name].uar, "war": each[name].war} if classes else {}) | {"support": int(own.sum())}
-                for name, own in zip(names, counts, strict=True)
+                name: ({"uar": speaker_scores[name].uar, "war": speaker_scores[name].war} if classes else {})
+                | {"support": int(speaker_counts.sum())}
+                for name, speaker_counts in zip(names, counts, strict=True)
             },
-            dimensions={} if predictions.ratings is None else predictions.ratings.agreement(predictions.speakers),
+            dimensions={} if predictions.ratings is None else predictions.ratings.score(predictions.speakers),
             calibration=measure_calibration(predictions) if classes else None,
             selection=measure_selection(predictions) if classes else None,
             sets=measure_sets(predictions) if classes else None,
-            groups=known_groups(predictions, facts or {}),
+            groups=compare_recorded_groups(predictions, facts or {}),
             metrics=measure_registered(predictions) if classes else {},
             folds=dict(folds or {}),
             notes=list(notes),
-            facts=plain_json(facts or {}),
+            facts=copy_as_json(facts or {}),
         )
 
     @classmethod
     def over_folds(cls, reports: Mapping[str, "Report"], *, title: str | None = None) -> "Report":
-        """One report on the pooled utterances of all folds, each fold's own figures beside it.
+        """One report on the pooled utterances of all folds, with each fold's figures.
 
         The headline figures are those of the pooled utterances; `folds_mean` has the mean over folds. Facts that all
-        folds share stay facts, the others stand under the fact "folds" by fold. Notes that all folds share are said
-        once, the others with the fold's name.
+        folds share stay facts, the others stand under the fact "folds" by fold. Notes that all folds share are
+        written once, the others with the fold's name.
 
         Args:
             reports: fold name to its report
@@ -143,7 +146,7 @@ class Report:
             title=common if title is None else title,
             notes=pool_notes({name: report.notes for name, report in reports.items()}),
             facts=pool_facts({name: report.facts for name, report in reports.items()}),
-            folds={name: Fold(report.scores, len(report.predictions)) for name, report in reports.items()},
+            folds={name: FoldScores(report.scores, len(report.predictions)) for name, report in reports.items()},
         )
 
     @property
@@ -153,7 +156,7 @@ class Report:
         Raises:
             ConfigError: dimensions alone were predicted
         """
-        return self._classified.uar
+        return self._class_scores.uar
 
     @property
     def war(self) -> float:
@@ -162,10 +165,10 @@ class Report:
         Raises:
             ConfigError: dimensions alone were predicted
         """
-        return self._classified.war
+        return self._class_scores.war
 
     @property
-    def _classified(self) -> Scores:
+    def _class_scores(self) -> Scores:
         if self.scores is None:
             raise ConfigError(
                 f"{self.title or 'this evaluation'}: the model was trained on {', '.join(self.dimensions)} alone and "
@@ -176,8 +179,8 @@ class Report:
     @property
     def ccc(self) -> float | None:
         """The mean of the dimensions' concordance correlations, of those that have one; None if none has."""
-        known = [own.ccc for own in self.dimensions.values() if own.ccc is not None]
-        return fmean(known) if known else None
+        values = [scores.ccc for scores in self.dimensions.values() if scores.ccc is not None]
+        return fmean(values) if values else None
 
     @property
     def per_class(self) -> dict[str, dict[str, float | None]]:
@@ -196,18 +199,18 @@ class Report:
     @property
     def cautions(self) -> list[str]:
         """What the test set is too small for, in sentences: classes of few clips, few speakers or unknown ones."""
-        return cautions(
-            {name: int(own["support"] or 0) for name, own in self.per_class.items()}, self.predictions.speakers
+        return list_cautions(
+            {name: int(figures["support"] or 0) for name, figures in self.per_class.items()}, self.predictions.speakers
         )
 
     @property
     def folds_mean(self) -> dict[str, dict[str, float | None]]:
         """Mean and sample deviation of each figure over the folds; a deviation of one fold is None."""
-        return folds_mean(self.folds)
+        return average_folds(self.folds)
 
     def as_json(self) -> dict[str, JSON]:
-        """What report.json holds (`ser_tl.evaluation.report_json` lists the keys)."""
-        return report_json(self)
+        """The content of report.json (`ser_tl.evaluation.report_json` lists the keys)."""
+        return convert_report(self)
 
     def save(self, folder: str | Path) -> None:
         """Has `ser_tl.reporting` write the folder: text, pictures, predictions and report.json.

@@ -34,15 +34,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation.folds import JSON, Fold
+from ser_tl.evaluation.folds import JSON, FoldScores
 from ser_tl.evaluation.scores import Scores
 
 if TYPE_CHECKING:
     from ser_tl.evaluation.report import Report
 
 
-class Content(NamedTuple):
-    """What a report.json says that its predictions don't.
+class ReportContent(NamedTuple):
+    """What report.json stores beside the predictions.
 
     Attributes:
         arguments: of `Report.of`, beside the predictions
@@ -55,8 +55,8 @@ class Content(NamedTuple):
     metrics: dict[str, float | None]
 
 
-def report_json(report: "Report") -> dict[str, JSON]:
-    """What report.json holds; the module lists the keys."""
+def convert_report(report: "Report") -> dict[str, JSON]:
+    """The content of report.json; the module lists the keys."""
     return {
         "title": report.title,
         **(asdict(report.scores) if report.scores else {}),
@@ -64,12 +64,12 @@ def report_json(report: "Report") -> dict[str, JSON]:
         "labels": report.predictions.labels,
         "confusion": report.confusion.tolist(),
         "per_class": report.per_class,
-        "dimensions": {name: asdict(own) for name, own in report.dimensions.items()},
+        "dimensions": {name: asdict(scores) for name, scores in report.dimensions.items()},
         "per_speaker": report.per_speaker,
         "calibration": asdict(report.calibration) if report.calibration else None,
         "selection": asdict(report.selection) if report.selection else None,
         "sets": asdict(report.sets) if report.sets else None,
-        "groups": [asdict(one) for one in report.groups],
+        "groups": [asdict(group) for group in report.groups],
         "metrics": report.metrics,
         "folds": {
             name: (asdict(fold.scores) if fold.scores else {}) | {"support": fold.support}
@@ -84,16 +84,16 @@ def report_json(report: "Report") -> dict[str, JSON]:
     }
 
 
-def read_report_json(folder: Path) -> Content:
-    """What a folder's report.json says; damaged ones raise whatever reading them does."""
+def read_report_json(folder: Path) -> ReportContent:
+    """The content of a folder's report.json; damaged ones raise whatever reading them does."""
     content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    folds = {name: _fold(fold) for name, fold in content["folds"].items()}
+    folds = {name: _read_fold(fold) for name, fold in content["folds"].items()}
     arguments = {name: content[name] for name in ("title", "notes", "facts")}
-    return Content(arguments | {"folds": folds}, content["confusion"], content.get("metrics", {}))
+    return ReportContent(arguments | {"folds": folds}, content["confusion"], content.get("metrics", {}))
 
 
-def plain_json(facts: Mapping[str, JSON]) -> dict[str, JSON]:
-    """A copy of the facts as JSON gives them back."""
+def copy_as_json(facts: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A copy of the facts in JSON's types."""
     try:
         return json.loads(json.dumps(facts, allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -103,6 +103,6 @@ def plain_json(facts: Mapping[str, JSON]) -> dict[str, JSON]:
         ) from error
 
 
-def _fold(said: Mapping[str, float]) -> Fold:
-    scores = {figure: value for figure, value in said.items() if figure != "support"}
-    return Fold(Scores(**scores) if scores else None, int(said["support"]))
+def _read_fold(figures: Mapping[str, float]) -> FoldScores:
+    scores = {figure: value for figure, value in figures.items() if figure != "support"}
+    return FoldScores(Scores(**scores) if scores else None, int(figures["support"]))

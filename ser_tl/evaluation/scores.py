@@ -1,6 +1,7 @@
 """The figures of a test set, all from its confusion matrix.
 
-    references, predictions --confusion()--> counts (C, C) --Scores.of()--> UAR, WAR, macro F1, weighted F1
+    references, predictions --confusion_matrix()--> counts (C, C)
+    counts --Scores.from_confusion()--> UAR, WAR, macro F1, weighted F1
 
 Rows are references, columns predictions. C is the number of classes of a pinned label list, so what a figure averages
 over is decided here, not by what happens to occur:
@@ -12,7 +13,7 @@ over is decided here, not by what happens to occur:
 - macro F1: over the classes that occur in references or predictions; one that was only predicted counts as zero.
 - weighted F1: weighted by the classes' sizes in the references.
 
-It knows numpy and nothing else: neither models nor corpora, and no file.
+Independent of models, corpora and files.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from ser_tl.errors import ConfigError, listing
 Label = str | int
 
 
-def confusion(references: Sequence[Label], predictions: Sequence[Label], labels: Sequence[Label]) -> np.ndarray:
+def confusion_matrix(references: Sequence[Label], predictions: Sequence[Label], labels: Sequence[Label]) -> np.ndarray:
     """How often each class was taken for each other.
 
     Args:
@@ -39,7 +40,7 @@ def confusion(references: Sequence[Label], predictions: Sequence[Label], labels:
     Raises:
         ConfigError: the lengths differ, a class stands in `labels` twice, or a label isn't among them
     """
-    rows, columns = _positions(references, predictions, labels)
+    rows, columns = _index_labels(references, predictions, labels)
     counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
     np.add.at(counts, (rows, columns), 1)
     return counts
@@ -60,11 +61,11 @@ def confusion_by_group(
         the S groups' names, sorted, and counts (S, C, C) in that order
 
     Raises:
-        ConfigError: as for `confusion`
+        ConfigError: as for `confusion_matrix`
     """
     if len(groups) != len(references):
         raise ConfigError(f"{len(groups)} groups for {len(references)} references: give one for each utterance")
-    rows, columns = _positions(references, predictions, labels)
+    rows, columns = _index_labels(references, predictions, labels)
     names = sorted(set(groups))
     position = {name: index for index, name in enumerate(names)}
     counts = np.zeros((len(names), len(labels), len(labels)), dtype=np.int64)
@@ -72,7 +73,7 @@ def confusion_by_group(
     return names, counts
 
 
-def _positions(
+def _index_labels(
     references: Sequence[Label], predictions: Sequence[Label], labels: Sequence[Label]
 ) -> tuple[np.ndarray, np.ndarray]:
     if len(references) != len(predictions):
@@ -120,7 +121,7 @@ class Scores:
     weighted_f1: float
 
     @classmethod
-    def of(cls, counts: np.ndarray) -> "Scores":
+    def from_confusion(cls, counts: np.ndarray) -> "Scores":
         """The figures of a confusion matrix, counts (C, C).
 
         Raises:

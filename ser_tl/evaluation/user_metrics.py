@@ -18,7 +18,7 @@ from ser_tl.evaluation.predictions import Predictions
 from ser_tl.registry import Registry
 
 METRICS: Registry[Callable[[], Any]] = Registry("metric", "ser_tl.metrics")
-"""By name: what makes a metric, without arguments."""
+"""Metrics by name: each a callable without arguments that returns one."""
 
 
 def measure_registered(predictions: Predictions) -> dict[str, float | None]:

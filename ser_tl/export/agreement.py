@@ -14,7 +14,7 @@ from ser_tl.data import audio
 from ser_tl.data.checks import audio_source
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation.ratings import Ratings
-from ser_tl.evaluation.scores import confusion, mean_recall
+from ser_tl.evaluation.scores import confusion_matrix, mean_recall
 from ser_tl.inference import Prediction, Predictor
 from ser_tl.inference.session import Session
 from ser_tl.model import KnownSpeakers
@@ -187,7 +187,9 @@ class Judge:
 
     def _uar(self, predictions: list[Prediction], heard: list[int]) -> float:
         emotions = [self.sample.emotions[index] for index in heard]
-        return float(mean_recall(confusion(emotions, [predictions[index].label for index in heard], self.labels)))
+        return float(
+            mean_recall(confusion_matrix(emotions, [predictions[index].label for index in heard], self.labels))
+        )
 
 
 def _differences(expected: list[Prediction], found: list[Prediction]) -> Iterator[np.ndarray]:
@@ -202,5 +204,5 @@ def _concordance(expected: list[Prediction], found: list[Prediction]) -> float |
     first, second = (
         np.array([[one.dimensions[name] for name in names] for one in rows if one.speech]) for rows in (expected, found)
     )
-    figures = Ratings(names, first, second).agreement(["all"] * len(first)).values()
+    figures = Ratings(names, first, second).score(["all"] * len(first)).values()
     return min(0.0 if figure.ccc is None else figure.ccc for figure in figures)

@@ -25,8 +25,8 @@ from ser_tl.data.schema import emotions, real_rows
 from ser_tl.data.splits import Split
 from ser_tl.encoders import Encoder
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation import confusion, mean_recall
-from ser_tl.evaluation.frechet import Axes, frechet
+from ser_tl.evaluation import confusion_matrix, mean_recall
+from ser_tl.evaluation.frechet import PrincipalAxes, frechet_distance
 from ser_tl.files import write_text
 from ser_tl.generate.clips import load_synthetic
 from ser_tl.generate.windows import cut_window, waveforms
@@ -152,7 +152,7 @@ def measure_synthetic_quality(
     base = measured.pop("training speakers")
     classifier = _classifier(base[0], base[2])
     rows = []
-    axes = [Axes.of(base[kind]) for kind in (0, 1)]
+    axes = [PrincipalAxes.fit(base[kind]) for kind in (0, 1)]
     for windows, (states, bands, intended) in measured.items():
         few = draw.permutation(len(intended))[:size]  # distances depend on how many there are
         sample = draw.permutation(len(base[2]))[:size]
@@ -161,8 +161,8 @@ def measure_synthetic_quality(
             QualityRow(
                 windows=windows,
                 count=size,
-                encoder=frechet(axes[0](base[0][sample]), along),
-                log_mel=frechet(axes[1](base[1][sample]), axes[1](bands[few])),
+                encoder=frechet_distance(axes[0](base[0][sample]), along),
+                log_mel=frechet_distance(axes[1](base[1][sample]), axes[1](bands[few])),
                 spread=float(along.std(axis=0).mean()),
                 uar=_uar(intended, classifier.predict(states), labels),
             )
@@ -215,4 +215,4 @@ def _classifier(states: np.ndarray, emotions: Sequence[str]) -> "Pipeline":
 
 
 def _uar(references: Sequence[str], predictions: Sequence[str], labels: list[str]) -> float:
-    return float(mean_recall(confusion(references, list(map(str, predictions)), labels)))
+    return float(mean_recall(confusion_matrix(references, list(map(str, predictions)), labels)))

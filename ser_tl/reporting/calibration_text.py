@@ -7,7 +7,7 @@ It computes nothing: the figures are the report's.
 
 from typing import TYPE_CHECKING
 
-from ser_tl.evaluation.calibration_facts import calibrations_of
+from ser_tl.evaluation.calibration_facts import find_calibrations
 from ser_tl.modules.calibration import NEVER, describe_calibration
 from ser_tl.reporting.cells import interval_cell, percent, table
 
@@ -21,7 +21,7 @@ _MOST_SPEAKERS = 20
 
 def calibration_state(report: "Report") -> str:
     """How the probabilities were calibrated, by the report's facts, in a line."""
-    known = calibrations_of(report)
+    known = find_calibrations(report)
     if not known:
         return NOT_RECORDED
     found = [describe_calibration(value, len(report.predictions.labels)) for value in known]

@@ -37,7 +37,7 @@ def score_text(report: "Report") -> str:
 def interval_text(report: "Report") -> str:
     """The interval of the UAR in words, or why there is none."""
     if report.interval is None and UNKNOWN in report.per_speaker:
-        return "no interval: it would be over speakers, and nobody knows who speaks"
+        return "no interval: it would be over speakers, and the speakers are unknown"
     if report.interval is None:
         return "no interval: it would be over speakers, and the test set has one only"
     found = report.interval

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_tl.evaluation.scores import confusion, mean_recall
+from ser_tl.evaluation.scores import confusion_matrix, mean_recall
 from ser_tl.robustness.measure import NO_SPEECH, Sample
 
 FEWEST_OF_CLASS = 8
@@ -117,7 +117,7 @@ def _figures(
     references: Sequence[str], answers: Sequence[str], labels: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Recall (C,), NaN for classes that don't occur; precision (C,), 0 for what was never said; shares of both."""
-    counts = confusion(references, answers, [*labels, NO_SPEECH])
+    counts = confusion_matrix(references, answers, [*labels, NO_SPEECH])
     hits, support, said = np.diagonal(counts)[:-1], counts.sum(axis=1)[:-1], counts.sum(axis=0)[:-1]
     recall = np.where(support > 0, hits / np.maximum(support, 1), np.nan)
     return recall, hits / np.maximum(said, 1), (support / counts.sum(), said / counts.sum())
@@ -148,4 +148,4 @@ def _at_most(name: str, theme: str, value: float, limit: float) -> Verdict:
 
 def uar_of(sample: Sample, answers: Sequence[str], labels: Sequence[str]) -> float:
     """The UAR of answers, a fraction."""
-    return float(mean_recall(confusion(sample.emotions, answers, [*labels, NO_SPEECH])))
+    return float(mean_recall(confusion_matrix(sample.emotions, answers, [*labels, NO_SPEECH])))

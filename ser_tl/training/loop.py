@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from ser_tl.encoders import is_frozen
 from ser_tl.errors import CheckpointError
-from ser_tl.evaluation import Scores, confusion
+from ser_tl.evaluation import Scores, confusion_matrix
 from ser_tl.inference.scoring import score_clips
 from ser_tl.terminal import is_quiet
 from ser_tl.training.checkpoint import TrainingStates
@@ -94,7 +94,9 @@ def score_dev(training: Training) -> dict[str, float]:
     predictions, loss = score_clips(training.model, training.dev, clips, training.evaluation, norms)
     scores: dict[str, float] = {}
     if predictions.labels:
-        found = Scores.of(confusion(predictions.references, predictions.predictions, predictions.labels))
+        found = Scores.from_confusion(
+            confusion_matrix(predictions.references, predictions.predictions, predictions.labels)
+        )
         scores |= {"dev_uar": found.uar, "dev_war": found.war}
     if predictions.ratings is not None:
         scores["dev_ccc"] = predictions.ratings.mean_ccc

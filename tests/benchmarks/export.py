@@ -23,7 +23,7 @@ import torch
 from ser_tl.corpora import load_corpus
 from ser_tl.data import audio
 from ser_tl.data.checks import audio_source
-from ser_tl.evaluation.scores import confusion, mean_recall
+from ser_tl.evaluation.scores import confusion_matrix, mean_recall
 from ser_tl.export import export_model
 from ser_tl.inference import Predictor
 from ser_tl.inference.session import OutputRequest
@@ -82,7 +82,7 @@ def measure(folder: Path, corpus, options: argparse.Namespace) -> list[list[str]
     rows = []
     for form, labels in answers.items():
         same = np.mean([label == other for label, other in zip(labels, answers["torch"], strict=True)])
-        uar = float(mean_recall(confusion(emotions, labels, model.labels)))
+        uar = float(mean_recall(confusion_matrix(emotions, labels, model.labels)))
         rows.append(
             [
                 folder.parent.name if folder.name == "model" else folder.name,

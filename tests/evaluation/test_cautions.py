@@ -113,9 +113,9 @@ def test_unknown_speakers_are_marked_everywhere_and_have_no_interval(tmp_path):
     console, page, data, card = told(report, tmp_path)
     assert report.interval is None
     for text in (console, page, card):
-        assert "no interval: it would be over speakers, and nobody knows who speaks" in text
-        assert "NOT speaker-independent: nobody knows who speaks" in text
-        assert "Nobody knows who speaks in 60 of 60 test clips" in text
+        assert "no interval: it would be over speakers, and the speakers are unknown" in text
+        assert "NOT speaker-independent: the speakers " in text
+        assert "The speaker of 60 of 60 test clips is unknown" in text
     assert console.startswith("x (NOT speaker-independent)")
     assert "60 utterances, unknown speakers" in console
     assert json.loads(data)["facts"]["speaker_independent"] is False

@@ -17,6 +17,13 @@ def test_pictures_are_found_where_they_were(name):
     assert ser_tl.reporting.plots is reporting.plots
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("Agreement", "DimensionScores"), ("Fold", "FoldScores"), ("confusion", "confusion_matrix")]
+)
+def test_renamed_classes_and_functions_are_found_by_their_old_names(old, new):
+    assert getattr(ser_tl.evaluation, old) is getattr(ser_tl.evaluation, new)
+
+
 def test_other_names_are_not_there():
     with pytest.raises(AttributeError, match="has no attribute 'page'"):
         _ = ser_tl.evaluation.page

@@ -38,7 +38,7 @@ def lin(annotated, predicted):
 
 def test_figures_are_lins_and_pearsons_over_what_is_annotated():
     one = ratings(unknown=20)
-    found = one.agreement(["s"] * 60)
+    found = one.score(["s"] * 60)
     for name, rows, place in (("arousal", slice(None), 0), ("valence", slice(20, None), 1)):
         pair = one.annotated[rows, place], one.predicted[rows, place]
         assert found[name].ccc == pytest.approx(lin(*pair), rel=1e-9)
@@ -50,14 +50,14 @@ def test_figures_are_lins_and_pearsons_over_what_is_annotated():
 
 def test_a_shift_costs_concordance_and_leaves_pearson_alone():
     annotated = np.array([[1.0], [2.0], [3.0], [4.0]])
-    found = Ratings(["arousal"], annotated, annotated + 1).agreement(["s"] * 4)["arousal"]
+    found = Ratings(["arousal"], annotated, annotated + 1).score(["s"] * 4)["arousal"]
     assert found.pearson == pytest.approx(1.0)
     assert found.ccc == pytest.approx(2.5 / 3.5)  # 2 * 1.25 / (1.25 + 1.25 + 1)
 
 
 def test_intervals_are_those_of_speakers_drawn_one_by_one():
     one, speakers = ratings(unknown=7), np.array([f"s{place % 5}" for place in range(60)])
-    found = one.agreement(speakers.tolist())["valence"]
+    found = one.score(speakers.tolist())["valence"]
     times = np.random.default_rng(0).multinomial(5, np.full(5, 0.2), size=1000)
     known = ~np.isnan(one.annotated[:, 1])
     drawn = []
@@ -83,19 +83,19 @@ def test_figures_do_not_depend_on_the_scale(scale):
     one = ratings()
     other = Ratings(NAMES, scale * one.annotated + 7 * scale, scale * one.predicted + 7 * scale)
     speakers = [f"s{place % 5}" for place in range(60)]
-    ours, theirs = one.agreement(speakers)["valence"], other.agreement(speakers)["valence"]
+    ours, theirs = one.score(speakers)["valence"], other.score(speakers)["valence"]
     assert ours.ccc == pytest.approx(theirs.ccc, rel=1e-6)
     assert ours.ccc_interval.low == pytest.approx(theirs.ccc_interval.low, rel=1e-6)
 
 
 def test_what_is_undefined_is_none():
-    nothing = Ratings(["arousal"], np.full((3, 1), np.nan), np.ones((3, 1))).agreement(["a", "b", "c"])["arousal"]
+    nothing = Ratings(["arousal"], np.full((3, 1), np.nan), np.ones((3, 1))).score(["a", "b", "c"])["arousal"]
     assert (nothing.ccc, nothing.pearson, nothing.ccc_interval, nothing.support) == (None, None, None, 0)
     level = Ratings(["arousal"], np.full((3, 1), 2.7), np.arange(3.0)[:, None])
-    assert level.agreement(["a", "b", "c"])["arousal"].ccc is None, "annotations that never vary"
+    assert level.score(["a", "b", "c"])["arousal"].ccc is None, "annotations that never vary"
     with pytest.raises(ConfigError, match="no dimension has a CCC"):
         _ = level.mean_ccc
-    flat = Ratings(["arousal"], np.arange(3.0)[:, None], np.full((3, 1), 2.7)).agreement(["a", "b", "c"])["arousal"]
+    flat = Ratings(["arousal"], np.arange(3.0)[:, None], np.full((3, 1), 2.7)).score(["a", "b", "c"])["arousal"]
     assert (flat.ccc, flat.pearson) == (0.0, None), "predictions that never vary"
 
 

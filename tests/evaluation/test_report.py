@@ -125,5 +125,5 @@ def test_facts_are_a_copy_that_later_changes_leave_alone():
 
 def test_the_headline_is_that_of_the_confusion_matrix():
     report = Report.of(sample())
-    assert report.scores == Scores.of(report.confusion)
+    assert report.scores == Scores.from_confusion(report.confusion)
     assert report.interval.low <= report.uar <= report.interval.high

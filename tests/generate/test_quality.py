@@ -8,7 +8,7 @@ import soundfile
 
 import ser_tl as ser
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation.frechet import Axes, frechet
+from ser_tl.evaluation.frechet import PrincipalAxes, frechet_distance
 from ser_tl.generate.clips import write_synthetic
 from ser_tl.generate.gan import WaveGan
 from ser_tl.generate.quality import _random_phases, measure_synthetic_quality
@@ -20,21 +20,21 @@ from tests.training.samples import TONES, tiny_model, tone_split, train_config
 def test_the_distance_of_gaussians_is_as_the_formula_has_it():
     draw = np.random.default_rng(0)
     one = draw.normal(size=(20_000, 3))
-    assert frechet(one, one) == pytest.approx(0, abs=1e-6)
-    assert frechet(one, one + np.array([1.0, 2.0, 0.0])) == pytest.approx(5, abs=1e-6)
-    assert frechet(one, 3 * one - 2 * one.mean(axis=0)) == pytest.approx(3 * 4, rel=0.05)  # (3 - 1)^2 an axis
-    assert frechet(one, one[:, :1] * [1, 0, 0]) == pytest.approx(2, rel=0.05)
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(one, one + np.array([1.0, 2.0, 0.0])) == pytest.approx(5, abs=1e-6)
+    assert frechet_distance(one, 3 * one - 2 * one.mean(axis=0)) == pytest.approx(3 * 4, rel=0.05)  # (3 - 1)^2 an axis
+    assert frechet_distance(one, one[:, :1] * [1, 0, 0]) == pytest.approx(2, rel=0.05)
     with pytest.raises(ConfigError, match="two clips each are needed, of one width"):
-        frechet(one, one[:, :2])
+        frechet_distance(one, one[:, :2])
 
 
 def test_axes_scale_real_features_to_unit_variance_and_are_few():
     features = np.random.default_rng(0).normal(size=(40, 50)) * np.arange(1, 51)
-    along = Axes.of(features)(features)
+    along = PrincipalAxes.fit(features)(features)
     assert along.shape == (40, 10)
     assert along.std(axis=0) == pytest.approx(np.ones(10))
     with pytest.raises(ConfigError, match="at least 8"):
-        Axes.of(features[:5])
+        PrincipalAxes.fit(features[:5])
 
 
 def test_random_phases_keep_the_spectrum_and_lose_the_wave():

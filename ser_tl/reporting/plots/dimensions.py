@@ -17,7 +17,7 @@ from ser_tl.reporting.text import correlation, correlation_interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ser_tl.evaluation.ratings import Agreement
+    from ser_tl.evaluation.ratings import DimensionScores
     from ser_tl.evaluation.report import Report
 
 _SIDE = 4.0  # inches
@@ -47,7 +47,7 @@ def dimensions_picture(report: "Report", path: Target) -> None:
     write(figure, path)
 
 
-def _scatter(axes: "Axes", annotated: np.ndarray, predicted: np.ndarray, name: str, found: "Agreement") -> None:
+def _scatter(axes: "Axes", annotated: np.ndarray, predicted: np.ndarray, name: str, found: "DimensionScores") -> None:
     known = ~np.isnan(annotated)
     values = np.concatenate([annotated[known], predicted[known]]) if known.any() else np.array([0.0, 1.0])
     margin = 0.05 * (values.max() - values.min()) or 0.5

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation.embeddings import Embeddings, discrepancy, project
+from ser_tl.evaluation.embeddings import Embeddings, project_tsne, squared_mmd
 from ser_tl.reporting.plots.canvas import COARSE, Target, canvas, legend, marks, plain, write
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def embeddings_picture(embeddings: Mapping[str, Embeddings], path: Target, *, se
     figure = canvas(11.0, 0.5 + 3.6 * len(embeddings))
     grid = figure.subplots(len(embeddings), 2, squeeze=False)
     for (left, right), (name, own) in zip(grid, embeddings.items(), strict=True):
-        points = project(own.values, seed=seed)
+        points = project_tsne(own.values, seed=seed)
         _scatter(left, points, own.emotions, "emotion")
         _scatter(right, points, own.speakers, "speaker")
         left.set_title(f"{name}: by emotion", fontsize=10, parse_math=False)
@@ -68,11 +68,11 @@ def domains_picture(
     figure = canvas(11.0, 0.5 + 3.6 * len(stages))
     grid = figure.subplots(len(stages), 2, squeeze=False)
     for (left, right), (name, (source, target)) in zip(grid, stages.items(), strict=True):
-        points = project(np.concatenate([source.values, target.values]), seed=seed)
+        points = project_tsne(np.concatenate([source.values, target.values]), seed=seed)
         where = [domains[0]] * len(source) + [domains[1]] * len(target)
         _scatter(left, points, where, "domain")
         _scatter(right, points, [*source.emotions, *target.emotions], "emotion")
-        apart = discrepancy(source.values, target.values)
+        apart = squared_mmd(source.values, target.values)
         left.set_title(f"{name}: by domain, squared MMD {apart:.3f}", fontsize=10, parse_math=False)
         right.set_title(f"{name}: by emotion", fontsize=10, parse_math=False)
     write(figure, path, dpi=COARSE)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ser_tl.evaluation.scores import confusion
+from ser_tl.evaluation.scores import confusion_matrix
 from ser_tl.reporting.plots.canvas import COARSE, Target, canvas, write
 from ser_tl.reporting.text import UNDEFINED, interval_text, percent
 
@@ -63,7 +63,10 @@ def confusions_picture(reports: Mapping[str, "Report | Sequence[Report]"], path:
     for place, (axes, (name, own)) in enumerate(zip(grid.flat, each.items(), strict=False)):
         labels = list(dict.fromkeys(label for report in own for label in report.predictions.labels))
         counts = sum(
-            (confusion(said.references, said.predictions, labels) for said in (report.predictions for report in own)),
+            (
+                confusion_matrix(said.references, said.predictions, labels)
+                for said in (report.predictions for report in own)
+            ),
             start=np.zeros((len(labels), len(labels)), dtype=np.int64),
         )
         _matrix(axes, counts, labels, counts_too=False)
