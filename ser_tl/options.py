@@ -26,10 +26,10 @@ from ser_tl.parsing import fill, make_parser
 from ser_tl.parsing import parse as parse
 from ser_tl.parsing import spell as spell
 from ser_tl.plugins import import_plugin
-from ser_tl.training.config import TrainConfig
 from ser_tl.training.parts import build_parts
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
+from ser_tl.training.train_config import TrainConfig
 from ser_tl.transfer import STRATEGIES, AlignmentConfig, Strategy
 
 

@@ -11,7 +11,7 @@ from ser_tl.options import Options, RunOptions, parse
 from ser_tl.parsing import make_parser
 from ser_tl.runtime.launcher import launch_command
 from ser_tl.terminal import escape_unprintable, set_log_level, set_quiet, silence_output
-from ser_tl.training.checks import check_machine
+from ser_tl.training.compatibility import check_machine
 
 STARTED: list[tuple[Path, bool]] = []
 """The folders of the runs that this process started, and whether it made up their names."""

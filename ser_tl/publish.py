@@ -20,7 +20,7 @@ from ser_tl.hub import MAIN, Address, BackgroundPushes, branch_name, push_folder
 from ser_tl.model import EmotionModel
 from ser_tl.model.serialization import write_remote
 from ser_tl.training.part import Part
-from ser_tl.training.progress import dev_scores
+from ser_tl.training.progress import format_dev_scores
 
 SCRATCH = "to_push"
 PUSH_FILE = "push.json"
@@ -61,7 +61,7 @@ class Publisher(Part):
             self.pushes = BackgroundPushes(self.repo, revision=self.branch, scratch=self.folder / SCRATCH)
         for failure in self.pushes.new_failures():
             tqdm.write(f"not pushed, and the training goes on: {failure}")
-        message = f"Best epoch so far: {record['epoch']}, dev {dev_scores(record)}"
+        message = f"Best epoch so far: {record['epoch']}, dev {format_dev_scores(record)}"
         note = f"{message}. The training goes on; the scores of its test speakers come with its end."
 
         def save(copy: Path) -> None:

@@ -22,7 +22,7 @@ from ser_tl.options import DomainOptions, Options
 from ser_tl.reporting.cells import columns
 from ser_tl.run import build_model, build_trainer, check_folder
 from ser_tl.runtime.processes import processes
-from ser_tl.training.facts import moving_parameters
+from ser_tl.training.facts import count_trainable
 from ser_tl.training.timing import Pace, time_training
 from ser_tl.training.trainer import Trainer, seed_everything
 
@@ -97,7 +97,7 @@ def _speakers(part: Dataset) -> str:
 
 
 def _describe_model(trainer: Trainer, model: EmotionModel) -> list[str]:
-    whole, moving = sum(weight.numel() for weight in model.parameters()), moving_parameters(model)
+    whole, moving = sum(weight.numel() for weight in model.parameters()), count_trainable(model)
     blocks = [block.name for block in trainer.strategy.trainable_blocks(model)]
     later = {id(weight) for block in trainer.strategy.trainable_blocks(model) for weight in block.modules.parameters()}
     more = sum(weight.numel() for weight in model.parameters() if id(weight) in later and not weight.requires_grad)

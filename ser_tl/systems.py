@@ -15,7 +15,7 @@ from ser_tl.data.votes import soft_targets
 from ser_tl.errors import ConfigError, SerTlError, listing
 from ser_tl.generate import add_synthetic
 from ser_tl.options import Options
-from ser_tl.training.checks import check_served
+from ser_tl.training.compatibility import check_split
 
 
 def split_systems(
@@ -49,6 +49,6 @@ def _served_splits(corpus: Dataset, options: Options) -> list[Split]:
     splits = make_splits(corpus, options.protocol, options.split, folds=options.folds, seed=options.seed)
     splits = add_synthetic(splits, options.synthetic)
     for split in splits:
-        check_served(split, options.model.statistics, options.train, options.dimensions.names)
+        check_split(split, options.model.statistics, options.train, options.dimensions.names)
         soft_targets(split.train, emotions(corpus), options.labels)
     return splits

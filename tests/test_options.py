@@ -17,9 +17,9 @@ from ser_tl.model import ModelConfig
 from ser_tl.options import Options, parse, spell
 from ser_tl.program import run_main
 from ser_tl.resume import check_same
-from ser_tl.training.config import TrainConfig
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
+from ser_tl.training.train_config import TrainConfig
 from ser_tl.transfer import STRATEGIES, Lora, Progressive
 
 pytestmark = pytest.mark.slow

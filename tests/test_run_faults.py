@@ -23,7 +23,7 @@ from ser_tl.resume import CHANGEABLE
 from ser_tl.run import run_splits, start_run
 from ser_tl.runtime.launcher import launch_command
 from ser_tl.training import TrainConfig
-from ser_tl.training.checks import check_machine
+from ser_tl.training.compatibility import check_machine
 from ser_tl.transfer import Frozen
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, tone_split, train_config, untimed

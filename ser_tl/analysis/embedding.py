@@ -22,7 +22,7 @@ from ser_tl.inference.scoring import corpus_norms, evaluation_clips
 from ser_tl.model import EmotionModel
 from ser_tl.modules.feature_norm import NormTable
 from ser_tl.runtime.processes import accelerator, evaluation_pass
-from ser_tl.training.config import TrainConfig
+from ser_tl.training.train_config import TrainConfig
 
 
 def extract_embeddings(

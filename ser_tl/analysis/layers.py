@@ -20,7 +20,7 @@ from ser_tl.inference.moments import clip_statistics
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
-from ser_tl.training.config import TrainConfig
+from ser_tl.training.train_config import TrainConfig
 
 
 def probe_layers(

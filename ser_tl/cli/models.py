@@ -22,8 +22,8 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.model import EmotionModel
     from ser_tl.reporting import plots
     from ser_tl.runtime.processes import accelerator, evaluation_pass
-    from ser_tl.training.config import TrainConfig
-    from ser_tl.training.facts import run_facts
+    from ser_tl.training.facts import collect_run_facts
+    from ser_tl.training.train_config import TrainConfig
 
     output = None if options.output is None else make_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
@@ -45,7 +45,7 @@ def evaluate(options: Namespace) -> int:
     # The test part of a run that divided clips, as the speakers are unknown: its report says so.
     unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
     shared = model.known_speakers.among([UNKNOWN] if unknown else [])
-    notes, facts = [*voted, *skipped, *noise], run_facts(model, [], workers)
+    notes, facts = [*voted, *skipped, *noise], collect_run_facts(model, [], workers)
     groups = options.groups
     report = evaluate_model(model, corpus, how, title=title, notes=notes, facts=facts, shared=shared, groups=groups)
     if workers.is_main_process:

@@ -33,7 +33,7 @@ from ser_tl.runtime.reduction import agree_on_seconds
 from ser_tl.runtime.state_file import StateFile, append_log, read_log
 from ser_tl.terminal import is_quiet
 from ser_tl.training import TrainConfig
-from ser_tl.training.inputs import label_digest
+from ser_tl.training.inputs import digest_labels
 
 GENERATOR_FILE = "generator.safetensors"
 
@@ -90,7 +90,7 @@ class WaveGanTrainer:
             "critic": adversaries.critic,
             "averaged": adversaries.averaged,
         }
-        options = asdict(self.config) | {"classes": labels, "training labels": label_digest(split.train)}
+        options = asdict(self.config) | {"classes": labels, "training labels": digest_labels(split.train)}
         state = StateFile(self.folder, networks, adversaries.optimizers, options, CHANGEABLE)
         loaded = state.load() if resume else None
         self.step, self.seconds = loaded or (0, 0.0)

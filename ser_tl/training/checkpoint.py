@@ -1,4 +1,4 @@
-"""Training states on disk: what `--resume` goes on from after a kill.
+"""Training states on disk: what `resume` goes on from after a kill.
 
     states/step_00000120/   Accelerate's state (weights, optimizer, random states of each process), progress.json,
                             best.safetensors (the weights of the best epoch, if that is kept), inputs.json (fingerprints
@@ -32,7 +32,7 @@ PROGRESS_FILE = "progress.json"
 BEST_FILE = "best.safetensors"
 INPUTS_FILE = "inputs.json"
 
-_GO_ON = "Older states are untouched: --resume goes on from the newest one"
+_GO_ON = "Older states are untouched: `resume` goes on from the newest one"
 
 _DAMAGED = (OSError, EOFError, json.JSONDecodeError, SafetensorError, BadZipFile)
 
@@ -63,17 +63,17 @@ class TrainingStates:
         """
         name = f"step_{sum(record['steps'] for record in progress.history) + progress.step:08d}"
         part = self.folder / f"{name}.part"
-        with _clear_errors(self.folder):
+        with _explain_write_errors(self.folder):
             self._write(part, progress, best)
             self.accelerator.wait_for_everyone()
             if self.accelerator.is_main_process:
-                older = self._whole()
+                older = self._list_complete()
                 ended = "_finished" if progress.finished else "_epoch" if progress.step == 0 else ""
-                whole = self.folder / f"{name}{ended}"  # another name than that of a state in the epoch's last step
-                shutil.rmtree(whole, ignore_errors=True)
-                part.replace(whole)
+                target = self.folder / f"{name}{ended}"  # another name than that of a state in the epoch's last step
+                shutil.rmtree(target, ignore_errors=True)
+                part.replace(target)
                 for state in older:
-                    if state != whole:
+                    if state != target:
                         shutil.rmtree(state)
         self.accelerator.wait_for_everyone()
 
@@ -103,7 +103,7 @@ class TrainingStates:
             CheckpointError: the state is damaged, or another number of processes wrote it, or labels, audio or the
                 encoder's weights were other ones
         """
-        states = self._whole()
+        states = self._list_complete()
         if not states:
             return None
         state = states[-1]
@@ -132,7 +132,7 @@ class TrainingStates:
         if self.accelerator.is_main_process:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _whole(self) -> list[Path]:
+    def _list_complete(self) -> list[Path]:
         return sorted(state for state in self.folder.glob("step_*") if not state.name.endswith(".part"))
 
 
@@ -146,7 +146,7 @@ def open_states(training: Training) -> TrainingStates | None:
 
 
 @contextmanager
-def _clear_errors(folder: Path) -> Generator[None]:
+def _explain_write_errors(folder: Path) -> Generator[None]:
     """Turns a full disk, as Accelerate, torch and safetensors tell of it, into a sentence."""
     try:
         yield

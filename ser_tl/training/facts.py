@@ -14,60 +14,60 @@ from ser_tl.data.schema import SYNTHETIC, real_rows
 from ser_tl.model import EmotionModel
 
 
-def moving_parameters(model: nn.Module) -> int:
-    """How many parameters a strategy lets move now."""
+def count_trainable(model: nn.Module) -> int:
+    """The number of parameters that are trainable now."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def what_is_heard(train: Dataset, dev: Dataset) -> dict[str, Any]:
-    """The facts of the speech that a model learns from and that chooses its epoch."""
+def collect_data_facts(train: Dataset, dev: Dataset) -> dict[str, Any]:
+    """The facts of the training and dev speech."""
     real = real_rows(train)
-    made = len(train) - len(real)
+    synthetic = len(train) - len(real)
     return {
         "corpora": sorted({*real["corpus"][:], *dev["corpus"][:]}),
         "languages": sorted({*real["language"][:], *dev["language"][:]}),
         "training_utterances": len(real),
         "training_speakers": len(set(real["speaker"][:])),
         "dev_speakers": len(set(dev["speaker"][:])),
-        "training_data": _people(real),
-    } | ({"synthetic_utterances": made} if made else {})
+        "training_data": _summarize_speakers(real),
+    } | ({"synthetic_utterances": synthetic} if synthetic else {})
 
 
-def _people(corpus: Dataset) -> dict[str, Any]:
-    """Utterances and speakers by sex and language, and the span of ages; what the corpus doesn't tell is left out."""
-    found: dict[str, Any] = {}
+def _summarize_speakers(corpus: Dataset) -> dict[str, Any]:
+    """Utterances and speakers by sex and language, and the span of ages; what the corpus doesn't have is left out."""
+    summary: dict[str, Any] = {}
     speakers = corpus["speaker"][:]
     for column in ("sex", "language"):
         if column in corpus.column_names:
             pairs = [pair for pair in zip(corpus[column][:], speakers, strict=True) if pair[0] is not None]
-            found[column] = {
+            summary[column] = {
                 value: {
-                    "utterances": sum(one == value for one, _ in pairs),
-                    "speakers": len({speaker for one, speaker in pairs if one == value}),
+                    "utterances": sum(entry == value for entry, _ in pairs),
+                    "speakers": len({speaker for entry, speaker in pairs if entry == value}),
                 }
-                for value in sorted({one for one, _ in pairs})
+                for value in sorted({entry for entry, _ in pairs})
             }
     ages = [age for age in corpus["age"][:] if age is not None] if "age" in corpus.column_names else []
     if ages:
-        found["age"] = {"youngest": min(ages), "oldest": max(ages), "utterances": len(ages)}
-    return found
+        summary["age"] = {"youngest": min(ages), "oldest": max(ages), "utterances": len(ages)}
+    return summary
 
 
-def synthetic_notes(train: Dataset, *, refit: bool) -> list[str]:
+def describe_synthetic(train: Dataset, *, refit: bool) -> list[str]:
     """A line for the report where synthetic clips were trained on.
 
     Args:
         train: the training part
-        refit: whether the classifier was fitted anew in the end
+        refit: whether the classifier was refitted in the end
     """
-    made = train["speaker"][:].count(SYNTHETIC)
-    if not made:
+    count = train["speaker"][:].count(SYNTHETIC)
+    if not count:
         return []
-    note = f"trained on {made} synthetic clips beside {len(train) - made} real ones; dev and test are real speech"
-    return [note + ("; the refitted classifier heard the real ones alone" if refit else "")]
+    note = f"trained on {count} synthetic clips beside {len(train) - count} real ones; dev and test are real speech"
+    return [note + ("; the refitted classifier was fitted to the real ones alone" if refit else "")]
 
 
-def run_facts(model: EmotionModel, history: list[dict[str, Any]], accelerator: Accelerator) -> dict[str, Any]:
+def collect_run_facts(model: EmotionModel, history: list[dict[str, Any]], accelerator: Accelerator) -> dict[str, Any]:
     """The facts of one training.
 
     Args:
@@ -79,7 +79,7 @@ def run_facts(model: EmotionModel, history: list[dict[str, Any]], accelerator: A
         "encoder": model.encoder_name,
         "pooling": model.pooling_name,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "trainable_parameters": moving_parameters(model),
+        "trainable_parameters": count_trainable(model),
         "epochs": len(history),
         "best_epoch": next((record["epoch"] for record in history if record["best"]), None),
         "training_seconds": round(sum(record["seconds"] for record in history), 1),

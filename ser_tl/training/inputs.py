@@ -1,8 +1,8 @@
-"""What a training goes on from besides its options, in fingerprints: a training state is of these inputs and no others.
+"""Fingerprints of a training's inputs besides its options: a training state can be resumed with the same inputs only.
 
     encoder, train, dev, unlabelled --fingerprint_inputs--> digests by name, kept in training states, compared on resume
 
-Ids alone don't say it: labels of a manifest are corrected, recordings are exported anew, weights in a folder replaced.
+Ids alone aren't enough: labels of a manifest are corrected, recordings are exported anew, weights in a folder replaced.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _LABELS = ("id", "emotion", "speaker", "corpus", "votes", "recognised", *DIMENSI
 def fingerprint_inputs(
     encoder: Encoder, labels: Sequence[str], train: Dataset, dev: Dataset, unlabelled: Dataset | None
 ) -> dict[str, str]:
-    """Fingerprints of all that a training is given, by what a person would call it.
+    """Fingerprints of all that a training is given, by name as messages give it.
 
     Args:
         encoder: before its first step, and before adapters
@@ -32,22 +32,22 @@ def fingerprint_inputs(
         dev: the dev part
         unlabelled: clips of another domain, whose labels don't count
     """
-    found = {"the encoder's weights": fingerprint(encoder.state_dict()), "the classes": _digest(list(labels))}
+    digests = {"the encoder's weights": fingerprint(encoder.state_dict()), "the classes": _digest(list(labels))}
     for name, part in (("training", train), ("dev", dev), ("unlabelled", unlabelled)):
         if part is not None:
-            found[f"the {name} part's audio"] = _digest(content_keys(part))
+            digests[f"the {name} part's audio"] = _digest(content_keys(part))
             if part is not unlabelled:
-                found[f"the {name} part's labels or speakers"] = label_digest(part)
-    return found
+                digests[f"the {name} part's labels or speakers"] = digest_labels(part)
+    return digests
 
 
-def label_digest(corpus: Dataset) -> str:
-    """The digest of all columns that say what a clip is, row by row."""
+def digest_labels(corpus: Dataset) -> str:
+    """The digest of all columns of labels, row by row."""
     return _digest({name: corpus[name][:] for name in _LABELS if name in corpus.column_names})
 
 
 def check_inputs(saved: Mapping[str, str], now: Mapping[str, str], source: object) -> None:
-    """Refuses to go on with other inputs.
+    """Refuses to resume with other inputs.
 
     Args:
         saved: with the training state
@@ -57,11 +57,11 @@ def check_inputs(saved: Mapping[str, str], now: Mapping[str, str], source: objec
     Raises:
         CheckpointError: some aren't the same, with their names
     """
-    other = sorted(name for name in {*saved, *now} if saved.get(name) != now.get(name))
-    if other:
+    changed = sorted(name for name in {*saved, *now} if saved.get(name) != now.get(name))
+    if changed:
         raise CheckpointError(
-            f"{source}: since this training began {', '.join(other)} changed, and to go on would mix two trainings: "
-            f"put back what was there, or start anew in another --output"
+            f"{source}: since this training began {', '.join(changed)} changed, and resuming would mix two trainings: "
+            f"restore the old inputs, or start anew in another `output`"
         )
 
 

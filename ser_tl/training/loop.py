@@ -1,9 +1,9 @@
 """The epochs of a training: steps, the dev part's scores, the best epoch, and training states.
 
-    Training, its clips made -> Steps -> each epoch: strategy, steps, dev scores, training state
+    Training with its clips -> EpochRunner -> each epoch: strategy, steps, dev scores, training state
       -> Progress, and the model has the weights of the epoch that is kept
 
-Knows nothing of test sets and reports, and of parts only their contract.
+It never sees a test set, and uses parts by their contract only.
 """
 
 from functools import partial
@@ -17,11 +17,11 @@ from ser_tl.evaluation import Scores, confusion_matrix
 from ser_tl.inference.scoring import score_clips
 from ser_tl.terminal import is_quiet
 from ser_tl.training.checkpoint import TrainingStates
-from ser_tl.training.facts import moving_parameters
+from ser_tl.training.epoch_runner import EpochRunner
+from ser_tl.training.facts import count_trainable
 from ser_tl.training.normalization import fit_statistics, measure_domains, measure_training_domains
 from ser_tl.training.part import Training
-from ser_tl.training.progress import Progress, dev_scores
-from ser_tl.training.steps import Steps
+from ser_tl.training.progress import Progress, format_dev_scores
 
 
 def run_epochs(training: Training, states: TrainingStates | None, *, resume: bool) -> Progress:
@@ -38,7 +38,7 @@ def run_epochs(training: Training, states: TrainingStates | None, *, resume: boo
     """
     model, config, processes = training.model, training.config, training.accelerator
     tracked = training.folder is not None and config.tracker != "none"
-    steps = Steps(training)
+    steps = EpochRunner(training)
     progress, best = Progress(), None
     loaded = states.load() if resume and states is not None else None
     if loaded is not None:
@@ -50,8 +50,8 @@ def run_epochs(training: Training, states: TrainingStates | None, *, resume: boo
         processes.init_trackers("curves")
     while not progress.finished:
         if training.strategy.on_epoch_start(model, progress.history):
-            steps.wrap()
-        training.feed.cache.stay()
+            steps.prepare()
+        training.features.cache.stay()
         if not progress.step:  # a training state holds them
             measure_training_domains(training)
         save = None if states is None else partial(states.save, progress, best)
@@ -75,13 +75,13 @@ def run_epochs(training: Training, states: TrainingStates | None, *, resume: boo
     return progress
 
 
-def _record(training: Training, progress: Progress, steps: Steps) -> dict[str, Any]:
+def _record(training: Training, progress: Progress, steps: EpochRunner) -> dict[str, Any]:
     model = training.model
     return {
         "train_loss": progress.loss_sum / progress.utterances,
         "learning_rates": steps.rates,
         "moving_blocks": [block.name for block in model.encoder.blocks() if not is_frozen(block.modules)],
-        "trainable_parameters": moving_parameters(model),
+        "trainable_parameters": count_trainable(model),
         "steps": progress.step,
         "seconds": progress.seconds,
         "audio_seconds_per_second": progress.audio_seconds / progress.seconds,
@@ -115,6 +115,6 @@ def _track(training: Training, progress: Progress, *, tracked: bool) -> None:
         name = f"{training.name}  " if training.name else ""
         tqdm.write(
             f"{name}epoch {record['epoch']:>3}  train loss {record['train_loss']:.3f}  dev loss "
-            f"{record['dev_loss']:.3f}  dev {dev_scores(record)}{' best' if record['best'] else ''}  "
+            f"{record['dev_loss']:.3f}  dev {format_dev_scores(record)}{' best' if record['best'] else ''}  "
             f"{record['audio_seconds_per_second']:.0f} audio s/s"
         )

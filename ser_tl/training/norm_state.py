@@ -1,4 +1,4 @@
-"""The speakers' statistics as a part of training states: they are of the epoch's beginning."""
+"""Speaker statistics in training states, as they were when the epoch began."""
 
 import torch
 from torch import Tensor
@@ -22,11 +22,13 @@ class NormState:
         """Mean and deviation by name, of states and of embeddings."""
         return {name: {key: tuple(pair) for key, pair in part.items()} for name, part in self._parts.items()}
 
-    def load_state_dict(self, held: dict[str, dict[str, tuple[Tensor, Tensor]]]) -> None:
-        """Takes over what `state_dict` gave."""
+    def load_state_dict(self, state: dict[str, dict[str, tuple[Tensor, Tensor]]]) -> None:
+        """Restores what `state_dict` returned."""
         for name, part in self._parts.items():
             part.clear()
-            part.update((key, Statistics(*(one.to(self.device) for one in pair))) for key, pair in held[name].items())
+            part.update(
+                (key, Statistics(*(tensor.to(self.device) for tensor in pair))) for key, pair in state[name].items()
+            )
 
     @property
     def _parts(self) -> dict[str, dict[str, Statistics]]:

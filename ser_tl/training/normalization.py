@@ -1,8 +1,8 @@
-"""What a model takes out of features, measured in a training: mean and deviation of the training speech or a domain.
+"""The statistics that a model normalises features by: mean and deviation of the training speech or of a domain.
 
 before the first step   fit_statistics: the training speech's
-in each epoch           measure_domains: each speaker's or corpus' own, where the model has them
-in the end              check_domains: whether these help, asked of training speakers
+in each epoch           measure_domains: each speaker's or corpus', where the model has them
+in the end              check_domains: whether these help, on training speakers
 """
 
 from typing import Any
@@ -12,9 +12,9 @@ from datasets import Dataset
 from ser_tl.data.batching import Clips
 from ser_tl.inference.speaker_norm import check_norms, measure_norms
 from ser_tl.inference.statistics import fit_statistics as fit_statistics
+from ser_tl.training.norm_effect import check_statistics
 from ser_tl.training.norm_state import NormState
 from ser_tl.training.part import Training
-from ser_tl.training.statistics_check import check_statistics
 
 
 def keep_norms(training: Training) -> None:
@@ -24,7 +24,7 @@ def keep_norms(training: Training) -> None:
 
 
 def measure_training_domains(training: Training, *, dev: bool = False) -> None:
-    """Measures the statistics of the speakers or corpora that are trained on, or heard without labels.
+    """Measures the statistics of the speakers or corpora that are trained on, with or without labels.
 
     Args:
         training: its clips are made

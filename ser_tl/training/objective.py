@@ -1,4 +1,4 @@
-"""What a step lowers: the losses of a training's parts, and the strategy's penalty on weights.
+"""The objective of a step: the losses of a training's parts, and the strategy's penalty on weights.
 
     source Batch -> model -> Output --losses of the parts, one after the other--> Losses
     target Batch -> model -> Output -'  (where a part pairs domains)
@@ -53,7 +53,7 @@ class Objective(nn.Module):
         source: Batch,
         target: Batch | None = None,
         done: float = 0.0,
-        disturbance: FeatureHooks | None = None,
+        hooks: FeatureHooks | None = None,
     ) -> Losses:
         """The losses of a batch of the source and, where domains are paired, one of the target.
 
@@ -61,9 +61,9 @@ class Objective(nn.Module):
             source: labelled clips
             target: clips of the other domain, whose labels are unknown (-1)
             done: share of the training that is done, 0 to 1
-            disturbance: of the source's clips on their way through the model
+            hooks: augmentation of the source's clips on their way through the model
         """
-        output = self._forward(source, disturbance)
+        output = self._forward(source, hooks)
         other = None if target is None else self._forward(target, None)
         zero = torch.zeros((), device=output.embedding.device)
         penalty = self._penalty(output, source)
@@ -73,14 +73,14 @@ class Objective(nn.Module):
             losses = term(step, losses)
         return losses
 
-    def _forward(self, batch: Batch, disturbance: FeatureHooks | None) -> Output:
-        """The model's output; what augmentation changes on the way, it changes between the model's stages."""
+    def _forward(self, batch: Batch, hooks: FeatureHooks | None) -> Output:
+        """The model's output; hooks augment between the model's stages."""
         model = self.model
-        if disturbance is None:
+        if hooks is None:
             return forward_batch(model, batch, self.norms)
         norm = batch_norm(model, batch, self.norms)
-        states, mask = encode_batch(model, batch, disturbance.mel)
-        states = disturbance.states(model.normalize_states(states, norm), mask)
+        states, mask = encode_batch(model, batch, hooks.mel)
+        states = hooks.states(model.normalize_states(states, norm), mask)
         frames, mask = model.frames(states, mask)
         embedding = model.normalize_embedding(model.pooling(frames, mask), norm)
-        return model.classify(disturbance.embedding(embedding))
+        return model.classify(hooks.embedding(embedding))

@@ -2,12 +2,12 @@
 
     Trainer(model, strategy, config, parts=[SupervisedContrastive(weight=0.5), ...])
 
-    bind    what the model and the options rule out          loss     how a step's loss is changed
-    check   what the data rule out                           draw     which clips an epoch hears
-    tables  what the clips bring beside their labels         augment  what happens to a batch
-    prepare what the steps are fed                           on_best, finish: after an epoch, after the training
+   bind    refuse a model or options                        loss     change a step's loss
+    check   refuse data                                      draw     choose the clips of an epoch
+    tables  give clips values beside their labels            augment  change a batch
+    prepare change the clips of the steps                    on_best, finish: after an epoch, after the training
 
-A part overrides what it needs; the trainer asks all of them and names none. They are asked in the order of `order`.
+A part overrides what it needs; the trainer calls all of them, in the order of `order`, and names none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +30,8 @@ from ser_tl.model import EmotionModel, Output
 from ser_tl.modules.feature_norm import NormTable
 from ser_tl.registry import Registry
 from ser_tl.runtime.processes import accelerator, evaluation_pass
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.feed import Feed, Reads
+from ser_tl.training.features import FeaturePipeline, Reads
+from ser_tl.training.train_config import TrainConfig
 from ser_tl.transfer import Strategy
 
 PartT = TypeVar("PartT", bound="Part")
@@ -41,14 +41,14 @@ PARTS: Registry[type["Part"]] = Registry("part", "ser_tl.parts")
 
 
 class Step(NamedTuple):
-    """What a loss sees of a micro-batch.
+    """The inputs of a loss: one micro-batch.
 
     Attributes:
         output: the model's, of the labelled clips
         batch: these clips
         target: the model's output for clips of the other domain, where a part pairs domains
         done: share of the training that is done, 0 to 1
-        model: what is trained
+        model: in training
     """
 
     output: Output
@@ -59,13 +59,13 @@ class Step(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """What a micro-batch costs: weight * (utterances + batch) + penalty.
+    """The loss of a micro-batch: weight * (utterances + batch) + penalty.
 
     Attributes:
         utterances: (B,) one value for each labelled clip; a step takes the mean over all of its clips
         batch: a scalar, for the micro-batch as a whole
-        penalty: likewise, and no part of the training loss that is reported
-        weight: of what the labels say, beside the penalty
+        penalty: likewise, and not in the training loss that is reported
+        weight: of the labels' losses, beside the penalty
     """
 
     utterances: Tensor
@@ -76,20 +76,20 @@ class Losses(NamedTuple):
 
 @dataclass
 class Training:
-    """What parts may know of the training that they are part of.
+    """One training: its model, options, data and clips, as its parts use them.
 
     Args:
-        model: what is trained, in place
-        strategy: which of its weights move
+        model: trained in place
+        strategy: which of its weights are trained
         config: epochs, rates, batches
         folder: where training states and curves go; None keeps nothing on disk
         seed: of all draws
         parts: all of them, in their order
-        name: what its epoch lines begin with, the fold for example
+        name: prefix of its epoch lines, the fold for example
 
     Attributes:
-        train, dev, unlabelled: what `fit` was given; `real` is the training part without synthetic clips
-        natural_clips: the training part's clips before a part's `prepare`; `clips` is what the steps are fed
+        train, dev, unlabelled: the arguments of `fit`; `real` is the training part without synthetic clips
+        natural_clips: the training part's clips before a part's `prepare`; `clips` are those of the steps
         real_clips, dev_clips, unlabelled_clips: as they are in evaluation
     """
 
@@ -101,7 +101,7 @@ class Training:
     parts: Sequence["Part"]
     name: str = ""
     accelerator: Accelerator = field(init=False)
-    feed: Feed = field(init=False)
+    features: FeaturePipeline = field(init=False)
     evaluation: Pass = field(init=False)
     norms: NormTable = field(init=False, default_factory=NormTable)
     train: Dataset = field(init=False)
@@ -117,65 +117,65 @@ class Training:
 
     def __post_init__(self) -> None:
         self.accelerator = accelerator(self.config, self.folder)
-        self.feed = Feed(self.model, self.strategy, self.config, self.accelerator, self.seed)
+        self.features = FeaturePipeline(self.model, self.strategy, self.config, self.accelerator, self.seed)
         self.evaluation = evaluation_pass(self.accelerator, self.config)
 
     @property
     def views(self) -> Views | None:
-        """What is heard in the place of the training clips; None for these themselves."""
+        """Views of the training clips, which are encoded in their place; None for the clips themselves."""
         return next((part.views for part in self.parts if part.views is not None), None)
 
     @property
     def reads(self) -> Reads:
         """The most that any part needs of a training clip."""
-        asked = {part.reads for part in self.parts}
-        return "audio" if "audio" in asked else "frames" if "frames" in asked else "pooled"
+        reads = {part.reads for part in self.parts}
+        return "audio" if "audio" in reads else "frames" if "frames" in reads else "pooled"
 
     @property
     def refits(self) -> bool:
-        """Whether the classifier is fitted anew in the end."""
+        """Whether the classifier is refitted in the end."""
         return self.config.refit != "none"
 
-    def take(self, train: Dataset, dev: Dataset, unlabelled: Dataset | None) -> None:
-        """Takes what the training is given."""
+    def set_data(self, train: Dataset, dev: Dataset, unlabelled: Dataset | None) -> None:
+        """Sets the training's data."""
         self.train, self.real, self.dev, self.unlabelled = train, real_rows(train), dev, unlabelled
 
     def prepare_clips(self) -> None:
-        """Makes the clips of all that the training is given; every process calls it."""
+        """Loads the clips of all data; every process calls it."""
         tables: dict[str, np.ndarray] = {}
         for part in self.parts:
             tables |= part.tables(self)
-        self.natural_clips = self.feed.training_clips(self.train, tables, reads=self.reads, views=self.views)
+        self.natural_clips = self.features.load_training_clips(self.train, tables, reads=self.reads, views=self.views)
         self.clips = self.natural_clips
         for part in self.parts:
             self.clips = part.prepare(self, self.clips)
-        self.dev_clips = self.feed.clips(self.dev)
+        self.dev_clips = self.features.load_clips(self.dev)
         paired = self.unlabelled is not None and any(part.pairs_domains for part in self.parts)
-        self.target_clips = self.feed.training_clips(self.unlabelled, labelled=False) if paired else None
-        # In evaluation's windows: what statistics are measured on, and the refit. Real speech only.
-        self.real_clips = self.feed.clips(self.real)
-        heard = self.unlabelled is not None
-        self.unlabelled_clips = self.feed.clips(self.unlabelled, labelled=False) if heard else None
+        self.target_clips = self.features.load_training_clips(self.unlabelled, labelled=False) if paired else None
+        # In evaluation's windows, for statistics and the refit. Real speech only.
+        self.real_clips = self.features.load_clips(self.real)
+        has_unlabelled = self.unlabelled is not None
+        self.unlabelled_clips = self.features.load_clips(self.unlabelled, labelled=False) if has_unlabelled else None
 
 
 class Part:
-    """One technique of a training; what isn't overridden does nothing.
+    """One technique of a training; methods that aren't overridden do nothing.
 
     Attributes:
-        order: parts of lower order are asked first: 10 what clips are, 30 the loss of emotions, 50 what is added to
-            it, 70 how that loss shares with others, 90 what happens when all is done
-        reads: the most that it needs of a training clip: its `audio`, all `frames` of cached states, or what a pooling
-            makes of them
-        views: cached variants of the training clips that are heard in their place
-        pairs_domains: whether its loss wants a batch of the other domain beside each labelled one
-        teaches_clips: whether it gives each clip a table's row, which a clip that is made up can't have
+        order: parts of lower order are called first: 10 clips and their targets, 30 the loss of emotions, 50 terms
+            added to it, 70 how that loss is weighed against others, 90 after the last epoch
+        reads: the most that it needs of a training clip: its `audio`, all `frames` of cached states, or their
+            `pooled` statistics
+        views: cached variants of the training clips, which are encoded in their place
+        pairs_domains: whether its loss needs a batch of the other domain beside each labelled one
+        adds_clip_targets: whether each clip gets a row of a table, which synthetic clips don't have
     """
 
     order: ClassVar[int] = 50
     reads: Reads = "pooled"
     views: Views | None = None
     pairs_domains: bool = False
-    teaches_clips: bool = False
+    adds_clip_targets: bool = False
 
     @property
     def name(self) -> str:
@@ -183,34 +183,34 @@ class Part:
         return next((name for name, kind in PARTS.items() if kind is type(self)), type(self).__name__.lower())
 
     @property
-    def asked(self) -> str:
-        """What asked for it, as others' messages name it."""
+    def requested_by(self) -> str:
+        """The option that switched it on, for messages."""
         return self.name
 
     def bind(self, training: Training) -> None:
-        """Refuses what the model, the strategy or other parts rule out; nothing is known of the data yet.
+        """Refuses a model, a strategy or other parts that don't fit; the data aren't known yet.
 
         Raises:
             ConfigError: with the way out
         """
 
     def check(self, training: Training) -> None:
-        """Refuses what the data rule out, before anything is encoded.
+        """Refuses data that don't fit, before anything is encoded.
 
         Raises:
             ConfigError: with the way out
         """
 
     def tables(self, training: Training) -> Mapping[str, np.ndarray]:  # noqa: ARG002 - most clips have labels alone
-        """What training clips bring beside their labels, a row each by name.
+        """Values of training clips beside their labels: arrays by name, with a row for each clip.
 
-        `targets` (n, C) are probabilities of the classes, which the loss of emotions takes in the place of labels; what
-        has another name comes as `Batch.auxiliary`.
+        `targets` (n, C) are probabilities of the classes, which the loss of emotions takes in the place of labels;
+        arrays of other names come as `Batch.auxiliary`.
         """
         return {}
 
     def prepare(self, training: Training, clips: Clips) -> Clips:  # noqa: ARG002 - most leave them as they are
-        """What the steps are fed, in the place of `clips`. Every process calls it."""
+        """The clips of the steps, in the place of `clips`. Every process calls it."""
         return clips
 
     def loss(self, training: Training) -> nn.Module | None:  # noqa: ARG002 - for parts that have one
@@ -218,11 +218,11 @@ class Part:
         return None
 
     def draw(self, epoch: int) -> Sequence[int] | None:  # noqa: ARG002
-        """The clips of an epoch (from 0); None where it has no say."""
+        """The clips of an epoch (from 0); None leaves the choice to others."""
         return None
 
     def augment(self, batch: Batch, *position: int) -> tuple[Batch, FeatureHooks | None]:  # noqa: ARG002
-        """A labelled batch as the training hears it, and what is changed on its way through the model.
+        """An augmented labelled batch, and the hooks that augment it on its way through the model.
 
         Args:
             batch: of this process
@@ -235,17 +235,17 @@ class Part:
         return loss
 
     def on_best(self, model: EmotionModel, record: dict[str, Any]) -> None:
-        """Hears of the best epoch so far, in the main process: the model as it is then, and the epoch's record."""
+        """Called in the main process whenever an epoch is the best so far, with the model as it is then."""
 
     def finish(self, training: Training) -> None:
         """Acts when the weights are those of the best epoch. Every process calls it."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What a report should tell of it; empty where it did nothing."""
+        """Facts for the report; empty where it did nothing."""
         return {}
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the figures must know of it."""
+        """Sentences for readers of the report."""
         return []

@@ -2,8 +2,7 @@
 
     Trainer, a sample of its data --time_training()--> Pace, work per second of audio --minutes--> an estimate
 
-The model is trained on the sample, so it is of no use afterwards. What a refit, calibration and statistics take in the
-end isn't measured.
+The model is trained on the sample, so it is of no use afterwards. Refit, calibration and statistics aren't measured.
 """
 
 import time
@@ -18,10 +17,10 @@ from datasets import Dataset
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.checks import measure_durations
 from ser_tl.inference.speaker_norm import measure_norms
+from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.training.loop import score_dev
 from ser_tl.training.normalization import fit_statistics
 from ser_tl.training.progress import Progress
-from ser_tl.training.steps import Steps
 from ser_tl.training.trainer import Trainer
 
 _BATCHES = 3
@@ -44,7 +43,7 @@ class Pace(NamedTuple):
 def time_training(
     trainer: Trainer, train: Dataset, dev: Dataset, unlabelled: Dataset | None = None, *, scratch: Path
 ) -> Pace:
-    """Trains on some batches, and takes the time. Every process calls it.
+    """Trains on some batches, and measures the time. Every process calls it.
 
     Args:
         trainer: fresh, and used up by this
@@ -56,29 +55,29 @@ def time_training(
     training, config = trainer.training, trainer.config
     wanted = _BATCHES * config.batch_seconds * config.accumulate * trainer.accelerator.num_processes
     parts = [draw_sample(part, wanted, trainer.seed) for part in (train, dev)]
-    training.take(*parts, None if unlabelled is None else draw_sample(unlabelled, wanted, trainer.seed))
+    training.set_data(*parts, None if unlabelled is None else draw_sample(unlabelled, wanted, trainer.seed))
     audio = [sum(measure_durations(part)) for part in parts]
-    trainer.feed.cache = FeatureCache(scratch, gib=config.cache_gib)
+    trainer.features.cache = FeatureCache(scratch, gib=config.cache_gib)
     trainer.strategy.prepare(trainer.model)
-    with _watch() as encoding:
+    with _measure_seconds() as encoding:
         training.prepare_clips()
     fit_statistics(trainer.model, training.real_clips, training.evaluation, seed=trainer.seed)
     if trainer.model.config.statistics != "training":
         clips = [training.real_clips, training.dev_clips]
         clips += [] if training.unlabelled_clips is None else [training.unlabelled_clips]
         training.norms.update(measure_norms(trainer.model, clips, training.evaluation))
-    steps = Steps(training)
+    steps = EpochRunner(training)
     steps.run_epoch(training.clips, training.target_clips, Progress())  # the first steps are slower than the others
-    with _watch() as stepping:
+    with _measure_seconds() as stepping:
         steps.run_epoch(training.clips, training.target_clips, Progress())
-    with _watch() as scoring:
+    with _measure_seconds() as scoring:
         score_dev(training)
-    encode = encoding[0] / sum(audio) if trainer.feed.lasting else 0.0
+    encode = encoding[0] / sum(audio) if trainer.features.cacheable_layers else 0.0
     return Pace(encode, stepping[0] / audio[0], scoring[0] / audio[1])
 
 
 def draw_sample(corpus: Dataset, seconds: float, seed: int) -> Dataset:
-    """Rows with so many seconds of audio at least, or all: each emotion in turn, in a random order.
+    """Rows with at least `seconds` of audio, or all: each emotion in turn, in a random order.
 
     Args:
         corpus: rows with the columns of `data.schema`
@@ -86,18 +85,18 @@ def draw_sample(corpus: Dataset, seconds: float, seed: int) -> Dataset:
         seed: of the order
     """
     lengths, emotions = measure_durations(corpus), corpus["emotion"][:]
-    waiting: dict[str, list[int]] = {}
+    remaining: dict[str, list[int]] = {}
     for row in np.random.default_rng(seed).permutation(len(corpus)).tolist():
-        waiting.setdefault(emotions[row], []).append(row)
+        remaining.setdefault(emotions[row], []).append(row)
     chosen: list[int] = []
-    while waiting and sum(lengths[row] for row in chosen) < seconds:
-        chosen += [rows.pop() for rows in waiting.values()]
-        waiting = {emotion: rows for emotion, rows in waiting.items() if rows}
+    while remaining and sum(lengths[row] for row in chosen) < seconds:
+        chosen += [rows.pop() for rows in remaining.values()]
+        remaining = {emotion: rows for emotion, rows in remaining.items() if rows}
     return corpus.select(sorted(chosen))
 
 
 @contextmanager
-def _watch() -> Generator[list[float]]:
+def _measure_seconds() -> Generator[list[float]]:
     """A list that holds the seconds which the block took."""
     seconds: list[float] = []
     begin = time.perf_counter()

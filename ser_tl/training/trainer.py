@@ -4,7 +4,7 @@
     trainer.evaluate(test) -> Report
 
 `fit` never sees a test set: the epoch is chosen on dev UAR, or on dev CCC where dimensions are learned alone. The
-strategy decides what moves; each technique is a `Part`, and the trainer names none of them.
+strategy decides which weights are trained; each technique is a `Part`, and the trainer names none of them.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,13 +22,13 @@ from ser_tl.evaluation import Report
 from ser_tl.inference.evaluation import evaluate
 from ser_tl.model import EmotionModel, KnownSpeakers
 from ser_tl.training.checkpoint import TrainingStates, open_states
-from ser_tl.training.checks import check_closed_form, check_parts, check_shardable
-from ser_tl.training.config import TrainConfig
-from ser_tl.training.facts import run_facts, synthetic_notes, what_is_heard
+from ser_tl.training.compatibility import check_closed_form, check_parts, check_shardable
+from ser_tl.training.facts import collect_data_facts, collect_run_facts, describe_synthetic
 from ser_tl.training.loop import run_epochs
 from ser_tl.training.normalization import check_domains, keep_norms
 from ser_tl.training.part import Part, PartT, Training
-from ser_tl.training.parts import standard_parts
+from ser_tl.training.parts import build_standard_parts
+from ser_tl.training.train_config import TrainConfig
 from ser_tl.transfer import STRATEGIES, Strategy
 
 
@@ -41,14 +41,14 @@ class Trainer:
     """Trains and evaluates one model.
 
     Args:
-        model: what is trained, in place
-        strategy: which of its weights move, and how fast
-        config: the rest
+        model: trained in place
+        strategy: which of its weights are trained, and at which rates
+        config: epochs, batches, optimizer and so on
         folder: where training states and curves go; None keeps nothing on disk
         seed: chooses batches and crops
-        parts: techniques beside the usual ones
-        name: what epoch lines begin with, the fold for example
-        options: of the usual techniques by name, which are the groups of the recipes' options: `balance`, `labels`,
+        parts: techniques beside the standard ones
+        name: prefix of epoch lines, the fold for example
+        options: of the standard techniques by name, which are the groups of the recipes' options: `balance`, `labels`,
             `augment`, `dimensions`, `alignment`, and `on_best`, functions that are called in the main process whenever
             an epoch is the best so far
 
@@ -80,17 +80,17 @@ class Trainer:
         self.model, self.strategy, self.config = model, strategy, config or TrainConfig()
         self.folder = None if folder is None else Path(folder)
         self.seed = seed
-        self.parts = sorted([*standard_parts(**options), *parts], key=lambda part: part.order)
+        self.parts = sorted([*build_standard_parts(**options), *parts], key=lambda part: part.order)
         self.training = Training(model, strategy, self.config, self.folder, seed, self.parts, name)
-        self.accelerator, self.feed = self.training.accelerator, self.training.feed
+        self.accelerator, self.features = self.training.accelerator, self.training.features
         for part in self.parts:
             part.bind(self.training)
         check_shardable(self.config, strategy, self.accelerator.num_processes)
-        if self.feed.lasting:
-            self.feed.cache.check_usable()
+        if self.features.cacheable_layers:
+            self.features.cache.check_usable()
         keep_norms(self.training)
         self.history: list[dict[str, Any]] = []
-        self.heard: dict[str, Any] = {}
+        self.data_facts: dict[str, Any] = {}
         self._notes: list[str] = []
 
     def part(self, kind: type[PartT]) -> PartT | None:
@@ -100,7 +100,7 @@ class Trainer:
     def check(self, train: Dataset, dev: Dataset, unlabelled: Dataset | None = None) -> None:
         """Refuses what `fit` would refuse before it encodes anything; arguments and errors are those of `fit`."""
         check_parts(self.model, train, dev, unlabelled, self.accelerator.num_processes)
-        self.training.take(train, dev, unlabelled)
+        self.training.set_data(train, dev, unlabelled)
         for part in self.parts:
             part.check(self.training)
         check_closed_form(self.model, self.config)
@@ -111,10 +111,10 @@ class Trainer:
         """Trains until the last epoch or until dev UAR stalls, then puts the best epoch's weights back.
 
         Args:
-            train: what is learned from; synthetic clips may be among it
-            dev: what the epoch is chosen on; other speakers than train's
-            unlabelled: clips of the domain that embeddings are aligned with, or that the refit trains itself on; their
-                emotions are never looked at
+            train: the training part; synthetic clips may be among it
+            dev: the part that the epoch is chosen on; other speakers than train's
+            unlabelled: clips of the domain that embeddings are aligned with, or of self-training; their emotions are
+                never used
             resume: go on from the newest training state in the folder, if there is one
 
         Returns:
@@ -130,7 +130,7 @@ class Trainer:
         training, model = self.training, self.model
         self.check(train, dev, unlabelled)
         model.known_speakers = KnownSpeakers.from_names([*training.real["speaker"][:], *dev["speaker"][:]])
-        self.heard = what_is_heard(train, dev)
+        self.data_facts = collect_data_facts(train, dev)
         states = open_states(training)  # before adapters are in the encoder
         self.strategy.prepare(model)
         if self.config.checkpointing:
@@ -142,8 +142,8 @@ class Trainer:
         for part in self.parts:
             part.finish(training)
         measured, warnings = check_domains(training)
-        self.heard |= measured
-        self._notes = synthetic_notes(train, refit=training.refits)
+        self.data_facts |= measured
+        self._notes = describe_synthetic(train, refit=training.refits)
         self._notes += note_unknown(train, model.dimensions, "training") + note_unknown(dev, model.dimensions, "dev")
         self._notes += ([progress.note] if progress.note else []) + warnings
         self.history = progress.history
@@ -156,20 +156,20 @@ class Trainer:
 
         Args:
             test: rows with the columns of `data.schema`
-            title: what is evaluated, for headings
-            notes: what a reader of the figures must know
+            title: of the report
+            notes: sentences for its readers
             shared: speakers that the test part may share with training (`Split.shared`): only to reproduce figures that
-                were published so; the report's title, notes and facts then say what it is not
+                were published so; the report's title, notes and facts then say so
 
         Raises:
-            ConfigError: the test set has an emotion that the model doesn't know
+            ConfigError: the test set has an emotion that isn't among the model's labels
             SplitError: the model was trained on, or its epoch chosen on, some of the speakers, or clips are synthetic
         """
         return evaluate(
             self.model,
             test,
             replace(self.training.evaluation, progress=f"{self.training.name} test".strip()),
-            clips=self.feed.clips(test),
+            clips=self.features.load_clips(test),
             title=title,
             notes=notes,
             training_notes=self.notes,
@@ -179,19 +179,19 @@ class Trainer:
 
     @property
     def notes(self) -> list[str]:
-        """What every report must say of the training."""
+        """Sentences on the training for every report."""
         return [*(note for part in self.parts for note in part.notes), *self._notes]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a report should tell of the training: parameters, epochs, time, configuration."""
-        facts = run_facts(self.model, self.history, self.accelerator)
+        """Facts of the training for its report: parameters, epochs, time, configuration."""
+        facts = collect_run_facts(self.model, self.history, self.accelerator)
         facts |= {"strategy": type(self.strategy).__name__.lower(), "seed": self.seed}
         if self.model.config.statistics != "training":
             facts["statistics"] = self.model.config.statistics
         for part in self.parts:
             facts |= part.facts
-        return facts | self.heard
+        return facts | self.data_facts
 
     def clear_states(self) -> None:
         """Deletes the training states, once the results they were kept for are on disk."""

@@ -134,8 +134,8 @@ def find_targets(
         )
     if not found:
         raise ConfigError(
-            f"--strategy {kind}: an encoder of family {model.encoder.family!r} has no place for adapters of this kind, "
-            f"{', '.join(_families(kind))} have: use --strategy frozen, or partial or full if it has weights"
+            f"strategy {kind}: an encoder of family {model.encoder.family!r} has no place for adapters of this kind, "
+            f"{', '.join(_families(kind))} have: use `strategy` frozen, or partial or full if it has weights"
         )
     if count is not None and count > len(found):
         raise ConfigError(

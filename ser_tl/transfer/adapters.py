@@ -62,7 +62,7 @@ def save_adapter(model: EmotionModel, folder: str | Path) -> Path:
     """
     adapters = Adapters.of(model.encoder)
     if adapters is None:
-        raise ConfigError("the model has no adapters (--strategy lora trains some): save_pretrained saves all of it")
+        raise ConfigError("the model has no adapters (`strategy` lora trains some): save_pretrained saves all of it")
     config = model.description
     config["encoder"]["fingerprint"] = fingerprint(base_state(model.encoder))
     write_folder(Path(folder), config | {"adapters": asdict(adapters)}, _portable(model), ADAPTER)

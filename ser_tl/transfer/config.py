@@ -25,6 +25,6 @@ class AlignmentConfig:
     def __post_init__(self) -> None:
         if not 0 < self.weight < 1:
             raise ConfigError(
-                f"alignment.weight is {self.weight}: expected a share of the loss between 0 and 1; --alignment.method "
+                f"alignment.weight is {self.weight}: expected a share of the loss between 0 and 1; alignment.method "
                 f"none aligns nothing"
             )

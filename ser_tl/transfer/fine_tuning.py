@@ -82,11 +82,11 @@ def top_blocks(model: EmotionModel, count: int | None, strategy: str) -> list[Bl
     """
     blocks = model.trainable_blocks()
     if not blocks:
-        raise ConfigError(f"--strategy {strategy}: this encoder has no weights that could move; use --strategy frozen")
+        raise ConfigError(f"strategy {strategy}: this encoder has no weights that could move; use `strategy` frozen")
     if count is not None and count > len(blocks):
         raise ConfigError(
             f"strategy.blocks is {count}: the encoder has {len(blocks)} blocks that reach the head "
-            f"({', '.join(block.name for block in blocks)}); --strategy full moves all of them"
+            f"({', '.join(block.name for block in blocks)}); `strategy` full moves all of them"
         )
     return blocks if count is None else blocks[-count:]
 
@@ -98,4 +98,4 @@ def check_blocks(blocks: int | None) -> None:
         ConfigError: it is below one
     """
     if blocks is not None and blocks < 1:
-        raise ConfigError(f"strategy.blocks is {blocks}: expected 1 or more; --strategy frozen moves none")
+        raise ConfigError(f"strategy.blocks is {blocks}: expected 1 or more; `strategy` frozen moves none")

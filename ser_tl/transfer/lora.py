@@ -42,7 +42,7 @@ class Adapted(Strategy):
             raise ConfigError(f"strategy.learning_rate is {learning_rate}: expected more than 0")
         if blocks is not None and blocks < 1:
             raise ConfigError(
-                f"strategy.blocks is {blocks}: expected 1 or more, or null for all; --strategy frozen has no adapters"
+                f"strategy.blocks is {blocks}: expected 1 or more, or null for all; `strategy` frozen has no adapters"
             )
         if targets is not None and (isinstance(targets, str) or not targets):
             raise ConfigError(
@@ -143,7 +143,7 @@ class Lora(Adapted):
     ) -> None:
         super().__init__(targets=targets, blocks=blocks, learning_rate=learning_rate)
         if rank < 1:
-            raise ConfigError(f"strategy.rank is {rank}: expected 1 or more; --strategy frozen has no adapters")
+            raise ConfigError(f"strategy.rank is {rank}: expected 1 or more; `strategy` frozen has no adapters")
         if not alpha > 0:
             raise ConfigError(f"strategy.alpha is {alpha}: expected more than 0")
         if not 0 <= dropout < 1:

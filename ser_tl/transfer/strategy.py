@@ -44,8 +44,8 @@ class LearningRates:
 class Strategy(ABC):
     """Which weights move, and how fast. Its options are the arguments of its constructor: `Lora(rank=8)`.
 
-    On the command line they are `--strategy lora --strategy.rank 8`: the constructor's names, types and descriptions
-    are read from its signature and docstring (`ser_tl.construction`).
+    On the command line they are `ser-tl train --strategy lora --strategy.rank 8`: the constructor's names, types and
+    descriptions are read from its signature and docstring (`ser_tl.construction`).
 
     Attributes:
         needs_whole_weights: whether a step compares whole weights, which no process has where the model is sharded

@@ -15,14 +15,14 @@ class Held:
     epoch = 0
 
     def __init__(self, count):
-        self.asked = []
+        self.requested_by = []
         self.seconds = [0.5] * count
 
     def __len__(self):
         return len(self.seconds)
 
     def __getitem__(self, index):
-        self.asked.append(index)
+        self.requested_by.append(index)
         return Batch(speech(0.5, index), torch.tensor(8000), torch.tensor(0), [""])
 
 
@@ -122,7 +122,7 @@ def test_only_babble_asks_for_voices():
     for name, wanted in (("noise", 0), ("babble", 5)):
         held = Held(5)
         Chain(AugmentConfig(transforms={name: {}}), 3, longest=1.0).prepare(held)
-        assert len(set(held.asked)) == wanted
+        assert len(set(held.requested_by)) == wanted
 
 
 def test_an_undisturbed_disturbance_changes_nothing():

@@ -26,7 +26,7 @@ from ser_tl.inference.calibration import HELD_OUT, fit_calibration, fit_outliers
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.conformal import find_threshold
 from ser_tl.modules.discriminant import fit_discriminant
-from ser_tl.training.statistics_check import standardize_domains
+from ser_tl.training.norm_effect import standardize_domains
 from tests.benchmarks.defaults.probes import pool_states
 
 LAYERS = [1, 2, 3, 4]  # the recipes' of Whisper tiny.en

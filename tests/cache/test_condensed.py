@@ -118,8 +118,8 @@ def test_a_training_on_few_frames_is_one_on_all(tmp_path, monkeypatch):
         return [record[name] for record in history for name in ("train_loss", "dev_loss")]
 
     few = losses()
-    monkeypatch.setattr("ser_tl.training.feed.condensed", lambda clips, _: clips)
-    monkeypatch.setattr("ser_tl.training.feed.reduction", lambda _: None)
+    monkeypatch.setattr("ser_tl.training.features.condensed", lambda clips, _: clips)
+    monkeypatch.setattr("ser_tl.training.features.reduction", lambda _: None)
     assert few == pytest.approx(losses(), abs=2e-3)
 
 

@@ -135,7 +135,7 @@ def test_a_training_finds_what_was_extracted_whatever_it_uses_of_it(tones, tmp_p
         config = ModelConfig(layers=layers)
         model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=config, audio=NEW_MODELS)
         trainer = Trainer(model, strategy, TrainConfig(tracker="none"))
-        trainer.feed.training_clips(corpus)
+        trainer.features.load_training_clips(corpus)
     assert entries(tmp_path).keys() == found.keys()
     assert cli.main(command(tones, "--layers", "[2]")) == 0
     assert entries(tmp_path).keys() == found.keys()
@@ -164,7 +164,7 @@ def test_windows_of_long_clips_are_those_of_training_and_evaluation(tones, tmp_p
     found = extract(load_encoder(str(tones / "whisper")), corpus, layers=[0], audio=audio)
     assert found.clips == len(UtteranceDataset(corpus, [], audio, training=False)) == len(entries(tmp_path)) > 27
     model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=ModelConfig(layers=[0]), audio=audio)
-    feed = Trainer(model, Frozen(), TrainConfig(tracker="none")).feed
-    for clips_of in (feed.training_clips, feed.clips):
+    feed = Trainer(model, Frozen(), TrainConfig(tracker="none")).features
+    for clips_of in (feed.load_training_clips, feed.load_clips):
         clips_of(corpus)
     assert len(entries(tmp_path)) == found.clips

@@ -173,7 +173,7 @@ def test_a_training_on_cached_states_scores_as_one_on_audio(strategy, layers, ke
     def train(*, cached):
         trainer = Trainer(tiny_model(dropout=0.0, layers=layers), strategy, train_config(cache=cached, epochs=1))
         (record,) = trainer.fit(split.train, split.dev)
-        clips = trainer.feed.clips(split.test)
+        clips = trainer.features.load_clips(split.test)
         assert sorted(clips[0].states or []) == (kept if cached else [])
         report = trainer.evaluate(split.test)
         return record["train_loss"], record["dev_loss"], report.predictions.probabilities, trainer.model
@@ -202,7 +202,7 @@ def test_a_training_reads_what_another_kept_though_its_own_top_has_moved(tmp_pat
 
     def kept_by(strategy):
         trainer = Trainer(tiny_model(), strategy, train_config(epochs=2))
-        trainer.feed.cache = store
+        trainer.features.cache = store
         trainer.fit(split.train, split.dev)
         trainer.evaluate(split.test)
         return {path: path.stat().st_ino for path in entries(store)}
@@ -240,7 +240,7 @@ def test_what_is_kept_is_used_states_below_what_moves_and_the_one_to_go_on_from(
 @pytest.mark.parametrize("strategy", [Frozen, Partial, Full])
 def test_nothing_is_cached_where_that_is_switched_off_or_all_moves(strategy, corpus):
     trainer = Trainer(tiny_model(), strategy(), train_config(cache=strategy is Full))
-    assert not isinstance(trainer.feed.clips(corpus), CachedClips)
+    assert not isinstance(trainer.features.load_clips(corpus), CachedClips)
 
 
 @pytest.mark.parametrize("name", SPEECH_SSL)

@@ -74,7 +74,7 @@ def test_a_training_on_summaries_is_one_on_frames(pooling, statistics, split, lo
     figures, probabilities = train(chosen, build(pooling, statistics=statistics))
     assert contents(store) == {"summary"}
     store.clear()
-    monkeypatch.setattr("ser_tl.training.feed.FeatureCache.fill", frames_only(FeatureCache.fill))
+    monkeypatch.setattr("ser_tl.training.features.FeatureCache.fill", frames_only(FeatureCache.fill))
     expected, whole = train(chosen, build(pooling, statistics=statistics))
     assert contents(store) == {"frames"}
     assert figures == pytest.approx(expected, abs=2e-3)
@@ -85,8 +85,8 @@ def test_a_training_on_summaries_is_one_on_frames(pooling, statistics, split, lo
 @pytest.mark.parametrize("pooling", REDUCE)
 def test_what_is_measured_over_frames_follows_from_summaries(pooling, layers, long_split, store):
     model = build(pooling, layers=layers, statistics="speaker")
-    feed = Trainer(model, Frozen(), CONFIG).training.feed
-    clips = feed._decoded(long_split.train, training=False, labelled=True)
+    feed = Trainer(model, Frozen(), CONFIG).training.features
+    clips = feed._decode(long_split.train, training=False, labelled=True)
     how = Pass(OneProcess(model.device), batch_seconds=2.0)
     found = []
     for reduce in (REDUCE[pooling], None):
@@ -113,7 +113,7 @@ def test_a_refit_on_summaries_is_one_on_frames(split, store, monkeypatch):
     _, probabilities = train(split, model, config=config)
     assert contents(store) == {"summary"}
     store.clear()
-    monkeypatch.setattr("ser_tl.training.feed.FeatureCache.fill", frames_only(FeatureCache.fill))
+    monkeypatch.setattr("ser_tl.training.features.FeatureCache.fill", frames_only(FeatureCache.fill))
     _, whole = train(split, build(layers=[0, 1, 2]), config=config)
     torch.testing.assert_close(torch.from_numpy(probabilities), torch.from_numpy(whole), atol=2e-3, rtol=0)
 
@@ -130,7 +130,7 @@ def test_a_refit_on_summaries_is_one_on_frames(split, store, monkeypatch):
 )
 def test_frames_are_kept_where_the_model_reads_them(pooling, options, strategy, split, store):
     trainer = Trainer(build(pooling, **options), strategy, CONFIG)
-    trainer.training.feed.clips(split.dev)
+    trainer.training.features.load_clips(split.dev)
     assert contents(store) == {"frames"}
 
 
@@ -148,7 +148,7 @@ def test_views_are_kept_as_summaries(split, store, monkeypatch):
     assert contents(store) == {"summary"}
     assert {one.views for one in store.encoders()} == {2 * len(split.train)}
     store.clear()
-    monkeypatch.setattr("ser_tl.training.feed.FeatureCache.fill", frames_only(FeatureCache.fill))
+    monkeypatch.setattr("ser_tl.training.features.FeatureCache.fill", frames_only(FeatureCache.fill))
     expected, _ = train(split, build(), augment=views)
     assert contents(store) == {"frames"}
     assert figures == pytest.approx(expected, abs=2e-3)
@@ -194,7 +194,7 @@ def test_keys_tell_summaries_from_frames_and_those_of_frames_are_as_before():
 
 
 def fill(store, corpus, model, reduce, clips=None):
-    clips = clips or Trainer(model, Frozen(), CONFIG).training.feed._decoded(corpus, training=False, labelled=True)
+    clips = clips or Trainer(model, Frozen(), CONFIG).training.features._decode(corpus, training=False, labelled=True)
     return store.fill(clips, model.encoder, model.layers, accelerator(CONFIG, None), CONFIG, reduce=reduce)
 
 

@@ -20,7 +20,7 @@ from ser_tl.inference import speaker_norm
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.runtime.processes import accelerator
 from ser_tl.training import Trainer
-from ser_tl.training.feed import Feed
+from ser_tl.training.features import FeaturePipeline
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.transfer import Frozen, Full, Partial
 from tests.training.samples import TONES, interrupted, split_tones, tiny_model, tone_corpus, train_config, untimed
@@ -109,14 +109,14 @@ def test_a_training_on_cached_views_scores_as_one_that_makes_them_anew(strategy,
     cached = trained(split, augment, model=tiny_model(**options), **usual)
     none = trained(split, replace(augment, views=0), model=tiny_model(**options), **usual)
     assert viewed(cached, split)
-    cached_clips = Feed.training_clips
+    cached_clips = FeaturePipeline.load_training_clips
 
     def fresh(self, train, tables=None, *, views=None, **options):
         clips = CachedClips.__new__(CachedClips)
         clips.__dict__ = cached_clips(self, train, tables, views=views, **options).__dict__
         return OnTheFly(clips, views.of(windows_of(train)))
 
-    monkeypatch.setattr(Feed, "training_clips", fresh)
+    monkeypatch.setattr(FeaturePipeline, "load_training_clips", fresh)
     anew = trained(split, augment, model=tiny_model(**options), **usual)
     for one, other in zip(cached.history, anew.history, strict=True):
         assert one["train_loss"] == pytest.approx(other["train_loss"], abs=2e-4)
@@ -126,7 +126,9 @@ def test_a_training_on_cached_views_scores_as_one_that_makes_them_anew(strategy,
 
 
 def viewed(trainer, split) -> CachedClips:
-    clips = trainer.feed.training_clips(split.train, reads=trainer.training.reads, views=trainer.training.views)
+    clips = trainer.features.load_training_clips(
+        split.train, reads=trainer.training.reads, views=trainer.training.views
+    )
     assert isinstance(clips, CachedClips)
     return clips
 
@@ -160,14 +162,14 @@ def test_lengths_are_those_of_the_views(split, usual):
 def test_seeds_and_folds_share_views(corpus, split, store, monkeypatch):
     model = tiny_model()
     running = accelerator(CONFIG, None)
-    Feed(model, Frozen(), CONFIG, running, seed=0).training_clips(split.train, **_views(VIEWS))
+    FeaturePipeline(model, Frozen(), CONFIG, running, seed=0).load_training_clips(split.train, **_views(VIEWS))
     before = entries(store)
     assert len(before) == 3 * 3 * len(split.train)  # views, layers
     monkeypatch.setattr(ViewedClips, "__getitem__", lambda *_: pytest.fail("made again"))
     speakers = sorted(set(split.train["speaker"]))[1:]
     rows = [row for row, who in enumerate(split.train["speaker"]) if who in speakers]
-    feed = Feed(model, Frozen(), CONFIG, running, seed=5)
-    filled = feed.training_clips(split.train.select(rows[::-1]), **_views(VIEWS))
+    feed = FeaturePipeline(model, Frozen(), CONFIG, running, seed=5)
+    filled = feed.load_training_clips(split.train.select(rows[::-1]), **_views(VIEWS))
     assert len(filled) == len(rows)
     assert entries(store) == before
 
@@ -265,9 +267,9 @@ def test_babble_is_of_training_clips_whatever_their_order_and_seed_and_of_others
 def test_masks_on_mel_are_a_part_of_the_view(split, store):
     model = tiny_model().eval()
     augment = AugmentConfig(transforms={"noise": {}, "mask-mel": {"bands": 0.5}}, views=2)
-    feed = Feed(model, Frozen(), CONFIG, accelerator(CONFIG, None), seed=0)
+    feed = FeaturePipeline(model, Frozen(), CONFIG, accelerator(CONFIG, None), seed=0)
     options = _views(augment)
-    every = EveryView(feed.training_clips(split.train, **options))
+    every = EveryView(feed.load_training_clips(split.train, **options))
     heard = options["views"].of(windows_of(split.train))
     for place in (0, 1, 7):
         batch = collate([heard[place]])
@@ -283,14 +285,16 @@ def _mel():
 
 
 def test_dev_and_test_never_hear_a_view(split, usual, monkeypatch):
-    trainer, store = usual, usual.feed.cache
+    trainer, store = usual, usual.features.cache
     made = len(entries(store))
     assert made == 3 * 3 * len(split.train)
     monkeypatch.setattr(ViewedClips, "__getitem__", lambda *_: pytest.fail("a view"))
     report = trainer.evaluate(split.test)
     assert len(entries(store)) == made
     assert len(entries(store, views=False)) == 3 * sum(map(len, (split.train, split.dev, split.test)))
-    assert all(not path.stem.endswith(VIEW) for own in trainer.feed.clips(split.dev).files for path in own[0].values())
+    assert all(
+        not path.stem.endswith(VIEW) for own in trainer.features.load_clips(split.dev).files for path in own[0].values()
+    )
     assert report.facts["views"] == 3
     assert list(report.facts["augment"]) == ["speed", "noise"]
 
@@ -359,7 +363,7 @@ def test_synthetic_clips_lie_between_views_and_the_refit_hears_none(split, monke
 
 def test_the_command_tells_views_from_clips(split, usual, capsys, monkeypatch):
     usual.evaluate(split.test)
-    monkeypatch.setenv("SER_TL_CACHE", str(usual.feed.cache.folder))
+    monkeypatch.setenv("SER_TL_CACHE", str(usual.features.cache.folder))
     capsys.readouterr()
     assert main(["cache"]) == 0
     shown = capsys.readouterr().out.splitlines()

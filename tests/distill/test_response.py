@@ -108,7 +108,7 @@ def test_lessons_are_the_teachers_logits_at_the_temperature_in_the_students_orde
     teacher = load_teacher(run, split, TeachConfig(temperature=3.0))
     labels = ["sadness", "anger", "neutral"]
     trainer = Trainer(tiny_model(), Full(), train_config(cache=False))
-    lessons = teacher.lessons(split.train, labels, trainer.accelerator, trainer.config)
+    lessons = teacher.predict_soft_labels(split.train, labels, trainer.accelerator, trainer.config)
     place = [teacher.model.labels.index(label) for label in labels]
     paths = [row["audio"]["path"] for row in split.train.select(range(3))]
     for row, said in zip(lessons, teacher.model.predict(paths), strict=False):
@@ -148,7 +148,7 @@ def test_the_report_tells_the_teaching_and_whom_the_teacher_knows_the_student_kn
     sizes = [sum(one.numel() for one in model.parameters()) for model in (trainer.teacher.model, trainer.model)]
     assert (told["temperature"], told["alpha"], told["teacher"]) == (2.0, 0.7, str(run / "model"))
     assert told["ratio"] == round(sizes[0] / sizes[1], 2)
-    assert any(note.startswith(f"taught by {run / 'model'}") for note in report.notes)
+    assert any(note.startswith(f"distilled from {run / 'model'}") for note in report.notes)
 
 
 def test_a_teacher_of_the_same_folds_is_found_by_their_names(run, split, tmp_path):
@@ -186,12 +186,12 @@ def test_a_teacher_of_unknown_origin_is_refused_unless_accepted_and_then_noted(r
 def test_other_labels_than_the_teachers_are_refused(run, split):
     teacher = load_teacher(run, split, TeachConfig())
     model = tiny_model(labels=["anger", "fear", "neutral"])
-    with pytest.raises(ConfigError, match=r"lacks sadness; the teacher lacks fear.*same --corpus and --emotions"):
+    with pytest.raises(ConfigError, match=r"lacks sadness; the teacher lacks fear.*same `corpus` and `emotions`"):
         StudentTrainer(model, Full(), train_config(), teacher=teacher)
 
 
 def test_what_a_teacher_cannot_hear_or_say_is_refused(run, split):
-    with pytest.raises(ConfigError, match=r"choose --balance\.sampling over"):
+    with pytest.raises(ConfigError, match=r"choose balance\.sampling over"):
         fitted(student(run, split, balance=BalanceConfig(synthesise="smote")), split)
     with pytest.raises(ConfigError, match="expected more than 0"):
         TeachConfig(temperature=0.0)

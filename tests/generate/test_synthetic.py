@@ -118,8 +118,11 @@ def test_a_training_counts_them_apart_and_its_judges_refuse_them(split, manifest
     added = add_synthetic([split], manifest)[0]
     trainer = Trainer(tiny_model(), Frozen(), train_config(epochs=1, cache=False))
     trainer.fit(added.train, added.dev)
-    assert (trainer.heard["training_utterances"], trainer.heard["synthetic_utterances"]) == (len(split.train), 9)
-    assert trainer.heard["training_speakers"] == 4
+    assert (trainer.data_facts["training_utterances"], trainer.data_facts["synthetic_utterances"]) == (
+        len(split.train),
+        9,
+    )
+    assert trainer.data_facts["training_speakers"] == 4
     assert "synthetic" not in trainer.model.known_speakers
     report = trainer.evaluate(added.test)
     assert report.notes[0].startswith("trained on 9 synthetic clips beside 36 real ones; dev and test are real speech")
@@ -140,7 +143,7 @@ def test_statistics_and_the_refit_hear_real_clips_alone(split, manifest):
         report = trainer.evaluate(chosen.test)
         found.append(report.predictions.probabilities)
     assert found[0] == pytest.approx(found[1], abs=1e-5)  # a frozen encoder: the steps change nothing that counts here
-    assert "the refitted classifier heard the real ones alone" in report.notes[0]
+    assert "the refitted classifier was fitted to the real ones alone" in report.notes[0]
 
 
 def test_speakers_statistics_do_not_go_with_clips_of_no_speaker(split, manifest):

@@ -11,7 +11,7 @@ import pytest
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.training import TrainConfig, Trainer
-from ser_tl.training.checks import check_shardable
+from ser_tl.training.compatibility import check_shardable
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import tiny_model, tone_split, train_config
 

@@ -106,7 +106,7 @@ def train_config(**changes) -> TrainConfig:
 def training_clips(trainer: Trainer, split: Split) -> Clips:
     """What a trainer's steps would be fed."""
     trainer.strategy.prepare(trainer.model)
-    trainer.training.take(split.train, split.dev, None)
+    trainer.training.set_data(split.train, split.dev, None)
     trainer.training.prepare_clips()
     return trainer.training.clips
 

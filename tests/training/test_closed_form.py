@@ -9,7 +9,7 @@ import ser_tl as ser
 from ser_tl.errors import ConfigError
 from ser_tl.options import Options
 from ser_tl.training import TrainConfig, Trainer
-from ser_tl.training.steps import Steps
+from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.transfer import AlignmentConfig, Frozen
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import rated, split_tones, tiny_model, tone_corpus, tone_split, train_config
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 def test_zero_epochs_fit_the_classifier_without_a_step(tmp_path, monkeypatch):
     split = tone_split(tmp_path / "tones")
-    monkeypatch.setattr(Steps, "run_epoch", lambda *_: pytest.fail("took a step"))
+    monkeypatch.setattr(EpochRunner, "run_epoch", lambda *_: pytest.fail("took a step"))
     model = tiny_model(pooling="stats")
     before = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}
     config = train_config(epochs=0, refit="discriminant")
@@ -50,7 +50,7 @@ def test_a_run_of_zero_epochs_ends_with_report_model_and_card(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("options", "changes", "message"),
     [
-        ({"pooling": "stats"}, {"refit": "none"}, "train.refit is none.*--train.refit discriminant"),
+        ({"pooling": "stats"}, {"refit": "none"}, "train.refit is none.*train.refit discriminant"),
         ({"pooling": "attention"}, {}, r"pooling \(attention\) has weights that nothing would train"),
         ({"pooling": "stats", "dimensions": ["arousal"]}, {}, "head of dimensions has weights"),
         ({"pooling": "stats"}, {"alignment": AlignmentConfig(method="mmd")}, "an alignment acts in the steps"),

@@ -13,9 +13,9 @@ from ser_tl.inference.scoring import score_clips
 from ser_tl.model import EmotionModel
 from ser_tl.runtime.processes import accelerator, evaluation_pass
 from ser_tl.training import TrainConfig, Trainer, seed_everything
+from ser_tl.training.epoch_runner import OPTIMIZERS
 from ser_tl.training.loop import score_dev
 from ser_tl.training.progress import Progress, rate_factor
-from ser_tl.training.steps import OPTIMIZERS
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 

@@ -227,7 +227,7 @@ def test_training_goes_on_from_a_loaded_adapter(tmp_path):
 
 def test_a_model_without_adapters_is_told_what_saves_it(tmp_path):
     model = build("whisper")
-    with pytest.raises(ConfigError, match=r"has no adapters .--strategy lora trains some.: save_pretrained saves"):
+    with pytest.raises(ConfigError, match=r"has no adapters .`strategy` lora trains some.: save_pretrained saves"):
         save_adapter(model, tmp_path)
     with pytest.raises(ConfigError, match="no adapters that could be folded in"):
         merge_adapter(model)

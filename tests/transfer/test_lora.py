@@ -295,9 +295,7 @@ def test_impossible_places_are_refused_with_those_there_are():
         Lora(targets=["query", "conv1", "fc1"]).prepare(model)
     with pytest.raises(ConfigError, match=r"strategy.blocks is 3: the encoder has 2 blocks .*.layer 1, layer 2.; null"):
         Lora(blocks=3).prepare(model)
-    with pytest.raises(
-        ConfigError, match=r"--strategy lora: .* family 'wav2vec2' has no place .*use --strategy frozen"
-    ):
+    with pytest.raises(ConfigError, match=r"strategy lora: .* family 'wav2vec2' has no place .*use `strategy` frozen"):
         Lora().prepare(build("wav2vec2", layers=[0]))
     assert not adapted_layers(model)
 
@@ -306,7 +304,7 @@ def test_impossible_places_are_refused_with_those_there_are():
 def test_an_encoder_without_places_names_the_strategies_that_work(name, kind):
     model = EmotionModel(load_encoder(name), ["anger", "neutral"])
     with pytest.raises(
-        ConfigError, match=rf"{kind}: an encoder of family '{name}'.*wavlm.*--strategy frozen, or parti"
+        ConfigError, match=rf"{kind}: an encoder of family '{name}'.*wavlm.*`strategy` frozen, or parti"
     ):
         STRATEGIES[kind]().prepare(model)
 
@@ -314,7 +312,7 @@ def test_an_encoder_without_places_names_the_strategies_that_work(name, kind):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rank": 0}, "strategy.rank is 0: expected 1 or more; --strategy frozen"),
+        ({"rank": 0}, "strategy.rank is 0: expected 1 or more; `strategy` frozen"),
         ({"alpha": 0.0}, "strategy.alpha is 0.0: expected more than 0"),
         ({"learning_rate": -1.0}, "strategy.learning_rate is -1.0: expected more than 0"),
         ({"dropout": 1.0}, "strategy.dropout is 1.0: expected a share"),

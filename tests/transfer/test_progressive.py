@@ -7,7 +7,7 @@ import torch
 
 from ser_tl.errors import ConfigError
 from ser_tl.training import Trainer
-from ser_tl.training.steps import Steps
+from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.transfer import LearningRates, Partial, Progressive
 from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
 
@@ -100,8 +100,8 @@ class Watched(Progressive):
 def test_a_training_records_what_moved_and_keeps_the_optimizers_memory(split, monkeypatch):
     trainer = Trainer(tiny_model(), Watched(), train_config(epochs=4))
     steps = []
-    build = Steps.__init__
-    monkeypatch.setattr(Steps, "__init__", lambda own, *given: steps.append(own) or build(own, *given))
+    build = EpochRunner.__init__
+    monkeypatch.setattr(EpochRunner, "__init__", lambda own, *given: steps.append(own) or build(own, *given))
     history = trainer.fit(split.train, split.dev)
     assert [record["moving_blocks"] for record in history] == [BLOCKS[3 - count :] for count in range(4)]
     counts = [record["trainable_parameters"] for record in history]

@@ -157,13 +157,13 @@ def test_groups_hold_each_moving_parameter_once_at_the_rate_of_its_side(strategy
 @pytest.mark.parametrize("strategy", ["partial", "progressive"])
 @pytest.mark.parametrize("blocks", [0, -1])
 def test_no_block_at_all_names_the_strategy_for_that(blocks, strategy):
-    message = rf"strategy.blocks is {blocks}: expected 1 or more; --strategy frozen moves none"
+    message = rf"strategy.blocks is {blocks}: expected 1 or more; `strategy` frozen moves none"
     with pytest.raises(ConfigError, match=message):
         STRATEGIES[strategy](blocks)
 
 
 def test_partial_with_more_blocks_than_there_are_lists_them():
-    found = r"blocks is 4: the encoder has 3 blocks that reach .* .front end, positions, layer 1.; --strategy full"
+    found = r"blocks is 4: the encoder has 3 blocks that reach .* .front end, positions, layer 1.; `strategy` full"
     with pytest.raises(ConfigError, match=found):
         STRATEGIES["partial"](4).prepare(build("wav2vec2", layers=[0, 1]))
 
@@ -175,5 +175,5 @@ def test_an_unknown_strategy_lists_the_near_ones():
 
 def test_an_encoder_without_weights_has_nothing_to_unfreeze():
     model = EmotionModel(load_encoder("mfcc"), ["anger", "neutral"])
-    with pytest.raises(ConfigError, match="no weights that could move; use --strategy frozen"):
+    with pytest.raises(ConfigError, match="no weights that could move; use `strategy` frozen"):
         STRATEGIES["partial"]().prepare(model)

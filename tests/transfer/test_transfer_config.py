@@ -79,7 +79,7 @@ def test_the_pull_keeps_a_training_near_its_start():
         (lambda: Full(l2sp=-1.0), "l2sp is -1.0: expected 0 or more"),
         (lambda: Progressive(warmup=-1.0), "warmup is -1.0"),
         (lambda: Progressive(trigger="stall"), "trigger is 'stall': expected epochs or plateau"),
-        (lambda: AlignmentConfig(weight=0.0), "--alignment.method none aligns nothing"),
+        (lambda: AlignmentConfig(weight=0.0), "alignment.method none aligns nothing"),
         (lambda: AlignmentConfig(weight=1.0), "expected a share of the loss between 0 and 1"),
     ],
 )

@@ -28,10 +28,10 @@ STANDARD: dict[str, tuple[Callable[[Any], Part], ...]] = {
     "alignment": (DomainAlignment,),
     "on_best": (Callbacks,),
 }
-"""What every training has, by the name of the options that it is built from; without them it is usual, or idle."""
+"""The parts of every training, by the name of their options; without options they have their defaults."""
 
 
-def standard_parts(**options: Any) -> list[Part]:  # noqa: ANN401 - each part's own
+def build_standard_parts(**options: Any) -> list[Part]:  # noqa: ANN401 - each part's own
     """The parts that every training has.
 
     Args:
@@ -40,10 +40,10 @@ def standard_parts(**options: Any) -> list[Part]:  # noqa: ANN401 - each part's 
     Raises:
         ConfigError: there are no options of that name
     """
-    strange = sorted(set(options) - set(STANDARD))
-    if strange:
+    unknown = sorted(set(options) - set(STANDARD))
+    if unknown:
         raise ConfigError(
-            f"a training has no options called {', '.join(strange)}: known are {', '.join(STANDARD)}; other "
+            f"a training has no options called {', '.join(unknown)}: known are {', '.join(STANDARD)}; other "
             f"techniques are given as parts=[...], known are {', '.join(PARTS)}"
         )
     built = [build(options.get(name)) for name, builders in STANDARD.items() for build in builders]
@@ -64,10 +64,10 @@ def build_parts(options: Mapping[str, Any]) -> list[Part]:
     for name, given in options.items():
         kind, given = PARTS[name], {} if given is None else given
         if not is_dataclass(kind):
-            raise ConfigError(f"parts: {name} isn't built from options here; `--help` lists what trainings have anyway")
-        known = [option.name for option in fields(kind)]
-        strange = sorted(set(given) - set(known)) if isinstance(given, Mapping) else [given]
-        if strange:
-            raise ConfigError(f"parts: {name} has no options {strange}: expected some of {', '.join(known) or 'none'}")
+            raise ConfigError(f"parts: {name} isn't built from options here; `help` lists what trainings have anyway")
+        names = [option.name for option in fields(kind)]
+        unknown = sorted(set(given) - set(names)) if isinstance(given, Mapping) else [given]
+        if unknown:
+            raise ConfigError(f"parts: {name} has no options {unknown}: expected some of {', '.join(names) or 'none'}")
         built.append(kind(**given))
     return built

@@ -1,9 +1,9 @@
-"""Two domains in one training: the head's hidden layer of an unlabelled one is drawn to the labelled one's.
+"""Domain alignment: the head's hidden layer is aligned between unlabelled and labelled clips.
 
-    source and target Output --Alignment--> penalty, weight * it beside (1 - weight) * what the labels say
+    source and target Output --Alignment--> penalty; loss = (1 - weight) * the labels' loss + weight * penalty
 
-Domains are aligned in the head's hidden layer, as deep adaptation networks are (Long et al. 2015): below it a frozen
-encoder leaves little that a gradient could move.
+Domains are aligned in the head's hidden layer, as deep adaptation networks are (Long et al. 2015): below it there are
+few trainable weights if the encoder is frozen.
 """
 
 from dataclasses import asdict
@@ -18,13 +18,13 @@ from ser_tl.transfer.config import AlignmentConfig
 from ser_tl.transfer.dann import dann_schedule
 
 REPLACED_NOTE = (
-    "the alignment ({}) acted in the hidden layer of a head that the refit has replaced: what is left of it is what it "
-    "did to weights below the head, nothing where the encoder is frozen and the pooling has none"
+    "the alignment ({}) acted in the hidden layer of a head that the refit has replaced: it still changed the weights "
+    "below the head, of which there are none where the encoder is frozen and the pooling has none"
 )
 
 
 class AlignmentLoss(nn.Module):
-    """The penalty on how far apart both domains are, and its share of the loss.
+    """The penalty on the distance of both domains, and its share of the loss.
 
     Args:
         alignment: the penalty
@@ -37,7 +37,7 @@ class AlignmentLoss(nn.Module):
         self.config = config
 
     def weight(self, done: float) -> float:
-        """The alignment's share of the loss when so much of the training (0 to 1) is done."""
+        """The alignment's share of the loss after the share `done` (0 to 1) of the training."""
         return self.config.weight * (dann_schedule(done) if self.config.schedule == "ramp" else 1.0)
 
     def forward(self, step: Step, losses: Losses) -> Losses:
@@ -63,10 +63,10 @@ class DomainAlignment(Part):
     def __init__(self, config: AlignmentConfig | None = None) -> None:
         self.config = config or AlignmentConfig(method="none")
         self.pairs_domains = self.config.method != "none"
-        self._said: list[str] = []
+        self._notes: list[str] = []
 
     @property
-    def asked(self) -> str:
+    def requested_by(self) -> str:
         """The option."""
         return f"alignment.method is {self.config.method}"
 
@@ -81,20 +81,20 @@ class DomainAlignment(Part):
             return
         if not training.model.labels:
             raise ConfigError(
-                f"{self.asked}, which is about the head of emotions, and dimensions.weight 1 learns none: leave it "
-                f"out, or take a lower weight"
+                f"{self.requested_by}, which is about the head of emotions, and dimensions.weight 1 learns "
+                f"none: leave it out, or take a lower weight"
             )
         if not training.config.epochs:
             raise ConfigError(
-                "train.epochs is 0, but an alignment acts in the steps of a training: choose --alignment.method none, "
+                "train.epochs is 0, but an alignment acts in the steps of a training: choose alignment.method none, "
                 "or train for an epoch or more"
             )
         if training.unlabelled is None:
             raise ConfigError(
-                f"{self.asked}, but there are no unlabelled clips of another domain: recipes/mmd_alignment.py has a "
-                f"--target, in Python it is fit(..., unlabelled=...); --alignment.method none does without"
+                f"{self.requested_by}, but there are no unlabelled clips of another domain: recipes/mmd_alignment.py "
+                f"has the option `target`, in Python it is fit(..., unlabelled=...); alignment.method none needs none"
             )
-        self._said = [REPLACED_NOTE.format(self.config.method)] if training.refits else []
+        self._notes = [REPLACED_NOTE.format(self.config.method)] if training.refits else []
 
     def loss(self, training: Training) -> nn.Module | None:
         """The penalty."""
@@ -112,4 +112,4 @@ class DomainAlignment(Part):
     @property
     def notes(self) -> list[str]:
         """That a refit has replaced what was aligned."""
-        return self._said
+        return self._notes

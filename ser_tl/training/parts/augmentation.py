@@ -1,8 +1,8 @@
 """Augmentation of the training clips: anew in each epoch, or in cached views.
 
-    Batch --Chain--> Batch, FeatureHooks of its states and embeddings        clips --Views--> what the encoder hears
+    Batch --Chain--> Batch, FeatureHooks of its states and embeddings        clips --Views--> the encoder's input
 
-Dev, test, statistics and the refit hear clips as they are; the refit hears their views besides.
+Dev, test, statistics and the refit take clips as they are; the refit takes their views besides.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ class Augmentation(Part):
         self.chain: Chain
 
     @property
-    def asked(self) -> str:
+    def requested_by(self) -> str:
         """The option."""
         return f"augment.transforms has {', '.join(self.chain.names)}"
 

@@ -8,21 +8,22 @@ from ser_tl.errors import ConfigError
 
 @dataclass(frozen=True)
 class BalanceConfig:
-    """What is done about classes of different sizes, in training alone.
+    """How class imbalance is treated, in training alone.
 
     Args:
-        weights: of an utterance by its class: `inverse` to the class' frequency, so that each class has the same say;
-            `effective`, by its effective number of utterances (Cui et al. 2019), between that and `none`
-        beta: of `effective`: 0 weighs all alike, and the nearer to 1, the nearer to `inverse`
+        weights: of an utterance by its class: `inverse` to the class' frequency, so that each class has the same total
+            weight; `effective`, by its effective number of utterances (Cui et al. 2019), between that and `none`
+        beta: of `effective`: 0 weighs all alike, values near 1 are near `inverse`
         alpha: class to a factor of its weight, {fear: 2}; classes that aren't named have 1
-        focal: gamma of the focal loss (Lin et al. 2017), which leaves out utterances that are told well already; 0 is
+        focal: gamma of the focal loss (Lin et al. 2017), which down-weights well-classified examples; 0 is
             cross-entropy. Its alpha are the weights
         logit_adjustment: tau, by which the logarithms of the classes' frequencies are added to the logits in training
             (Menon et al. 2021); 1 in theory, 0 for none. In the place of weights, sampling and synthetic clips
-        sampling: in each epoch, `over` hears every class as often as the largest, `under` as often as the smallest
-        synthesise: clips made between neighbours of a smaller class until it is as large as the largest: `smote`
+        sampling: of an epoch's clips: `over` repeats clips until every class is as large as the largest, `under` draws
+            as many of every class as the smallest has
+        synthesise: interpolate between neighbours of a smaller class until it is as large as the largest: `smote`
             (Chawla et al. 2002), `borderline-smote` near other classes only (Han et al. 2005), `adasyn` more of them
-            there (He et al. 2008). For frozen encoders whose pooled states are all that the model sees, see
+            there (He et al. 2008). For frozen encoders whose pooled states are the model's only input, see
             docs/imbalance.md
         neighbours: of a clip, between which and it others are made; fewer where a class has fewer
     """
@@ -57,5 +58,5 @@ class BalanceConfig:
         if self.logit_adjustment and others:
             raise ConfigError(
                 f"balance.logit_adjustment is {self.logit_adjustment}, and {' and '.join(others)} would make up for "
-                f"the same frequencies once more: choose one (--balance.weights none for the adjustment alone)"
+                f"the same frequencies once more: choose one (balance.weights none for the adjustment alone)"
             )

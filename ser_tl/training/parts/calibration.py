@@ -1,4 +1,4 @@
-"""Every training ends calibrated on speakers whom its weights never saw, unless `train.calibration` is none.
+"""Probability calibration after training, on speakers that no weight was trained on; `train.calibration` none skips it.
 
     best epoch's weights, train, dev --calibrate--> model.calibration, model.outliers
 
@@ -16,7 +16,7 @@ class ProbabilityCalibration(Part):
     order = 95
 
     def check(self, training: Training) -> None:
-        """Forgets the calibration of the weights before."""
+        """Removes the calibration of earlier weights."""
         training.model.calibration = training.model.outliers = None
 
     def finish(self, training: Training) -> None:

@@ -3,7 +3,7 @@
     hidden (B, H) -> projection -> unit vectors --similarities / temperature--> a loss for each clip
 
 Khosla et al. 2020, equation 2 (the sum over positives outside of the logarithm). A clip without another of its emotion
-in the batch has no say, so batches have to hold several of each (`train.batch_seconds`).
+in the batch has no loss, so batches should have several of each (`train.batch_seconds`).
 """
 
 from dataclasses import asdict, dataclass

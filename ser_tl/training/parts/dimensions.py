@@ -3,7 +3,7 @@
     predicted, annotated (B, K), NaN where unknown --dimension_loss--> a scalar
     annotations of the training part --fit_scale--> mean and deviation in the model
 
-Knows nothing of emotions, or of how the losses of a step are added up.
+Independent of emotions, and of how the losses of a step are added up.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -51,7 +51,7 @@ class DimensionConfig:
         if not self.names and (self.weight != 0.5 or self.loss != "ccc"):
             raise ConfigError(
                 f"dimensions.loss is {self.loss} and dimensions.weight {self.weight:g}, but no dimension is to be "
-                f"learned: say which (--dimensions.names '[arousal, valence]'), or leave both out"
+                f"learned: say which (dimensions.names '[arousal, valence]'), or leave both out"
             )
 
     @property
@@ -60,16 +60,17 @@ class DimensionConfig:
         return self.weight == 1.0
 
     @classmethod
-    def of(cls, model: EmotionModel, config: "DimensionConfig | None") -> "DimensionConfig":
+    def for_model(cls, model: EmotionModel, config: "DimensionConfig | None") -> "DimensionConfig":
         """How a model's dimensions are learned: as the options say, else by default.
 
         Raises:
-            ConfigError: the model tells other dimensions than the options ask for, or has emotions where they say alone
+            ConfigError: the model has other dimensions than the options ask for, or has emotions where they ask for
+                none
         """
         config = config or cls(list(model.dimensions), weight=0.5 if model.labels else 1.0)
         if config.names != model.dimensions or config.alone == bool(model.labels):
             raise ConfigError(
-                f"dimensions.names is {config.names} and dimensions.weight {config.weight:g}, but the model tells the "
+                f"dimensions.names is {config.names} and dimensions.weight {config.weight:g}, but the model has the "
                 f"dimensions {model.dimensions} and {len(model.labels)} emotions: build it with the same names, and "
                 f"without labels if and only if the weight is 1"
             )
@@ -79,8 +80,8 @@ class DimensionConfig:
 def dimension_loss(kind: str, head: DimensionHead, predicted: Tensor, annotated: Tensor) -> Tensor:
     """The loss of a batch, a scalar; zero, with gradients of zero, where too little is annotated.
 
-    Both losses see standardised values, so that dimensions of different scales have the same say; the concordance
-    correlation is the same on any common scale.
+    Both losses see standardised values, so that dimensions of different scales weigh the same; the concordance
+    correlation doesn't depend on a common scale.
 
     Args:
         kind: ccc or mse
@@ -102,9 +103,11 @@ def fit_scale(model: EmotionModel, train: Dataset) -> None:
     if model.dimension_head is None:
         return
     table = torch.from_numpy(read_annotations(train, model.dimensions))
-    known = ~table.isnan()
+    is_annotated = ~table.isnan()
     table = table.nan_to_num(0.0)
-    model.dimension_head.scale.fit(Moments(known.sum(dim=0).double(), table.sum(dim=0), table.square().sum(dim=0)))
+    model.dimension_head.scale.fit(
+        Moments(is_annotated.sum(dim=0).double(), table.sum(dim=0), table.square().sum(dim=0))
+    )
 
 
 def dev_loss(config: DimensionConfig, model: EmotionModel, annotated: np.ndarray, predicted: np.ndarray) -> float:
@@ -140,7 +143,7 @@ class DimensionLoss(nn.Module):
 
 @PARTS.register("dimensions")
 class Dimensions(Part):
-    """Arousal, valence and dominance beside the emotions, or alone, if the model tells them.
+    """Arousal, valence and dominance beside the emotions, or alone, if the model predicts them.
 
     Args:
         config: which, and how; as the model has them if None
@@ -149,15 +152,15 @@ class Dimensions(Part):
     order = 70
 
     def __init__(self, config: DimensionConfig | None = None) -> None:
-        self._asked = config
+        self._requested = config
         self.config: DimensionConfig
 
     def bind(self, training: Training) -> None:
         """Compares options and model."""
-        self.config = DimensionConfig.of(training.model, self._asked)
+        self.config = DimensionConfig.for_model(training.model, self._requested)
 
     def prepare(self, training: Training, clips: Clips) -> Clips:
-        """Sets the scale of the outputs; a training state that is gone on from has its own."""
+        """Sets the scale of the outputs; a training state that is resumed has its own."""
         fit_scale(training.model, training.train)
         return clips
 

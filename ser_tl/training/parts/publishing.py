@@ -1,4 +1,4 @@
-"""What happens whenever an epoch is the best so far: a push to a hub (`ser_tl.publish`), or functions of one's own."""
+"""What happens whenever an epoch is the best so far: a push to a hub (`ser_tl.publish`), or your own functions."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,10 +1,10 @@
-"""The classifier fitted anew, in closed form, on all training speakers.
+"""The refit: the classifier in closed form, on all training and dev speakers.
 
     train + dev -> model -> embeddings, gathered over the processes -> discriminant -> the model's head
 
-The epoch is chosen on dev speakers and stays; after that nothing is left for them to choose, and with twenty speakers
-two more are worth having. What the discriminant itself has to choose, it chooses on training speakers held out in turn,
-with all views of their clips where there are views: these then share the say of the clip that they are of.
+The epoch is chosen on dev speakers and stays; after that they can be trained on too, and with twenty speakers two more
+are worth having. The discriminant's own options are chosen on training speakers held out in turn, with all views of
+their clips where there are views: these then share the weight of the clip that they are of.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ from ser_tl.inference.clips import CollectedValues, Pass, collect_clips, embed_b
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
-from ser_tl.training.checks import check_refit
+from ser_tl.training.compatibility import check_refit
 from ser_tl.training.normalization import measure_training_domains
 from ser_tl.training.part import PARTS, Part, Training
 
 
-class Embedded(NamedTuple):
-    """What a discriminant is fitted to.
+class EmbeddedClips(NamedTuple):
+    """The clips that a discriminant is fitted to.
 
     Attributes:
         embedding: (n, E), in the order of the utterances' names
@@ -52,7 +52,7 @@ def refit_discriminant(
     unlabelled: Clips | None,
     how: Pass,
     *,
-    fit: Callable[[Embedded], DiscriminantFit],
+    fit: Callable[[EmbeddedClips], DiscriminantFit],
     norms: NormTable | None = None,
     views: Clips | None = None,
     calibration: Method | None = None,
@@ -68,40 +68,40 @@ def refit_discriminant(
         how: the processes, and the size of batches
         fit: from embeddings to a discriminant
         norms: statistics of the speakers or corpora that clips are of
-        views: all augmented views of train's clips, which are heard besides; None for none
+        views: all augmented views of train's clips, which are used besides; None for none
         calibration: how its probabilities are calibrated; None for not at all
 
     Returns:
         For the record: shrinkage, temperature, and the UAR over the held-out training speakers.
 
     Raises:
-        ConfigError: too few speakers to hold one out, or no layers apart where each is to have a discriminant
+        ConfigError: too few speakers to hold one out, or mixed layers where each is to have a discriminant
     """
 
     def embed(clips: Clips) -> CollectedValues:
         return collect_clips([model], clips, lambda batch: embed_batch(model, batch, norms), how)
 
     parts = [embed(clips) for clips in ([train, dev] if views is None else [train, dev, views])]
-    rows = [(name, part, row) for part, found in enumerate(parts) for row, name in enumerate(found.ids)]
+    rows = [(name, part, row) for part, fitted in enumerate(parts) for row, name in enumerate(fitted.ids)]
     rows.sort(key=lambda row: row[0])  # one order, whichever part a clip is in
     embedding = torch.stack([torch.from_numpy(parts[part].values[row]) for _, part, row in rows])
     labels = torch.tensor([int(parts[part].labels[row]) for _, part, row in rows])
     speakers = [speaker_of[name] for name, _, _ in rows]
     share = 1.0 if views is None else len(train) / (len(train) + len(views))
     weights = torch.tensor([share, 1.0, share])[[part for _, part, _ in rows]]
-    target = None if unlabelled is None else _by_id(embed(unlabelled))
-    found = fit(Embedded(embedding, labels, speakers, weights, target))
-    model.replace_head(found.discriminant)
+    target = None if unlabelled is None else _sort_by_id(embed(unlabelled))
+    fitted = fit(EmbeddedClips(embedding, labels, speakers, weights, target))
+    model.replace_head(fitted.discriminant)
     if calibration is not None:
         ids, real = [name for name, _, _ in rows], [row for row, (_, part, _) in enumerate(rows) if part < 2]
-        calibrate_refit(model, found, embedding, labels, ids, speakers, real, method=calibration)
-    return {"shrinkage": found.shrinkage, "temperature": found.temperature, "held_out_uar": found.uar}
+        calibrate_refit(model, fitted, embedding, labels, ids, speakers, real, method=calibration)
+    return {"shrinkage": fitted.shrinkage, "temperature": fitted.temperature, "held_out_uar": fitted.uar}
 
 
-def _by_id(found: CollectedValues) -> Tensor:
+def _sort_by_id(collected: CollectedValues) -> Tensor:
     """Values (n, ...) in the order of the utterances' names, in which they are whatever the batches were."""
-    order = sorted(range(len(found.ids)), key=found.ids.__getitem__)
-    return torch.from_numpy(found.values[order])
+    order = sorted(range(len(collected.ids)), key=collected.ids.__getitem__)
+    return torch.from_numpy(collected.values[order])
 
 
 @PARTS.register("refit")
@@ -110,14 +110,14 @@ class Refit(Part):
 
     order = 90
     kinds = ("discriminant", "layer-discriminants")
-    hears_unlabelled = False
+    uses_unlabelled = False
 
     def __init__(self) -> None:
         self.kind = "none"
-        self.found: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
 
     @property
-    def asked(self) -> str:
+    def requested_by(self) -> str:
         """The option."""
         return f"train.refit is {self.kind}"
 
@@ -131,14 +131,14 @@ class Refit(Part):
             return
         if not training.model.labels:
             raise ConfigError(
-                f"{self.asked}, which is about the head of emotions, and dimensions.weight 1 learns none: leave it "
-                f"out, or take a lower weight"
+                f"{self.requested_by}, which is about the head of emotions, and dimensions.weight 1 learns "
+                f"none: leave it out, or take a lower weight"
             )
         if self.kind == "layer-discriminants":
             training.model.layer_channels()  # raises now rather than after the training
         check_refit(training.config, training.real, training.dev)
 
-    def fit(self, model: EmotionModel, rows: Embedded) -> DiscriminantFit:
+    def fit(self, model: EmotionModel, rows: EmbeddedClips) -> DiscriminantFit:
         """The discriminant of training and dev speakers."""
         layers = model.layer_channels() if self.kind == "layer-discriminants" else []
         embedding, labels, speakers, weights, _ = rows
@@ -152,21 +152,21 @@ class Refit(Part):
         measure_training_domains(training, dev=True)
         ids, speakers = ([*real[name][:], *dev[name][:]] for name in ("id", "speaker"))
         natural = training.natural_clips
-        heard = training.views is not None and isinstance(natural, CachedClips)
-        self.found = refit_discriminant(
+        has_views = training.views is not None and isinstance(natural, CachedClips)
+        self.scores = refit_discriminant(
             model,
             training.real_clips,
             training.dev_clips,
             dict(zip(ids, speakers, strict=True)),
-            training.unlabelled_clips if self.hears_unlabelled else None,
+            training.unlabelled_clips if self.uses_unlabelled else None,
             training.evaluation,
             fit=lambda rows: self.fit(model, rows),
             norms=training.norms,
             calibration=None if training.config.calibration == "none" else training.config.calibration,
-            views=EveryView(natural, real["id"][:]) if heard and isinstance(natural, CachedClips) else None,
+            views=EveryView(natural, real["id"][:]) if has_views and isinstance(natural, CachedClips) else None,
         )
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the discriminant chose, and its UAR over held-out speakers."""
-        return {"refit": self.found} if self.found else {}
+        """The discriminant's shrinkage and temperature, and its UAR over held-out speakers."""
+        return {"refit": self.scores} if self.scores else {}

@@ -1,6 +1,6 @@
-"""What training clips are taught as: their emotion, or what annotators said.
+"""The targets of training clips: their emotion, or the distribution of annotators' votes.
 
-training part, LabelConfig --soft_targets--> targets (n, C), which the loss of emotions takes in place of labels
+training part, AnnotationConfig --soft_targets--> targets (n, C), which the loss of emotions takes in place of labels
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from ser_tl.data.votes import AnnotationConfig, soft_targets
 from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Part, Training
 
-REFIT_NOTE = "; the refitted classifier is taught emotions alone"
+REFIT_NOTE = "; the refitted classifier is fitted to emotions alone"
 
 
 @PARTS.register("labels")
@@ -28,12 +28,12 @@ class SoftLabels(Part):
 
     def __init__(self, config: AnnotationConfig | None = None) -> None:
         self.config = config or AnnotationConfig()
-        self.teaches_clips = self.config.targets != "label"
-        self._said: list[str] = []
+        self.adds_clip_targets = self.config.targets != "label"
+        self._notes: list[str] = []
         self._facts: dict[str, Any] = {}
 
     @property
-    def asked(self) -> str:
+    def requested_by(self) -> str:
         """The option."""
         return f"labels.targets is {self.config.targets}"
 
@@ -49,7 +49,7 @@ class SoftLabels(Part):
         if not training.model.labels:
             return {}
         targets, notes = soft_targets(training.train, training.model.labels, self.config)
-        self._said = [f"{note}{REFIT_NOTE * training.refits}" for note in notes]
+        self._notes = [f"{note}{REFIT_NOTE * training.refits}" for note in notes]
         self._facts = {"labels": asdict(self.config)}
         return {} if targets is None else {"targets": targets}
 
@@ -60,5 +60,5 @@ class SoftLabels(Part):
 
     @property
     def notes(self) -> list[str]:
-        """What the targets are."""
-        return self._said
+        """A sentence on the targets."""
+        return self._notes

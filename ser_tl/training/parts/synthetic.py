@@ -4,11 +4,11 @@
 
 Where an encoder never moves and the pooling has no weights, a clip is a vector: the few frames that `condensed` leaves
 of each layer. A point between two such vectors is again what a clip could leave (a deviation between two deviations is
-no less than zero), so the model takes it as it takes any clip. Neighbours are looked for where each channel has unit
-variance: a few loud channels would else choose them all.
+no less than zero), so the model takes it as it takes any clip. Neighbours are searched for with each channel at unit
+variance: otherwise a few channels of large variance would decide.
 
-Nothing but training clips comes in, so a synthetic clip lies between two of them, and no way leads from here into dev
-or test. `fit_statistics` and the refit hear real clips only.
+Only training clips come in, so a synthetic clip lies between two of them, and none gets into dev or test.
+`fit_statistics` and the refit take real clips only.
 """
 
 from collections import Counter
@@ -62,15 +62,15 @@ class SyntheticClips:
         return len(self.real) + len(self.classes)
 
     def __getitem__(self, index: int) -> Clip:
-        made = index - len(self.real)
-        if made < 0:
+        number = index - len(self.real)
+        if number < 0:
             return self.real[index]
-        means = self.frames[made].mean(dim=1, keepdim=True)  # (L, 1, D)
+        means = self.frames[number].mean(dim=1, keepdim=True)  # (L, 1, D)
         states = {
             layer: PackedState(mean, frames - mean)
-            for layer, mean, frames in zip(self.layers, means, self.frames[made], strict=True)
+            for layer, mean, frames in zip(self.layers, means, self.frames[number], strict=True)
         }
-        return Clip(torch.empty(0), self.classes[made], f"synthetic_{made}", states, dimensions=self.unknown)
+        return Clip(torch.empty(0), self.classes[number], f"synthetic_{number}", states, dimensions=self.unknown)
 
 
 @PARTS.register("synthetic-clips")
@@ -92,55 +92,55 @@ class ClipSynthesis(Part):
         return self.config.synthesise != "none"
 
     @property
-    def asked(self) -> str:
+    def requested_by(self) -> str:
         """The option."""
         return f"balance.synthesise is {self.config.synthesise}"
 
     def check(self, training: Training) -> None:
-        """Refuses synthetic clips where there are no vectors to make them of.
+        """Refuses synthetic clips where there are no vectors to interpolate between.
 
         Raises:
-            ConfigError: imbalanced-learn isn't installed, another part needs clips' audio or frames or teaches them one
-                by one, or the model sees more of a clip than few frames of its cached states
+            ConfigError: imbalanced-learn isn't installed, another part needs clips' audio or frames or has targets of
+                single clips, or the model's input is more than a few frames of cached states
         """
         model = training.model
         if not self.active or not model.labels:
             return
-        _resampler(self.config, {}, seed=0)
+        _build_resampler(self.config, {}, seed=0)
         for part in training.parts:
-            if part.teaches_clips:
+            if part.adds_clip_targets:
                 raise ConfigError(
-                    f"{self.asked}, and {part.asked}, but nobody heard a synthetic clip: leave one of the two out, or "
-                    f"choose --balance.sampling over, which repeats real clips"
+                    f"{self.requested_by}, and {part.requested_by}, but a synthetic clip has no such targets: leave "
+                    f"one of the two out, or choose balance.sampling over, which repeats real clips"
                 )
             if part.reads != "pooled":
                 raise ConfigError(
-                    f"{self.asked}, and augmentation changes the audio or the frames of training clips "
-                    f"({part.asked}), which a synthetic clip doesn't have: leave one of the two out, or choose "
-                    f"--balance.sampling over"
+                    f"{self.requested_by}, and augmentation changes the audio or the frames of training clips "
+                    f"({part.requested_by}), which a synthetic clip doesn't have: leave one of the two out, or choose "
+                    f"balance.sampling over"
                 )
-        if reduction(model) is None or not set(training.feed.lasting) >= set(model.layers):
+        if reduction(model) is None or not set(training.features.cacheable_layers) >= set(model.layers):
             raise ConfigError(
-                f"{self.asked}, which makes clips of pooled states and needs a model that sees no more of a clip: "
-                f"--strategy frozen, --train.cache true, --pooling mean, stats, max or last, and neither "
-                f"--model.network, .projection or .fusion nor (with several layers) --model.join sum. Without these, "
-                f"--balance.sampling over hears real clips more often"
+                f"{self.requested_by}, which makes clips of pooled states and needs a model without other input: "
+                f"`strategy` frozen, train.cache true, `pooling` mean, stats, max or last, and neither "
+                f"model.network, .projection or .fusion nor (with several layers) model.join sum. Otherwise "
+                f"balance.sampling over repeats real clips"
             )
         if model.config.statistics != "training":
             raise ConfigError(
-                f"{self.asked}, but model.statistics is {model.config.statistics}: a clip between two speakers is "
-                f"nobody's, and has no statistics of its own. Choose --model.statistics training, or "
-                f"--balance.sampling over"
+                f"{self.requested_by}, but model.statistics is {model.config.statistics}: a clip between two "
+                f"speakers is of no speaker, and has no statistics. Choose model.statistics training, or "
+                f"balance.sampling over"
             )
 
     def prepare(self, training: Training, clips: Clips) -> Clips:
         """The clips, and synthetic ones."""
         if not self.active or not training.model.labels:
             return clips
-        return synthesised(clips, self.config, training.model.labels, training.seed)
+        return synthesize_clips(clips, self.config, training.model.labels, training.seed)
 
 
-def synthesised(clips: Clips, config: BalanceConfig, labels: Sequence[str], seed: int) -> SyntheticClips:
+def synthesize_clips(clips: Clips, config: BalanceConfig, labels: Sequence[str], seed: int) -> SyntheticClips:
     """The clips, and synthetic ones of every class but the largest.
 
     They are made once, of the windows that long clips have in the first epoch. Every process makes the same.
@@ -155,46 +155,46 @@ def synthesised(clips: Clips, config: BalanceConfig, labels: Sequence[str], seed
         ConfigError: the cache couldn't hold the clips, a class has one clip only, or the method finds no clip to begin
             with
     """
-    asked = f"balance.synthesise is {config.synthesise}"
+    option = f"balance.synthesise is {config.synthesise}"
     if not isinstance(clips, CondensedClips):
         raise ConfigError(
-            f"{asked}, but the feature cache can't hold the training clips: raise --train.cache_gib, or choose "
-            f"--balance.sampling over"
+            f"{option}, but the feature cache can't hold the training clips: raise train.cache_gib, or choose "
+            f"balance.sampling over"
         )
     clips.epoch = 0
-    real = [clips[place] for place in range(len(clips))]
-    classes = np.array([clip.label for clip in real])
-    counts = Counter(classes.tolist())
-    alone = [labels[number] for number, count in counts.items() if count < 2]
-    if alone:
+    real = [clips[index] for index in range(len(clips))]
+    real_classes = np.array([clip.label for clip in real])
+    counts = Counter(real_classes.tolist())
+    single = [labels[number] for number, count in counts.items() if count < 2]
+    if single:
         raise ConfigError(
-            f"{asked}, but there is only one training clip of {', '.join(alone)}, and nothing between it and itself: "
-            f"merge the class (--emotions.merge) or drop it"
+            f"{option}, but there is only one training clip of {', '.join(single)}, and no second one to interpolate "
+            f"with: merge the class (emotions.merge) or drop it"
         )
-    frames = np.stack([_frames(clip.states or {}) for clip in real])  # (n, L, T, D)
+    frames = np.stack([_stack_frames(clip.states or {}) for clip in real])  # (n, L, T, D)
     flat = frames.reshape(len(frames), -1)
     scale = flat.std(axis=0)
     scale[scale == 0] = 1.0
     try:
-        rows, found = _resampler(config, counts, seed).fit_resample(flat / scale, classes)
+        rows, row_classes = _build_resampler(config, counts, seed).fit_resample(flat / scale, real_classes)
     except (ValueError, RuntimeError) as error:
-        raise ConfigError(f"{asked}, which finds nothing to make of these clips ({error}): choose smote") from error
-    made = torch.from_numpy(np.ascontiguousarray(rows[len(real) :] * scale, dtype=np.float32))
-    return SyntheticClips(clips, made.unflatten(1, frames.shape[1:]), found[len(real) :].tolist())
+        raise ConfigError(f"{option}, which can't use these clips ({error}): choose smote") from error
+    synthetic = torch.from_numpy(np.ascontiguousarray(rows[len(real) :] * scale, dtype=np.float32))
+    return SyntheticClips(clips, synthetic.unflatten(1, frames.shape[1:]), row_classes[len(real) :].tolist())
 
 
-def _frames(states: dict[int, PackedState]) -> np.ndarray:
+def _stack_frames(states: dict[int, PackedState]) -> np.ndarray:
     """The few frames of each layer (L, T, D)."""
     return torch.stack([states[layer].mean + states[layer].residual for layer in sorted(states)]).numpy()
 
 
-def _resampler(config: BalanceConfig, counts: dict[int, int], seed: int) -> Any:  # noqa: ANN401 - imbalanced-learn's
+def _build_resampler(config: BalanceConfig, counts: dict[int, int], seed: int) -> Any:  # noqa: ANN401 - imbalanced-learn's
     try:
         from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE
     except ImportError as error:
         raise ConfigError(
             f"balance.synthesise {config.synthesise} needs the package imbalanced-learn, which can't be imported "
-            f'({error}): run `pip install "ser_tl[imbalance]"`, or choose --balance.sampling over'
+            f'({error}): run `pip install "ser_tl[imbalance]"`, or choose balance.sampling over'
         ) from error
     near = min([config.neighbours, *(count - 1 for count in counts.values())])
     if config.synthesise == "smote":

@@ -20,7 +20,7 @@ from ser_tl.data import schema
 from ser_tl.distill.probe import clip_statistics
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.modules import discriminant
-from ser_tl.training.statistics_check import standardize_domains
+from ser_tl.training.norm_effect import standardize_domains
 
 FOLDS = 6
 ENCODERS = {

@@ -6,8 +6,8 @@ from datasets import Value
 
 from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.training import Trainer
+from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.training.parts import DomainAlignment
-from ser_tl.training.steps import Steps
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, tone_corpus, tone_split, train_config, untimed
 
@@ -78,8 +78,8 @@ def test_an_aligned_training_stopped_in_the_middle_goes_on_the_same(split, targe
 def test_the_discriminator_learns_with_the_model(split, target, monkeypatch):
     trainer = Trainer(tiny_model(), Full(), train_config(epochs=1), alignment=AlignmentConfig("dann"))
     made = []
-    build = Steps.__init__
-    monkeypatch.setattr(Steps, "__init__", lambda steps, *given: made.append(steps) or build(steps, *given))
+    build = EpochRunner.__init__
+    monkeypatch.setattr(EpochRunner, "__init__", lambda steps, *given: made.append(steps) or build(steps, *given))
     trainer.fit(split.train, split.dev, target)
     (weight, *_) = made[0].objective.terms["alignment"].parameters()
     assert weight in made[0].optimizer.optimizer.state
@@ -96,7 +96,7 @@ def test_a_ramp_begins_at_nothing_and_ends_at_the_weight():
 
 
 def test_an_alignment_without_a_target_says_what_is_missing(split):
-    with pytest.raises(ConfigError, match=r"no unlabelled clips of another domain.*--alignment.method none"):
+    with pytest.raises(ConfigError, match=r"no unlabelled clips of another domain.*alignment.method none"):
         fit(split, None)
 
 

@@ -10,9 +10,9 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import forward_batch
 from ser_tl.modules.losses import Criterion, cross_entropy
 from ser_tl.training import Trainer
+from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.training.objective import Objective
 from ser_tl.training.parts.balance import BalanceConfig
-from ser_tl.training.steps import Steps
 from ser_tl.transfer import STRATEGIES, Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, tone_split, train_config, training_clips, untimed
 
@@ -99,16 +99,16 @@ def test_statistics_are_those_of_clips_as_they_are(split):
 )
 def test_cached_states_serve_where_the_audio_stays(split, name, cached, monkeypatch):
     seen = []
-    run = Steps.run_epoch
+    run = EpochRunner.run_epoch
 
     def watched(self, clips, *rest):
         seen.append(clips)
         run(self, clips, *rest)
 
-    monkeypatch.setattr(Steps, "run_epoch", watched)
+    monkeypatch.setattr(EpochRunner, "run_epoch", watched)
     trainer = fitted(split, AugmentConfig(transforms={name: {}}), strategy=Frozen(), epochs=1)
     assert isinstance(seen[0], CachedClips) == cached
-    assert isinstance(trainer.feed.clips(split.dev), CachedClips)
+    assert isinstance(trainer.features.load_clips(split.dev), CachedClips)
 
 
 def test_a_mask_needs_all_frames_of_cached_clips(split):

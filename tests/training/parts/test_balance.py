@@ -8,9 +8,9 @@ import torch
 from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import ConfigError
 from ser_tl.training import Trainer
+from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.training.loop import score_dev
-from ser_tl.training.parts.balance import Balance, BalanceConfig
-from ser_tl.training.steps import Steps
+from ser_tl.training.parts.balance import BalanceConfig, ClassSizes
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, train_config, uneven_split, untimed
 
@@ -26,7 +26,7 @@ def split(tmp_path_factory):
 
 
 def balance(*, seed=0, processes=1, **options):
-    return Balance.of(BalanceConfig(**options), EMOTIONS, LABELS, seed, processes)
+    return ClassSizes.from_emotions(BalanceConfig(**options), EMOTIONS, LABELS, seed, processes)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_default_is_inverse_frequency_and_says_nothing():
     found = balance()
     assert found.weights.tolist() == pytest.approx([24 / (3 * 12), 24 / (3 * 8), 24 / (3 * 4)])
     assert found.draw is None
-    assert found.notes(refit=True) == []
+    assert found.describe(refit=True) == []
     counts = {"anger": 12, "neutral": 8, "sadness": 4}
     assert found.facts == {"weights": "inverse", "utterances": counts, "heard": counts}
 
@@ -65,10 +65,10 @@ def test_weights_are_those_of_what_is_heard():
 
 
 def test_the_criterion_is_what_was_asked_for():
-    criterion = balance(weights="none", logit_adjustment=0.5, focal=2.0).criterion(0.1)
+    criterion = balance(weights="none", logit_adjustment=0.5, focal=2.0).build_criterion(0.1)
     assert (criterion.gamma, criterion.smoothing, criterion.weights) == (2.0, 0.1, None)
     assert criterion.shift.exp().square().tolist() == pytest.approx([12 / 24, 8 / 24, 4 / 24])
-    assert balance().criterion(0.0).shift is None
+    assert balance().build_criterion(0.0).shift is None
 
 
 def test_factors_need_a_class_and_processes_a_clip():
@@ -83,7 +83,7 @@ def test_factors_need_a_class_and_processes_a_clip():
     ("options", "note"),
     [
         ({"sampling": "over"}, "oversampling; clips of each: anger 12, neutral 8 to 12, sadness 4 to 12"),
-        ({"weights": "none"}, "nothing was done about their sizes; clips of each: anger 12, neutral 8, sadness 4"),
+        ({"weights": "none"}, "their sizes were not balanced; clips of each: anger 12, neutral 8, sadness 4"),
         ({"weights": "effective"}, "weights by the effective number of utterances (beta 0.999);"),
         (
             {"focal": 2.0, "alpha": {"anger": 2}},
@@ -93,17 +93,17 @@ def test_factors_need_a_class_and_processes_a_clip():
     ],
 )
 def test_notes_say_what_was_done(options, note):
-    (found,) = balance(**options).notes(refit=False)
+    (found,) = balance(**options).describe(refit=False)
     assert note in found
     assert found.endswith("Dev and test are as they were")
-    assert "the refitted classifier heard every real clip once" in balance(**options).notes(refit=True)[0]
+    assert "the refitted classifier takes every real clip once" in balance(**options).describe(refit=True)[0]
 
 
 def watched(monkeypatch):
     """Ids of the clips in each epoch's plan, and of the targets that the steps get, as they come."""
     heard: dict[int, Counter] = {}
     targets = []
-    step = Steps._step
+    step = EpochRunner._step
 
     def watch(self, members, number, done, batches, unlabelled):
         def passed():
@@ -114,7 +114,7 @@ def watched(monkeypatch):
 
         return step(self, members, number, done, passed(), unlabelled)
 
-    monkeypatch.setattr(Steps, "_step", watch)
+    monkeypatch.setattr(EpochRunner, "_step", watch)
     return heard, targets
 
 
@@ -192,4 +192,4 @@ def test_a_refit_is_taught_emotions_and_says_so(split):
     config = train_config(epochs=1, refit="discriminant")
     trainer = Trainer(tiny_model(), Frozen(), config, labels=AnnotationConfig(targets="votes"))
     trainer.fit(train, split.dev)
-    assert trainer.notes[0].endswith("; the refitted classifier is taught emotions alone")
+    assert trainer.notes[0].endswith("; the refitted classifier is fitted to emotions alone")

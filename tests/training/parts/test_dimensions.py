@@ -15,7 +15,7 @@ from ser_tl.evaluation import Report
 from ser_tl.options import Options, parse
 from ser_tl.training import TrainConfig, Trainer
 from ser_tl.training.parts.dimensions import DimensionConfig, dimension_loss, fit_scale
-from ser_tl.training.progress import Progress, dev_scores
+from ser_tl.training.progress import Progress, format_dev_scores
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full, Progressive
 from tests.training.samples import interrupted, rated, split_tones, tiny_model, tone_corpus, train_config, untimed
 
@@ -169,8 +169,8 @@ def test_progressive_unfreezing_waits_for_the_ccc_where_there_is_no_uar():
 
 
 def test_an_epoch_is_told_by_the_score_that_chooses_it():
-    assert dev_scores({"dev_uar": 0.5, "dev_ccc": 0.25}) == "UAR 50.0, CCC 0.250"
-    assert dev_scores({"dev_ccc": -0.25}) == "CCC -0.250"
+    assert format_dev_scores({"dev_uar": 0.5, "dev_ccc": 0.25}) == "UAR 50.0, CCC 0.250"
+    assert format_dev_scores({"dev_ccc": -0.25}) == "CCC -0.250"
     progress = Progress()
     assert progress.end_epoch({"dev_ccc": -0.2, "dev_loss": 1.2}, TrainConfig())
     assert not progress.end_epoch({"dev_ccc": -0.3, "dev_loss": 1.0}, TrainConfig())

@@ -22,7 +22,7 @@ def split(tmp_path_factory):
 
 
 def embeddings(trainer, corpus):
-    clips = trainer.feed.clips(corpus)
+    clips = trainer.features.load_clips(corpus)
     from ser_tl.data.batching import collate
 
     batch = collate([clips[place] for place in range(len(clips))]).to("cpu")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ser_tl.modules.discriminant import fit_discriminant
-from ser_tl.training.parts.self_training import balanced, fit_self_trained, surest
+from ser_tl.training.parts.self_training import balance_shares, fit_self_trained, select_confident
 
 pytestmark = pytest.mark.slow
 
@@ -50,18 +50,18 @@ def test_an_emotion_without_a_share_is_never_told():
 
 def test_balanced_shares_add_up_both_ways():
     probabilities = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)).mul(2).softmax(dim=1).double()
-    shares = balanced(probabilities, torch.tensor([True, True, True, False]))
+    shares = balance_shares(probabilities, torch.tensor([True, True, True, False]))
     assert shares.sum(dim=1).tolist() == pytest.approx([1.0] * 60)
     assert shares.sum(dim=0).tolist() == pytest.approx([20.0, 20.0, 20.0, 0.0], abs=1e-3)
 
 
 def test_the_surest_share_of_each_emotion_is_believed_whatever_the_others_are():
     probabilities = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4], [0.45, 0.55], [0.4, 0.6]])
-    believed, guess, weights = surest(probabilities, 0.5)
+    believed, guess, weights = select_confident(probabilities, 0.5)
     assert believed.tolist() == [0, 1, 5]
     assert guess.tolist() == [0, 0, 1]
     assert weights.tolist() == [0.25, 0.25, 0.5]
-    every, guess, weights = surest(probabilities, 1.0)
+    every, guess, weights = select_confident(probabilities, 1.0)
     assert sorted(every.tolist()) == list(range(6))
     assert [float(weights[guess == emotion].sum()) for emotion in (0, 1)] == [0.5, 0.5]
-    assert len(surest(probabilities, 0.01)[0]) == 2
+    assert len(select_confident(probabilities, 0.01)[0]) == 2

@@ -17,7 +17,7 @@ from ser_tl.training import Trainer
 from ser_tl.training.objective import Objective
 from ser_tl.training.parts.balance import BalanceConfig, ClassBalance
 from ser_tl.training.parts.dimensions import DimensionConfig
-from ser_tl.training.parts.synthetic import SyntheticClips, synthesised
+from ser_tl.training.parts.synthetic import SyntheticClips, synthesize_clips
 from ser_tl.transfer import Frozen, Partial
 from tests.training.samples import TONES, rated, tiny_model, train_config, training_clips, uneven_split
 
@@ -115,7 +115,7 @@ def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monke
     found, scored = [], []
 
     def watch(*arguments):
-        found.append(synthesised(*arguments))
+        found.append(synthesize_clips(*arguments))
         return found[-1]
 
     def score(model, corpus, clips, *rest):
@@ -124,7 +124,7 @@ def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monke
 
     from ser_tl.inference.evaluation import score_clips as predict
 
-    monkeypatch.setattr("ser_tl.training.parts.synthetic.synthesised", watch)
+    monkeypatch.setattr("ser_tl.training.parts.synthetic.synthesize_clips", watch)
     monkeypatch.setattr("ser_tl.training.loop.score_clips", score)
     monkeypatch.setattr("ser_tl.inference.evaluation.score_clips", score)
     for dev, test in ((split.dev, split.test), (split.test, split.dev), (split.dev.select([0, 4]), split.test)):
@@ -149,16 +149,16 @@ def test_the_refit_hears_real_clips_only(split, monkeypatch):
     own = trainer(refit="discriminant")
     own.fit(split.train, split.dev)
     assert [len(clips) for clips in embedded] == [len(split.train), len(split.dev)]
-    assert "the refitted classifier heard every real clip once" in own.notes[0]
+    assert "the refitted classifier takes every real clip once" in own.notes[0]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"pooling": "attentive-stats"}, "needs a model that sees no more of a clip"),
-        ({"strategy": Partial(1)}, "--strategy frozen"),
-        ({"cache": False}, "--train.cache true"),
-        ({"cache_gib": 1e-6}, "the feature cache can't hold the training clips: raise --train.cache_gib"),
+        ({"strategy": Partial(1)}, "strategy. frozen"),
+        ({"cache": False}, "train.cache true"),
+        ({"cache_gib": 1e-6}, "the feature cache can't hold the training clips: raise train.cache_gib"),
     ],
 )
 def test_where_there_are_no_vectors_the_error_says_what_is_needed(split, options, message):
@@ -169,10 +169,10 @@ def test_where_there_are_no_vectors_the_error_says_what_is_needed(split, options
 def test_speakers_own_statistics_and_votes_are_refused(split, monkeypatch):
     monkeypatch.setattr("ser_tl.inference.speaker_norm.FEWEST_CLIPS", 1)
     model = EmotionModel(tiny_model().encoder, LABELS, pooling="stats", config=ModelConfig(statistics="speaker"))
-    with pytest.raises(ConfigError, match="a clip between two speakers is nobody's"):
+    with pytest.raises(ConfigError, match="a clip between two speakers is of no speaker"):
         Trainer(model, Frozen(), train_config(), balance=SMOTE).fit(split.train, split.dev)
     voted = Trainer(tiny_model(), Frozen(), train_config(), balance=SMOTE, labels=AnnotationConfig(targets="votes"))
-    with pytest.raises(ConfigError, match="nobody heard a synthetic clip"):
+    with pytest.raises(ConfigError, match="a synthetic clip has no such targets"):
         voted.fit(split.train, split.dev)
 
 
@@ -206,6 +206,6 @@ def test_nobody_has_annotated_a_synthetic_clip(tmp_path):
     assert batch.dimensions.isnan().all()
     terms = {part.name: part.loss(own.training) for part in own.parts}
     losses = Objective(own.model.eval(), own.strategy, terms)(batch)
-    criterion = own.part(ClassBalance).balance.criterion(own.config.label_smoothing)
+    criterion = own.part(ClassBalance).balance.build_criterion(own.config.label_smoothing)
     plain = criterion(forward_batch(own.model, batch).logits, batch.labels)
     torch.testing.assert_close(losses.utterances, 0.5 * plain)

@@ -1,10 +1,10 @@
-"""The steps of a training: batches in, moved weights out.
+"""The steps of a training: batches in, updated weights out.
 
     plan of an epoch -> micro-batches of source (and target) --parts' changes of the source--> Objective -> gradients
       -> optimizer
 
-Each step's loss is the mean over the utterances of all its micro-batches and processes, so uneven batches weigh no one
-twice. Knows nothing of dev sets, best epochs or reports.
+Each step's loss is the mean over the utterances of all its micro-batches and processes, so the clips of small
+batches weigh no more than others. Independent of dev sets, best epochs and reports.
 """
 
 import time
@@ -26,7 +26,7 @@ from ser_tl.runtime.sharding import Shards
 from ser_tl.terminal import is_quiet
 from ser_tl.training.objective import Objective
 from ser_tl.training.part import Training
-from ser_tl.training.progress import Progress, dev_scores, rate_factor
+from ser_tl.training.progress import Progress, format_dev_scores, rate_factor
 from ser_tl.transfer import LearningRates
 from ser_tl.transfer.strategy import NO_DECAY
 
@@ -34,8 +34,8 @@ OPTIMIZERS = {"adamw": partial(torch.optim.AdamW, fused=True), "radam": torch.op
 """Fused: one pass over each weight and its memory. With a frozen encoder the optimizer is a third of a step without."""
 
 
-class Steps:
-    """The optimizer and what it is fed.
+class EpochRunner:
+    """Runs the optimizer over the batches of an epoch.
 
     Args:
         training: its strategy is prepared, and its clips are; its parts change batches and draw clips
@@ -49,23 +49,23 @@ class Steps:
         self.objective = objective = Objective(training.model, self.strategy, terms, training.norms)
         config, strategy, accelerator = self.config, self.strategy, self.accelerator
         self.shards = Shards(objective, accelerator, "model.encoder", common=["norms"]) if config.shard else None
-        self._moved: Objective = objective if self.shards is None else self.shards.held
+        self._trained: Objective = objective if self.shards is None else self.shards.held
         rates = LearningRates(config.learning_rate, config.encoder_learning_rate)
-        groups = strategy.param_groups(self._moved.model, rates)
-        for name, term in self._moved.terms.items():
+        groups = strategy.param_groups(self._trained.model, rates)
+        for name, term in self._trained.terms.items():
             if weights := list(term.parameters()):
                 groups.append({"name": name, "params": weights, "lr": rates.head})
         self._peaks = [group["lr"] for group in groups]
         self._optimizer = OPTIMIZERS[config.optimizer](groups, weight_decay=config.weight_decay)
         if self.shards is not None:
             self.shards.keep(self._optimizer)
-        self.wrap()
+        self.prepare()
 
-    def wrap(self) -> None:
-        """Hands model and optimizer to Accelerate, anew where other parameters move than before.
+    def prepare(self) -> None:
+        """Prepares model and optimizer with Accelerate, again whenever other parameters become trainable.
 
-        DDP waits for the gradients of the parameters that moved when it was made; the optimizer and its state stay.
-        Shares learn what moves at the beginning of each epoch.
+        DDP waits for the gradients of the parameters that were trainable when it was made; the optimizer and its state
+        stay. Shards read which are trainable at the beginning of each epoch.
         """
         if self.shards is not None:
             self.wrapped, self.optimizer = self.shards, self._optimizer
@@ -80,8 +80,8 @@ class Steps:
 
         Args:
             clips: the training part
-            unlabelled: the other domain's clips, seen as often as it takes to pair every batch
-            progress: is kept up to date
+            unlabelled: the other domain's clips, repeated until every batch has a pair
+            progress: updated in place
             save: called every `TrainConfig.save_every` steps
         """
         config, processes = self.config, self.accelerator
@@ -95,11 +95,11 @@ class Steps:
             shuffle=(self.seed, progress.epoch),
             processes=processes.num_processes,
         )
-        plan = [[[drawn[place] for place in batch] for batch in step] for step in plan]
+        plan = [[[drawn[index] for index in batch] for batch in step] for step in plan]
         steps = [plan[first : first + config.accumulate] for first in range(0, len(plan), config.accumulate)]
-        left = [micro for step in steps[progress.step :] for micro in step]
-        batches = own_batches(clips, left, processes, config.workers)
-        targets = self._targets(unlabelled, progress.epoch, len(plan), len(left))
+        remaining = [micro for step in steps[progress.step :] for micro in step]
+        batches = own_batches(clips, remaining, processes, config.workers)
+        targets = self._iter_targets(unlabelled, progress.epoch, len(plan), len(remaining))
         bar = tqdm(
             total=len(steps),
             initial=progress.step,
@@ -114,13 +114,13 @@ class Steps:
                 done = progress.epoch + number / len(steps)
                 self._set_rates(done, progress.scale)
                 members = [clip for micro in steps[number] for batch in micro for clip in batch]
-                heard = self._augmented(batches, progress.epoch, number)
-                loss_sum = self._step(steps[number], len(members), done, heard, targets)
+                augmented = self._augment(batches, progress.epoch, number)
+                loss_sum = self._step(steps[number], len(members), done, augmented, targets)
                 if isnan(loss_sum):
                     raise ConfigError(
                         f"epoch {progress.epoch + 1}, step {number + 1}: the loss isn't a number any more, the "
                         f"training has diverged: lower train.learning_rate and train.encoder_learning_rate, or train "
-                        f"with --train.precision no"
+                        f"with train.precision no"
                     )
                 progress.step += 1
                 progress.loss_sum += loss_sum
@@ -128,7 +128,7 @@ class Steps:
                 progress.audio_seconds += sum(seconds[clip] for clip in members)
                 progress.seconds += time.perf_counter() - begin
                 bar.update()
-                bar.set_postfix(_postfix(progress))
+                bar.set_postfix(_format_postfix(progress))
                 if save is not None and config.save_every and progress.step % config.save_every == 0:
                     save()
 
@@ -140,42 +140,42 @@ class Steps:
         batches: Iterator[tuple[Batch, FeatureHooks | None]],
         targets: Iterator[Batch] | None,
     ) -> float:
-        """One step of the optimizer; gives the sum of the loss, penalties apart, over all utterances and processes."""
+        """Takes one step; returns the sum of the loss, without penalties, over all utterances and processes."""
         processes = self.accelerator
         loss_sum = torch.zeros((), device=processes.device)
         for micro in range(len(step)):
             last = micro == len(step) - 1
             with nullcontext() if last else processes.no_sync(self.wrapped):
                 target = None if targets is None else next(targets)
-                source, disturbance = next(batches)
-                losses = self.wrapped(source, target, done / self.config.epochs, disturbance)
+                source, hooks = next(batches)
+                losses = self.wrapped(source, target, done / self.config.epochs, hooks)
                 # DDP averages over processes; this undoes it and divides by the step's utterances instead.
                 loss = losses.utterances.sum() * processes.num_processes / members
                 loss = losses.weight * (loss + losses.batch / len(step))
                 processes.backward(loss + losses.penalty / len(step))
                 loss_sum += losses.utterances.detach().sum() + len(losses.utterances) * losses.batch.detach()
         if self.config.clip:
-            processes.clip_grad_norm_(self._moved.parameters(), self.config.clip)
+            processes.clip_grad_norm_(self._trained.parameters(), self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return float(processes.reduce(loss_sum, "sum"))
 
-    def _augmented(self, batches: Iterator[Batch], *place: int) -> Iterator[tuple[Batch, FeatureHooks | None]]:
-        """A step's batches, as training hears them; what is drawn follows from where the training stands."""
+    def _augment(self, batches: Iterator[Batch], *position: int) -> Iterator[tuple[Batch, FeatureHooks | None]]:
+        """A step's augmented batches; random draws follow from the position in the training."""
         for micro, batch in enumerate(batches):
-            changed, disturbance = batch, None
+            augmented, hooks = batch, None
             for part in self.parts:
-                changed, more = part.augment(changed, *place, micro, self.accelerator.process_index)
-                disturbance = disturbance if more is None else more
-            yield changed, disturbance
+                augmented, part_hooks = part.augment(augmented, *position, micro, self.accelerator.process_index)
+                hooks = hooks if part_hooks is None else part_hooks
+            yield augmented, hooks
 
     def _set_rates(self, done: float, scale: float) -> None:
         factor = rate_factor(self.config, done / self.config.epochs, scale)
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * factor * self.strategy.lr_scale(group["name"].removesuffix(NO_DECAY), done)
 
-    def _targets(self, unlabelled: Clips | None, epoch: int, steps: int, left: int) -> Iterator[Batch] | None:
-        """A batch of the other domain for each that is left: all of its clips, in a new order each time around."""
+    def _iter_targets(self, unlabelled: Clips | None, epoch: int, steps: int, remaining: int) -> Iterator[Batch] | None:
+        """A batch of the other domain for each remaining one: all of its clips, in a new order each time around."""
         if unlabelled is None:
             return None
         unlabelled.epoch = epoch
@@ -187,7 +187,7 @@ class Steps:
                 shuffle=(self.seed, epoch, len(plan)),
                 processes=self.accelerator.num_processes,
             )
-        return own_batches(unlabelled, plan[steps - left : steps], self.accelerator, self.config.workers)
+        return own_batches(unlabelled, plan[steps - remaining : steps], self.accelerator, self.config.workers)
 
     @property
     def rates(self) -> dict[str, float]:
@@ -195,9 +195,9 @@ class Steps:
         return {group["name"].removesuffix(NO_DECAY): group["lr"] for group in self.optimizer.param_groups}
 
 
-def _postfix(progress: Progress) -> dict[str, str]:
+def _format_postfix(progress: Progress) -> dict[str, str]:
     shown = {
         "loss": f"{progress.loss_sum / progress.utterances:.3f}",
         "audio_s/s": f"{progress.audio_seconds / progress.seconds:.0f}",
     }
-    return shown | ({"dev": dev_scores(progress.history[-1])} if progress.history else {})
+    return shown | ({"dev": format_dev_scores(progress.history[-1])} if progress.history else {})

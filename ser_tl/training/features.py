@@ -1,10 +1,10 @@
-"""The clips that a training is fed, and that its models are scored on.
+"""The clips of training and evaluation, decoded or from the feature cache.
 
-    corpus --decoded--> UtteranceDataset --frozen layers of the encoder--> cached, in training condensed clips
+    corpus --decoded--> UtteranceDataset --frozen layers of the encoder--> cached, in training pooled clips
 
-Where nothing of the encoder stays, or a part of the training needs a clip's audio, clips are decoded anew in every
-epoch. With views of the training clips the encoder hears these, and they are cached. Where the model reads no more of a
-clip than its pooled states, a summary of them is cached, and no frames.
+Where no block of the encoder is frozen, or a part of the training needs a clip's audio, clips are decoded anew in every
+epoch. Views of the training clips are encoded in their place, and cached. Where the model's only input is pooled
+states, a summary of them is cached, and no frames.
 """
 
 from collections.abc import Mapping
@@ -21,19 +21,19 @@ from ser_tl.cache.views import Views
 from ser_tl.data.batching import Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.training.config import TrainConfig
+from ser_tl.training.train_config import TrainConfig
 from ser_tl.transfer import Strategy
 
 Reads = Literal["audio", "frames", "pooled"]
 
 
-class Feed:
+class FeaturePipeline:
     """Clips for one model.
 
     Args:
         model: whose labels, dimensions and audio options count
-        strategy: which of the encoder's blocks may move
-        config: whether there is a cache, and what fills it
+        strategy: which of the encoder's blocks are trained
+        config: whether there is a cache, and how it is filled
         accelerator: whose processes share the work
         seed: chooses crops
     """
@@ -49,12 +49,12 @@ class Feed:
         self.cache = FeatureCache(gib=config.cache_gib)
 
     @property
-    def lasting(self) -> list[int]:
-        """The encoder's states that are worth keeping: no block below them ever moves."""
+    def cacheable_layers(self) -> list[int]:
+        """The encoder's layers that can be cached: all blocks below them are frozen."""
         return lasting_layers(self.model, self.strategy.trainable_blocks(self.model)) if self.config.cache else []
 
-    def clips(self, corpus: Dataset, *, labelled: bool = True) -> Clips:
-        """A corpus' clips for evaluation: windows, as the frozen layers make them, else their audio.
+    def load_clips(self, corpus: Dataset, *, labelled: bool = True) -> Clips:
+        """A corpus' clips for evaluation: windows, as states of the frozen layers, else as audio.
 
         Every process calls it.
 
@@ -62,10 +62,10 @@ class Feed:
             corpus: rows with the columns of `data.schema`
             labelled: whether emotions and annotations may be known
         """
-        clips, layers = self._decoded(corpus, training=False, labelled=labelled), self.lasting
-        return self._filled(clips, layers) if layers else clips
+        clips, layers = self._decode(corpus, training=False, labelled=labelled), self.cacheable_layers
+        return self._fill(clips, layers) if layers else clips
 
-    def training_clips(
+    def load_training_clips(
         self,
         corpus: Dataset,
         tables: Mapping[str, np.ndarray] | None = None,
@@ -80,40 +80,40 @@ class Feed:
 
         Args:
             corpus: rows with the columns of `data.schema`
-            tables: what clips bring beside labels, a row each: `targets` (rows, C), and others by name
+            tables: values beside labels, a row for each clip: `targets` (rows, C), and others by name
             labelled: whether emotions and annotations may be known
-            reads: what is needed of a clip: its audio, all frames of its states, or what the pooling makes of them
-            views: what the encoder hears in the place of the clips; None for these themselves
+            reads: what is needed of a clip: its audio, all frames of its states, or their pooled statistics
+            views: encoded in the place of the clips; None for the clips themselves
 
         Raises:
-            ConfigError: views of clips that an encoder hears in every epoch
+            ConfigError: views of clips that are encoded in every epoch
             CacheError: the cache can't hold the views
         """
-        clips = self._decoded(corpus, training=True, labelled=labelled, tables=tables)
-        layers = [] if reads == "audio" else self.lasting
+        clips = self._decode(corpus, training=True, labelled=labelled, tables=tables)
+        layers = [] if reads == "audio" else self.cacheable_layers
         if views is not None and not layers:
-            why = "the strategy moves all of the encoder" if self.config.cache else "train.cache is false"
+            why = "the strategy trains all of the encoder" if self.config.cache else "train.cache is false"
             raise ConfigError(
-                f"augment.views is {views.number}, but {why}, so that nothing it makes of a view can be kept: choose "
-                f"`strategy` frozen or partial with train.cache true, or change clips anew in each epoch "
+                f"augment.views is {views.number}, but {why}, so that no features of a view can be cached: choose "
+                f"`strategy` frozen or partial with train.cache true, or augment clips anew in each epoch "
                 f"(augment.views 0)"
             )
         if not layers:
             return clips
-        filled = self._filled(clips, layers, views, frames=reads == "frames")
+        filled = self._fill(clips, layers, views, frames=reads == "frames")
         return filled if reads == "frames" else condensed(filled, self.model)
 
-    def _filled(
+    def _fill(
         self, clips: UtteranceDataset, layers: list[int], views: Views | None = None, *, frames: bool = False
     ) -> Clips:
-        """The clips from the cache, which keeps all frames where asked, or where the model reads them."""
+        """The clips from the cache, which keeps all frames if `frames`, or where the model reads them."""
         model, options = self.model, (self.accelerator, self.config)
         reduce = reduction(model) if not frames and set(layers) >= set(model.layers) else None
         return self.cache.fill(
             clips, model.encoder, layers, *options, name=model.encoder_name, views=views, reduce=reduce
         )
 
-    def _decoded(
+    def _decode(
         self, corpus: Dataset, *, training: bool, labelled: bool, tables: Mapping[str, np.ndarray] | None = None
     ) -> UtteranceDataset:
         model, auxiliary = self.model, dict(tables or {})

@@ -16,7 +16,7 @@ class TrainConfig(ComputeConfig):
         epochs: passes over the training speech, at most; 0 takes no step, for a classifier that `refit` fits in closed
             form on what has no weights to learn
         learning_rate: of everything above the encoder, at the schedule's peak
-        encoder_learning_rate: of the encoder's moving blocks, at the schedule's peak
+        encoder_learning_rate: of the encoder's trainable blocks, at the schedule's peak
         optimizer: `adamw` (Loshchilov and Hutter 2019) or `radam` (Liu et al. 2020)
         weight_decay: for matrices; biases, norms and layer weights have none
         schedule: after warm-up, fall to zero by a `cosine` or in a line (`linear`), stay `constant`, or be multiplied
@@ -24,16 +24,15 @@ class TrainConfig(ComputeConfig):
         warmup: share of the training over which the rates rise from zero
         plateau_patience: epochs without a better dev UAR before the `plateau` schedule acts
         label_smoothing: share of the target spread over all classes
-        keep: whose weights the model has in the end: of the epoch that is `best` on dev, or of the `last` one; then
-            patience doesn't count. An alignment with another domain goes on where the source's dev speakers, who know
-            nothing of it, see no more progress
+        keep: the weights of the epoch that is `best` on dev, or of the `last` one; then patience doesn't count: an
+            alignment with another domain may still improve when the source's dev score doesn't
         patience: epochs without a better dev UAR before training stops; 0 never stops early
-        refit: `discriminant` fits the classifier anew when the epoch is chosen: a shrunken linear discriminant of the
+        refit: `discriminant` refits the classifier when the epoch is chosen: a shrunken linear discriminant of the
             embedding, in closed form, on training and dev speakers; `layer-discriminants` fits one to each of the
-            encoder's layers and adds up what they say; `self-training` goes on from `discriminant` with the
-            unlabelled clips of the domain that is to be judged, whose emotions it takes to be about equally frequent
-        calibration: what makes probabilities match frequencies, fitted on speakers whom the weights never saw: one
-            `temperature`, by which the likeliest emotion stays the likeliest; a factor and a bias an emotion
+            encoder's layers and adds up their logits; `self-training` continues from `discriminant` with unlabelled
+            clips of the target domain, whose emotions it assumes to be about equally frequent
+        calibration: makes probabilities match frequencies, fitted on speakers that no weight was trained on: one
+            `temperature`, which doesn't change the likeliest emotion; a factor and a bias an emotion
             (`vector`); or `none`
         save_every: steps between training states on disk, beside the one after each epoch; 0 for none
     """

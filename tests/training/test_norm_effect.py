@@ -10,11 +10,11 @@ from ser_tl.data.schema import build_corpus
 from ser_tl.data.splits import Split
 from ser_tl.model import ModelConfig
 from ser_tl.training import Trainer
-from ser_tl.training.statistics_check import (
-    Speech,
+from ser_tl.training.norm_effect import (
+    PooledSpeech,
     check_statistics,
     choose_speakers,
-    describe_loss,
+    describe_worse,
     measure_effect,
     standardize_domains,
 )
@@ -77,7 +77,7 @@ def test_a_training_warns_where_voice_and_emotion_coincide(coinciding, capsys):
     (note,) = [note for note in report.notes if "loses on training speakers" in note]
     assert f"UAR {100 * found['own']:.1f} with" in note
     assert f"{100 * found['training']:.1f} with those of the training speech" in note
-    assert "train with --model.statistics training" in note
+    assert "train with model.statistics training" in note
     printed = capsys.readouterr()
     assert note in " ".join((printed.out + printed.err).split())
 
@@ -115,7 +115,7 @@ def test_a_training_without_own_statistics_measures_nothing(balanced):
 def test_one_speaker_alone_measures_nothing(balanced):
     alone = balanced.train.filter(lambda row: row["speaker"] == balanced.train["speaker"][0])
     trainer = Trainer(model_with("speaker"), Frozen(), train_config(epochs=1))
-    clips = trainer.feed.clips(alone)
+    clips = trainer.features.load_clips(alone)
     assert check_statistics(trainer.model, [(alone, clips)], trainer.training.evaluation, seed=0) == ({}, [])
 
 
@@ -127,22 +127,24 @@ def drawn(voice, *, coinciding, speakers=20, clips=12, seed=0):
     labels = who % 3 if coinciding else np.tile(np.arange(clips) % 3, speakers)
     rows = 2 * means[labels] + offsets[who] + 0.5 * draw.normal(size=(len(who), 8))
     names = [f"s{number}" for number in who]
-    return Speech(torch.from_numpy(rows), torch.from_numpy(labels), names, names)
+    return PooledSpeech(torch.from_numpy(rows), torch.from_numpy(labels), names, names)
 
 
 @pytest.mark.parametrize(("voice", "coinciding", "gains"), [(4.0, False, True), (1.0, True, False)])
 def test_the_probe_tells_voices_that_are_in_the_way_from_voices_that_are_the_emotion(voice, coinciding, gains):
     effect = measure_effect(drawn(voice, coinciding=coinciding), 3, seed=0)
-    assert (effect.own > effect.training + 0.1) == gains
-    assert (effect.own < effect.training - 0.1) == (not gains)
+    assert (effect.own_uar > effect.training_uar + 0.1) == gains
+    assert (effect.own_uar < effect.training_uar - 0.1) == (not gains)
     assert (effect.interval.low > 0) == gains
     assert (effect.interval.high < 0) == (not gains)
 
 
 def test_a_loss_that_may_be_chance_says_so():
     effect = measure_effect(drawn(0.0, coinciding=False), 3, seed=0)
-    wide = effect._replace(own=0.5, training=0.51, interval=effect.interval.__class__(0.95, -0.1, 0.05, "speakers", 9))
-    assert "which includes zero" in describe_loss("speaker", wide)
+    wide = effect._replace(
+        own_uar=0.5, training_uar=0.51, interval=effect.interval.__class__(0.95, -0.1, 0.05, "speakers", 9)
+    )
+    assert "which includes zero" in describe_worse("speaker", wide)
 
 
 def test_domains_have_zero_mean_and_unit_deviation():
@@ -159,7 +161,7 @@ def test_all_clips_of_both_parts_are_heard(balanced):
 
 
 def test_a_large_corpus_is_probed_on_whole_speakers_up_to_a_number_of_clips(monkeypatch):
-    monkeypatch.setattr("ser_tl.training.statistics_check.MOST_CLIPS", 10)
+    monkeypatch.setattr("ser_tl.training.norm_effect.MOST_CLIPS", 10)
     names = ["a"] * 4 + ["b"] * 4 + ["c"] * 4
     assert len(choose_speakers(names, seed=0)) == 2
     assert choose_speakers(names, seed=0) == choose_speakers(names[::-1], seed=0)

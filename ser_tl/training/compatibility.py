@@ -1,4 +1,4 @@
-"""What is refused before anything is encoded: parts and options that don't fit a model, or each other."""
+"""Checks before anything is encoded: parts and options that don't fit a model, or each other."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import assign_groups
 from ser_tl.runtime.launcher import check_launcher
 from ser_tl.runtime.processes import check_tracker
-from ser_tl.training.config import TrainConfig
+from ser_tl.training.train_config import TrainConfig
 from ser_tl.transfer import Strategy
 
 
@@ -42,52 +42,52 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
 
     Args:
         model: with its labels and dimensions
-        train: what it is to learn from
-        dev: what its epoch is to be chosen on
+        train: the training part
+        dev: the part that its epoch is chosen on
         unlabelled: clips of another domain, if any
         processes: each of which needs a clip
 
     Raises:
         ConfigError: emotions and labels don't meet, annotations are missing, or there are too few clips, also of a
-            domain that is to have statistics of its own
+            domain that is normalised by its own statistics
         SplitError: synthetic clips are in dev
     """
     check_real(dev, "dev")
     if schema.SYNTHETIC in train["speaker"][:] and model.config.statistics != "training":
         raise ConfigError(
             f"model.statistics is {model.config.statistics}, but a synthetic clip is of no speaker and no corpus, and "
-            f"has no statistics of its own: choose --model.statistics training, or leave --synthetic out"
+            f"has no statistics of its own: choose model.statistics training, or leave `synthetic` out"
         )
     for part, corpus in (("training", train), ("dev", dev)):
         check_labels(corpus, model.labels)
         check_annotated(corpus, model.dimensions, part)
     statistics = model.config.statistics
     if statistics != "training":
-        heard = [train] if unlabelled is None else [train, unlabelled]
-        for names in ([name for corpus in heard for name in corpus[statistics][:]], dev[statistics][:]):
+        corpora = [train] if unlabelled is None else [train, unlabelled]
+        for names in ([name for corpus in corpora for name in corpus[statistics][:]], dev[statistics][:]):
             check_norms(statistics, names)
     unseen = sorted(set(model.labels) - set(schema.emotions(train)))
     if unseen:
         raise ConfigError(
             f"the model has the labels {', '.join(unseen)}, of which there is no training utterance: build it with "
-            f"the training part's emotions, or drop them with --emotions.drop"
+            f"the training part's emotions, or drop them with emotions.drop"
         )
     for name, corpus in (("training", train), ("unlabelled", unlabelled)):
         if corpus is not None and len(corpus) < processes:
             raise ConfigError(f"{len(corpus)} {name} utterances can't feed {processes} processes")
 
 
-def check_served(split: Split, statistics: str, config: TrainConfig, dimensions: Sequence[str]) -> None:
-    """Refuses what a split's clips can't serve, before a model is loaded or anything trained.
+def check_split(split: Split, statistics: str, config: TrainConfig, dimensions: Sequence[str]) -> None:
+    """Refuses options that need other clips than a split has, before a model is loaded or anything trained.
 
     Args:
         split: its parts
         statistics: `ModelConfig.statistics`
         config: whether there is a refit
-        dimensions: that are to be learned
+        dimensions: to learn
 
     Raises:
-        ConfigError: a domain with too few clips for statistics of its own, speakers that can't be held out in turn, or
+        ConfigError: a domain with too few clips for its own statistics, speakers that can't be held out in turn, or
             annotations that are missing
     """
     for part in (split.train, split.dev, split.test) if statistics != "training" else ():
@@ -103,7 +103,7 @@ def check_refit(config: TrainConfig, train: Dataset, dev: Dataset) -> None:
     Args:
         config: whether there is one
         train: real speech that is trained on
-        dev: which the refit hears too
+        dev: which the refit uses too
 
     Raises:
         ConfigError: there is one speaker, or a group of speakers has all clips of an emotion
@@ -113,7 +113,7 @@ def check_refit(config: TrainConfig, train: Dataset, dev: Dataset) -> None:
 
 
 def check_closed_form(model: EmotionModel, config: TrainConfig) -> None:
-    """Refuses zero epochs where something would stay as random as it was built.
+    """Refuses zero epochs where some weights would stay random.
 
     Raises:
         ConfigError: with the way out
@@ -129,16 +129,16 @@ def check_closed_form(model: EmotionModel, config: TrainConfig) -> None:
     random = [name for name, part in parts if part is not None and any(True for _ in part.parameters())]
     random += ["head of dimensions"] if model.dimensions else []
     if config.refit == "none":
-        why = "train.refit is none, so that nothing fits the classifier: choose --train.refit discriminant"
+        why = "train.refit is none, so that nothing fits the classifier: choose train.refit discriminant"
     elif random:
-        why = f"the {random[0]} has weights that nothing would train: choose --pooling stats, mean or max without it"
+        why = f"the {random[0]} has weights that nothing would train: choose `pooling` stats, mean or max without it"
     else:
         return
     raise ConfigError(f"train.epochs is 0, but {why}, or train for an epoch or more")
 
 
 def check_shardable(config: TrainConfig, strategy: Strategy, processes: int) -> None:
-    """Refuses what can't be trained in shares, if it is to be.
+    """Refuses what can't be trained sharded, if `train.shard` asks for it.
 
     Raises:
         ConfigError: there is one process, or an option needs whole weights in the steps
@@ -147,19 +147,19 @@ def check_shardable(config: TrainConfig, strategy: Strategy, processes: int) -> 
         return
     if processes < 2:
         raise ConfigError(
-            "train.shard shares a model out among processes, and there is one: start several (torchrun --standalone "
+            "train.shard distributes a model over processes, and there is one: start several (torchrun --standalone "
             "--nproc_per_node 2 recipes/..., with GPUs accelerate launch --config_file recipes/accelerate/sharded.yaml "
-            "recipes/...), or leave --train.shard out"
+            "recipes/...), or leave train.shard out"
         )
     if config.precision == "fp16":
         raise ConfigError(
-            "train.precision is fp16, whose loss scaling is not done for a model in shares: choose bf16 or no with "
-            "--train.shard true"
+            "train.precision is fp16, whose loss scaling is not done for a sharded model: choose bf16 or no with "
+            "train.shard true"
         )
     if config.compile:
-        raise ConfigError("train.compile isn't done for a model in shares: leave it or --train.shard out")
+        raise ConfigError("train.compile isn't done for a sharded model: leave it or train.shard out")
     if strategy.needs_whole_weights:
         raise ConfigError(
-            "strategy.l2sp compares whole weights with the pretrained ones, and with --train.shard true no process "
+            "strategy.l2sp compares whole weights with the pretrained ones, and with train.shard true no process "
             "has them: leave one of the two out"
         )
