@@ -2,7 +2,7 @@
 
     load_corpus(name, root) -> a datasets.Dataset with the columns of ser_tl.data.schema
 
-Importing this package enters every reader into CORPORA. A corpus of one's own needs no reader: a manifest will do
+Importing this package registers every reader in CORPORA. Your own corpus needs no reader: a manifest will do
 (ser_tl.corpora.manifest).
 """
 

@@ -1,9 +1,9 @@
-"""Corpora by name: what a reader is, and how its folder is looked through.
+"""Corpora by name: the contract of a reader, and the search of its folder.
 
     load_corpus("ravdess", root) -> CORPORA["ravdess"].read(root, emotions) -> Dataset with the columns of data.schema
 
 A reader takes names, labels and speakers from a folder or a manifest and hands rows to `schema.build`. It never opens
-the audio, never divides it into parts, and never passes over a file in silence: what it can't place is an error.
+the audio, never splits the corpus, and never skips a file silently: what it can't read is an error.
 """
 
 import os
@@ -26,22 +26,22 @@ Read = Callable[..., Dataset]
 
 OTHER_SUFFIXES = {".m4a", ".m4b", ".aac", ".ac3", ".amr", ".ape", ".au", ".snd", ".caf", ".w64", ".wma", ".wv", ".mka"}
 OTHER_SUFFIXES |= {".aifc", ".alac", ".mp2", ".ra", ".rf64", ".sph", ".spx", ".tta"}
-"""What names of recordings end with that ser_tl doesn't read; videos, which corpora have beside them, are none."""
+"""Suffixes of audio that ser_tl doesn't read; those of videos, which corpora have beside it, aren't among them."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @dataclass(frozen=True)
 class CorpusReader:
-    """How to read one corpus, and what a user wants to know before.
+    """How to read one corpus, and its facts for users.
 
     Args:
-        name: what `load_corpus` calls it
-        read: makes the Dataset from the root and the mapping of emotions
+        name: of `load_corpus`
+        read: builds the Dataset from the root and the mapping of emotions
         title: the corpus' full name
         languages: ISO 639-1 codes; empty where the data says
-        licence: what its authors allow
-        layout: what the reader expects at the root, in one line
+        licence: of the data
+        layout: the root's expected content, in one line
         asset: the folder of ser_tl.assets that holds it; empty where the user has to bring it
         takes_columns: whether the user may say which column holds what
         takes_ids: whether the root may also be a hub id, which `read` then gets as text
@@ -80,7 +80,7 @@ def register_corpus(
     takes_ids: bool = False,
     style: str = "",
 ) -> Callable[[Read], Read]:
-    """A decorator that enters a `read_x` function into CORPORA, with the facts of `CorpusReader`."""
+    """A decorator that registers a `read_x` function in CORPORA, with the facts of `CorpusReader`."""
 
     def enter(read: Read) -> Read:
         facts = CorpusReader(name, read, title, languages, licence, layout, asset, takes_columns, takes_ids, style)
@@ -103,8 +103,8 @@ def load_corpus(
         name: a name in CORPORA
         root: the corpus' folder, the manifest or (for huggingface) a hub id; None for a corpus that comes with ser_tl
         emotions: how the corpus' emotions become classes; as they are if None
-        columns: what a manifest's or dataset's columns hold where their names don't say it, {"emotion": "label"}; only
-            for readers that take it
+        columns: names of a manifest's or dataset's columns where they differ from the standard, {"emotion": "label"};
+            only for readers that take it
 
     Raises:
         UnknownNameError: no reader has this name
@@ -115,56 +115,60 @@ def load_corpus(
     reader = CORPORA[name]
     if columns and not reader.takes_columns:
         takers = ", ".join(name for name, other in CORPORA.items() if other.takes_columns)
-        raise ConfigError(f"the corpus {name} has no columns to name: leave --columns out, it is for {takers}")
-    place = _place(reader, root)
+        raise ConfigError(f"the corpus {name} has no columns to name: leave `columns` out, it is for {takers}")
+    resolved_root = _resolve_root(reader, root)
     given = (dict(columns or {}),) if reader.takes_columns else ()
-    return reader.read(place, emotions or EmotionMap(), *given)
+    return reader.read(resolved_root, emotions or EmotionMap(), *given)
 
 
-def _place(reader: CorpusReader, root: Path | str | None) -> Path | str:
-    """The root as `read` gets it: an absolute path that is there, or a hub id."""
+def _resolve_root(reader: CorpusReader, root: Path | str | None) -> Path | str:
+    """The root as `read` takes it: an absolute path that exists, or a hub id."""
     if reader.bundled:
         if root is not None:
             raise CorpusError(f"the corpus {reader.name} comes with ser_tl, yet the root is {root}: leave `root` out")
         return asset(reader.asset)
     if root is None:
         raise CorpusError(
-            f"the corpus {reader.name} doesn't come with ser_tl: say with `root` where it is ({reader.layout})"
+            f"the corpus {reader.name} doesn't come with ser_tl: give its location as `root` ({reader.layout})"
         )
-    place = Path(root).expanduser().absolute()
+    path = Path(root).expanduser().absolute()
     name = root if isinstance(root, str) else root.as_posix()
-    if reader.takes_ids and not place.exists() and _HUB_ID.fullmatch(name):
+    if reader.takes_ids and not path.exists() and _HUB_ID.fullmatch(name):
         return name
-    if not place.exists():
-        raise wrong_root(place, reader.layout)
-    return place
+    if not path.exists():
+        raise wrong_root(path, reader.layout)
+    return path
 
 
 def wrong_root(root: Path, layout: str) -> CorpusError:
-    """The error for a root that isn't what a reader expects, with what is there instead."""
+    """The error for a root that isn't what a reader expects, with the root's content."""
     if not root.exists():
         near = next(parent for parent in root.parents if parent.exists())
-        problem, found = f"there is no {root}", _entries(near)
-        return CorpusError(f"{problem}; `root` has to be {layout}. Found in {near} are\n{found}")
+        problem, listed = f"there is no {root}", _list_entries(near)
+        return CorpusError(f"{problem}; `root` has to be {layout}. Found in {near} are\n{listed}")
     problem = "a folder that doesn't fit" if root.is_dir() else "a file that doesn't fit"
-    found = f"Found there are\n{_entries(root)}" if root.is_dir() else f"Found beside it are\n{_entries(root.parent)}"
-    return CorpusError(f"{root} is {problem}; `root` has to be {layout}. {found}")
+    listed = (
+        f"Found there are\n{_list_entries(root)}"
+        if root.is_dir()
+        else f"Found beside it are\n{_list_entries(root.parent)}"
+    )
+    return CorpusError(f"{root} is {problem}; `root` has to be {layout}. {listed}")
 
 
-def _entries(folder: Path) -> str:
+def _list_entries(folder: Path) -> str:
     names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
     return listing(names) or "  nothing"
 
 
-def audio_files(root: Path, layout: str, *, same_names: bool = False) -> list[Path]:
-    """All audio files under a corpus' folder, sorted by their names, so that the order doesn't hang on the folders.
+def find_audio(root: Path, layout: str, *, same_names: bool = False) -> list[Path]:
+    """All audio files under a corpus' folder, sorted by their names, so that the order doesn't depend on the folders.
 
     Hidden files aren't looked at: some systems leave `._03a01Fa.wav` and the like behind.
 
     Args:
         root: the corpus' folder
-        layout: what the root has to be, for messages
-        same_names: files of one name are different recordings, told apart by their folders
+        layout: the root's expected content, for messages
+        same_names: files of one name are different recordings, in different folders
 
     Raises:
         CorpusError: the root isn't a folder, holds no audio, holds recordings of a kind that isn't read, holds two
@@ -172,32 +176,32 @@ def audio_files(root: Path, layout: str, *, same_names: bool = False) -> list[Pa
     """
     if not root.is_dir():
         raise wrong_root(root, layout)
-    walk = os.walk(root, onerror=_unreadable, followlinks=True)
-    every = [Path(folder) / name for folder, _, names in walk for name in names if not name.startswith(".")]
-    found = [path for path in every if path.suffix.lower() in SUFFIXES]
-    _refuse_others(root, [path for path in every if path.suffix.lower() in OTHER_SUFFIXES], found)
-    if not found:
+    walk = os.walk(root, onerror=_raise_unreadable, followlinks=True)
+    paths = [Path(folder) / name for folder, _, names in walk for name in names if not name.startswith(".")]
+    audio = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    _refuse_others(root, [path for path in paths if path.suffix.lower() in OTHER_SUFFIXES], audio)
+    if not audio:
         raise wrong_root(root, f"{layout}, as {', '.join(SUFFIXES)}")
-    files = sorted(found, key=lambda path: (path.stem, path))
+    files = sorted(audio, key=lambda path: (path.stem, path))
     if not same_names:
         _refuse_copies(root, files, parts=1)
     return files
 
 
-def _refuse_others(root: Path, others: list[Path], found: list[Path]) -> None:
-    """Refuses recordings that can't be read, but for those that somebody has converted and left beside the result."""
-    converted = {path.with_suffix("") for path in found}
-    lost = sorted(str(path.relative_to(root)) for path in others if path.with_suffix("") not in converted)
-    if lost:
+def _refuse_others(root: Path, others: list[Path], audio: list[Path]) -> None:
+    """Refuses recordings in formats that aren't read, unless a converted copy lies beside them."""
+    converted = {path.with_suffix("") for path in audio}
+    unreadable = sorted(str(path.relative_to(root)) for path in others if path.with_suffix("") not in converted)
+    if unreadable:
         raise CorpusError(
-            f"{root}: {len(lost)} recordings can't be read here: expected are {FORMATS} ({', '.join(SUFFIXES)}). "
-            f"Convert them, for example to FLAC, or move them elsewhere\n{listing(lost)}"
+            f"{root}: {len(unreadable)} recordings can't be read here: expected are {FORMATS} ({', '.join(SUFFIXES)}). "
+            f"Convert them, for example to FLAC, or move them elsewhere\n{listing(unreadable)}"
         )
 
 
 def _refuse_copies(root: Path, files: list[Path], parts: int) -> None:
-    """Refuses files, sorted by the names that this many parts of their paths make, of which two have one name."""
-    copies = [list(same) for _, same in groupby(files, key=lambda path: _name(path, parts))]
+    """Refuses two files of one name, which is the last `parts` parts of a path; files are sorted by it."""
+    copies = [list(same) for _, same in groupby(files, key=lambda path: _join_name(path, parts))]
     twice = [" and ".join(str(path.relative_to(root)) for path in same) for same in copies if len(same) > 1]
     if twice:
         raise CorpusError(
@@ -206,33 +210,33 @@ def _refuse_copies(root: Path, files: list[Path], parts: int) -> None:
         )
 
 
-def _name(path: Path, parts: int) -> str:
+def _join_name(path: Path, parts: int) -> str:
     return "/".join(path.with_suffix("").parts[-parts:])
 
 
-def _unreadable(error: OSError) -> None:
+def _raise_unreadable(error: OSError) -> None:
     raise CorpusError(f"{error.filename}: can't look into this folder ({error.strerror}); make it readable") from error
 
 
-def named_files(
+def match_file_names(
     root: Path, pattern: re.Pattern[str], *, layout: str, rule: str, parts: int = 1
 ) -> list[tuple[Path, re.Match[str]]]:
-    """All audio files of a corpus that writes its labels into the names, each with the match of its name.
+    """All audio files of a corpus that has its labels in the names, each with the match of its name.
 
     Args:
         root: the corpus' folder
         pattern: what a whole name has to match
-        layout: what the root has to be, for messages
+        layout: the root's expected content, for messages
         rule: how names are built, for messages
         parts: how much of a path is the recording's name, counted from its end: 1 where the stem is (03a01Fa), more
-            where folders say who spoke and how (liuchanhg/angry/201 is 3)
+            where folders are speakers and emotions (liuchanhg/angry/201 is 3)
 
     Raises:
-        CorpusError: as `audio_files`, or names that don't match, all of them counted
+        CorpusError: as `find_audio`, or names that don't match, all of them counted
     """
-    files = sorted(audio_files(root, layout, same_names=True), key=lambda path: (_name(path, parts), path))
+    files = sorted(find_audio(root, layout, same_names=True), key=lambda path: (_join_name(path, parts), path))
     _refuse_copies(root, files, parts)
-    pairs = [(path, pattern.fullmatch(_name(path, parts))) for path in files]
+    pairs = [(path, pattern.fullmatch(_join_name(path, parts))) for path in files]
     odd = [str(path.relative_to(root)) for path, match in pairs if match is None]
     if odd:
         raise CorpusError(
@@ -243,10 +247,10 @@ def named_files(
 
 
 def read_emotions(labels: Iterable[tuple[str, str]], emotions: EmotionMap, *, source: Path | str) -> list[str]:
-    """The names of many labels; all that have none go into one error, each once.
+    """The emotions of many labels; unknown ones go into one error, each once.
 
     Args:
-        labels: pairs of where a label stands, for the message ("line 3"), and the label
+        labels: pairs of a label's position, for messages ("line 3"), and the label
         emotions: the user's mapping, whose renaming comes first
         source: the file or folder
 

@@ -4,16 +4,16 @@
 
 The Crowd-sourced Emotional Multimodal Actors Dataset is at github.com/CheyneyComputerScience/CREMA-D under the Open
 Database License 1.0 (16 kHz). A name is actor (1001 to 1091), sentence, emotion and level (LO, MD and HI for one of the
-sentences, XX for the others). The emotion is what the actor meant; listeners heard it in four clips out of ten.
+sentences, XX for the others). The emotion is what the actor meant; listeners recognised it in four clips out of ten.
 
-Votes are what about ten listeners chose who had the sound alone, from processedResults/tabulatedVotes.csv beside the
+Votes are the choices of about ten listeners of the sound alone, from processedResults/tabulatedVotes.csv beside the
 folder of the audio, if it is there. Its rows are numbered by what was shown: those from 100001 on are of the voice,
 from 200001 of the face, from 300001 of both; the latter two are left out.
 
 VideoDemographics.csv there has the actors' sex and age.
 
-Quirks: 1076_MTI_SAD_XX is silent, which reading the corpus through before training finds (--skip-unreadable leaves it
-out). Listeners heard MP3 files, of which those of MISHEARD were broken: these clips have no votes. The repository once
+Quirks: 1076_MTI_SAD_XX is silent, which the check before training finds (the option skip-unreadable leaves it
+out). Listeners had MP3 files, of which those of MISHEARD were broken: these clips have no votes. The repository once
 had 1040_ITH_SAD_X.wav, read as 1040_ITH_SAD_XX. Its audio is in Git LFS: a ZIP download holds notes of 130 bytes
 instead. It holds the clips as AudioMP3 too, so of a whole checkout only AudioWAV is read.
 """
@@ -34,26 +34,26 @@ MISHEARD = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_S
 """Clips whose MP3 was silent or another clip's, as the repository says, so that listeners judged something else."""
 
 LETTERS = {"A": "ANG", "D": "DIS", "F": "FEA", "H": "HAP", "N": "NEU", "S": "SAD"}
-"""The columns of the votes, with what names call the same emotion."""
+"""The columns of the votes, with the emotion's code in file names."""
 
 
-def _listeners_and_actors(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, Any]]:
+def _read_votes_and_actors(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, Any]]:
     """Votes, sex and age of each clip, where their tables are."""
     home = root / "AudioWAV" if (root / "AudioWAV").is_dir() else root
     tables = [folder / "processedResults" / "tabulatedVotes.csv" for folder in (home, home.parent)]
-    votes = next((_votes(table) for table in tables if table.is_file()), {})
-    pages = [folder / "VideoDemographics.csv" for folder in (home, home.parent)]
-    people = next((_people(page) for page in pages if page.is_file()), {})
+    votes = next((_read_votes(table) for table in tables if table.is_file()), {})
+    demographics = [folder / "VideoDemographics.csv" for folder in (home, home.parent)]
+    actors = next((_read_actors(table) for table in demographics if table.is_file()), {})
     rows = []
     for _, name in clips:
         clip = ID.format(**name)
-        heard = votes.get(clip, []) if clip not in MISHEARD else []
-        chosen = [emotions.read(vote, where=f"the votes on {clip}") for vote in heard]
-        rows.append({**people.get(name["actor"], {}), "votes": chosen or None})
+        clip_votes = votes.get(clip, []) if clip not in MISHEARD else []
+        chosen = [emotions.read(vote, where=f"the votes on {clip}") for vote in clip_votes]
+        rows.append({**actors.get(name["actor"], {}), "votes": chosen or None})
     return rows
 
 
-def _people(table: Path) -> dict[str, dict[str, str | float]]:
+def _read_actors(table: Path) -> dict[str, dict[str, str | float]]:
     """Sex and age of each actor."""
     records = read_csv(table)
     need_columns(table, records[0][1], ("ActorID", "Age", "Sex"))
@@ -69,8 +69,8 @@ def _people(table: Path) -> dict[str, dict[str, str | float]]:
     return people
 
 
-def _votes(table: Path) -> dict[str, list[str]]:
-    """What listeners of the voice alone chose for each clip, as names spell it."""
+def _read_votes(table: Path) -> dict[str, list[str]]:
+    """The votes of the listeners of the voice alone for each clip, in the codes of file names."""
     records = read_csv(table)
     need_columns(table, records[0][1], (*LETTERS, "fileName"))
     votes: dict[str, list[str]] = {}
@@ -108,5 +108,5 @@ read_cremad = filename_corpus(
     id=ID,
     speaker="{actor}",
     columns={"sentence": "{sentence}"},
-    details=_listeners_and_actors,
+    details=_read_votes_and_actors,
 )

@@ -11,7 +11,7 @@ which they lead somewhere.
 Quirks: the same utterances stand in many lists, and have to agree. Older lists say audio and label for wav and emo.
 Labels are each corpus' own ("boredem", "su"), and label_map.json, which differs from them in case here and there, says
 what they mean (and merges some: IEMOCAP's exc is Happy). Records name neither speaker nor language, so only corpora
-whose file names tell the speaker can be read; for others, add the fields speaker and language to the records.
+with the speaker in their file names can be read; for others, add the fields speaker and language to the records.
 
 Which fold a record is from is dropped here: `ser_tl.data.folds.read_folds` reads that, from the same folder. Not all
 folds keep speakers apart, those of EMO-DB don't: `ser_tl.data.splits` refuses them unless that is asked for.
@@ -61,46 +61,46 @@ def read_emobox(root: Path, emotions: EmotionMap) -> Dataset:
     for path in paths:
         for line, record in read_jsonl(path):
             try:
-                row = _row(record) | {"where": f"{path.name}, line {line}"}
+                row = _build_row(record) | {"where": f"{path.name}, line {line}"}
             except ValueError as error:
                 bad.append(f"{path.name}, line {line}: {error}")
                 continue
-            known = rows.setdefault(row["id"], row)
-            if known | {"where": row["where"]} != row:
-                differing.append(f"{row['id']}: {known['where']} against {row['where']}")
+            first = rows.setdefault(row["id"], row)
+            if first | {"where": row["where"]} != row:
+                differing.append(f"{row['id']}: {first['where']} against {row['where']}")
     if bad:
         raise CorpusError(f"{root}: {len(bad)} records are wrong; correct them\n{listing(bad)}")
     if differing:
         raise CorpusError(f"{root}: the lists contradict each other; keep the right ones\n{listing(differing)}")
-    meanings = _label_map(root if root.is_dir() else root.parent)
+    meanings = _read_label_map(root if root.is_dir() else root.parent)
     table = sorted(rows.values(), key=lambda row: row["id"])
     labels = [(row.pop("where"), row["emotion"]) for row in table]
-    meant = [(where, _meaning(label, meanings, emotions)) for where, label in labels]
-    home = _home(root, [row["audio"] for row in table])
-    for row, name in zip(table, read_emotions(meant, emotions, source=root), strict=True):
+    resolved = [(where, _look_up(label, meanings, emotions)) for where, label in labels]
+    home = _find_home(root, [row["audio"] for row in table])
+    for row, name in zip(table, read_emotions(resolved, emotions, source=root), strict=True):
         row |= {"emotion": name, "audio": home / row["audio"]}
     return build_corpus(table, source=str(root), mapping=emotions)
 
 
-def speaker_in(audio: str, corpus: str) -> str | None:
-    """The speaker that the path of an audio file tells; None where it doesn't, or the corpus isn't in SPEAKERS."""
+def find_speaker(audio: str, corpus: str) -> str | None:
+    """The speaker in the path of an audio file; None where it has none, or the corpus isn't in SPEAKERS."""
     if corpus not in SPEAKERS:
         return None
     match = re.fullmatch(SPEAKERS[corpus][1], str(PurePosixPath("/", audio).with_suffix("")))
     return "".join(match.groups()) if match else None
 
 
-def _row(record: dict[str, Any]) -> dict[str, Any]:
+def _build_row(record: dict[str, Any]) -> dict[str, Any]:
     """A row for `schema.build`, with emotion and audio as spelled; a ValueError says what is wrong."""
     audio = text(record, "wav") or text(record, "audio")
     emotion = text(record, "emo") or text(record, "label")
     if not (audio and emotion):
         raise ValueError("needs wav and emo")
     corpus = text(record, "dataset") or "emobox"
-    speaker = text(record, "speaker") or text(record, "spk") or speaker_in(audio, corpus)
+    speaker = text(record, "speaker") or text(record, "spk") or find_speaker(audio, corpus)
     language = text(record, "language") or (SPEAKERS[corpus][0] if corpus in SPEAKERS else None)
     if not (speaker and language):
-        raise ValueError(f"{audio} doesn't tell the speaker and the language; add these two fields to the record")
+        raise ValueError(f"{audio} doesn't name the speaker and the language; add these two fields to the record")
     return {
         "id": emobox_id(record),
         "audio": audio,
@@ -113,7 +113,7 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _label_map(folder: Path) -> dict[str, str]:
+def _read_label_map(folder: Path) -> dict[str, str]:
     for path in (folder / "label_map.json", folder.parent / "label_map.json"):
         if path.is_file():
             try:
@@ -123,16 +123,16 @@ def _label_map(folder: Path) -> dict[str, str]:
     return {}
 
 
-def _meaning(label: str, meanings: dict[str, str], emotions: EmotionMap) -> str:
+def _look_up(label: str, meanings: dict[str, str], emotions: EmotionMap) -> str:
     return label if emotions.renames(label) else meanings.get(label.lower(), label)
 
 
-def _home(root: Path, paths: list[str]) -> Path:
+def _find_home(root: Path, paths: list[str]) -> Path:
     folders = [root, *root.parents] if root.is_dir() else list(root.parents)
     for folder in folders:
         if any((folder / path).is_file() for path in paths):
             return folder
     raise CorpusError(
-        f"{root}: none of the audio files is there: {paths[0]} leads nowhere from this folder or those above it; put "
+        f"{root}: none of the audio files is there: {paths[0]} doesn't exist below this folder or those above it; put "
         f"the audio there, or move the lists beside it"
     )

@@ -10,7 +10,7 @@ Quirks: F is Freude (happiness) and A is Angst (fear), not the English initials.
 recognised are in it, so takes have gaps and classes differ in size (127 anger, 46 disgust).
 
 erkennung.txt, where it lies in the root or beside it, has the share of twenty listeners who recognised each clip's
-emotion: the column recognised. What the others heard instead was never published, so there are no votes.
+emotion: the column recognised. The answers of the others were never published, so there are no votes.
 
 "emodb-mini" is the same corpus, all 535 clips as Ogg Opus at 33 kb/s and 1.5 dB quieter, and comes with ser_tl, its
 erkennung.txt too. Its rows have the same ids, speakers and corpus name as "emodb": they are the same recordings.
@@ -52,14 +52,14 @@ PEOPLE = {  # sex and age, as the corpus' page has them
 }
 
 
-def _rates(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, float | None]]:  # noqa: ARG001
-    """The column recognised of each clip, where erkennung.txt is."""
-    table = next((place / TABLE for place in (root, root.parent) if (place / TABLE).is_file()), None)
-    rates = {} if table is None else _recognised(table, [clip.path.stem for clip in clips])
+def _add_rates(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, float | None]]:  # noqa: ARG001
+    """The column recognised of each clip, where erkennung.txt exists."""
+    table = next((folder / TABLE for folder in (root, root.parent) if (folder / TABLE).is_file()), None)
+    rates = {} if table is None else _read_rates(table, [clip.path.stem for clip in clips])
     return [{"recognised": rates.get(clip.path.stem)} for clip in clips]
 
 
-def _recognised(path: Path, clips: list[str]) -> dict[str, float]:
+def _read_rates(path: Path, clips: list[str]) -> dict[str, float]:
     """The share of listeners, 0 to 1, who recognised each clip. The table has all 816 recordings, of which 535 remain.
 
     It is Latin-1, tab-separated, with percent as 65,00 and no-break spaces around.
@@ -101,7 +101,7 @@ read_emodb = filename_corpus(
         "age": lambda name: PEOPLE.get(name["speaker"], (None, None))[1],
         "sentence": "{text}",
     },
-    details=_rates,
+    details=_add_rates,
 )
 
 register_corpus(

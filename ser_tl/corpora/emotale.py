@@ -34,7 +34,7 @@ LANGUAGES = {"DK": "da", "EN": "en"}
 SCALES = {"A": "arousal", "V": "valence", "D": "dominance"}
 
 
-def _ratings(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, Any]]:
+def _add_ratings(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[dict[str, Any]]:
     """Votes and mean ratings of each clip.
 
     Raises:
@@ -44,7 +44,7 @@ def _ratings(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[di
     if not table.is_file():
         raise wrong_root(root, LAYOUT)
     files = {path.stem: name for path, name in clips}
-    annotated = _annotations(table, emotions)
+    annotated = _read_annotations(table, emotions)
     alone = sorted(files.keys() ^ annotated.keys())
     if alone:
         odd = [f"{stem}: no {'annotations' if stem in files else 'audio'}" for stem in alone]
@@ -61,7 +61,7 @@ def _ratings(root: Path, clips: Sequence[Clip], emotions: EmotionMap) -> list[di
     return [{name: value for name, value in annotated[stem].items() if name != "label"} for stem in files]
 
 
-def _annotations(path: Path, emotions: EmotionMap) -> dict[str, dict[str, Any]]:
+def _read_annotations(path: Path, emotions: EmotionMap) -> dict[str, dict[str, Any]]:
     """Per stem of a clip: its label, its votes and the means of the annotators' ratings."""
     records = read_csv(path)
     columns = records[0][1]
@@ -78,7 +78,7 @@ def _annotations(path: Path, emotions: EmotionMap) -> dict[str, dict[str, Any]]:
                 raise ValueError(f"{stem} stands there twice")
             if not set(given) <= set(WORDS):
                 raise ValueError(f"categories are {', '.join(given)}, expected {', '.join(WORDS)}")
-            means = {name: _mean(record, [f"{who}_{scale}" for who in annotators]) for scale, name in SCALES.items()}
+            means = {name: _average(record, [f"{who}_{scale}" for who in annotators]) for scale, name in SCALES.items()}
         except ValueError as error:
             bad.append(f"line {line}: {error}")
             continue
@@ -89,7 +89,7 @@ def _annotations(path: Path, emotions: EmotionMap) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _mean(record: dict[str, Any], columns: list[str]) -> float | None:
+def _average(record: dict[str, Any], columns: list[str]) -> float | None:
     """The mean of the ratings that were given; None where none was."""
     values = [value for name in columns if (value := number(record, name)) is not None]
     return fmean(values) if values else None
@@ -106,5 +106,5 @@ read_emotale = filename_corpus(
     rule="language, speaker, emotion (one of A B H N S), sentence: DK_001_A_1",
     words=WORDS,
     columns={"language": lambda name: LANGUAGES[name["language"]], "sentence": "{language}_{sentence}"},
-    details=_ratings,
+    details=_add_ratings,
 )

@@ -10,7 +10,7 @@ Quirks: dis is disgusto and no other word; tri is sadness (tristezza), sor surpr
 in each emotion, so that all classes have 84 clips and all actors 98.
 """
 
-from ser_tl.corpora.filename import by_letter, filename_corpus
+from ser_tl.corpora.filename import filename_corpus, read_sex
 
 WORDS = {
     "dis": "disgust",  # disgusto
@@ -33,5 +33,5 @@ read_emovo = filename_corpus(
     rule="emotion (dis, gio, neu, pau, rab, sor or tri), actor, sentence: dis-f1-b1",
     words=WORDS,
     speaker="{actor}",
-    columns={"sex": by_letter("actor"), "sentence": "{sentence}"},
+    columns={"sex": read_sex("actor"), "sentence": "{sentence}"},
 )

@@ -35,7 +35,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from ser_tl.corpora.base import audio_files, register_corpus, wrong_root
+from ser_tl.corpora.base import find_audio, register_corpus, wrong_root
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.schema import build_corpus
 from ser_tl.errors import CorpusError, listing
@@ -57,7 +57,7 @@ WORDS = {
     "Sadness": "sad",
     "Surprise": "sur",
 }
-"""What listeners chose from, with the label that a majority for it gives."""
+"""The listeners' categories, with the label of a majority for each."""
 
 NO_MAJORITY = "xxx"
 
@@ -139,39 +139,41 @@ def read_iemocap_6(root: Path, emotions: EmotionMap) -> Dataset:
 def _read(root: Path, emotions: EmotionMap, classes: Mapping[str, str]) -> Dataset:
     """The turns whose label is one of `classes` (a label, and the label it is merged into) or renamed by the user."""
 
-    def named(label: str, where: str) -> str:
+    def rename(label: str, where: str) -> str:
         return emotions.read(label if emotions.renames(label) else classes.get(label, label), where=where)
 
-    rows, silent, unlabelled = [], [], []
-    for folder in _sessions(root):
-        audio = {path.stem: path for path in audio_files(folder / "sentences" / "wav", LAYOUT)}
-        turns = _turns(folder / "dialog" / "EmoEvaluation")
+    rows, without_audio, unlabelled = [], [], []
+    for folder in _find_sessions(root):
+        audio = {path.stem: path for path in find_audio(folder / "sentences" / "wav", LAYOUT)}
+        turns = _read_turns(folder / "dialog" / "EmoEvaluation")
         unlabelled += [str(audio[name].relative_to(root)) for name in audio if name not in turns]
         for name, turn in sorted(turns.items()):
             header = turn.header
-            if not _wanted(header["label"], turn.where, emotions, classes):
+            if not _is_wanted(header["label"], turn.where, emotions, classes):
                 continue
             if name not in audio:
-                silent.append(f"{name} ({turn.where})")
+                without_audio.append(f"{name} ({turn.where})")
                 continue
             rows.append(
                 {
                     "id": name,
                     "audio": audio[name],
-                    "emotion": named(header["label"], turn.where),
+                    "emotion": rename(header["label"], turn.where),
                     "speaker": f"iemocap_{header['session']}{header['gender']}",
                     "corpus": "iemocap",
                     "language": "en",
                     "sex": {"F": "female", "M": "male"}[header["gender"]],
                     "session": f"Session{header['session'][-1]}",
-                    "votes": [named(label, turn.where) for label in turn.votes] or None,
+                    "votes": [rename(label, turn.where) for label in turn.votes] or None,
                     "valence": float(header["valence"]),
                     "arousal": float(header["activation"]),
                     "dominance": float(header["dominance"]),
                 }
             )
-    if silent:
-        raise CorpusError(f"{root}: {len(silent)} labelled turns have no audio; restore it\n{listing(silent)}")
+    if without_audio:
+        raise CorpusError(
+            f"{root}: {len(without_audio)} labelled turns have no audio; restore it\n{listing(without_audio)}"
+        )
     if unlabelled:
         raise CorpusError(
             f"{root}: {len(unlabelled)} audio files stand in no file of dialog/EmoEvaluation; restore those files, or "
@@ -180,14 +182,14 @@ def _read(root: Path, emotions: EmotionMap, classes: Mapping[str, str]) -> Datas
     return build_corpus(rows, source=str(root), mapping=emotions)
 
 
-def _sessions(root: Path) -> list[Path]:
+def _find_sessions(root: Path) -> list[Path]:
     sessions = sorted(path for path in root.glob("Session[1-5]") if path.is_dir())
     if not sessions:
         raise wrong_root(root, LAYOUT)
     return sessions
 
 
-def _wanted(label: str, where: str, emotions: EmotionMap, classes: Mapping[str, str]) -> bool:
+def _is_wanted(label: str, where: str, emotions: EmotionMap, classes: Mapping[str, str]) -> bool:
     if label in classes or emotions.renames(label):
         return True
     if label == NO_MAJORITY or label in ALL:
@@ -198,7 +200,7 @@ def _wanted(label: str, where: str, emotions: EmotionMap, classes: Mapping[str, 
     )
 
 
-def _turns(folder: Path) -> dict[str, _Turn]:
+def _read_turns(folder: Path) -> dict[str, _Turn]:
     """The turns of a session's evaluation files; a listener's own file lies deeper, in Categorical and the like."""
     turns: dict[str, _Turn] = {}
     bad = []

@@ -6,11 +6,11 @@ The Mexican Emotional Speech Database is at doi.org/10.17632/cy34mh68j9 under CC
 voice (F woman, M man, C child), set of words (A the same in every emotion, B chosen for each) and word, whose spaces
 are underscores.
 
-Quirks: who spoke isn't published. Three women, two men and six children did, and a name tells only which of these
-groups. The group is taken as the speaker: no one is in two groups, so speakers that a split keeps apart are apart
-indeed, which nothing finer could promise. The price is that there are three speakers, and each test is on a kind of
-voice that training never heard; such a score isn't comparable with published ones, whose speakers are mixed. Much
-copied sets lack two of the 864 clips. Clips are short, of a fifth of a second upwards.
+Quirks: the speakers aren't published. There are three women, two men and six children, and a name has only which of
+these groups. The group is taken as the speaker: no one is in two groups, so a split by group never shares a speaker.
+That makes three speakers, and each test is on a kind of voice that isn't in training; such a score isn't comparable
+with published ones, whose speakers are mixed. Much copied sets lack two of the 864 clips. Clips are short, of a fifth
+of a second upwards.
 """
 
 from ser_tl.corpora.filename import filename_corpus

@@ -7,7 +7,7 @@ The corpus is at github.com/amu-cai/nEMO (the folder samples, and data.tsv with 
 
 Quirks: surprise is spelled surprised, unlike the other five. Not every actor has every sentence in every emotion. The
 same corpus on the Hugging Face hub, amu-cai/nEMO, is Parquet with the audio inside: that is for the reader
-huggingface, with --columns '{speaker: speaker_id}'.
+huggingface, with the option columns {speaker: speaker_id}.
 """
 
 from ser_tl.corpora.filename import filename_corpus

@@ -3,9 +3,9 @@
     ROOT/data/train-00000-of-00001.parquet, ROOT/corpus.parquet, corpus.feather  --load_tables-->  {split: Dataset}
 
 The same text is stored in many ways: string, large_string (pandas 3, polars, `load_dataset("csv")`), string_view, and
-dictionaries of any of them (pandas' categories, polars' Categorical and Enum). `is_text` and `is_bytes` tell them from
-the rest. The library lists a folder with recordings in it as an audiofolder and decodes them, which needs torchcodec:
-so files are named to it one by one here. Tables stay on disk, mapped into memory.
+dictionaries of any of them (pandas' categories, polars' Categorical and Enum); `is_text` and `is_bytes` cover them.
+The library lists a folder with recordings in it as an audiofolder and decodes them, which needs torchcodec: so files
+    are named to it one by one here. Tables stay on disk, mapped into memory.
 """
 
 import re
@@ -24,14 +24,14 @@ _SPLIT = re.compile(r"(train|test|valid|validation|val|dev|eval)(?![a-z])", re.I
 _PARTITION = re.compile(r"[^=]+=[^=]*")
 
 
-def table_files(root: Path) -> list[Path]:
+def find_tables(root: Path) -> list[Path]:
     """The tables at a root: the file itself, or all in a folder, sorted; hidden ones aren't looked at.
 
     Raises:
         CorpusError: they are divided by folders like speaker=anna, whose names hold a column
     """
-    found = [root] if root.is_file() else sorted(root.rglob("*"))
-    files = [path for path in found if path.suffix.lower() in FORMATS and not path.name.startswith((".", "_"))]
+    paths = [root] if root.is_file() else sorted(root.rglob("*"))
+    files = [path for path in paths if path.suffix.lower() in FORMATS and not path.name.startswith((".", "_"))]
     home = root.parent if root.is_file() else root
     divided = [path for path in files if any(map(_PARTITION.fullmatch, path.parent.relative_to(home).parts))]
     if divided:
@@ -74,7 +74,7 @@ def is_bytes(feature: object) -> bool:
     return isinstance(feature, Value) and feature.dtype in ("binary", "large_binary", "binary_view")
 
 
-def plain_column(part: Dataset, column: str) -> list[Any]:
+def read_column(part: Dataset, column: str) -> list[Any]:
     """A column's values as Python's own, those of dictionaries looked up."""
     values = part.select_columns([column]).with_format("arrow")[:][column]
     if str(values.type).startswith("dictionary<"):

@@ -11,7 +11,7 @@ neutral are seven clips out of ten, fear one in a hundred, and most speakers lac
 2838 clips as well as of 3000: say which.
 """
 
-from ser_tl.corpora.filename import by_letter, filename_corpus
+from ser_tl.corpora.filename import filename_corpus, read_sex
 
 read_shemo = filename_corpus(
     "shemo",
@@ -23,5 +23,5 @@ read_shemo = filename_corpus(
     pattern=r"(?P<speaker>[FM]\d\d)(?P<emotion>[AFHNSW])(?P<number>\d\d)",
     rule="F or M, two digits, emotion's letter (one of A F H N S W), two digits: F01A01",
     words={"A": "anger", "F": "fear", "H": "happiness", "N": "neutral", "S": "sadness", "W": "surprise"},
-    columns={"sex": by_letter("speaker")},
+    columns={"sex": read_sex("speaker")},
 )

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ser_tl.augment import BatchRng
 from ser_tl.corpora import load_corpus
-from ser_tl.corpora.base import audio_files
+from ser_tl.corpora.base import find_audio
 from ser_tl.data import audio, checks
 from ser_tl.data.audio import SAMPLE_RATE
 
@@ -50,7 +50,7 @@ def find_recordings(
         AudioError: a file's header can't be read
     """
     if folder is not None:
-        files = sorted(audio_files(folder, "a folder of audio files", same_names=True))
+        files = sorted(find_audio(folder, "a folder of audio files", same_names=True))
         return [AudioSource(path, 0.0, audio.duration(path)) for path in files]
     rows_of_corpus = load_corpus(corpus, root, columns=columns)
     rows = rows_of_corpus.select_columns(["audio", "start", "end"])

@@ -87,7 +87,7 @@ def test_several_tables_of_emotions_want_a_choice(emodb):
 
     with pytest.raises(CorpusError, match=r"2 tables have the column emotion \(emotion.test, emotion.train\)") as error:
         load_corpus("audformat", emodb(rename))
-    assert "--columns '{table: NAME}'" in str(error.value)
+    assert "`columns` '{table: NAME}'" in str(error.value)
 
 
 def test_misc_tables_tell_of_speakers(emodb):
@@ -108,7 +108,7 @@ def test_columns_that_are_missing_list_those_there(emodb):
         database.drop_tables("files")
         database.schemes.pop("speaker")
 
-    with pytest.raises(CorpusError, match=r"speaker are missing; found are 'emotion', 'certainty'.*--columns"):
+    with pytest.raises(CorpusError, match=r"speaker are missing; found are 'emotion', 'certainty'.*`columns`"):
         load_corpus("audformat", emodb(forget))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ser_tl.corpora import load_corpus
-from ser_tl.corpora.emobox import speaker_in
+from ser_tl.corpora.emobox import find_speaker
 from ser_tl.data.emotions import EmotionMap
 from ser_tl.data.folds import read_folds
 from ser_tl.errors import CorpusError
@@ -79,10 +79,13 @@ def test_segments_keep_their_times_and_take_their_keys_as_ids(home):
     [
         ([record(), record(emo="sad")], "the lists contradict each other; keep the right ones"),
         ([record(emo="xyz")], "1 unknown emotions.*emotions.rename"),
-        ([record(dataset="new")], "doesn't tell the speaker and the language; add these two fields"),
+        ([record(dataset="new")], "doesn't name the speaker and the language; add these two fields"),
         ([record(wav=None)], "needs wav and emo"),
         ([record(start_time="soon")], "start_time is 'soon', expected a number"),
-        ([record(wav="else/where.wav", dataset="a", speaker="b", language="c")], "leads nowhere.*put the audio there"),
+        (
+            [record(wav="else/where.wav", dataset="a", speaker="b", language="c")],
+            "doesn't exist below.*put the audio there",
+        ),
     ],
 )
 def test_bad_records_name_the_way_out(home, rows, message):
@@ -98,7 +101,7 @@ def test_bad_records_name_the_way_out(home, rows, message):
 )
 def test_file_names_tell_the_speakers(shared, name, speakers):
     lines = shared(f"listings/{name}.tsv").read_text("utf-8").splitlines()[1:]
-    found = Counter(speaker_in(f"downloads/{line.split(chr(9))[0]}", name) for line in lines)
+    found = Counter(find_speaker(f"downloads/{line.split(chr(9))[0]}", name) for line in lines)
     assert None not in found
     assert len(found) == speakers
 

@@ -48,14 +48,14 @@ def test_speakers_called_like_emotions_are_ambiguous(tree):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["angry/1.wav", "sad/a_1.wav"], r"1 of 2 files don't tell the speaker.*\n  angry/1.wav"),
-        (["angry/_1.wav", "sad/a_1.wav"], r"1 of 2 files don't tell the speaker"),
+        (["angry/1.wav", "sad/a_1.wav"], r"1 of 2 files don't name the speaker.*\n  angry/1.wav"),
+        (["angry/_1.wav", "sad/a_1.wav"], r"1 of 2 files don't name the speaker"),
     ],
 )
 def test_files_that_dont_tell_the_speaker_beside_others_that_do_are_listed(tree, names, message):
     with pytest.raises(CorpusError, match=f"(?s){message}") as error:
         load_corpus("folder", tree(names))
-    assert "a CSV file with the columns path, emotion and speaker, read with --corpus csv" in str(error.value)
+    assert "a CSV file with the columns path, emotion and speaker, read with `corpus` csv" in str(error.value)
 
 
 def both(pattern, *words):
@@ -100,7 +100,9 @@ def test_a_person_may_be_called_like_an_emotion(tree):
     "names", [["angry/a_1.wav", "angry/b/1.wav"], ["a/angry/x/1.wav", "b/angry/x/1.wav"], ["a_1.wav", "b_1.wav"]]
 )
 def test_folders_of_another_depth_are_shown(tree, names):
-    with pytest.raises(CorpusError, match=r"all files alike. Move them so, or say who speaks in a manifest") as error:
+    with pytest.raises(
+        CorpusError, match=r"all files alike. Move them so, or name the speakers in a manifest"
+    ) as error:
         load_corpus("folder", tree(names))
     assert "files like" in str(error.value)
 

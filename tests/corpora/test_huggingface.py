@@ -166,7 +166,7 @@ def test_an_unlabelled_row_is_named(dataset, tmp_path):
 def test_missing_columns_list_those_there(dataset, tmp_path):
     dataset(emotion=None).save_to_disk(tmp_path / "saved")
     with pytest.raises(
-        CorpusError, match=r"emotion are missing; found are 'audio', 'speaker'.*--columns '{emotion: COL"
+        CorpusError, match=r"emotion are missing; found are 'audio', 'speaker'.*`columns` '{emotion: COL"
     ):
         load_corpus("huggingface", tmp_path / "saved")
     with pytest.raises(CorpusError, match=r"columns names who .for speaker., which isn't there; found are 'audio'"):

@@ -44,7 +44,7 @@ def test_an_unknown_name_lists_near_ones():
 
 @pytest.mark.parametrize("name", BROUGHT)
 def test_without_a_root_the_layout_is_told(name):
-    with pytest.raises(CorpusError, match="say with `root` where it is") as error:
+    with pytest.raises(CorpusError, match="give its location as `root`") as error:
         load_corpus(name)
     assert CORPORA[name].layout in str(error.value)
 
@@ -145,6 +145,6 @@ def test_renaming_is_held_to_the_labels_of_the_corpus_that_is_read(tree):
 def test_columns_are_for_readers_that_have_some(tree):
     takers = [name for name, reader in CORPORA.items() if reader.takes_columns]
     assert set(takers) == {"audformat", "csv", "huggingface", "jsonl"}
-    with pytest.raises(ConfigError, match=r"the corpus emodb has no columns to name: leave --columns out, .* csv"):
+    with pytest.raises(ConfigError, match=r"the corpus emodb has no columns to name: leave `columns` out, .* csv"):
         load_corpus("emodb", tree(["03a01Fa.wav"]), columns={"emotion": "label"})
     assert [name for name, reader in CORPORA.items() if reader.takes_ids] == ["huggingface"]

@@ -228,7 +228,7 @@ def test_columns_of_other_names_are_given_their_meaning(folder):
 
 def test_columns_that_are_not_there_or_mean_nothing_are_refused(folder):
     path = csv(folder, "path,label,speaker", "a.wav,sad,anna")
-    with pytest.raises(CorpusError, match=r"emotion are missing; found are 'path', 'label'.*--columns '{emotion: COL"):
+    with pytest.raises(CorpusError, match=r"emotion are missing; found are 'path', 'label'.*`columns` '{emotion: COL"):
         load_corpus("csv", path)
     with pytest.raises(CorpusError, match=r"names lable .for emotion., which isn't there; found are 'path', 'label'"):
         load_corpus("csv", path, columns={"emotion": "lable"})
