@@ -35,10 +35,12 @@ from ser_tl.encoders.vggish import VGGish as VGGish
 if TYPE_CHECKING:
     from ser_tl.encoders.checkpointing import checkpoint_layers as checkpoint_layers
     from ser_tl.encoders.compiling import compile_layers as compile_layers
+    from ser_tl.encoders.moonshine import Moonshine as Moonshine
     from ser_tl.encoders.speech_ssl import SpeechSSL as SpeechSSL
     from ser_tl.encoders.whisper import Whisper as Whisper
 
 _LAZY = {
+    "Moonshine": "ser_tl.encoders.moonshine",
     "SpeechSSL": "ser_tl.encoders.speech_ssl",
     "Whisper": "ser_tl.encoders.whisper",
     "checkpoint_layers": "ser_tl.encoders.checkpointing",
@@ -47,6 +49,7 @@ _LAZY = {
 
 FAMILIES.register_lazily(_LAZY["SpeechSSL"], "wav2vec2", "hubert", "wavlm", "unispeech-sat", "data2vec-audio")
 FAMILIES.register_lazily(_LAZY["Whisper"], "whisper")
+FAMILIES.register_lazily(_LAZY["Moonshine"], "moonshine")
 
 
 def __getattr__(name: str) -> object:

@@ -81,6 +81,8 @@ for _name, _card in {
     "whisper-tiny.en": EncoderCard("openai/whisper-tiny.en", "whisper", 384, 4, 7.6, "MIT"),
     "whisper-base": EncoderCard("openai/whisper-base", "whisper", 512, 6, 19.8, "MIT"),
     "whisper-small": EncoderCard("openai/whisper-small", "whisper", 768, 12, 87.0, "MIT"),
+    "moonshine-tiny": EncoderCard("UsefulSensors/moonshine-tiny", "moonshine", 288, 6, 7.7, "MIT"),
+    "moonshine-base": EncoderCard("UsefulSensors/moonshine-base", "moonshine", 416, 8, 20.2, "MIT"),
     "soundnet": EncoderCard("soundnet8", "soundnet", 384, 0, 0.2, "MIT", bundled=True),
     "vggish": EncoderCard("", "vggish", 128, 0, 72.1, "Apache-2.0"),  # weights to be brought: its error says how
     "mfcc": EncoderCard("", "mfcc", 39, 0, 0.0, "none needed", bundled=True),

@@ -34,7 +34,17 @@ CONFIGURATIONS = {
         "encoder_ffn_dim": 2048,
         "num_mel_bins": 80,
     },
+    "moonshine-tiny": {"model_type": "moonshine"},  # MoonshineConfig's defaults are tiny's
+    "moonshine-base": {
+        "model_type": "moonshine",
+        "hidden_size": 416,
+        "intermediate_size": 1664,
+        "encoder_num_hidden_layers": 8,
+        "partial_rotary_factor": 0.62,
+    },
 }
+SHAPES = {"whisper-base": (25, 6, 512), "moonshine-tiny": (20, 6, 288), "moonshine-base": (20, 8, 416)}
+"""Frames of half a second, layers and channels, where they differ from those of the base models of wav2vec 2.0."""
 PARAMETERS = {"unispeech-sat-base": 94.4}  # millions, of what has no card
 
 
@@ -45,7 +55,7 @@ def test_half_a_second_goes_forward_and_back_through_the_whole_encoder(name):
     encoder = FAMILIES[architecture["model_type"]].from_config({"architecture": architecture, "normalise": True})
     encoder.requires_grad_(True).train()
     states, _ = encoder(*padded([clip(8000)]))
-    frames, layers, dim = (25, 6, 512) if name == "whisper-base" else (24, 12, 768)
+    frames, layers, dim = SHAPES.get(name, (24, 12, 768))
     assert states.shape == (layers + 1, 1, frames, dim)
     (states * torch.randn(dim)).mean().backward()
     for label, parameter in encoder.named_parameters():

@@ -51,6 +51,8 @@ def checkpoint(tmp_path):
         ("whisper", {"n_fft": 512}, "n_fft: 512, here 400"),
         ("whisper", {"feature_size": 128}, "feature_size: 128, here 80"),
         ("whisper", {"do_normalize": True}, "do_normalize: True, here False"),
+        ("moonshine", {"do_normalize": True}, "do_normalize: True, here False"),
+        ("moonshine", {"sampling_rate": 8000}, "sampling_rate: 8000, here 16000"),
     ],
 )
 def test_a_checkpoint_on_other_features_is_refused(name, changes, told, checkpoint):

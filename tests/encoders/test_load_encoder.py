@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ser_tl.encoders import ENCODERS, FAMILIES, SpeechSSL, Whisper, load_encoder
+from ser_tl.encoders import ENCODERS, FAMILIES, Moonshine, SpeechSSL, Whisper, load_encoder
 from ser_tl.errors import EncoderError, UnknownNameError
 
 from .tiny import DIM, LAYERS, NAMES, checkpoint, clip, padded, save, wrap
@@ -61,7 +61,7 @@ def test_without_pretraining_the_architecture_is_the_same_and_the_weights_are_ne
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_that_transformers_saved_loads_with_its_weights(name, tmp_path, offline):
     encoder = load_encoder(str(save(name, tmp_path)))
-    assert type(encoder) is (Whisper if name == "whisper" else SpeechSSL)
+    assert type(encoder) is {"whisper": Whisper, "moonshine": Moonshine}.get(name, SpeechSSL)
     assert type(encoder) is FAMILIES[encoder.family]
     assert (encoder.dim, encoder.num_states) == (DIM, LAYERS + 1)
     assert torch.equal(states(encoder), states(wrap(name, checkpoint(name))))

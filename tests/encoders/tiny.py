@@ -16,6 +16,8 @@ from transformers import (
     Data2VecAudioModel,
     HubertConfig,
     HubertModel,
+    MoonshineConfig,
+    MoonshineModel,
     PreTrainedModel,
     UniSpeechSatConfig,
     UniSpeechSatModel,
@@ -28,7 +30,7 @@ from transformers import (
     WhisperModel,
 )
 
-from ser_tl.encoders import Encoder, Fused, SoundNet, SpeechSSL, VGGish, Whisper, load_encoder
+from ser_tl.encoders import Encoder, Fused, Moonshine, SoundNet, SpeechSSL, VGGish, Whisper, load_encoder
 
 DIM, LAYERS = 16, 3
 
@@ -50,7 +52,9 @@ _SSL: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
         {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 7},
     ),
 }
-NAMES = [*_SSL, "whisper"]
+CLASSIFIERS = [*_SSL, "whisper"]
+"""Those of which transformers has an audio classifier."""
+NAMES = [*CLASSIFIERS, "moonshine"]
 # Three convolutions to 50 frames a second instead of seven: the more of them, the longer torch.export thinks.
 FEW = {"num_hidden_layers": 1, "conv_dim": (8,) * 3, "conv_kernel": (12, 9, 5), "conv_stride": (10, 8, 4)}
 SPEECH_SSL = list(_SSL)
@@ -85,6 +89,22 @@ KINDS["whisper-feed-forward"] = Kind(
     LAYERS,
     50.0,
     KINDS["whisper"].frames,
+)
+
+
+def _moonshine_frames(samples: int) -> int:
+    for kernel, step in ((127, 64), (7, 3), (3, 2)):
+        samples = (samples - kernel) // step + 1
+    return max(1, samples)
+
+
+KINDS["moonshine"] = Kind(lambda seed: tiny("moonshine", seed=seed), DIM, LAYERS + 1, 16_000 / 384, _moonshine_frames)
+KINDS["moonshine-feed-forward"] = Kind(
+    lambda seed: wrap("moonshine", checkpoint("moonshine", seed=seed), feed_forward=True),
+    DIM + 32,
+    LAYERS,
+    16_000 / 384,
+    _moonshine_frames,
 )
 
 
@@ -166,6 +186,8 @@ KINDS["fused"] = Kind(
 _SHARED = Path(__file__).parents[3] / "shared"
 WHISPER_TINY = _SHARED / "weights" / "whisper-tiny.en"
 """The real Whisper tiny.en, where it lies beside this checkout."""
+MOONSHINE_BASE = _SHARED / "weights" / "moonshine-base"
+"""The encoder of the real Moonshine base, where it lies beside this checkout."""
 SOUND8 = _SHARED / "weights" / "soundnet8" / "sound8.npy"
 """SoundNet-8's published weights, where they lie beside this checkout."""
 
@@ -179,6 +201,13 @@ def checkpoint(name: str, *, seed: int = 0, **overrides: Any) -> PreTrainedModel
         sizes |= {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_target_positions": 8}
         tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
         model: Any = WhisperModel(WhisperConfig(**(sizes | tokens | overrides)))
+    elif name == "moonshine":
+        sizes = {"hidden_size": DIM, "intermediate_size": 32, "vocab_size": 8, "decoder_num_hidden_layers": 1}
+        sizes |= {"encoder_num_hidden_layers": LAYERS, "partial_rotary_factor": 0.62, "pad_token_id": 0}
+        sizes |= {
+            f"{side}_num_{part}heads": 2 for side in ("encoder", "decoder") for part in ("attention_", "key_value_")
+        }
+        model = MoonshineModel(MoonshineConfig(**(sizes | overrides)))
     else:
         config, kind, special = _SSL[name]
         sizes = {"hidden_size": DIM, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": 32}
@@ -198,6 +227,8 @@ def wrap(name: str, model: Any, **options: bool) -> Encoder:
     """The encoder of such a checkpoint; wavlm is one that doesn't normalise its clips, as WavLM base."""
     if name == "whisper":
         return Whisper(model.get_encoder(), **options).eval()
+    if name == "moonshine":
+        return Moonshine(model.encoder, **options).eval()
     encoder = SpeechSSL(model, normalise=name != "wavlm")
     return encoder.eval()
 
@@ -213,7 +244,8 @@ def save(name: str, folder: Path, **overrides: Any) -> Path:
     """The folder, with a checkpoint in transformers' layout."""
     checkpoint(name, **overrides).save_pretrained(folder)
     if name != "whisper":
-        Wav2Vec2FeatureExtractor(do_normalize=name != "wavlm", return_attention_mask=True).save_pretrained(folder)
+        normalise = name not in ("wavlm", "moonshine")
+        Wav2Vec2FeatureExtractor(do_normalize=normalise, return_attention_mask=True).save_pretrained(folder)
     return folder
 
 

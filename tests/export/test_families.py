@@ -1,7 +1,7 @@
 """Contract: every encoder, network and pooling gives its answers as a graph, in every format, or says why it can't.
 
-Recording takes many seconds, however small the model: here are two families (a third is the sample model of the other
-tests), and with SER_TL_SLOW=1 all of them.
+Recording takes many seconds, however small the model: here are three families (a fourth is the sample model of the
+other tests), and with SER_TL_SLOW=1 all of them.
 """
 
 import os
@@ -20,7 +20,14 @@ from tests.encoders.tiny import FEW, KINDS, clip, tiny
 from tests.test_model import LABELS
 
 slow = pytest.mark.skipif(not os.environ.get("SER_TL_SLOW"), reason="takes minutes: SER_TL_SLOW=1 runs it")
-QUICK = {("wav2vec2", "onnx"), ("soundnet", "onnx"), ("mfcc", "torch-export"), ("mfcc", "torchscript")}
+QUICK = {
+    ("wav2vec2", "onnx"),
+    ("moonshine", "onnx"),
+    ("moonshine-feed-forward", "torch-export"),
+    ("soundnet", "onnx"),
+    ("mfcc", "torch-export"),
+    ("mfcc", "torchscript"),
+}
 
 
 def model_on(kind, *, pooling="stats", **config):

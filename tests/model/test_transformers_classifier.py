@@ -13,7 +13,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig, export_transformers
 from ser_tl.transfer import Full, Lora
-from tests.encoders.tiny import KINDS, NAMES, checkpoint, clip, padded, save, soundnet, tiny
+from tests.encoders.tiny import CLASSIFIERS, KINDS, checkpoint, clip, padded, save, soundnet, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ LABELS = ["anger", "happiness", "neutral", "sadness"]
 WEIGHTED = {False: "last layer", True: "weighted layers"}
 LINEAR = {"head": "linear", "join": "sum", "standardise": False}
 
-each_kind = pytest.mark.parametrize("name", NAMES)
+each_kind = pytest.mark.parametrize("name", CLASSIFIERS)
 each_sum = pytest.mark.parametrize("weighted", WEIGHTED, ids=WEIGHTED.get)
 
 

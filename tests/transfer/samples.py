@@ -11,11 +11,12 @@ from ser_tl.transfer import IA3, LearningRates, Lora, Strategy
 from tests.encoders.tiny import clip, padded, tiny
 
 LABELS = ["anger", "neutral", "sadness"]
-SINGLE = ["wav2vec2", "wav2vec2-group", "hubert", "wavlm", "wavlm-group", "unispeech-sat", "data2vec-audio", "whisper"]
+SINGLE = ["wav2vec2", "wav2vec2-group", "hubert", "wavlm", "wavlm-group", "unispeech-sat", "data2vec-audio"]
+SINGLE += ["whisper", "moonshine"]
 TRANSFORMERS = [*SINGLE, "fused"]
 CONVOLUTIONS = ["soundnet", "vggish"]
 RATES = LearningRates(head=1e-2, encoder=1e-3)
-FEED_FORWARD = {"whisper": ["fc1", "fc2"]}  # the others call theirs alike
+FEED_FORWARD = {"whisper": ["fc1", "fc2"], "moonshine": ["fc1", "fc2"]}  # the others call theirs alike
 
 
 def strategies(name: str, **options) -> dict[str, Strategy]:
@@ -33,7 +34,8 @@ EVERY = [(name, kind) for name in [*TRANSFORMERS, *CONVOLUTIONS] for kind in str
 
 def every_layer(name: str) -> list[str]:
     """The names of all linear layers in a transformer layer."""
-    return ["q_proj", "k_proj", "v_proj", "out_proj", *FEED_FORWARD.get(name, ["intermediate_dense", "output_dense"])]
+    output = "o_proj" if name == "moonshine" else "out_proj"
+    return ["q_proj", "k_proj", "v_proj", output, *FEED_FORWARD.get(name, ["intermediate_dense", "output_dense"])]
 
 
 def encoder(name: str, seed: int = 0) -> Encoder:

@@ -16,7 +16,7 @@ from tests.encoders.tiny import LAYERS, clip, padded, tiny
 
 pytestmark = pytest.mark.slow
 
-ENCODERS = ["wav2vec2", "hubert", "wavlm", "data2vec-audio", "whisper"]
+ENCODERS = ["wav2vec2", "hubert", "wavlm", "data2vec-audio", "whisper", "moonshine"]
 # Arousal and valence of the batch's clips, one of them unknown.
 RATED = torch.tensor([[1.0, 4.0], [2.0, 3.5], [4.0, float("nan")], [1.5, 2.0], [3.0, 1.0], [5.0, 3.0]])
 RATES = LearningRates(head=1e-2, encoder=1e-3)
