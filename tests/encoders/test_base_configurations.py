@@ -43,7 +43,7 @@ CONFIGURATIONS = {
         "partial_rotary_factor": 0.62,
     },
 }
-SHAPES = {"whisper-base": (25, 6, 512), "moonshine-tiny": (20, 6, 288), "moonshine-base": (20, 8, 416)}
+SHAPES = {"whisper-base": (25, 6, 512), "moonshine-tiny": (19, 6, 288), "moonshine-base": (19, 8, 416)}
 """Frames of half a second, layers and channels, where they differ from those of the base models of wav2vec 2.0."""
 PARAMETERS = {"unispeech-sat-base": 94.4}  # millions, of what has no card
 

@@ -145,7 +145,8 @@ def test_real_weights_give_the_reference_states(real):
     states = real(*padded([torch.from_numpy(decode(RECORDING))])).states[:, 0].numpy()
     names = [f"layer{number}" for number in range(1, 8)] + ["final"]  # behind the last layer is the final norm
     for state, name in zip(states[1:], names, strict=True):
-        assert np.abs(state - expected[name]).max() < 1e-4 * np.abs(expected[name]).max(), name
+        # The reference is of float32 weights, the folder has them in float16.
+        assert np.abs(state - expected[name]).max() < 5e-3 * np.abs(expected[name]).max(), name
 
 
 @torch.no_grad()
