@@ -16,6 +16,7 @@ from ser_tl.files import write_text
 from ser_tl.model.serialization import write_remote
 from ser_tl.options import Options
 from ser_tl.publish import Publisher
+from ser_tl.reporting import write_report
 from ser_tl.reporting.plots import training_curves
 from ser_tl.reporting.text import score_text
 from ser_tl.resume import CONFIG_FILE
@@ -60,7 +61,7 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
     if trainer.accelerator.is_main_process:
         _write_history(trainer, folder)
         _write_model(trainer, folder, f"{report.title}: {score_text(report)}", report=report)
-        report.save(folder)
+        write_report(report, folder, drawn=folder / "model")  # as it is in the card
     trainer.accelerator.wait_for_everyone()
     trainer.clear_states()
     return report

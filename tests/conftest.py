@@ -6,6 +6,7 @@ Tiny tensors on two threads are ten times slower than on one where the cores are
 import gc
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub is imported: nothing here may need a network
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the programs that tests start
+
+# Tests start a hundred programs, each of which would compile the same modules anew, as every run of pytest would.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _cache = tempfile.TemporaryDirectory(prefix="ser_tl_cache_")  # the user's own stays as it is
 os.environ["SER_TL_CACHE"] = _cache.name

@@ -30,14 +30,19 @@ HOME = Path(__file__).parents[1]
 SYMBOL = "libtorchaudio.so: undefined symbol: torch_exception_get_what_without_backtrace"
 
 
-@pytest.fixture
-def broken(tmp_path, monkeypatch):
-    """A torchaudio that fails as 2.11.1 does beside torch 2.11.0, for programs that are started from here."""
-    package = tmp_path / "broken" / "torchaudio"
+def break_torchaudio(folder):
+    """A torchaudio that fails as 2.11.1 does beside torch 2.11.0; returns the path on which Python finds it first."""
+    package = folder / "broken" / "torchaudio"
     package.mkdir(parents=True)
     package.joinpath("__init__.py").write_text(f"raise OSError({SYMBOL!r} + '\\nmore lines')")
-    monkeypatch.setenv("PYTHONPATH", f"{package.parent}:{HOME}")
-    return package.parent
+    return f"{package.parent}:{HOME}"
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """A folder of a torchaudio that fails, for programs that are started from here."""
+    monkeypatch.setenv("PYTHONPATH", break_torchaudio(tmp_path))
+    return tmp_path / "broken"
 
 
 def run(program, *arguments):
@@ -45,11 +50,19 @@ def run(program, *arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=HOME, check=False)
 
 
-def test_every_room_can_be_imported_without_torchaudio(broken):
-    program = """
-import os, sys
+ROOMS = [
+    "ser_tl.model",
+    "ser_tl.transfer.adapter_targets peft",  # which it imports with the first adapters
+    "ser_tl.evaluation.metrics",
+    "ser_tl.modules.networks",
+]
+
+WITHOUT_TORCHAUDIO = """
+import os, sys, transformers, numpy, soundfile  # transformers has looked for torchaudio by now, and found it
+import torch, datasets, sklearn.linear_model
+folder, audio, *rooms = sys.argv[1:]
 failed = []
-for name in sys.argv[1:]:
+for name in rooms:
     child = os.fork()
     if not child:
         status = 1
@@ -61,26 +74,11 @@ for name in sys.argv[1:]:
             os._exit(status)
     if os.waitpid(child, 0)[1]:
         failed.append(name)
-print(failed)
-"""
-    rooms = [
-        "ser_tl.model",
-        "ser_tl.transfer.adapter_targets peft",  # which it imports with the first adapters
-        "ser_tl.evaluation.metrics",
-        "ser_tl.modules.networks",
-    ]
-    done = run("import torch, datasets, sklearn.linear_model\n" + program, *rooms)
-    assert done.stdout.strip() == "[]", done.stderr
-
-
-def test_predicting_works_without_torchaudio_and_the_rest_says_the_way_out(broken, tmp_path):
-    program = """
-import sys, transformers, numpy, soundfile  # transformers has looked for torchaudio by now, and found it
+print(failed, flush=True)
 from ser_tl.cli import main
 from ser_tl.encoders import load_encoder
 from ser_tl.errors import DependencyError
 from ser_tl.model import EmotionModel, ModelConfig
-folder, audio = sys.argv[1:]
 EmotionModel(load_encoder("wav2vec2-mini"), ["anger", "sadness"], config=ModelConfig()).save_pretrained(folder)
 soundfile.write(audio, numpy.random.default_rng(0).normal(0, 0.1, 16000), 16000)
 assert main(["predict", folder, audio]) == 0
@@ -93,9 +91,24 @@ for refused in [*refusals, lambda: NETWORKS["conformer"](8)]:
     except DependencyError as error:
         print(error)
 """
-    done = run(program, tmp_path / "model", tmp_path / "clip.wav")
-    lines = done.stdout.splitlines()
-    assert len(lines) == 4, done.stderr
+
+
+@pytest.fixture(scope="module")
+def without_torchaudio(tmp_path_factory):
+    """What a program says that imports rooms, predicts and asks for what needs torchaudio."""
+    folder = tmp_path_factory.mktemp("without")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", break_torchaudio(folder))
+        return run(WITHOUT_TORCHAUDIO, folder / "model", folder / "clip.wav", *ROOMS)
+
+
+def test_every_room_can_be_imported_without_torchaudio(without_torchaudio):
+    assert without_torchaudio.stdout.splitlines()[0] == "[]", without_torchaudio.stderr
+
+
+def test_predicting_works_without_torchaudio_and_the_rest_says_the_way_out(without_torchaudio):
+    lines = without_torchaudio.stdout.splitlines()[1:]
+    assert len(lines) == 4, without_torchaudio.stderr
     assert json.loads(lines[0])["label"] in ("anger", "sadness")
     for line, purpose in zip(
         lines[1:], ("the transform speed", "the transform telephone", "the conformer"), strict=True
@@ -103,7 +116,7 @@ for refused in [*refusals, lambda: NETWORKS["conformer"](8)]:
         assert line.startswith(f"{purpose} needs torchaudio. torchaudio ")
         assert SYMBOL in line
         assert "pip install" in line
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in without_torchaudio.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ser_tl.errors import StorageError
 from ser_tl.files import follow_umask, write_atomically, write_text
 from ser_tl.generate.config import WaveGanConfig
 from ser_tl.generate.gan import WaveGan
+from tests.forked import forked_python
 
 
 def names(folder):
@@ -125,7 +126,7 @@ def test_a_limit_is_one_sentence_from_safetensors_too(tmp_path):
         "    with write_atomically(sys.argv[1]) as part: save_file({'a': torch.ones(9999)}, part)\n"
         "except StorageError as error: print(error)"
     )
-    command = [sys.executable, "-c", program, tmp_path / "weights"]
+    command = [forked_python(), "-c", program, tmp_path / "weights"]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{tmp_path / 'weights'}: can't be written (File too large): the process may write no larger" in done.stdout

@@ -15,6 +15,7 @@ import pytest
 from ser_tl.cli.recipes import RECIPES
 from ser_tl.encoders import load_encoder
 from ser_tl.encoders.fingerprint import fingerprint
+from tests.forked import forked_python
 from tests.recipe_samples import tone_manifest
 from tests.test_docs import commands, recipe_flags, strategy_flags, within_a_dictionary
 
@@ -60,6 +61,7 @@ def kernel(tones, installed, tmp_path_factory):
     own |= {"TMPDIR": str(folder)}  # where tempfile puts what the notebooks write
     client = nbclient.NotebookClient(nbformat.v4.new_notebook())
     manager = client.create_kernel_manager()
+    manager.kernel_spec.argv[0] = forked_python()
     client.start_new_kernel(env=os.environ | own, cwd=str(folder))
     yield manager
     run_sync(manager.shutdown_kernel)(now=True)

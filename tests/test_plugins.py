@@ -11,6 +11,7 @@ from ser_tl.errors import ConfigError, UnknownNameError
 from ser_tl.options import Options, parse
 from ser_tl.plugins import import_plugin
 from ser_tl.registry import Registry, installed
+from tests.forked import forked_python
 from tests.plugin import GROUPS, SOURCE, install
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 def test_an_installed_package_adds_to_every_registry_and_its_model_loads(tmp_path):
     program = f"import sys; sys.path.insert(0, {str(install(tmp_path / 'site'))!r}){PROGRAM}"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=HOME, check=False)
+    done = subprocess.run([forked_python(), "-c", program], capture_output=True, text=True, cwd=HOME, check=False)
     assert done.returncode == 0, done.stderr
     *names, built, loaded = done.stdout.splitlines()
     assert names == [GROUPS[group] for group in GROUPS]
@@ -152,7 +153,14 @@ def test_a_module_that_is_not_there_says_why():
 def test_the_command_imports_and_lists_it(tmp_path, capsys):
     path = tmp_path / "listed.py"
     path.write_text(SOURCE.replace("tiny-", "listed-").replace("Tiny", "Listed"))
-    command = [sys.executable, "-m", "ser_tl", "encoders", "--import", str(path)]  # in a process whose names go with it
+    command = [
+        forked_python(),
+        "-m",
+        "ser_tl",
+        "encoders",
+        "--import",
+        str(path),
+    ]  # in a process whose names go with it
     assert "listed-mfcc" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert main(["encoders", "--import"]) == 1
     assert "--import needs the name of a module" in capsys.readouterr().err

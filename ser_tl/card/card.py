@@ -17,7 +17,7 @@ from ser_tl.data.speakers import UNKNOWN
 from ser_tl.evaluation import Report
 from ser_tl.files import write_text
 from ser_tl.hub import Address
-from ser_tl.reporting.plots import confusion_picture, reliability_picture
+from ser_tl.reporting import draw_report
 from ser_tl.reporting.text import LEGEND, class_table, dimension_table, folds_sentence, headline, others, table
 
 CARD_FILE = "README.md"
@@ -43,6 +43,7 @@ def write_card(
     note: str = "",
     estimate: Report | None = None,
     facts: Mapping[str, Any] | None = None,
+    drawn: Path | None = None,
 ) -> Path:
     """Writes the card of the model in a folder.
 
@@ -55,6 +56,7 @@ def write_card(
         note: what a reader has to know first
         estimate: scores of the same training on held-out speakers, where this model was trained on all of them
         facts: of the training, where there is no report to tell them
+        drawn: a folder where this very report has been drawn
 
     Returns:
         The card.
@@ -62,9 +64,8 @@ def write_card(
     config = json.loads(((model or folder) / "config.json").read_text(encoding="utf-8"))
     context = CardContext.from_run(config, report, options or {}, repo, note, estimate=estimate, training=facts)
     folder.mkdir(parents=True, exist_ok=True)
-    if report is not None and report.scores:
-        confusion_picture(report, folder / PICTURE_FILE)
-        reliability_picture(report, folder / trust.PICTURE_FILE)
+    if report is not None:
+        draw_report(report, folder, drawn=drawn)
     sections = [
         f"# {context.title}",
         *_intro_section(context),

@@ -39,21 +39,28 @@ img { max-width: 100%; height: auto } .note { background: #fdf3dc; padding: 0.6r
 )
 
 
-def comparison_page(comparison: "Comparison") -> str:
-    """The page, its pictures in it."""
+def comparison_page(comparison: "Comparison", picture: bytes | None = None) -> str:
+    """The page, its pictures in it.
+
+    Args:
+        comparison: rows and pairs
+        picture: what `comparison_picture` has drawn, as PNG; drawn here if None
+    """
     title = comparison.title or "Comparison"
     best = comparison.rows[0].difference is not None
     parts = [
         *(f'<p class="note">{escape(note)}</p>' for note in comparison.notes),
         _table(row_cells(comparison.rows), best="best" if best else ""),
-        _picture("UAR of each system with its interval", lambda to: comparison_picture(comparison, to)),
+        _picture(
+            "UAR of each system with its interval", picture or _draw(lambda to: comparison_picture(comparison, to))
+        ),
         "<h2>Cost and score</h2>",
-        _picture("UAR against moving parameters and minutes", lambda to: cost_picture(comparison, to)),
+        _picture("UAR against moving parameters and minutes", _draw(lambda to: cost_picture(comparison, to))),
     ]
     if comparison.reports:
         parts += [
             "<h2>Confusion</h2>",
-            _picture("confusion matrices", lambda to: confusions_picture(comparison.reports, to)),
+            _picture("confusion matrices", _draw(lambda to: confusions_picture(comparison.reports, to))),
         ]
     if comparison.pairs:
         parts += ["<h2>Pairs on the same clips</h2>", _table(pair_cells(comparison.pairs), kind="pairs")]
@@ -79,10 +86,13 @@ def _table(cells: Cells, *, kind: str = "", best: str = "") -> str:
     )
 
 
-def _picture(words: str, draw: Callable[[IO[bytes]], None]) -> str:
-    held = io.BytesIO()
-    draw(held)
-    data = held.getvalue()
+def _draw(draw: Callable[[IO[bytes]], None]) -> bytes:
+    content = io.BytesIO()
+    draw(content)
+    return content.getvalue()
+
+
+def _picture(words: str, data: bytes) -> str:
     place = data.index(b"pHYs") + 4  # the chunk with the pixels a metre: shown are as many inches as were drawn
     width = round(int.from_bytes(data[16:20]) / int.from_bytes(data[place : place + 4]) * _METRE * _CSS_INCH)
     return f'<p><img alt="{escape(words)}" width="{width}" src="data:image/png;base64,{b64encode(data).decode()}"></p>'

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -11,15 +12,40 @@ from ser_tl.files import write_atomically, write_text
 from ser_tl.reporting.comparison_text import pair_cells, row_cells
 from ser_tl.reporting.html import comparison_page
 from ser_tl.reporting.plots import comparison_picture, confusion_picture, dimensions_picture, reliability_picture
+from ser_tl.reporting.plots.canvas import FORMATS
 from ser_tl.reporting.text import markdown, table
 
+_PICTURES = {"confusion": confusion_picture, "reliability": reliability_picture}
 
-def write_report(report: Report, folder: str | Path) -> None:
+
+def draw_report(report: Report, folder: Path, *, drawn: Path | None = None) -> None:
+    """Writes confusion.png and reliability.png, and the formats of `choose_formats`; nothing of a report of dimensions.
+
+    Args:
+        report: with classes, or without
+        folder: is there
+        drawn: a folder where this very report has been drawn; its pictures are copied
+
+    Raises:
+        StorageError: the disk is full, or the folder can't be written to
+    """
+    for name, draw in _PICTURES.items() if report.scores else ():
+        files = [f"{name}.{form}" for form in ("png", *FORMATS)]
+        if drawn is not None and all((drawn / file).is_file() for file in files):
+            for file in files:
+                with write_atomically(folder / file) as part:
+                    shutil.copyfile(drawn / file, part)
+        else:
+            draw(report, folder / f"{name}.png")
+
+
+def write_report(report: Report, folder: str | Path, *, drawn: Path | None = None) -> None:
     """Writes report.md, predictions.csv, the pictures and, when all of them are there, report.json.
 
     Args:
         report: the figures
         folder: made if it isn't there
+        drawn: a folder where this very report has been drawn, as in its model's card
 
     Raises:
         StorageError: the disk is full, or the folder can't be written to
@@ -29,9 +55,7 @@ def write_report(report: Report, folder: str | Path) -> None:
     text = json.dumps(report.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / "report.md", markdown(report))
     report.predictions.save(folder / "predictions.csv")
-    if report.scores:
-        confusion_picture(report, folder / "confusion.png")
-        reliability_picture(report, folder / "reliability.png")
+    draw_report(report, folder, drawn=drawn)
     if report.dimensions:
         dimensions_picture(report, folder / "dimensions.png")
     write_text(folder / "report.json", text + "\n")  # last: where it is, everything is
@@ -62,4 +86,4 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> None:
         writer.writeheader()
         writer.writerows(asdict(row) for row in comparison.rows)
     comparison_picture(comparison, folder / "comparison.png")
-    write_text(folder / "comparison.html", comparison_page(comparison))
+    write_text(folder / "comparison.html", comparison_page(comparison, (folder / "comparison.png").read_bytes()))

@@ -9,6 +9,7 @@ MOST_HEADERS = 1 << 16
 """Bytes of headers in one request."""
 
 _GRACE = 2.0  # seconds: the application answers a slow body itself, before the connection is closed
+_FIRST = 1.0  # seconds that a server which ends gives a connection to send its first request
 
 
 def bound_protocol(header_timeout: float, body_timeout: float) -> type[HttpToolsProtocol]:
@@ -26,6 +27,7 @@ def bound_protocol(header_timeout: float, body_timeout: float) -> type[HttpTools
             super().__init__(*arguments, **options)
             self._clock = None
             self._header_bytes = 0
+            self._ending = False
 
         def connection_made(self, transport: Transport) -> None:
             super().connection_made(transport)
@@ -45,6 +47,8 @@ def bound_protocol(header_timeout: float, body_timeout: float) -> type[HttpTools
             self._header_bytes = 0
             self._start_clock(body_timeout + _GRACE)
             super().on_headers_complete()
+            if self._ending and self.cycle is not None:
+                self.cycle.keep_alive = False
 
         def on_message_complete(self) -> None:
             self._stop_clock()
@@ -53,6 +57,14 @@ def bound_protocol(header_timeout: float, body_timeout: float) -> type[HttpTools
         def handle_websocket_upgrade(self) -> None:
             self._stop_clock()
             super().handle_websocket_upgrade()
+
+        def shutdown(self) -> None:
+            """Ends after the request under way; one that is on its way over a new connection is waited for."""
+            if self.cycle is None and not self._ending:
+                self._ending = True
+                self._start_clock(min(_FIRST, header_timeout))
+            else:
+                super().shutdown()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_clock()

@@ -78,9 +78,6 @@ def run_worker(settings: Settings, port: socket.socket) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads))  # read when torch is imported
     store = ModelStore(settings.models, settings.device)
-    address = port.getsockname()
-    names = {model.name: model.version for model in store.models}
-    log_event("serving", url=f"http://{settings.host}:{address[1]}/", models=names)
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it has ended by them
         signal.signal(number, _do_nothing)
     make_server(settings, store).run(sockets=[port])
@@ -135,11 +132,15 @@ class Server(uvicorn.Server):
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begins to listen, on the port and to SIGHUP."""
+        """Begins to listen, on the port and to SIGHUP, and says so."""
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():  # elsewhere no signal arrives
             self.loop.add_signal_handler(signal.SIGHUP, self.begin_reload)
+        if self.started:  # not before: who reads this connects
+            port = self.servers[0].sockets[0].getsockname()[1]
+            names = {model.name: model.version for model in self.service.store.models}
+            log_event("serving", url=f"http://{self.service.settings.host}:{port}/", models=names)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends when what was taken is done."""

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import TrainConfig, Trainer
 from ser_tl.transfer import Frozen, Partial
 from tests.encoders.tiny import LAYERS, save
+from tests.forked import forked_python
 from tests.training.samples import TONES, tone_corpus
 
 pytestmark = pytest.mark.slow
@@ -69,7 +69,7 @@ def command(tones, *more):
 def run(cache, *program):
     environment = os.environ | {"SER_TL_CACHE": str(cache)}
     return subprocess.run(
-        [sys.executable, *program], cwd=HERE, env=environment, capture_output=True, text=True, check=False
+        [forked_python(), *program], cwd=HERE, env=environment, capture_output=True, text=True, check=False
     )
 
 

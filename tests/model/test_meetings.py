@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, KnownSpeakers,
 from ser_tl.model.modeling_ser_tl import SerTlConfig, SerTlForAudioClassification
 from ser_tl.model.serialization import write_remote
 from tests.encoders.tiny import clip
+from tests.forked import forked_python
 from tests.test_model import build
 from tests.transfer.samples import build as build_plain
 from tests.transfer.samples import encoder, stirred, strategies
@@ -172,7 +172,7 @@ def test_a_writer_that_is_killed_leaves_the_model_that_was_there(tmp_path, known
     )
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path], cwd=root, env=os.environ | {"PYTHONPATH": str(root)}
+        [forked_python(), "-c", program, tmp_path], cwd=root, env=os.environ | {"PYTHONPATH": str(root)}
     )
     assert done.returncode == -9
     assert identity(EmotionModel.from_pretrained(tmp_path)) in known

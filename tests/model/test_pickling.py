@@ -4,6 +4,8 @@ import copy
 import io
 import multiprocessing
 import pickle
+import sys
+from multiprocessing import resource_tracker
 
 import joblib
 import numpy as np
@@ -14,6 +16,7 @@ from ser_tl.encoders import checkpoint_layers
 from ser_tl.model import EmotionModel, KnownSpeakers, ModelConfig
 from ser_tl.transfer import Lora, merge_adapter
 from tests.encoders.tiny import KINDS, clip
+from tests.forked import forked_python
 from tests.test_model import LABELS, build
 
 pytestmark = pytest.mark.slow
@@ -100,7 +103,16 @@ def test_what_has_travelled_trains_and_is_saved_like_any_other(tmp_path):
     assert EmotionModel.from_pretrained(tmp_path).predict(CLIP) == model.predict(CLIP)
 
 
-def test_a_spawned_process_takes_a_model():
+@pytest.fixture
+def spawning():
+    """What `multiprocessing` spawns is forked."""
+    resource_tracker.ensure_running()  # ends with this process; as a fork it would be ended before
+    multiprocessing.set_executable(forked_python())
+    yield
+    multiprocessing.set_executable(sys.executable)
+
+
+def test_a_spawned_process_takes_a_model(spawning):
     model = build()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         (there,) = pool.map(predict_there, [model])

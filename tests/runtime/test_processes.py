@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from ser_tl.runtime.processes import accelerator, share_cores
 from ser_tl.training import Trainer
 from ser_tl.training.loop import score_dev
 from ser_tl.transfer import Frozen
+from tests.forked import forked_python
 from tests.training.samples import tone_split, train_config, training_clips
 
 HERE = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ HERE = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_two_processes_train_together_and_score_like_one(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [forked_python(), "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["-m", "tests.training.samples", str(tmp_path / "tones"), str(tmp_path / "run")]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.training import TrainConfig, Trainer
 from ser_tl.training.compatibility import check_shardable
 from ser_tl.transfer import Frozen, Full
+from tests.forked import forked_python
 from tests.training.samples import tiny_model, tone_split, train_config
 
 HERE = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ HERE = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_shares_of_two_processes_train_the_same_model(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [forked_python(), "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["-m", "tests.runtime.sharded", str(tmp_path / "tones"), str(tmp_path / "made"), "progressive"]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -16,6 +16,7 @@ from ser_tl.errors import ConfigError, QueueError
 from ser_tl.inference import Prediction, Predictor
 from ser_tl.serving.kafka_settings import KafkaSettings
 from tests.encoders.tiny import clip
+from tests.loudness import write_model
 from tests.serving.running import encode, wait_for
 
 pytest.importorskip("confluent_kafka", reason='needs pip install "ser_tl[kafka]"')
@@ -23,7 +24,6 @@ pytest.importorskip("confluent_kafka", reason='needs pip install "ser_tl[kafka]"
 import confluent_kafka as kafka
 
 from ser_tl.serving.kafka import KafkaWorker
-from tests.serving.test_processes import save
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 QUICK = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}  # so that a dead worker is missed soon
@@ -244,7 +244,7 @@ def test_brokers_that_confirm_nothing_end_the_worker(monkeypatch):
 
 
 def test_a_killed_worker_loses_nothing(cluster, tmp_path):
-    save(tmp_path / "model", 0)
+    write_model(tmp_path / "model")
     (tmp_path / "properties").write_text("\n".join(f"{name} = {value}" for name, value in QUICK.items()))
     command = [sys.executable, "-m", "ser_tl.cli", "worker", str(tmp_path / "model")]
     command += ["--broker", f"kafka://{cluster.servers}", "--kafka_properties", str(tmp_path / "properties")]

@@ -7,6 +7,7 @@ import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -278,3 +279,39 @@ def test_settings_that_make_no_sense_are_refused():
 def test_a_port_that_is_taken_is_told():
     with Running() as server, pytest.raises(ConfigError, match="in use: choose another port"):
         bind_port(Settings(port=server.port))
+
+
+def test_it_says_that_it_serves_when_it_can_be_reached(monkeypatch):
+    statuses = []
+
+    def log(event, *_, url="", **__):
+        if event == "serving":
+            with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=5):
+                statuses.append("reached")
+
+    monkeypatch.setattr("ser_tl.serving.server.log_event", log)
+    with Running():
+        assert statuses == ["reached"]
+
+
+def test_a_request_on_its_way_over_a_new_connection_is_answered_when_the_server_ends():
+    with Running() as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as late:
+        wait_for(lambda: server.server.server_state.connections)
+        server.server.should_exit = True
+        wait_for(lambda: server.service.draining)
+        time.sleep(0.2)
+        head = f"POST /v1/predict HTTP/1.1\r\nHost: here\r\nContent-Length: {len(CLIP)}\r\n\r\n"
+        late.sendall(head.encode() + CLIP)
+        answer = b"".join(iter(lambda: late.recv(2**16), b""))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"the server is ending" in answer
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_new_connection_that_asks_nothing_keeps_no_server():
+    with Running() as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as idle:
+        wait_for(lambda: server.server.server_state.connections)
+        begin = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begin < 5
+        assert idle.recv(1) == b""

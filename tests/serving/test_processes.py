@@ -1,4 +1,7 @@
-"""`ser-tl serve` as it is run: processes on one port, reloaded, killed, ended by signals."""
+"""`ser-tl serve` as it is run: processes on one port, reloaded, killed, ended by signals.
+
+They serve an exported model, which takes no torch: importing that would take most of the time.
+"""
 
 import http.client
 import json
@@ -12,13 +15,12 @@ import threading
 import pytest
 
 from ser_tl.cli import main
-from tests.encoders.tiny import clip, tiny
-from tests.serving.running import encode, wait_for
-from tests.test_model import LABELS
+from tests.loudness import write_model
+from tests.serving.running import encode, tone, wait_for
 
 pytestmark = pytest.mark.slow
 
-CONTENT = encode(0.5 * clip(8000).numpy())
+CONTENT = encode(tone(0.5))
 
 
 class Processes:
@@ -69,12 +71,6 @@ def processes():
             one.process.kill()
 
 
-def save(folder, seed):
-    from ser_tl.model import EmotionModel, ModelConfig
-
-    EmotionModel(tiny("wav2vec2"), LABELS, config=ModelConfig(hidden=8 + seed)).save_pretrained(folder)
-
-
 class Hammer:
     """Asks all the time, while the block is open; every answer counts."""
 
@@ -104,16 +100,15 @@ def versions(answers):
     return {json.loads(body)["version"] for status, body in answers if status == 200}
 
 
-@pytest.mark.timeout(600)  # processes that import torch, on a busy machine
 def test_processes_share_a_port_reload_die_and_end(processes, tmp_path):
-    save(tmp_path / "model", 0)
+    write_model(tmp_path / "model")
     server = processes(f"tiny={tmp_path / 'model'}", "--workers", 2, "--cache_answers", 0)
     first, second = server.wait("serving"), server.wait("serving", 2)
     server.port = int(re.search(r":(\d+)/", first["url"])[1])
     assert first["process"] != second["process"]
     assert first["models"] == second["models"]
 
-    save(tmp_path / "next", 1)
+    write_model(tmp_path / "next", gain=6.0)
     (tmp_path / "model").rename(tmp_path / "old")
     (tmp_path / "next").rename(tmp_path / "model")
     with Hammer(server) as hammer:
@@ -146,14 +141,14 @@ def test_processes_share_a_port_reload_die_and_end(processes, tmp_path):
     assert all(b"refused" in reason or b"reset" in reason or b"is ending" in reason for reason in reasons), reasons
 
 
-@pytest.mark.timeout(600)
 def test_what_cant_be_served_ends_with_a_sentence(processes, tmp_path, capsys):
     assert main(["serve", str(tmp_path / "absent"), "--port", "0"]) == 1
     assert "absent" in capsys.readouterr().err
     assert main(["serve", "a=x", "a=y"]) == 1
     assert "two models are called a" in capsys.readouterr().err
-    (tmp_path / "empty").mkdir()
-    server = processes(tmp_path / "empty", "--workers", 2)
+    write_model(tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.onnx").write_bytes(b"")
+    server = processes(tmp_path / "damaged", "--workers", 2)
     assert server.process.wait(180) == 1
     assert server.events("failed to load")
     assert any("can't load its models" in line.get("text", "") for line in server.lines)

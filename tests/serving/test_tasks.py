@@ -1,6 +1,5 @@
 """The queue's worker against a real Redis: one answer for one recording, whatever dies meanwhile."""
 
-import gc
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ import sys
 import pytest
 
 from tests.encoders.tiny import clip
+from tests.loudness import write_model
 from tests.serving.running import encode, wait_for
 
 pytest.importorskip("celery", reason='needs pip install "ser_tl[queue]"')
@@ -18,7 +18,6 @@ pytest.importorskip("redis", reason='needs pip install "ser_tl[queue]"')
 
 from ser_tl.inference import Predictor
 from ser_tl.serving.tasks import DEAD_LETTERS, QueueSettings, open_queue, submit
-from tests.serving.test_processes import save
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,8 +35,16 @@ def broker(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", port)))
         yield f"redis://127.0.0.1:{port}/0"
-        gc.collect()  # results unsubscribe when they are deleted, and without Redis each tries to for 20 s
         process.terminate()
+
+
+@pytest.fixture
+def queue(broker):
+    queue = open_queue(QueueSettings(broker, visibility_seconds=5))
+    yield queue
+    # Results unsubscribe when they are deleted, and without Redis each tries to for 20 s; those of a test that fails
+    # live on in its traceback.
+    queue.backend.result_consumer.cancel_for = lambda *_: None
 
 
 class Worker:
@@ -61,9 +68,8 @@ class Worker:
             self.process.wait(60)
 
 
-def test_a_killed_worker_loses_nothing_and_nothing_is_answered_twice(broker, tmp_path):
-    save(tmp_path / "model", 0)
-    queue = open_queue(QueueSettings(broker, visibility_seconds=5))
+def test_a_killed_worker_loses_nothing_and_nothing_is_answered_twice(queue, broker, tmp_path):
+    write_model(tmp_path / "model")
     redis = queue.backend.client
     contents = [encode(0.5 * clip(4000 + 100 * seed, seed=seed).numpy()) for seed in range(40)]
     with Worker(tmp_path / "model", broker) as first:

@@ -4,7 +4,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from ser_tl.errors import CheckpointError, ConfigError, StorageError
 from ser_tl.training import Trainer
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.transfer import Frozen, Full
+from tests.forked import forked_python
 from tests.training.samples import interrupted, split_tones, tiny_model, tone_corpus, tone_split, train_config, untimed
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ HERE = Path(__file__).parents[2]
 
 
 def run(root: Path, output: Path, *options: str) -> int:
-    command = [sys.executable, "-m", "tests.training.samples", str(root), str(output), *options]
+    command = [forked_python(), "-m", "tests.training.samples", str(root), str(output), *options]
     return subprocess.run(command, cwd=HERE, capture_output=True, check=False).returncode
 
 

@@ -1,0 +1,83 @@
+"""A Python for programs that tests start, which has imported the large packages already.
+
+    subprocess.run([forked_python(), "-m", "ser_tl.cli", "predict", ...])
+
+instead of `sys.executable`. Fresh interpreters spend more time on importing torch and transformers than on what is
+tested. The program behind this path (client.py) asks a server (server.py) for a fork of itself, hands over arguments,
+folder, environment and open files, passes signals on, and ends as the fork ends. What the server has imported is
+others' alone: a fork imports `ser_tl` itself, as a fresh interpreter does.
+
+`sys.executable` is right where a test is about imports, about environment variables that are read by them (the server
+refuses others than its own), about memory, about the process' own number, group, parent or children, or where no torch
+is imported. SER_TL_FRESH_PROGRAMS=1 takes it everywhere.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def forked_python() -> str:
+    """The path of the program; starts the server where none runs."""
+    if not hasattr(os, "pidfd_open") or os.environ.get("SER_TL_FRESH_PROGRAMS"):
+        return sys.executable
+    return _reach_server()[0]
+
+
+@cache
+def _reach_server() -> tuple[str, socket.socket, tempfile.TemporaryDirectory]:
+    """The program's path, a connection that keeps the server alive, and the program's folder."""
+    # One server for all of pytest's processes, which know the same number of this run.
+    address = f"ser_tl_forked_{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    folder = tempfile.TemporaryDirectory(prefix="ser_tl_forked_")
+    program = Path(folder.name) / "python"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {HERE / "client.py"} {address} "$0" "$@"\n')
+    program.chmod(0o700)
+    log = Path(folder.name) / "log"
+    started = None
+    while (connection := _connect(address)) is None:
+        if started is not None and started.poll() is not None:
+            raise RuntimeError(f"the server of forked programs ended: {log.read_text()}")
+        started = started or _start(address, log)
+        time.sleep(0.05)
+    return str(program), connection, folder
+
+
+def _connect(address: str) -> socket.socket | None:
+    """A connection to the server of that name, if it runs; waits for its imports."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(f"\0{address}")  # a name without a file
+        connection.sendall(bytes(4))  # a request of no length: we are here
+        if connection.recv(1):
+            return connection
+    except OSError:  # none runs, or it ends
+        pass
+    connection.close()
+    return None
+
+
+def _start(address: str, log: Path) -> subprocess.Popen | None:
+    """Starts a server, unless another process has done so or the last one hasn't ended."""
+    with socket.socket(socket.AF_UNIX) as listener, log.open("wb") as file:
+        try:
+            listener.bind(f"\0{address}")
+        except OSError:
+            return None
+        listener.listen(64)
+        return subprocess.Popen(
+            [sys.executable, str(HERE / "server.py"), str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,  # Ctrl-C ends pytest, and its connection the server
+        )
