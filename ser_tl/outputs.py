@@ -61,7 +61,7 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
     if trainer.accelerator.is_main_process:
         _write_history(trainer, folder)
         _write_model(trainer, folder, f"{report.title}: {score_text(report)}", report=report)
-        write_report(report, folder, drawn=folder / "model")  # as it is in the card
+        write_report(report, folder, pictures=folder / "model")  # as it is in the card
     trainer.accelerator.wait_for_everyone()
     trainer.clear_states()
     return report

@@ -230,7 +230,7 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
         report=report,
         options=options,
         note=note,
-        drawn=folder,
+        pictures=folder,
     )
     Publisher(options["push_to_hub"], folder).push(folder / "card", f"over all folds {score_text(report)}")
 

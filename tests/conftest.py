@@ -22,6 +22,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the pro
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+os.fsync = lambda _: None  # no test cuts the power, and a disk takes longer than what is written to it
+
 _cache = tempfile.TemporaryDirectory(prefix="ser_tl_cache_")  # the user's own stays as it is
 os.environ["SER_TL_CACHE"] = _cache.name
 

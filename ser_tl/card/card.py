@@ -43,7 +43,7 @@ def write_card(
     note: str = "",
     estimate: Report | None = None,
     facts: Mapping[str, Any] | None = None,
-    drawn: Path | None = None,
+    pictures: Path | None = None,
 ) -> Path:
     """Writes the card of the model in a folder.
 
@@ -56,7 +56,7 @@ def write_card(
         note: what a reader has to know first
         estimate: scores of the same training on held-out speakers, where this model was trained on all of them
         facts: of the training, where there is no report to tell them
-        drawn: a folder where this very report has been drawn
+        pictures: a folder that has those of this very report
 
     Returns:
         The card.
@@ -65,7 +65,7 @@ def write_card(
     context = CardContext.from_run(config, report, options or {}, repo, note, estimate=estimate, training=facts)
     folder.mkdir(parents=True, exist_ok=True)
     if report is not None:
-        draw_report(report, folder, drawn=drawn)
+        draw_report(report, folder, pictures=pictures)
     sections = [
         f"# {context.title}",
         *_intro_section(context),

@@ -18,34 +18,34 @@ from ser_tl.reporting.text import markdown, table
 _PICTURES = {"confusion": confusion_picture, "reliability": reliability_picture}
 
 
-def draw_report(report: Report, folder: Path, *, drawn: Path | None = None) -> None:
+def draw_report(report: Report, folder: Path, *, pictures: Path | None = None) -> None:
     """Writes confusion.png and reliability.png, and the formats of `choose_formats`; nothing of a report of dimensions.
 
     Args:
         report: with classes, or without
         folder: is there
-        drawn: a folder where this very report has been drawn; its pictures are copied
+        pictures: a folder that has those of this very report, to copy them from
 
     Raises:
         StorageError: the disk is full, or the folder can't be written to
     """
     for name, draw in _PICTURES.items() if report.scores else ():
         files = [f"{name}.{form}" for form in ("png", *FORMATS)]
-        if drawn is not None and all((drawn / file).is_file() for file in files):
+        if pictures is not None and all((pictures / file).is_file() for file in files):
             for file in files:
                 with write_atomically(folder / file) as part:
-                    shutil.copyfile(drawn / file, part)
+                    shutil.copyfile(pictures / file, part)
         else:
             draw(report, folder / f"{name}.png")
 
 
-def write_report(report: Report, folder: str | Path, *, drawn: Path | None = None) -> None:
+def write_report(report: Report, folder: str | Path, *, pictures: Path | None = None) -> None:
     """Writes report.md, predictions.csv, the pictures and, when all of them are there, report.json.
 
     Args:
         report: the figures
         folder: made if it isn't there
-        drawn: a folder where this very report has been drawn, as in its model's card
+        pictures: a folder that has those of this very report
 
     Raises:
         StorageError: the disk is full, or the folder can't be written to
@@ -55,7 +55,7 @@ def write_report(report: Report, folder: str | Path, *, drawn: Path | None = Non
     text = json.dumps(report.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / "report.md", markdown(report))
     report.predictions.save(folder / "predictions.csv")
-    draw_report(report, folder, drawn=drawn)
+    draw_report(report, folder, pictures=pictures)
     if report.dimensions:
         dimensions_picture(report, folder / "dimensions.png")
     write_text(folder / "report.json", text + "\n")  # last: where it is, everything is

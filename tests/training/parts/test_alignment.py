@@ -9,19 +9,19 @@ from ser_tl.training import Trainer
 from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.training.parts import DomainAlignment
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full
-from tests.training.samples import TONES, interrupted, tiny_model, tone_corpus, tone_split, train_config, untimed
+from tests.training.samples import TONES, interrupted, split_tones, tiny_model, tone_corpus, train_config, untimed
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    return tone_split(tmp_path_factory.mktemp("tones"))
+    return split_tones(tone_corpus(tmp_path_factory.mktemp("tones"), takes=1))
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory):
-    return tone_corpus(tmp_path_factory.mktemp("target"), speakers=3, takes=2)
+    return tone_corpus(tmp_path_factory.mktemp("target"), speakers=3, takes=1)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def plain(split):
 
 
 def fit(split, target, method="mmd", *, strategy=None, folder=None, resume=False, **changes):
-    changes = {"epochs": 2} | changes
+    changes = {"epochs": 2, "batch_seconds": 2.0} | changes
     trainer = Trainer(
         tiny_model(), strategy or Full(), train_config(**changes), folder, alignment=AlignmentConfig(method, 0.3)
     )
@@ -70,7 +70,7 @@ def test_cached_states_of_both_domains_train_like_their_audio(split, target, tmp
 def test_an_aligned_training_stopped_in_the_middle_goes_on_the_same(split, target, tmp_path):
     _, whole = fit(split, target, "dann", folder=tmp_path / "whole")
     with pytest.raises(InterruptedError):
-        fit(split, target, "dann", strategy=interrupted(Full(), 10), folder=tmp_path / "stopped")
+        fit(split, target, "dann", strategy=interrupted(Full(), 6), folder=tmp_path / "stopped")
     _, resumed = fit(split, target, "dann", folder=tmp_path / "stopped", resume=True)
     assert resumed == whole
 
