@@ -12,6 +12,7 @@ starts none (the server checks).
 
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -197,6 +198,25 @@ def take_files(request: Request) -> None:
         os.close(file)
 
 
+def open_streams(*, unbuffered: bool) -> None:
+    """Opens the standard streams as an interpreter does that starts: the server's know that they were files."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        before, mode = getattr(sys, name), "r" if name == "stdin" else "w"
+        try:
+            buffering = 0 if unbuffered and mode == "w" else -1
+            binary = open(number, f"{mode}b", buffering=buffering, closefd=False)  # noqa: SIM115
+        except OSError:  # closed by who starts the program
+            stream = None
+        else:
+            lines = name == "stderr" or binary.isatty()
+            stream = io.TextIOWrapper(binary, before.encoding, before.errors, line_buffering=lines)
+            stream.mode = mode
+            if unbuffered and mode == "w":
+                stream.reconfigure(write_through=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
 def prepare(request: Request, server: Server) -> None:
     """Makes folder, environment, path and random state those of the program."""
     os.chdir(request.folder)
@@ -218,9 +238,10 @@ def prepare(request: Request, server: Server) -> None:
 
 def run(arguments: list[str]) -> None:
     """Runs what stands behind `python`."""
-    while arguments[0] in ("-u", "-B"):
-        if arguments.pop(0) == "-u":
-            sys.stdout.reconfigure(write_through=True)
+    unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
+    while arguments[0] in ("-u", "-B", "-Xfrozen_modules=off"):
+        unbuffered |= arguments.pop(0) == "-u"
+    open_streams(unbuffered=unbuffered)
     if arguments[0] == "-m":
         sys.path.insert(0, str(Path.cwd()))
         sys.argv = arguments[1:]

@@ -80,8 +80,23 @@ def test_what_reads_no_more_is_told_so(python):
     ) as process:
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
         assert "BrokenPipeError" in process.stderr.read()
+
+
+def test_its_streams_can_be_changed_and_are_what_they_are(python, tmp_path):
+    program = (
+        "import sys\nfor stream in (sys.stdout, sys.stderr):\n"
+        "    stream.reconfigure(errors='backslashreplace')\n"
+        "    print(stream.encoding, stream.errors, stream.seekable(), stream.isatty(), '\\udc80', file=stream)\n"
+        "print(sys.stdin.encoding, sys.stdin.readline())"
+    )
+    done = run(python, "-c", program, input="heard\n")
+    assert (done.returncode, done.stderr) == (0, "utf-8 backslashreplace False False \\udc80\n")
+    assert done.stdout == "utf-8 backslashreplace False False \\udc80\nutf-8 heard\n\n"
+    with (tmp_path / "out").open("w") as file:
+        subprocess.run([python, "-c", "import sys; print(sys.stdout.seekable())"], stdout=file, check=True)
+    assert (tmp_path / "out").read_text() == "True\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -90,7 +105,7 @@ def test_signals_reach_it(python, number, tmp_path):
     with subprocess.Popen([python, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         pid = int(process.stdout.readline())
         process.send_signal(number)
-        assert process.wait(20) == -number
+        assert process.wait(60) == -number
     wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
 
@@ -103,7 +118,7 @@ def test_a_handler_of_its_own_runs(python):
     with subprocess.Popen([python, "-c", program], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         process.terminate()
-        assert process.wait(20) == 5
+        assert process.wait(60) == 5
 
 
 def test_a_timeout_ends_it(python, tmp_path):
