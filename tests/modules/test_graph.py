@@ -45,6 +45,7 @@ MAKERS = {name: lambda name=name: tiny(name, **FEW) for name in TRANSFORMERS}
 MAKERS["wav2vec2"] = lambda: tiny("wav2vec2", num_hidden_layers=1)
 MAKERS |= {
     "whisper-feed-forward": lambda: wrap("whisper", checkpoint("whisper", encoder_layers=2), feed_forward=True),
+    "moonshine": lambda: tiny("moonshine", encoder_num_hidden_layers=1),
     "soundnet": lambda: soundnet(["conv2", "conv5", "conv7"]),
     "vggish": vggish,
     "vggish-frames": lambda: vggish(output="frames"),
