@@ -4,7 +4,6 @@ import hashlib
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -14,10 +13,12 @@ import pytest
 from ser_tl.cli import main
 from ser_tl.errors import ConfigError, QueueError
 from ser_tl.inference import Prediction, Predictor
+from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.serving.kafka_settings import KafkaSettings
-from tests.encoders.tiny import clip
-from tests.loudness import write_model
+from tests.encoders.tiny import clip, tiny
+from tests.forked import forked_python
 from tests.serving.running import encode, wait_for
+from tests.test_model import LABELS
 
 pytest.importorskip("confluent_kafka", reason='needs pip install "ser_tl[kafka]"')
 
@@ -244,9 +245,9 @@ def test_brokers_that_confirm_nothing_end_the_worker(monkeypatch):
 
 
 def test_a_killed_worker_loses_nothing(cluster, tmp_path):
-    write_model(tmp_path / "model")
+    EmotionModel(tiny("wav2vec2"), LABELS, config=ModelConfig(hidden=8)).save_pretrained(tmp_path / "model")
     (tmp_path / "properties").write_text("\n".join(f"{name} = {value}" for name, value in QUICK.items()))
-    command = [sys.executable, "-m", "ser_tl.cli", "worker", str(tmp_path / "model")]
+    command = [forked_python(), "-m", "ser_tl.cli", "worker", str(tmp_path / "model")]
     command += ["--broker", f"kafka://{cluster.servers}", "--kafka_properties", str(tmp_path / "properties")]
     contents = {f"{seed}": encode(0.5 * clip(4000 + 100 * seed, seed=seed).numpy()) for seed in range(60)}
     contents["poison"] = b"no recording"
