@@ -16,6 +16,9 @@ from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser
 from ser_tl.cli.worker import add_worker_arguments
 
+FORMATS = ("onnx", "openvino", "torch-export", "torchscript")
+"""Of exports; their registry takes seconds to import."""
+
 
 def parser() -> Parser:
     """The parser of all commands."""
@@ -134,12 +137,16 @@ def parser() -> Parser:
     )
     export.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
     export.add_argument("--output", type=Path, required=True, help="folder: a new one, or an export to replace")
-    export.add_argument("--format", type=Literal["onnx", "torch-export", "torchscript"], default="onnx", help="of it")
+    export.add_argument("--format", type=str, choices=FORMATS, default="onnx", help="of it")
+    export.add_argument("--weights", type=Literal["float32", "float16"], default="float32", help="how they are stored")
     export.add_argument(
-        "--weights", type=Literal["float32", "float16"], default="float32", help="how they are stored (ONNX)"
+        "--quantize", type=Literal["int8"] | None, default=None, help="compute trained layers in integers"
     )
     export.add_argument(
-        "--quantize", type=Literal["int8"] | None, default=None, help="compute trained layers in integers (ONNX)"
+        "--python", type=Path | None, default=None, help="environment that has the converter (tflite, coreml)"
+    )
+    export.add_argument(
+        "--window", type=float | None, default=None, help="seconds of each input, for formats of one length"
     )
     export.add_argument(
         "--calibrate",

@@ -24,8 +24,10 @@ def export(options: Namespace) -> int:
         weights=options.weights,
         quantize=options.quantize,
         calibrate=corpus,
+        python=options.python,
+        window=options.window,
     )
     print(describe(manifest))
-    size = (options.output / manifest.graph).stat().st_size
+    size = sum((options.output / name).stat().st_size for name in manifest.files)
     print(f"{options.output / manifest.graph}: {size / 1e6:.2f} MB")
     return 0

@@ -85,5 +85,10 @@ def describe(manifest: Manifest) -> str:
     if manifest.quantization is not None:
         lines.append(manifest.quantization["summary"])
         heading = f"{heading[:-1]} (far from the speech on which activations were measured):"
-    lines += [heading, parity_table(manifest.parity)]
+    if manifest.parity:
+        lines += [heading, parity_table(manifest.parity)]
+    else:
+        lines.append("Its answers were not compared with the model's: nothing here computes it.")
+    if manifest.use:
+        lines.append(manifest.use)
     return "\n\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,7 +17,13 @@ import torch
 from ser_tl.errors import ExportError
 from ser_tl.export.base import EXPORTERS, Exporter
 from ser_tl.export.graph import Graph
+from ser_tl.export.storage import store_as_half
+from ser_tl.inference.manifest import Manifest
+from ser_tl.inference.session import Session
 from ser_tl.modules.graph import shapes_found_anew, whole_lstm
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 OPSET = 20
 
@@ -60,6 +66,18 @@ class Onnx(Exporter):
         fold_transposes(proto)
         onnx.checker.check_model(proto)
         path.write_bytes(proto.SerializeToString())
+
+    def halve(self, path: Path) -> None:
+        """Stores weights as float16 behind nodes that make them float32 again."""
+        store_as_half(path)
+
+    def quantize(
+        self, folder: Path, manifest: Manifest, graph: Graph, model: Session, corpus: "Dataset | None"
+    ) -> Manifest:
+        """Tries the ways of `export.quantize` in their order."""
+        from ser_tl.export.quantize import quantize_graph
+
+        return quantize_graph(folder, manifest, graph, model, corpus)
 
 
 def strip(proto: Any) -> None:  # noqa: ANN401 - onnx.ModelProto, which is imported where it is needed

@@ -18,6 +18,9 @@ from ser_tl.inference.session import OutputRequest, Session, SessionOutput
 from ser_tl.inference.windows import pad
 from ser_tl.reporting.text import table
 
+ANY_FINITE = 1.0
+"""Tolerance of what is judged by its answers on speech."""
+
 _SAMPLES = (1_700, 2_560, 9_003, 16_000, 48_017)  # below the graph's shortest, on the hop, and off it
 _LOOSER = 10.0  # times the tolerance for what has no bounds: embedding and dimensions, in units of their largest value
 _WANTED = OutputRequest(embedding=True)

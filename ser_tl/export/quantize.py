@@ -8,7 +8,6 @@ Nodes are chosen by the trained weight that they hold and never by their type: t
 filters spans eight decades, and in eight bits it cost 70 points of UAR where every figure of the quantiser looked fine.
 """
 
-import hashlib
 import io
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.errors import ExportError, listing
-from ser_tl.export.agreement import LEAST_AGREEMENT, MOST_LOST, Judge, Sample, Verdict, sample_corpus
-from ser_tl.export.graph import Graph
+from ser_tl.errors import ExportError
+from ser_tl.export.agreement import Judge, Sample, sample_corpus
+from ser_tl.export.calibration import calibration_inputs, default_corpus, describe, refusal
+from ser_tl.export.graph import Graph, signature, trained_weights
 from ser_tl.export.onnx import strip
-from ser_tl.export.parity import check_parity, measure_parity
+from ser_tl.export.parity import ANY_FINITE, check_parity, measure_parity
 from ser_tl.export.storage import store_as_integers
 from ser_tl.inference.exported_session import open_graph
 from ser_tl.inference.manifest import Manifest, hash_file
@@ -35,12 +34,9 @@ from ser_tl.inference.session import Session
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_SECONDS = 3.0  # of a calibration clip, which is repeated to be so long
 _STRIDE = 4  # calibration clips whose activations are in memory at once
-_HEADS = ("model.head.", "model.dimension_head.")
 _FEWEST = 32_768  # numbers in a weight that is stored in int8 though it isn't computed so
 _RECURRENT = ("LSTM", "GRU")  # their weights are trained ones in another order
-_ANY_FINITE = 1.0  # tolerance of what is judged by its answers
 
 
 def quantize_graph(
@@ -62,11 +58,7 @@ def quantize_graph(
         ExportError: no way is good enough; what each cost is told
         ConfigError: too few clips
     """
-    if corpus is None:
-        from ser_tl.corpora import load_corpus
-
-        corpus = load_corpus("emodb-mini")
-    sample = sample_corpus(corpus, graph.model.known_speakers)
+    sample = sample_corpus(default_corpus() if corpus is None else corpus, graph.model.known_speakers)
     judge, tried = Judge(model, sample), []
     trained, stored = trained_weights(graph), stored_weights(graph)
     with TemporaryDirectory(prefix="ser_tl_int8_") as name:
@@ -90,31 +82,10 @@ def quantize_graph(
             tried.append(verdict)
             if verdict.acceptable:
                 rows = measure_parity(model, session)
-                check_parity(rows, _ANY_FINITE)
+                check_parity(rows, ANY_FINITE)
                 (folder / manifest.graph).write_bytes(path.read_bytes())
                 return replace(found, parity=rows, quantization=describe(tried, sample))
-    raise ExportError(
-        f"quantize int8: no way leaves {100 * LEAST_AGREEMENT:g} % of the answers as they are and loses at most "
-        f"{100 * MOST_LOST:g} point of UAR, so no file is left: export with `weights` float16, or calibrate on speech "
-        f"like that which the model was trained on\n{listing(tried)}"
-    )
-
-
-def describe(tried: Sequence[Verdict], sample: Sample) -> dict[str, Any]:
-    """What is kept of a quantisation, as JSON."""
-    chosen = tried[-1]
-    notes = [f"Quantised to int8 on {sample.corpus}, {len(sample.calibration)} clips for calibration. {chosen}."]
-    if sample.known and chosen.uar_before is not None:
-        notes.append(f"{sample.known} of the clips are of speakers that the model was trained on.")
-    notes += [f"Not good enough: {verdict}." for verdict in tried[:-1]]
-    return {
-        "way": chosen.way,
-        "corpus": sample.corpus,
-        "calibration_clips": len(sample.calibration),
-        "chosen": chosen.to_dict(),
-        "rejected": [verdict.to_dict() for verdict in tried[:-1]],
-        "summary": " ".join(notes),
-    }
+    raise ExportError(refusal(tried))
 
 
 def preprocess(path: Path, folder: Path) -> Path:
@@ -194,19 +165,6 @@ def finish(path: Path, stored: set[bytes]) -> None:
     path.write_bytes(proto.SerializeToString())
 
 
-def trained_weights(graph: Graph) -> set[bytes]:
-    """Signatures of the trained weights of layers that compute frames.
-
-    Not of the heads: they compute a vector a clip, which takes no time, and whose channels are of sizes so different
-    that a common scale cost a discriminant five points of UAR.
-    """
-    return {
-        signature(parameter.detach().numpy())
-        for name, parameter in graph.named_parameters()
-        if parameter.ndim >= 2 and parameter.is_floating_point() and not name.startswith(_HEADS)
-    }
-
-
 def stored_weights(graph: Graph) -> set[bytes]:
     """Signatures of all trained weights that are worth storing in int8."""
     return {
@@ -214,15 +172,6 @@ def stored_weights(graph: Graph) -> set[bytes]:
         for parameter in graph.parameters()
         if parameter.ndim >= 2 and parameter.is_floating_point() and parameter.numel() >= _FEWEST
     }
-
-
-def signature(weight: np.ndarray) -> bytes:
-    """What a weight (outputs, ...) keeps when its rows are scaled, as folding a norm into it does: the signs in each.
-
-    Shape and scale leave no other trace in a graph: names are lost where a weight is turned or folded.
-    """
-    rows = weight.reshape(len(weight), -1)
-    return hashlib.sha256(np.packbits(rows * rows[:, :1] > 0).tobytes() + str(rows.shape).encode()).digest()
 
 
 def trained_nodes(proto: Any, trained: set[bytes], *, raw: bool = False) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401
@@ -265,27 +214,24 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - onnx.ModelProto
 
 
 class _Reader:
-    """Clips as the calibrator asks for them, each repeated to one length; a whole number of strides."""
+    """Clips as the calibrator asks for them; a whole number of strides."""
 
     def __init__(self, clips: Sequence[np.ndarray]) -> None:
-        self._clips = clips[: len(clips) // _STRIDE * _STRIDE]
-        self._rest = iter(self._clips)
+        self._inputs = calibration_inputs(clips[: len(clips) // _STRIDE * _STRIDE])
+        self._rest = iter(self._inputs)
 
     def __len__(self) -> int:
         """How many clips there are."""
-        return len(self._clips)
+        return len(self._inputs)
 
     def set_range(self, start_index: int, end_index: int) -> None:
         """Goes on with a part of the clips."""
-        self._rest = iter(self._clips[start_index:end_index])
+        self._rest = iter(self._inputs[start_index:end_index])
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next clip's inputs."""
-        clip = next(self._rest, None)
-        if clip is None:
-            return None
-        samples = np.resize(clip, round(_SECONDS * SAMPLE_RATE))[None]
-        return {"waveform": samples, "lengths": np.array([samples.shape[1]], dtype=np.int64)}
+        pair = next(self._rest, None)
+        return None if pair is None else {"waveform": pair[0], "lengths": pair[1]}
 
 
 @contextmanager

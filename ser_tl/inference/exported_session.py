@@ -2,7 +2,8 @@
 
     waveform (B, N), lengths (B,) -> zeros up to a multiple of the hop -> graph -> Answers
 
-Subclasses compute: `onnx_session` by onnxruntime, `program_session` by torch. Knows arrays alone.
+Subclasses compute: `onnx_session` by onnxruntime, `openvino_session` by OpenVINO, `program_session` by torch. Knows
+arrays alone.
 """
 
 from abc import ABC, abstractmethod
@@ -129,6 +130,10 @@ def open_graph(folder: Path, manifest: Manifest) -> ExportedSession:
         from ser_tl.inference.onnx_session import OnnxSession
 
         return OnnxSession(folder / manifest.graph, manifest)
+    if manifest.runtime == "openvino":
+        from ser_tl.inference.openvino_session import OpenVinoSession
+
+        return OpenVinoSession(folder / manifest.graph, manifest)
     if manifest.runtime in ("torch.export", "torch.jit"):
         from ser_tl.inference.program_session import ProgramSession
 

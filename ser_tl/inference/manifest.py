@@ -23,6 +23,9 @@ FORMAT = 1
 
 KIND = "ser_tl export"
 
+_LATER: dict[str, Any] = {"companions": {}, "use": ""}
+"""Keys that the first manifests of this format lack."""
+
 AGAIN = "copy the folder again, or export the model again (ser-tl export)"
 
 
@@ -32,7 +35,7 @@ class Manifest:
 
     Args:
         graph: name of its file
-        runtime: what computes it: onnxruntime, torch.export or torch.jit
+        runtime: what computes it: onnxruntime, openvino, litert, coreml, torch.export, torch.aoti or torch.jit
         sha256: of the graph's file
         labels: the emotions, in the order of the probabilities
         dimensions: names of the dimensions, in their order
@@ -54,6 +57,8 @@ class Manifest:
         known_speakers: hashes of the speakers of training and dev by their salt, as in a saved model's config.json
         versions: of the packages that made the graph
         parity: the largest difference to the model in torch, by case
+        companions: other files that the graph needs, and their sha256
+        use: what is left to do with the graph where it runs, in Markdown; empty for nothing
     """
 
     graph: str
@@ -76,6 +81,13 @@ class Manifest:
     known_speakers: dict[str, list[str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     parity: list[dict[str, Any]] = field(default_factory=list)
+    companions: dict[str, str] = field(default_factory=dict)
+    use: str = ""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """All files of the graph, and their sha256."""
+        return {self.graph: self.sha256} | self.companions
 
     @property
     def windows(self) -> AudioConfig:
@@ -115,19 +127,21 @@ def read_manifest(folder: Path) -> Manifest:
         )
     if content.pop("digest", None) != digest(content):
         raise CheckpointError(f"{path}: changed since it was written, its digest doesn't match: {AGAIN}")
+    content = _LATER | content
     try:
         manifest = Manifest(**{item.name: content[item.name] for item in fields(Manifest)})
         _ = manifest.windows
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"{path}: incomplete ({error}): {AGAIN}") from error
-    if Path(manifest.graph).name != manifest.graph:
-        raise CheckpointError(f"{path}: its graph, {manifest.graph}, lies outside of the folder: {AGAIN}")
-    graph = folder / manifest.graph
-    if not graph.is_file():
-        entries = ", ".join(sorted(entry.name for entry in folder.iterdir()))
-        raise CheckpointError(f"{graph}: missing (found: {entries}): {AGAIN}")
-    if hash_file(graph) != manifest.sha256:
-        raise CheckpointError(f"{graph}: damaged or changed, its sha256 isn't the one in {MANIFEST_FILE}: {AGAIN}")
+    for name, sha256 in manifest.files.items():
+        if Path(name).name != name:
+            raise CheckpointError(f"{path}: its graph, {name}, lies outside of the folder: {AGAIN}")
+        file = folder / name
+        if not file.is_file():
+            entries = ", ".join(sorted(entry.name for entry in folder.iterdir()))
+            raise CheckpointError(f"{file}: missing (found: {entries}): {AGAIN}")
+        if hash_file(file) != sha256:
+            raise CheckpointError(f"{file}: damaged or changed, its sha256 isn't the one in {MANIFEST_FILE}: {AGAIN}")
     return manifest
 
 

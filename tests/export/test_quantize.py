@@ -6,6 +6,7 @@ import pytest
 from ser_tl.corpora import load_corpus
 from ser_tl.errors import ConfigError, ExportError
 from ser_tl.export import export_model
+from ser_tl.export.agreement import Verdict
 from ser_tl.inference import Predictor
 from tests.encoders.tiny import clip
 from tests.export.samples import SAMPLE_LAYERS, sample_model
@@ -74,7 +75,7 @@ def test_static_is_tried_first_and_what_was_measured_is_kept(quantize, corpus, t
 
 
 def test_the_next_way_is_taken_where_answers_dont_agree(quantize, corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(quantize.Verdict, "acceptable", property(lambda verdict: verdict.way == "dynamic"))
+    monkeypatch.setattr(Verdict, "acceptable", property(lambda verdict: verdict.way == "dynamic"))
     found = export_model(sample_model(), tmp_path / "out", quantize="int8", calibrate=corpus).quantization
     assert found["way"] == "dynamic"
     assert [verdict["way"] for verdict in found["rejected"]] == ["static"]
@@ -123,8 +124,6 @@ def test_too_few_clips_are_refused(quantize, corpus, tmp_path):
 
 
 def test_a_verdict_weighs_answers_and_score():
-    from ser_tl.export.agreement import Verdict
-
     def verdict(agreement=1.0, before=0.8, after=0.8, concordance=None):
         return Verdict("static", 100, agreement, before, after, concordance, 0.01, 0.1, 1000)
 

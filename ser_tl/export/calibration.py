@@ -1,0 +1,60 @@
+"""What every way to int8 shares: the speech that is measured, its form, and what is kept or said of the outcome."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ser_tl.data.audio import SAMPLE_RATE
+from ser_tl.errors import listing
+from ser_tl.export import agreement
+from ser_tl.export.agreement import Sample, Verdict
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_SECONDS = 3.0  # of a calibration clip, which is repeated to be so long
+
+
+def default_corpus() -> "Dataset":
+    """EMO-DB's bundled clips."""
+    from ser_tl.corpora import load_corpus
+
+    return load_corpus("emodb-mini")
+
+
+def calibration_inputs(clips: Sequence[np.ndarray], samples: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Waveform (1, N) and lengths (1,) of each clip, repeated to one length.
+
+    Args:
+        clips: samples at 16 kHz
+        samples: of each; three seconds if None
+    """
+    count = round(_SECONDS * SAMPLE_RATE) if samples is None else samples
+    return [(np.resize(clip, count)[None].astype(np.float32), np.array([count], dtype=np.int64)) for clip in clips]
+
+
+def describe(tried: Sequence[Verdict], sample: Sample) -> dict[str, Any]:
+    """What is kept of a quantisation, as JSON."""
+    chosen = tried[-1]
+    notes = [f"Quantised to int8 on {sample.corpus}, {len(sample.calibration)} clips for calibration. {chosen}."]
+    if sample.known and chosen.uar_before is not None:
+        notes.append(f"{sample.known} of the clips are of speakers that the model was trained on.")
+    notes += [f"Not good enough: {verdict}." for verdict in tried[:-1]]
+    return {
+        "way": chosen.way,
+        "corpus": sample.corpus,
+        "calibration_clips": len(sample.calibration),
+        "chosen": chosen.to_dict(),
+        "rejected": [verdict.to_dict() for verdict in tried[:-1]],
+        "summary": " ".join(notes),
+    }
+
+
+def refusal(tried: Sequence[Verdict]) -> str:
+    """Why no way was good enough, with what each cost."""
+    return (
+        f"quantize int8: no way leaves {100 * agreement.LEAST_AGREEMENT:g} % of the answers as they are and loses at "
+        f"most {100 * agreement.MOST_LOST:g} point of UAR, so no file is left: export with `weights` float16, or "
+        f"calibrate on speech like that which the model was trained on\n{listing(tried)}"
+    )
