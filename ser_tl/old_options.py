@@ -58,14 +58,14 @@ def translate(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     old = {"unfreeze", "transfer"} & set(options)
     if not old:
         return dict(options), []
-    kept = {name: value for name, value in options.items() if name not in old}
+    options_left = {name: value for name, value in options.items() if name not in old}
     flat = _flatten({name: options[name] for name in old})
     given = {name: value for name, value in flat.items() if name not in _DEFAULTS or value != _DEFAULTS[name]}
     unknown = {name: value for name, value in given.items() if name not in RENAMED}
     if given:
-        own = {RENAMED[name]: value for name, value in given.items() if name in RENAMED}
-        kept["strategy_options"] = own | dict(kept.get("strategy_options") or {}) | unknown
-    return kept, [respelt(name) for name in given if name in RENAMED]
+        renamed = {RENAMED[name]: value for name, value in given.items() if name in RENAMED}
+        options_left["strategy_options"] = renamed | dict(options_left.get("strategy_options") or {}) | unknown
+    return options_left, [respelt(name) for name in given if name in RENAMED]
 
 
 def respelt(name: str) -> str:

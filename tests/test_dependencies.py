@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ser_tl import dependencies
-from ser_tl.cache.folder import default_folder
+from ser_tl.cache.cache_folder import default_folder
 from ser_tl.cli.doctor import cache_folder
 from ser_tl.cli.loading import try_imports
 from ser_tl.dependencies import explain, mend, require_torchaudio

@@ -12,10 +12,10 @@ import yaml
 
 import ser_tl as ser
 from ser_tl import cli, files, program, terminal
-from ser_tl.cache import folder as cache_folder
-from ser_tl.cache.extraction import extract
+from ser_tl.cache import cache_folder
+from ser_tl.cache.cache_folder import default_folder
+from ser_tl.cache.extraction import extract_features
 from ser_tl.cache.feature_cache import FeatureCache
-from ser_tl.cache.folder import default_folder
 from ser_tl.errors import ConfigError, StorageError
 from ser_tl.options import Options, parse
 from ser_tl.program import run_main
@@ -212,7 +212,7 @@ def test_a_read_only_cache_that_has_everything_is_used(tmp_path, monkeypatch, re
     check_machine(train_config(), cached=True)
     trainer = ser.Trainer(tiny_model(), Frozen(), train_config(epochs=1))
     assert untimed(trainer.fit(split.train, split.dev)) == untimed(before)
-    extract(tiny_model().encoder, split.dev, audio=tiny_model().audio, config=train_config())
+    extract_features(tiny_model().encoder, split.dev, audio=tiny_model().audio, config=train_config())
     with pytest.raises(StorageError, match=r"feature cache .*cache can't be written to \(Read-only"):
         ser.Trainer(tiny_model(seed=1), Frozen(), train_config(epochs=1)).fit(other.train, other.dev)
 

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 import ser_tl
-from ser_tl.cache.entries import write_state, write_state_summary
+from ser_tl.cache.entry import write_state, write_state_summary
 from ser_tl.cli import main
 from ser_tl.distill import save_student
 from ser_tl.encoders import convert_sound8
@@ -37,7 +37,7 @@ ELSEWHERE = {
     "augment/codec.py": "memory",
     "augment/corpus_noise.py": "memory",
     "augment/telephone.py": "memory",
-    "cache/folder.py": "a probe, deleted at once",
+    "cache/cache_folder.py": "a probe, deleted at once",
     "cli/embed.py": "into the part that its caller opened",
     "cli/rows.py": "rows are appended to an output that goes on",
     "estimator.py": "memory",

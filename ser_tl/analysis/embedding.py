@@ -12,8 +12,8 @@ import numpy as np
 from datasets import Dataset
 from torch import Tensor
 
-from ser_tl.cache.condensed import reduction
 from ser_tl.cache.feature_cache import FeatureCache
+from ser_tl.cache.pooled import find_reduction
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation.embeddings import Embeddings
@@ -21,7 +21,7 @@ from ser_tl.inference.clips import collect_clips, embed_batch
 from ser_tl.inference.scoring import corpus_norms, evaluation_clips
 from ser_tl.model import EmotionModel
 from ser_tl.modules.feature_norm import NormTable
-from ser_tl.runtime.processes import accelerator, evaluation_pass
+from ser_tl.runtime.processes import build_accelerator, build_evaluation_pass
 from ser_tl.training.train_config import TrainConfig
 
 
@@ -77,14 +77,14 @@ def collect_by_utterance(
         (n, ...), float32
     """
     config = config or TrainConfig(cache=False)
-    workers = accelerator(config, None)
-    how = evaluation_pass(workers, config)
+    workers = build_accelerator(config, None)
+    how = build_evaluation_pass(workers, config)
     model.to(workers.device)
     decoded = evaluation_clips(model, corpus)
     clips: Clips = decoded
     if config.cache:
         cache, name = FeatureCache(gib=config.cache_gib), model.encoder_name
-        reduce = reduction(model)
+        reduce = find_reduction(model)
         clips = cache.fill(decoded, model.encoder, model.layers, workers, config, name=name, reduce=reduce)
     norms = corpus_norms(model, corpus, clips, how)
     collected = collect_clips([model], clips, lambda batch: values(batch, norms), how)

@@ -2,7 +2,7 @@
 
     UtteranceDataset, files of each clip's windows or views --CachedClips[index]--> Clip(states of some layers)
 
-Knows nothing of keys, nor of how the files came about.
+Independent of keys, and of how the files came about.
 """
 
 from collections.abc import Collection
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_tl.cache.entries import read_state, read_summary
+from ser_tl.cache.entry import read_state, read_summary
 from ser_tl.cache.summaries import Reduce, shorten
 from ser_tl.data.batching import Clip, PackedState, UtteranceDataset
 
 
 class CachedClips:
-    """Clips that bring states of an encoder instead of their waveform.
+    """Clips with states of an encoder instead of their waveform.
 
     In training, a clip longer than `AudioConfig.max_seconds` is one of its evaluation windows, drawn anew each epoch;
     an augmented clip is one of its views, or one of its windows' views, likewise.
@@ -38,12 +38,14 @@ class CachedClips:
         self.clips = clips
         self.files = files
         self.reduce = reduce
-        self.lengths = lengths or [[long] * len(own) for long, own in zip(clips.seconds, files, strict=True)]
+        self.lengths = lengths or [
+            [long] * len(files_of_clip) for long, files_of_clip in zip(clips.seconds, files, strict=True)
+        ]
 
     @property
     def seconds(self) -> list[float]:
         """The length of each clip, in this epoch."""
-        return [own[self.window(index)] for index, own in enumerate(self.lengths)]
+        return [lengths[self.window(index)] for index, lengths in enumerate(self.lengths)]
 
     @property
     def epoch(self) -> int:
@@ -67,11 +69,11 @@ class CachedClips:
 
     @property
     def layers(self) -> set[int]:
-        """Places of the states that the clips bring."""
+        """Indices of the states of the clips."""
         return set(self.files[0][0])
 
     def window(self, index: int) -> int:
-        """Which of a clip's windows or views it is in this epoch."""
+        """The index of a clip's window or view in this epoch."""
         count = len(self.files[index])
         if count == 1:
             return 0
@@ -86,32 +88,32 @@ class CachedClips:
         }
 
 
-class EveryView:
+class AllViews:
     """All windows or views of cached clips, each as a clip of its own.
 
     Args:
         cached: the clips
-        ids: whose windows or views count; everybody's if None
+        ids: of the clips; all if None
     """
 
     def __init__(self, cached: CachedClips, ids: Collection[str] | None = None) -> None:
         self.cached = cached
         self.epoch = 0
         wanted = set(cached.clips.ids if ids is None else ids)
-        self._places = [
+        self._positions = [
             (clip, window)
-            for clip, own in enumerate(cached.files)
+            for clip, files_of_clip in enumerate(cached.files)
             if cached.clips.ids[cached.clips.segments[clip][0]] in wanted
-            for window in range(len(own))
+            for window in range(len(files_of_clip))
         ]
 
     @property
     def seconds(self) -> list[float]:
         """The length of each."""
-        return [self.cached.lengths[clip][window] for clip, window in self._places]
+        return [self.cached.lengths[clip][window] for clip, window in self._positions]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     def __getitem__(self, index: int) -> Clip:
-        return self.cached.clip(*self._places[index])
+        return self.cached.clip(*self._positions[index])

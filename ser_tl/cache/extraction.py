@@ -1,10 +1,10 @@
-"""The feature cache filled ahead of any training: what an encoder makes of a whole corpus.
+"""Feature extraction ahead of any training: fills the cache with an encoder's features of a whole corpus.
 
     encoder, corpus -> clips -> each process its share -> entries of the cache
 
-A job that is killed loses the batch it was at, and goes on with what is missing when it is started again: what is there
-and whole is never computed twice. A training finds the entries if its encoder, `audio` options and precision are the
-same; it may use any of the layers, and move the blocks above them. Knows nothing of models.
+A killed job loses its last batch, and computes only missing entries when it is started again. A training finds the
+entries if its encoder, `audio` options and precision are the same; it may use any of the layers, and train the blocks
+above them. Independent of models.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from ser_tl.data.audio_config import NEW_MODELS, AudioConfig
 from ser_tl.data.batching import UtteranceDataset
 from ser_tl.encoders import Encoder, select_layers
 from ser_tl.errors import CacheError
-from ser_tl.runtime.config import ComputeConfig
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.compute_config import ComputeConfig
+from ser_tl.runtime.processes import build_accelerator
 
 
 class Extraction(NamedTuple):
-    """What lies in the cache now.
+    """The cached features of a corpus.
 
     Attributes:
         folder: the cache's
-        layers: places of the states, from 0
+        layers: indices of the states, from 0
         clips: number of them; a long utterance is several
         seconds: of audio
         size: bytes on the disk
@@ -41,7 +41,7 @@ class Extraction(NamedTuple):
     size: int
 
 
-def extract(
+def extract_features(
     encoder: Encoder,
     corpus: Dataset,
     *,
@@ -50,7 +50,7 @@ def extract(
     config: ComputeConfig | None = None,
     name: str = "",
 ) -> Extraction:
-    """Puts an encoder's states of a corpus into the cache. Every process calls it and does its share.
+    """Caches an encoder's states of a corpus. Every process calls it and does its share.
 
     Args:
         encoder: from `load_encoder`
@@ -65,15 +65,16 @@ def extract(
         ConfigError: a layer that the encoder doesn't have
     """
     config = config or ComputeConfig()
-    places = sorted(select_layers(encoder.num_states, layers))
+    layer_indices = sorted(select_layers(encoder.num_states, layers))
     clips = UtteranceDataset(corpus, [], audio or NEW_MODELS, training=False)
     cache = FeatureCache(gib=config.cache_gib)
-    filled = cache.fill(clips, encoder, places, accelerator(config, None), config, name=name)
+    filled = cache.fill(clips, encoder, layer_indices, build_accelerator(config, None), config, name=name)
     if not isinstance(filled, CachedClips):
         raise CacheError(
             f"{cache.folder} may hold {config.cache_gib:g} GiB, too little for layers "
-            f"{' '.join(map(str, places))} of {len(clips)} clips: allow more (`cache_gib`), or name fewer `layers`"
+            f"{' '.join(map(str, layer_indices))} of {len(clips)} clips: allow more (`cache_gib`), or take fewer "
+            f"`layers`"
         )
     files = [path for windows in filled.files for paths in windows for path in paths.values()]
     size = sum(path.stat().st_size for path in files)
-    return Extraction(cache.folder, places, len(clips), sum(clips.seconds), size)
+    return Extraction(cache.folder, layer_indices, len(clips), sum(clips.seconds), size)

@@ -1,4 +1,4 @@
-"""What the frozen layers of an encoder make of a clip: computed once, read from then on.
+"""Features of frozen layers are cached on disk: computed once, then read.
 
     FOLDER / key of a layer and all below it, normalisation, precision / key of the audio and the window.safetensors
 
@@ -6,10 +6,10 @@
     with views: of each clip not itself, but its augmented views (`cache.views`), of which an epoch draws one
     with reduce: of each clip not its frames, but their summary (`cache.summaries`), from the frames if they are there
 
-Nothing is keyed by name (`cache.keys`): a stale or foreign entry can't be found. Entries are written beside their
-place and moved there whole, so a killed process leaves nothing half-valid, and several processes can write at once.
-All that is there is read through before it is used, each process its share; what is damaged is computed anew, and said.
-Folds, runs, choices of layers and strategies share all they have in common.
+Nothing is keyed by name (`cache.keys`): a stale or foreign entry can't be found. Entries are written
+atomically, so a killed process leaves no half-written ones, and several processes can write at once. All entries are
+checked before they are used, each process its share; damaged ones are computed anew, with a message. Folds, runs,
+choices of layers and strategies share entries.
 """
 
 import os
@@ -24,8 +24,9 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ser_tl.cache.cache_folder import SUFFIX, VIEW, CacheFolder
 from ser_tl.cache.cached import CachedClips
-from ser_tl.cache.entries import (
+from ser_tl.cache.entry import (
     is_whole,
     read_seconds,
     read_state,
@@ -34,8 +35,7 @@ from ser_tl.cache.entries import (
     write_state_summary,
     write_summary,
 )
-from ser_tl.cache.folder import SUFFIX, VIEW, CacheFolder
-from ser_tl.cache.keys import clip_keys, layer_facts, layer_keys
+from ser_tl.cache.keys import collect_layer_facts, hash_clips, hash_layers
 from ser_tl.cache.summaries import Reduce, Summary
 from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.data.audio import SAMPLE_RATE
@@ -46,7 +46,7 @@ from ser_tl.inference.clips import Pass, evaluation_mode, inference_context, loa
 from ser_tl.inference.loop import run_batches
 from ser_tl.inference.processes import OneProcess
 from ser_tl.modules.speech_front import SpeechFront
-from ser_tl.runtime.config import ComputeConfig
+from ser_tl.runtime.compute_config import ComputeConfig
 from ser_tl.runtime.processes import AcceleratedProcesses
 from ser_tl.terminal import is_quiet
 
@@ -58,7 +58,7 @@ Files = list[dict[int, Path]]
 
 
 class FeatureCache(CacheFolder):
-    """A folder of encoders' states, and what fills it.
+    """A folder of encoders' states, and their computation.
 
     Args:
         folder: `default_folder()` if None
@@ -68,7 +68,7 @@ class FeatureCache(CacheFolder):
     def __init__(self, folder: Path | None = None, gib: float = 20.0) -> None:
         super().__init__(folder, gib)
         self._marked = time.monotonic()
-        self._whole: set[Path] = set()  # entries that were read through
+        self._complete: set[Path] = set()  # entries that were read through
         self.used: dict[Path, float] = {}  # entries that clips of this cache read, and about how many bytes each takes
 
     def fill(
@@ -83,17 +83,17 @@ class FeatureCache(CacheFolder):
         views: Views | None = None,
         reduce: Reduce | None = None,
     ) -> CachedClips | UtteranceDataset:
-        """Computes what is missing, the processes each their share. Every process calls it.
+        """Computes missing entries, each process its share. Every process calls it.
 
         Args:
             clips: the clips
             encoder: the encoder
-            layers: places of the states that are kept; no block below them may move as long as the clips are used
+            layers: indices of the cached states; all blocks below them stay frozen as long as the clips are used
             accelerator: whose processes share the work, in its precision
             config: batch size and workers
             name: what the encoder was loaded as, for the record
             views: of training clips, that are encoded in their place; None for the clips as they are
-            reduce: what makes frames of a summary, where that is all that is read; None keeps all frames
+            reduce: from a summary to few frames, where the model reads no more; None keeps all frames
 
         Returns:
             The cached clips; the clips themselves, with a note on the terminal, where the cache can't hold them.
@@ -102,19 +102,19 @@ class FeatureCache(CacheFolder):
             CacheError: it can't hold the views
             StorageError: its folder can't be written to, or the disk is full
         """
-        windows, owner = _windows(clips)
-        heard: UtteranceDataset | ViewedClips = windows
-        names = clip_keys(windows)
+        windows, owner = _split_windows(clips)
+        inputs: UtteranceDataset | ViewedClips = windows
+        names = hash_clips(windows)
         if views is not None:
-            heard, owner = views.of(windows), [clip for clip in owner for _ in range(views.number)]
-            names = [f"{key}{VIEW}" for key in heard.keys]
+            inputs, owner = views.view(windows), [clip for clip in owner for _ in range(views.number)]
+            names = [f"{key}{VIEW}" for key in inputs.keys]
         front = SpeechFront.from_config(clips.config)
         settings = (front.facts, accelerator.mixed_precision)
         summary = reduce is not None
-        homes = self._homes_of(encoder, layers, settings, summary=summary)
-        files = _files(homes, names)
+        homes = self._find_homes(encoder, layers, settings, summary=summary)
+        files = _list_files(homes, names)
         used = dict(self.used)
-        for paths, seconds in zip(files, heard.seconds, strict=True):
+        for paths, seconds in zip(files, inputs.seconds, strict=True):
             bytes_of_channel = _SUMMARY_BYTES if summary else _FRAME_BYTES * encoder.frame_rate * seconds
             used |= dict.fromkeys(paths.values(), _HEADER_BYTES + encoder.dim * bytes_of_channel)
         need = sum(used.values())
@@ -133,46 +133,48 @@ class FeatureCache(CacheFolder):
             return clips
         self.used = used
         accelerator.wait_for_everyone()  # a file that is there now is there for all
-        missing = self._missing(files, accelerator)
+        missing = self._find_missing(files, accelerator)
         save = write_state_summary if summary else write_state
         if missing:
             self.check_writable()
         for layer, home in homes.items() if accelerator.is_main_process else ():
             with nullcontext() if missing else suppress(StorageError):  # nothing needs to be written: it may be refused
-                self.describe(home, {"encoder": name, **layer_facts(encoder, layer, *settings, summary=summary)})
-        unheard = missing
+                self.describe(
+                    home, {"encoder": name, **collect_layer_facts(encoder, layer, *settings, summary=summary)}
+                )
+        absent_frames = missing
         if missing and summary:
-            framed = _files(self._homes_of(encoder, layers, settings), names)
-            unheard = self._summarize(missing, framed, files, accelerator)
-        self._compute(heard, unheard, files, encoder, front, accelerator, config, save)
+            framed = _list_files(self._find_homes(encoder, layers, settings), names)
+            absent_frames = self._summarize(missing, framed, files, accelerator)
+        self._compute(inputs, absent_frames, files, encoder, front, accelerator, config, save)
         accelerator.wait_for_everyone()
         # Machines without a common disk: each makes up for what the others have written elsewhere.
         absent = [number for number in missing if not all(path.is_file() for path in files[number].values())]
-        self._compute(heard, absent, files, encoder, front, accelerator, config, save, alone=True)
+        self._compute(inputs, absent, files, encoder, front, accelerator, config, save, alone=True)
         if missing and accelerator.is_local_main_process:
-            self.shrink(keep=self.used.keys())  # the training part's, too, when dev comes in
+            self.evict(keep=self.used.keys())  # the training part's, too, when dev comes in
         of_clip: list[list[dict[int, Path]]] = [[] for _ in range(len(clips))]
         for window, clip in enumerate(owner):
             of_clip[clip].append(files[window])
         if views is None:
             return CachedClips(clips, of_clip, reduce=reduce)
-        lengths = [[read_seconds(paths[layers[0]]) for paths in own] for own in of_clip]
+        lengths = [[read_seconds(paths[layers[0]]) for paths in window_paths] for window_paths in of_clip]
         return CachedClips(clips, of_clip, lengths, reduce)
 
-    def _homes_of(
+    def _find_homes(
         self, encoder: Encoder, layers: Sequence[int], settings: tuple[str, str], *, summary: bool = False
     ) -> dict[int, Path]:
         """The folder of each layer's entries."""
-        keys = layer_keys(encoder, layers, *settings, summary=summary)
+        keys = hash_layers(encoder, layers, *settings, summary=summary)
         return {layer: self.folder / key for layer, key in zip(layers, keys, strict=True)}
 
     def _summarize(self, missing: list[int], framed: Files, files: Files, accelerator: Accelerator) -> list[int]:
-        """Makes summaries of frames that are in the cache, the processes each their share.
+        """Summarises cached frames, each process its share.
 
         Returns:
-            The clips of which something is missing still.
+            The clips that still lack an entry.
         """
-        made = []
+        summarized = []
         for number in missing[accelerator.process_index :: accelerator.num_processes]:
             wanted = [layer for layer, path in files[number].items() if not path.is_file()]
             try:
@@ -181,26 +183,26 @@ class FeatureCache(CacheFolder):
             except CacheError:  # frames that aren't there, or damaged: the clip is encoded
                 continue
             for layer, state in states.items():
-                write_summary(files[number][layer], Summary.of(state.mean, state.residual), seconds)
-            made.append(number)
-        return sorted(set(missing) - set(gather_object(made)))
+                write_summary(files[number][layer], Summary.from_mean(state.mean, state.residual), seconds)
+            summarized.append(number)
+        return sorted(set(missing) - set(gather_object(summarized)))
 
-    def _missing(self, files: Files, accelerator: Accelerator) -> list[int]:
+    def _find_missing(self, files: Files, accelerator: Accelerator) -> list[int]:
         """The clips of which an entry isn't there, or is damaged. Those are deleted, and named on the terminal.
 
         The processes of each machine read their share through.
         """
         gone = {number for number, paths in enumerate(files) if sum(map(touch, paths.values())) < len(paths)}
-        accelerator.wait_for_everyone()  # nobody deletes before all have looked
+        accelerator.wait_for_everyone()  # no process deletes before all have looked
         step = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))
         share = range(accelerator.local_process_index, len(files), step)
         shown = accelerator.is_local_main_process and not is_quiet()
         bar = tqdm(share, "checking the cache", disable=not shown, delay=5.0, unit="clip")
         damaged = []
         for number in bar:
-            there = [path for path in files[number].values() if path not in self._whole and path.is_file()]
+            there = [path for path in files[number].values() if path not in self._complete and path.is_file()]
             broken = [path for path in there if not is_whole(path)]
-            self._whole.update(there)
+            self._complete.update(there)
             damaged += [(number, path) for path in broken]
             for path in broken:
                 _delete(path)
@@ -212,8 +214,8 @@ class FeatureCache(CacheFolder):
             )
         return sorted(gone | {number for number, _ in damaged})
 
-    def stay(self) -> None:
-        """Marks what is in use as used now, so that other runs, when they need room, delete other entries first."""
+    def touch_all(self) -> None:
+        """Marks the entries in use as used now, so that other runs evict other entries first."""
         if time.monotonic() - self._marked > _MARK_SECONDS:
             for path in self.used:
                 touch(path)
@@ -221,7 +223,7 @@ class FeatureCache(CacheFolder):
 
     def _compute(
         self,
-        heard: UtteranceDataset | ViewedClips,
+        inputs: UtteranceDataset | ViewedClips,
         missing: list[int],
         files: Files,
         encoder: Encoder,
@@ -235,13 +237,13 @@ class FeatureCache(CacheFolder):
         """Encodes the windows or views that are missing: this process' share, or all of them if `alone`."""
         if not missing:
             return
-        masks = isinstance(heard, ViewedClips) and heard.chain.on_mel
+        masks = isinstance(inputs, ViewedClips) and inputs.chain.on_mel
         processes = OneProcess(accelerator.device, accelerator.autocast) if alone else AcceleratedProcesses(accelerator)
         how = Pass(processes, 0.0 if masks else config.batch_seconds, config.workers)  # masks are drawn for one view
-        plan = plan_evaluation(heard, how, missing)
+        plan = plan_evaluation(inputs, how, missing)
         count = sum(bool(step[processes.process_index]) for step in plan)
         bar = tqdm(
-            load_batches(heard, plan, how),
+            load_batches(inputs, plan, how),
             total=count,
             desc="encoding",
             disable=is_quiet() or not accelerator.is_local_main_process,
@@ -252,7 +254,7 @@ class FeatureCache(CacheFolder):
 
         def encode(work: tuple[list[int], Batch]) -> EncoderOutput:
             indices, batch = work
-            act = heard.mask(indices[0]) if isinstance(heard, ViewedClips) else None
+            act = inputs.mask(indices[0]) if isinstance(inputs, ViewedClips) else None
             clips = front(batch.waveform, batch.lengths)
             return encoder(clips.waveform, clips.lengths, layers, on_mel=act if encoder.has_mel else None)
 
@@ -265,7 +267,7 @@ class FeatureCache(CacheFolder):
                             save(files[number][layer], state, batch.lengths[row].item() / SAMPLE_RATE)
 
 
-def _files(homes: dict[int, Path], names: Sequence[str]) -> Files:
+def _list_files(homes: dict[int, Path], names: Sequence[str]) -> Files:
     return [{layer: home / key[:2] / f"{key}{SUFFIX}" for layer, home in homes.items()} for key in names]
 
 
@@ -276,8 +278,8 @@ def _delete(path: Path) -> None:
         raise StorageError(f"{path} is damaged and can't be deleted ({error.strerror}): delete it by hand") from error
 
 
-def _windows(clips: UtteranceDataset) -> tuple[UtteranceDataset, list[int]]:
-    """What is encoded once: a training clip's windows rather than its random crops; and the clip of each window."""
+def _split_windows(clips: UtteranceDataset) -> tuple[UtteranceDataset, list[int]]:
+    """The windows to encode, in the place of a training clip's random crops; and the clip of each window."""
     if not clips.training:
         return clips, list(range(len(clips)))
     windows = UtteranceDataset(clips.corpus, [], clips.config, training=False)

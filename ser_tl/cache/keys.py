@@ -1,9 +1,9 @@
-"""What an entry of the feature cache is found by: digests of all that its content depends on, and of nothing else.
+"""The keys of the feature cache: digests of all that an entry's content depends on, and of nothing else.
 
-    layer_keys(encoder, layers, ...) / clip_keys(windows) -> the entries of some layers and some clips
+    hash_layers(encoder, layers, ...) / hash_clips(windows) -> the entries of some layers and some clips
 
-A state depends on the encoder's blocks up to its own: weights above it may be other ones, or move, and the entry is
-still found, by every fold, head and strategy that leaves the blocks below alone. What is computed without weights, and
+A state depends on the encoder's blocks up to its own: weights above it may be others, or trained, and the entry is
+still found, by every fold, head and strategy that freezes the blocks below. What is computed without weights, and
 what a class outside the package computes, depends on code: its source is part of the key. Nothing is keyed by name.
 """
 
@@ -28,17 +28,17 @@ VIEWS = 1
 """Part of every view's key: raised whenever views change though no transform's source does."""
 
 
-def lasting_layers(model: EmotionModel, moving: Sequence[Block]) -> list[int]:
-    """The states that are worth keeping: used ones that stay, and the one from which those above it are made.
+def find_cacheable_layers(model: EmotionModel, trainable: Sequence[Block]) -> list[int]:
+    """The states that can be cached: used ones that stay the same, and the highest such one, the input of those above.
 
     Args:
         model: which states it uses
-        moving: the encoder's blocks that move at any time
+        trainable: the encoder's blocks that are trained at any time
 
     Returns:
-        Places of states that no moving block has a part in, rising; empty where the encoder's first moves.
+        Indices of states below all trainable blocks, rising; empty where the encoder's first block is trained.
     """
-    weights = {id(weight) for block in moving for weight in block.modules.parameters()}
+    weights = {id(weight) for block in trainable for weight in block.modules.parameters()}
 
     def stays(layer: int) -> bool:
         below = [weight for block in model.encoder.blocks_below(layer) for weight in block.modules.parameters()]
@@ -48,17 +48,17 @@ def lasting_layers(model: EmotionModel, moving: Sequence[Block]) -> list[int]:
     return [layer for layer in lasting if layer in model.layers or layer == lasting[-1]]
 
 
-def layer_facts(
+def collect_layer_facts(
     encoder: Encoder, layer: int, normalise: str, precision: str, *, summary: bool = False
 ) -> dict[str, object]:
-    """What sets a layer's entries apart beside weights.
+    """The facts that a layer's entries depend on beside weights.
 
     Args:
         encoder: whose layer
-        layer: the place of its state
+        layer: the index of its state
         normalise: what happens to a clip before the encoder
         precision: what the encoder runs in
-        summary: whether no more is kept of a clip's frames
+        summary: whether a summary is cached in the place of all frames
     """
     facts: dict[str, object] = {
         "family": encoder.family,
@@ -70,21 +70,21 @@ def layer_facts(
     return facts | {"content": "summary"} if summary else facts
 
 
-def layer_keys(
+def hash_layers(
     encoder: Encoder, layers: Sequence[int], normalise: str, precision: str, *, summary: bool = False
 ) -> list[str]:
-    """The keys of some layers, with the arguments of `layer_facts`."""
+    """The keys of some layers, with the arguments of `collect_layer_facts`."""
     tensors = encoder.state_dict(keep_vars=True)
-    code = _code_facts(encoder)
+    code = _digest_code(encoder)
     digests: dict[str, str] = {}  # each tensor is read once, however many layers are above it
     keys = []
     for layer in layers:
-        own = {block.name for block in encoder.blocks_below(layer)}
-        others = [block.modules.state_dict(keep_vars=True) for block in encoder.blocks() if block.name not in own]
-        above = {id(tensor) for held in others for tensor in held.values()}
-        known = layer_facts(encoder, layer, normalise, precision, summary=summary)
+        below = {block.name for block in encoder.blocks_below(layer)}
+        others = [block.modules.state_dict(keep_vars=True) for block in encoder.blocks() if block.name not in below]
+        above = {id(tensor) for tensors in others for tensor in tensors.values()}
+        facts = collect_layer_facts(encoder, layer, normalise, precision, summary=summary)
         key = hashlib.blake2b(digest_size=16)
-        key.update(json.dumps([FORMAT, known, encoder.config, code], sort_keys=True, default=str).encode())
+        key.update(json.dumps([FORMAT, facts, encoder.config, code], sort_keys=True, default=str).encode())
         for name, tensor in sorted(tensors.items()):
             if id(tensor) not in above:
                 if name not in digests:
@@ -94,7 +94,7 @@ def layer_keys(
     return keys
 
 
-def _code_facts(encoder: Encoder) -> list[str]:
+def _digest_code(encoder: Encoder) -> list[str]:
     """Digests of the code that an encoder's states follow from beside weights; none for the package's pretrained ones.
 
     These are the same model wherever they run, and hours of work may lie in the cache: `FORMAT` is raised where their
@@ -109,7 +109,7 @@ def _code_facts(encoder: Encoder) -> list[str]:
     return [code_digest(type(part), Encoder) for part in computed]
 
 
-def clip_keys(windows: UtteranceDataset) -> list[str]:
+def hash_clips(windows: UtteranceDataset) -> list[str]:
     """The keys of clips: of the audio's bytes, and of where in them each clip lies."""
     contents = content_keys(windows.corpus)
     return [
@@ -118,7 +118,7 @@ def clip_keys(windows: UtteranceDataset) -> list[str]:
     ]
 
 
-def view_keys(contents: Sequence[str], chain: Chain, number: int) -> list[str]:
+def hash_views(contents: Sequence[str], chain: Chain, number: int) -> list[str]:
     """The keys of clips' augmented views: of the clip, the transforms and all that they mix in, not where that lay.
 
     Args:
@@ -129,13 +129,13 @@ def view_keys(contents: Sequence[str], chain: Chain, number: int) -> list[str]:
     Returns:
         Those of the first clip's views, then those of the second's, and so on.
     """
-    known: list[object] = [VIEWS, chain.longest, code_digest(type(chain), object)]
-    for name, one in zip(chain.names, chain.transforms, strict=True):
-        options = {option: value for option, value in asdict(one).items() if option != "folder"}
-        fetched = one.fetched if isinstance(one, WaveformTransform) else []
-        code = code_digest(type(one), Transform)
-        known.append([name, options, code, [[list(tensor.shape), digest(tensor)] for tensor in fetched]])
-    changes = json.dumps(known, sort_keys=True)
+    facts: list[object] = [VIEWS, chain.longest, code_digest(type(chain), object)]
+    for name, transform in zip(chain.names, chain.transforms, strict=True):
+        options = {option: value for option, value in asdict(transform).items() if option != "folder"}
+        fetched = transform.fetched if isinstance(transform, WaveformTransform) else []
+        code = code_digest(type(transform), Transform)
+        facts.append([name, options, code, [[list(tensor.shape), digest(tensor)] for tensor in fetched]])
+    changes = json.dumps(facts, sort_keys=True)
     return [
         hashlib.blake2b(f"{changes}|{content}|{view}".encode(), digest_size=16).hexdigest()
         for content in contents

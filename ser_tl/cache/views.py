@@ -1,17 +1,17 @@
-"""Fixed augmented views of clips, for an encoder to hear once and the feature cache to keep.
+"""Fixed augmented views of clips, encoded once and cached.
 
-    windows of training clips --Views.of--> ViewedClips: view 0, 1, ... of the first, then those of the second --> cache
+    windows of training clips --Views.view--> ViewedClips: views of the first, then of the second --> cache
 
-A view follows from what is heard in its window, from the transforms' options, from its number, and from recordings
-that are mixed in. Nothing else has a part in it: seeds, folds and batches share views, and any number of processes
-makes the same ones. So each clip is changed by itself, on the CPU, whose noise is not a GPU's.
+A view depends on its window's audio, the transforms' options, its number and the recordings that are mixed in, and on
+nothing else: seeds, folds and batches share views, and any number of processes makes the same ones. So each clip is
+augmented by itself, on the CPU, whose random numbers are not a GPU's.
 """
 
 from torch import Tensor
 
 from ser_tl.augment import AugmentConfig, BatchRng, Chain
 from ser_tl.augment.chain import VOICES
-from ser_tl.cache.keys import clip_keys, view_keys
+from ser_tl.cache.keys import hash_clips, hash_views
 from ser_tl.data.batching import Clip, UtteranceDataset, collate
 from ser_tl.encoders import OnMel
 
@@ -19,7 +19,7 @@ _MASKS = 1  # of a view are drawn apart from its waveform: another process may m
 
 
 class Views:
-    """What the views of a training are.
+    """The transforms and number of a training's views.
 
     Args:
         config: which transforms, and how many views of each clip
@@ -30,17 +30,17 @@ class Views:
         self.number = config.views
         self.chain = Chain(config.select(on_audio=True), 0, longest=longest)
 
-    def of(self, windows: UtteranceDataset) -> "ViewedClips":
+    def view(self, windows: UtteranceDataset) -> "ViewedClips":
         """The views of a training part's windows, the only clips that babble is made of."""
         return ViewedClips(windows, self.chain, self.number)
 
 
 class ViewedClips:
-    """Views of clips, made when they are asked for.
+    """Views of clips, computed on access.
 
     Args:
-        windows: what they are views of, as they are in evaluation
-        chain: the transforms, which are made ready
+        windows: the original clips' windows of evaluation
+        chain: the transforms, which are prepared here
         number: of views of each window
     """
 
@@ -49,12 +49,12 @@ class ViewedClips:
         self.chain = chain
         self.number = number
         self.epoch = 0
-        contents = clip_keys(windows)
+        contents = hash_clips(windows)
         # Whatever the order of the corpus: the same clips are babbled with wherever the same are trained on.
         voices = sorted(range(len(windows)), key=contents.__getitem__)[:VOICES]
-        chain.prepare_from([windows[place].waveform for place in voices] if chain.needs_voices else [])
-        self._places = [int(content, 16) for content in contents]
-        self.keys = view_keys(contents, chain, number)
+        chain.prepare_from([windows[index].waveform for index in voices] if chain.needs_voices else [])
+        self._seeds = [int(content, 16) for content in contents]
+        self.keys = hash_views(contents, chain, number)
 
     @property
     def seconds(self) -> list[float]:
@@ -67,17 +67,17 @@ class ViewedClips:
     def __getitem__(self, index: int) -> Clip:
         window, view = divmod(index, self.number)
         clip = self.windows[window]
-        batch, _ = self.chain(collate([clip]), self._places[window], view)
+        batch, _ = self.chain(collate([clip]), self._seeds[window], view)
         return clip._replace(waveform=batch.waveform[0, : batch.lengths[0]])
 
     def mask(self, index: int) -> OnMel | None:
-        """What blanks parts of a view's log-mel spectrogram, where the encoder hears it alone; None for nothing."""
+        """The mask of a view's log-mel spectrogram, applied inside the encoder; None for none."""
         if not self.chain.on_mel:
             return None
         window, view = divmod(index, self.number)
-        draws = BatchRng(self.chain.seed, self._places[window], view, _MASKS)
+        draws = BatchRng(self.chain.seed, self._seeds[window], view, _MASKS)
 
-        def masked(mel: Tensor, counts: Tensor) -> Tensor:
+        def mask_mel(mel: Tensor, counts: Tensor) -> Tensor:
             return self.chain.mask_mel(mel, counts, draws)
 
-        return masked
+        return mask_mel

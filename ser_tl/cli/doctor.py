@@ -153,7 +153,7 @@ def _precision() -> str:
 
 
 def cache_folder() -> Path:
-    """`ser_tl.cache.folder.default_folder`, which imports torch, in its own words."""
+    """`ser_tl.cache.cache_folder.default_folder`, which imports torch, in its own words."""
     if given := os.environ.get("SER_TL_CACHE"):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ser_tl"

@@ -93,8 +93,8 @@ def encoders(options: Namespace) -> int:  # noqa: ARG001
 
 def cache(options: Namespace) -> int:
     """Prints what lies in the cache; status 1 if some of it is damaged."""
+    from ser_tl.cache.cache_folder import FACTS_FILE, SUFFIX
     from ser_tl.cache.feature_cache import FeatureCache
-    from ser_tl.cache.folder import FACTS_FILE, SUFFIX
 
     store = FeatureCache()
     if options.action == "clear":

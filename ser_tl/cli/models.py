@@ -21,7 +21,7 @@ def evaluate(options: Namespace) -> int:
     from ser_tl.inference.evaluation import evaluate as evaluate_model
     from ser_tl.model import EmotionModel
     from ser_tl.reporting import plots
-    from ser_tl.runtime.processes import accelerator, evaluation_pass
+    from ser_tl.runtime.processes import build_accelerator, build_evaluation_pass
     from ser_tl.training.facts import collect_run_facts
     from ser_tl.training.train_config import TrainConfig
 
@@ -39,9 +39,9 @@ def evaluate(options: Namespace) -> int:
         corpus = add_noise_to_corpus(corpus, options.noise)
         noise = [f"every clip under white noise, {options.noise:g} dB below the speech"]
     config = TrainConfig()
-    workers = accelerator(config, None)
+    workers = build_accelerator(config, None)
     title = f"{options.model} on {options.corpus}"
-    how = replace(evaluation_pass(workers, config), progress="evaluate")
+    how = replace(build_evaluation_pass(workers, config), progress="evaluate")
     # The test part of a run that divided clips, as the speakers are unknown: its report says so.
     unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
     shared = model.known_speakers.among([UNKNOWN] if unknown else [])
@@ -113,7 +113,7 @@ def _is_confirmed(folder: Path, repo: str, files: list[tuple[str, int]]) -> bool
 
 def extract(options: Namespace) -> int:
     """Fills the cache and tells what lies there."""
-    from ser_tl.cache.extraction import extract as fill_cache
+    from ser_tl.cache.extraction import extract_features as fill_cache
     from ser_tl.corpora import load_corpus
     from ser_tl.data.audio import AudioConfig
     from ser_tl.data.checks import check_audio

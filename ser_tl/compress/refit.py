@@ -42,7 +42,7 @@ def refit_classifier(
     windows = UtteranceDataset(corpus, model.labels, model.audio, training=False)
     parts: list[Clips] = [windows]
     if augment is not None and augment.views:
-        parts.append(Views(augment, model.audio.max_seconds).of(windows))
+        parts.append(Views(augment, model.audio.max_seconds).view(windows))
     if model.standardise_states is not None and not model.standardise_states.is_fitted:  # of a layer that is new to it
         fit_statistics(model, windows, how, seed=seed)
 

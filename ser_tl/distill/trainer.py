@@ -35,7 +35,7 @@ from ser_tl.encoders import Encoder, EncoderOutput, SpeechSSL
 from ser_tl.encoders.fingerprint import fingerprint
 from ser_tl.errors import ConfigError
 from ser_tl.reporting import plots
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.processes import build_accelerator
 from ser_tl.runtime.reduction import agree_on_seconds, average_gradients
 from ser_tl.runtime.state_file import StateFile, append_log, read_log
 from ser_tl.terminal import is_quiet
@@ -82,7 +82,7 @@ class EncoderDistiller:
         self.config = config
         self.folder = folder
         self.seed = seed
-        self.accelerator = accelerator(TrainConfig(precision=config.precision, threads=config.threads), None)
+        self.accelerator = build_accelerator(TrainConfig(precision=config.precision, threads=config.threads), None)
         self.teacher = teacher.to(self.accelerator.device).requires_grad_(False).eval()
         if config.initial == "teacher":
             copy_layers(teacher, student)

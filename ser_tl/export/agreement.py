@@ -50,7 +50,7 @@ class Sample:
     calibration: list[np.ndarray]
     judged: list[np.ndarray]
     emotions: list[str]
-    known: int
+    reference_count: int
 
 
 def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:
@@ -73,10 +73,10 @@ def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:
             f"and others to compare answers on"
         )
     names = corpus["speaker"][:]
-    known = set(speakers.among(names))
+    with_labels = set(speakers.among(names))
     order = np.random.default_rng(0).permutation(len(corpus)).tolist()
-    strangers = [index for index in order if names[index] not in known]
-    others = [index for index in order if names[index] in known]
+    strangers = [index for index in order if names[index] not in with_labels]
+    others = [index for index in order if names[index] in with_labels]
     if len(strangers) < _FEWEST:  # too few to judge by
         strangers, others = order, []
     spare = max(len(strangers) - JUDGED, len(strangers) // 3 if len(others) < _FEWEST // 3 else 0)
@@ -87,7 +87,7 @@ def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:
         [_decode(corpus[index]) for index in calibration],
         [_decode(corpus[index]) for index in judged],
         [corpus[index]["emotion"] for index in judged],
-        sum(names[index] in known for index in judged),
+        sum(names[index] in with_labels for index in judged),
     )
 
 
@@ -124,7 +124,7 @@ class Verdict:
     @property
     def acceptable(self) -> bool:
         """Whether answers agree and little is lost."""
-        agrees = all(one is None or one >= LEAST_AGREEMENT for one in (self.agreement, self.concordance))
+        agrees = all(score is None or score >= LEAST_AGREEMENT for score in (self.agreement, self.concordance))
         lost = 0.0 if self.uar_before is None or self.uar_after is None else self.uar_before - self.uar_after
         return agrees and lost <= MOST_LOST + 1e-9
 
@@ -168,41 +168,42 @@ class Judge:
             graph: its session
             size: of its file, bytes
         """
-        found = Predictor(graph).predict(self.sample.judged)
-        heard = [index for index, one in enumerate(self.expected) if one.speech]
-        differences = np.concatenate([*_differences(self.expected, found), np.zeros(1)])
-        same = [self.expected[index].label == found[index].label for index in heard]
-        known = bool(self.labels) and set(self.sample.emotions) <= set(self.labels)
+        answers = Predictor(graph).predict(self.sample.judged)
+        with_speech = [index for index, prediction in enumerate(self.expected) if prediction.speech]
+        differences = np.concatenate([*_differences(self.expected, answers), np.zeros(1)])
+        same = [self.expected[index].label == answers[index].label for index in with_speech]
+        has_labels = bool(self.labels) and set(self.sample.emotions) <= set(self.labels)
         return Verdict(
             way=way,
-            clips=len(heard),
+            clips=len(with_speech),
             agreement=float(np.mean(same)) if self.labels else None,
-            uar_before=self._uar(self.expected, heard) if known else None,
-            uar_after=self._uar(found, heard) if known else None,
-            concordance=_concordance(self.expected, found),
+            uar_before=self._uar(self.expected, with_speech) if has_labels else None,
+            uar_after=self._uar(answers, with_speech) if has_labels else None,
+            concordance=_concordance(self.expected, answers),
             mean_difference=float(differences.mean()),
             max_difference=float(differences.max()),
             size=size,
         )
 
-    def _uar(self, predictions: list[Prediction], heard: list[int]) -> float:
-        emotions = [self.sample.emotions[index] for index in heard]
+    def _uar(self, predictions: list[Prediction], indices: list[int]) -> float:
+        emotions = [self.sample.emotions[index] for index in indices]
         return float(
-            mean_recall(confusion_matrix(emotions, [predictions[index].label for index in heard], self.labels))
+            mean_recall(confusion_matrix(emotions, [predictions[index].label for index in indices], self.labels))
         )
 
 
-def _differences(expected: list[Prediction], found: list[Prediction]) -> Iterator[np.ndarray]:
-    for one, other in zip(expected, found, strict=True):
-        yield np.abs(np.array(list(one.probabilities.values())) - np.array(list(other.probabilities.values())))
+def _differences(expected: list[Prediction], actual: list[Prediction]) -> Iterator[np.ndarray]:
+    for prediction, other in zip(expected, actual, strict=True):
+        yield np.abs(np.array(list(prediction.probabilities.values())) - np.array(list(other.probabilities.values())))
 
 
-def _concordance(expected: list[Prediction], found: list[Prediction]) -> float | None:
+def _concordance(expected: list[Prediction], actual: list[Prediction]) -> float | None:
     names = list(expected[0].dimensions)
     if not names:
         return None
     first, second = (
-        np.array([[one.dimensions[name] for name in names] for one in rows if one.speech]) for rows in (expected, found)
+        np.array([[prediction.dimensions[name] for name in names] for prediction in rows if prediction.speech])
+        for rows in (expected, actual)
     )
     figures = Ratings(names, first, second).score(["all"] * len(first)).values()
     return min(0.0 if figure.ccc is None else figure.ccc for figure in figures)

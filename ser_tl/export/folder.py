@@ -37,8 +37,8 @@ def replace_folder(folder: Path) -> Generator[Path]:
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder} is a file: name a folder, which may be a new one")
     if folder.is_dir() and any(folder.iterdir()) and not is_exported(folder):
-        found = ", ".join(sorted(path.name for path in folder.iterdir())[:5])
-        raise ExportError(f"{folder} holds something that is no export ({found}): name a new folder")
+        content = ", ".join(sorted(path.name for path in folder.iterdir())[:5])
+        raise ExportError(f"{folder} holds something that is no export ({content}): name a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
@@ -75,11 +75,11 @@ def write_companions(folder: Path, model: EmotionModel, manifest: Manifest) -> N
 
 def describe(manifest: Manifest) -> str:
     """What was exported and measured, in Markdown."""
-    made = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     lines = [
         "## Exported graph",
         f"`{manifest.graph}` for {manifest.runtime}, weights in {manifest.weights}; `{MANIFEST_FILE}` says what goes "
-        f"in and what comes out. Made with {made}.",
+        f"in and what comes out. Made with {versions}.",
     ]
     heading = "Largest differences to the model in torch on each clip alone, of noise and tones:"
     if manifest.quantization is not None:

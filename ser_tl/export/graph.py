@@ -101,18 +101,18 @@ class Graph(nn.Module):
 
 def obstacles(model: EmotionModel) -> list[str]:
     """Why a model can't be exported, and what to do instead; empty if it can."""
-    found = []
+    reasons = []
     if model.encoder.why_not_exportable:
-        found.append(f"encoder {model.encoder.family}: {model.encoder.why_not_exportable}")
+        reasons.append(f"encoder {model.encoder.family}: {model.encoder.why_not_exportable}")
     if model.config.statistics != "training":
-        found.append(
+        reasons.append(
             f"model.statistics is {model.config.statistics}: a graph takes no such statistics; train with "
             f"model.statistics training"
         )
     halves = sorted({str(weights.dtype) for weights in model.parameters() if weights.is_floating_point()})
     if halves not in ([], ["torch.float32"]):
-        found.append(f"weights are {', '.join(halves)}: call model.float(); `weights` says how they are stored")
-    return found
+        reasons.append(f"weights are {', '.join(halves)}: call model.float(); `weights` says how they are stored")
+    return reasons
 
 
 def longest_input(model: EmotionModel) -> int:

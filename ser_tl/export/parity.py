@@ -94,34 +94,34 @@ def _measure(
     waveform, lengths = pad([clips[index] for index in case.clips])
     answers = graph.run(np.pad(waveform, ((0, 0), (0, case.zeros))), lengths, _WANTED)
     expected = [references[index] for index in case.clips]
-    probabilities = np.concatenate([one.probabilities for one in expected])
+    probabilities = np.concatenate([answer.probabilities for answer in expected])
     seconds = sorted({round(len(clips[index]) / SAMPLE_RATE, 2) for index in case.clips})
     row: dict[str, Any] = {"case": case.name, "clips": len(case.clips), "seconds": [seconds[0], seconds[-1]]}
     if probabilities.shape[1]:
         row["probabilities"] = _difference(answers.probabilities, probabilities)
         row["same"] = int((answers.probabilities.argmax(axis=1) == probabilities.argmax(axis=1)).sum())
-    dimensions = np.concatenate([one.dimensions for one in expected])
+    dimensions = np.concatenate([answer.dimensions for answer in expected])
     if dimensions.shape[1]:
         row["dimensions"] = _relative(answers.dimensions, dimensions)
-    outliers = [one.outlier for one in expected if one.outlier is not None]
+    outliers = [answer.outlier for answer in expected if answer.outlier is not None]
     if answers.outlier is not None:
         row["outlier"] = _relative(answers.outlier, np.concatenate(outliers))
-    embeddings = [one.embedding for one in expected if one.embedding is not None]
+    embeddings = [answer.embedding for answer in expected if answer.embedding is not None]
     if answers.embedding is not None:
         row["embedding"] = _relative(answers.embedding, np.concatenate(embeddings))
     return row
 
 
-def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+def _difference(actual: np.ndarray, expected: np.ndarray) -> float:
     """The largest; infinite where the shapes differ or a value isn't finite."""
-    if found.shape != expected.shape:
+    if actual.shape != expected.shape:
         return float("inf")
-    largest = float(np.abs(found - expected).max())
+    largest = float(np.abs(actual - expected).max())
     return largest if np.isfinite(largest) else float("inf")
 
 
-def _relative(found: np.ndarray, expected: np.ndarray) -> float:
-    return _difference(found, expected) / max(1.0, float(np.abs(expected).max()))
+def _relative(actual: np.ndarray, expected: np.ndarray) -> float:
+    return _difference(actual, expected) / max(1.0, float(np.abs(expected).max()))
 
 
 def check_parity(rows: Sequence[Mapping[str, Any]], tolerance: float) -> None:

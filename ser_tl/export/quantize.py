@@ -74,17 +74,17 @@ def quantize_graph(
                 quantize(plain, path, trained, sample)
             finish(path, stored)
             batching = "alone" if way == "dynamic" else "any"
-            found = replace(
+            quantized = replace(
                 manifest, sha256=hash_file(path), weights="int8", batching=batching, quantization={"way": way}
             )
-            session = open_graph(path.parent, found)
+            session = open_graph(path.parent, quantized)
             verdict = judge.judge(way, session, path.stat().st_size)
             tried.append(verdict)
             if verdict.acceptable:
                 rows = measure_parity(model, session)
                 check_parity(rows, ANY_FINITE)
                 (folder / manifest.graph).write_bytes(path.read_bytes())
-                return replace(found, parity=rows, quantization=describe(tried, sample))
+                return replace(quantized, parity=rows, quantization=describe(tried, sample))
     raise ExportError(refusal(tried))
 
 

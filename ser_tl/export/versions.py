@@ -15,10 +15,10 @@ def installed_versions(others: Iterable[str] = ()) -> dict[str, str]:
     Args:
         others: packages beside the usual ones
     """
-    found = {"ser_tl": ser_tl.__version__, "python": platform.python_version()}
+    versions = {"ser_tl": ser_tl.__version__, "python": platform.python_version()}
     for name in dict.fromkeys((*PACKAGES, *others)):
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

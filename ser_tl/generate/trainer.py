@@ -28,7 +28,7 @@ from ser_tl.generate.gan import WaveGan
 from ser_tl.generate.wgan_gp import WganGp
 from ser_tl.generate.windows import TrainingWindows
 from ser_tl.reporting import plots
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.processes import build_accelerator
 from ser_tl.runtime.reduction import agree_on_seconds
 from ser_tl.runtime.state_file import StateFile, append_log, read_log
 from ser_tl.terminal import is_quiet
@@ -60,7 +60,7 @@ class WaveGanTrainer:
         self.config = config
         self.folder = folder
         self.seed = seed
-        self.accelerator = accelerator(train, None)
+        self.accelerator = build_accelerator(train, None)
         self.history: list[dict[str, Any]] = []
         self.step = 0
         self.seconds = 0.0

@@ -1,9 +1,9 @@
-"""What `accelerate launch` asks of a training: obeyed as an option of ours, or refused.
+"""Options of `accelerate launch`: followed as options of ours, or refused.
 
     ACCELERATE_*, which the launcher sets for the programs that it starts --check_launcher(config)--> or ConfigError
 
 Accelerate obeys some of these variables inside `Accelerator`, unasked, and ignores others: a loss is divided by an
-accumulation that nobody does, a model is compiled twice, on CPU a model isn't sharded. So each variable has a line,
+accumulation that isn't done, a model is compiled twice, on CPU a model isn't sharded. So each variable has a line,
 and a test compares the lines with Accelerate's source.
 """
 
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from ser_tl.errors import ConfigError
-from ser_tl.runtime.config import ComputeConfig
+from ser_tl.runtime.compute_config import ComputeConfig
 
 _NO = {"", "no", "n", "none", "f", "false", "off", "0"}
 
@@ -30,11 +30,11 @@ OBEYED = {
 
 _SHARDS = (
     "shards are made here without Accelerate's plug-ins: launch with --config_file recipes/accelerate/sharded.yaml and "
-    "give the recipe --train.shard true, or with recipes/accelerate/gpus.yaml (DDP) to have the whole model in each "
+    "give the recipe train.shard true, or with recipes/accelerate/gpus.yaml (DDP) to have the whole model in each "
     "process"
 )
-_COMPILES = "it would compile what can't be compiled whole: leave it out, and choose --train.compile true"
-_FP8 = "fp8 isn't supported: choose --train.precision bf16"
+_COMPILES = "it would compile what can't be compiled whole: leave it out, and choose train.compile true"
+_FP8 = "fp8 isn't supported: choose train.precision bf16"
 _PARTS = "a model is never cut into parts on several devices here: " + _SHARDS
 
 REFUSED: dict[str, tuple[str, str]] = {
@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "ACCELERATE_DYNAMO_USE_FULLGRAPH": ("no", _COMPILES),
     "ACCELERATE_DYNAMO_USE_DYNAMIC": ("no", _COMPILES),
     "ACCELERATE_DYNAMO_USE_REGIONAL_COMPILATION": ("no", _COMPILES),
-    "ACCELERATE_DOWNCAST_BF16": ("no", "TPUs aren't supported: choose --train.precision bf16 on a GPU"),
+    "ACCELERATE_DOWNCAST_BF16": ("no", "TPUs aren't supported: choose train.precision bf16 on a GPU"),
     "ACCELERATE_IN_TPU_POD": ("no", "TPUs aren't supported: launch on CPUs or GPUs"),
     "ACCELERATE_SAGEMAKER_DISTRIBUTED_TYPE": ("no", "SageMaker's own distribution isn't supported: use torchrun"),
 }
@@ -77,7 +77,7 @@ _UNASKED = {"precision": {"no", ""}, "accumulate": {"1", "", "auto"}, "clip": {"
 
 
 def check_launcher(config: ComputeConfig, environment: Mapping[str, str] | None = None) -> None:
-    """Refuses what the launcher asks for and this training doesn't do.
+    """Refuses options of the launcher that this training doesn't follow.
 
     Args:
         config: what the training does

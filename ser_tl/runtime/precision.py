@@ -1,4 +1,4 @@
-"""Which precision is fastest here, by measuring it where no flag says so: what `train.precision auto` means.
+"""Which precision is fastest here, by measuring it: `train.precision auto`.
 
     a GPU: bf16 if it has it      a CPU: a linear layer's passes, float32 against bf16 autocast -> "bf16" or "no"
 
@@ -39,11 +39,11 @@ def fastest_precision(state: PartialState) -> str:
 @cache
 def _measured() -> str:
     """This CPU's answer. Measured once: near the limit a second look might give another."""
-    plain, half = (_seconds(enabled=enabled) for enabled in (False, True))
+    plain, half = (_time_layer(enabled=enabled) for enabled in (False, True))
     return "bf16" if plain > WORTH * half else "no"
 
 
-def _seconds(*, enabled: bool) -> float:
+def _time_layer(*, enabled: bool) -> float:
     """The median time of a forward and backward pass."""
     layer = nn.Sequential(nn.Linear(_WIDTH, 4 * _WIDTH))
     use_onednn(layer)  # float32 as encoders have it
@@ -52,8 +52,8 @@ def _seconds(*, enabled: bool) -> float:
     for repeat in range(_REPEATS + 1):
         begin = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            made = layer(frames)
-        made.sum().backward()
+            output = layer(frames)
+        output.sum().backward()
         if repeat:  # the first one sets things up
             taken.append(time.perf_counter() - begin)
     return median(taken)

@@ -1,8 +1,8 @@
-"""The processes of a run, and Accelerate's view of them: the one place that chooses devices.
+"""The processes of a run, and Accelerate's view of them: the only module that chooses devices.
 
-    processes() -> PartialState: who am I, who else is there      accelerator(config, folder) -> Accelerator
+    processes() -> PartialState: this process among all      build_accelerator(config, folder) -> Accelerator
 
-On CPU Accelerate takes several processes for one each unless it is told that there is no GPU; then `torchrun
+On CPU Accelerate takes several processes for one each unless it is configured without a GPU; then `torchrun
 --nproc_per_node 2` works as it does with GPUs.
 """
 
@@ -24,9 +24,9 @@ from ser_tl.data.batch_plan import BatchPlan
 from ser_tl.data.batching import Batch, Clips, make_loader
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import Pass
-from ser_tl.runtime.allocation import keep_freed_memory
-from ser_tl.runtime.config import ComputeConfig
+from ser_tl.runtime.compute_config import ComputeConfig
 from ser_tl.runtime.launcher import check_launcher
+from ser_tl.runtime.malloc import keep_freed_memory
 from ser_tl.runtime.precision import fastest_precision
 
 ItemT = TypeVar("ItemT")
@@ -72,13 +72,13 @@ class AcceleratedProcesses:
         return self.accelerator.reduce(values, "sum")
 
 
-def evaluation_pass(accelerator: Accelerator, config: ComputeConfig) -> Pass:
+def build_evaluation_pass(accelerator: Accelerator, config: ComputeConfig) -> Pass:
     """How clips are evaluated in a training: by its processes, in its precision and its batches."""
     return Pass(AcceleratedProcesses(accelerator), config.batch_seconds, config.workers)
 
 
 def processes() -> PartialState:
-    """This process' place among the run's processes."""
+    """This process among the run's processes."""
     return PartialState(cpu=on_cpu())
 
 
@@ -90,7 +90,7 @@ def on_cpu() -> bool:
 def share_cores(threads: int = 0) -> None:
     """Sets the CPU threads of this process.
 
-    `accelerate launch` gives a process one thread unless it is told otherwise, which on a machine without a GPU leaves
+    `accelerate launch` gives a process one thread by default, which on a machine without a GPU leaves
     all cores but one idle.
 
     Args:
@@ -103,7 +103,7 @@ def share_cores(threads: int = 0) -> None:
         torch.set_num_threads(threads)
 
 
-def accelerator(config: ComputeConfig, folder: Path | None) -> Accelerator:
+def build_accelerator(config: ComputeConfig, folder: Path | None) -> Accelerator:
     """An Accelerator with the config's precision and tracker.
 
     Args:
@@ -136,7 +136,7 @@ def accelerator(config: ComputeConfig, folder: Path | None) -> Accelerator:
     except (ValueError, ImportError) as error:
         raise ConfigError(
             f"train.precision {config.precision} or train.tracker {config.tracker} can't be had here ({error}): a "
-            f"tracker needs its package; --train.precision no and --train.tracker none always work"
+            f"tracker needs its package; train.precision no and train.tracker none always work"
         ) from error
 
 
@@ -153,14 +153,14 @@ def check_tracker(name: str) -> None:
         return
     here = sorted(map(str, get_available_trackers()))
     if name not in here:
-        known = sorted(LOGGER_TYPE_TO_CLASS)
-        why = "isn't installed" if name in known else f"is none of Accelerate's trackers ({', '.join(known)})"
+        trackers = sorted(LOGGER_TYPE_TO_CLASS)
+        why = "isn't installed" if name in trackers else f"is none of Accelerate's trackers ({', '.join(trackers)})"
         package = _PACKAGES.get(name, name)
-        way_out = f"`pip install {package}`, or take" if name in known else "take"
+        way_out = f"`pip install {package}`, or take" if name in trackers else "take"
         raise ConfigError(f"train.tracker is {name}, which {why}: {way_out} one of {', '.join([*here, 'none'])}")
 
 
-def own_batches(clips: Clips, plan: BatchPlan, accelerator: Accelerator, workers: int = 0) -> Iterator[Batch]:
+def load_local_batches(clips: Clips, plan: BatchPlan, accelerator: Accelerator, workers: int = 0) -> Iterator[Batch]:
     """This process' batches of a plan, on its device."""
     for batch in make_loader(clips, plan, process=accelerator.process_index, workers=workers):
         yield batch.to(accelerator.device)

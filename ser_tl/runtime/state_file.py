@@ -26,13 +26,13 @@ LOG_FILE = "log.jsonl"
 
 
 class StateFile:
-    """What is kept of a training, and put back.
+    """Saves and restores the state of a training.
 
     Args:
         folder: where the file lies
         networks: by name
         optimizers: by name
-        options: all that the training was told; what is in JSON
+        options: of the training, in JSON's types
         changeable: names of options that may have other values when it is resumed
     """
 
@@ -61,7 +61,7 @@ class StateFile:
             StorageError: the disk is full, or the folder can't be written to; the older state stays
         """
         about = {"step": step, "seconds": seconds, "config": self.options}
-        tensors = {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()}
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in self._collect_tensors().items()}
         with write_atomically(self.path, size=sum(tensor.nbytes for tensor in tensors.values())) as part:
             save_file(tensors, part, metadata={"state": json.dumps(about)})
 
@@ -95,26 +95,26 @@ class StateFile:
                 f"start anew in another `output`"
             )
 
-    def _tensors(self) -> dict[str, Tensor]:
-        found = {
+    def _collect_tensors(self) -> dict[str, Tensor]:
+        tensors = {
             f"{name}.{weight}": tensor
             for name, network in self.networks.items()
             for weight, tensor in network.state_dict().items()
         }
         for name, optimizer in self.optimizers.items():
-            for place, held in optimizer.state_dict()["state"].items():
-                found |= {f"{name}_optimizer.{place}.{key}": torch.as_tensor(value) for key, value in held.items()}
-        return found
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{name}_optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
+        return tensors
 
     def _put(self, tensors: dict[str, Tensor]) -> None:
         for name, network in self.networks.items():
             network.load_state_dict(_under(tensors, name))
         for name, optimizer in self.optimizers.items():
-            held: dict[int, dict[str, Tensor]] = {}
+            states: dict[int, dict[str, Tensor]] = {}
             for key, value in _under(tensors, f"{name}_optimizer").items():
-                place, _, what = key.partition(".")
-                held.setdefault(int(place), {})[what] = value
-            optimizer.load_state_dict({"state": held, "param_groups": optimizer.state_dict()["param_groups"]})
+                index, _, key_of_state = key.partition(".")
+                states.setdefault(int(index), {})[key_of_state] = value
+            optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
@@ -146,7 +146,7 @@ def read_log(folder: Path, step: int) -> list[dict[str, Any]]:
             records.append(json.loads(line))
         except json.JSONDecodeError:  # cut short by the kill: later than any state
             break
-    kept = [record for record in records if record["step"] <= step]
-    if len(kept) < len(lines):
-        write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
-    return kept
+    earlier = [record for record in records if record["step"] <= step]
+    if len(earlier) < len(lines):
+        write_text(path, "".join(json.dumps(record) + "\n" for record in earlier))
+    return earlier

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datasets import Dataset
 from torch import nn
 
-from ser_tl.cache.folder import CacheFolder
+from ser_tl.cache.cache_folder import CacheFolder
 from ser_tl.data import schema
 from ser_tl.data.dimensions import check_annotated
 from ser_tl.data.split import Split

@@ -21,7 +21,7 @@ from ser_tl.augment import FeatureHooks
 from ser_tl.data.batch_plan import BatchPlan, plan_batches
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
-from ser_tl.runtime.processes import own_batches
+from ser_tl.runtime.processes import load_local_batches
 from ser_tl.runtime.sharding import Shards
 from ser_tl.terminal import is_quiet
 from ser_tl.training.objective import Objective
@@ -49,7 +49,7 @@ class EpochRunner:
         self.objective = objective = Objective(training.model, self.strategy, terms, training.norms)
         config, strategy, accelerator = self.config, self.strategy, self.accelerator
         self.shards = Shards(objective, accelerator, "model.encoder", common=["norms"]) if config.shard else None
-        self._trained: Objective = objective if self.shards is None else self.shards.held
+        self._trained: Objective = objective if self.shards is None else self.shards.module
         rates = LearningRates(config.learning_rate, config.encoder_learning_rate)
         groups = strategy.param_groups(self._trained.model, rates)
         for name, term in self._trained.terms.items():
@@ -98,7 +98,7 @@ class EpochRunner:
         plan = [[[drawn[index] for index in batch] for batch in step] for step in plan]
         steps = [plan[first : first + config.accumulate] for first in range(0, len(plan), config.accumulate)]
         remaining = [micro for step in steps[progress.step :] for micro in step]
-        batches = own_batches(clips, remaining, processes, config.workers)
+        batches = load_local_batches(clips, remaining, processes, config.workers)
         targets = self._iter_targets(unlabelled, progress.epoch, len(plan), len(remaining))
         bar = tqdm(
             total=len(steps),
@@ -187,7 +187,7 @@ class EpochRunner:
                 shuffle=(self.seed, epoch, len(plan)),
                 processes=self.accelerator.num_processes,
             )
-        return own_batches(unlabelled, plan[steps - remaining : steps], self.accelerator, self.config.workers)
+        return load_local_batches(unlabelled, plan[steps - remaining : steps], self.accelerator, self.config.workers)
 
     @property
     def rates(self) -> dict[str, float]:

@@ -14,9 +14,9 @@ import numpy as np
 from accelerate import Accelerator
 from datasets import Dataset
 
-from ser_tl.cache.condensed import condensed, reduction
 from ser_tl.cache.feature_cache import FeatureCache
-from ser_tl.cache.keys import lasting_layers
+from ser_tl.cache.keys import find_cacheable_layers
+from ser_tl.cache.pooled import find_reduction, pool_clips
 from ser_tl.cache.views import Views
 from ser_tl.data.batching import Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
@@ -51,7 +51,9 @@ class FeaturePipeline:
     @property
     def cacheable_layers(self) -> list[int]:
         """The encoder's layers that can be cached: all blocks below them are frozen."""
-        return lasting_layers(self.model, self.strategy.trainable_blocks(self.model)) if self.config.cache else []
+        return (
+            find_cacheable_layers(self.model, self.strategy.trainable_blocks(self.model)) if self.config.cache else []
+        )
 
     def load_clips(self, corpus: Dataset, *, labelled: bool = True) -> Clips:
         """A corpus' clips for evaluation: windows, as states of the frozen layers, else as audio.
@@ -101,14 +103,14 @@ class FeaturePipeline:
         if not layers:
             return clips
         filled = self._fill(clips, layers, views, frames=reads == "frames")
-        return filled if reads == "frames" else condensed(filled, self.model)
+        return filled if reads == "frames" else pool_clips(filled, self.model)
 
     def _fill(
         self, clips: UtteranceDataset, layers: list[int], views: Views | None = None, *, frames: bool = False
     ) -> Clips:
         """The clips from the cache, which keeps all frames if `frames`, or where the model reads them."""
         model, options = self.model, (self.accelerator, self.config)
-        reduce = reduction(model) if not frames and set(layers) >= set(model.layers) else None
+        reduce = find_reduction(model) if not frames and set(layers) >= set(model.layers) else None
         return self.cache.fill(
             clips, model.encoder, layers, *options, name=model.encoder_name, views=views, reduce=reduce
         )

@@ -51,7 +51,7 @@ def run_epochs(training: Training, states: TrainingStates | None, *, resume: boo
     while not progress.finished:
         if training.strategy.on_epoch_start(model, progress.history):
             steps.prepare()
-        training.features.cache.stay()
+        training.features.cache.touch_all()
         if not progress.step:  # a training state holds them
             measure_training_domains(training)
         save = None if states is None else partial(states.save, progress, best)

@@ -29,7 +29,7 @@ from ser_tl.inference.clips import Pass
 from ser_tl.model import EmotionModel, Output
 from ser_tl.modules.feature_norm import NormTable
 from ser_tl.registry import Registry
-from ser_tl.runtime.processes import accelerator, evaluation_pass
+from ser_tl.runtime.processes import build_accelerator, build_evaluation_pass
 from ser_tl.training.features import FeaturePipeline, Reads
 from ser_tl.training.train_config import TrainConfig
 from ser_tl.transfer import Strategy
@@ -116,9 +116,9 @@ class Training:
     unlabelled_clips: Clips | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.accelerator = accelerator(self.config, self.folder)
+        self.accelerator = build_accelerator(self.config, self.folder)
         self.features = FeaturePipeline(self.model, self.strategy, self.config, self.accelerator, self.seed)
-        self.evaluation = evaluation_pass(self.accelerator, self.config)
+        self.evaluation = build_evaluation_pass(self.accelerator, self.config)
 
     @property
     def views(self) -> Views | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ser_tl.runtime.config import ComputeConfig, check_range
+from ser_tl.runtime.compute_config import ComputeConfig, check_range
 
 RefitName = Literal["none", "discriminant", "layer-discriminants", "self-training"]
 

@@ -1,4 +1,4 @@
-"""Transfer: which weights move during fine-tuning and how fast, and what draws a second domain near."""
+"""Transfer: which weights are trained during fine-tuning and at which rates, and the alignment of a second domain."""
 
 from ser_tl.transfer.adapters import load_adapter as load_adapter
 from ser_tl.transfer.adapters import load_adapters as load_adapters
@@ -7,8 +7,8 @@ from ser_tl.transfer.adapters import save_adapter as save_adapter
 from ser_tl.transfer.alignment import ALIGNMENTS as ALIGNMENTS
 from ser_tl.transfer.alignment import Alignment as Alignment
 from ser_tl.transfer.alignment import Domain as Domain
+from ser_tl.transfer.alignment_config import AlignmentConfig as AlignmentConfig
 from ser_tl.transfer.conditional_mmd import LocalMMD as LocalMMD
-from ser_tl.transfer.config import AlignmentConfig as AlignmentConfig
 from ser_tl.transfer.coral import CORAL as CORAL
 from ser_tl.transfer.dann import DANN as DANN
 from ser_tl.transfer.dann import dann_schedule as dann_schedule

@@ -1,10 +1,10 @@
-"""Which layers of an encoder get adapters, and putting them there.
+"""The layers of an encoder that get adapters, and their insertion.
 
     model, names --find_targets--> layers of each block --plan_adapters--> Adapters --insert--> adapted layers
 
-An encoder says itself where adapters go (`Encoder.adapter_targets`). peft puts a layer that holds the chosen one in its
-place: the tree of modules, and so an encoder's blocks, stay. `Adapters` is plain data, enough to insert the same again.
-Knows nothing of training, files or families.
+An encoder declares its layers for adapters (`Encoder.adapter_targets`). peft replaces the chosen layer by one that
+contains it: the tree of modules, and so an encoder's blocks, stay. `Adapters` is plain data, enough to insert the same
+again. Independent of training, files and families.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class Adapters:
-    """What adapters an encoder has, as JSON would hold it.
+    """The adapters of an encoder, in JSON's types.
 
     Args:
         kind: lora or ia3
@@ -93,7 +93,9 @@ def plan_adapters(
         ConfigError: the encoder has no place for them, or not where the names say
     """
     chosen = {site.name for _, sites in find_targets(model, kind, names, count) for site in sites}
-    sites = [site for site in _sites(model.encoder) if site.name in chosen]  # a fused encoder's blocks are reordered
+    sites = [
+        site for site in _find_sites(model.encoder) if site.name in chosen
+    ]  # a fused encoder's blocks are reordered
     modules = [site.name for site in sites]
     if kind == "ia3":
         inputs = [site.name for site in sites if _is_any(site, site.targets.feed_forward)]
@@ -117,41 +119,45 @@ def find_targets(
     Raises:
         ConfigError: the encoder has no place for them, or not where the names say
     """
-    sites = [site for site in _sites(model.encoder) if _takes(site, kind)]
-    found, known = [], set()
+    sites = [site for site in _find_sites(model.encoder) if _takes(site, kind)]
+    targets, name_parts = [], set()
     for block in model.trainable_blocks():
         inside = {id(module) for module in block.modules.modules()}
-        own = [site for site in sites if id(site.module) in inside]
-        known.update(part for site in own for part in site.name.split(".") if not part.isdigit())
-        chosen = [site for site in own if _is_any(site, names or _usual(site, kind, own))]
+        block_sites = [site for site in sites if id(site.module) in inside]
+        name_parts.update(part for site in block_sites for part in site.name.split(".") if not part.isdigit())
+        chosen = [site for site in block_sites if _is_any(site, names or _choose_usual(site, kind, block_sites))]
         if chosen:
-            found.append((block, chosen))
-    unknown = [name for name in names or [] if not known.issuperset(name.split("."))]
-    if known and unknown:
+            targets.append((block, chosen))
+    unknown = [name for name in names or [] if not name_parts.issuperset(name.split("."))]
+    if name_parts and unknown:
         raise ConfigError(
             f"strategy.targets: this encoder has no {', '.join(unknown)} that could have adapters and "
-            f"reaches the head; name some of {', '.join(sorted(known))}"
+            f"reaches the head; name some of {', '.join(sorted(name_parts))}"
         )
-    if not found:
+    if not targets:
         raise ConfigError(
             f"strategy {kind}: an encoder of family {model.encoder.family!r} has no place for adapters of this kind, "
-            f"{', '.join(_families(kind))} have: use `strategy` frozen, or partial or full if it has weights"
+            f"{', '.join(_list_families(kind))} have: use `strategy` frozen, or partial or full if it has weights"
         )
-    if count is not None and count > len(found):
+    if count is not None and count > len(targets):
         raise ConfigError(
-            f"strategy.blocks is {count}: the encoder has {len(found)} blocks that can have adapters "
-            f"and reach the head ({', '.join(block.name for block, _ in found)}); null takes all of them"
+            f"strategy.blocks is {count}: the encoder has {len(targets)} blocks that can have adapters "
+            f"and reach the head ({', '.join(block.name for block, _ in targets)}); null takes all of them"
         )
-    return found if count is None else found[-count:]
+    return targets if count is None else targets[-count:]
 
 
-def _families(kind: Kind) -> list[str]:
+def _list_families(kind: Kind) -> list[str]:
     """The families that take adapters of a kind, for messages."""
     targets = {name: family.adapter_targets for name, family in FAMILIES.items()}
-    return [name for name, own in targets.items() if own is not None and (own.lora if kind == "lora" else own.scaled)]
+    return [
+        name
+        for name, family_targets in targets.items()
+        if family_targets is not None and (family_targets.lora if kind == "lora" else family_targets.scaled)
+    ]
 
 
-def _sites(encoder: Encoder) -> Iterator[Site]:
+def _find_sites(encoder: Encoder) -> Iterator[Site]:
     """Linear layers and convolutions, those that have adapters among them, but not the adapters' own."""
     adapted = adapted_layers(encoder)
     parts = {path: part for path, part in encoder.named_modules() if isinstance(part, Encoder)}  # of a fused one, too
@@ -162,7 +168,7 @@ def _sites(encoder: Encoder) -> Iterator[Site]:
     for name, module in encoder.named_modules():
         layer = adapted[name].get_base_layer() if name in adapted else module
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d) and not any(
-            name.startswith(f"{one}.") for one in closed
+            name.startswith(f"{path_of_closed}.") for path_of_closed in closed
         ):
             holder = max((path for path in parts if not path or name.startswith(f"{path}.")), key=len)
             targets = parts[holder].adapter_targets
@@ -176,12 +182,12 @@ def _takes(site: Site, kind: Kind) -> bool:
     return site.linear or (kind == "lora" and site.targets.convolutions)
 
 
-def _usual(site: Site, kind: Kind, beside: list[Site]) -> tuple[str, ...]:
+def _choose_usual(site: Site, kind: Kind, beside: list[Site]) -> tuple[str, ...]:
     """The names that get adapters in a block with these layers."""
-    own = site.targets
+    targets = site.targets
     if kind == "ia3":
-        return own.scaled + own.feed_forward
-    return own.lora if any(_is_any(other, own.lora) for other in beside) else own.feed_forward
+        return targets.scaled + targets.feed_forward
+    return targets.lora if any(_is_any(other, targets.lora) for other in beside) else targets.feed_forward
 
 
 def _is_any(site: Site, targets: Iterable[str]) -> bool:

@@ -1,12 +1,12 @@
-"""Adapters as checkpoints of their own: all that a training has changed, without the encoder it left alone.
+"""Adapters as checkpoints: all weights that a training has changed, without the frozen encoder.
 
     save_adapter(model, folder) -> adapter.json, adapter.safetensors      load_adapter(folder, base) -> EmotionModel
-    merge_adapter(model): the same model, its adapters folded into an encoder of its own
+    merge_adapter(model): the same model, its adapters merged into a copy of the encoder
 
 An adapter's folder holds the adapters and everything above the encoder: the statistics, layer mix, pooling and head
-too. The encoder is named, and told by a fingerprint of its weights: on another one, adapters would compute something
-else without any error. Models loaded on the same encoder share its weights, which takes its memory once. Knows nothing
-of training.
+too. The encoder is identified by its name and a fingerprint of its weights: on another one, adapters would compute
+something else without any error. Models loaded on the same encoder share its weights, which takes its memory once.
+Independent of training.
 """
 
 import copy
@@ -96,7 +96,7 @@ def load_adapter(
     check_description(saved.config, folder / ADAPTER.config)
     encoder = base if isinstance(base, Encoder) else _load_base(folder, wanted, str(base or wanted.name))
     _check_base(folder, wanted, encoder)
-    model = EmotionModel.from_saved(saved, _sharing(encoder))
+    model = EmotionModel.from_saved(saved, _copy_sharing(encoder))
     _insert(adapters, model.encoder, saved)
     model.load_state_dict(saved.check_weights(_portable(model)), strict=False)
     return model.to(model.device).eval()  # the head goes to where the encoder is
@@ -122,7 +122,7 @@ def load_adapters(
 
 
 def merge_adapter(model: EmotionModel) -> EmotionModel:
-    """Folds the model's adapters into weights of its own; what else shares its encoder stays as it was.
+    """Merges the model's adapters into copied weights; other models on the same encoder stay as they were.
 
     Returns:
         The same model, which computes the same without adapters.
@@ -157,12 +157,12 @@ def _portable(model: EmotionModel) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if name in added or not name.startswith("encoder.")}
 
 
-def _sharing(encoder: Encoder) -> Encoder:
+def _copy_sharing(encoder: Encoder) -> Encoder:
     """The same encoder without adapters, with modules of its own and the very same weights."""
     weights = [*encoder.parameters(), *encoder.buffers()]
-    own = copy.deepcopy(encoder, {id(tensor): tensor for tensor in weights})
-    _take_out(own, lambda layer: layer.get_base_layer())
-    return own
+    shared = copy.deepcopy(encoder, {id(tensor): tensor for tensor in weights})
+    _take_out(shared, lambda layer: layer.get_base_layer())
+    return shared
 
 
 def _take_out(encoder: Encoder, plain: Callable[[Any], nn.Module]) -> None:
@@ -173,8 +173,8 @@ def _take_out(encoder: Encoder, plain: Callable[[Any], nn.Module]) -> None:
 
 
 def _load_base(folder: Path, wanted: BaseEncoder, source: str) -> Encoder:
-    known = inspect.signature(FAMILIES[wanted.family].from_pretrained).parameters
-    given = {"layers"} if wanted.family == "fused" else set(known) - {"source"}
+    parameters = inspect.signature(FAMILIES[wanted.family].from_pretrained).parameters
+    given = {"layers"} if wanted.family == "fused" else set(parameters) - {"source"}
     options = {name: value for name, value in wanted.config.items() if name in given}
     try:
         return load_encoder(source, **options)
@@ -186,19 +186,19 @@ def _load_base(folder: Path, wanted: BaseEncoder, source: str) -> Encoder:
 
 
 def _check_base(folder: Path, wanted: BaseEncoder, encoder: Encoder) -> None:
-    found: dict[str, Any] = {"family": encoder.family, "settings": _settings(encoder.config)}
-    expected: dict[str, Any] = {"family": wanted.family, "settings": _settings(wanted.config)}
-    if found == expected:
-        found, expected = {"fingerprint": fingerprint(base_state(encoder))}, {"fingerprint": wanted.fingerprint}
-    if found != expected:
+    actual: dict[str, Any] = {"family": encoder.family, "settings": _collect_settings(encoder.config)}
+    expected: dict[str, Any] = {"family": wanted.family, "settings": _collect_settings(wanted.config)}
+    if actual == expected:
+        actual, expected = {"fingerprint": fingerprint(base_state(encoder))}, {"fingerprint": wanted.fingerprint}
+    if actual != expected:
         raise CheckpointError(
             f"{folder}: trained on another encoder, and this one's states mean something else: expected "
-            f"{wanted.name!r} with {expected}, found {found}; pass the encoder it was trained on, as "
+            f"{wanted.name!r} with {expected}, found {actual}; pass the encoder it was trained on, as "
             f"load_adapter(folder, base)"
         )
 
 
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
+def _collect_settings(config: dict[str, Any]) -> dict[str, Any]:
     """What of an encoder's config its weights don't tell. transformers writes its own part anew in each version."""
     keep = lambda part: {name: value for name, value in part.items() if name != "architecture"}  # noqa: E731
     return json.loads(json.dumps(config), object_hook=keep)

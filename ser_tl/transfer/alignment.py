@@ -1,9 +1,9 @@
-"""The contract of an alignment: a penalty on how far apart a labelled source and an unlabelled target lie.
+"""The contract of an alignment: a penalty on the distance between a labelled source and an unlabelled target.
 
     source and target through one model -> Domain, Domain --Alignment, weight--> a scalar that is added to the loss
 
-An alignment sees embeddings, logits and the source's labels. It knows nothing of audio, corpora or training, and a
-target that carries labels is refused: what adapts to a corpus must not have read its answers.
+An alignment sees embeddings, logits and the source's labels. It is independent of audio, corpora and training, and a
+target with labels is refused: adaptation to a corpus must not use its labels.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ ALIGNMENTS: Registry[type["Alignment"]] = Registry("alignment", "ser_tl.alignmen
 
 
 class Domain(NamedTuple):
-    """What a model makes of a batch of one domain.
+    """A model's output for a batch of one domain.
 
     Attributes:
         embedding: (B, E), what is aligned: the hidden layer of the head

@@ -1,6 +1,7 @@
-"""Maximum mean discrepancy class by class, where the target's classes are the model's own confident guesses.
+"""Maximum mean discrepancy class by class, where the target's classes are the model's confident predictions.
 
-    target logits --threshold--> guesses of some clips --with the source's labels--> one discrepancy a class --> mean
+    target logits --threshold--> pseudo-labels of some clips
+      --with the source's labels--> one discrepancy a class --> mean
 
 Plain MMD draws whole batches together, whatever emotions they happen to hold; where the domains' emotions differ in
 number it mixes classes up. Here only clips of one class are compared (as Zhu et al. 2021, Deep Subdomain Adaptation
@@ -22,12 +23,12 @@ class LocalMMD(Alignment):
 
     A class counts by the share of the batch's target clips that are surely of it. One with fewer than two clips on
     either side contributes nothing, and neither do target clips below the threshold: with no sure clip the penalty is
-    0. The guesses themselves get no gradient.
+    0. The pseudo-labels get no gradient.
 
     Args:
         dim: channels of an embedding, E
         classes: number of emotions, C
-        threshold: probability from which a guess is believed, 0 to 1
+        threshold: least probability of a pseudo-label, 0 to 1
 
     Shape:
         source of (B, E), target of (B', E) -> a scalar
@@ -53,7 +54,7 @@ class LocalMMD(Alignment):
             raise ValueError("class-mmd compares the clips of one class: it needs the source's labels")
         confidence, guess = target.logits.detach().softmax(dim=-1).max(dim=-1)
         sure = (confidence >= self.threshold).float()
-        ours = functional.one_hot(source.labels, self.classes).float()
-        theirs = functional.one_hot(guess, self.classes).float() * sure[:, None]
+        source_weights = functional.one_hot(source.labels, self.classes).float()
+        target_weights = functional.one_hot(guess, self.classes).float() * sure[:, None]
         kernel = pair_kernel(torch.cat([source.embedding, target.embedding]))
-        return weight * (squared_mmd(kernel, ours, theirs) * theirs.mean(dim=0)).sum()
+        return weight * (squared_mmd(kernel, source_weights, target_weights) * target_weights.mean(dim=0)).sum()

@@ -1,8 +1,8 @@
-"""Domain-adversarial training: embeddings from which a second network can't tell the domain.
+"""Domain-adversarial training: embeddings from which a second network can't predict the domain.
 
     embedding (B, E) --reversal: gradients turn round here--> discriminator --> source or target? --> cross-entropy
 
-The discriminator learns to tell the domains apart at full strength; what lies below the reversal learns to confuse it,
+The discriminator learns to separate the domains at full strength; the weights below the reversal learn to confuse it,
 by the alignment's weight (Ganin et al. 2016).
 """
 
@@ -47,7 +47,7 @@ def dann_schedule(done: float) -> float:
 class DANN(Alignment):
     """Gradient reversal before a domain discriminator with one hidden layer.
 
-    Each domain has half of the say, whatever the batches' sizes.
+    Each domain has half of the weight, whatever the batches' sizes.
 
     Args:
         dim: channels of an embedding, E
@@ -64,6 +64,6 @@ class DANN(Alignment):
 
     def penalty(self, source: Domain, target: Domain, weight: float) -> Tensor:
         """The cross-entropy, unweighted; the weight stands in what it sends back to the embeddings."""
-        ours = self.discriminator(reverse_gradient(source.embedding, weight))
-        theirs = self.discriminator(reverse_gradient(target.embedding, weight))
-        return 0.5 * (functional.softplus(-ours).mean() + functional.softplus(theirs).mean())
+        source_logits = self.discriminator(reverse_gradient(source.embedding, weight))
+        target_logits = self.discriminator(reverse_gradient(target.embedding, weight))
+        return 0.5 * (functional.softplus(-source_logits).mean() + functional.softplus(target_logits).mean())

@@ -1,4 +1,4 @@
-"""What all strategies have in common that move pretrained weights: lower rates further down, and a pull back.
+"""The base of strategies that train pretrained weights: layer-wise rate decay, and L2-SP regularisation.
 
 layer_decay: rate of a block = layer_decay * rate of the block above it
 l2sp: loss + l2sp / 2 * |w - w0|^2, in place of weight decay
@@ -15,13 +15,12 @@ from ser_tl.transfer.strategy import LearningRates, Strategy, parameters_of
 
 
 class FineTuning(Strategy):
-    """A strategy that moves pretrained weights.
+    """A strategy that trains pretrained weights.
 
     Args:
         layer_decay: each block's rate is this times that of the block above it (Howard and Ruder 2018 take 1/2.6); 1
             gives all blocks one rate
-        l2sp: pull of the trainable pretrained weights back to where they began (Li et al. 2018), in place of weight
-            decay
+        l2sp: weight of the squared distance to the pretrained weights (L2-SP, Li et al. 2018), in place of weight decay
 
     Raises:
         ConfigError: a value out of its range

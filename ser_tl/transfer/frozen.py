@@ -1,4 +1,4 @@
-"""Only the head learns: the encoder is a fixed feature extractor, run without a graph."""
+"""Only the head is trained: the encoder is a fixed feature extractor, run without a graph."""
 
 from ser_tl.encoders import Block
 from ser_tl.model import EmotionModel
@@ -7,7 +7,7 @@ from ser_tl.transfer.strategy import STRATEGIES, Strategy
 
 @STRATEGIES.register("frozen")
 class Frozen(Strategy):
-    """Everything above the encoder moves, the encoder does not."""
+    """Everything above the encoder is trained; the encoder is frozen."""
 
     def trainable_blocks(self, model: EmotionModel) -> list[Block]:  # noqa: ARG002
         """No block."""

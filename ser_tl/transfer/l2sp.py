@@ -1,8 +1,8 @@
-"""A pull back to the pretrained weights: the starting point as the reference of weight decay.
+"""L2-SP: weight decay towards the pretrained weights.
 
     weights w, where they began w0 --L2SP--> alpha / 2 * |w - w0|^2, a scalar
 
-Knows parameters, and nothing of encoders or strategies.
+Independent of encoders and strategies.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 
 class L2SP:
-    """The penalty of Li, Grandvalet and Davoine (2018), eq. 4: what was pretrained is left only for a reason.
+    """The penalty of Li, Grandvalet and Davoine (2018), eq. 4.
 
     Args:
-        parameters: pretrained weights that may move, as they are before training; copies of them are kept
+        parameters: pretrained weights to train, as they are before training; copies of them are kept
         weight: alpha
     """
 
@@ -24,7 +24,7 @@ class L2SP:
         self.anchors = [(parameter, parameter.detach().clone()) for parameter in parameters]
 
     def __call__(self) -> Tensor | None:
-        """The penalty of what moves now; None if nothing does."""
+        """The penalty of the weights that are trainable now; None if none is."""
         terms = []
         for number, (parameter, anchor) in enumerate(self.anchors):
             if not parameter.requires_grad:

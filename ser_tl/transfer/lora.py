@@ -1,9 +1,9 @@
-"""Few new weights inside a frozen encoder learn with the head: low-rank updates (LoRA), or scales (IA3), through peft.
+"""Adapters: few new weights inside a frozen encoder, low-rank updates (LoRA) or scales (IA3), through peft.
 
-    prepare(model): adapters into the blocks that reach the head -> they and all above the encoder move, nothing else
+    prepare(model): adapters into the blocks that reach the head -> they and all above the encoder are trained
 
-Adapters begin as nothing: before the first step the model computes what it did without them. What they become can be
-saved without the encoder, or folded into it (`ser_tl.transfer.adapters`); a saved model has them folded in.
+Adapters start as the identity: before the first step the model's output is that without them. They can be saved without
+the encoder, or merged into it (`ser_tl.transfer.adapters`); a saved model has them merged.
 """
 
 from abc import abstractmethod
@@ -21,12 +21,12 @@ from ser_tl.transfer.strategy import NO_DECAY, STRATEGIES, LearningRates, Strate
 
 
 class Adapted(Strategy):
-    """Adapters and everything above the encoder move.
+    """Adapters and everything above the encoder are trained.
 
     Args:
         targets: names of the linear or convolutional layers that get adapters, or of what holds them: [q_proj, v_proj],
             [feed_forward]; the encoder's usual ones if None
-        blocks: adapters in so many of the top blocks that can have some; in all that reach the head if None
+        blocks: number of top blocks with adapters; in all that reach the head if None
         learning_rate: of the adapters, at the schedule's peak
 
     Raises:
@@ -94,11 +94,13 @@ class Adapted(Strategy):
         the base weight's length, not at zero.
         """
         encoder = {id(parameter) for parameter in model.encoder.parameters()}
-        head = [one for one in model.parameters() if one.requires_grad and id(one) not in encoder]
-        adapters = [(".lora_A." in name or ".lora_B." in name, one) for name, one in self._adapters(model)]
+        head = [
+            parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in encoder
+        ]
+        adapters = [(".lora_A." in name or ".lora_B." in name, parameter) for name, parameter in self._adapters(model)]
         rate = self.learning_rate
-        groups = [{"name": "adapters", "params": [one for product, one in adapters if product], "lr": rate}]
-        others = [one for product, one in adapters if not product]
+        groups = [{"name": "adapters", "params": [parameter for product, parameter in adapters if product], "lr": rate}]
+        others = [parameter for product, parameter in adapters if not product]
         groups += [{"name": "adapters" + NO_DECAY, "params": others, "lr": rate, "weight_decay": 0.0}]
         return weight_decay_groups("head", head, rates.head) + [group for group in groups if group["params"]]
 
@@ -120,7 +122,7 @@ class Lora(Adapted):
         rslora: scale by alpha over the rank's root, so that high ranks still learn (Kalajdzievski 2023)
         targets: names of the linear or convolutional layers that get adapters, or of what holds them: [q_proj, v_proj],
             [feed_forward]; the encoder's usual ones if None
-        blocks: adapters in so many of the top blocks that can have some; in all that reach the head if None
+        blocks: number of top blocks with adapters; in all that reach the head if None
         learning_rate: of the adapters, at the schedule's peak
 
     Raises:
@@ -159,11 +161,11 @@ class Lora(Adapted):
 
 @STRATEGIES.register("ia3")
 class IA3(Adapted):
-    """Learned scales of keys, values and what the feed-forward part's second layer takes in (Liu et al. 2022).
+    """Learned scales of keys, values and the input of the feed-forward part's second layer (Liu et al. 2022).
 
     Args:
         targets: names of the layers that get adapters, or of what holds them; the encoder's usual ones if None
-        blocks: adapters in so many of the top blocks that can have some; in all that reach the head if None
+        blocks: number of top blocks with adapters; in all that reach the head if None
         learning_rate: of the adapters, at the schedule's peak
     """
 

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy: how far the means of two domains lie apart in the space of a kernel.
+"""Maximum mean discrepancy: the distance between the means of two domains in the space of a kernel.
 
     embeddings of both --squared distances, bandwidths--> kernel (B + B', B + B') --squared_mmd()--> one value a group
 
@@ -40,7 +40,7 @@ def pair_kernel(embedding: Tensor) -> Tensor:
 def squared_mmd(kernel: Tensor, source: Tensor, target: Tensor) -> Tensor:
     """The unbiased estimate of the squared discrepancy of each group (Gretton et al. 2012, eq. 3).
 
-    The variation among the clips of one side can't be told from a single clip: a group with fewer than two on either
+    A single clip has no variance: a group with fewer than two on either
     side has 0, and no gradient.
 
     Args:
@@ -51,13 +51,17 @@ def squared_mmd(kernel: Tensor, source: Tensor, target: Tensor) -> Tensor:
     Shape:
         kernel (B + B', B + B'), source (B, G), target (B', G) -> (G,)
     """
-    ours, theirs = source.sum(dim=0), target.sum(dim=0)
-    enough = (ours >= 2) & (theirs >= 2)
+    source_weight, target_weight = source.sum(dim=0), target.sum(dim=0)
+    enough = (source_weight >= 2) & (target_weight >= 2)
     of_source = (source * (kernel[: len(source), : len(source)] @ source)).sum(dim=0)
     of_target = (target * (kernel[len(source) :, len(source) :] @ target)).sum(dim=0)
     across = (source * (kernel[: len(source), len(source) :] @ target)).sum(dim=0)
-    ours, theirs = ours.clamp_min(2), theirs.clamp_min(2)
-    value = of_source / (ours * (ours - 1)) + of_target / (theirs * (theirs - 1)) - 2.0 * across / (ours * theirs)
+    source_weight, target_weight = source_weight.clamp_min(2), target_weight.clamp_min(2)
+    value = (
+        of_source / (source_weight * (source_weight - 1))
+        + of_target / (target_weight * (target_weight - 1))
+        - 2.0 * across / (source_weight * target_weight)
+    )
     return value.masked_fill(~enough, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""The encoder's top blocks learn with the head; those below stay as they were pretrained."""
+"""The encoder's top blocks are trained with the head; those below stay frozen."""
 
 from ser_tl.encoders import Block
 from ser_tl.model import EmotionModel
@@ -8,14 +8,13 @@ from ser_tl.transfer.strategy import STRATEGIES
 
 @STRATEGIES.register("partial")
 class Partial(FineTuning):
-    """The top blocks and the head move.
+    """The top blocks and the head are trained.
 
     Args:
         blocks: how many, counted from the highest layer that the layer mix uses
         layer_decay: each block's rate is this times that of the block above it (Howard and Ruder 2018 take 1/2.6); 1
             gives all blocks one rate
-        l2sp: pull of the trainable pretrained weights back to where they began (Li et al. 2018), in place of weight
-            decay
+        l2sp: weight of the squared distance to the pretrained weights (L2-SP, Li et al. 2018), in place of weight decay
 
     Raises:
         ConfigError: fewer than one block, or (later on) more than the encoder has

@@ -1,10 +1,10 @@
-"""The contract of a transfer strategy: the only place that decides which weights move, and how fast.
+"""The contract of a transfer strategy: the only module that decides which weights are trained, and at which rates.
 
     prepare(model) -> param_groups(model, rates)
       -> each epoch: on_epoch_start(model, history) -> each step: lr_scale(group, done), penalty(output, batch)
 
-A strategy knows models, not data, optimizers or schedules: the trainer asks it and obeys. What it decides follows from
-the config and the history alone, so a training that was killed goes on as if nothing had happened.
+A strategy is independent of data, optimizers and schedules; the trainer calls it. Its decisions depend on the config
+and the history alone, so a resumed training goes on as if it had never been killed.
 """
 
 from abc import ABC, abstractmethod
@@ -33,8 +33,8 @@ class LearningRates:
     """Learning rates at the peak of the schedule.
 
     Args:
-        head: of all that is new: standardisation aside, everything above the encoder
-        encoder: of pretrained weights that move
+        head: of all new weights: everything above the encoder but feature statistics
+        encoder: of trainable pretrained weights
     """
 
     head: float
@@ -42,7 +42,7 @@ class LearningRates:
 
 
 class Strategy(ABC):
-    """Which weights move, and how fast. Its options are the arguments of its constructor: `Lora(rank=8)`.
+    """Which weights are trained, and at which rates. Its options are the arguments of its constructor: `Lora(rank=8)`.
 
     On the command line they are `ser-tl train --strategy lora --strategy.rank 8`: the constructor's names, types and
     descriptions are read from its signature and docstring (`ser_tl.construction`).
@@ -55,7 +55,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def trainable_blocks(self, model: EmotionModel) -> list[Block]:
-        """The encoder's blocks that move at any time, input side first: what stays below them can be computed once."""
+        """The encoder's blocks that are trained at any time, input side first; the features below them can be cached."""
 
     def prepare(self, model: EmotionModel) -> None:
         """Sets `requires_grad` of every parameter, before the optimizer is made."""
@@ -64,21 +64,24 @@ class Strategy(ABC):
         set_trainable((block.modules for block in self.trainable_blocks(model)), True)
 
     def on_epoch_start(self, model: EmotionModel, history: History) -> bool:  # noqa: ARG002 - most stay as they are
-        """Changes what moves, before the epoch after a history.
+        """Changes which weights are trainable, before the epoch after a history.
 
         Returns:
-            Whether a parameter moves now that didn't, or the other way round.
+            Whether any parameter's `requires_grad` changed.
         """
         return False
 
     def param_groups(self, model: EmotionModel, rates: LearningRates) -> list[dict[str, Any]]:
-        """The optimizer's groups: `params`, `lr`, and `name` for the records. They hold all that moves at any time.
+        """The optimizer's groups: `params`, `lr`, and `name` for the records. They hold all weights that are trained
+        at any time.
 
         Biases, norms and layer weights (all with fewer than two dimensions) get no weight decay (Loshchilov and Hutter
         2019 leave this open; it is the field's practice).
         """
         encoder = {id(parameter) for parameter in model.encoder.parameters()}
-        groups = weight_decay_groups("head", [one for one in model.parameters() if id(one) not in encoder], rates.head)
+        groups = weight_decay_groups(
+            "head", [parameter for parameter in model.parameters() if id(parameter) not in encoder], rates.head
+        )
         for name, blocks, rate in self.learning_rates(model, rates):
             groups += weight_decay_groups(name, parameters_of(blocks), rate, decay=self.decays_weights)
         return groups
@@ -93,7 +96,7 @@ class Strategy(ABC):
         return [("encoder", self.trainable_blocks(model), rates.encoder)]
 
     def lr_scale(self, group: str, done: float) -> float:  # noqa: ARG002 - most have one schedule for all
-        """What a group's rate is multiplied by, beside the schedule of the training.
+        """The factor of a group's rate, beside the schedule of the training.
 
         Args:
             group: its name, without `NO_DECAY`
@@ -102,7 +105,7 @@ class Strategy(ABC):
         return 1.0
 
     def penalty(self, output: Output, batch: Batch) -> Tensor | None:  # noqa: ARG002 - for strategies of one's own
-        """What is added to the classification loss, a scalar; None for nothing."""
+        """A scalar that is added to the classification loss; None for none."""
         return None
 
 
@@ -114,7 +117,7 @@ def parameters_of(blocks: Iterable[Block]) -> list[nn.Parameter]:
 def weight_decay_groups(
     name: str, parameters: Sequence[nn.Parameter], rate: float, *, decay: bool = True
 ) -> list[dict[str, Any]]:
-    """One or two groups of an optimizer: matrices, and what has no weight decay.
+    """One or two groups of an optimizer: matrices, and weights without decay.
 
     Args:
         name: of the group; the other's has `NO_DECAY` behind it

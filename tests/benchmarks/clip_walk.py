@@ -15,12 +15,12 @@ from pathlib import Path
 CARRIERS = {
     "Dataset",
     "Clips",
-    "Utterances",
+    "UtteranceDataset",
     "CachedClips",
-    "CondensedClips",
+    "PooledClips",
     "Clip",
     "Batch",
-    "State",
+    "PackedState",
     "Iterator[Batch]",
 }
 START = ("training/trainer.py", "Trainer.fit")

@@ -11,12 +11,12 @@ from ser_tl.augment.base import Transform
 from ser_tl.augment.noise import Noise
 from ser_tl.cache import keys
 from ser_tl.cache.feature_cache import FeatureCache
-from ser_tl.cache.keys import layer_keys, view_keys
+from ser_tl.cache.keys import hash_layers, hash_views
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import UtteranceDataset
 from ser_tl.encoders import Encoder, Fused, code_digests, load_encoder
 from ser_tl.encoders.code_digests import code_digest
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.processes import build_accelerator
 from tests.encoders.tiny import tiny
 from tests.training.samples import tone_corpus, train_config
 
@@ -74,7 +74,7 @@ def package(tmp_path, monkeypatch):
 
 
 def key(kind) -> str:
-    return layer_keys(kind(), [0], "none", "no")[0]
+    return hash_layers(kind(), [0], "none", "no")[0]
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_a_changed_features_is_computed_anew(package, tmp_path):
     store = FeatureCache(tmp_path / "cache")
 
     def cached(kind):
-        state = store.fill(clips, kind(), [0], accelerator(train_config(), None), train_config())[0].states[0]
+        state = store.fill(clips, kind(), [0], build_accelerator(train_config(), None), train_config())[0].states[0]
         return state.mean + state.residual
 
     before = cached(package())
@@ -125,23 +125,23 @@ def test_a_file_that_was_changed_but_not_loaded_has_neither_the_old_key_nor_the_
 @pytest.mark.parametrize("name", ["mfcc", "prosody", "logmel-40"])
 def test_computed_encoders_of_the_package_are_known_by_their_source(name, monkeypatch):
     encoder = load_encoder(name)
-    before = layer_keys(encoder, [0], "none", "no")
+    before = hash_layers(encoder, [0], "none", "no")
     monkeypatch.setattr(keys, "code_digest", lambda *_: "other code")
-    assert layer_keys(encoder, [0], "none", "no") != before
+    assert hash_layers(encoder, [0], "none", "no") != before
 
 
 def test_only_code_that_pretrained_encoders_bring_along_is_part_of_their_keys(package, monkeypatch):
     """The package's own are the same model wherever they run; a fused encoder has a computed part."""
     asked = []
     monkeypatch.setattr(keys, "code_digest", lambda kind, base: asked.append(kind.__name__) or "")
-    layer_keys(tiny("whisper"), [0], "none", "no")
+    hash_layers(tiny("whisper"), [0], "none", "no")
     assert asked == []
-    layer_keys(Fused([tiny("whisper"), load_encoder("mfcc")]), [0], "none", "no")
+    hash_layers(Fused([tiny("whisper"), load_encoder("mfcc")]), [0], "none", "no")
     assert asked == [type(load_encoder("mfcc")).__name__]
     own = type("Own", (type(tiny("whisper")),), {"__module__": "mine.energy"})
     encoder = tiny("whisper")
     encoder.__class__ = own
-    layer_keys(encoder, [0], "none", "no")
+    hash_layers(encoder, [0], "none", "no")
     assert asked[-1] == "Own"
 
 
@@ -157,12 +157,12 @@ def test_views_are_known_by_their_transforms_code(monkeypatch):
     from ser_tl.augment import AugmentConfig, Chain
 
     chain = Chain(AugmentConfig(transforms={"noise": {}}, views=1).select(on_audio=True), 0, longest=1.0)
-    before = view_keys(["a"], chain, 2)
-    assert view_keys(["a"], chain, 2) == before
+    before = hash_views(["a"], chain, 2)
+    assert hash_views(["a"], chain, 2) == before
     monkeypatch.setattr(keys, "code_digest", lambda kind, base: "other" if kind is Noise else code_digest(kind, base))
-    assert not set(view_keys(["a"], chain, 2)) & set(before)
+    assert not set(hash_views(["a"], chain, 2)) & set(before)
     monkeypatch.setattr(keys, "code_digest", lambda kind, base: "other" if kind is Chain else code_digest(kind, base))
-    assert not set(view_keys(["a"], chain, 2)) & set(before)
+    assert not set(hash_views(["a"], chain, 2)) & set(before)
 
 
 SESSION = """

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ser_tl import cli
-from ser_tl.cache.entries import read_state
-from ser_tl.cache.extraction import extract
+from ser_tl.cache.entry import read_state
+from ser_tl.cache.extraction import extract_features
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.audio_config import NEW_MODELS
@@ -35,8 +35,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from ser_tl import cli
-from ser_tl.cache import entries
-whole, left = entries.save_file, int(sys.argv[1])
+from ser_tl.cache import entry
+whole, left = entry.save_file, int(sys.argv[1])
 def dying(tensors, path, metadata):
     global left
     left -= 1
@@ -44,7 +44,7 @@ def dying(tensors, path, metadata):
     if left < 0:
         Path(path).write_bytes(Path(path).read_bytes()[:100])
         os.kill(os.getpid(), signal.SIGKILL)
-entries.save_file = dying
+entry.save_file = dying
 sys.exit(cli.main(sys.argv[2:]))
 """
 
@@ -153,15 +153,15 @@ def test_states_too_many_for_the_cache_are_refused_with_the_way_out(tones, tmp_p
     corpus = tone_corpus(tones / "audio", speakers=3)
     encoder = load_encoder(str(tones / "whisper"))
     with pytest.raises(CacheError, match="fewer `layers`"):
-        extract(encoder, corpus, config=TrainConfig(cache_gib=1e-5))
+        extract_features(encoder, corpus, config=TrainConfig(cache_gib=1e-5))
     with pytest.raises(ConfigError, match="numbered 0 to 3"):
-        extract(encoder, corpus, layers=[4])
+        extract_features(encoder, corpus, layers=[4])
 
 
 def test_windows_of_long_clips_are_those_of_training_and_evaluation(tones, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path))
     corpus, audio = tone_corpus(tones / "audio", speakers=3), AudioConfig(max_seconds=0.2)
-    found = extract(load_encoder(str(tones / "whisper")), corpus, layers=[0], audio=audio)
+    found = extract_features(load_encoder(str(tones / "whisper")), corpus, layers=[0], audio=audio)
     assert found.clips == len(UtteranceDataset(corpus, [], audio, training=False)) == len(entries(tmp_path)) > 27
     model = EmotionModel(load_encoder(str(tones / "whisper")), list(TONES), config=ModelConfig(layers=[0]), audio=audio)
     feed = Trainer(model, Frozen(), TrainConfig(tracker="none")).features

@@ -11,18 +11,18 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ser_tl.cache import entries as entries_module
+from ser_tl.cache import entry as entries_module
 from ser_tl.cache.cached import CachedClips
-from ser_tl.cache.entries import read_state, write_state
+from ser_tl.cache.entry import read_state, write_state
 from ser_tl.cache.feature_cache import FeatureCache
-from ser_tl.cache.keys import lasting_layers
+from ser_tl.cache.keys import find_cacheable_layers
 from ser_tl.cli import main
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import PackedState, UtteranceDataset, collate
 from ser_tl.errors import CacheError
 from ser_tl.inference.clips import encode_batch, forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.processes import build_accelerator
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen, Full, Partial
 from tests.encoders.tiny import SPEECH_SSL, tiny
@@ -51,7 +51,7 @@ def clips_of(corpus, model, *, training=False) -> UtteranceDataset:
 def fill(store, clips, model, config=CONFIG, layers=None):
     layers = sorted(model.layers) if layers is None else layers
     name = model.encoder_name
-    return store.fill(clips, model.encoder, layers, accelerator(config, None), config, name=name)
+    return store.fill(clips, model.encoder, layers, build_accelerator(config, None), config, name=name)
 
 
 def value(state: PackedState):
@@ -233,8 +233,8 @@ def test_what_is_kept_is_used_states_below_what_moves_and_the_one_to_go_on_from(
     if name != "whisper" and layers == [0]:
         kept = []  # "positions" moves
     strategy.prepare(model)
-    assert lasting_layers(model, strategy.trainable_blocks(model)) == kept
-    assert lasting_layers(model, []) == sorted(model.layers)
+    assert find_cacheable_layers(model, strategy.trainable_blocks(model)) == kept
+    assert find_cacheable_layers(model, []) == sorted(model.layers)
 
 
 @pytest.mark.parametrize("strategy", [Frozen, Partial, Full])
@@ -279,9 +279,9 @@ def test_the_least_recently_used_entries_make_room(corpus, store):
     for age, path in enumerate(every):
         os.utime(path, (time.time() - 1000 + age,) * 2)
     store.limit = size - 1
-    store.shrink()
+    store.evict()
     assert entries(store) == every[1:]
-    store.shrink(keep=set(every[1:4]), limit=0)
+    store.evict(keep=set(every[1:4]), limit=0)
     assert entries(store) == every[1:4]
 
 
@@ -385,10 +385,10 @@ def test_entries_in_use_are_marked_and_what_is_gone_all_the_same_is_explained(co
     clips = fill(store, clips_of(corpus, model), model)
     for path in entries(store):
         os.utime(path, (1.0, 1.0))
-    store.stay()
+    store.touch_all()
     assert entries(store)[0].stat().st_mtime == 1.0  # it was filled just now
     monkeypatch.setattr("ser_tl.cache.feature_cache._MARK_SECONDS", -1.0)
-    store.stay()
+    store.touch_all()
     assert min(path.stat().st_mtime for path in entries(store)) > time.time() - 60
     store.clear()
     with pytest.raises(CacheError, match=r"is gone; another run has made room.*train\.cache_gib.*`resume` goes on"):

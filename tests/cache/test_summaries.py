@@ -6,10 +6,10 @@ import torch
 from ser_tl.analysis.embedding import extract_embeddings
 from ser_tl.analysis.layers import probe_layers
 from ser_tl.augment import AugmentConfig
-from ser_tl.cache.condensed import REDUCE
-from ser_tl.cache.entries import read_state, read_summary, write_state, write_state_summary
+from ser_tl.cache.entry import read_state, read_summary, write_state, write_state_summary
 from ser_tl.cache.feature_cache import FeatureCache
-from ser_tl.cache.keys import layer_keys
+from ser_tl.cache.keys import hash_layers
+from ser_tl.cache.pooled import REDUCE
 from ser_tl.cache.summaries import Summary, shorten
 from ser_tl.cli import main
 from ser_tl.errors import CacheError
@@ -20,7 +20,7 @@ from ser_tl.inference.speaker_norm import measure_norms
 from ser_tl.inference.statistics import fit_statistics
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.pooling import POOLINGS
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.processes import build_accelerator
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen, Partial
 from tests.encoders.tiny import tiny
@@ -188,14 +188,14 @@ def test_few_frames_have_the_statistics_of_all(frames, scale, tmp_path):
 
 def test_keys_tell_summaries_from_frames_and_those_of_frames_are_as_before():
     encoder = tiny("whisper")
-    frames, summaries = (layer_keys(encoder, [0, 1], "none", "no", summary=kind) for kind in (False, True))
-    assert layer_keys(encoder, [0, 1], "none", "no") == frames
+    frames, summaries = (hash_layers(encoder, [0, 1], "none", "no", summary=kind) for kind in (False, True))
+    assert hash_layers(encoder, [0, 1], "none", "no") == frames
     assert not set(frames) & set(summaries)
 
 
 def fill(store, corpus, model, reduce, clips=None):
     clips = clips or Trainer(model, Frozen(), CONFIG).training.features._decode(corpus, training=False, labelled=True)
-    return store.fill(clips, model.encoder, model.layers, accelerator(CONFIG, None), CONFIG, reduce=reduce)
+    return store.fill(clips, model.encoder, model.layers, build_accelerator(CONFIG, None), CONFIG, reduce=reduce)
 
 
 def test_summaries_are_made_of_frames_that_are_there(split, store, monkeypatch):
@@ -207,7 +207,7 @@ def test_summaries_are_made_of_frames_that_are_there(split, store, monkeypatch):
     for index in range(len(frames)):
         for layer, state in frames[index].states.items():
             few = summaries[index].states[layer]
-            expected = shorten(Summary.of(state.mean, state.residual), REDUCE["stats"])
+            expected = shorten(Summary.from_mean(state.mean, state.residual), REDUCE["stats"])
             torch.testing.assert_close(few.mean + few.residual, expected.mean + expected.residual)
             assert few.frames == len(state.residual)
 

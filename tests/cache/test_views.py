@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from ser_tl.augment import AugmentConfig
-from ser_tl.cache.cached import CachedClips, EveryView
+from ser_tl.cache.cache_folder import VIEW
+from ser_tl.cache.cached import AllViews, CachedClips
 from ser_tl.cache.feature_cache import FeatureCache
-from ser_tl.cache.folder import VIEW
 from ser_tl.cache.views import ViewedClips, Views
 from ser_tl.cli import main
 from ser_tl.data.audio import SAMPLE_RATE, AudioConfig
@@ -18,7 +18,7 @@ from ser_tl.data.batching import UtteranceDataset, collate
 from ser_tl.errors import CacheError, ConfigError
 from ser_tl.inference import speaker_norm
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.processes import build_accelerator
 from ser_tl.training import Trainer
 from ser_tl.training.features import FeaturePipeline
 from ser_tl.training.parts.balance import BalanceConfig
@@ -61,7 +61,7 @@ def windows_of(corpus, audio=None) -> UtteranceDataset:
 
 
 def views_of(corpus, config=VIEWS, audio=None) -> ViewedClips:
-    return Views(config, (audio or AudioConfig()).max_seconds).of(windows_of(corpus, audio))
+    return Views(config, (audio or AudioConfig()).max_seconds).view(windows_of(corpus, audio))
 
 
 def transforms(**options) -> AugmentConfig:
@@ -150,7 +150,7 @@ def test_an_epoch_hears_one_view_of_each_clip_and_in_the_end_all_of_them(split, 
 def test_lengths_are_those_of_the_views(split, usual):
     clips = viewed(usual, split)
     views = usual.training.views.of(windows_of(split.train))
-    every = EveryView(clips)
+    every = AllViews(clips)
     assert len(every) == len(views) == 3 * len(split.train)
     assert every.seconds == pytest.approx([len(view.waveform) / SAMPLE_RATE for view in views], abs=1e-6)
     assert clips.seconds == pytest.approx(
@@ -161,7 +161,7 @@ def test_lengths_are_those_of_the_views(split, usual):
 
 def test_seeds_and_folds_share_views(corpus, split, store, monkeypatch):
     model = tiny_model()
-    running = accelerator(CONFIG, None)
+    running = build_accelerator(CONFIG, None)
     FeaturePipeline(model, Frozen(), CONFIG, running, seed=0).load_training_clips(split.train, **_views(VIEWS))
     before = entries(store)
     assert len(before) == 3 * 3 * len(split.train)  # views, layers
@@ -197,13 +197,13 @@ def test_a_view_is_the_same_in_any_batch_order_and_number_of_processes(corpus, t
     for folder, seconds, processes in (("one", 30.0, 1), ("two", 1.2, 2)):
         cache, config_ = FeatureCache(tmp_path / folder), train_config(batch_seconds=seconds)
         for process in reversed(range(processes)):
-            running = accelerator(config_, None)
+            running = build_accelerator(config_, None)
             monkeypatch.setattr(type(running), "num_processes", property(lambda _, count=processes: count))
             monkeypatch.setattr(type(running), "process_index", property(lambda _, own=process: own))
             clips = UtteranceDataset(first, list(TONES), audio, training=True)
             filled = cache.fill(clips, model.encoder, [0, 2], running, config_, views=Views(config, 0.5))
             monkeypatch.undo()
-        states.append([[clip.states[2].mean + clip.states[2].residual for clip in EveryView(filled)], filled.files])
+        states.append([[clip.states[2].mean + clip.states[2].residual for clip in AllViews(filled)], filled.files])
     assert [[[path.name for path in paths.values()] for paths in own] for own in states[0][1]] == (
         [[[path.name for path in paths.values()] for paths in own] for own in states[1][1]]
     )
@@ -267,9 +267,9 @@ def test_babble_is_of_training_clips_whatever_their_order_and_seed_and_of_others
 def test_masks_on_mel_are_a_part_of_the_view(split, store):
     model = tiny_model().eval()
     augment = AugmentConfig(transforms={"noise": {}, "mask-mel": {"bands": 0.5}}, views=2)
-    feed = FeaturePipeline(model, Frozen(), CONFIG, accelerator(CONFIG, None), seed=0)
+    feed = FeaturePipeline(model, Frozen(), CONFIG, build_accelerator(CONFIG, None), seed=0)
     options = _views(augment)
-    every = EveryView(feed.load_training_clips(split.train, **options))
+    every = AllViews(feed.load_training_clips(split.train, **options))
     heard = options["views"].of(windows_of(split.train))
     for place in (0, 1, 7):
         batch = collate([heard[place]])

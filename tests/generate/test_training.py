@@ -13,7 +13,7 @@ from ser_tl.generate import WaveGan, WaveGanTrainer
 from ser_tl.generate.networks import Generator
 from ser_tl.generate.wgan_gp import WganGp
 from ser_tl.generate.windows import TrainingWindows, cut_window
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.processes import build_accelerator
 from ser_tl.training import TrainConfig
 from tests.generate.samples import tiny_config
 from tests.training.samples import tone_split, uneven_split
@@ -35,7 +35,7 @@ def split(tmp_path_factory):
 
 def adversaries(config, classes=3, seed=0):
     gan = WaveGan(config, [str(number) for number in range(classes)], seed=seed)
-    return WganGp(gan.generator, config, classes, seed, accelerator(TrainConfig(), None))
+    return WganGp(gan.generator, config, classes, seed, build_accelerator(TrainConfig(), None))
 
 
 class Slope(nn.Module):

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 FAULTS = """
 import resource, torch
-from ser_tl.runtime.allocation import keep_freed_memory
+from ser_tl.runtime.malloc import keep_freed_memory
 def page_faults():
     for _ in range(10):  # until small holes are there for what is small
         torch.zeros(2**24)  # 64 MiB, with what is around it

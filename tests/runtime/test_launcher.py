@@ -11,7 +11,7 @@ from accelerate.utils.launch import prepare_multi_gpu_env, prepare_simple_launch
 
 from ser_tl.errors import ConfigError
 from ser_tl.runtime.launcher import EQUAL, INERT, OBEYED, REFUSED, REFUSED_GROUPS, check_launcher
-from ser_tl.runtime.processes import accelerator, on_cpu, processes
+from ser_tl.runtime.processes import build_accelerator, on_cpu, processes
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen
 from tests.training.samples import tiny_model, tone_split, train_config
@@ -101,7 +101,7 @@ def test_what_the_launcher_sets_is_obeyed_or_refused(monkeypatch, options, chang
 def test_variables_are_refused_with_the_option_to_use(monkeypatch, name, value, message):
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=message):
-        accelerator(train_config(), None)
+        build_accelerator(train_config(), None)
 
 
 @pytest.mark.parametrize("name", sorted({*REFUSED, *EQUAL}))
@@ -141,7 +141,7 @@ def test_the_launcher_s_cpu_is_obeyed_where_there_is_a_gpu(monkeypatch):
     assert on_cpu()
     assert str(processes().device) == "cpu"
     with pytest.raises(ConfigError, match="needs a GPU"):
-        accelerator(train_config(precision="fp16"), None)
+        build_accelerator(train_config(precision="fp16"), None)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +155,10 @@ def test_the_launcher_s_cpu_is_obeyed_where_there_is_a_gpu(monkeypatch):
 )
 def test_a_tracker_that_is_not_installed_is_refused_before_training(tmp_path, tracker, message):
     with pytest.raises(ConfigError, match=message):
-        accelerator(train_config(tracker=tracker), tmp_path)
+        build_accelerator(train_config(tracker=tracker), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("tracker", ["tensorboard", "none", "all"])
 def test_trackers_that_are_here_are_taken(tmp_path, tracker):
-    assert accelerator(train_config(tracker=tracker), tmp_path).trackers == []
+    assert build_accelerator(train_config(tracker=tracker), tmp_path).trackers == []

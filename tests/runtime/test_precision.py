@@ -3,7 +3,7 @@
 import pytest
 
 from ser_tl.runtime import precision
-from ser_tl.runtime.processes import accelerator, processes
+from ser_tl.runtime.processes import build_accelerator, processes
 from ser_tl.training import TrainConfig
 
 
@@ -18,17 +18,17 @@ def anew():
 def test_bf16_has_to_be_faster_by_enough(monkeypatch, half, expected):
     monkeypatch.setattr(precision, "_seconds", lambda *, enabled: half if enabled else 1.0)
     assert precision.fastest_precision(processes()) == expected
-    assert accelerator(TrainConfig(precision="auto"), None).mixed_precision == expected
+    assert build_accelerator(TrainConfig(precision="auto"), None).mixed_precision == expected
 
 
 def test_it_is_measured_once(monkeypatch):
     measured = []
     monkeypatch.setattr(precision, "_seconds", lambda *, enabled: measured.append(enabled) or 1.0)
     for _ in range(3):
-        accelerator(TrainConfig(precision="auto"), None)
+        build_accelerator(TrainConfig(precision="auto"), None)
     assert measured == [False, True]
 
 
 @pytest.mark.slow
 def test_what_is_measured_takes_time_here():
-    assert all(0 < precision._seconds(enabled=enabled) < 30 for enabled in (False, True))
+    assert all(0 < precision._time_layer(enabled=enabled) < 30 for enabled in (False, True))

@@ -9,7 +9,7 @@ import pytest
 
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
-from ser_tl.runtime.processes import accelerator, share_cores
+from ser_tl.runtime.processes import build_accelerator, share_cores
 from ser_tl.training import Trainer
 from ser_tl.training.loop import score_dev
 from ser_tl.transfer import Frozen
@@ -68,4 +68,4 @@ def test_cores_are_shared_out_where_accelerate_launch_would_use_one(monkeypatch,
 def test_a_launcher_that_shards_the_model_is_refused(monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(ConfigError, match=r"asks for FSDP.*recipes/accelerate/gpus\.yaml"):
-        accelerator(train_config(), None)
+        build_accelerator(train_config(), None)

@@ -108,10 +108,10 @@ def test_a_state_never_takes_the_place_of_the_only_other_one(tmp_path, monkeypat
     saved, save = [], TrainingStates.save
 
     def noted(states, progress, best):
-        before = states._whole()
+        before = states._list_complete()
         save(states, progress, best)
-        saved.append(states._whole()[-1].name)
-        assert states._whole()[-1] not in before
+        saved.append(states._list_complete()[-1].name)
+        assert states._list_complete()[-1] not in before
 
     monkeypatch.setattr(TrainingStates, "save", noted)
     Trainer(tiny_model(), Full(), train_config(epochs=2, save_every=7), tmp_path / "run").fit(split.train, split.dev)

@@ -9,7 +9,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import encode_batch, forward_batch
 from ser_tl.inference.scoring import corpus_norms
 from ser_tl.model import ModelConfig
-from ser_tl.runtime.processes import accelerator, evaluation_pass
+from ser_tl.runtime.processes import build_accelerator, build_evaluation_pass
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
@@ -31,7 +31,7 @@ def model_with(statistics):
 def measured(model, corpus):
     clips = UtteranceDataset(corpus, [], model.audio, training=False, domain="speaker")
     config = train_config()
-    return clips, corpus_norms(model, corpus, clips, evaluation_pass(accelerator(config, None), config))
+    return clips, corpus_norms(model, corpus, clips, build_evaluation_pass(build_accelerator(config, None), config))
 
 
 def test_each_speakers_states_and_embeddings_have_zero_mean_and_unit_variance(split):

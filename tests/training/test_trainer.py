@@ -11,7 +11,7 @@ from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError, SplitError
 from ser_tl.inference.scoring import score_clips
 from ser_tl.model import EmotionModel
-from ser_tl.runtime.processes import accelerator, evaluation_pass
+from ser_tl.runtime.processes import build_accelerator, build_evaluation_pass
 from ser_tl.training import TrainConfig, Trainer, seed_everything
 from ser_tl.training.epoch_runner import OPTIMIZERS
 from ser_tl.training.loop import score_dev
@@ -151,7 +151,7 @@ def test_long_clips_are_cropped_in_training_and_windowed_in_evaluation(tmp_path)
     model.audio = AudioConfig(max_seconds=0.2)
     assert max(UtteranceDataset(corpus, model.labels, model.audio, training=True).seconds) <= 0.2
     clips = UtteranceDataset(corpus, model.labels, model.audio, training=False)
-    how = evaluation_pass(accelerator(train_config(), None), train_config())
+    how = build_evaluation_pass(build_accelerator(train_config(), None), train_config())
     predictions, _ = score_clips(model, corpus, clips, how)
     assert predictions.ids == list(corpus["id"])
     assert len(UtteranceDataset(corpus, model.labels, model.audio, training=False)) > len(corpus)

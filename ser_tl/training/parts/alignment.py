@@ -14,7 +14,7 @@ from torch import nn
 from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Losses, Part, Step, Training
 from ser_tl.transfer.alignment import ALIGNMENTS, Alignment, Domain
-from ser_tl.transfer.config import AlignmentConfig
+from ser_tl.transfer.alignment_config import AlignmentConfig
 from ser_tl.transfer.dann import dann_schedule
 
 REPLACED_NOTE = (

@@ -24,7 +24,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.scoring import corpus_norms, score_clips
 from ser_tl.model import EmotionModel
 from ser_tl.modules.losses import distillation_loss
-from ser_tl.runtime.processes import evaluation_pass
+from ser_tl.runtime.processes import build_evaluation_pass
 from ser_tl.training.features import FeaturePipeline
 from ser_tl.training.part import PARTS, Losses, Part, Step, Training
 from ser_tl.training.train_config import TrainConfig
@@ -84,7 +84,7 @@ class Teacher:
             seed: of the training
         """
         clips = FeaturePipeline(self.model, Frozen(), train, accelerator, seed).load_clips(corpus)
-        how = evaluation_pass(accelerator, train)
+        how = build_evaluation_pass(accelerator, train)
         self.model.to(accelerator.device)
         predictions, _ = score_clips(self.model, corpus, clips, how, corpus_norms(self.model, corpus, clips, how))
         self.model.cpu()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ser_tl.cache.cached import CachedClips, EveryView
+from ser_tl.cache.cached import AllViews, CachedClips
 from ser_tl.data.batching import Clips
 from ser_tl.errors import ConfigError
 from ser_tl.inference.calibration import Method, calibrate_refit
@@ -163,7 +163,7 @@ class Refit(Part):
             fit=lambda rows: self.fit(model, rows),
             norms=training.norms,
             calibration=None if training.config.calibration == "none" else training.config.calibration,
-            views=EveryView(natural, real["id"][:]) if has_views and isinstance(natural, CachedClips) else None,
+            views=AllViews(natural, real["id"][:]) if has_views and isinstance(natural, CachedClips) else None,
         )
 
     @property

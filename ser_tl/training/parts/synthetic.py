@@ -1,9 +1,9 @@
 """Synthetic training clips: points between neighbours of one class, in the space of pooled states.
 
-    CondensedClips of the training part --SMOTE and its relatives (imbalanced-learn)--> SyntheticClips
+    PooledClips of the training part --SMOTE and its relatives (imbalanced-learn)--> SyntheticClips
 
-Where an encoder never moves and the pooling has no weights, a clip is a vector: the few frames that `condensed` leaves
-of each layer. A point between two such vectors is again what a clip could leave (a deviation between two deviations is
+Where an encoder is frozen and the pooling has no weights, a clip is a vector: the few frames that `pool_clips` keeps
+of each layer. A point between two such vectors is again a possible clip (a deviation between two deviations is
 no less than zero), so the model takes it as it takes any clip. Neighbours are searched for with each channel at unit
 variance: otherwise a few channels of large variance would decide.
 
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ser_tl.cache.condensed import CondensedClips, reduction
+from ser_tl.cache.pooled import PooledClips, find_reduction
 from ser_tl.data.batching import Clip, Clips, PackedState
 from ser_tl.errors import ConfigError
 from ser_tl.training.part import PARTS, Part, Training
@@ -27,7 +27,7 @@ from ser_tl.training.parts.balance_config import BalanceConfig
 
 
 class SyntheticClips:
-    """Condensed clips, and after them synthetic ones.
+    """Pooled clips, and after them synthetic ones.
 
     Args:
         real: the training part
@@ -35,7 +35,7 @@ class SyntheticClips:
         classes: of each synthetic clip
     """
 
-    def __init__(self, real: CondensedClips, frames: Tensor, classes: Sequence[int]) -> None:
+    def __init__(self, real: PooledClips, frames: Tensor, classes: Sequence[int]) -> None:
         self.real = real
         self.frames = frames
         self.classes = list(classes)
@@ -119,7 +119,7 @@ class ClipSynthesis(Part):
                     f"({part.requested_by}), which a synthetic clip doesn't have: leave one of the two out, or choose "
                     f"balance.sampling over"
                 )
-        if reduction(model) is None or not set(training.features.cacheable_layers) >= set(model.layers):
+        if find_reduction(model) is None or not set(training.features.cacheable_layers) >= set(model.layers):
             raise ConfigError(
                 f"{self.requested_by}, which makes clips of pooled states and needs a model without other input: "
                 f"`strategy` frozen, train.cache true, `pooling` mean, stats, max or last, and neither "
@@ -156,7 +156,7 @@ def synthesize_clips(clips: Clips, config: BalanceConfig, labels: Sequence[str],
             with
     """
     option = f"balance.synthesise is {config.synthesise}"
-    if not isinstance(clips, CondensedClips):
+    if not isinstance(clips, PooledClips):
         raise ConfigError(
             f"{option}, but the feature cache can't hold the training clips: raise train.cache_gib, or choose "
             f"balance.sampling over"

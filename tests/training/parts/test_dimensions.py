@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ser_tl.cache.cached import CachedClips
-from ser_tl.cache.condensed import CondensedClips
+from ser_tl.cache.pooled import PooledClips
 from ser_tl.data.dimensions import read_annotations
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Report
@@ -122,7 +122,7 @@ def test_a_weight_of_almost_nothing_leaves_the_emotions_as_they_are_without(spli
 
 
 def test_cached_and_condensed_clips_bring_annotations_too(split, monkeypatch):
-    monkeypatch.setattr(CondensedClips, "seconds", CachedClips.seconds)  # the same batches on both sides
+    monkeypatch.setattr(PooledClips, "seconds", CachedClips.seconds)  # the same batches on both sides
 
     def history(pooling, *, cache):
         model = model_of(alone=True, pooling=pooling)
@@ -162,8 +162,8 @@ def test_a_step_of_clips_without_annotations_passes(split):
 def test_progressive_unfreezing_waits_for_the_ccc_where_there_is_no_uar():
     strategy = Progressive(trigger="plateau", every=1)
     scores = [0.1, 0.3, 0.2, 0.4]
-    assert strategy.joins([{"dev_ccc": score} for score in scores]) == [3]
-    assert strategy.joins([{"dev_ccc": score} for score in scores]) == strategy.joins(
+    assert strategy.unfreeze_epochs([{"dev_ccc": score} for score in scores]) == [3]
+    assert strategy.unfreeze_epochs([{"dev_ccc": score} for score in scores]) == strategy.unfreeze_epochs(
         [{"dev_uar": score} for score in scores]
     )
 

@@ -1,8 +1,8 @@
-"""A folder of the feature cache: what lies in it, whether it is whole, and how it stays within its limit.
+"""The folder of the feature cache: its content, its integrity and its size limit.
 
-    FOLDER / key of a layer / encoder.json, and entries by clip --CacheFolder--> listed, verified, shrunk, cleared
+    FOLDER / key of a layer / encoder.json, and entries by clip --CacheFolder--> list, verify, evict, clear
 
-Knows nothing of encoders, clips or training.
+Independent of encoders, clips and training.
 """
 
 import json
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ser_tl.cache.entries import is_whole
+from ser_tl.cache.entry import is_whole
 from ser_tl.errors import StorageError
 from ser_tl.files import write_text
 
@@ -25,7 +25,7 @@ VIEW = ".view"  # before the suffix, where an entry is of an augmented view
 
 _WAY_OUT = "name a folder that can be written to ($SER_TL_CACHE), or do without a cache (train.cache false)"
 
-_ABANDONED = 86_400.0  # seconds after which a half-written file is nobody's any more
+_ABANDONED = 86_400.0  # seconds after which a half-written file is abandoned
 
 
 def default_folder() -> Path:
@@ -77,13 +77,13 @@ class CacheFolder:
 
     @property
     def folder(self) -> Path:
-        """Where it is; looked up when it is first needed, so that nobody without a cache needs a home folder."""
+        """The folder; looked up when it is first needed, so that a run without a cache needs no home folder."""
         if self._folder is None:
             self._folder = default_folder()
         return self._folder
 
     def check_writable(self) -> None:
-        """Makes the folder, and writes a file to it and deletes that.
+        """Makes the folder, writes a file to it and deletes the file.
 
         Raises:
             StorageError: one of these isn't possible
@@ -99,7 +99,7 @@ class CacheFolder:
             ) from error
 
     def check_usable(self) -> None:
-        """Refuses a folder that can't be written to and holds nothing: all that is needed might else be there.
+        """Refuses an empty folder that can't be written to; a full one may have all that is needed.
 
         Raises:
             StorageError: as of `check_writable`
@@ -107,50 +107,48 @@ class CacheFolder:
         try:
             self.check_writable()
         except StorageError:
-            if not self._homes():
+            if not self._list_homes():
                 raise
 
     def describe(self, home: Path, facts: dict[str, object]) -> None:
-        """Writes what the entries of one layer are, beside them, unless it stands there.
+        """Writes the facts of one layer's entries beside them, unless they are there.
 
         Raises:
             StorageError: the folder can't be written to, or the disk is full
         """
-        known = {"key": home.name, **facts}
-        if _read_facts(home / FACTS_FILE) == json.loads(json.dumps(known)):
+        recorded = {"key": home.name, **facts}
+        if _read_facts(home / FACTS_FILE) == json.loads(json.dumps(recorded)):
             return
         try:
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{home} can't be made ({error.strerror}): {_WAY_OUT}") from error
-        write_text(home / FACTS_FILE, json.dumps(known, indent=1) + "\n", durable=False)
+        write_text(home / FACTS_FILE, json.dumps(recorded, indent=1) + "\n", durable=False)
 
     def encoders(self) -> list[EncoderCache]:
-        """What lies in the cache, the last used first."""
-        found = []
-        for home in sorted({path.parent for path in self.folder.glob(f"*/{FACTS_FILE}")} | self._homes()):
+        """The cached layers, the last used first."""
+        caches = []
+        for home in sorted({path.parent for path in self.folder.glob(f"*/{FACTS_FILE}")} | self._list_homes()):
             paths = list(home.glob(f"*/*{SUFFIX}"))
             status = [path.stat() for path in paths]
-            found.append(
+            caches.append(
                 EncoderCache(
                     folder=home,
                     facts=_read_facts(home / FACTS_FILE) or {},
                     entries=len(status),
                     views=sum(path.stem.endswith(VIEW) for path in paths),
-                    size=sum(one.st_size for one in status),
-                    used=max((one.st_mtime for one in status), default=home.stat().st_mtime),
+                    size=sum(file.st_size for file in status),
+                    used=max((file.st_mtime for file in status), default=home.stat().st_mtime),
                 )
             )
-        return sorted(found, key=lambda encoder: -encoder.used)
+        return sorted(caches, key=lambda encoder: -encoder.used)
 
-    def _homes(self) -> set[Path]:
+    def _list_homes(self) -> set[Path]:
         """Folders of layers that have entries."""
         return {path.parents[1] for path in self.folder.glob(f"*/*/*{SUFFIX}")}
 
     def verify(self, *, delete: bool = False) -> list[Path]:
-        """Reads everything through, and returns the files whose content isn't what was written, or not there.
-
-        Those are entries, and what tells of the entries of a layer: garbage, or another layer's.
+        """Reads all files, and returns those that are damaged: entries, and facts of a layer's entries.
 
         Args:
             delete: delete them, so that they are computed and written anew
@@ -161,8 +159,8 @@ class CacheFolder:
             path.unlink(missing_ok=True)
         return damaged
 
-    def shrink(self, keep: Collection[Path] = (), limit: int | None = None) -> None:
-        """Deletes the least recently used entries until the rest is within the limit, and what killed processes left.
+    def evict(self, keep: Collection[Path] = (), limit: int | None = None) -> None:
+        """Deletes leftovers of killed processes, and the least recently used entries above the limit.
 
         Args:
             keep: entries that stay in any case
@@ -179,17 +177,17 @@ class CacheFolder:
             with suppress(FileNotFoundError):
                 status = path.stat()
                 entries.append((status.st_mtime, status.st_size, path))
-        size = sum(one for _, one, _ in entries)
-        for _, one, path in sorted(entries):
+        size = sum(entry_size for _, entry_size, _ in entries)
+        for _, entry_size, path in sorted(entries):
             if size <= limit:
                 break
             if path not in keep:
                 path.unlink(missing_ok=True)
-                size -= one
+                size -= entry_size
 
     def clear(self) -> None:
         """Deletes all entries. Files that aren't the cache's stay."""
-        self.shrink(limit=0)
+        self.evict(limit=0)
         for facts in self.folder.glob(f"*/{FACTS_FILE}"):
             facts.unlink(missing_ok=True)
         for folder in sorted(self.folder.glob("*/*/"), reverse=True) + sorted(self.folder.glob("*/"), reverse=True):
@@ -198,7 +196,7 @@ class CacheFolder:
 
 
 def _read_facts(path: Path) -> dict[str, Any] | None:
-    """What a layer's entries are; None where the file says it of another layer, or says nothing."""
+    """The facts of a layer's entries; None where the file is of another layer, or damaged."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # not UTF-8 and not JSON are ValueErrors

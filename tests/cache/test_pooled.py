@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from ser_tl.cache.cached import CachedClips
-from ser_tl.cache.condensed import REDUCE, CondensedClips, condensed
 from ser_tl.cache.feature_cache import FeatureCache
-from ser_tl.cache.keys import lasting_layers
+from ser_tl.cache.keys import find_cacheable_layers
+from ser_tl.cache.pooled import REDUCE, PooledClips, pool_clips
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.batching import UtteranceDataset, collate
 from ser_tl.inference.clips import forward_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.pooling import POOLINGS
-from ser_tl.runtime.processes import accelerator
+from ser_tl.runtime.processes import build_accelerator
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen, Partial
 from tests.encoders.tiny import tiny
@@ -43,8 +43,8 @@ def build(pooling, **options) -> EmotionModel:
 
 def cached(corpus, model, strategy=None, *, max_seconds=12.0) -> CachedClips:
     clips = UtteranceDataset(corpus, model.labels, AudioConfig(max_seconds=max_seconds), training=True, seed=3)
-    layers = lasting_layers(model, (strategy or Frozen()).trainable_blocks(model))
-    return FeatureCache().fill(clips, model.encoder, layers, accelerator(train_config(), None), train_config())
+    layers = find_cacheable_layers(model, (strategy or Frozen()).trainable_blocks(model))
+    return FeatureCache().fill(clips, model.encoder, layers, build_accelerator(train_config(), None), train_config())
 
 
 @pytest.mark.parametrize("pooling", REDUCE)
@@ -54,8 +54,8 @@ def cached(corpus, model, strategy=None, *, max_seconds=12.0) -> CachedClips:
 def test_pooled_vectors_and_gradients_are_those_of_all_frames(corpus, pooling, options):
     model = build(pooling, **options)
     clips = cached(corpus, model)
-    few = condensed(clips, model)
-    assert isinstance(few, CondensedClips)
+    few = pool_clips(clips, model)
+    assert isinstance(few, PooledClips)
     assert len(few) == len(clips)
     assert few.seconds == pytest.approx([sum(clips.seconds) / len(clips)] * len(clips))
     short, long = (collate([one[place] for place in range(len(clips))]).to("cpu") for one in (few, clips))
@@ -85,14 +85,14 @@ def test_pooled_vectors_and_gradients_are_those_of_all_frames(corpus, pooling, o
 def test_clips_keep_their_frames_where_it_makes_a_difference(corpus, pooling, options, strategy):
     model = build(pooling, **options)
     clips = cached(corpus, model, strategy)
-    assert condensed(clips, model) is clips
-    assert condensed(clips.clips, build("stats")) is clips.clips
+    assert pool_clips(clips, model) is clips
+    assert pool_clips(clips.clips, build("stats")) is clips.clips
 
 
 def test_a_clip_is_read_once_and_windows_are_drawn_as_before(corpus, monkeypatch):
     model = build("stats")
     clips = cached(corpus, model, max_seconds=0.2)
-    few = condensed(clips, model)
+    few = pool_clips(clips, model)
     reads = []
     read = CachedClips.read
     monkeypatch.setattr(CachedClips, "read", lambda self, *place: reads.append(place) or read(self, *place))
@@ -110,7 +110,7 @@ def test_a_clip_is_read_once_and_windows_are_drawn_as_before(corpus, monkeypatch
 
 def test_a_training_on_few_frames_is_one_on_all(tmp_path, monkeypatch):
     split = tone_split(tmp_path)
-    monkeypatch.setattr(CondensedClips, "seconds", CachedClips.seconds)  # the same batches on both sides
+    monkeypatch.setattr(PooledClips, "seconds", CachedClips.seconds)  # the same batches on both sides
 
     def losses():
         trainer = Trainer(build("stats"), Frozen(), train_config(epochs=2))
@@ -118,8 +118,8 @@ def test_a_training_on_few_frames_is_one_on_all(tmp_path, monkeypatch):
         return [record[name] for record in history for name in ("train_loss", "dev_loss")]
 
     few = losses()
-    monkeypatch.setattr("ser_tl.training.features.condensed", lambda clips, _: clips)
-    monkeypatch.setattr("ser_tl.training.features.reduction", lambda _: None)
+    monkeypatch.setattr("ser_tl.training.features.pool_clips", lambda clips, _: clips)
+    monkeypatch.setattr("ser_tl.training.features.find_reduction", lambda _: None)
     assert few == pytest.approx(losses(), abs=2e-3)
 
 
@@ -129,7 +129,7 @@ def test_batches_are_drawn_from_clips_of_any_length(corpus):
     clips.clips.segments = [
         (row, 0.0, length) for (row, _, _), length in zip(clips.clips.segments, lengths, strict=True)
     ]
-    few = condensed(clips, build("stats"))
+    few = pool_clips(clips, build("stats"))
     batches = [batch for (batch,) in plan_batches(few.seconds, 4 * few.seconds[0], shuffle=(0, 0))]
     spans = [max(batch) - min(batch) for batch in batches]
     assert max(spans) > len(clips) / 2  # in batches of like length, which have neighbours alone, it is a few clips

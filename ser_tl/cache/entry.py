@@ -1,14 +1,14 @@
-"""One entry of the feature cache: a file with what a layer of an encoder made of one clip.
+"""One entry of the feature cache: a file with the output of one encoder layer for one clip.
 
     state (T, D) --write_state--> FILE.safetensors --read_state--> PackedState(mean, residual)
     its Summary --write_summary--> FILE.safetensors --read_summary--> the same
 
-Each channel's mean over the clip is kept in float32 and what is left in float16 (float32 where that overflows): some
-channels of transformers move by a hundredth of their mean, and plain float16 would round that away.
+Each channel's mean over the clip is kept in float32 and the residual in float16 (float32 where that overflows): some
+channels of transformers vary by a hundredth of their mean, and plain float16 would round that away.
 
 An entry carries its key, which is its folder's name and its own, and a checksum of all that is in it; every reading
-compares both. So a flipped bit, another entry's content under this name or a half-copied file is never believed. The
-checksum is zlib's CRC-32, which misses one damage in 4e9 and costs 0.8 s a GiB. Knows nothing of encoders.
+compares both. So a flipped bit, another entry's content under this name or a half-copied file is always noticed. The
+checksum is zlib's CRC-32, which misses one damage in 4e9 and costs 0.8 s a GiB. Independent of encoders.
 """
 
 import json
@@ -30,7 +30,7 @@ _LENGTH = 8  # bytes that say how long a safetensors header is
 
 
 def write_state(path: Path, state: Tensor, seconds: float = 0.0) -> None:
-    """Writes the state (T, D) of a clip that is so long; the file is whole or not there.
+    """Writes the state (T, D) of a clip of `seconds`, atomically.
 
     Raises:
         StorageError: the folder can't be written to, or the disk is full
@@ -42,29 +42,29 @@ def write_state(path: Path, state: Tensor, seconds: float = 0.0) -> None:
 
 
 def write_state_summary(path: Path, state: Tensor, seconds: float = 0.0) -> None:
-    """Writes the summary of the state (T, D) of a clip that is so long; as `write_state`."""
-    write_summary(path, Summary.of(*_split(state)), seconds)
+    """Writes the summary of the state (T, D) of a clip of `seconds`; as `write_state`."""
+    write_summary(path, Summary.from_mean(*_split(state)), seconds)
 
 
 def write_summary(path: Path, summary: Summary, seconds: float) -> None:
-    """Writes the summary of a clip that is so long; as `write_state`."""
+    """Writes the summary of a clip of `seconds`; as `write_state`."""
     _write(path, summary._asdict(), seconds)
 
 
 def _split(state: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean over time (1, D) in float32, and what is left (T, D)."""
+    """The mean over time (1, D) in float32, and the residual (T, D)."""
     state = state.detach().float().cpu()
     mean = state.mean(dim=0, keepdim=True)
     return mean, state - mean
 
 
 def _write(path: Path, tensors: dict[str, Tensor], seconds: float) -> None:
-    known = {"key": _key(path), "seconds": f"{seconds:.6f}"}
+    metadata = {"key": _key(path), "seconds": f"{seconds:.6f}"}
     path.parent.mkdir(parents=True, exist_ok=True)
     size = sum(tensor.nbytes for tensor in tensors.values())
     # Not waited for: what a power cut leaves of an entry fails its checksum.
-    with write_atomically(path, size=size, durable=False) as part:
-        save_file(tensors, part, metadata=known | {"checksum": _checksum(tensors, known)})
+    with write_atomically(path, size=size, durable=False) as temporary:
+        save_file(tensors, temporary, metadata=metadata | {"checksum": _checksum(tensors, metadata)})
 
 
 def read_state(path: Path) -> PackedState:
@@ -91,18 +91,18 @@ def _read(path: Path) -> dict[str, Tensor]:
         content = path.read_bytes()  # a file is small: to map it takes longer than to read it
         tensors = load(content)
         begin = int.from_bytes(content[:_LENGTH], "little")
-        known = json.loads(content[_LENGTH : _LENGTH + begin])["__metadata__"]
-        if known["checksum"] != _checksum(tensors, known):
+        metadata = json.loads(content[_LENGTH : _LENGTH + begin])["__metadata__"]
+        if metadata["checksum"] != _checksum(tensors, metadata):
             raise CacheError("its checksum isn't that of its content")
-        if known["key"] != _key(path):
-            raise CacheError(f"it holds {known['key']}")
+        if metadata["key"] != _key(path):
+            raise CacheError(f"it holds {metadata['key']}")
         return tensors
     except (OSError, SafetensorError, CacheError, KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _explain_unreadable(path, error) from error
 
 
 def read_seconds(path: Path) -> float:
-    """How long the clip of an entry is that was checked or written before, from the file's header alone.
+    """The length of an entry's clip, from the file's header alone; the entry was checked or written before.
 
     Raises:
         CacheError: the file is gone or damaged
@@ -111,10 +111,10 @@ def read_seconds(path: Path) -> float:
         with safe_open(path, framework="pt") as file:
             return float(file.metadata()["seconds"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _explain_unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> CacheError:
+def _explain_unreadable(path: Path, error: Exception) -> CacheError:
     if isinstance(error, FileNotFoundError):
         return CacheError(
             f"{path}: this entry of the feature cache is gone; another run has made room for its own, perhaps. Allow "
@@ -128,13 +128,13 @@ def _unreadable(path: Path, error: Exception) -> CacheError:
 
 
 def _key(path: Path) -> str:
-    """What the entry's place says that it is: a layer and a clip."""
+    """The layer and the clip of an entry, by its path."""
     return f"{path.parts[-3] if len(path.parts) > 2 else ''}/{path.stem}"
 
 
-def _checksum(tensors: dict[str, Tensor], known: dict[str, str]) -> str:
-    """Of the values, and of how they are to be read."""
-    total = zlib.crc32(f"{known['key']} {known['seconds']}".encode())
+def _checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """The checksum of the values and of their metadata."""
+    total = zlib.crc32(f"{metadata['key']} {metadata['seconds']}".encode())
     for name, tensor in sorted(tensors.items()):
         total = zlib.crc32(f" {name} {tensor.dtype} {list(tensor.shape)} ".encode(), total)
         total = zlib.crc32(tensor.contiguous().numpy(), total)
@@ -142,7 +142,7 @@ def _checksum(tensors: dict[str, Tensor], known: dict[str, str]) -> str:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the file holds what was written, for this place."""
+    """Whether the file has the content that was written under this path."""
     try:
         _read(path)
     except CacheError:

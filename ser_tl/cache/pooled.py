@@ -1,12 +1,12 @@
-"""Clips cut down to the one or two frames that a pooling without weights can't tell from all of them.
+"""Pooled clips: one or two frames, with the same pooled statistics as all frames of a clip.
 
-    CachedClips --condensed--> State (T, D) of each layer as State (1 or 2, D), kept in memory after the first epoch
+    CachedClips --pool_clips--> state (T, D) of each layer as state (1 or 2, D), kept in memory after the first epoch
 
 What stands between cached states and the pooling scales and shifts each channel by itself (`FeatureNorm`, `LayerMix`),
-unless the model is told otherwise. Mean, deviation, maximum and last frame pass through that, whatever its weights are:
-the pooled vector and every gradient are those of all frames, and an epoch no longer reads or pools them. What is
-measured over frames besides, mean and deviation of those of many clips, follows from `Batch.moments`. So the feature
-cache keeps no more of such a clip than its summary.
+unless the model is configured otherwise. Mean, deviation, maximum and last frame pass through that, whatever its
+weights are: the pooled vector and every gradient are those of all frames, and an epoch no longer reads or pools them.
+What is measured over frames besides, mean and deviation of those of many clips, follows from `Batch.moments`. So the
+feature cache keeps no more of such a clip than its summary.
 """
 
 import numpy as np
@@ -27,27 +27,27 @@ REDUCE: dict[str, Reduce] = {
 """By the pooling's name, from a summary to few frames (1 or 2, D), less the mean."""
 
 
-def reduction(model: EmotionModel) -> Reduce | None:
-    """What makes the few frames that the model can't tell from all of a layer; None where it always can."""
+def find_reduction(model: EmotionModel) -> Reduce | None:
+    """The function from a layer's summary to few frames; None where the model reads more than these."""
     apart = model.config.join == "concat" or len(model.layers) == 1
     plain = model.network is None and isinstance(model.project, nn.Identity) and isinstance(model.fuse, nn.Identity)
     return REDUCE.get(model.pooling_name) if apart and plain else None
 
 
-def condensed(clips: Clips, model: EmotionModel) -> Clips:
-    """The clips with few frames, where the model can't tell; else the clips themselves.
+def pool_clips(clips: Clips, model: EmotionModel) -> Clips:
+    """The clips with few frames, where the model's output is the same; else the clips themselves.
 
     Args:
         clips: for training
         model: what is trained on them
     """
-    reduce = reduction(model)
+    reduce = find_reduction(model)
     if reduce is None or not isinstance(clips, CachedClips) or not clips.layers >= set(model.layers):
         return clips
-    return CondensedClips(clips, reduce)
+    return PooledClips(clips, reduce)
 
 
-class CondensedClips(CachedClips):
+class PooledClips(CachedClips):
     """Cached clips of few frames.
 
     Args:
@@ -58,7 +58,7 @@ class CondensedClips(CachedClips):
     def __init__(self, cached: CachedClips, reduce: Reduce) -> None:
         super().__init__(cached.clips, cached.files, cached.lengths, cached.reduce)
         self.few = reduce
-        self.held: dict[tuple[int, int], dict[int, PackedState]] = {}  # by clip and window
+        self.states: dict[tuple[int, int], dict[int, PackedState]] = {}  # by clip and window
 
     @property
     def seconds(self) -> list[float]:
@@ -73,11 +73,11 @@ class CondensedClips(CachedClips):
 
     def read(self, index: int, window: int) -> dict[int, PackedState]:
         """The few frames of a window, from the disk once and then from memory."""
-        place = index, window
-        if place not in self.held:
+        key = index, window
+        if key not in self.states:
             states = super().read(index, window)
-            self.held[place] = {
-                layer: state if state.frames else shorten(Summary.of(state.mean, state.residual), self.few)
+            self.states[key] = {
+                layer: state if state.frames else shorten(Summary.from_mean(state.mean, state.residual), self.few)
                 for layer, state in states.items()
             }
-        return self.held[place]
+        return self.states[key]

@@ -2,7 +2,7 @@
 
     ComputeConfig -> accelerator(config, folder), FeatureCache(gib=...).fill(..., config)
 
-They change how fast something runs and how much memory it takes, and none of what is learned but by rounding. Every
+They change speed and memory, and what is learned only by rounding. Every
 `TrainConfig` is one, so their names in messages begin with `train.`.
 """
 
@@ -23,18 +23,18 @@ class ComputeConfig:
         clip: largest norm of the gradient; 0 switches clipping off
         precision: `no` is float32; `bf16` and `fp16` (GPU only) are Accelerate's mixed precision; `auto` measures
             whether bf16 is faster here, and takes it where it is
-        checkpointing: run a moving layer of the encoder again in the backward pass instead of keeping what is in it:
-            less memory, a third more time
-        compile: let torch.compile make code of the encoder's transformer layers in the first steps: for a GPU; on CPUs
+        checkpointing: run a trainable layer of the encoder again in the backward pass instead of keeping its
+            activations: less memory, a third more time
+        compile: compile the encoder's transformer layers with torch.compile in the first steps: for a GPU; on CPUs
             it was measured to cost a minute or two and to gain nothing
-        shard: several processes share weights, gradients and the optimizer's state out among them (FSDP2), where
-            otherwise each has all of them: for encoders that are too large for that
+        shard: distribute weights, gradients and the optimizer's state over several processes (FSDP2), where otherwise
+            each has all of them: for encoders that are too large for that
         threads: CPU threads of each process; 0 leaves it to OMP_NUM_THREADS, or shares out all cores where `accelerate
             launch` has set that to its own default of 1
         workers: processes that decode audio beside each training process
-        cache: keep on disk what a frozen encoder makes of each clip, and read it from then on ($SER_TL_CACHE, or ser_tl
+        cache: cache features of frozen layers on disk ($SER_TL_CACHE, or ser_tl
             in the user's cache folder; `ser-tl cache` shows it)
-        cache_gib: the most that may lie there, in GiB
+        cache_gib: the cache's size limit, in GiB
         tracker: where curves go: `tensorboard`, or another of Accelerate's trackers if it is installed; `none`
     """
 

@@ -1,4 +1,4 @@
-"""Memory that a training frees stays with its process, on a CPU.
+"""malloc's thresholds: memory that a training frees stays with its process, on a CPU.
 
 glibc gives large blocks back to the system as soon as they are freed, and gets them again, zeroed page by page, in the
 next layer: a tenth of a step's time and more. Kept, they are used again; the process stays as large as at its peak. The
@@ -14,7 +14,7 @@ _LARGEST = 2**31 - 1  # mallopt takes an int
 
 
 def keep_freed_memory() -> bool:
-    """Tells the C library once for the whole process; whether it could be told (glibc alone takes such advice)."""
+    """Sets malloc's thresholds for this process, once. Returns whether the C library supports it (glibc does)."""
     if sys.platform != "linux":
         return False
     library = ctypes.CDLL(None)
