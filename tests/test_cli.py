@@ -108,7 +108,7 @@ def test_compare_prints_a_table_and_writes_the_page(run, tmp_path, capsys):
     assert (title, header.split()[0]) == ("tones", "system")
     assert best.split()[0] == "first"
     assert second.split()[0] == "other"
-    assert any("One test speaker: the figures say nothing about how others would do." in note for note in notes)
+    assert any("One test speaker: the figures say nothing about other speakers." in note for note in notes)
     assert page == str(tmp_path / "page" / "comparison.html")
     assert {path.suffix for path in (tmp_path / "page").iterdir()} == {".html", ".md", ".csv", ".png"}
 

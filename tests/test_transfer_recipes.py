@@ -72,7 +72,7 @@ def test_self_training_on_speakers_own_statistics(aligned, tmp_path):
 def test_self_training_without_a_target_tells_where_there_is_one(tones, tmp_path):
     module = load_recipe("finetune_wav2vec2")
     options = ser.Options(corpus="csv", root=tones, output=tmp_path / "run", train=train_config(refit="self-training"))
-    with pytest.raises(ConfigError, match=r"recipes/mmd_alignment.py has a --target"):
+    with pytest.raises(ConfigError, match=r"recipes/mmd_alignment.py has the option"):
         module.main(options)
 
 

@@ -55,7 +55,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def trainable_blocks(self, model: EmotionModel) -> list[Block]:
-        """The encoder's blocks that are trained at any time, input side first; the features below them can be cached."""
+        """The encoder's blocks that are trained at any time, input side first; features below them can be cached."""
 
     def prepare(self, model: EmotionModel) -> None:
         """Sets `requires_grad` of every parameter, before the optimizer is made."""
@@ -72,8 +72,9 @@ class Strategy(ABC):
         return False
 
     def param_groups(self, model: EmotionModel, rates: LearningRates) -> list[dict[str, Any]]:
-        """The optimizer's groups: `params`, `lr`, and `name` for the records. They hold all weights that are trained
-        at any time.
+        """The optimizer's groups: `params`, `lr`, and `name` for the records.
+
+        They hold all weights that are trained at any time.
 
         Biases, norms and layer weights (all with fewer than two dimensions) get no weight decay (Loshchilov and Hutter
         2019 leave this open; it is the field's practice).

@@ -378,7 +378,9 @@ def test_what_cant_be_a_view_is_told_with_the_way_out(split):
         AugmentConfig("manifold-mixup", views=4)
     with pytest.raises(ConfigError, match=r"augment.views is -1: expected a whole number"):
         AugmentConfig("ser", views=-1)
-    with pytest.raises(ConfigError, match=r"the strategy moves all of the encoder.*`strategy` frozen.*augment.views 0"):
+    with pytest.raises(
+        ConfigError, match=r"the strategy trains all of the encoder.*`strategy` frozen.*augment.views 0"
+    ):
         trained(split, strategy=Full())
     with pytest.raises(ConfigError, match=r"train.cache is false.*train.cache true"):
         trained(split, cache=False)

@@ -50,13 +50,13 @@ def launched(monkeypatch, *options, several=False):
 config = Path(__file__).parents[2] / "recipes" / "accelerate" / "gpus.yaml"
 
 LAUNCHES = [
-    (("--mixed_precision", "bf16"), {}, r"MIXED_PRECISION.*train\.precision is no.*say --train\.precision bf16"),
+    (("--mixed_precision", "bf16"), {}, r"MIXED_PRECISION.*train\.precision is no.*say train\.precision bf16"),
     (("--mixed_precision", "bf16"), {"precision": "bf16"}, None),
-    (("--mixed_precision", "bf16"), {"precision": "auto"}, r"train\.precision is auto.*--train\.precision bf16"),
-    (("--mixed_precision", "fp16"), {"precision": "bf16"}, "say --train.precision fp16"),
+    (("--mixed_precision", "bf16"), {"precision": "auto"}, r"train\.precision is auto.*train\.precision bf16"),
+    (("--mixed_precision", "fp16"), {"precision": "bf16"}, "say train.precision fp16"),
     (("--mixed_precision", "no"), {"precision": "bf16"}, None),  # also what the launcher says unasked
     ((), {}, None),
-    (("--dynamo_backend", "inductor"), {}, "DYNAMO_BACKEND.*--train.compile true"),
+    (("--dynamo_backend", "inductor"), {}, "DYNAMO_BACKEND.*train.compile true"),
     (("--dynamo_backend", "inductor"), {"compile": True}, "DYNAMO_BACKEND"),  # else it would be compiled twice
     (("--dynamo_mode", "max-autotune"), {}, "DYNAMO_MODE"),
     (("--dynamo_use_dynamic",), {}, "DYNAMO_USE_DYNAMIC"),
@@ -84,15 +84,15 @@ def test_what_the_launcher_sets_is_obeyed_or_refused(monkeypatch, options, chang
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4", "train.accumulate is 1.*--train.accumulate 4"),
+        ("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4", "train.accumulate is 1.*train.accumulate 4"),
         ("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "four", "train.accumulate is 1"),
-        ("ACCELERATE_GRADIENT_CLIPPING", "0.5", "train.clip is 1.0.*--train.clip 0.5"),
-        ("ACCELERATE_USE_FSDP", "True", "asks for FSDP.*--train.shard true"),
+        ("ACCELERATE_GRADIENT_CLIPPING", "0.5", "train.clip is 1.0.*train.clip 0.5"),
+        ("ACCELERATE_USE_FSDP", "True", "asks for FSDP.*train.shard true"),
         ("ACCELERATE_USE_DEEPSPEED", "true", "asks for DEEPSPEED"),
         ("ACCELERATE_USE_MEGATRON_LM", "true", "asks for MEGATRON_LM"),
         ("ACCELERATE_USE_PARALLELISM_CONFIG", "true", "asks for PARALLELISM_CONFIG"),
         ("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2", "DEEPSPEED_ZERO_STAGE"),
-        ("ACCELERATE_MIXED_PRECISION", "fp8", "fp8 isn't supported: choose --train.precision bf16"),
+        ("ACCELERATE_MIXED_PRECISION", "fp8", "fp8 isn't supported: choose train.precision bf16"),
         ("ACCELERATE_FP8_BACKEND", "TE", "fp8 isn't supported"),
         ("ACCELERATE_DOWNCAST_BF16", "yes", "TPUs aren't supported"),
         ("ACCELERATE_SAGEMAKER_DISTRIBUTED_TYPE", "DATA_PARALLEL", "SageMaker"),

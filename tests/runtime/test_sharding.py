@@ -47,7 +47,7 @@ def test_one_process_has_nobody_to_share_with():
     ("config", "strategy", "way_out"),
     [
         (TrainConfig(shard=True, precision="fp16"), Full(), "choose bf16 or no"),
-        (TrainConfig(shard=True, compile=True), Full(), "leave it or --train.shard out"),
+        (TrainConfig(shard=True, compile=True), Full(), "leave it or train.shard out"),
         (TrainConfig(shard=True), Full(l2sp=0.1), "leave one of the two out"),
     ],
 )

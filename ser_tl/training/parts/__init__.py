@@ -64,7 +64,7 @@ def build_parts(options: Mapping[str, Any]) -> list[Part]:
     for name, given in options.items():
         kind, given = PARTS[name], {} if given is None else given
         if not is_dataclass(kind):
-            raise ConfigError(f"parts: {name} isn't built from options here; `help` lists what trainings have anyway")
+            raise ConfigError(f"parts: {name} is part of every training: set its own options instead")
         names = [option.name for option in fields(kind)]
         unknown = sorted(set(given) - set(names)) if isinstance(given, Mapping) else [given]
         if unknown:

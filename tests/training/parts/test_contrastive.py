@@ -105,7 +105,7 @@ def test_the_command_line_takes_it(tmp_path):
         ({"contrastive": {"wait": 1}}, r"contrastive has no options \['wait'\]: expected some of weight, temperature"),
         ({"contrastive": 0.5}, r"contrastive has no options \[0.5\]"),
         ({"contrastive": {"temperature": 0}}, r"parts.contrastive.temperature is 0: expected more than 0"),
-        ({"balance": {}}, r"balance isn't built from options here; `--help` lists"),
+        ({"balance": {}}, r"balance is part of every training: set its own options"),
     ],
 )
 def test_options_that_are_none_are_refused(parts, message):

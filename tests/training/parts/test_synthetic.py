@@ -155,7 +155,7 @@ def test_the_refit_hears_real_clips_only(split, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pooling": "attentive-stats"}, "needs a model that sees no more of a clip"),
+        ({"pooling": "attentive-stats"}, "needs a model without other input"),
         ({"strategy": Partial(1)}, "strategy. frozen"),
         ({"cache": False}, "train.cache true"),
         ({"cache_gib": 1e-6}, "the feature cache can't hold the training clips: raise train.cache_gib"),
