@@ -21,7 +21,7 @@ INSIDE = {"mask", "mask-mel", "mixup-embedding"}
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the benchmark can be told; of the training's options it heeds all but splits and output.
+    """Options of the benchmark; of the training's options it uses all but splits and output.
 
     Args:
         rounds: how often everything is measured, after one round that isn't

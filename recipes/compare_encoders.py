@@ -27,7 +27,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Options(ser.Options):
-    """What the comparison can be told; what a system doesn't change holds for all.
+    """Options of the comparison; options that a system doesn't change hold for all.
 
     Args:
         systems: name to the options in which it differs, for example {mine: {encoder: org/name, train.epochs: 20}}

@@ -24,7 +24,7 @@ class Options(ser.RunOptions):
     Args:
         teacher: an encoder's name, folder or hub id
         student: a config.json of transformers (random weights), or an encoder's name, folder or hub id to go on from
-        corpus: whose audio is heard, by name
+        corpus: of the audio, by name
         root: the corpus' folder, manifest or hub id
         columns: which column of a manifest holds what
         audio: a folder of audio files of any length, instead of a corpus

@@ -1,4 +1,4 @@
-"""Fine-tunes a pretrained speech encoder for emotion recognition, and reports on speakers it never heard.
+"""Fine-tunes a pretrained speech encoder for emotion recognition, and reports on held-out speakers.
 
     accelerate launch recipes/finetune_wav2vec2.py
     accelerate launch recipes/finetune_wav2vec2.py --encoder facebook/wav2vec2-base --corpus ravdess \

@@ -1,4 +1,4 @@
-"""Carries a model over to speech that nobody has labelled: the embeddings of both domains are drawn together.
+"""Adapts a model to unlabelled speech: the embeddings of both domains are aligned.
 
     accelerate launch recipes/mmd_alignment.py
     accelerate launch recipes/mmd_alignment.py --encoder openai/whisper-tiny.en --corpus ravdess --root RAVDESS \
@@ -7,7 +7,7 @@
 Without arguments: from the women of the bundled EMO-DB to its men, by multi-kernel MMD. No label of the target is read
 before the report. --alignment.method none is the control; --model.statistics corpus or speaker takes each domain's, or
 each speaker's, own mean and deviation out, and --train.refit self-training lets the classifier go on learning from what
-it hears in the target, both with any alignment or none.
+it predicts for the target, both with any alignment or none.
 """
 
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ MEN = ["emodb_03", "emodb_10", "emodb_11", "emodb_12", "emodb_15"]
 
 @dataclass(frozen=True)
 class Options(ser.DomainOptions):
-    """What the transfer can be told; corpus, root, columns and emotions are the source's."""
+    """Options of the transfer; corpus, root, columns and emotions are the source's."""
 
     strategy: str = "frozen"
     target_speakers: list[str] = field(default_factory=lambda: list(MEN))
 
 
 def main(options: Options) -> ser.Report | None:
-    """Trains on the source, hears the target without its labels, and reports on the target."""
+    """Trains on the source and the unlabelled target, and reports on the target."""
     split = ser.load_domains(options)
     if options.dry_run:
         return ser.rehearse(options, [split])

@@ -1,4 +1,4 @@
-"""Probes an encoder: how much of emotion a linear model reads from its states, on speakers it never heard.
+"""Probes an encoder: how much of emotion a linear model reads from its states, on held-out speakers.
 
     accelerate launch recipes/probe_encoder.py
     accelerate launch recipes/probe_encoder.py --encoder runs/mini --probe.corpus ravdess --probe.root RAVDESS \

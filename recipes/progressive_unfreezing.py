@@ -38,7 +38,7 @@ def main(options: Options) -> ser.Report | None:
         history = trainer.fit(train, dev, resume=options.resume)
         if trainer.accelerator.is_main_process:
             ser.plots.unfreezing_picture(history, folder / "unfreezing.png")
-            ser.plots.travel_picture(ser.weight_change(before, model.encoder), folder / "travel.png")
+            ser.plots.plot_weight_change(ser.weight_change(before, model.encoder), folder / "travel.png")
         return trainer
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:

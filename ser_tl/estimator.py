@@ -69,7 +69,7 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):
         Args:
             X: (n,) paths, or arrays of samples (N,) at 16 kHz
             y: (n,) names of emotions
-            groups: (n,) who speaks; the classifier's shrinkage is chosen on speakers held out in turn. Without them
+            groups: (n,) the speakers; the classifier's shrinkage is chosen on speakers held out in turn. Without them
                 each fifth clip stands in for a speaker, and the choice is too optimistic
 
         Raises:

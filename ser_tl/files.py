@@ -6,7 +6,7 @@
 
 A process killed in between leaves the old file as it was, and a part (`.NAME.*.part`) that nothing reads. Libraries
 that go through a private temporary file, safetensors among them, leave files that only their owner can read: here
-permissions are those of any other new file. Knows nothing of what is written.
+permissions are those of any other new file. Independent of what is written.
 """
 
 import errno

@@ -58,7 +58,7 @@ def make_parser(kind: type[Parsed], description: str) -> Parser:
     """
     parser = Parser(description=description.strip().partition("\n\n")[0])
     parser.add_argument("--config", action="config", help="YAML file of options; flags after it win over it")
-    parser.add_argument("--import", type=str, default=None, help="a module, or a Python file, of parts of one's own")
+    parser.add_argument("--import", type=str, default=None, help="a module, or a Python file, with your own parts")
     parser.add_class_arguments(kind)
     if any(item.name == "strategy" for item in fields(kind)):
         parser.add_section("strategy", lambda: describe_options(STRATEGIES, "strategy"))

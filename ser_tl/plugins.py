@@ -1,4 +1,4 @@
-"""Modules of one's own, imported so that what they register can be named: `--import my_part.py`.
+"""Your own modules, imported so that the names they register can be used: `--import my_part.py`.
 
     module or file --import_plugin--> its registrations are in `POOLINGS`, `PARTS`, ...
 

@@ -41,7 +41,7 @@ def run_main(main: Any, kind: type[RunOptions], description: str) -> None:  # no
         sys.exit(130)  # 128 and the number of the signal, as shells have it
     except BrokenPipeError:
         silence_output()
-        sys.stderr.write(f"nobody reads the output any more: stopped{_way_on()}\n")
+        sys.stderr.write(f"the reader of the output is gone: stopped{_way_on()}\n")
         sys.exit(141)
 
 
@@ -51,7 +51,7 @@ def _way_on() -> str:
 
 
 def _remove_unused() -> None:
-    """Deletes folders whose names nobody gave, of runs that were refused before anything was trained."""
+    """Deletes folders with automatic names, of runs that were refused before anything was trained."""
     for folder, dated in STARTED:
         files = [path for path in folder.rglob("*") if path.is_file()]
         if dated and all(path.name in ("config.yaml", "split.json") or "curves" in path.parts for path in files):

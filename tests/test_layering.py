@@ -63,7 +63,7 @@ LAYERS: list[tuple[str, str]] = [
 UPWARD = {"model/emotion.py": {"inference", "export"}, "model/modeling_ser_tl.py": {"inference"}}
 # `report.save(folder)` and `print(report)` are conveniences likewise: what writes and draws is above.
 UPWARD["evaluation/report.py"] = UPWARD["comparison/comparison.py"] = {"reporting"}
-UPWARD["export/versions.py"] = UPWARD["archive/versions.py"] = {""}  # the package's own version
+UPWARD["export/versions.py"] = UPWARD["archive/package_versions.py"] = {""}  # the package's own version
 RANK = {room: rank for rank, (rooms, _) in enumerate(LAYERS) for room in rooms.split()}
 PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # SoundNet's weights were published as a pickle: one module, which holds an unpickler that knows nothing but arrays.

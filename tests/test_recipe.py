@@ -203,9 +203,9 @@ def test_dimensions_go_from_the_options_to_report_model_and_card(recipe, options
     assert model.dimensions == ["arousal", "valence"]
     assert (model.labels == []) is alone
     card = (fold / "model" / "README.md").read_text(encoding="utf-8")
-    assert "heard.dimensions" in card
+    assert "prediction.dimensions" in card
     assert "CCC (concordance correlation) of valence" in card
-    assert ("UAR" in card) is ("heard.label" in card) is not alone
+    assert ("UAR" in card) is ("prediction.label" in card) is not alone
     again = parse(ser.Options, "", ["--config", str(tmp_path / "run" / "config.yaml"), "--resume"])
     assert again.dimensions == dimensions
     assert recipe.main(again).as_json() == report.as_json()

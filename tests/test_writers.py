@@ -47,7 +47,7 @@ ELSEWHERE = {
     "export/storage.py": "likewise",
     "hub/directory.py": "a version, which takes its name when all of it is written; a line is appended to its history",
     "reporting/plots/canvas.py": "memory, where the target is no path",
-    "robustness/page.py": "memory",
+    "robustness/check_page.py": "memory",
     "runtime/state_file.py": "a line is appended to a log, and cut off on resume",
     "training/checkpoint.py": "a folder that takes its name when all of it is written",
 }

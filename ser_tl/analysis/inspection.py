@@ -39,7 +39,7 @@ def plot_recording(model: EmotionModel, file: str | Path, path: str | Path) -> P
     lines = [f"{Path(file).name}: {', '.join(title_parts)}"]
     windows = len(model.audio.segments(len(waveform) / audio.SAMPLE_RATE))
     if windows > 1:
-        lines.append(f"heard in {windows} windows of {model.audio.max_seconds:g} s, whose probabilities are averaged")
+        lines.append(f"encoded in {windows} windows of {model.audio.max_seconds:g} s, whose probabilities are averaged")
     if not attends:
         lines.append(f"the pooling, {model.pooling_name}, weighs all frames alike: no attention to show")
     shown = None

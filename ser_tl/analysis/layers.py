@@ -3,7 +3,7 @@
     states (L, B, T, D) --mean and deviation over speech--> (n, 2D) a layer --discriminant, by speaker--> Report a layer
 
 The probe is the discriminant of `ser_tl.modules.discriminant`, fitted on some speakers and tested on others, so a layer
-that separates speakers and not emotions gains nothing. It reads layers alone; what a trained head makes of them
+that separates speakers and not emotions gains nothing. It reads layers alone; the output of a trained head
 together may be better.
 """
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ser_tl.comparison.paired_tests import speaker_counts
+from ser_tl.comparison.paired_tests import count_by_speaker
 from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.evaluation.bootstrap import Interval, paired_interval
@@ -91,7 +91,7 @@ def compare_texts(
         )
         for each in logits.values()
     ]
-    counts = [speaker_counts([[report]])[0] for report in reports]
+    counts = [count_by_speaker([[report]])[0] for report in reports]
     return TextScores(
         *(report.uar for report in reports),
         difference=reports[1].uar - reports[2].uar,

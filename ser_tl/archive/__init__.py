@@ -7,7 +7,7 @@ alone, not on who computes it, when, or how often it was tried; it is published 
 rows are exactly once by construction, and leases merely save work that would be done twice. Engines (`pool`,
 `ray_engine`, an array job) only say who computes which shard.
 
-Needs numpy, pyarrow, and what the model needs; remote storage needs fsspec. Knows nothing of training.
+Needs numpy, pyarrow, and what the model needs; remote storage needs fsspec. Independent of training.
 """
 
 from ser_tl.archive.annotation import annotate as annotate

@@ -21,7 +21,7 @@ from ser_tl.archive.model import open_archive_model, open_model
 from ser_tl.archive.pool import Team, run_pool
 from ser_tl.archive.shard import read_result
 from ser_tl.archive.status import Status, find_done, read_status
-from ser_tl.archive.storage import absolute, is_remote
+from ser_tl.archive.storage import is_remote, make_absolute
 from ser_tl.archive.worker import ShardWorker, Share, run_worker
 from ser_tl.errors import ConfigError, StorageError
 from ser_tl.files import write_text
@@ -84,8 +84,8 @@ def annotate(
         address: of a running Ray cluster; a local one if None
         rank: of this machine or task, where several share the folder
         world: how many there are
-        on_listed: is told how many recordings have been listed
-        on_progress: is told how far everybody is
+        on_listed: called with the number of recordings listed
+        on_progress: called with the status of all workers
 
     Raises:
         ConfigError: options contradict each other, or the archive was begun with others
@@ -94,7 +94,7 @@ def annotate(
     """
     _check_options(output, workers, shard_clips, rank, world)
     folder = Path(output).absolute()
-    name = None if model is None else absolute(str(model)) if Path(model).is_dir() else str(model)
+    name = None if model is None else make_absolute(str(model)) if Path(model).is_dir() else str(model)
     options = RowOptions(segments, abstain_below)
     archive = _begin(str(source), folder, name, options, shard_clips, device, on_listed)
     if len(find_done(archive)) < archive.shards:
@@ -176,15 +176,15 @@ def finish(archive: Archive) -> Summary:
     if len(there) < archive.shards:
         status = read_status(archive)
         return Summary(archive, False, archive.clips, 0, status.errors, status.audio_seconds)
-    known = {line.result.shard: line.result for line in read_journals(archive.journals)}
-    results = [known.get(shard) or read_result(archive, shard) for shard in there]
+    result_of = {line.result.shard: line.result for line in read_journals(archive.journals)}
+    results = [result_of.get(shard) or read_result(archive, shard) for shard in there]
     summary = Summary(
         archive,
         True,
         archive.clips,
-        sum(one.rows for one in results),
-        sum(one.errors for one in results),
-        sum(one.audio_seconds for one in results),
+        sum(result.rows for result in results),
+        sum(result.errors for result in results),
+        sum(result.audio_seconds for result in results),
     )
     if annotates_shar(archive):
         write_field(archive)
@@ -202,9 +202,9 @@ def _write_manifest(archive: Archive, results: list[ShardResult], summary: Summa
         "model": asdict(archive.model),
         "options": asdict(archive.options),
         "shards": [
-            {"file": archive.shard_path(one.shard).relative_to(archive.folder).as_posix(), "inputs": inputs}
-            | {name: value for name, value in asdict(one).items() if name != "shard"}
-            for one, inputs in zip(results, archive.inputs, strict=True)
+            {"file": archive.shard_path(result.shard).relative_to(archive.folder).as_posix(), "inputs": inputs}
+            | {name: value for name, value in asdict(result).items() if name != "shard"}
+            for result, inputs in zip(results, archive.inputs, strict=True)
         ],
     }
     write_text(archive.folder / MANIFEST_FILE, json.dumps(content, indent=1) + "\n")

@@ -91,7 +91,7 @@ def hash_clips(clips: Sequence[Clip]) -> str:
     return hashlib.sha256(json.dumps(columns, separators=(",", ":")).encode("utf-8")).hexdigest()
 
 
-def text_of(path: str) -> tuple[str, bytes | None]:
+def split_text(path: str) -> tuple[str, bytes | None]:
     """A path as text that is UTF-8, and its bytes where they aren't.
 
     Args:

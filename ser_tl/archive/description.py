@@ -2,7 +2,7 @@
 
     FOLDER/archive.json --open_archive--> Archive: where each shard's inputs, rows and lease lie
 
-The file is the last that listing writes: where it is, the inputs are complete. Knows nothing of who works.
+The file is the last that listing writes: where it is, the inputs are complete. Independent of who works.
 """
 
 import json

@@ -79,16 +79,16 @@ def measure_drift(histogram: np.ndarray, reference: str | Path, names: Sequence[
     if not histogram.sum() or not len(values):
         return None
     other = np.histogram(values, BINS, (0.0, 1.0))[0]
-    ours, theirs = histogram / histogram.sum(), other / other.sum()
+    share, reference_share = histogram / histogram.sum(), other / other.sum()
     centres = (np.arange(BINS) + 0.5) / BINS
-    coarse = [np.maximum(one.reshape(_COARSE, -1).sum(axis=1), _FLOOR) for one in (ours, theirs)]
+    coarse = [np.maximum(shares.reshape(_COARSE, -1).sum(axis=1), _FLOOR) for shares in (share, reference_share)]
     return Drift(
         reference=what,
         histogram=other,
         labels=counts,
-        mean=float(ours @ centres),
+        mean=float(share @ centres),
         reference_mean=float(values.mean()),
-        distance=float(np.abs(np.cumsum(ours) - np.cumsum(theirs)).max()),
+        distance=float(np.abs(np.cumsum(share) - np.cumsum(reference_share)).max()),
         stability=float(((coarse[0] - coarse[1]) * np.log(coarse[0] / coarse[1])).sum()),
     )
 
@@ -108,10 +108,10 @@ def _read_reference(path: Path, names: Sequence[str]) -> tuple[np.ndarray, Count
         raise CheckpointError(f"reference {path}: no such file: name a run's predictions.csv, or an archive's folder")
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    known = [name.removeprefix("p_") for name in (rows[0] if rows else {}) if name.startswith("p_")]
-    _check_labels(path, known, names)
+    labels = [name.removeprefix("p_") for name in (rows[0] if rows else {}) if name.startswith("p_")]
+    _check_labels(path, labels, names)
     try:
-        values = np.array([max(float(row[f"p_{name}"]) for name in known) for row in rows])
+        values = np.array([max(float(row[f"p_{name}"]) for name in labels) for row in rows])
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"reference {path}: not a run's predictions ({error})") from error
     what = f"{len(rows)} test clips of {path.parent.name}"
@@ -132,9 +132,9 @@ def _read_archive(folder: Path, names: Sequence[str]) -> tuple[np.ndarray, Count
     return whole, counts, f"{len(whole)} rows of the archive {folder.name}"
 
 
-def _check_labels(path: Path, known: Sequence[str], names: Sequence[str]) -> None:
-    if set(known) != set(names):
+def _check_labels(path: Path, labels: Sequence[str], names: Sequence[str]) -> None:
+    if set(labels) != set(names):
         raise ConfigError(
-            f"reference {path}: of another model, its emotions are {', '.join(known) or 'none'} and the archive's "
+            f"reference {path}: of another model, its emotions are {', '.join(labels) or 'none'} and the archive's "
             f"{', '.join(names)}: annotate the training corpus with the archive's model and name that archive"
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from ser_tl.archive.description import Archive
 from ser_tl.archive.sources.lhotse import is_shar
-from ser_tl.archive.storage import absolute, kind_of
+from ser_tl.archive.storage import find_kind, make_absolute
 from ser_tl.files import write_atomically
 
 FIELD = "emotion"
@@ -25,8 +25,8 @@ _KEPT = ("label", "probabilities", "dimensions", "confidence", "calibrated", "ab
 
 def annotates_shar(archive: Archive) -> bool:
     """Whether an archive's source is a Shar."""
-    source = absolute(archive.source)
-    return kind_of(source) == "folder" and is_shar(source)
+    source = make_absolute(archive.source)
+    return find_kind(source) == "folder" and is_shar(source)
 
 
 def write_field(archive: Archive) -> list[Path]:
@@ -70,5 +70,5 @@ def _iter_cuts(archive: Archive) -> Iterator[tuple[str, str, Any]]:
 
 
 def _make_value(row: dict[str, Any], *, spans: bool) -> dict[str, Any]:
-    kept = (*_KEPT, "start", "end") if spans else _KEPT
-    return {name: row[name] for name in kept if row.get(name) is not None}
+    columns = (*_KEPT, "start", "end") if spans else _KEPT
+    return {name: row[name] for name in columns if row.get(name) is not None}

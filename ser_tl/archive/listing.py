@@ -19,8 +19,8 @@ import numpy as np
 
 from ser_tl.archive.clip import COLUMNS, Clip, hash_clips, to_columns
 from ser_tl.archive.description import SHARDS_A_FILE, Archive, ModelFacts, RowOptions, inputs_path
+from ser_tl.archive.package_versions import find_versions
 from ser_tl.archive.sources import list_clips
-from ser_tl.archive.versions import find_versions
 from ser_tl.errors import CorpusError, StorageError, listing
 
 _SHOWN = 10
@@ -42,7 +42,7 @@ def list_source(
         model: who annotates
         options: what rows are
         shard_clips: clips in a shard
-        on_shard: is told how many clips have been listed
+        on_shard: called with the number of clips listed
 
     Raises:
         CorpusError: there is nothing to annotate, or ids aren't unique
@@ -54,9 +54,9 @@ def list_source(
         scratch.mkdir(parents=True)
         hashes, keys = _write_shards(list_clips(source, skipped), scratch, shard_clips, on_shard)
         if not hashes:
-            found = ", ".join(f"{count} of {suffix}" for suffix, count in skipped.most_common(5)) or "no files at all"
+            counts = ", ".join(f"{count} of {suffix}" for suffix, count in skipped.most_common(5)) or "no files at all"
             raise CorpusError(
-                f"{source}: no recordings to annotate (found {found}): name a folder, pattern or list with some"
+                f"{source}: no recordings to annotate (found {counts}): name a folder, pattern or list with some"
             )
         _check_unique(keys, scratch, len(hashes))
         shutil.rmtree(folder / "inputs", ignore_errors=True)  # of a listing that was killed before its description

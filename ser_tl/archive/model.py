@@ -60,7 +60,7 @@ def hash_folder(folder: Path) -> str:
     """
     total = hashlib.sha256()
     try:
-        for path in sorted(one for one in folder.iterdir() if one.is_file() and one.suffix not in _BESIDE):
+        for path in sorted(entry for entry in folder.iterdir() if entry.is_file() and entry.suffix not in _BESIDE):
             with path.open("rb") as file:
                 total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     except OSError as error:

@@ -81,7 +81,7 @@ def run_pool(archive: Archive, team: Team, on_progress: Callable[[Status], None]
     Args:
         archive: whose shards
         team: the processes
-        on_progress: is told how far everybody is
+        on_progress: called with the status of all workers
 
     Raises:
         SerTlError: what a worker raised

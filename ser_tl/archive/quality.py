@@ -1,4 +1,4 @@
-"""What is wrong with a recording's sound, measured on what the model hears: 16 kHz, mono.
+"""Quality flags of a recording's sound, measured on the model's input: 16 kHz, mono.
 
     windows --QualityMeter.add--> ... --flags()--> ["quiet", "clipped"]
 

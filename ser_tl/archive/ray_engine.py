@@ -66,7 +66,7 @@ def run_ray(
         workers: actors at most; Ray starts as many of them as there is room and work for
         address: of a running cluster; a local one is started if None
         device: where models in torch compute; each actor gets a GPU if it is one
-        on_progress: is told how far everybody is
+        on_progress: called with the status of all workers
 
     Raises:
         ConfigError: Ray isn't installed

@@ -1,4 +1,4 @@
-"""From a clip to what a predictor hears: one open file at a time, remote ones fetched ahead.
+"""From a clip to a predictor's input: one open file at a time, remote ones fetched ahead.
 
 clips --open_recordings--> recordings, in the clips' order: paths, bytes, samples; an AudioError where there is none
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from ser_tl.archive.clip import Clip
 from ser_tl.archive.sources import arrow, tar
-from ser_tl.archive.storage import ask, is_remote, join, open_file, parent, read_file, read_range
+from ser_tl.archive.storage import call_filesystem, find_parent, is_remote, join_path, open_file, read_file, read_range
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.decoding.containers import open_audio
 from ser_tl.data.decoding.resampling import resample_blocks
@@ -70,7 +70,7 @@ class RecordingReader:
             return fetch(clip) if is_remote(clip.file) else clip.file
         read = {"tar": self._read_member, "arrow": self._read_arrow, "parquet": self._read_parquet}[clip.reader]
         if is_remote(clip.file):
-            return ask(clip.file, lambda: read(clip))
+            return call_filesystem(clip.file, lambda: read(clip))
         try:
             return read(clip)
         except (OSError, EOFError, ValueError, CorpusError, zlib.error) as error:  # Arrow's errors are ValueErrors
@@ -135,7 +135,7 @@ def _read_cell(table: Any, row: int, column: str, clip: Clip) -> str | bytes:  #
     if cell.get("bytes") is not None:
         return cell["bytes"]
     if cell.get("path"):
-        path = join(parent(clip.path), cell["path"])
+        path = join_path(find_parent(clip.path), cell["path"])
         return read_file(path) if is_remote(path) else path
     raise AudioError(f"{clip.name}: a row without audio")
 
@@ -220,9 +220,9 @@ def _fetch_ahead(clips: Sequence[Clip]) -> Iterator[tuple[Clip, Future[bytes] | 
             for clip in clips:
                 content = None
                 if _is_fetched(clip):
-                    place = (clip.path, clip.offset)
-                    content = last[1] if last is not None and last[0] == place else threads.submit(fetch, clip)
-                    last = (place, content)
+                    position = (clip.path, clip.offset)
+                    content = last[1] if last is not None and last[0] == position else threads.submit(fetch, clip)
+                    last = (position, content)
                 waiting.append((clip, content))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft()

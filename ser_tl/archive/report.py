@@ -2,7 +2,7 @@
 
     summarise(archive) -> ArchiveReport: counts alone, in memory that doesn't grow with the archive's rows
 
-Reads the shards one after the other. Knows nothing of pages and pictures.
+Reads the shards one after the other. Independent of pages and pictures.
 """
 
 import heapq
@@ -180,8 +180,8 @@ def _count_row(report: ArchiveReport, row: dict[str, Any], sums: Counter[str]) -
 
 
 def _keep_row(shard: int, row: dict[str, Any]) -> UncertainRow:
-    kept = {name: row[name] for name in ("id", "path", "start", "end", "label", "confidence")}
-    return UncertainRow(shard, probabilities=row["probabilities"] or {}, **kept)
+    fields = {name: row[name] for name in ("id", "path", "start", "end", "label", "confidence")}
+    return UncertainRow(shard, probabilities=row["probabilities"] or {}, **fields)
 
 
 def shorten_error(message: str, path: str | None) -> str:

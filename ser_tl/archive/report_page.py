@@ -45,21 +45,21 @@ def format_report(report: ArchiveReport) -> str:
         f"model {report.model}",
         f"confidence {'calibrated' if report.calibrated else 'not calibrated'}",
     ]
-    drift = []
+    drift_parts = []
     if report.drift is not None:
-        one = report.drift
-        drift = [
+        drift = report.drift
+        drift_parts = [
             "<h2>Drift of confidence</h2>",
-            f"<p>The model is {escape(one.verdict)} ({escape(one.reference)}): mean {one.mean:.3f} against "
-            f"{one.reference_mean:.3f}, Kolmogorov-Smirnov distance {one.distance:.3f}, population stability index "
-            f"{one.stability:.3f} (below 0.1 the same, above 0.25 another distribution).</p>",
+            f"<p>The model is {escape(drift.verdict)} ({escape(drift.reference)}): mean {drift.mean:.3f} against "
+            f"{drift.reference_mean:.3f}, Kolmogorov-Smirnov distance {drift.distance:.3f}, population stability index "
+            f"{drift.stability:.3f} (below 0.1 the same, above 0.25 another distribution).</p>",
         ]
     parts = [
         f"<h1>Archive: {escape(report.source)}</h1>",
         f"<p>{escape(', '.join(facts))}</p>",
         f'<p class="note">{escape(_NOTE)}</p>',
         _picture(report),
-        *drift,
+        *drift_parts,
         f'<p><a href="listening.html">The {len(report.uncertain)} least certain clips, to listen to</a></p>'
         if report.uncertain
         else "",

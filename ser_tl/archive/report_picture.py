@@ -32,8 +32,8 @@ def archive_picture(report: ArchiveReport, target: Target) -> None:
     _draw_labels(panels[0][0], report)
     _draw_confidence(panels[0][1], report)
     days = report.tables["day"]
-    known = {day: days[day] for day in sorted(days) if day != UNKNOWN}
-    _draw_shares(panels[1][0], report, merge_days(known) if known else days, "day" if known else "day (none is known)")
+    dated = {day: days[day] for day in sorted(days) if day != UNKNOWN}
+    _draw_shares(panels[1][0], report, merge_days(dated) if dated else days, "day" if dated else "day (none is known)")
     grouped = "language" if set(report.tables["language"]) - {UNKNOWN} else "folder"
     _draw_shares(panels[1][1], report, most_of(report.tables[grouped]), grouped)
     legend(panels[1][1], title="emotion")

@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from ser_tl.archive.annotation_rows import META, Answered, make_table
 from ser_tl.archive.clip import Clip
 from ser_tl.archive.description import Archive
 from ser_tl.archive.journal import ShardResult
 from ser_tl.archive.quality import QualityMeter
 from ser_tl.archive.recordings import open_recordings
-from ser_tl.archive.rows import META, Answered, make_table
 from ser_tl.data.decoding.streaming import Window
 from ser_tl.errors import AudioError, CheckpointError
 from ser_tl.files import write_atomically
@@ -81,10 +81,9 @@ def annotate_clips(clips: list[Clip], predictor: Predictor, crashing: Collection
     def measure(number: int, window: Window) -> None:
         meters[number].add(window.samples)
 
-    found = predictor.iterate(open_good(), on_error="report", on_window=measure)
-    predictions = {
-        index: prediction for prediction, index in zip(found, order, strict=False)
-    }  # `order` grows meanwhile
+    stream = predictor.iterate(open_good(), on_error="report", on_window=measure)
+    # `order` grows meanwhile
+    predictions = {index: prediction for prediction, index in zip(stream, order, strict=False)}
     answered = []
     flags = dict(zip(order, meters, strict=True))
     for index, clip in enumerate(clips):

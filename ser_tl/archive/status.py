@@ -26,7 +26,7 @@ class Status:
         clips_done: in shards that are there
         errors: clips that couldn't be used
         audio_seconds: of those that could
-        clips_rate: clips a second of late, by everybody who works; 0 where nobody finished a shard lately
+        clips_rate: clips a second of late, by all workers; 0 where no shard was finished lately
         audio_rate: likewise, seconds of audio
         seconds_left: at that speed; None where it isn't known
         working: shards that are being worked on, each with its worker
@@ -62,8 +62,8 @@ def read_status(archive: Archive | str | Path) -> Status:
     there = find_done(archive)
     lines = {line.result.shard: line for line in read_journals(archive.journals)}
     clips = sum(archive.shard_size(shard) for shard in there)
-    known = [lines[shard].result for shard in there if shard in lines]
-    errors, seconds = sum(one.errors for one in known), sum(one.audio_seconds for one in known)
+    results = [lines[shard].result for shard in there if shard in lines]
+    errors, seconds = sum(result.errors for result in results), sum(result.audio_seconds for result in results)
     for shard in there:
         if shard not in lines:  # its worker was killed before it could write the line
             facts = read_facts(archive.shard_path(shard))
@@ -86,8 +86,8 @@ def read_status(archive: Archive | str | Path) -> Status:
 
 def find_done(archive: Archive) -> list[int]:
     """The shards that are there, in order."""
-    found = (archive.folder / "shards").glob("*/part-*.parquet")
-    return sorted(int(path.stem.removeprefix("part-")) for path in found)
+    paths = (archive.folder / "shards").glob("*/part-*.parquet")
+    return sorted(int(path.stem.removeprefix("part-")) for path in paths)
 
 
 def _measure_speed(lines: list[Line]) -> tuple[float, float]:

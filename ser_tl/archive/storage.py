@@ -45,21 +45,21 @@ def is_remote(path: str) -> bool:
     return _URL.match(path) is not None and not path.startswith("file://")
 
 
-def absolute(path: str) -> str:
+def make_absolute(path: str) -> str:
     """A path that means the same in other working directories; a URL as it is."""
     return path if is_remote(path) else os.path.abspath(path.removeprefix("file://"))  # noqa: PTH100 - no symlink is followed
 
 
-def join(folder: str, name: str) -> str:
+def join_path(folder: str, name: str) -> str:
     """A name in a list, relative to the list's folder unless it is absolute or a URL."""
     if _SCHEME.match(name) or os.path.isabs(name):  # noqa: PTH117 - of millions of names: pathlib takes ten times as long
-        return absolute(name)
+        return make_absolute(name)
     if is_remote(folder):
         return f"{folder.rstrip('/')}/{name}"
     return os.path.normpath(f"{folder}/{name}")
 
 
-def parent(path: str) -> str:
+def find_parent(path: str) -> str:
     """The folder of a file."""
     return path.rsplit("/", 1)[0] if is_remote(path) else str(Path(path).parent)
 
@@ -72,7 +72,7 @@ def open_file(path: str) -> BinaryIO:
         StorageError: a remote storage doesn't answer
     """
     if is_remote(path):
-        return ask(path, lambda: _filesystem(path)[0].open(_filesystem(path)[1], "rb"))
+        return call_filesystem(path, lambda: _filesystem(path)[0].open(_filesystem(path)[1], "rb"))
     try:
         return Path(path).open("rb")
     except OSError as error:
@@ -86,7 +86,7 @@ def read_file(path: str) -> bytes:
         AudioError: as `open_file`
         StorageError: as `open_file`
     """
-    return ask(path, lambda: _filesystem(path)[0].cat_file(_filesystem(path)[1]))
+    return call_filesystem(path, lambda: _filesystem(path)[0].cat_file(_filesystem(path)[1]))
 
 
 def read_range(path: str, start: int, size: int) -> bytes:
@@ -96,10 +96,10 @@ def read_range(path: str, start: int, size: int) -> bytes:
         AudioError: as `open_file`
         StorageError: as `open_file`
     """
-    return ask(path, lambda: _filesystem(path)[0].cat_file(_filesystem(path)[1], start, start + size))
+    return call_filesystem(path, lambda: _filesystem(path)[0].cat_file(_filesystem(path)[1], start, start + size))
 
 
-def kind_of(path: str) -> str:
+def find_kind(path: str) -> str:
     """Whether there is a file, a folder or nothing.
 
     Raises:
@@ -108,10 +108,10 @@ def kind_of(path: str) -> str:
     if not is_remote(path):
         return "folder" if Path(path).is_dir() else "file" if Path(path).exists() else "nothing"
     try:
-        found = ask(path, lambda: _filesystem(path)[0].info(_filesystem(path)[1]))
+        info = call_filesystem(path, lambda: _filesystem(path)[0].info(_filesystem(path)[1]))
     except AudioError:
         return "nothing"
-    return "folder" if found["type"] == "directory" else "file"
+    return "folder" if info["type"] == "directory" else "file"
 
 
 def walk(folder: str) -> Iterator[Entry]:
@@ -123,7 +123,7 @@ def walk(folder: str) -> Iterator[Entry]:
     if is_remote(folder):
         filesystem, root = _filesystem(folder)
         scheme = folder[: folder.index("://") + 3]
-        for path in sorted(ask(folder, lambda: filesystem.find(root))):
+        for path in sorted(call_filesystem(folder, lambda: filesystem.find(root))):
             yield Entry(scheme + path.lstrip("/") if scheme != "memory://" else scheme + path, _below(path, root))
     else:
         yield from _walk_local(Path(folder), "", ())
@@ -134,14 +134,14 @@ def _walk_local(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -
         facts = folder.stat()
         identity = (facts.st_dev, facts.st_ino)
         with os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries)
+            names = sorted((entry.name, entry.is_dir()) for entry in entries)
     except OSError as error:
         problem = f"{folder}: a folder that can't be read ({error.strerror}): what is in it is missing here"
         yield Entry(str(folder), prefix, problem)
         return
     if identity in above:  # a link to a folder above: everything in it has been listed
         return
-    for name, is_folder in found:
+    for name, is_folder in names:
         if is_folder:
             yield from _walk_local(folder / name, f"{prefix}{name}/", (*above, identity))
         else:
@@ -171,17 +171,17 @@ def expand(pattern: str) -> list[str]:
     if is_remote(pattern):
         filesystem, inner = _filesystem(pattern)
         scheme = pattern[: pattern.index("://") + 3]
-        found = sorted(scheme + path.lstrip("/") for path in ask(pattern, lambda: filesystem.glob(inner)))
+        paths = sorted(scheme + path.lstrip("/") for path in call_filesystem(pattern, lambda: filesystem.glob(inner)))
     else:
         matches = glob.iglob(pattern.removeprefix("file://"), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-        found = sorted(absolute(path) for path in matches if Path(path).is_file())
-    if not found:
+        paths = sorted(make_absolute(path) for path in matches if Path(path).is_file())
+    if not paths:
         raise CorpusError(f"{pattern}: a pattern that no file matches; put it into quotes, so that the shell leaves it")
-    return found
+    return paths
 
 
 def _expand_rest(path: str) -> list[str]:
-    return expand(path) if is_pattern(path) else [absolute(path)]
+    return expand(path) if is_pattern(path) else [make_absolute(path)]
 
 
 def _filesystem(path: str) -> tuple[Any, str]:
@@ -197,7 +197,7 @@ def _filesystem(path: str) -> tuple[Any, str]:
         raise ConfigError(f"{path}: fsspec can't open it ({error})") from error
 
 
-def ask(path: str, call: Callable[[], ValueT]) -> ValueT:
+def call_filesystem(path: str, call: Callable[[], ValueT]) -> ValueT:
     """What a storage answers, asked again after pauses where it fails.
 
     Raises:

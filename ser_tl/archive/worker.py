@@ -1,8 +1,8 @@
 """A worker: takes one shard after the other until all are there.
 
-    run_worker(archive, predictor, share) -> ShardWorker.attempt(shard), for each shard that nobody else works on
+    run_worker(archive, predictor, share) -> ShardWorker.attempt(shard), for each shard that no other worker has
 
-A worker's own share of the shards comes first, then what others left. Knows nothing of who started it.
+A worker's own share of the shards comes first, then what others left. Independent of who started it.
 """
 
 import time

@@ -3,7 +3,7 @@
     asset("emodb_mini") -> the folder, as a path
 
 The package is always unpacked on disk (a wheel installs so), hence plain paths. NOTICE.md names the source, the authors
-and the licence of each asset. It knows nothing of what reads them: corpora and encoders do.
+and the licence of each asset. It is independent of what reads them: corpora and encoders do.
 """
 
 from importlib.resources import files

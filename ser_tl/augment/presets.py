@@ -75,7 +75,7 @@ for _name, _preset in {
     "field": Preset(
         "for recordings as they come: late starts, rooms, noises of three colours, babble, silence and room tone at "
         "the ends, levels, clipping, telephones, Opus and MP3, at probabilities that leave one clip in eight as it is. "
-        "Nobody's recipe: docs/robustness.md measures it",
+        "no published recipe: docs/robustness.md measures it",
         {
             "crop": {"probability": 0.15, "keep": [0.6, 1.0]},
             "reverb": {"probability": 0.3, "seconds": [0.2, 0.8], "lead": [-2.0, 12.0]},
@@ -94,7 +94,7 @@ for _name, _preset in {
         {"mixup-embedding": {"probability": 1.0, "alpha": 2.0}},
     ),
     "everything": Preset(
-        "each transform that suits any encoder, at moderate probabilities: nobody's recipe, and what throughput is "
+        "each transform that suits any encoder, at moderate probabilities: no published recipe; throughput is "
         "measured on",
         {
             "crop": {"probability": 0.3},

@@ -230,11 +230,11 @@ def _usage_section(context: CardContext) -> list[str]:
     address = Address.read(context.repo or "./model")  # without a hub: the folder that the card lies in
     where = json.dumps(address.text) + (f", revision={json.dumps(address.revision)}" if address.revision else "")
     labels = context.config["labels"]
-    attributes = ["heard.label", "heard.probabilities"] if labels else []
-    attributes += ["heard.dimensions"] if context.config.get("dimensions") else []
+    attributes = ["prediction.label", "prediction.probabilities"] if labels else []
+    attributes += ["prediction.dimensions"] if context.config.get("dimensions") else []
     example = (
         f"```python\nimport ser_tl as ser\n\nmodel = ser.EmotionModel.from_pretrained({where})\n"
-        f'heard = model.predict("clip.wav")\n{", ".join(attributes)}\n```'
+        f'prediction = model.predict("clip.wav")\n{", ".join(attributes)}\n```'
     )
     plain = (
         f"```python\nfrom transformers import pipeline\n\n"

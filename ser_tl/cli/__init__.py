@@ -82,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what to parse; the program's own if None
 
     Returns:
-        The exit status: 0, or 1 with a message on standard error; 130 after Ctrl-C and 141 where nobody reads the
-        output any more, as shells have it. A wrong command line ends the program with 2.
+        The exit status: 0, or 1 with a message on standard error; 130 after Ctrl-C and 141 where the reader of the
+        output is gone, as in shells. A wrong command line ends the program with 2.
     """
     escape_unprintable()
     given = normalise_spelling(sys.argv[1:] if arguments is None else arguments)

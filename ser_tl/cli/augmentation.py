@@ -1,4 +1,4 @@
-"""The command that lets a user hear and see what training hears."""
+"""`ser-tl augment`: augmented clips as audio and pictures."""
 
 from jsonargparse import Namespace
 

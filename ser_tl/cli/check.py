@@ -13,7 +13,7 @@ from ser_tl.errors import ConfigError, SplitError, listing
 
 if TYPE_CHECKING:
     from ser_tl.inference import Predictor
-    from ser_tl.robustness import Change, Row
+    from ser_tl.robustness import Change, ChangeRow
 
 
 def check_parser() -> Parser:
@@ -56,7 +56,7 @@ def check(options: Namespace) -> int:
     from ser_tl.inference import Predictor
     from ser_tl.robustness import change_table, make_suite, rate_table
     from ser_tl.robustness import check as run_check
-    from ser_tl.robustness.page import page
+    from ser_tl.robustness.check_page import format_page
     from ser_tl.robustness.sample import read_sample
 
     if not 0.0 <= options.fail_under <= 1.0:
@@ -87,7 +87,7 @@ def check(options: Namespace) -> int:
     if output is not None:
         write_text(output / "check.json", json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
         write_text(output / "check.md", f"# {options.model} on {options.corpus}\n\n{tables}\n")
-        write_text(output / "check.html", page(result, sample, changes))
+        write_text(output / "check.html", format_page(result, sample, changes))
         print(output / "check.html")
     failed = result.failed(options.fail_under)
     if failed:
@@ -108,7 +108,7 @@ def _choose(changes: "list[Change]", themes: list[str] | None, names: list[str] 
     ]
 
 
-def _say(row: "Row") -> None:
+def _say(row: "ChangeRow") -> None:
     print(f"{row.name}: UAR {100 * row.uar:.1f}, unchanged {100 * row.unchanged:.0f} %", file=sys.stderr, flush=True)
 
 

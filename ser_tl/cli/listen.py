@@ -1,4 +1,4 @@
-"""`ser-tl listen`: the emotion in what a microphone hears, as bars on the terminal or lines of JSON."""
+"""`ser-tl listen`: the emotion in speech from a microphone, as bars on the terminal or lines of JSON."""
 
 import json
 import sys
@@ -152,7 +152,7 @@ class Recorder(Protocol):
 
 @contextmanager
 def recording(path: Path | None) -> Generator[Recorder]:
-    """Writes blocks to a file as they come; what was heard before an error stays.
+    """Writes blocks to a file as they come; audio before an error stays.
 
     Args:
         path: .wav or .flac; nothing is kept if None

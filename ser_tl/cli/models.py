@@ -102,7 +102,7 @@ def _is_confirmed(folder: Path, repo: str, files: list[tuple[str, int]]) -> bool
     listed = "\n".join(f"  {size / 2**20:9.2f} MiB  {name}" for name, size in files)
     print(f"{folder} goes to {repo}, which everyone can see if it is new:\n{listed}", file=sys.stderr)
     if not sys.stdin.isatty():
-        print("error: nobody can be asked here: add --yes to --public if everyone may see it", file=sys.stderr)
+        print("error: no terminal to ask on: add --yes to --public if everyone may see it", file=sys.stderr)
         return False
     print("May everyone see it? Type yes: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() == "yes":

@@ -23,7 +23,7 @@ def timeline_parser() -> Parser:
         required=True,
         help="FILE, or '[FILE, FILE]', by ending: .html (a page), .rttm, .TextGrid, .eaf (ELAN), .txt (Audacity), .csv",
     )
-    parser.add_argument("--turns", type=Path | None, default=None, help="RTTM file of who speaks when")
+    parser.add_argument("--turns", type=Path | None, default=None, help="RTTM file of speaker turns")
     parser.add_argument("--hop", type=float, default=0.5, help="seconds between the points of the curve")
     parser.add_argument("--window", type=float, default=3.0, help="seconds of audio in each window")
     parser.add_argument(
@@ -38,10 +38,10 @@ def timeline_parser() -> Parser:
 def timeline(options: Namespace) -> int:
     """Writes the files and names them."""
     from ser_tl.streaming.formats import FORMATS, check_format
-    from ser_tl.streaming.page import format_page
     from ser_tl.streaming.speaker_turns import read_turns
     from ser_tl.streaming.spectrogram import measure_spectrogram
     from ser_tl.streaming.timeline import build_timeline
+    from ser_tl.streaming.timeline_page import format_page
 
     for path in options.output:
         check_format(path)

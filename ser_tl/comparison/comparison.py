@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from ser_tl.comparison.paired_tests import Clips, Pair, mean_uar, pairs_of, speaker_counts, tested_on
+from ser_tl.comparison.paired_tests import Clips, PairedTest, compare_pairs, count_by_speaker, list_tested, mean_uar
 from ser_tl.comparison.runs import Cost
 from ser_tl.errors import ConfigError, listing
 from ser_tl.evaluation.bootstrap import speaker_interval
@@ -22,7 +22,7 @@ from ser_tl.evaluation.report import Report
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One system. Of several seeds, figures are means over them, unless said otherwise.
 
     Args:
@@ -86,9 +86,9 @@ class Comparison:
         reports: of each system, one a seed, in the order of the rows
     """
 
-    rows: list[Row]
+    rows: list[ComparisonRow]
     title: str = ""
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[PairedTest] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     reports: Mapping[str, Sequence[Report]] = field(default_factory=dict, repr=False)
 
@@ -113,14 +113,19 @@ class Comparison:
         Raises:
             ConfigError: no reports, or, unless `mixed`, reports on different utterances
         """
-        each = {name: [own] if isinstance(own, Report) else list(own) for name, own in reports.items()}
-        if not each or not all(each.values()):
+        reports_of = {
+            name: [system_reports] if isinstance(system_reports, Report) else list(system_reports)
+            for name, system_reports in reports.items()
+        }
+        if not reports_of or not all(reports_of.values()):
             raise ConfigError("there is nothing to compare: give the report of at least one system")
-        each = dict(sorted(each.items(), key=lambda item: -mean_uar(item[1])))
-        tested = {name: [tested_on(report) for report in own] for name, own in each.items()}
-        best = next(iter(each))
+        reports_of = dict(sorted(reports_of.items(), key=lambda item: -mean_uar(item[1])))
+        tested = {
+            name: [list_tested(report) for report in system_reports] for name, system_reports in reports_of.items()
+        }
+        best = next(iter(reports_of))
         same = all(clips == tested[best] for clips in tested.values())
-        said = [*notes, *_notes(each)]
+        all_notes = [*notes, *_notes(reports_of)]
         if not same:
             others = listing(_apart(tested, best))
             if not mixed:
@@ -128,15 +133,15 @@ class Comparison:
                     f"systems that were tested on different utterances can't be compared: run them on the same corpus, "
                     f"with the same protocol, emotions and seed\n{others}"
                 )
-            said.insert(
+            all_notes.insert(
                 0,
                 f"Not all systems were tested on the same clips, so their order means little: no differences to the "
                 f"best are given, and tests only for pairs on the same clips.\n{others}",
             )
-        pairs = pairs_of(each, tested)
+        pairs = compare_pairs(reports_of, tested)
         to_best = {pair.second: pair for pair in pairs if same and pair.first == best}
-        rows = [_row(name, own, to_best.get(name), same) for name, own in each.items()]
-        return cls(rows, title, pairs, said, each)
+        rows = [_row(name, system_reports, to_best.get(name), same) for name, system_reports in reports_of.items()]
+        return cls(rows, title, pairs, all_notes, reports_of)
 
     def __str__(self) -> str:
         from ser_tl.reporting import describe_comparison
@@ -159,7 +164,7 @@ def _apart(tested: Mapping[str, Sequence[Clips]], best: str) -> list[str]:
         if len(clips) != len(tested[best]):
             lines.append(f"{name}: {len(clips)} seeds, the best system has {len(tested[best])}")
             continue
-        missing = sum(len(wanted - own) for own, wanted in zip(clips, tested[best], strict=True))
+        missing = sum(len(wanted - clip_ids) for clip_ids, wanted in zip(clips, tested[best], strict=True))
         lines.append(f"{name}: {sum(map(len, clips))} utterances, {missing} of the best system's not among them")
     return lines
 
@@ -173,11 +178,11 @@ def _notes(each: Mapping[str, Sequence[Report]]) -> list[str]:
     return [note if len(names) == len(each) else f"{', '.join(names)}: {note}" for note, names in homes.items()]
 
 
-def _row(name: str, reports: Sequence[Report], to_best: Pair | None, same: bool) -> Row:
-    interval = reports[0].interval if len(reports) == 1 else speaker_interval(speaker_counts([reports])[0])
+def _row(name: str, reports: Sequence[Report], to_best: PairedTest | None, same: bool) -> ComparisonRow:
+    interval = reports[0].interval if len(reports) == 1 else speaker_interval(count_by_speaker([reports])[0])
     costs = [Cost.of(report) for report in reports]
-    minutes = [own.minutes for own in costs if own.minutes is not None]
-    return Row(
+    minutes = [cost.minutes for cost in costs if cost.minutes is not None]
+    return ComparisonRow(
         system=name,
         seeds=len(reports),
         uar=mean_uar(reports),
@@ -189,8 +194,8 @@ def _row(name: str, reports: Sequence[Report], to_best: Pair | None, same: bool)
         trainable=costs[0].trainable,
         parameters=costs[0].parameters,
         minutes=fmean(minutes) if minutes else None,
-        memory_mib=max((own.memory_mib for own in costs if own.memory_mib is not None), default=None),
-        model_mib=max((own.model_mib for own in costs if own.model_mib is not None), default=None),
+        memory_mib=max((cost.memory_mib for cost in costs if cost.memory_mib is not None), default=None),
+        model_mib=max((cost.model_mib for cost in costs if cost.model_mib is not None), default=None),
         difference=-to_best.difference if to_best else (0.0 if same else None),
         difference_low=-to_best.high if to_best and to_best.high is not None else None,
         difference_high=-to_best.low if to_best and to_best.low is not None else None,
@@ -207,9 +212,9 @@ def _trust(reports: Sequence[Report]) -> dict[str, Any]:
         return {}
     calibrated = [state for state in map(is_calibrated, reports) if state is not None]
     return {
-        "ece": fmean(one.ece for one in measured),
-        "brier": fmean(one.brier for one in measured),
-        "log_loss": fmean(one.log_loss for one in measured),
-        "accuracy_at_80": fmean(one.accuracy_at_80 for one in selected),
+        "ece": fmean(scores.ece for scores in measured),
+        "brier": fmean(scores.brier for scores in measured),
+        "log_loss": fmean(scores.log_loss for scores in measured),
+        "accuracy_at_80": fmean(scores.accuracy_at_80 for scores in selected),
         "calibrated": "" if not calibrated else "yes" if all(calibrated) else "no",
     }

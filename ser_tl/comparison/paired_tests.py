@@ -1,6 +1,6 @@
 """Two systems on the same clips: the difference of their UAR, its interval, and McNemar's test.
 
-    {system: [Report, one a seed]} --pairs_of()--> [Pair]
+    {system: [Report, one a seed]} --compare_pairs()--> [PairedTest]
 
 Speakers are drawn for both systems at once, and for all seeds of each. Knows reports, and not what they are on.
 """
@@ -23,7 +23,7 @@ Clips: TypeAlias = "frozenset[tuple[str, str, str]]"
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairedTest:
     """Two systems that were tested on the same clips.
 
     Args:
@@ -54,62 +54,67 @@ def mean_uar(reports: Sequence[Report]) -> float:
     return fmean(report.uar for report in reports)
 
 
-def tested_on(report: Report) -> Clips:
+def list_tested(report: Report) -> Clips:
     """What a report is on: id, speaker and reference of each clip."""
-    found = report.predictions
-    return frozenset(zip(found.ids, found.speakers, found.references, strict=True))
+    predictions = report.predictions
+    return frozenset(zip(predictions.ids, predictions.speakers, predictions.references, strict=True))
 
 
-def pairs_of(each: Mapping[str, Sequence[Report]], tested: Mapping[str, Sequence[Clips]]) -> list[Pair]:
+def compare_pairs(each: Mapping[str, Sequence[Report]], tested: Mapping[str, Sequence[Clips]]) -> list[PairedTest]:
     """All pairs on the same clips, in the order of the systems."""
     pairs = []
     for first, second in combinations(each, 2):
         if tested[first] != tested[second]:
             continue
-        found = _paired(each[first], each[second])
-        pair = Pair(
+        interval = _bootstrap_pair(each[first], each[second])
+        pair = PairedTest(
             first=first,
             second=second,
             difference=mean_uar(each[first]) - mean_uar(each[second]),
-            low=found.low if found else None,
-            high=found.high if found else None,
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
         )
-        pairs.append(_tested_pair(pair, each[first][0], each[second][0]) if len(each[first]) == 1 else pair)
-    with_p = [(place, pair.p) for place, pair in enumerate(pairs) if pair.p is not None]
-    for (place, _), adjusted in zip(with_p, holm([p for _, p in with_p]), strict=True):
-        pairs[place] = replace(pairs[place], p_holm=adjusted)
+        pairs.append(_add_mcnemar(pair, each[first][0], each[second][0]) if len(each[first]) == 1 else pair)
+    with_p = [(index, pair.p) for index, pair in enumerate(pairs) if pair.p is not None]
+    for (index, _), adjusted in zip(with_p, holm([p for _, p in with_p]), strict=True):
+        pairs[index] = replace(pairs[index], p_holm=adjusted)
     return pairs
 
 
-def _tested_pair(pair: Pair, first: Report, second: Report) -> Pair:
+def _add_mcnemar(pair: PairedTest, first: Report, second: Report) -> PairedTest:
     """The pair with McNemar's test."""
-    hits = [dict(zip(report.predictions.ids, _right(report), strict=True)) for report in (first, second)]
+    hits = [dict(zip(report.predictions.ids, _is_right(report), strict=True)) for report in (first, second)]
     order = first.predictions.ids
     test = mcnemar([hits[0][name] for name in order], [hits[1][name] for name in order])
     return replace(pair, only_first=test.only_first, only_second=test.only_second, p=test.p)
 
 
-def _right(report: Report) -> list[bool]:
-    said = report.predictions
-    return [one == other for one, other in zip(said.predictions, said.references, strict=True)]
+def _is_right(report: Report) -> list[bool]:
+    predictions = report.predictions
+    return [
+        predicted == reference
+        for predicted, reference in zip(predictions.predictions, predictions.references, strict=True)
+    ]
 
 
-def _paired(first: Sequence[Report], second: Sequence[Report]) -> Interval | None:
+def _bootstrap_pair(first: Sequence[Report], second: Sequence[Report]) -> Interval | None:
     """The interval of a difference of (mean) UAR, over speakers drawn for both at once."""
-    one, other = speaker_counts([first, second])
-    return paired_interval(one, other)
+    first_counts, second_counts = count_by_speaker([first, second])
+    return paired_interval(first_counts, second_counts)
 
 
-def speaker_counts(systems: Sequence[Sequence[Report]]) -> np.ndarray:
+def count_by_speaker(systems: Sequence[Sequence[Report]]) -> np.ndarray:
     """Confusion matrices (systems, runs, S, C, C) over all speakers and classes that any of the reports has."""
     every = [report.predictions for reports in systems for report in reports]
-    labels = list(dict.fromkeys(label for said in every for label in said.labels))
-    speakers = sorted({speaker for said in every for speaker in said.speakers})
-    place = {speaker: number for number, speaker in enumerate(speakers)}
+    labels = list(dict.fromkeys(label for predictions in every for label in predictions.labels))
+    speakers = sorted({speaker for predictions in every for speaker in predictions.speakers})
+    index = {speaker: number for number, speaker in enumerate(speakers)}
     counts = np.zeros((len(systems), len(systems[0]), len(speakers), len(labels), len(labels)), dtype=np.int64)
     for system, reports in enumerate(systems):
         for run, report in enumerate(reports):
-            said = report.predictions
-            names, own = confusion_by_group(said.speakers, said.references, said.predictions, labels)
-            counts[system, run, [place[name] for name in names]] = own
+            predictions = report.predictions
+            names, run_counts = confusion_by_group(
+                predictions.speakers, predictions.references, predictions.predictions, labels
+            )
+            counts[system, run, [index[name] for name in names]] = run_counts
     return counts

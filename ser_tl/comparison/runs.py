@@ -55,8 +55,8 @@ class Cost:
 
 
 def _numbers(facts: Iterable[JSON], name: str) -> list[float]:
-    found = [own.get(name) for own in facts if isinstance(own, Mapping)]
-    return [value for value in found if isinstance(value, int | float)]
+    values = [fold_facts.get(name) for fold_facts in facts if isinstance(fold_facts, Mapping)]
+    return [value for value in values if isinstance(value, int | float)]
 
 
 def _minutes(report: Report, seconds: Sequence[float]) -> float | None:
@@ -72,8 +72,8 @@ def with_model_size(report: Report, folder: Path) -> Report:
 
     A run with a model of its own has no folds: what lies beside it are other runs, such as a student's teacher.
     """
-    own = folder / "model"
-    models = [own] if own.is_dir() else [model for model in folder.glob("*/model") if model.is_dir()]
+    model_folder = folder / "model"
+    models = [model_folder] if model_folder.is_dir() else [model for model in folder.glob("*/model") if model.is_dir()]
     sizes = [sum(path.stat().st_size for path in model.rglob("*") if path.is_file()) for model in models]
     return replace(report, facts={**report.facts, _SIZE: round(max(sizes) / _MIB, 2)}) if sizes else report
 
@@ -91,8 +91,8 @@ def read_runs(named: Sequence[str]) -> dict[str, list[Report]]:
         ConfigError: a folder is given twice, or its path gives it the name of another
     """
     pairs = [_split(text) for text in named]
-    places = [folder.resolve() for _, folder in pairs]
-    twice = {str(folder) for (_, folder), place in zip(pairs, places, strict=True) if places.count(place) > 1}
+    resolved = [folder.resolve() for _, folder in pairs]
+    twice = {str(folder) for (_, folder), path in zip(pairs, resolved, strict=True) if resolved.count(path) > 1}
     if twice:
         raise ConfigError(f"{', '.join(sorted(twice))}: given twice, name each run once")
     shown = _short_names([folder for name, folder in pairs if not name])
@@ -110,7 +110,7 @@ def read_runs(named: Sequence[str]) -> dict[str, list[Report]]:
 def _refuse_namesakes(names: Sequence[str], pairs: Sequence[tuple[str, Path]]) -> None:
     """Refuses folders whose paths give them a name that another has: only who says so makes two runs one system."""
     for name in dict.fromkeys(names):
-        same = [pair for own, pair in zip(names, pairs, strict=True) if own == name]
+        same = [pair for run_name, pair in zip(names, pairs, strict=True) if run_name == name]
         if len(same) > 1 and not all(given for given, _ in same):
             raise ConfigError(
                 f"{', '.join(str(folder) for _, folder in same)} would all be called {name}: name each as NAME=FOLDER, "
@@ -131,7 +131,8 @@ def _short_names(folders: Sequence[Path]) -> dict[Path, str]:
         return {folders[0]: parts[0][-1]}
     start, end = _shared(parts), _shared([part[::-1] for part in parts])
     return {
-        folder: "/".join(own[start : len(own) - end] or own[-1:]) for folder, own in zip(folders, parts, strict=True)
+        folder: "/".join(path_parts[start : len(path_parts) - end] or path_parts[-1:])
+        for folder, path_parts in zip(folders, parts, strict=True)
     }
 
 

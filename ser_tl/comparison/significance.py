@@ -41,9 +41,9 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
     """
     if len(first) != len(second):
         raise ConfigError(f"{len(first)} and {len(second)} clips: McNemar's test needs the same clips for both systems")
-    ours = sum(one and not other for one, other in zip(first, second, strict=True))
-    theirs = sum(other and not one for one, other in zip(first, second, strict=True))
-    return McNemar(ours, theirs, _two_sided(min(ours, theirs), ours + theirs))
+    first_only = sum(first_right and not second_right for first_right, second_right in zip(first, second, strict=True))
+    second_only = sum(second_right and not first_right for first_right, second_right in zip(first, second, strict=True))
+    return McNemar(first_only, second_only, _two_sided(min(first_only, second_only), first_only + second_only))
 
 
 def _two_sided(low: int, trials: int) -> float:
@@ -62,7 +62,7 @@ def holm(values: Sequence[float]) -> list[float]:
         values: one p a test
     """
     adjusted, reached = [0.0] * len(values), 0.0
-    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        reached = max(reached, min(1.0, (len(values) - rank) * values[place]))
-        adjusted[place] = reached
+    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        reached = max(reached, min(1.0, (len(values) - rank) * values[index]))
+        adjusted[index] = reached
     return adjusted

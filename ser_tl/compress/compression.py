@@ -14,7 +14,7 @@ from typing import Any
 from datasets import Dataset
 
 from ser_tl.augment import AugmentConfig
-from ser_tl.comparison.paired_tests import Pair, pairs_of, tested_on
+from ser_tl.comparison.paired_tests import PairedTest, compare_pairs, list_tested
 from ser_tl.compress.activity import measure_activity
 from ser_tl.compress.cost import measure_times
 from ser_tl.compress.importance import IMPORTANCES
@@ -67,7 +67,7 @@ class Compressed:
     original: Trial
     trials: list[Trial]
     reports: dict[str, Report] = field(default_factory=dict)
-    pair: Pair | None = None
+    pair: PairedTest | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -151,8 +151,8 @@ def compress_model(
     if len(judged):
         for name, system in {BEFORE: model, AFTER: pruned[best][0]}.items():
             reports[name] = evaluate(system, judged, how, title=name)
-    pairs = pairs_of(
-        {name: [report] for name, report in reports.items()}, {n: [tested_on(r)] for n, r in reports.items()}
+    pairs = compare_pairs(
+        {name: [report] for name, report in reports.items()}, {n: [list_tested(r)] for n, r in reports.items()}
     )
     facts = {
         "corpora": sorted(set(fitted_on["corpus"][:])),

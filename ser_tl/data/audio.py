@@ -6,7 +6,7 @@
 
 Reads what libsndfile reads: WAV, FLAC, Ogg (Vorbis and Opus), MP3, AIFF, at any rate, channel count and bit depth. A
 file that is missing, cut short, empty, silent, not finite or not scaled raises `AudioError`: broken audio never becomes
-zeros. Knows nothing of emotions, batches or models.
+zeros. Independent of emotions, batches and models.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
     corpus, names --annotations()--> (rows, K), NaN where unknown
 
 What can't be learned from is refused (`check_annotated`); single gaps are counted (`note_unknown`), and masked later
-on. Knows nothing of models.
+on. Independent of models.
 """
 
 from collections.abc import Sequence

@@ -147,7 +147,7 @@ class EmotionMap:
         odd = [repr(name) for name in [*self.rename, *self.merge] if name is None or isinstance(name, bool)]
         if odd:
             raise ConfigError(
-                f"emotions.rename or emotions.merge names {', '.join(odd)}, which is what YAML makes of no, yes, on, "
+                f"emotions.rename or emotions.merge names {', '.join(odd)}, which is how YAML reads no, yes, on, "
                 f'off and null: put the label in quotes, {{"no": neutral}}'
             )
         for option, names in (("rename", map(label_text, self.rename)), ("merge", map(self.name, self.merge))):

@@ -1,4 +1,4 @@
-"""Who speaks: one spelling for a person, and what stands in a speaker column that is no person.
+"""Speakers' names: one spelling for a person, and the values of a speaker column that are no person.
 
     name --normalise_speaker--> name        names --find_confusable--> spellings that may be one person
 

@@ -152,7 +152,7 @@ def describe_shared(shared: Collection[str], tested: Collection[str]) -> str:
         shared: the speakers of the test part who were in the training or dev part
         tested: all speakers of the test part
     """
-    nothing = "say nothing about speakers the model hasn't heard."
+    nothing = "say nothing about speakers outside the training data."
     if UNKNOWN in shared:
         return (
             f"NOT speaker-independent: the speakers of these clips are unknown, so one voice may be in training and "

@@ -25,7 +25,7 @@ class StudentTrainer(Trainer):
         options: of a `Trainer`
 
     Raises:
-        ConfigError: the teacher's labels are others than the student's, or clips are synthesised that it can't hear
+        ConfigError: the teacher's labels are others than the student's, or clips are synthetic, which it can't encode
     """
 
     def __init__(

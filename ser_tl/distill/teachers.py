@@ -2,8 +2,8 @@
 
     --teacher FOLDER, Split --load_teacher--> Teacher (`training.parts.distillation`)
 
-What a teacher learned reaches its students. One that heard the test speakers, or had its epoch chosen on them, would
-carry them past the split, and no figure would show it: such a teacher is refused.
+What a teacher learned reaches its students. One that was trained on the test speakers, or had its epoch chosen on
+them, would carry them past the split, and no figure would show it: such a teacher is refused.
 """
 
 import json

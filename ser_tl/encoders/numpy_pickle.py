@@ -5,7 +5,7 @@
 Some published weights exist only as a pickle inside a .npy file. A pickle is a program: it may name any function and
 have it called. Here three names are known, those that numpy writes for an array, and each stands for a class of this
 module that does nothing but check and keep its arguments; numpy's own reconstruction, which trusts what it is given,
-is never called. Whatever else the file names is refused before it is imported. Knows nothing of the weights' meaning.
+is never called. Whatever else the file names is refused before it is imported. Independent of the weights' meaning.
 """
 
 from pathlib import Path

@@ -5,7 +5,7 @@
 
 The method and its costs are those of Boersma (1993, "Accurate short-term analysis of the fundamental frequency and the
 harmonics-to-noise ratio of a sampled sound"), Praat's own, over a batch of clips at once. A clip's path ends with the
-clip: what stands behind never bends it. Knows nothing of features or encoders.
+clip: what stands behind never bends it. Independent of features and encoders.
 """
 
 import math

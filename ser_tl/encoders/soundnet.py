@@ -9,7 +9,7 @@ The layers have different widths and rates, so the encoder has one state: each t
 frames of the finest. Layers above the highest tap are left out. A clip alone and the same clip padded are the same
 computation: frames behind a clip are set to zero after every layer, where alone the next layer's own padding would be.
 The batch norms' statistics are the published ones and never move, also where a block learns: those of a few padded
-clips would be worse, and only the norms' scale and shift follow the data. Knows nothing of where weights come from.
+clips would be worse, and only the norms' scale and shift follow the data. Independent of where weights come from.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ end, which drops the rest of the clip.
 
 The published weights are not part of ser_tl and no test has seen them: the log-mel is held against values of the
 published front end, the network against torchvggish's layout and arithmetic with random weights. As in torchvggish a
-ReLU ends the linear layers. Knows nothing of files.
+ReLU ends the linear layers. Independent of files.
 """
 
 from collections.abc import Sequence

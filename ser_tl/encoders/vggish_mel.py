@@ -3,7 +3,7 @@
     waveform -> windows of 25 ms, every 10 ms -> magnitudes of an FFT of 512 -> 64 mel bands -> log(magnitude + 0.01)
 
 Magnitudes, not powers, and triangles that are straight in mel, not in Hz: torchaudio's filters differ in both. Equals
-the published numpy code to 1e-4. Knows nothing of examples.
+the published numpy code to 1e-4. Independent of examples.
 """
 
 from typing import TypeVar

@@ -38,8 +38,8 @@ def describe(tried: Sequence[Verdict], sample: Sample) -> dict[str, Any]:
     """What is kept of a quantisation, as JSON."""
     chosen = tried[-1]
     notes = [f"Quantised to int8 on {sample.corpus}, {len(sample.calibration)} clips for calibration. {chosen}."]
-    if sample.known and chosen.uar_before is not None:
-        notes.append(f"{sample.known} of the clips are of speakers that the model was trained on.")
+    if sample.reference_count and chosen.uar_before is not None:
+        notes.append(f"{sample.reference_count} of the clips are of speakers that the model was trained on.")
     notes += [f"Not good enough: {verdict}." for verdict in tried[:-1]]
     return {
         "way": chosen.way,

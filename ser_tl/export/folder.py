@@ -3,7 +3,7 @@
     with replace_folder(FOLDER) as scratch: ...    the graph, the manifest, the card, the table
     write_companions(scratch, model, manifest)     README.md and parity.md
 
-Knows nothing of formats.
+Independent of formats.
 """
 
 import secrets

@@ -125,7 +125,7 @@ def fold_transposes(proto: Any) -> None:  # noqa: ANN401 - onnx.ModelProto
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Without the exporter's own remarks: what counts is told by the check."""
+    """Without the exporter's messages: the check reports what matters."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -55,7 +55,7 @@ def quantize_graph(
         The manifest of the quantised graph.
 
     Raises:
-        ExportError: no way is good enough; what each cost is told
+        ExportError: no way is good enough; the message has the loss of each
         ConfigError: too few clips
     """
     sample = sample_corpus(default_corpus() if corpus is None else corpus, graph.model.known_speakers)

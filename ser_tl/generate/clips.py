@@ -2,7 +2,7 @@
 
     WaveGan, Split --write_synthetic--> folder/synthetic/EMOTION_0000.wav
                                         folder/synthetic.csv    a manifest, read by `load_corpus("csv", ...)`
-                                        folder/synthetic.json   who was heard, and which split it was
+                                        folder/synthetic.json   the training speakers, and the split
     folder/synthetic.csv --load_synthetic--> a corpus
 
 All rows of the manifest have the speaker `synthetic`. By the JSON file `add_synthetic` decides whether the clips may

@@ -4,7 +4,7 @@
     corpus, clips -> loop (torch) -> scores, embeddings, statistics
 
 What is named here needs no torch: an exported model is predicted with numpy, soundfile, soxr and its own runtime alone.
-Knows nothing of training.
+Independent of training.
 """
 
 from ser_tl.inference.prediction import Prediction as Prediction

@@ -2,7 +2,7 @@
 
     FOLDER/model.onnx, FOLDER/ser_tl_export.json --read_manifest(FOLDER)--> Manifest, checked against both files
 
-docs/exporting.md describes the format for readers in other languages. Knows nothing of what computes the graph.
+docs/exporting.md describes the format for readers in other languages. Independent of what computes the graph.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
     recordings -> windows -> batches of like length -> Session.run -> mean over each recording's windows -> Prediction
 
 The answer for a recording is the same in any order and company. Nothing is kept between calls, so threads can share a
-predictor. Knows nothing of torch, models or command lines.
+predictor. Independent of torch, models and command lines.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """The processes that share a pass over clips, as the loop sees them.
 
-    OneProcess(device)      or what `runtime.processes` makes of Accelerate's, for several
+    OneProcess(device)      or Accelerate's by `runtime.processes`, for several
 
 Every clip goes through exactly one process, so any number of them gives the same answers.
 """

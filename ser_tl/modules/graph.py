@@ -8,7 +8,7 @@ No axis may be 1 for some lengths and more for others: torch.export takes the tw
 the shortest length would leave a single frame, padding is added, which masks keep from changing anything.
 
 Callers of a recorded graph pad the waveform with zeros to a multiple of `HOP` samples, at least `SHORTEST`, and give
-the clips' true lengths. Knows nothing of what is recorded.
+the clips' true lengths. Independent of what is recorded.
 """
 
 from collections.abc import Generator

@@ -3,7 +3,7 @@
     embedding (B, E) --norm--dropout--[hidden layer]--linear--> logits (B, C)
     embedding (B, E) --Head--> (B, K), standardised --mean and deviation of the training annotations--> corpus' scale
 
-Knows nothing of frames, padding, losses, or names of emotions and dimensions.
+Independent of frames, padding, losses, and names of emotions and dimensions.
 """
 
 from torch import Tensor, nn

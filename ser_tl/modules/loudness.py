@@ -2,7 +2,7 @@
 
     waveform (B, N), lengths (B,) --Loudness--> waveform (B, N)
 
-`data.audio.normalise` is the same for one clip in numpy. Knows nothing of speech.
+`data.audio.normalise` is the same for one clip in numpy. Independent of speech.
 """
 
 from typing import Literal

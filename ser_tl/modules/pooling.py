@@ -3,7 +3,7 @@
     states (L, B, T, D), standardised --LayerMix--> frames (B, T, W) --pooling--> embedding (B, E)
 
 `mask` is (B, T), True on speech and False on padding. Padding never changes an embedding: tests/modules/test_pooling.py
-holds every registered pooling to that by putting noise under a False mask. Knows nothing of encoders or emotions.
+holds every registered pooling to that by putting noise under a False mask. Independent of encoders and emotions.
 """
 
 from typing import Literal

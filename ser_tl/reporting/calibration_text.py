@@ -21,36 +21,39 @@ _MOST_SPEAKERS = 20
 
 def calibration_state(report: "Report") -> str:
     """How the probabilities were calibrated, by the report's facts, in a line."""
-    known = find_calibrations(report)
-    if not known:
+    calibrations = find_calibrations(report)
+    if not calibrations:
         return NOT_RECORDED
-    found = [describe_calibration(value, len(report.predictions.labels)) for value in known]
-    if len(found) == 1:
-        return found[0]
-    if NEVER in found:
-        return f"of {len(found)} folds, {found.count(NEVER)} were {NEVER}"
-    temperatures = [1.0 / value["scale"][0] for value in known if len(value["scale"]) == 1]
+    states = [describe_calibration(value, len(report.predictions.labels)) for value in calibrations]
+    if len(states) == 1:
+        return states[0]
+    if NEVER in states:
+        return f"of {len(states)} folds, {states.count(NEVER)} were {NEVER}"
+    temperatures = [1.0 / value["scale"][0] for value in calibrations if len(value["scale"]) == 1]
     span = f", temperatures {min(temperatures):.2f} to {max(temperatures):.2f}" if temperatures else ""
-    return f"each fold calibrated on its own training's speakers ({known[0]['source']}){span}"
+    return f"each fold calibrated on its own training's speakers ({calibrations[0]['source']}){span}"
 
 
 def calibration_lines(report: "Report") -> list[str]:
     """Three lines or so, to be printed."""
-    own, selection = report.calibration, report.selection
-    if own is None or selection is None:
+    calibration, selection = report.calibration, report.selection
+    if calibration is None or selection is None:
         return []
-    between = interval_cell(own.interval.low, own.interval.high) if own.interval else "no interval"
+    between = (
+        interval_cell(calibration.interval.low, calibration.interval.high) if calibration.interval else "no interval"
+    )
     lines = [
-        f"calibration: ECE {percent(own.ece)} % ({between}), confidence {percent(own.confidence)} at accuracy "
-        f"{percent(own.accuracy)} %, Brier {own.brier:.3f}, log loss {own.log_loss:.3f}",
+        f"calibration: ECE {percent(calibration.ece)} % ({between}), confidence {percent(calibration.confidence)} at "
+        f"accuracy {percent(calibration.accuracy)} %, Brier {calibration.brier:.3f}, log loss "
+        f"{calibration.log_loss:.3f}",
         f"abstaining: the surest 80 % are {percent(selection.accuracy_at_80)} % right; AURC "
         f"{percent(selection.aurc)} %",
     ]
     if report.sets is not None:
-        found = report.sets
-        name, least = next(iter(found.per_speaker.items()))
+        sets = report.sets
+        name, least = next(iter(sets.per_speaker.items()))
         lines.append(
-            f"prediction sets of {percent(found.target)} %: hold {percent(found.coverage)} %, {found.size:.2f} "
+            f"prediction sets of {percent(sets.target)} %: hold {percent(sets.coverage)} %, {sets.size:.2f} "
             f"emotions on average; least of {name}, {percent(least['coverage'])} % "
             f"({interval_cell(least['low'], least['high'])})"
         )
@@ -59,8 +62,8 @@ def calibration_lines(report: "Report") -> list[str]:
 
 def calibration_section(report: "Report") -> list[str]:
     """The sections on calibration and abstention, as Markdown."""
-    own, selection = report.calibration, report.selection
-    if own is None or selection is None:
+    calibration, selection = report.calibration, report.selection
+    if calibration is None or selection is None:
         return []
     parts = [
         "## Calibration",
@@ -81,20 +84,24 @@ def calibration_section(report: "Report") -> list[str]:
 
 def calibration_table(report: "Report") -> str:
     """The figures of calibration, as Markdown."""
-    own = report.calibration
-    if own is None:
+    calibration = report.calibration
+    if calibration is None:
         return ""
-    between = "" if own.interval is None else f" ({interval_cell(own.interval.low, own.interval.high)})"
+    between = (
+        ""
+        if calibration.interval is None
+        else f" ({interval_cell(calibration.interval.low, calibration.interval.high)})"
+    )
     rows = [
-        ["ECE % (95 % interval over speakers)", f"{percent(own.ece)}{between}"],
-        ["mean confidence %", percent(own.confidence)],
-        ["accuracy %", percent(own.accuracy)],
-        ["Brier score", f"{own.brier:.3f}"],
+        ["ECE % (95 % interval over speakers)", f"{percent(calibration.ece)}{between}"],
+        ["mean confidence %", percent(calibration.confidence)],
+        ["accuracy %", percent(calibration.accuracy)],
+        ["Brier score", f"{calibration.brier:.3f}"],
         [
             "miscalibration, discrimination, uncertainty",
-            f"{own.miscalibration:.3f}, {own.discrimination:.3f}, {own.uncertainty:.3f}",
+            f"{calibration.miscalibration:.3f}, {calibration.discrimination:.3f}, {calibration.uncertainty:.3f}",
         ],
-        ["log loss, nats", f"{own.log_loss:.3f}"],
+        ["log loss, nats", f"{calibration.log_loss:.3f}"],
     ]
     return table(["figure", "value"], rows)
 
@@ -105,37 +112,37 @@ def _speakers(report: "Report") -> str:
     rows = [
         [
             name,
-            *(percent(own[figure]) for figure in ("confidence", "accuracy")),
-            f"{100 * own['gap']:+.1f}",
-            f"{own['brier']:.3f}",
-            f"{own['log_loss']:.3f}",
-            str(own["support"]),
+            *(percent(scores[figure]) for figure in ("confidence", "accuracy")),
+            f"{100 * scores['gap']:+.1f}",
+            f"{scores['brier']:.3f}",
+            f"{scores['log_loss']:.3f}",
+            str(scores["support"]),
         ]
-        for name, own in shown
+        for name, scores in shown
     ]
     return table(["speaker", "confidence %", "accuracy %", "gap", "Brier", "log loss", "clips"], rows)
 
 
 def _sets(report: "Report") -> list[str]:
-    found = report.sets
-    if found is None:
+    sets = report.sets
+    if sets is None:
         return []
     rows = [
         [
             name,
-            percent(own["coverage"]),
-            interval_cell(own["low"], own["high"]),
-            f"{own['size']:.2f}",
-            str(own["support"]),
+            percent(scores["coverage"]),
+            interval_cell(scores["low"], scores["high"]),
+            f"{scores['size']:.2f}",
+            str(scores["support"]),
         ]
-        for name, own in list(found.per_speaker.items())[:_MOST_SPEAKERS]
+        for name, scores in list(sets.per_speaker.items())[:_MOST_SPEAKERS]
     ]
-    between = "" if found.interval is None else f" ({interval_cell(found.interval.low, found.interval.high)})"
-    classes = ", ".join(f"{name} {percent(share)}" for name, share in found.per_class.items())
-    alone = "" if found.single_accuracy is None else f", of which {percent(found.single_accuracy)} % are right"
+    between = "" if sets.interval is None else f" ({interval_cell(sets.interval.low, sets.interval.high)})"
+    classes = ", ".join(f"{name} {percent(share)}" for name, share in sets.per_class.items())
+    alone = "" if sets.single_accuracy is None else f", of which {percent(sets.single_accuracy)} % are right"
     return [
-        f"Prediction sets for {percent(found.target)} % of new speakers' clips hold **{percent(found.coverage)} %**"
-        f"{between}, with {found.size:.2f} emotions on average; {percent(found.single)} % name one emotion{alone}, on "
+        f"Prediction sets for {percent(sets.target)} % of new speakers' clips hold **{percent(sets.coverage)} %**"
+        f"{between}, with {sets.size:.2f} emotions on average; {percent(sets.single)} % name one emotion{alone}, on "
         f"the others the model abstains. By emotion: {classes}.",
         "By speaker, the least covered first; the interval is what chance alone explains for so many clips:",
         table(["speaker", "covered %", "95 % interval", "emotions in a set", "clips"], rows),

@@ -27,9 +27,9 @@ def correlation(figure: float | None) -> str:
     return UNDEFINED if figure is None else f"{figure:.3f}"
 
 
-def correlation_interval(found: "Interval | None") -> str:
+def correlation_interval(interval: "Interval | None") -> str:
     """The ends of a correlation's interval; a dash where there is none."""
-    return UNDEFINED if found is None else f"{correlation(found.low)} to {correlation(found.high)}"
+    return UNDEFINED if interval is None else f"{correlation(interval.low)} to {correlation(interval.high)}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, rest: str = "---:") -> str:
@@ -46,7 +46,7 @@ def _cell(text: str) -> str:
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """An empty line, and a table for the terminal."""
-    widths = [max(10, *(len(row[place]) for row in [header, *rows])) for place in range(len(header))]
+    widths = [max(10, *(len(row[index]) for row in [header, *rows])) for index in range(len(header))]
     widths[0] = max(len(row[0]) for row in [header, *rows])
     lines = [
         "  ".join(

@@ -1,6 +1,6 @@
 """The tables of a comparison, cell by cell, and how to read them.
 
-    [Row] --row_cells--> header, rows        [Pair] --pair_cells--> header, rows
+    [ComparisonRow] --row_cells--> header, rows      [PairedTest] --pair_cells--> header, rows
     Comparison --column_legend--> lines, --describe_comparison--> text for the terminal
 
 Columns without a value are left out. It computes nothing.
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from ser_tl.reporting.text import UNDEFINED, interval_cell, percent
 
 if TYPE_CHECKING:
-    from ser_tl.comparison.comparison import Comparison, Row
-    from ser_tl.comparison.paired_tests import Pair
+    from ser_tl.comparison.comparison import Comparison, ComparisonRow
+    from ser_tl.comparison.paired_tests import PairedTest
 
 Cells = tuple[list[str], list[list[str]]]
 """A header, and rows under it."""
 
 
-def row_cells(rows: Sequence["Row"]) -> Cells:
+def row_cells(rows: Sequence["ComparisonRow"]) -> Cells:
     """The table of systems, the best first."""
-    columns: dict[str, Callable[[Row], str]] = {
+    columns: dict[str, Callable[[ComparisonRow], str]] = {
         "system": lambda row: row.system,
         "seeds": lambda row: str(row.seeds) if any(other.seeds > 1 for other in rows) else "",
         "UAR": _uar,
@@ -43,12 +43,12 @@ def row_cells(rows: Sequence["Row"]) -> Cells:
     }
     if all(row.folds_mean == row.uar for row in rows):
         del columns["mean of folds"]
-    made = {name: [cell(row) for row in rows] for name, cell in columns.items()}
-    kept = {name: cells for name, cells in made.items() if any(cells)}
-    return list(kept), [list(cells) for cells in zip(*kept.values(), strict=True)]
+    all_columns = {name: [cell(row) for row in rows] for name, cell in columns.items()}
+    filled = {name: cells for name, cells in all_columns.items() if any(cells)}
+    return list(filled), [list(cells) for cells in zip(*filled.values(), strict=True)]
 
 
-def pair_cells(pairs: Sequence["Pair"]) -> Cells:
+def pair_cells(pairs: Sequence["PairedTest"]) -> Cells:
     """The table of pairs."""
     header = ["better", "other", "difference", "95 % interval", "only better right", "only other right", "p", "p, Holm"]
     rows = [
@@ -73,8 +73,8 @@ def column_legend(comparison: "Comparison") -> list[str]:
     """What each column means, one sentence a line."""
     several = any(row.seeds > 1 for row in comparison.rows)
     lines = [
-        "UAR is the unweighted average recall, WAR the accuracy, both in percent, on test speakers that training never "
-        "heard unless a note says otherwise.",
+        "UAR is the unweighted average recall, WAR the accuracy, both in percent, on test speakers outside "
+        "training unless a note says otherwise.",
         "Intervals are percentiles of 1000 bootstrap draws of the test speakers, with all that they said; that of a "
         "difference draws the same speakers for both systems. Below about ten speakers they come out too narrow.",
         "The best was chosen on these very clips, so differences to it are somewhat too large.",
@@ -128,11 +128,11 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _uar(row: "Row") -> str:
+def _uar(row: "ComparisonRow") -> str:
     return percent(row.uar) + ("" if row.deviation is None else f" \N{PLUS-MINUS SIGN} {percent(row.deviation)}")
 
 
-def _difference(row: "Row") -> str:
+def _difference(row: "ComparisonRow") -> str:
     if row.difference is None:
         return ""
     return f"{percent(row.difference)} ({interval_cell(row.difference_low, row.difference_high)})"

@@ -93,8 +93,8 @@ def _draw(draw: Callable[[IO[bytes]], None]) -> bytes:
 
 
 def _picture(words: str, data: bytes) -> str:
-    place = data.index(b"pHYs") + 4  # the chunk with the pixels a metre: shown are as many inches as were drawn
-    width = round(int.from_bytes(data[16:20]) / int.from_bytes(data[place : place + 4]) * _METRE * _CSS_INCH)
+    position = data.index(b"pHYs") + 4  # the chunk with the pixels a metre: shown are as many inches as were drawn
+    width = round(int.from_bytes(data[16:20]) / int.from_bytes(data[position : position + 4]) * _METRE * _CSS_INCH)
     return f'<p><img alt="{escape(words)}" width="{width}" src="data:image/png;base64,{b64encode(data).decode()}"></p>'
 
 

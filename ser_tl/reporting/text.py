@@ -40,10 +40,10 @@ def interval_text(report: "Report") -> str:
         return "no interval: it would be over speakers, and the speakers are unknown"
     if report.interval is None:
         return "no interval: it would be over speakers, and the test set has one only"
-    found = report.interval
+    interval = report.interval
     return (
-        f"{100 * found.level:.0f} % interval {percent(found.low)} to {percent(found.high)}, "
-        f"{found.resamples} bootstrap draws of the {len(report.per_speaker)} {found.over}"
+        f"{100 * interval.level:.0f} % interval {percent(interval.low)} to {percent(interval.high)}, "
+        f"{interval.resamples} bootstrap draws of the {len(report.per_speaker)} {interval.over}"
     )
 
 
@@ -61,10 +61,10 @@ def terminal(report: "Report") -> str:
             "",
             *calibration_lines(report),
             *(
-                f"by {found.column}: "
-                + ", ".join(f"{name} UAR {percent(own.uar)}" for name, own in found.groups.items())
-                + f", {100 * found.gap:.1f} points apart ({_ends(found.interval)})"
-                for found in report.groups
+                f"by {groups.column}: "
+                + ", ".join(f"{name} UAR {percent(score.uar)}" for name, score in groups.groups.items())
+                + f", {100 * groups.gap:.1f} points apart ({_ends(groups.interval)})"
+                for groups in report.groups
             ),
         ]
     else:
@@ -184,49 +184,51 @@ def _dimension_rows(report: "Report") -> list[list[str]]:
     return [
         [
             name,
-            correlation(own.ccc),
-            correlation_interval(own.ccc_interval),
-            correlation(own.pearson),
-            correlation_interval(own.pearson_interval),
-            str(own.support),
+            correlation(scores.ccc),
+            correlation_interval(scores.ccc_interval),
+            correlation(scores.pearson),
+            correlation_interval(scores.pearson_interval),
+            str(scores.support),
         ]
-        for name, own in report.dimensions.items()
+        for name, scores in report.dimensions.items()
     ]
 
 
 def _class_rows(report: "Report") -> list[list[str]]:
     return [
-        [label, *(percent(own[figure]) for figure in ("recall", "precision", "f1")), str(own["support"])]
-        for label, own in report.per_class.items()
+        [label, *(percent(figures[figure]) for figure in ("recall", "precision", "f1")), str(figures["support"])]
+        for label, figures in report.per_class.items()
     ]
 
 
 def _speakers(per_speaker: Mapping[str, Mapping[str, float]]) -> list[str]:
     hardest = sorted(per_speaker.items(), key=lambda item: (item[1]["uar"], item[0]))[:_MOST_SPEAKERS]
-    rows = [[name, percent(own["uar"]), percent(own["war"]), str(own["support"])] for name, own in hardest]
-    said = "Hardest first; a speaker's UAR is over the classes that the speaker has."
+    rows = [
+        [name, percent(figures["uar"]), percent(figures["war"]), str(figures["support"])] for name, figures in hardest
+    ]
+    caption = "Hardest first; a speaker's UAR is over the classes that the speaker has."
     if len(per_speaker) > len(rows):
-        said += f" The {len(rows)} hardest of {len(per_speaker)}; report.json has them all."
-    return [said, table(["speaker", "UAR %", "WAR %", "utterances"], rows)]
+        caption += f" The {len(rows)} hardest of {len(per_speaker)}; report.json has them all."
+    return [caption, table(["speaker", "UAR %", "WAR %", "utterances"], rows)]
 
 
-def _ends(found: "Interval | None") -> str:
-    return interval_cell(None, None) if found is None else interval_cell(found.low, found.high)
+def _ends(interval: "Interval | None") -> str:
+    return interval_cell(None, None) if interval is None else interval_cell(interval.low, interval.high)
 
 
 def _groups(report: "Report") -> list[str]:
     """The UAR of groups of speakers, as Markdown."""
     parts = ["## Groups of speakers"] if report.groups else []
-    for found in report.groups:
+    for groups in report.groups:
         rows = [
-            [name, percent(own.uar), _ends(own.interval), str(own.speakers), str(own.support)]
-            for name, own in found.groups.items()
+            [name, percent(score.uar), _ends(score.interval), str(score.speakers), str(score.support)]
+            for name, score in groups.groups.items()
         ]
-        between = "" if found.interval is None else f" (95 % interval over speakers {_ends(found.interval)})"
-        unknown = f"; of {found.unknown} utterances it isn't known" if found.unknown else ""
+        between = "" if groups.interval is None else f" (95 % interval over speakers {_ends(groups.interval)})"
+        unknown = f"; of {groups.unknown} utterances it isn't known" if groups.unknown else ""
         parts += [
-            table([found.column, "UAR %", "95 % interval", "speakers", "utterances"], rows),
-            f"Between the best and the worst {100 * found.gap:.1f} points{between}{unknown}.",
+            table([groups.column, "UAR %", "95 % interval", "speakers", "utterances"], rows),
+            f"Between the best and the worst {100 * groups.gap:.1f} points{between}{unknown}.",
         ]
     return parts
 

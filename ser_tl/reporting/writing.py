@@ -6,7 +6,7 @@ import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from ser_tl.comparison import Comparison, Row
+from ser_tl.comparison import Comparison, ComparisonRow
 from ser_tl.evaluation import Report
 from ser_tl.files import write_atomically, write_text
 from ser_tl.reporting.comparison_text import pair_cells, row_cells
@@ -82,7 +82,7 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> None:
         parts += ["## Pairs on the same clips", table(*pair_cells(comparison.pairs))]
     write_text(folder / "comparison.md", "\n\n".join(parts) + "\n")
     with write_atomically(folder / "comparison.csv") as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [column.name for column in fields(Row)])
+        writer = csv.DictWriter(file, [column.name for column in fields(ComparisonRow)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in comparison.rows)
     comparison_picture(comparison, folder / "comparison.png")

@@ -1,4 +1,4 @@
-"""How a model stands what recordings are in the world: the same words, recorded or sent in another way.
+"""Robustness tests: the same words, recorded or sent in another way.
 
 make_suite() -> changes of the audio;  check(Predictor, Sample, changes) -> Check -> page, JSON, pass rates
 """
@@ -10,6 +10,14 @@ from ser_tl.robustness.check import Check as Check
 from ser_tl.robustness.check import change_table as change_table
 from ser_tl.robustness.check import check as check
 from ser_tl.robustness.check import rate_table as rate_table
-from ser_tl.robustness.measure import Row as Row
+from ser_tl.robustness.measure import ChangeRow as ChangeRow
 from ser_tl.robustness.measure import Sample as Sample
 from ser_tl.robustness.suite import make_suite as make_suite
+
+_RENAMED = {"Row": "ChangeRow"}  # for one version more
+
+
+def __getattr__(name: str) -> object:
+    if name in _RENAMED:
+        return globals()[_RENAMED[name]]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
     clip (N,) at 16 kHz, key --Change.apply--> clip (N',)
 
 Nothing but the audio differs, so that a model's answer should stay. What is drawn follows from the key (the clip's) and
-the change's name alone: every model hears the same. Knows nothing of models.
+the change's name alone: every model gets the same. Independent of models.
 """
 
 import zlib
@@ -19,7 +19,7 @@ Function = Callable[[np.ndarray, BatchRng], np.ndarray]
 
 THEMES = {
     "ends": "what stands before and behind the speech",
-    "small changes": "what nobody would hear",
+    "small changes": "inaudible changes",
     "noise": "background noise",
     "phone": "telephones and codecs",
     "recording": "rooms and distances",

@@ -2,7 +2,7 @@
 
     check(predictor, sample, changes) -> Check -> to_dict() (JSON), table() (Markdown)
 
-Knows nothing of files; `page` draws.
+Independent of files; `check_page` draws.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from ser_tl.inference import Predictor
 from ser_tl.reporting.text import interval_cell, percent, table
 from ser_tl.robustness.change import Change
 from ser_tl.robustness.judgement import Verdict, check_correctness, check_fairness, uar_of
-from ser_tl.robustness.measure import Answers, Row, Sample, answer, compare, measure
+from ser_tl.robustness.measure import Answers, ChangeRow, Sample, answer, compare, measure
 
 VOICES = 64
 """Clips of which babble is made."""
@@ -61,7 +61,7 @@ class Check:
     uar: float
     confidence: float
     verdicts: list[Verdict]
-    rows: list[Row]
+    rows: list[ChangeRow]
     rates: dict[str, Rate]
 
     def failed(self, least: float) -> list[str]:
@@ -81,7 +81,7 @@ def check(
     *,
     model: str = "",
     corpus: str = "",
-    on_row: Callable[[Row], None] = lambda _: None,
+    on_row: Callable[[ChangeRow], None] = lambda _: None,
 ) -> Check:
     """Checks a model.
 
@@ -122,10 +122,14 @@ def judge(sample: Sample, answers: Sequence[str], labels: Sequence[str]) -> list
 
 
 def _rates(
-    sample: Sample, verdicts: Sequence[Verdict], rows: Sequence[Row], changes: Sequence[Change], labels: Sequence[str]
+    sample: Sample,
+    verdicts: Sequence[Verdict],
+    rows: Sequence[ChangeRow],
+    changes: Sequence[Change],
+    labels: Sequence[str],
 ) -> dict[str, Rate]:
     """Pass rates by theme, and those of a model that answers each clip at random, each time anew."""
-    own = _passes(verdicts, rows)
+    passes_of = _collect_passes(verdicts, rows)
     random: dict[str, list[bool]] = {}
     generator = np.random.default_rng(0)
 
@@ -135,29 +139,29 @@ def _rates(
     for _ in range(_RANDOM):
         clean = guess()
         guessed = [compare(sample, clean, guess(), change, labels, interval=False) for change in changes]
-        for theme, passes in _passes(judge(sample, clean.labels, labels), guessed).items():
+        for theme, passes in _collect_passes(judge(sample, clean.labels, labels), guessed).items():
             random.setdefault(theme, []).extend(passes)
-    return {theme: Rate(sum(passes), len(passes), float(np.mean(random[theme]))) for theme, passes in own.items()}
+    return {theme: Rate(sum(passes), len(passes), float(np.mean(random[theme]))) for theme, passes in passes_of.items()}
 
 
-def _passes(verdicts: Sequence[Verdict], rows: Sequence[Row]) -> dict[str, list[bool]]:
-    found: dict[str, list[bool]] = {}
+def _collect_passes(verdicts: Sequence[Verdict], rows: Sequence[ChangeRow]) -> dict[str, list[bool]]:
+    passes: dict[str, list[bool]] = {}
     for verdict in verdicts:
-        found.setdefault(verdict.theme, []).append(verdict.passed)
+        passes.setdefault(verdict.theme, []).append(verdict.passed)
     for row in rows:
         if row.passes:
-            found.setdefault(row.theme, []).extend(row.passes)
-    return found
+            passes.setdefault(row.theme, []).extend(row.passes)
+    return passes
 
 
-def change_table(found: Check) -> str:
+def change_table(check: Check) -> str:
     """The rows as a table in Markdown: UAR, its difference with the interval, answers unchanged, what failed."""
     header = ["change", "UAR %", "difference", "95 % interval", "unchanged %", "confidence", "passed"]
-    first = ["as recorded", percent(found.uar), "", "", "", f"{found.confidence:.2f}", ""]
-    return table(header, [first, *([row.name, *row_cells(row)] for row in found.rows)])
+    first = ["as recorded", percent(check.uar), "", "", "", f"{check.confidence:.2f}", ""]
+    return table(header, [first, *([row.name, *row_cells(row)] for row in check.rows)])
 
 
-def row_cells(row: Row) -> list[str]:
+def row_cells(row: ChangeRow) -> list[str]:
     """A row's figures as text."""
     judged = {(): "", (True,): "yes", (True, True): "yes"}.get(tuple(row.passes), "no")
     return [

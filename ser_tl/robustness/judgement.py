@@ -60,7 +60,7 @@ def check_correctness(sample: Sample, answers: Sequence[str], labels: Sequence[s
 
 def _by_speaker(sample: Sample, answers: Sequence[str], labels: Sequence[str]) -> Iterator[Verdict]:
     speakers = np.array(sample.speakers)
-    references, said = np.array(sample.emotions), np.array(answers)
+    references, predicted = np.array(sample.emotions), np.array(answers)
     for label in labels:
         names = [
             name
@@ -69,14 +69,14 @@ def _by_speaker(sample: Sample, answers: Sequence[str], labels: Sequence[str]) -
         ]
         if len(names) < 2:
             continue
-        true, found = (
-            np.array([np.mean(rows[speakers == name] == label) for name in names]) for rows in (references, said)
+        true, detected = (
+            np.array([np.mean(rows[speakers == name] == label) for name in names]) for rows in (references, predicted)
         )
         yield _at_most(
-            f"speakers' share of {label}, mean error", "correctness", float(np.abs(true - found).mean()), 0.1
+            f"speakers' share of {label}, mean error", "correctness", float(np.abs(true - detected).mean()), 0.1
         )
-        if len(names) >= FEWEST_SPEAKERS and np.ptp(true) > 0 and np.ptp(found) > 0:
-            yield _at_least(f"ranking of speakers by {label}", "correctness", _spearman(true, found), 0.7)
+        if len(names) >= FEWEST_SPEAKERS and np.ptp(true) > 0 and np.ptp(detected) > 0:
+            yield _at_least(f"ranking of speakers by {label}", "correctness", _spearman(true, detected), 0.7)
 
 
 def check_fairness(sample: Sample, answers: Sequence[str], labels: Sequence[str]) -> Iterator[Verdict]:
@@ -96,9 +96,9 @@ def check_fairness(sample: Sample, answers: Sequence[str], labels: Sequence[str]
         )
         for kind, rows in (("recall", 0), ("precision", 1)):
             for index, label in enumerate(labels):
-                found = [each[rows][index] for each in figures.values()]
-                if not np.isnan(found).any():
-                    gap = _gap(found, float(whole[rows][index]))
+                by_group = [each[rows][index] for each in figures.values()]
+                if not np.isnan(by_group).any():
+                    gap = _gap(by_group, float(whole[rows][index]))
                     yield _at_most(f"{column}: {kind} of {label}", "fairness", gap, limits[kind])
 
 
@@ -118,9 +118,9 @@ def _figures(
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Recall (C,), NaN for classes that don't occur; precision (C,), 0 for what was never said; shares of both."""
     counts = confusion_matrix(references, answers, [*labels, NO_SPEECH])
-    hits, support, said = np.diagonal(counts)[:-1], counts.sum(axis=1)[:-1], counts.sum(axis=0)[:-1]
+    hits, support, predicted = np.diagonal(counts)[:-1], counts.sum(axis=1)[:-1], counts.sum(axis=0)[:-1]
     recall = np.where(support > 0, hits / np.maximum(support, 1), np.nan)
-    return recall, hits / np.maximum(said, 1), (support / counts.sum(), said / counts.sum())
+    return recall, hits / np.maximum(predicted, 1), (support / counts.sum(), predicted / counts.sum())
 
 
 def _gap(values: Sequence[float], whole: float) -> float:
@@ -129,8 +129,8 @@ def _gap(values: Sequence[float], whole: float) -> float:
     return float(max(abs(value - whole) for value in values))
 
 
-def _spearman(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

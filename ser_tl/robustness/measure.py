@@ -3,7 +3,7 @@
     Predictor, Sample --measure()--> clean answers, then a Row a change: UAR, its fall, the share of answers unchanged
 
 The same clips before and after, so the interval of a difference is a paired one over speakers. A clip in which the
-model hears no speech has no emotion: it counts as wrong, and as changed. Knows nothing of corpora and files.
+model finds no speech has no emotion: it counts as wrong, and as changed. Independent of corpora and files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from ser_tl.inference import Predictor
 from ser_tl.robustness.change import Change, Limits
 
 NO_SPEECH = "no speech"
-"""The answer where a model hears none, in confusion matrices."""
+"""The answer where a model finds no speech, in confusion matrices."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Row:
+class ChangeRow:
     """A change, measured.
 
     Args:
@@ -70,7 +70,7 @@ class Row:
         high: likewise
         unchanged: share of clips with the same answer as before
         confidence: mean probability of the likeliest emotion
-        no_speech: clips in which the model hears no speech
+        no_speech: clips in which the model finds no speech
         limits: what it had to stand; None where it isn't judged
         example: id of the first clip with another answer than before, or of the first clip where there is none
         answers: the answers for it, before and after
@@ -108,11 +108,11 @@ def answer(predictor: Predictor, clips: Sequence[np.ndarray]) -> Answers:
     if not predictor.labels:
         raise ConfigError("a check compares emotions, and this is a model of dimensions alone: check one of emotions")
     predictions = predictor.predict(list(clips), sampling_rate=16_000)
-    tops = [max(one.probabilities.values()) for one in predictions if one.probabilities]
-    return Answers([one.label or NO_SPEECH for one in predictions], float(np.mean(tops)) if tops else 0.0)
+    tops = [max(prediction.probabilities.values()) for prediction in predictions if prediction.probabilities]
+    return Answers([prediction.label or NO_SPEECH for prediction in predictions], float(np.mean(tops)) if tops else 0.0)
 
 
-def measure(predictor: Predictor, sample: Sample, clean: Answers, changes: Iterable[Change]) -> Iterator[Row]:
+def measure(predictor: Predictor, sample: Sample, clean: Answers, changes: Iterable[Change]) -> Iterator[ChangeRow]:
     """A row for each change, as soon as it is measured.
 
     Args:
@@ -128,20 +128,20 @@ def measure(predictor: Predictor, sample: Sample, clean: Answers, changes: Itera
 
 def compare(
     sample: Sample, clean: Answers, after: Answers, change: Change, labels: Sequence[str], *, interval: bool = True
-) -> Row:
+) -> ChangeRow:
     """The row of a change, from the answers before and after it; without its interval, which takes longest, if not."""
-    before, counts = (speaker_counts(sample, one.labels, labels) for one in (clean, after))
-    found = paired_interval(counts, before) if interval else None
-    uar, old = (float(mean_recall(one.sum(axis=0))) for one in (counts, before))
-    same = [one == other for one, other in zip(clean.labels, after.labels, strict=True)]
+    before, counts = (speaker_counts(sample, answers.labels, labels) for answers in (clean, after))
+    interval_of_change = paired_interval(counts, before) if interval else None
+    uar, old = (float(mean_recall(answers.sum(axis=0))) for answers in (counts, before))
+    same = [answers == other for answers, other in zip(clean.labels, after.labels, strict=True)]
     example = same.index(False) if False in same else 0
-    return Row(
+    return ChangeRow(
         name=change.name,
         theme=change.theme,
         uar=uar,
         difference=uar - old,
-        low=None if found is None else found.low,
-        high=None if found is None else found.high,
+        low=None if interval_of_change is None else interval_of_change.low,
+        high=None if interval_of_change is None else interval_of_change.high,
         unchanged=float(np.mean(same)),
         confidence=after.confidence,
         no_speech=after.labels.count(NO_SPEECH),

@@ -66,10 +66,10 @@ def _sexes(corpus: Dataset) -> list[str] | None:
     """Each row's, from a column or from what is known of a corpus; None where it isn't."""
     if "sex" in corpus.column_names:
         return [str(value) for value in corpus["sex"][:]]
-    found = []
+    sexes = []
     for name, speaker in zip(corpus["corpus"][:], corpus["speaker"][:], strict=True):
-        family = next((known for known in MALE if name.startswith(known)), None)
+        family = next((prefix for prefix in MALE if name.startswith(prefix)), None)
         if family is None:
             return None
-        found.append("male" if speaker[-2:] in MALE[family] else "female")
-    return found
+        sexes.append("male" if speaker[-2:] in MALE[family] else "female")
+    return sexes

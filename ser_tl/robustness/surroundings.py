@@ -1,7 +1,7 @@
 """Where somebody speaks: noises, other voices, music, rooms.
 
 Noises, babble and rooms are `augment`'s, with every option pinned. Recorded noise and impulse responses come from
-folders of one's own; without them, coloured noise, chords and decaying noise stand in, and are called what they are.
+your own folders; without them, coloured noise, chords and decaying noise stand in, and are called what they are.
 """
 
 from collections.abc import Sequence
@@ -32,19 +32,19 @@ def noise_between(low: float, high: float) -> Function:
 
 def recorded_noise(folder: Path, snr: float) -> Function:
     """Recordings of a folder, so many dB below the clip."""
-    made = Background(probability=1.0, snr=(snr, snr), folder=str(folder))
-    made.prepare([], 0)
-    return transform(made)
+    background = Background(probability=1.0, snr=(snr, snr), folder=str(folder))
+    background.prepare([], 0)
+    return transform(background)
 
 
 def babble(snr: float, limits: Limits | None) -> Change:
     """Other voices of the same corpus, three to seven at once, so many dB below the clip."""
-    made = Babble(probability=1.0, snr=(snr, snr))
+    babble_transform = Babble(probability=1.0, snr=(snr, snr))
 
     def take(voices: Sequence[np.ndarray]) -> None:
-        made.prepare([torch.from_numpy(voice) for voice in voices], 0)
+        babble_transform.prepare([torch.from_numpy(voice) for voice in voices], 0)
 
-    return Change(f"babble {snr:g} dB", "noise", transform(made), limits, take)
+    return Change(f"babble {snr:g} dB", "noise", transform(babble_transform), limits, take)
 
 
 def chords(snr: float) -> Function:
@@ -75,11 +75,11 @@ def room(seconds: float, lead: float = 0.0, folder: Path | None = None) -> Funct
         lead: of direct over reverberant sound, dB
         folder: of recorded impulse responses, which have their own time and lead
     """
-    made = Reverb(
+    reverb = Reverb(
         probability=1.0,
         folder=None if folder is None else str(folder),
         seconds=(seconds, seconds),
         lead=(lead, lead),
     )
-    made.prepare([], 0)
-    return transform(made)
+    reverb.prepare([], 0)
+    return transform(reverb)

@@ -9,21 +9,21 @@ from ser_tl.errors import ConfigError
 from ser_tl.robustness.change import Function
 
 
-def transform(made: Transform) -> Function:
-    """What a transform does to a clip.
+def transform(augmentation: Transform) -> Function:
+    """A function that applies a transform to a clip.
 
     Args:
-        made: of waveforms, its probability 1
+        augmentation: of waveforms, its probability 1
 
     Raises:
         ConfigError: it isn't of waveforms
     """
-    if not isinstance(made, WaveformTransform):
-        raise ConfigError(f"the transform {made.name} doesn't change waveforms")
+    if not isinstance(augmentation, WaveformTransform):
+        raise ConfigError(f"the transform {augmentation.name} doesn't change waveforms")
 
     def change(waveform: np.ndarray, draws: BatchRng) -> np.ndarray:
         clip, lengths = torch.from_numpy(np.ascontiguousarray(waveform))[None], torch.tensor([len(waveform)])
-        changed = made(clip, lengths, draws)
+        changed = augmentation(clip, lengths, draws)
         return changed.waveform[0, : int(changed.lengths[0])].numpy()
 
     return change

@@ -3,7 +3,7 @@
     uploads -> decoding -> batcher (queued windows go together) -> inference.Session -> answers
     server -> worker processes on one port -> app -> service
 
-Stands on `inference` and knows nothing of torch: an exported model is served without it. Needs the extra `serve`
+Built on `inference`, independent of torch: an exported model is served without it. Needs the extra `serve`
 (`pip install "ser_tl[serve]"`).
 """
 

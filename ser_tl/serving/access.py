@@ -116,13 +116,13 @@ def check_access(connection: HTTPConnection, settings: Settings, key: str = "") 
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     given = token.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key", key)
     # All are compared, so that the time it takes tells nothing.
-    equal = [hmac.compare_digest(given.encode(), known.encode()) for known in settings.api_keys]
+    equal = [hmac.compare_digest(given.encode(), key_of_server.encode()) for key_of_server in settings.api_keys]
     if not any(equal):
         raise RequestError(401, "a key of this server is needed: send it as `Authorization: Bearer KEY`")
 
 
 def check_notice(connection: HTTPConnection, settings: Settings) -> None:
-    """Refuses who doesn't state that the people who are heard were informed, where the server demands it.
+    """Refuses who doesn't state that the people in the recordings were informed, where the server demands it.
 
     Raises:
         RequestError: 428

@@ -38,7 +38,7 @@ class Admission:
 
     def __init__(self, requests: int, size: int) -> None:
         self.requests = 0
-        self.held = 0
+        self.reserved = 0
         self._most_requests = requests
         self._most_bytes = size
         self._lock = threading.Lock()
@@ -61,14 +61,14 @@ class Admission:
             with self._lock:
                 hold.ended = True
                 self.requests -= 1
-                self.held -= hold.size
+                self.reserved -= hold.size
 
     def take(self, hold: Hold, size: int) -> None:
         """Takes bytes from the budget; see `Hold.reserve`."""
         with self._lock:
             if hold.ended:  # its decoding thread goes on for a moment
                 raise RequestError(GONE, "the request has ended")
-            if self.held + size > self._most_bytes:
+            if self.reserved + size > self._most_bytes:
                 raise RequestError(429, "other requests hold the memory that this one needs: try again in a second", 1)
-            self.held += size
+            self.reserved += size
             hold.size += size

@@ -80,8 +80,8 @@ def _handle_errors(app: FastAPI) -> None:
         return JSONResponse(describe_error(detail), status, headers=headers)
 
     async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
-        found = error.errors() if isinstance(error, RequestValidationError) else []
-        reasons = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
+        errors = error.errors() if isinstance(error, RequestValidationError) else []
+        reasons = [f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in errors]
         return JSONResponse(describe_error("; ".join(reasons)), 422)
 
     app.add_exception_handler(RequestError, refuse)

@@ -4,7 +4,7 @@
 
 One batch is computed at a time. While it is, requests queue; the next batch is the longest-waiting window and those of
 like length beside it, of every request one before any gets a second. So a long recording doesn't hold up short ones,
-and padding stays small. What nobody waits for any more is dropped before it is computed.
+and padding stays small. Windows whose request has ended are dropped before they are computed.
 """
 
 import asyncio
@@ -125,7 +125,7 @@ class Batcher:
             for job in self._jobs:
                 if len(batch) == self._most or (batch and (len(batch) + 1) * length > most_samples):
                     break
-                if job.waits and job.session is first and _alike(job.length, length):
+                if job.waits and job.session is first and _has_like_length(job.length, length):
                     batch.append((job, job.next))
                     job.next += 1
                     grew = True
@@ -156,5 +156,5 @@ def _run_session(batch: _Batch) -> list[ClipOutput]:
     return list(batch[0][0].session.run(waveform, lengths, OutputRequest()).rows())
 
 
-def _alike(one: int, other: int) -> bool:
-    return max(one, other) <= LENGTH_RATIO * min(one, other)
+def _has_like_length(first: int, second: int) -> bool:
+    return max(first, second) <= LENGTH_RATIO * min(first, second)

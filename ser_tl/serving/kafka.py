@@ -154,10 +154,10 @@ class KafkaWorker:
     def _compute_each(self, messages: list[Message]) -> list[dict[str, Any]] | None:
         answers: list[dict[str, Any]] = []
         for message in messages:
-            found = self._compute([message])
-            if found is None:
+            answer = self._compute([message])
+            if answer is None:
                 return None
-            answers += found
+            answers += answer
         return answers
 
     def _predict_dicts(self, messages: list[Message]) -> list[dict[str, Any]]:
@@ -203,14 +203,14 @@ class KafkaWorker:
         """
         left = self._producer.flush(_CONFIRM_SECONDS)
         if left or self._failed:
-            reason = self._failed[0].str() if self._failed else f"nothing heard of for {_CONFIRM_SECONDS:g} s"
+            reason = self._failed[0].str() if self._failed else f"no confirmation for {_CONFIRM_SECONDS:g} s"
             raise QueueError(f"brokers didn't confirm answers ({reason}): nothing is lost; start the worker again")
 
     def _commit(self, partition: _Partition, offset: int, note: str) -> None:
         """Commits, with a note of how many workers have begun here; waits for it if there is none."""
-        place = TopicPartition(*partition, offset, metadata=note)
+        position = TopicPartition(*partition, offset, metadata=note)
         try:
-            self._consumer.commit(offsets=[place], asynchronous=bool(note))
+            self._consumer.commit(offsets=[position], asynchronous=bool(note))
         except KafkaException as error:  # the partition went to another worker, which answers again
             log_event("not committed", logging.WARNING, reason=error.args[0].str())
 

@@ -35,7 +35,7 @@ class KafkaSettings:
     properties: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        wrong = [one for one in self.servers.split(",") if not one.rpartition(":")[2].isdecimal()]
+        wrong = [server for server in self.servers.split(",") if not server.rpartition(":")[2].isdecimal()]
         if wrong:
             raise ConfigError(f"broker {SCHEME}{self.servers}: {wrong[0]!r} has no port: expected {SCHEME}HOST:9092")
         if not self.topic or not self.group:

@@ -48,10 +48,10 @@ def load_model(name: str, source: str | None, device: str | None) -> ServedModel
     Raises:
         CheckpointError: there is no such model, or it is damaged
     """
-    place = find_bundled(device) if source is None else source
-    session = Predictor(place, device=device).session
+    folder = find_bundled(device) if source is None else source
+    session = Predictor(folder, device=device).session
     # A model of a hub lies in a folder of this machine, which a model in torch knows.
-    home = getattr(getattr(session, "model", None), "home", None) or Path(place)
+    home = getattr(getattr(session, "model", None), "home", None) or Path(folder)
     noise = np.random.default_rng(0).normal(0, 0.1, (1, SAMPLE_RATE)).astype(np.float32)
     session.run(noise, np.array([SAMPLE_RATE], dtype=np.int64), OutputRequest())
     return ServedModel(name, _digest(home), session)
@@ -131,7 +131,7 @@ def _digest(folder: Path) -> str:
     """A digest of the files in a folder."""
     total = hashlib.sha256()
     try:
-        for path in sorted(one for one in folder.iterdir() if one.is_file()):
+        for path in sorted(entry for entry in folder.iterdir() if entry.is_file()):
             with path.open("rb") as file:
                 total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     except OSError as error:

@@ -19,4 +19,4 @@ class RequestError(SerTlError):
 
 
 GONE = 499
-"""The client hung up before its answer: nobody gets this status but the logs."""
+"""The client hung up before its answer: this status is in the logs only."""

@@ -38,7 +38,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     408: {"model": ErrorAnswer, "description": "The body came too slowly"},
     413: {"model": ErrorAnswer, "description": "Too many bytes or seconds"},
     422: {"model": ErrorAnswer, "description": "No recording that can be used; the reason"},
-    428: {"model": ErrorAnswer, "description": "A statement is needed that the people heard were informed"},
+    428: {"model": ErrorAnswer, "description": "A statement is needed that the people recorded were informed"},
     429: {"model": ErrorAnswer, "description": "Too many requests at once; Retry-After says when to try again"},
     503: {"model": ErrorAnswer, "description": "The server is ending"},
     504: {"model": ErrorAnswer, "description": "It took too long"},
@@ -80,17 +80,17 @@ def add_predictions(app: FastAPI, service: Service) -> None:
         """The emotion in one recording or several: WAV, FLAC, Ogg (Vorbis, Opus), MP3 or AIFF."""
         check_access(request, service.settings)
         served, coverage = service.store.find(model), service.settings.coverage
-        uploads, found = await _predict(request, service, served)
-        if len(found) == 1 and not isinstance(found[0], AudioError):
-            answer = describe_prediction(found[0], served, coverage)
+        uploads, predictions = await _predict(request, service, served)
+        if len(predictions) == 1 and not isinstance(predictions[0], AudioError):
+            answer = describe_prediction(predictions[0], served, coverage)
             return JSONResponse(answer if not uploads.several else answer | {"file": uploads.recordings[0].name})
-        if all(isinstance(one, AudioError) for one in found):
-            raise RequestError(422, "; ".join(str(one) for one in found))
+        if all(isinstance(prediction, AudioError) for prediction in predictions):
+            raise RequestError(422, "; ".join(str(prediction) for prediction in predictions))
         rows = [
-            {"file": upload.name, "error": str(one)}
-            if isinstance(one, AudioError)
-            else describe_prediction(one, served, coverage) | {"file": upload.name}
-            for upload, one in zip(uploads.recordings, found, strict=True)
+            {"file": upload.name, "error": str(prediction)}
+            if isinstance(prediction, AudioError)
+            else describe_prediction(prediction, served, coverage) | {"file": upload.name}
+            for upload, prediction in zip(uploads.recordings, predictions, strict=True)
         ]
         return JSONResponse({"predictions": rows})
 
@@ -99,12 +99,12 @@ def add_predictions(app: FastAPI, service: Service) -> None:
         served = service.store.find(name)
         if not served.session.labels:
             raise RequestError(422, f"{served.name} has dimensions and no emotions: ask /v1/predict")
-        uploads, found = await _predict(request, service, served)
+        uploads, predictions = await _predict(request, service, served)
         answers = []
-        for one in found:
-            if isinstance(one, AudioError):
-                raise one
-            answers.append(rank_classes(one, uploads.parameters))
+        for prediction in predictions:
+            if isinstance(prediction, AudioError):
+                raise prediction
+            answers.append(rank_classes(prediction, uploads.parameters))
         return JSONResponse(answers if len(answers) > 1 else answers[0])
 
     answered = {200: {"model": list[HubElement]}, **_ERRORS}

@@ -104,7 +104,7 @@ def make_server(settings: Settings, store: ModelStore) -> "Server":
 
 
 def run_spawned_worker(settings: Settings, port: socket.socket) -> None:
-    """`run_worker` for a process of its own, which has nobody to raise errors to."""
+    """`run_worker` for a process of its own, which prints errors instead of raising them."""
     configure_logs()
     try:
         run_worker(settings, port)

@@ -2,7 +2,7 @@
 
 Service.predict(content, model, hold, deadline) -> Prediction
 
-Knows nothing of HTTP: the routes, the live stream and tests stand on it alike.
+Independent of HTTP: the routes, the live stream and tests use it alike.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _DECODERS = 2  # threads: one may wait for memory while the other decodes; more 
 
 
 class Stream(Protocol):
-    """A live stream, which can be told that the server is ending."""
+    """A live stream, which can be asked to end."""
 
     def end(self) -> None:
         """Makes it take leave soon."""
@@ -99,9 +99,9 @@ class Service:
             key = self._cache.key(*identity)
         else:
             key = await loop.run_in_executor(self._decoders, self._cache.key, *identity)
-        if (kept := self._cache.find(key)) is not None:
+        if (cached := self._cache.find(key)) is not None:
             self.metrics.cache_hits.inc()
-            return kept
+            return cached
         decoded = await loop.run_in_executor(self._decoders, self._decode, content, model, hold, deadline)
         prediction = await self._answer(decoded, model)
         self.metrics.audio_seconds.inc(decoded.seconds)

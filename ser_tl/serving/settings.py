@@ -48,7 +48,7 @@ class Settings:
         cache_answers: answers kept by the hash of the recording; 0 keeps none
         api_keys: one of them must come with a request; none are needed if empty
         cors: origins (`https://example.org`) whose pages may call; none if empty
-        require_notice: refuse requests that don't state that the people heard were informed (`X-Notice-Given: true`)
+        require_notice: refuse requests that don't state that the people recorded were informed (`X-Notice-Given: true`)
         page: serve the page at `/`
 
     Raises:
@@ -113,7 +113,7 @@ def read_keys(path: Path | None) -> tuple[str, ...]:
     Raises:
         ConfigError: the file can't be read, or holds no key: a server that was meant to be closed never opens
     """
-    found = os.environ.get(KEYS_VARIABLE, "").replace(",", " ").split()
+    all_keys = os.environ.get(KEYS_VARIABLE, "").replace(",", " ").split()
     if path is not None:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
@@ -122,8 +122,8 @@ def read_keys(path: Path | None) -> tuple[str, ...]:
         keys = [line.partition("#")[0].strip() for line in lines]
         if not any(keys):
             raise ConfigError(f"api_keys {path}: holds no key: write one a line, or leave the option out")
-        found += filter(None, keys)
-    return tuple(dict.fromkeys(found))
+        all_keys += filter(None, keys)
+    return tuple(dict.fromkeys(all_keys))
 
 
 def name_models(sources: Iterable[str]) -> dict[str, str]:
@@ -137,13 +137,13 @@ def name_models(sources: Iterable[str]) -> dict[str, str]:
     """
     named: dict[str, str] = {}
     for source in sources:
-        name, sign, place = source.partition("=")
+        name, sign, folder = source.partition("=")
         if not sign:
             path = Path(source.rstrip("/"))
-            name, place = (path.parent.name or path.name) if path.name == "model" else path.name, source
-        if not name or not place:
+            name, folder = (path.parent.name or path.name) if path.name == "model" else path.name, source
+        if not name or not folder:
             raise ConfigError(f"model {source!r}: expected a folder, a name on a hub, or NAME=FOLDER")
         if name in named:
             raise ConfigError(f"two models are called {name}: tell them apart, NAME=FOLDER")
-        named[name] = place
+        named[name] = folder
     return named

@@ -1,4 +1,4 @@
-"""Worker processes on one port: started, replaced when they die, told to reload and to end."""
+"""Worker processes on one port: starts, replaces, reloads and ends them."""
 
 import logging
 import multiprocessing

@@ -69,21 +69,21 @@ async def read_uploads(request: Request, settings: Settings, hold: Hold) -> Uplo
     body = await _read_body(request, settings, hold)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        found = await _parse_multipart(request, body, settings)
+        uploads = await _parse_multipart(request, body, settings)
     elif kind == "application/json":
-        found = _parse_json(body)
+        uploads = _parse_json(body)
     else:
-        found = Uploads([Upload("", body)] if body else [])
-    if not found.recordings:
+        uploads = Uploads([Upload("", body)] if body else [])
+    if not uploads.recordings:
         raise RequestError(
             422, "the request holds no recording: send a form with files, JSON with `inputs`, or an encoded file"
         )
-    if len(found.recordings) > settings.files:
+    if len(uploads.recordings) > settings.files:
         raise RequestError(
             422,
-            f"{len(found.recordings)} recordings in one request, the limit is {settings.files}: send several requests",
+            f"{len(uploads.recordings)} recordings in a request, the limit is {settings.files}: send several requests",
         )
-    return found
+    return uploads
 
 
 async def _read_body(request: Request, settings: Settings, hold: Hold) -> bytes:
@@ -124,8 +124,8 @@ async def _parse_multipart(request: Request, body: bytes, settings: Settings) ->
         form = await parser.parse()
     except MultiPartException as error:
         raise RequestError(422, f"the form can't be read ({error.message}): send multipart/form-data") from None
-    found = [item for _, item in form.multi_items() if isinstance(item, UploadFile)]
-    recordings = [Upload((file.filename or "")[:_LONGEST_NAME], await file.read()) for file in found]
+    files = [item for _, item in form.multi_items() if isinstance(item, UploadFile)]
+    recordings = [Upload((file.filename or "")[:_LONGEST_NAME], await file.read()) for file in files]
     await form.close()
     return Uploads(recordings, several=True)
 
@@ -137,13 +137,13 @@ def _parse_json(body: bytes) -> Uploads:
         raise RequestError(422, 'the body is no JSON: expected {"inputs": BASE64}') from None
     inputs = content.get("inputs") if isinstance(content, dict) else None
     given = inputs if isinstance(inputs, list) else [inputs]
-    encoded = [one for one in given if isinstance(one, str)]
+    encoded = [text for text in given if isinstance(text, str)]
     if len(encoded) < len(given):
         raise RequestError(422, '`inputs` is missing or no text: expected {"inputs": BASE64}, or a list of them')
     parameters = content.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise RequestError(422, '`parameters` is no object: expected {"inputs": BASE64, "parameters": {"top_k": 3}}')
-    return Uploads([Upload("", _decode_base64(one)) for one in encoded], parameters, several=isinstance(inputs, list))
+    return Uploads([Upload("", _decode_base64(text)) for text in encoded], parameters, several=isinstance(inputs, list))
 
 
 def _decode_base64(text: str) -> bytes:

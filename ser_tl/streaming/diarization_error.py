@@ -63,19 +63,19 @@ def measure_eder(
         ConfigError: spans of the reference overlap, end before they begin, or nothing is left to score
     """
     true = _check(reference, seconds, background, "the reference")
-    if any(one.start < before.end - 1e-9 for before, one in pairwise(true)):
+    if any(span.start < before.end - 1e-9 for before, span in pairwise(true)):
         raise ConfigError("spans of the reference overlap: EDER knows one emotion at a time; score each speaker alone")
-    found = _share_overlaps(_check(hypothesis, seconds, background, "the hypothesis"))
-    edges = sorted({0.0, seconds, *(time for span in (*true, *found) for time in span[:2])})
+    answered = _share_overlaps(_check(hypothesis, seconds, background, "the hypothesis"))
+    edges = sorted({0.0, seconds, *(time for span in (*true, *answered) for time in span[:2])})
     wrong, scored = {"false_alarm": 0.0, "missed": 0.0, "confusion": 0.0}, 0.0
     for start, end in pairwise(edges):
         middle, length = (start + end) / 2, end - start
-        expected, said = (_label_at(spans, middle, background) for spans in (true, found))
+        expected, actual = (_label_at(spans, middle, background) for spans in (true, answered))
         if speech_only and expected == background:
             continue
         scored += length
-        if expected != said:
-            kind = "false_alarm" if expected == background else "missed" if said == background else "confusion"
+        if expected != actual:
+            kind = "false_alarm" if expected == background else "missed" if actual == background else "confusion"
             wrong[kind] += length
     if not scored:
         raise ConfigError("no time is left to score: the recording is empty, or the reference has no emotion")
@@ -84,30 +84,30 @@ def measure_eder(
 
 def _check(spans: Iterable[LabelSpan], seconds: float, background: str, name: str) -> list[LabelSpan]:
     """Spans within the recording, in order, without the background's."""
-    kept = []
+    spans_in_order = []
     for span in spans:
         if not span.start <= span.end:  # False if one isn't a number, too
             raise ConfigError(f"{name} has a span from {span.start} to {span.end} s: expected its start before its end")
         start, end = max(span.start, 0.0), min(span.end, seconds)
         if start < end and span.label != background:
-            kept.append(LabelSpan(start, end, span.label))
-    return sorted(kept)
+            spans_in_order.append(LabelSpan(start, end, span.label))
+    return sorted(spans_in_order)
 
 
 def _share_overlaps(spans: list[LabelSpan]) -> list[LabelSpan]:
     """Spans that don't overlap: neighbours of the same label are joined, of others meet in the middle."""
-    kept: list[LabelSpan] = []
+    apart: list[LabelSpan] = []
     for span in spans:
-        last = kept[-1] if kept else None
+        last = apart[-1] if apart else None
         if last is None or span.start >= last.end:
-            kept.append(span)
+            apart.append(span)
         elif last.label == span.label:
-            kept[-1] = last._replace(end=max(last.end, span.end))
+            apart[-1] = last._replace(end=max(last.end, span.end))
         else:
             middle = (span.start + min(last.end, span.end)) / 2
-            kept[-1] = last._replace(end=middle)
-            kept.append(span._replace(start=middle))
-    return kept
+            apart[-1] = last._replace(end=middle)
+            apart.append(span._replace(start=middle))
+    return apart
 
 
 def _label_at(spans: list[LabelSpan], time: float, background: str) -> str:

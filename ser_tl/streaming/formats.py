@@ -20,19 +20,20 @@ def format_rttm(timeline: Timeline) -> str:
     """`SPEAKER` lines with the emotion in the place of the speaker's name, and its confidence."""
     name = "_".join(Path(timeline.source).stem.split()) or "recording"
     return "".join(
-        f"SPEAKER {name} 1 {one.start:.3f} {one.end - one.start:.3f} <NA> <NA> {'_'.join(one.label.split())} "
-        f"{one.confidence:.3f} <NA>\n"
-        for one in timeline.segments
-        if one.label
+        f"SPEAKER {name} 1 {segment.start:.3f} {segment.end - segment.start:.3f} <NA> <NA> "
+        f"{'_'.join(segment.label.split())} {segment.confidence:.3f} <NA>\n"
+        for segment in timeline.segments
+        if segment.label
     )
 
 
 def format_audacity(timeline: Timeline) -> str:
     """Lines of start, end and label, with tabs between."""
     return "".join(
-        f"{one.start:.6f}\t{one.end:.6f}\t{' '.join(filter(None, [one.speaker, one.label]))} {one.confidence:.2f}\n"
-        for one in timeline.segments
-        if one.label
+        f"{segment.start:.6f}\t{segment.end:.6f}\t{' '.join(filter(None, [segment.speaker, segment.label]))} "
+        f"{segment.confidence:.2f}\n"
+        for segment in timeline.segments
+        if segment.label
     )
 
 
@@ -41,11 +42,14 @@ def format_csv(timeline: Timeline) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["file", "start", "end", "speech", "speaker", "label", "confidence", *timeline.labels])
-    for one in timeline.segments:
-        values = [one.probabilities.get(label) for label in timeline.labels]
-        shown = ["" if value is None else f"{value:.6f}" for value in [one.confidence if one.label else None, *values]]
-        times = [f"{one.start:.3f}", f"{one.end:.3f}"]
-        rows.writerow([timeline.source, *times, str(one.speech).lower(), one.speaker, one.label, *shown])
+    for segment in timeline.segments:
+        values = [segment.probabilities.get(label) for label in timeline.labels]
+        shown = [
+            "" if value is None else f"{value:.6f}"
+            for value in [segment.confidence if segment.label else None, *values]
+        ]
+        times = [f"{segment.start:.3f}", f"{segment.end:.3f}"]
+        rows.writerow([timeline.source, *times, str(segment.speech).lower(), segment.speaker, segment.label, *shown])
     return text.getvalue()
 
 
@@ -55,7 +59,8 @@ def format_textgrid(timeline: Timeline) -> str:
     for speaker, segments in _tiers(timeline):
         for kind in ("emotion", "confidence"):
             marked = [
-                (one.start, one.end, one.label if kind == "emotion" else f"{one.confidence:.3f}") for one in segments
+                (segment.start, segment.end, segment.label if kind == "emotion" else f"{segment.confidence:.3f}")
+                for segment in segments
             ]
             tiers.append((f"{kind} {speaker}".strip(), list(_cover(marked, timeline.seconds))))
     lines = [
@@ -104,8 +109,8 @@ def format_elan(timeline: Timeline) -> str:
     for speaker, segments in _tiers(timeline):
         name = {"TIER_ID": f"emotion {speaker}".strip(), "LINGUISTIC_TYPE_REF": "default-lt"}
         tier = ElementTree.SubElement(document, "TIER", {**name, **({"PARTICIPANT": speaker} if speaker else {})})
-        for one in segments:
-            for time in (one.start, one.end):
+        for segment in segments:
+            for time in (segment.start, segment.end):
                 slots += 1
                 value = str(round(1000 * time))
                 ElementTree.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=f"ts{slots}", TIME_VALUE=value)
@@ -115,7 +120,7 @@ def format_elan(timeline: Timeline) -> str:
                 outer, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{annotations}", TIME_SLOT_REF1=f"ts{slots - 1}",
                 TIME_SLOT_REF2=f"ts{slots}",
             )  # fmt: skip
-            ElementTree.SubElement(inner, "ANNOTATION_VALUE").text = one.label
+            ElementTree.SubElement(inner, "ANNOTATION_VALUE").text = segment.label
     ElementTree.SubElement(
         document, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID="default-lt", TIME_ALIGNABLE="true"
     )
@@ -148,7 +153,7 @@ def check_format(path: Path) -> None:
 
 def _tiers(timeline: Timeline) -> Iterator[tuple[str, list[TimelineSegment]]]:
     for speaker in timeline.speakers or [""]:
-        yield speaker, [one for one in timeline.segments if one.label and one.speaker == speaker]
+        yield speaker, [segment for segment in timeline.segments if segment.label and segment.speaker == speaker]
 
 
 def _cover(marked: list[tuple[float, float, str]], seconds: float) -> Iterator[tuple[float, float, str]]:

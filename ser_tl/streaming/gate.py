@@ -18,7 +18,7 @@ FRAME = 512
 
 
 class SpeechScorer(Protocol):
-    """Tells speech from its absence, frame by frame; keeps what it knows of the frames before.
+    """Scores frames as speech or not, one by one; keeps a state of the frames before.
 
     Attributes:
         on: scores from here on begin speech
@@ -48,7 +48,7 @@ class SpeechGate:
         hangover: seconds without speech that it takes to end one
 
     Attributes:
-        onset: number of the open turn's first sample; None where nobody speaks
+        onset: number of the open turn's first sample; None in a pause
         end: number behind the last sample of speech
     """
 

@@ -106,7 +106,7 @@ class StreamingPredictor:
         longest = self.session.audio.max_seconds
         if window > longest:
             raise ConfigError(
-                f"window is {window:g} s, and the model hears {longest:g} s at most (audio.max_seconds): choose less"
+                f"window is {window:g} s, and the model takes {longest:g} s at most (audio.max_seconds): choose less"
             )
         self.hop, self.window, self.shortest = (round(seconds * SAMPLE_RATE) for seconds in (hop, window, shortest))
         self.turns = TurnFinder(gate, longest=longest_turn, keep=window)
@@ -158,10 +158,10 @@ class StreamingPredictor:
         block, hertz = read_block(samples, rate)
         updates: list[Update] = []
         if captured is not None:
-            found = self.clock.check(captured, len(block) / hertz)
-            self.clock_jumps += bool(found.jump)
-            if found.seconds:
-                updates += self.skip(found.seconds, f"no samples were captured for {found.seconds:.2f} s")
+            break_before = self.clock.check(captured, len(block) / hertz)
+            self.clock_jumps += bool(break_before.jump)
+            if break_before.seconds:
+                updates += self.skip(break_before.seconds, f"no samples were captured for {break_before.seconds:.2f} s")
         step = max(1, round(_PIECE * hertz))
         for piece in (block[first : first + step] for first in range(0, len(block), step)):
             if np.isfinite(piece).all():

@@ -106,10 +106,10 @@ def open_microphone(device: str | None = None) -> Generator[Iterator[Block]]:
         stream.start()
     except (sounddevice.PortAudioError, ValueError) as error:
         there = list_microphones()
-        known = "\n".join(["the devices that record are:", *there]) if there else "there is no device that records"
+        devices = "\n".join(["the devices that record are:", *there]) if there else "there is no device that records"
         named = "the default microphone" if device is None else f"microphone {device!r}"
         raise AudioError(
-            f"{named} can't be opened ({' '.join(str(error).split())}): {known}; `input` and `realtime` play a file"
+            f"{named} can't be opened ({' '.join(str(error).split())}): {devices}; `input` and `realtime` play a file"
         ) from error
     try:
         yield _take(blocks, stream, sounddevice.PortAudioError)
@@ -138,7 +138,7 @@ def play_file(path: Path, *, realtime: bool) -> Iterator[Block]:
 
     Args:
         path: of an audio file
-        realtime: each when it would have been heard, not sooner
+        realtime: each at the time of its audio, not sooner
 
     Raises:
         AudioError: the file can't be used

@@ -1,4 +1,4 @@
-"""Who speaks when, from an RTTM file of a diarization."""
+"""Speaker turns, from an RTTM file of a diarization."""
 
 import math
 from pathlib import Path
@@ -29,7 +29,7 @@ def read_turns(path: Path, recording: str | None = None) -> list[SpeakerTurn]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"turns {path}: can't be read ({error}): expected an RTTM file") from error
-    found: dict[str, list[SpeakerTurn]] = {}
+    turns_of: dict[str, list[SpeakerTurn]] = {}
     for number, line in enumerate(lines, 1):
         fields = line.split()
         if not fields or fields[0] != "SPEAKER":
@@ -40,13 +40,13 @@ def read_turns(path: Path, recording: str | None = None) -> list[SpeakerTurn]:
             raise ConfigError(f"{path}:{number}: {line!r}: expected {_LINE}") from None
         if not (0 <= start < math.inf and 0 < length < math.inf):
             raise ConfigError(f"{path}:{number}: a turn at {start} s of {length} s: expected positive numbers")
-        found.setdefault(name, []).append(SpeakerTurn(start, start + length, speaker))
-    if recording not in found and len(found) != 1:
+        turns_of.setdefault(name, []).append(SpeakerTurn(start, start + length, speaker))
+    if recording not in turns_of and len(turns_of) != 1:
         raise ConfigError(
-            f"{path}: turns of {', '.join(sorted(found)) or 'no recording'}, none of {recording}: expected RTTM lines "
-            f"({_LINE}) whose file is {recording}"
+            f"{path}: turns of {', '.join(sorted(turns_of)) or 'no recording'}, none of {recording}: expected RTTM "
+            f"lines ({_LINE}) whose file is {recording}"
         )
-    return _join(found[recording] if recording in found else next(iter(found.values())))
+    return _join(turns_of[recording] if recording in turns_of else next(iter(turns_of.values())))
 
 
 _LINE = "SPEAKER file 1 start duration <NA> <NA> name <NA> <NA>"

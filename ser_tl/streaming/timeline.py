@@ -65,7 +65,7 @@ class Timeline:
         times: (T,) seconds of the points that windows were centred on, in order of the turns
         probabilities: (T, C) at them
         model: what was asked
-        voice: what told speech
+        voice: the voice activity detector
     """
 
     source: str
@@ -105,7 +105,7 @@ def build_timeline(
     Args:
         source: path, bytes or file object of encoded audio
         model: as for `Predictor`
-        turns: who speaks when; voice activity tells turns if None
+        turns: of speakers; turns by voice activity if None
         hop: seconds between the points that windows are centred on
         window: their length, seconds
         penalty: nats that a change of emotion within a turn costs; infinite keeps turns whole
@@ -181,16 +181,16 @@ def _read_speech(source: Source, turns: Sequence[SpeakerTurn], seconds: float) -
             f"{len(beyond)} of {len(turns)} turns end behind the recording, which has {seconds:.2f} s; the first is of "
             f"{beyond[0].speaker}, from {beyond[0].start:g} to {beyond[0].end:g} s: is it another recording's file?"
         )
-    kept = [turn for turn in sorted(turns) if turn.start < seconds]
-    spans = [(turn.start, min(turn.end, seconds)) for turn in kept]
-    for turn, window in zip(kept, stream_windows(source, spans, silence=True), strict=False):
+    within = [turn for turn in sorted(turns) if turn.start < seconds]
+    spans = [(turn.start, min(turn.end, seconds)) for turn in within]
+    for turn, window in zip(within, stream_windows(source, spans, silence=True), strict=False):
         yield _Speech(round(window.start * SAMPLE_RATE), window.samples, turn.speaker)
 
 
 def _fill_pauses(segments: Sequence[TimelineSegment], seconds: float) -> list[TimelineSegment]:
     """The segments, and those without speech where none is, of any length that rounding doesn't explain."""
     filled, end = [], 0.0
-    for segment in sorted(segments, key=lambda one: (one.start, one.end)):
+    for segment in sorted(segments, key=lambda item: (item.start, item.end)):
         if segment.start - end > 1e-3:
             filled.append(TimelineSegment(end, segment.start, speech=False))
         filled.append(segment)

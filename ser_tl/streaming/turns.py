@@ -1,8 +1,8 @@
-"""The turns in a stream of samples at 16 kHz: who listens is told where speech begins and ends, to the sample.
+"""The turns in a stream of samples at 16 kHz: reports where speech begins and ends, to the sample.
 
     push(samples) --gate, 32 ms by 32 ms--> Turn(start, stop, samples) at each end; `window_start` in between
 
-What is kept is the open turn, which is cut when it gets too long, or the last seconds where nobody speaks: memory is
+What is kept is the open turn, which is cut when it gets too long, or the last seconds of a pause: memory is
 bounded however long the stream is. How the samples came in pieces changes nothing.
 """
 
@@ -36,7 +36,7 @@ class TurnFinder:
     Args:
         gate: tells speech
         longest: seconds of a turn, beyond which it is cut in two
-        keep: seconds that are kept where nobody speaks
+        keep: seconds that are kept in a pause
 
     Attributes:
         buffer: the last samples

@@ -8,7 +8,7 @@ from ser_tl.streaming.gate import SpeechScorer
 from ser_tl.streaming.silero import SileroScorer, has_onnxruntime
 
 Voice: TypeAlias = "str | SpeechScorer"
-"""`auto`, `energy`, `silero`, or a scorer of one's own."""
+"""`auto`, `energy`, `silero`, or your own scorer."""
 
 VOICES = ("auto", "energy", "silero")
 

@@ -94,10 +94,10 @@ def score_dev(training: Training) -> dict[str, float]:
     predictions, loss = score_clips(training.model, training.dev, clips, training.evaluation, norms)
     scores: dict[str, float] = {}
     if predictions.labels:
-        found = Scores.from_confusion(
+        dev = Scores.from_confusion(
             confusion_matrix(predictions.references, predictions.predictions, predictions.labels)
         )
-        scores |= {"dev_uar": found.uar, "dev_war": found.war}
+        scores |= {"dev_uar": dev.uar, "dev_war": dev.war}
     if predictions.ratings is not None:
         scores["dev_ccc"] = predictions.ratings.mean_ccc
     for part in training.parts:

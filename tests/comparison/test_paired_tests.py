@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ser_tl.comparison import Comparison
-from ser_tl.comparison.paired_tests import speaker_counts
+from ser_tl.comparison.paired_tests import count_by_speaker
 from ser_tl.evaluation import Predictions, Report
 from ser_tl.evaluation.bootstrap import paired_interval, speaker_interval
 from tests.comparison.test_comparison import report
@@ -49,16 +49,16 @@ def test_a_class_that_only_one_model_knows_changes_nothing():
 
 
 def test_equal_seeds_have_the_interval_of_one():
-    one = speaker_counts([[report(0.6)]])[0]
+    one = count_by_speaker([[report(0.6)]])[0]
     three = np.repeat(one, 3, axis=0)
     assert speaker_interval(three) == speaker_interval(one[0])
-    other = speaker_counts([[report(0.5, seed=1)]])[0]
+    other = count_by_speaker([[report(0.5, seed=1)]])[0]
     assert paired_interval(three, np.repeat(other, 3, axis=0)) == paired_interval(one[0], other[0])
 
 
 def test_seeds_may_test_other_speakers():
     small, large = report(0.6, speakers=3), report(0.6, speakers=6, seed=2)
-    counts = speaker_counts([[small, large]])
+    counts = count_by_speaker([[small, large]])
     assert counts.shape[:3] == (1, 2, 6)
     assert (counts[0, 0].sum(axis=(1, 2)) == [12, 12, 12, 0, 0, 0]).all()
     found = speaker_interval(counts[0])

@@ -3,7 +3,7 @@
 import pytest
 
 import ser_tl.evaluation
-from ser_tl import comparison, reporting
+from ser_tl import comparison, reporting, robustness
 
 
 @pytest.mark.parametrize("name", ["Comparison", "read_runs", "with_model_size"])
@@ -22,6 +22,19 @@ def test_pictures_are_found_where_they_were(name):
 )
 def test_renamed_classes_and_functions_are_found_by_their_old_names(old, new):
     assert getattr(ser_tl.evaluation, old) is getattr(ser_tl.evaluation, new)
+
+
+@pytest.mark.parametrize(
+    ("room", "old", "new"),
+    [
+        (comparison, "Row", "ComparisonRow"),
+        (comparison, "Pair", "PairedTest"),
+        (robustness, "Row", "ChangeRow"),
+        (reporting.plots, "travel_picture", "plot_weight_change"),
+    ],
+)
+def test_other_rooms_keep_their_old_names_as_well(room, old, new):
+    assert getattr(room, old) is getattr(room, new)
 
 
 def test_other_names_are_not_there():

@@ -150,7 +150,7 @@ def test_speakers_statistics_do_not_go_with_clips_of_no_speaker(split, manifest)
     added = add_synthetic([split], manifest)[0]
     model = tiny_model()
     model.config = ModelConfig(hidden=16, statistics="speaker")
-    with pytest.raises(ConfigError, match=r"choose --model\.statistics training, or leave --synthetic out"):
+    with pytest.raises(ConfigError, match=r"choose model\.statistics training, or leave `synthetic` out"):
         Trainer(model, Frozen(), train_config()).fit(added.train, added.dev)
 
 

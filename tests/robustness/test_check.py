@@ -12,10 +12,10 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference import Predictor
 from ser_tl.inference.session import SessionOutput
 from ser_tl.robustness import Change, Limits, Sample, change_table, check, make_suite, rate_table
+from ser_tl.robustness.check_page import format_page
 from ser_tl.robustness.edges import add_silence
 from ser_tl.robustness.judgement import check_correctness, check_fairness
 from ser_tl.robustness.measure import NO_SPEECH
-from ser_tl.robustness.page import page
 from tests.test_model import build
 
 LABELS = ["high", "low"]
@@ -99,7 +99,7 @@ def test_the_check_is_json_tables_and_a_page_with_audio_and_no_markup_of_names()
     assert again["rates"]["noise"] == {"passed": 1, "tests": 1, "random": found.rates["noise"].random}
     assert "| 2 s of silence | 50.0 | -50.0 | -50.0 to -50.0 | 50.0 |" in change_table(found)
     assert "| ends | 0 of 2 | 0.0 |" in rate_table(found.rates)
-    text = page(found, sample(), CHANGES)
+    text = format_page(found, sample(), CHANGES)
     assert text.count("<audio") == 3
     assert text.count("data:audio/ogg;base64,T2dnUw") == 3
     assert "nothing &amp; &lt;all&gt;" in text

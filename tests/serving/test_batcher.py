@@ -93,4 +93,4 @@ def test_memory_that_an_ended_request_asks_for_is_refused_and_nothing_leaks():
             other.reserve(50)
     with pytest.raises(RequestError, match="has ended"):
         hold.reserve(1)
-    assert (admission.held, admission.requests) == (0, 0)
+    assert (admission.reserved, admission.requests) == (0, 0)

@@ -13,10 +13,10 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference import Predictor
 from ser_tl.streaming import build_timeline
 from ser_tl.streaming.formats import FORMATS, check_format
-from ser_tl.streaming.page import format_page, format_time
 from ser_tl.streaming.segmentation import find_path
 from ser_tl.streaming.speaker_turns import SpeakerTurn, read_turns
 from ser_tl.streaming.spectrogram import measure_spectrogram
+from ser_tl.streaming.timeline_page import format_page, format_time
 from tests.streaming.sounds import RATE, LevelSession, pause, voiced
 
 

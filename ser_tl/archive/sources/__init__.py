@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ser_tl.archive.clip import Clip
 from ser_tl.archive.sources import arrow, folder, lhotse, table, tar
-from ser_tl.archive.storage import absolute, expand, is_pattern, is_remote, kind_of
+from ser_tl.archive.storage import expand, find_kind, is_pattern, is_remote, make_absolute
 from ser_tl.errors import CorpusError
 
 
@@ -26,12 +26,12 @@ def list_clips(source: str, skipped: Counter[str]) -> Iterator[Clip]:
         CorpusError: there is no such source, or it isn't what it seems
         StorageError: a remote storage doesn't answer
     """
-    if is_pattern(source) and (is_remote(source) or kind_of(source) == "nothing"):
+    if is_pattern(source) and (is_remote(source) or find_kind(source) == "nothing"):
         for path in expand(source):
             yield from folder.list_file(path, path.rsplit("/", 1)[-1] if is_tar(path) else path, skipped)
         return
-    path = absolute(source)
-    kind = kind_of(path)
+    path = make_absolute(source)
+    kind = find_kind(path)
     if kind == "nothing":
         raise CorpusError(
             f"{source}: no such file or folder: name a folder, a pattern in quotes, a list (CSV, TSV, JSON lines, "

@@ -45,7 +45,7 @@ def columns_of(row: Mapping[str, Any]) -> Columns:
 @lru_cache(maxsize=256)  # all rows of a list have the same, nearly always
 def _find_columns(names: tuple[str, ...]) -> Columns:
     kinds = (PATHS, _IDS, _STARTS, _ENDS, ("duration",), ("channel",), _SPEAKERS, _LANGUAGES, _DAYS)
-    return Columns(*(first_of(names, known) for known in kinds))
+    return Columns(*(first_of(names, candidates) for candidates in kinds))
 
 
 def first_of(columns: Collection[str], names: Collection[str]) -> str | None:
@@ -82,8 +82,8 @@ def _known_text(row: Mapping[str, Any], name: str | None) -> str | None:
 
 def find_day(name: str) -> str | None:
     """The first day in a text, such as a path: 2026-11-28, 20261128, 2026/11/28."""
-    found = _DAY.search(name)
-    return None if found is None else "-".join(found.groups())
+    match = _DAY.search(name)
+    return None if match is None else "-".join(match.groups())
 
 
 def span_of(row: Mapping[str, Any]) -> tuple[float | None, float | None]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from ser_tl.archive.clip import Clip, text_of
+from ser_tl.archive.clip import Clip, split_text
 from ser_tl.archive.sources import arrow, tar
 from ser_tl.archive.storage import walk
 from ser_tl.data.audio import SUFFIXES
@@ -35,8 +35,8 @@ def list_folder(root: str, skipped: Counter[str]) -> Iterator[Clip]:
     """The recordings below a folder, by their names relative to it."""
     for entry in walk(root):
         if entry.problem is not None:
-            path, raw = text_of(entry.path)
-            yield Clip(text_of(entry.name)[0] or ".", path, raw=raw, problem=text_of(entry.problem)[0])
+            path, raw = split_text(entry.path)
+            yield Clip(split_text(entry.name)[0] or ".", path, raw=raw, problem=split_text(entry.problem)[0])
         else:
             yield from list_file(entry.path, entry.name, skipped)
 
@@ -56,7 +56,7 @@ def list_file(path: str, name: str, skipped: Counter[str], *, named: bool = Fals
     elif suffix == ".parquet" and arrow.holds_audio(path):
         yield from arrow.list_parquet(path, name)
     elif suffix in RECORDINGS or named:
-        text, raw = text_of(path)
-        yield Clip(text_of(name)[0], text, raw=raw)
+        text, raw = split_text(path)
+        yield Clip(split_text(name)[0], text, raw=raw)
     else:
         skipped[suffix or "(no ending)"] += 1

@@ -18,7 +18,7 @@ from typing import Any
 from ser_tl.archive.clip import Clip
 from ser_tl.archive.sources.columns import Facts, read_facts
 from ser_tl.archive.sources.tar import open_tar
-from ser_tl.archive.storage import absolute, open_file, walk
+from ser_tl.archive.storage import make_absolute, open_file, walk
 from ser_tl.errors import ConfigError, CorpusError
 
 _CUTS = {"MonoCut", "MultiCut", "MixedCut", "PaddingCut"}
@@ -118,7 +118,7 @@ def _recording_clip(item: dict[str, Any]) -> Clip:
     source = item["sources"][0]
     if len(item["sources"]) > 1 or source["type"] not in ("file", "url") or item.get("transforms"):
         return _lhotse_clip(item, str(item["id"]))
-    return Clip(str(item["id"]), absolute(source["source"]))
+    return Clip(str(item["id"]), make_absolute(source["source"]))
 
 
 def _cut_clip(item: dict[str, Any]) -> Clip:
@@ -127,13 +127,13 @@ def _cut_clip(item: dict[str, Any]) -> Clip:
     plain = item["type"] in ("MonoCut", "MultiCut") and recording is not None and not recording.get("transforms")
     sources = (recording or {}).get("sources", [])
     wanted = set(channels if isinstance(channels, list) else [channels])
-    source = next((one for one in sources if wanted <= set(one["channels"])), None)
+    source = next((candidate for candidate in sources if wanted <= set(candidate["channels"])), None)
     whole = source is not None and wanted == set(source["channels"])
     if not plain or source is None or source["type"] not in ("file", "url") or not (whole or len(wanted) == 1):
         return _lhotse_clip(item, str(item["id"]))
     start, end = _span(item)
     channel = None if whole else source["channels"].index(channels if not isinstance(channels, list) else channels[0])
-    path = absolute(source["source"])
+    path = make_absolute(source["source"])
     return _find_facts(item).add_to(Clip(str(item["id"]), path, start=start, end=end, channel=channel))
 
 

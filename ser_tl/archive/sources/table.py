@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
-from ser_tl.archive.clip import Clip, text_of
+from ser_tl.archive.clip import Clip, split_text
 from ser_tl.archive.sources import arrow
 from ser_tl.archive.sources.columns import PATHS, columns_of, read_facts, span_of
-from ser_tl.archive.storage import join, open_file, parent
+from ser_tl.archive.storage import find_parent, join_path, open_file
 from ser_tl.data.records import number, text
 from ser_tl.errors import CorpusError
 
@@ -42,7 +42,7 @@ def list_table(path: str) -> Iterator[Clip]:
         rows = arrow.read_rows(path)
     else:
         rows = _read_text(path, kind)
-    folder, empty = parent(path), True
+    folder, empty = find_parent(path), True
     try:
         for line, row in rows:
             empty = False
@@ -80,10 +80,10 @@ def _make_clip(path: str, folder: str, line: int, row: Mapping[str, Any]) -> Cli
     if file is None:
         problem = problem or f"{where}: no path"
         return Clip(identity or f"line {line}", path, problem=problem)
-    given, _ = text_of(file)
+    given, _ = split_text(file)
     mark = "" if start is None and end is None else f"#{start:g}-{'' if end is None else f'{end:g}'}"
     mark += "" if channel is None else f"#{channel}"
-    location, raw = text_of(join(folder, file))
+    location, raw = split_text(join_path(folder, file))
     key = identity or given + mark
     facts = read_facts(row)
     return Clip(key, location, "file", start, end, channel, None, None, None, raw, problem, *facts)

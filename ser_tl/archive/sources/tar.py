@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from ser_tl.archive.clip import Clip, text_of
+from ser_tl.archive.clip import Clip, split_text
 from ser_tl.archive.sources.columns import Facts, read_facts
 from ser_tl.archive.storage import open_file
 from ser_tl.errors import AudioError
@@ -45,8 +45,8 @@ def list_tar(path: str, name: str) -> Iterator[Clip]:
     """
     from ser_tl.archive.sources.folder import RECORDINGS
 
-    text, raw = text_of(path)
-    prefix = text_of(name)[0]
+    text, raw = split_text(path)
+    prefix = split_text(name)[0]
     waiting: list[Clip] = []  # of one key: its JSON may stand before or behind the recordings
     facts = Facts()
     key = None
@@ -66,7 +66,7 @@ def list_tar(path: str, name: str) -> Iterator[Clip]:
                 if suffix == ".json" and member.size <= _MOST_JSON:
                     facts = _read_facts(archive, member)
                 elif suffix in RECORDINGS:
-                    inner = text_of(member.name)[0]
+                    inner = split_text(member.name)[0]
                     clip = Clip(
                         f"{prefix}/{inner}", text, "tar", raw=raw, member=inner, problem=_find_link(text, member)
                     )

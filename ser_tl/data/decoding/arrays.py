@@ -113,9 +113,7 @@ def _channels_last(array: np.ndarray, name: str) -> np.ndarray:
     if min(array.shape) > _MOST_CHANNELS:
         raise AudioError(f"{name}: of shape {array.shape}, {wanted}: give the recordings of a batch one by one")
     if min(array.shape) > 1 and max(array.shape) <= _LONGER * min(array.shape):
-        raise AudioError(
-            f"{name}: of shape {array.shape}, which of the axes is the channels can't be told: average them"
-        )
+        raise AudioError(f"{name}: of shape {array.shape}, it is open which axis is the channels: average them")
     return array if array.shape[0] >= array.shape[1] else array.T
 
 

@@ -2,7 +2,7 @@
 
     blocks of channels (N, C) --Downmix.mix()--> mono (N,) ... --Downmix.check_silence()--> or an AudioError
 
-Files, file objects and arrays go through the same checks, block by block. Knows nothing of rates and formats.
+Files, file objects and arrays go through the same checks, block by block. Independent of rates and formats.
 """
 
 import numpy as np

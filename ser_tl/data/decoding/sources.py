@@ -3,7 +3,7 @@
     source --open_source()--> ByteStream, which libsndfile and our own readers of headers share
 
 What the operating system says of a path (absent, a folder, no permission, a name that can't be one) and what a file
-object does wrong become `AudioError` here. Knows nothing of formats.
+object does wrong become `AudioError` here. Independent of formats.
 """
 
 import io

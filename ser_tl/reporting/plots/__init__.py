@@ -1,6 +1,6 @@
 """Pictures of reports, trainings, comparisons, embeddings, recordings, augmentation, generation, distillation.
 
-Each function takes what it draws and the file to write. It knows neither models nor corpora.
+Each function takes what it draws and the file to write. Independent of models and corpora.
 """
 
 from ser_tl.reporting.plots.augmentation import augmentation_picture as augmentation_picture
@@ -19,6 +19,14 @@ from ser_tl.reporting.plots.reliability import reliability_picture as reliabilit
 from ser_tl.reporting.plots.report import confusion_picture as confusion_picture
 from ser_tl.reporting.plots.report import confusions_picture as confusions_picture
 from ser_tl.reporting.plots.timeline import timeline_picture as timeline_picture
+from ser_tl.reporting.plots.training import plot_weight_change as plot_weight_change
 from ser_tl.reporting.plots.training import training_curves as training_curves
-from ser_tl.reporting.plots.training import travel_picture as travel_picture
 from ser_tl.reporting.plots.training import unfreezing_picture as unfreezing_picture
+
+_RENAMED = {"travel_picture": "plot_weight_change"}  # for one version more
+
+
+def __getattr__(name: str) -> object:
+    if name in _RENAMED:
+        return globals()[_RENAMED[name]]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

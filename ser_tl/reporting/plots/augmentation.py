@@ -1,4 +1,4 @@
-"""What training hears of a clip: a log-mel spectrogram of it and of each of its changed forms, all on one scale.
+"""Augmented forms of a clip: log-mel spectrograms of the clip and of each form, all on one scale.
 
 names, drawn values, log-mel (F, bands) --augmentation_picture()--> png
 """

@@ -1,4 +1,4 @@
-"""What all pictures share: an empty figure, colours that can be told apart, and the way to the disk.
+"""Common parts of all pictures: an empty figure, distinct colours, and writing to disk.
 
     canvas(width, height) -> Figure -> ... -> write(figure, path or an open binary file)
 
@@ -97,7 +97,7 @@ def colours(count: int) -> list[Any]:
 def marks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Colour and marker of each name, so that no two look alike up to a hundred of them."""
     shades = colours(len(names))
-    return {name: {"color": shades[place], "marker": MARKERS[place % len(MARKERS)]} for place, name in enumerate(names)}
+    return {name: {"color": shades[index], "marker": MARKERS[index % len(MARKERS)]} for index, name in enumerate(names)}
 
 
 def legend(axes: "Axes", *, rows: int = 13, title: str | None = None) -> None:
@@ -111,7 +111,7 @@ def legend(axes: "Axes", *, rows: int = 13, title: str | None = None) -> None:
     names = axes.get_legend_handles_labels()[1]
     if names:
         columns = math.ceil(len(names) / rows)
-        made = axes.legend(
+        drawn = axes.legend(
             frameon=False,
             fontsize=8,
             loc="center left",
@@ -120,7 +120,7 @@ def legend(axes: "Axes", *, rows: int = 13, title: str | None = None) -> None:
             title=title,
             title_fontsize=9,
         )
-        for text in made.get_texts():
+        for text in drawn.get_texts():
             text.set_parse_math(False)
 
 

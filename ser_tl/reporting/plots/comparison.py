@@ -23,13 +23,13 @@ def comparison_picture(comparison: "Comparison", path: Target) -> None:
     rows = list(reversed(comparison.rows))
     figure = canvas(7.5, 1.2 + 0.42 * len(rows))  # inches
     axes = figure.add_subplot()
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         colour = BEST if row is comparison.rows[0] else DEV
         if row.low is not None and row.high is not None:
-            axes.plot([100 * row.low, 100 * row.high], [place, place], color=colour, linewidth=2, alpha=0.6)
-        axes.plot(100 * row.uar, place, marker="o", color=colour)
+            axes.plot([100 * row.low, 100 * row.high], [index, index], color=colour, linewidth=2, alpha=0.6)
+        axes.plot(100 * row.uar, index, marker="o", color=colour)
         axes.annotate(
-            percent(row.uar), (100 * row.uar, place), (0, 6), textcoords="offset points", ha="center", fontsize=8
+            percent(row.uar), (100 * row.uar, index), (0, 6), textcoords="offset points", ha="center", fontsize=8
         )
     axes.set_yticks(range(len(rows)), [row.system for row in rows], parse_math=False)
     axes.set(xlabel=f"UAR in %, {_interval_words(comparison)}", ylim=(-0.6, len(rows) - 0.2))
@@ -53,13 +53,13 @@ def cost_picture(comparison: "Comparison", path: Target) -> None:
     panels = figure.subplots(1, 2, sharey=True)
     costs = {"parameters that move": "trainable", "minutes in training steps": "minutes"}
     for axes, (words, name) in zip(panels, costs.items(), strict=True):
-        known = [row for row in comparison.rows if getattr(row, name)]
-        for row in known:
+        rows = [row for row in comparison.rows if getattr(row, name)]
+        for row in rows:
             value, look = getattr(row, name), shown[row.system]
             if row.low is not None and row.high is not None:
                 axes.plot([value, value], [100 * row.low, 100 * row.high], color=look["color"], linewidth=2, alpha=0.45)
             axes.plot(value, 100 * row.uar, label=row.system, linestyle="none", markersize=8, **look)
-        axes.set(xscale="log", xlabel=f"{words}{'' if known else ' (not recorded)'}")
+        axes.set(xscale="log", xlabel=f"{words}{'' if rows else ' (not recorded)'}")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(EngFormatter(sep=" ") if name == "trainable" else "{x:g}")
@@ -71,5 +71,5 @@ def cost_picture(comparison: "Comparison", path: Target) -> None:
 
 
 def _interval_words(comparison: "Comparison") -> str:
-    known = any(row.low is not None for row in comparison.rows)
-    return "95 % interval over speakers" if known else "no interval: one test speaker"
+    has_intervals = any(row.low is not None for row in comparison.rows)
+    return "95 % interval over speakers" if has_intervals else "no interval: one test speaker"

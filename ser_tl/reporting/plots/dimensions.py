@@ -38,8 +38,8 @@ def dimensions_picture(report: "Report", path: Target) -> None:
         raise ConfigError("no dimensions to draw: the model that was evaluated tells none")
     figure = canvas(_SIDE * len(ratings.names) + 0.3, _SIDE + 0.9)
     panels = figure.subplots(1, len(ratings.names), squeeze=False)[0]
-    for place, (axes, name) in enumerate(zip(panels, ratings.names, strict=True)):
-        _scatter(axes, ratings.annotated[:, place], ratings.predicted[:, place], name, report.dimensions[name])
+    for index, (axes, name) in enumerate(zip(panels, ratings.names, strict=True)):
+        _scatter(axes, ratings.annotated[:, index], ratings.predicted[:, index], name, report.dimensions[name])
     panels[0].set_ylabel("predicted, on the training corpus' scale")
     if report.title:
         lines = textwrap.wrap(report.title, int(13 * _SIDE * len(ratings.names)))
@@ -47,14 +47,18 @@ def dimensions_picture(report: "Report", path: Target) -> None:
     write(figure, path)
 
 
-def _scatter(axes: "Axes", annotated: np.ndarray, predicted: np.ndarray, name: str, found: "DimensionScores") -> None:
-    known = ~np.isnan(annotated)
-    values = np.concatenate([annotated[known], predicted[known]]) if known.any() else np.array([0.0, 1.0])
+def _scatter(axes: "Axes", annotated: np.ndarray, predicted: np.ndarray, name: str, scores: "DimensionScores") -> None:
+    is_annotated = ~np.isnan(annotated)
+    values = (
+        np.concatenate([annotated[is_annotated], predicted[is_annotated]])
+        if is_annotated.any()
+        else np.array([0.0, 1.0])
+    )
     margin = 0.05 * (values.max() - values.min()) or 0.5
     ends = values.min() - margin, values.max() + margin
     axes.plot(ends, ends, color=TRAIN, linestyle="--", linewidth=1, zorder=1)
-    axes.scatter(annotated[known], predicted[known], s=14, alpha=0.4, linewidths=0, color=DEV, zorder=2)
-    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel=f"annotated {name}, {found.support} utterances")
-    said = f"{name}: CCC {correlation(found.ccc)} ({correlation_interval(found.ccc_interval)})"
-    axes.set_title(f"{said}\nPearson {correlation(found.pearson)}", fontsize=9, linespacing=1.4)
+    axes.scatter(annotated[is_annotated], predicted[is_annotated], s=14, alpha=0.4, linewidths=0, color=DEV, zorder=2)
+    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel=f"annotated {name}, {scores.support} utterances")
+    title = f"{name}: CCC {correlation(scores.ccc)} ({correlation_interval(scores.ccc_interval)})"
+    axes.set_title(f"{title}\nPearson {correlation(scores.pearson)}", fontsize=9, linespacing=1.4)
     plain(axes)

@@ -10,7 +10,7 @@ from ser_tl.reporting.plots.canvas import BEST, Target, canvas, colours, legend,
 
 
 def distillation_picture(history: Sequence[Mapping[str, Any]], path: Target) -> None:
-    """Draws loss and cosine of each taught state, and the probe's UAR where there was one.
+    """Draws loss and cosine of each distilled state, and the probe's UAR where there was one.
 
     Args:
         history: records with step and minutes, and either layers and cosines (by the teacher's state) or probe_uar

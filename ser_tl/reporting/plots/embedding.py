@@ -36,10 +36,10 @@ def embeddings_picture(embeddings: Mapping[str, Embeddings], path: Target, *, se
         raise ConfigError("no embeddings to draw: give those of one system at least")
     figure = canvas(11.0, 0.5 + 3.6 * len(embeddings))
     grid = figure.subplots(len(embeddings), 2, squeeze=False)
-    for (left, right), (name, own) in zip(grid, embeddings.items(), strict=True):
-        points = project_tsne(own.values, seed=seed)
-        _scatter(left, points, own.emotions, "emotion")
-        _scatter(right, points, own.speakers, "speaker")
+    for (left, right), (name, embedding) in zip(grid, embeddings.items(), strict=True):
+        points = project_tsne(embedding.values, seed=seed)
+        _scatter(left, points, embedding.emotions, "emotion")
+        _scatter(right, points, embedding.speakers, "speaker")
         left.set_title(f"{name}: by emotion", fontsize=10, parse_math=False)
         right.set_title(f"{name}: by speaker", fontsize=10, parse_math=False)
     write(figure, path, dpi=COARSE)
@@ -79,19 +79,19 @@ def domains_picture(
 
 
 def _scatter(axes: "Axes", points: np.ndarray, names: Sequence[str], what: str) -> None:
-    known = sorted(set(names))
+    unique_names = sorted(set(names))
     of_name = np.array(names)
-    for name, look in marks(known).items():
+    for name, look in marks(unique_names).items():
         rows = points[of_name == name]
-        label = name if len(known) <= _NAMED else "_"
+        label = name if len(unique_names) <= _NAMED else "_"
         axes.scatter(rows[:, 0], rows[:, 1], s=13, alpha=0.75, linewidths=0, label=label, **look)
     axes.set(xticks=[], yticks=[])
     axes.set_xlabel("t-SNE, first axis (no unit)", fontsize=8)
     axes.set_ylabel("t-SNE, second axis (no unit)", fontsize=8)
     axes.spines[:].set_color("0.8")
     legend(axes, title=what)
-    if len(known) > _NAMED:
-        axes.annotate(f"{len(known)} {what}s", (1.02, 0.5), xycoords="axes fraction", fontsize=8)
+    if len(unique_names) > _NAMED:
+        axes.annotate(f"{len(unique_names)} {what}s", (1.02, 0.5), xycoords="axes fraction", fontsize=8)
 
 
 def layers_picture(scores: Mapping[str, Mapping[str, "Report"]], path: Target) -> None:
@@ -109,18 +109,23 @@ def layers_picture(scores: Mapping[str, Mapping[str, "Report"]], path: Target) -
     looks = marks(list(scores))
     figure = canvas(8.5, 4.6)
     axes = figure.add_subplot()
-    for name, own in scores.items():
-        uars = [100 * report.uar for report in own.values()]
+    for name, reports in scores.items():
+        uars = [100 * report.uar for report in reports.values()]
         if len(uars) == 1:
             axes.axhline(uars[0], color=looks[name]["color"], linestyle="--", linewidth=1.5, label=name)
             continue
         axes.plot(range(len(uars)), uars, label=name, linewidth=1.8, **looks[name])
-        known = [(place, report.interval) for place, report in enumerate(own.values()) if report.interval]
-        low, high = [100 * found.low for _, found in known], [100 * found.high for _, found in known]
-        axes.fill_between([place for place, _ in known], low, high, color=looks[name]["color"], alpha=0.12, linewidth=0)
-        for place, (layer, uar) in enumerate(zip(own, uars, strict=True)):
+        intervals = [(index, report.interval) for index, report in enumerate(reports.values()) if report.interval]
+        low, high = (
+            [100 * interval.low for _, interval in intervals],
+            [100 * interval.high for _, interval in intervals],
+        )
+        axes.fill_between(
+            [index for index, _ in intervals], low, high, color=looks[name]["color"], alpha=0.12, linewidth=0
+        )
+        for index, (layer, uar) in enumerate(zip(reports, uars, strict=True)):
             axes.annotate(
-                layer, (place, uar), (0, 7), textcoords="offset points", ha="center", fontsize=7, parse_math=False
+                layer, (index, uar), (0, 7), textcoords="offset points", ha="center", fontsize=7, parse_math=False
             )
     longest = max(map(len, scores.values()))
     axes.set_xticks(range(longest))

@@ -1,4 +1,4 @@
-"""One recording as a model hears it: waveform, spectrogram, attention, probabilities, all on one time axis.
+"""One recording and a model's output: waveform, spectrogram, attention, probabilities, all on one time axis.
 
 waveform (N,), attention by window, probabilities --recording_picture()--> png
 """
@@ -29,7 +29,7 @@ def recording_picture(
     attention: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
     title: str = "",
 ) -> None:
-    """Draws a recording and what a model makes of it.
+    """Draws a recording and a model's output.
 
     Args:
         waveform: (N,) samples in [-1, 1]
@@ -120,10 +120,10 @@ def _bars(axes: "Axes", probabilities: Mapping[str, float]) -> None:
         color=[BEST if name == likeliest else TRAIN for name in names],
         height=0.7,
     )
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         text = f"{100 * probabilities[name]:.1f} %"
         axes.annotate(
-            text, (100 * probabilities[name], place), (3, 0), textcoords="offset points", va="center", fontsize=8
+            text, (100 * probabilities[name], index), (3, 0), textcoords="offset points", va="center", fontsize=8
         )
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set(xlabel="probability in %", xlim=(0, 108))

@@ -51,31 +51,34 @@ def confusions_picture(reports: Mapping[str, "Report | Sequence[Report]"], path:
         reports: of each system, or one for each of its seeds, whose counts are added up; at least one
         path: the file to write
     """
-    each = {name: list(own) if isinstance(own, Sequence) else [own] for name, own in reports.items()}
-    columns = min(_SIDE_BY_SIDE, len(each))
-    rows = math.ceil(len(each) / columns)
-    classes = max(len(own[0].predictions.labels) for own in each.values())
+    reports_of = {
+        name: list(system_reports) if isinstance(system_reports, Sequence) else [system_reports]
+        for name, system_reports in reports.items()
+    }
+    columns = min(_SIDE_BY_SIDE, len(reports_of))
+    rows = math.ceil(len(reports_of) / columns)
+    classes = max(len(system_reports[0].predictions.labels) for system_reports in reports_of.values())
     side = max(2.9, 1.2 + 0.36 * classes)  # inches
     figure = canvas(columns * side + 0.4, rows * (side + 0.25))
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat[len(each) :]:
+    for axes in grid.flat[len(reports_of) :]:
         axes.set_visible(False)
-    for place, (axes, (name, own)) in enumerate(zip(grid.flat, each.items(), strict=False)):
-        labels = list(dict.fromkeys(label for report in own for label in report.predictions.labels))
+    for index, (axes, (name, system_reports)) in enumerate(zip(grid.flat, reports_of.items(), strict=False)):
+        labels = list(dict.fromkeys(label for report in system_reports for label in report.predictions.labels))
         counts = sum(
             (
-                confusion_matrix(said.references, said.predictions, labels)
-                for said in (report.predictions for report in own)
+                confusion_matrix(predictions.references, predictions.predictions, labels)
+                for predictions in (report.predictions for report in system_reports)
             ),
             start=np.zeros((len(labels), len(labels)), dtype=np.int64),
         )
         _matrix(axes, counts, labels, counts_too=False)
-        uar = fmean(report.uar for report in own)
+        uar = fmean(report.uar for report in system_reports)
         title = textwrap.fill(f"{name}: UAR {percent(uar)} %", int(11 * side))
         axes.set_title(title, fontsize=9, parse_math=False)
-        if place % columns == 0:
+        if index % columns == 0:
             axes.set_ylabel("reference", fontsize=8)
-        if place + columns >= len(each):
+        if index + columns >= len(reports_of):
             axes.set_xlabel("prediction (% of the reference)", fontsize=8)
     write(figure, path, dpi=COARSE)
 
@@ -91,8 +94,8 @@ def _matrix(axes: "Axes", counts: np.ndarray, labels: Sequence[str], *, counts_t
     for row, column in np.ndindex(counts.shape):
         share = shares[row, column]
         colour = "white" if share > 0.6 else "black"
-        said = f"{counts[row, column]}\n{percent(share)} %" if counts_too else f"{100 * share:.0f}"
-        text = UNDEFINED if np.isnan(share) else said
+        text = f"{counts[row, column]}\n{percent(share)} %" if counts_too else f"{100 * share:.0f}"
+        text = UNDEFINED if np.isnan(share) else text
         size = 8.5 if counts_too else 7
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size, linespacing=1.3)
     ticks = np.arange(len(labels))

@@ -67,7 +67,11 @@ def _strip(
 ) -> None:
     for row, speaker in enumerate(speakers):
         for label, shade in shades.items():
-            spans = [(start, end - start) for start, end, said, who in segments if said == label and who == speaker]
+            spans = [
+                (start, end - start)
+                for start, end, name, name_of_speaker in segments
+                if name == label and name_of_speaker == speaker
+            ]
             axes.broken_barh(spans, (row - 0.4, 0.8), facecolor=shade)
     axes.set_yticks(range(len(speakers)), [speaker or "emotion" for speaker in speakers], parse_math=False)
     axes.set_ylim(len(speakers) - 0.5, -0.5)

@@ -1,7 +1,7 @@
 """A training over its epochs: curves, which blocks moved when, and how far.
 
 history, one mapping an epoch --training_curves(), unfreezing_picture()--> png
-{block: distance} --travel_picture()--> png
+{block: distance} --plot_weight_change()--> png
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,9 +79,9 @@ def training_curves(history: Sequence[Mapping[str, Any]], path: Target) -> None:
     best = next((index for index in reversed(range(len(history))) if history[index].get("best")), None)
     top = None if best is None else (ccc if alone else uar)[best]
     if best is not None and top is not None:
-        said = f"CCC {top:.3f}" if alone else f"UAR {top:.1f} %"
+        best_score = f"CCC {top:.3f}" if alone else f"UAR {top:.1f} %"
         score.plot(epochs[best], top, marker="*", markersize=13, color=BEST, linestyle="none", zorder=3)
-        score.set_title(f"best: epoch {epochs[best]}, {said}", fontsize=10, color=BEST, loc="right")
+        score.set_title(f"best: epoch {epochs[best]}, {best_score}", fontsize=10, color=BEST, loc="right")
     for axes in (loss, score, rate, *total):
         plain(axes)
         if best is not None:
@@ -108,14 +108,14 @@ def unfreezing_picture(
         raise ConfigError("no record of moving blocks: the history of a training has moving_blocks in every epoch")
     moving = [list(record.get("moving_blocks") or ()) for record in history]
     longest_first = sorted(moving, key=len, reverse=True)
-    names = list(blocks or dict.fromkeys(name for own in longest_first for name in own))
+    names = list(blocks or dict.fromkeys(name for trainable in longest_first for name in trainable))
     epochs = [record["epoch"] for record in history]
     figure = canvas(max(6.0, 2.6 + 0.32 * len(epochs)), 2.6 + 0.27 * max(len(names), 2))
     grid, total = figure.subplots(2, 1, sharex=True, height_ratios=[0.27 * max(len(names), 2), 1.3])
     # A cell is the learning rate of the block, or 1 where only the fact that it moves is known.
     rates = [
-        [(record.get("learning_rates") or {}).get(name, 1.0) if name in own else np.nan for name in names]
-        for record, own in zip(history, moving, strict=True)
+        [(record.get("learning_rates") or {}).get(name, 1.0) if name in trainable else np.nan for name in names]
+        for record, trainable in zip(history, moving, strict=True)
     ]
     _grid(grid, np.array(rates, dtype=float).T.reshape(len(names), len(epochs)), epochs)
     grid.set_yticks(range(len(names)), names, parse_math=False, fontsize=8)
@@ -132,13 +132,13 @@ def _grid(axes: "Axes", rates: np.ndarray, epochs: Sequence[int]) -> None:
     """Filled cells where a block moves, (blocks, epochs); coloured by learning rate where blocks differ in it."""
     from matplotlib.colors import ListedColormap, LogNorm
 
-    known = rates[np.isfinite(rates) & (rates > 0)]
-    by_rate = known.size > 0 and known.min() < known.max() and known.max() < 1
+    positive = rates[np.isfinite(rates) & (rates > 0)]
+    by_rate = positive.size > 0 and positive.min() < positive.max() and positive.max() < 1
     edges = np.arange(-0.5, len(rates) + 0.5), np.array([epochs[0] - 0.5, *(epoch + 0.5 for epoch in epochs)])
     cells = np.ma.masked_invalid(rates)
     if by_rate:
-        cells = np.ma.maximum(cells, known.min())  # a rate that a schedule has brought to zero isn't frozen
-        norm = LogNorm(known.min(), known.max())
+        cells = np.ma.maximum(cells, positive.min())  # a rate that a schedule has brought to zero isn't frozen
+        norm = LogNorm(positive.min(), positive.max())
         drawn = axes.pcolormesh(edges[1], edges[0], cells, norm=norm, cmap="viridis", edgecolors="white", linewidth=1)
         axes.figure.colorbar(drawn, ax=axes, label="learning rate")
     else:
@@ -147,8 +147,8 @@ def _grid(axes: "Axes", rates: np.ndarray, epochs: Sequence[int]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def travel_picture(distances: Mapping[str, float] | Mapping[str, Mapping[str, float]], path: Target) -> None:
-    """Draws how far the weights of each block travelled: |after - before| over |before|, L2 norms, in percent.
+def plot_weight_change(distances: Mapping[str, float] | Mapping[str, Mapping[str, float]], path: Target) -> None:
+    """Draws the change of each block's weights: |after - before| over |before|, L2 norms, in percent.
 
     Args:
         distances: block to relative distance, input side first; or that for each of several trainings, by name
@@ -157,25 +157,27 @@ def travel_picture(distances: Mapping[str, float] | Mapping[str, Mapping[str, fl
     Raises:
         ConfigError: no distances
     """
-    named = {name: own for name, own in distances.items() if isinstance(own, Mapping)}
+    named = {name: distances_of for name, distances_of in distances.items() if isinstance(distances_of, Mapping)}
     trainings: dict[str, Mapping[str, float]] = named or {"": distances}  # ty: ignore[invalid-assignment] - no mappings in it
-    blocks = list(dict.fromkeys(block for own in trainings.values() for block in own))
+    blocks = list(dict.fromkeys(block for distances_of in trainings.values() for block in distances_of))
     if not blocks:
         raise ConfigError("no distances to draw: give at least one block's")
     figure = canvas(7.5, 1.3 + 0.25 * len(blocks) * max(1.0, 0.55 * len(trainings)))
     axes = figure.add_subplot()
     thickness = 0.8 / len(trainings)
-    for number, ((name, own), shade) in enumerate(zip(trainings.items(), colours(len(trainings)), strict=True)):
-        places = np.arange(len(blocks)) + ((len(trainings) - 1) / 2 - number) * thickness  # the first on top
-        lengths = [100 * own.get(block, np.nan) for block in blocks]
-        axes.barh(places, lengths, height=thickness, color=shade, label=name or "_")
-        for place, length in zip(places, lengths, strict=True):
+    for number, ((name, distances_of), shade) in enumerate(
+        zip(trainings.items(), colours(len(trainings)), strict=True)
+    ):
+        positions = np.arange(len(blocks)) + ((len(trainings) - 1) / 2 - number) * thickness  # the first on top
+        lengths = [100 * distances_of.get(block, np.nan) for block in blocks]
+        axes.barh(positions, lengths, height=thickness, color=shade, label=name or "_")
+        for position, length in zip(positions, lengths, strict=True):
             if np.isfinite(length):
                 axes.annotate(
-                    f"{length:.2g}", (length, place), (3, 0), textcoords="offset points", va="center", fontsize=7
+                    f"{length:.2g}", (length, position), (3, 0), textcoords="offset points", va="center", fontsize=7
                 )
     axes.set_yticks(range(len(blocks)), blocks, parse_math=False, fontsize=8)
-    axes.set(xlabel="distance travelled, % of the weights' own L2 norm", ylabel="block, input side at the bottom")
+    axes.set(xlabel="change, % of the weights' L2 norm", ylabel="block, input side at the bottom")
     axes.margins(x=0.1, y=0.02)
     plain(axes, grid="x")
     legend(axes)
@@ -194,6 +196,6 @@ def _percents(history: Sequence[Mapping[str, Any]], key: str) -> list[float | No
 
 def _line(axes: "Axes", epochs: list[Any], values: Sequence[float | None], name: str, colour: Any) -> None:  # noqa: ANN401
     """One curve with a dot an epoch, so that a single epoch shows; nothing if it has no value at all."""
-    known = [np.nan if value is None else float(value) for value in values]
-    if not np.isnan(known).all():
-        axes.plot(epochs, known, label=name, color=colour, marker="o", markersize=3.5, linewidth=1.6, zorder=2)
+    numbers = [np.nan if value is None else float(value) for value in values]
+    if not np.isnan(numbers).all():
+        axes.plot(epochs, numbers, label=name, color=colour, marker="o", markersize=3.5, linewidth=1.6, zorder=2)

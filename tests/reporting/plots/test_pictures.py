@@ -76,14 +76,14 @@ def test_histories_without_moving_blocks_are_refused():
 
 def test_travel_draws_one_training_or_several(drawn):
     one = {"front end": 0.0, "layer 1": 0.02}
-    plots.travel_picture(one, io.BytesIO())
-    plots.travel_picture({"full": one, "partial": {"layer 1": 0.01}}, io.BytesIO())
+    plots.plot_weight_change(one, io.BytesIO())
+    plots.plot_weight_change({"full": one, "partial": {"layer 1": 0.01}}, io.BytesIO())
     single, several = (figure.axes[0] for figure in drawn)
     assert [bar.get_width() for bar in single.patches] == [0.0, 2.0]
     assert single.get_legend() is None
     assert names(several) == ["full", "partial"]
     with pytest.raises(ConfigError, match="no distances"):
-        plots.travel_picture({}, io.BytesIO())
+        plots.plot_weight_change({}, io.BytesIO())
 
 
 def cloud(count=12, speakers=3, seed=0):

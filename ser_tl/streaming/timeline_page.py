@@ -65,7 +65,9 @@ def format_time(seconds: float) -> str:
 
 def _picture(timeline: Timeline, spectrogram: np.ndarray | None) -> str:
     image = io.BytesIO()
-    segments = [(one.start, one.end, one.label, one.speaker) for one in timeline.segments if one.label]
+    segments = [
+        (segment.start, segment.end, segment.label, segment.speaker) for segment in timeline.segments if segment.label
+    ]
     timeline_picture(
         segments, timeline.labels, timeline.times, timeline.probabilities, spectrogram, timeline.seconds, image
     )
@@ -75,9 +77,9 @@ def _picture(timeline: Timeline, spectrogram: np.ndarray | None) -> str:
 
 def _shares(timeline: Timeline) -> str:
     spoken = dict.fromkeys(timeline.labels, 0.0)
-    for one in timeline.segments:
-        if one.label:
-            spoken[one.label] += one.end - one.start
+    for segment in timeline.segments:
+        if segment.label:
+            spoken[segment.label] += segment.end - segment.start
     whole = sum(spoken.values())
     rows = [
         (label, format_time(seconds), f"{100 * seconds / whole:.1f} %")
@@ -92,22 +94,22 @@ def _shares(timeline: Timeline) -> str:
 
 
 def _segments(timeline: Timeline) -> str:
-    known = bool(timeline.speakers)
+    has_speakers = bool(timeline.speakers)
     lines = []
-    for one in timeline.segments:
-        shown = one.label if one.label else "(too short)" if one.speech else "(no speech)"
-        row = "<tr>" if one.label else '<tr class="pause">'
-        speaker = f'<td class="text">{escape(one.speaker)}</td>' if known else ""
-        others = sorted(one.probabilities.items(), key=lambda item: -item[1])[1:3]
+    for segment in timeline.segments:
+        shown = segment.label if segment.label else "(too short)" if segment.speech else "(no speech)"
+        row = "<tr>" if segment.label else '<tr class="pause">'
+        speaker = f'<td class="text">{escape(segment.speaker)}</td>' if has_speakers else ""
+        others = sorted(segment.probabilities.items(), key=lambda item: -item[1])[1:3]
         next_best = ", ".join(f"{label} {100 * value:.0f} %" for label, value in others if value >= 0.05)
-        confidence = f"{100 * one.confidence:.0f} %" if one.label else ""
+        confidence = f"{100 * segment.confidence:.0f} %" if segment.label else ""
         lines.append(
-            f"{row}<td>{format_time(one.start)}</td><td>{format_time(one.end)}</td>"
+            f"{row}<td>{format_time(segment.start)}</td><td>{format_time(segment.end)}</td>"
             f'{speaker}<td class="text">{escape(shown)}</td>'
             f"<td>{confidence}</td>"
             f'<td class="text">{escape(next_best)}</td></tr>'
         )
-    head = "<th>start</th><th>end</th>" + ('<th class="text">speaker</th>' if known else "")
+    head = "<th>start</th><th>end</th>" + ('<th class="text">speaker</th>' if has_speakers else "")
     head += '<th class="text">emotion</th><th>probability</th><th class="text">next</th>'
     inside = "\n".join(lines)
     return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{inside}\n</tbody>\n</table></div>'

@@ -17,7 +17,7 @@ from ser_tl.reporting.text import percent
 from ser_tl.robustness.change import THEMES, Change
 from ser_tl.robustness.check import Check, row_cells
 from ser_tl.robustness.judgement import Verdict
-from ser_tl.robustness.measure import Row, Sample
+from ser_tl.robustness.measure import ChangeRow, Sample
 
 _STYLE = (
     STYLE
@@ -30,35 +30,35 @@ _HEADER = ["change", "UAR %", "difference", "95 % interval", "unchanged %", "con
 _LONGEST = 6.0  # seconds of an example
 
 
-def page(found: Check, sample: Sample, changes: Sequence[Change]) -> str:
-    """The page.
+def format_page(check: Check, sample: Sample, changes: Sequence[Change]) -> str:
+    """The page of a check.
 
     Args:
-        found: what a check found
-        sample: on which clips
+        check: its results
+        sample: its clips
         changes: in the order of its rows
     """
     clips = dict(zip(sample.ids, sample.clips, strict=True))
-    title = f"{found.model} on {found.corpus}"
-    facts = f"{found.clips} clips of {found.speakers} speakers; as recorded UAR {percent(found.uar)} %"
+    title = f"{check.model} on {check.corpus}"
+    facts = f"{check.clips} clips of {check.speakers} speakers; as recorded UAR {percent(check.uar)} %"
     rates = [
         [theme, f"{rate.passed} of {rate.tests}", percent(rate.passed / rate.tests), percent(rate.random)]
-        for theme, rate in found.rates.items()
+        for theme, rate in check.rates.items()
     ]
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{escape(facts)}, mean probability of the likeliest emotion {found.confidence:.2f}.</p>",
+        f"<p>{escape(facts)}, mean probability of the likeliest emotion {check.confidence:.2f}.</p>",
         _table(["theme", "passed", "%", "a random model %"], [(cells, "") for cells in rates]),
     ]
     for theme, about in THEMES.items():
-        pairs = [(row, change) for row, change in zip(found.rows, changes, strict=True) if row.theme == theme]
+        pairs = [(row, change) for row, change in zip(check.rows, changes, strict=True) if row.theme == theme]
         if pairs:
             rows = [(_cells(row, change, clips), _kind(row)) for row, change in pairs]
             parts += [f"<h2>{escape(theme.capitalize())}: {escape(about)}</h2>", _table(_HEADER, rows, escaped=True)]
     for theme in ("correctness", "fairness"):
-        own = [one for one in found.verdicts if one.theme == theme]
-        if own:
-            rows = [(_verdict_cells(one), "" if one.passed else "no") for one in own]
+        verdicts = [verdict for verdict in check.verdicts if verdict.theme == theme]
+        if verdicts:
+            rows = [(_verdict_cells(verdict), "" if verdict.passed else "no") for verdict in verdicts]
             parts += [f"<h2>{theme.capitalize()}</h2>", _table(["test", "value", "limit", "passed"], rows)]
     parts += [f"<h2>How to read this</h2><p>{escape(_READING)}</p>"]
     body = "\n".join(parts)
@@ -77,15 +77,15 @@ _READING = (
 )
 
 
-def _kind(row: Row) -> str:
+def _kind(row: ChangeRow) -> str:
     return "no" if False in row.passes else ""
 
 
-def _cells(row: Row, change: Change, clips: dict[str, np.ndarray]) -> list[str]:
+def _cells(row: ChangeRow, change: Change, clips: dict[str, np.ndarray]) -> list[str]:
     before, after = row.answers
-    said = before if before == after else f"{before} \N{RIGHTWARDS ARROW} {after}"
-    heard = change.apply(clips[row.example], row.example)
-    return [escape(row.name), *map(escape, row_cells(row)), _player(heard, row.name), escape(said)]
+    text = before if before == after else f"{before} \N{RIGHTWARDS ARROW} {after}"
+    changed = change.apply(clips[row.example], row.example)
+    return [escape(row.name), *map(escape, row_cells(row)), _player(changed, row.name), escape(text)]
 
 
 def _verdict_cells(verdict: Verdict) -> list[str]:

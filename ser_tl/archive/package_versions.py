@@ -8,5 +8,5 @@ PACKAGES = ("numpy", "pyarrow", "soundfile", "soxr", "onnxruntime", "torch")
 
 def find_versions() -> dict[str, str]:
     """Package and version, of those that are installed."""
-    found = {name: installed_version(name) for name in PACKAGES}
-    return {"ser_tl": ser_tl.__version__} | {name: version for name, version in found.items() if version is not None}
+    versions = {name: installed_version(name) for name in PACKAGES}
+    return {"ser_tl": ser_tl.__version__} | {name: version for name, version in versions.items() if version is not None}
