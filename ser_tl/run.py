@@ -1,6 +1,6 @@
 """The folder of a run, and running all folds of a protocol in it.
 
-    runs/NAME/config.yaml        enough to run it again: --config FILE
+    runs/NAME/config.yaml        enough to run it again, as --config config.yaml
               split.json         the utterance ids of train, dev and test
               model/             what `EmotionModel.from_pretrained` loads, with its card, README.md
               report.json, report.md, confusion.png, training_curves.png, history.json

@@ -77,7 +77,7 @@ def run_ray(
         import ray
     except ImportError as error:
         raise ConfigError(
-            f'--engine ray needs Ray, which isn\'t installed ({error}): pip install "ser_tl[ray]"'
+            f'engine ray needs Ray, which isn\'t installed ({error}): pip install "ser_tl[ray]"'
         ) from error
     if not ray.is_initialized():
         ray.init(address=address, log_to_driver=True, include_dashboard=False if address is None else None)

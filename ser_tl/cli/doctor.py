@@ -57,9 +57,9 @@ def doctor(options: Namespace) -> int:  # noqa: ARG001
     print()
     torch_loads = attempts["torch"].error is None
     for name, fact in {"devices": _devices, "threads": _threads, "precision": _precision}.items():
-        print(f"{name:10} {_told(fact) if torch_loads else 'unknown, as torch does not load'}", flush=True)
+        print(f"{name:10} {_try_fact(fact) if torch_loads else 'unknown, as torch does not load'}", flush=True)
     for name, fact in {"cache": _cache, "free disk": _disk}.items():
-        print(f"{name:10} {_told(fact)}")
+        print(f"{name:10} {_try_fact(fact)}")
     problems = _problems(attempts, extras)
     print()
     for problem in problems:
@@ -116,7 +116,7 @@ def _reinstall(name: str) -> str:
     return f"pip install -r requirements/default.txt installs the {name} that was tested"
 
 
-def _told(fact: Callable[[], str]) -> str:
+def _try_fact(fact: Callable[[], str]) -> str:
     try:
         return fact()
     except Exception as error:  # of any package: the other facts are wanted all the same

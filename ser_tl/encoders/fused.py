@@ -90,13 +90,13 @@ class Fused(Encoder):
 
     def blocks(self) -> list[Block]:
         """The blocks of each encoder, the first encoder's last, so that unfreezing from the top begins with it."""
-        return self._named(lambda encoder, _: encoder.blocks())
+        return self._prefix_blocks(lambda encoder, _: encoder.blocks())
 
     def blocks_below(self, layer: int) -> list[Block]:  # noqa: ARG002 - there is one state
         """The blocks below the highest chosen layer of each encoder."""
-        return self._named(lambda encoder, chosen: encoder.blocks_below(max(chosen)))
+        return self._prefix_blocks(lambda encoder, chosen: encoder.blocks_below(max(chosen)))
 
-    def _named(self, blocks_of: Any) -> list[Block]:  # noqa: ANN401 - (encoder, its layers) -> blocks
+    def _prefix_blocks(self, blocks_of: Any) -> list[Block]:  # noqa: ANN401 - (encoder, its layers) -> blocks
         named = []
         for number in reversed(range(len(self.layers))):
             for block in blocks_of(self._each[number], self.layers[number]):

@@ -64,7 +64,7 @@ class DirectoryRepository(Repository):
         try:
             version = self._version(dict(files_of(folder)), self._at(BRANCHES / branch))
             if tag is not None and self._at(TAGS / tag) not in (None, version.commit):
-                raise self._taken(tag)
+                raise self._tag_error(tag)
             self._store(version)
             if tag is not None:
                 self._fix(tag, version.commit)
@@ -138,9 +138,9 @@ class DirectoryRepository(Repository):
         with write_atomically(path, overwrite=False) as part:
             part.write_text(f"{commit}\n", encoding="ascii")
         if self._at(TAGS / tag) != commit:
-            raise self._taken(tag)
+            raise self._tag_error(tag)
 
-    def _taken(self, tag: str) -> HubError:
+    def _tag_error(self, tag: str) -> HubError:
         return HubError(f"{self.name}: the tag {tag} is taken, and tags never move: choose another one")
 
     def _point(self, ref: Path, commit: str) -> None:

@@ -47,8 +47,8 @@ def join_windows(
     unlike = _is_outlier(outlier, session)
     return Prediction(
         label=_label(probabilities, session),
-        probabilities=_named(session.labels, probabilities),
-        dimensions=_named(session.dimensions, _mean([answer.dimensions for answer in answers])),
+        probabilities=_map_names(session.labels, probabilities),
+        dimensions=_map_names(session.dimensions, _mean([answer.dimensions for answer in answers])),
         segments=[_segment(window, session) for window in windows],
         embedding=_mean(embeddings).astype(np.float32) if embeddings else None,
         attention=attention or None,
@@ -98,8 +98,8 @@ def _segment(window: PredictedWindow, session: Session) -> Segment:
         window.start,
         window.end,
         _label(answer.probabilities, session),
-        _named(session.labels, answer.probabilities),
-        _named(session.dimensions, answer.dimensions),
+        _map_names(session.labels, answer.probabilities),
+        _map_names(session.dimensions, answer.dimensions),
         embedding=answer.embedding,
     )
 
@@ -108,7 +108,7 @@ def _label(probabilities: np.ndarray, session: Session) -> str:
     return session.labels[int(probabilities.argmax())] if session.labels else ""
 
 
-def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+def _map_names(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
 
 

@@ -105,8 +105,8 @@ def check_launcher(config: ComputeConfig, environment: Mapping[str, str] | None 
         except ValueError:
             equal = False
         if not equal:
-            here = f"train.{option} is {getattr(config, option)}, which is what is obeyed here"
-            raise _refusal(name, value, f"{here}: leave it out of the launcher, and say --train.{option} {value}")
+            here = f"train.{option} is {getattr(config, option)}, which is what this training does"
+            raise _refusal(name, value, f"{here}: leave it out of the launcher, and choose train.{option} {value}")
 
 
 def launch_command(environment: Mapping[str, str] | None = None, program: str | None = None) -> str:

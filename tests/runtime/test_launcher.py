@@ -50,10 +50,10 @@ def launched(monkeypatch, *options, several=False):
 config = Path(__file__).parents[2] / "recipes" / "accelerate" / "gpus.yaml"
 
 LAUNCHES = [
-    (("--mixed_precision", "bf16"), {}, r"MIXED_PRECISION.*train\.precision is no.*say train\.precision bf16"),
+    (("--mixed_precision", "bf16"), {}, r"MIXED_PRECISION.*train\.precision is no.*choose train\.precision bf16"),
     (("--mixed_precision", "bf16"), {"precision": "bf16"}, None),
     (("--mixed_precision", "bf16"), {"precision": "auto"}, r"train\.precision is auto.*train\.precision bf16"),
-    (("--mixed_precision", "fp16"), {"precision": "bf16"}, "say train.precision fp16"),
+    (("--mixed_precision", "fp16"), {"precision": "bf16"}, "choose train.precision fp16"),
     (("--mixed_precision", "no"), {"precision": "bf16"}, None),  # also what the launcher says unasked
     ((), {}, None),
     (("--dynamo_backend", "inductor"), {}, "DYNAMO_BACKEND.*train.compile true"),
