@@ -14,7 +14,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 def test_ray_is_named_where_it_is_missing(model, recordings, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match="--engine ray needs Ray"):
+    with pytest.raises(ConfigError, match="engine ray needs Ray"):
         annotate(recordings, tmp_path / "out", model, engine="ray")
 
 
