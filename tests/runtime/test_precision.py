@@ -16,14 +16,14 @@ def anew():
 
 @pytest.mark.parametrize(("half", "expected"), [(0.5, "bf16"), (0.95, "no"), (3.0, "no")])
 def test_bf16_has_to_be_faster_by_enough(monkeypatch, half, expected):
-    monkeypatch.setattr(precision, "_seconds", lambda *, enabled: half if enabled else 1.0)
+    monkeypatch.setattr(precision, "_time_layer", lambda *, enabled: half if enabled else 1.0)
     assert precision.fastest_precision(processes()) == expected
     assert build_accelerator(TrainConfig(precision="auto"), None).mixed_precision == expected
 
 
 def test_it_is_measured_once(monkeypatch):
     measured = []
-    monkeypatch.setattr(precision, "_seconds", lambda *, enabled: measured.append(enabled) or 1.0)
+    monkeypatch.setattr(precision, "_time_layer", lambda *, enabled: measured.append(enabled) or 1.0)
     for _ in range(3):
         build_accelerator(TrainConfig(precision="auto"), None)
     assert measured == [False, True]
