@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import try_to_load_from_cache
-from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
-
 from ser_tl.assets import asset
 from ser_tl.encoders.base import FAMILIES, Encoder
 from ser_tl.encoders.fused import Fused
@@ -58,6 +55,10 @@ def describe_availability(card: EncoderCard) -> str:
         return "file to be brought" if card.parameters else "computed"
     if card.bundled:
         return "bundled"
+    # transformers takes seconds to import, and options name encoders without loading any.
+    from huggingface_hub import try_to_load_from_cache
+    from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
+
     cached = [try_to_load_from_cache(card.source, name) for name in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME)]
     return f"{'cached' if any(isinstance(path, str) for path in cached) else 'to be fetched'}: {card.source}"
 

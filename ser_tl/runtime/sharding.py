@@ -19,9 +19,6 @@ from typing import Any, NamedTuple
 import torch
 from accelerate import Accelerator
 from torch import Tensor, distributed, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ser_tl.encoders import Encoder
 from ser_tl.encoders.compiling import transformer_layers
@@ -50,16 +47,19 @@ class Shards:
         for tensor in [*module.parameters(), *module.buffers()]:
             distributed.broadcast(tensor.detach(), src=0)
         self.accelerator = accelerator
-        self.module: Any = deepcopy(module)
+        self.sharded: Any = deepcopy(module)
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard  # with it every other training would start seconds later
+
         mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
-        for layer in _layers(self.module.get_submodule(encoder)):
+        for layer in _layers(self.sharded.get_submodule(encoder)):
             fully_shard(layer, mesh=mesh)
-        fully_shard(self.module, mesh=mesh)
+        fully_shard(self.sharded, mesh=mesh)
 
     def __call__(self, *inputs: Any) -> Any:  # noqa: ANN401 - as the module takes and gives them
         """The module's forward pass, in the accelerator's precision. All processes call it equally often."""
         with self.accelerator.autocast():
-            return self.module(*inputs)
+            return self.sharded(*inputs)
 
     def keep(self, optimizer: torch.optim.Optimizer) -> None:
         """Makes shares and the state of their optimizer a part of training states, in the place of Accelerate's own."""
@@ -68,7 +68,7 @@ class Shards:
 
     def train(self) -> None:
         """Training mode."""
-        self.module.train()
+        self.sharded.train()
 
     @contextmanager
     def at_work(self) -> Generator[None]:
@@ -80,7 +80,9 @@ class Shards:
 
     @torch.no_grad()
     def scatter(self) -> None:
-        """The whole module's values, statistics and frozen parts to the shares."""
+        """The whole module's values, statistics and frozen parts to the shards."""
+        from torch.distributed.tensor import DTensor, distribute_tensor
+
         for whole, shard in self._pair_tensors():
             if isinstance(shard, DTensor):
                 # Each process cuts its share out of its own whole: nothing is sent.
@@ -89,11 +91,13 @@ class Shards:
                 shard.copy_(whole)
             shard.requires_grad_(whole.requires_grad)
         for name in self.common:
-            setattr(self.module, name, getattr(self.module, name))
+            setattr(self.sharded, name, getattr(self.module, name))
 
     @torch.no_grad()
     def gather(self) -> None:
-        """The shares' values to the whole module, which is then the same in all processes; they all call it."""
+        """The shards' values to the whole module, which is then the same in all processes; they all call it."""
+        from torch.distributed.tensor import DTensor
+
         self.module.to(self.accelerator.device)
         for whole, shard in self._pair_tensors():
             if isinstance(shard, DTensor):
@@ -105,12 +109,14 @@ class Shards:
     def state_dict(self) -> dict[str, Any]:
         """All that moves, whole, for a training state; all processes call it."""
         return {
-            "module": _put_together(self.module.state_dict()),
+            "module": _put_together(self.sharded.state_dict()),
             "optimizer": _put_together(self.optimizer.state_dict()),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes what `state_dict` gave: each process its share of it, and the module the whole."""
+        """Restores what `state_dict` returned: each process its shards of it, and the module the whole."""
+        from torch.distributed.tensor import distribute_tensor
+
         self.module.load_state_dict(state["module"])
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for number, saved in state["optimizer"]["state"].items():
@@ -123,8 +129,8 @@ class Shards:
         self.scatter()
 
     def _pair_tensors(self) -> list[_ShardedTensor]:
-        pairs = zip(self.module.parameters(), self.module.parameters(), strict=True)
-        buffers = zip(self.module.buffers(), self.module.buffers(), strict=True)
+        pairs = zip(self.module.parameters(), self.sharded.parameters(), strict=True)
+        buffers = zip(self.module.buffers(), self.sharded.buffers(), strict=True)
         return [_ShardedTensor(*pair) for pair in [*pairs, *buffers]]
 
 
@@ -139,7 +145,9 @@ def _layers(encoder: Encoder) -> Iterator[nn.Module]:
 
 
 def _put_together(state: Any) -> Any:  # noqa: ANN401 - a tree
-    """A tree of dicts and lists with whole tensors on the CPU for shares."""
+    """A tree of dicts and lists with whole tensors on the CPU in the place of shards."""
+    from torch.distributed.tensor import DTensor
+
     if isinstance(state, DTensor):
         return state.full_tensor().cpu()
     if isinstance(state, dict):

@@ -49,7 +49,7 @@ class EpochRunner:
         self.objective = objective = Objective(training.model, self.strategy, terms, training.norms)
         config, strategy, accelerator = self.config, self.strategy, self.accelerator
         self.shards = Shards(objective, accelerator, "model.encoder", common=["norms"]) if config.shard else None
-        self._trained: Objective = objective if self.shards is None else self.shards.module
+        self._trained: Objective = objective if self.shards is None else self.shards.sharded
         rates = LearningRates(config.learning_rate, config.encoder_learning_rate)
         groups = strategy.param_groups(self._trained.model, rates)
         for name, term in self._trained.terms.items():

@@ -111,7 +111,7 @@ def main() -> None:
 
     def measured(shards):
         scatter(shards)
-        parameters = list(shards.module.parameters())
+        parameters = list(shards.sharded.parameters())
         held.append(sum(one.to_local().numel() for one in parameters) / sum(one.numel() for one in parameters))
 
     Shards.scatter = measured
