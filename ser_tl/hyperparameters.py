@@ -39,7 +39,7 @@ _SPACE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What is searched, and how long.
+    """The search space, and the number of trials.
 
     Args:
         space: option to its values: a list of choices, or {low: 1.0e-4, high: 1.0e-2, log: true}; whole numbers stay

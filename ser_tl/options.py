@@ -40,11 +40,11 @@ class RunOptions:
     Args:
         seed: of everything random
         output: the run's folder; a new one under runs/ if not given
-        resume: go on with the interrupted run in --output
+        resume: continue the interrupted run in --output
         imports: modules, or Python files, that register your own parts; `--import MODULE` adds one
-        pictures: formats in which each picture is written beside PNG: pdf, svg
-        quiet: show no bars and no line an epoch; results, warnings and errors all the same
-        log_level: from which level on the libraries' own messages are shown
+        pictures: formats of pictures beside PNG: pdf, svg
+        quiet: show no progress bars and no epoch lines, only results, warnings and errors
+        log_level: lowest level of libraries' messages to show
     """
 
     seed: int = 0
@@ -122,29 +122,29 @@ class Options(RunOptions):
         strategy_options: the strategy's own, each as --strategy.NAME: --strategy partial --strategy.blocks 2; those of
             all strategies are shown by --help-all strategy
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
-        protocol: who is tested on: holdout, each speaker (loso), k groups of speakers (kfold), each session, published
-            folds, or, where speakers are unknown, k groups of clips, which reports mark (clips)
+        protocol: how speakers are split: holdout; each speaker in turn (loso); k groups of speakers (kfold); each
+            session (sessions); published folds (folds); or k groups of clips, for unknown speakers (clips)
         folds: the published folds, with --protocol folds: EmoBox's folder, or a CSV with the columns id and fold
-        push_to_hub: where the model goes: each best epoch as it is found, and in the end the model with its card; an id
-            on the hub (name/repo, made private if it is new) or a folder that is the hub (file:///teamhub/name/repo).
-            Several folds have a branch each
-        purpose: what the model is for, in a sentence: every card has to state it, and a public push refuses one without
+        push_to_hub: repository for each best epoch so far, and in the end the model with its card: an id on the hub
+            (name/repo, created as private) or a folder (file:///teamhub/name/repo). Each fold gets a branch
+        purpose: the model's intended use, in a sentence, for its card; a public push requires it
         pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
-        skip_unreadable: leave broken audio out, and say so in the report, instead of stopping
+        skip_unreadable: leave broken audio out, with a note in the report, instead of stopping
         synthetic: the folder of a run of recipes/train_wavegan.py on the same split, or its manifest: additional
             training clips
-        columns: which column of a manifest or dataset holds what, where the names don't say it: {emotion: label}
+        columns: names of a manifest's or dataset's columns where they differ from the standard: {emotion: label}
         emotions: how the corpus' emotions become classes
-        audio: what happens to a clip before the encoder
-        augment: what happens to training clips besides, anew in each epoch or in fixed views
-        split: how many speakers go where
+        audio: preprocessing of clips
+        augment: augmentation of training clips, anew in each epoch or in fixed views
+        split: sizes of train, dev and test
         model: the layers between encoder and logits
-        train: how training goes
-        balance: what is done about classes of different sizes, in training
-        labels: whose labels count, where several annotators voted
-        dimensions: which of arousal, valence and dominance are learned beside the emotions, or alone
-        parts: techniques of training beside the usual ones, with their options: {contrastive: {weight: 0.5}}
-        final: train one more model on the speakers of all parts but dev, after the splits; their score is its estimate
+        train: optimizer, epochs, batches and the machine
+        balance: class imbalance in training
+        labels: labels and targets where several annotators voted
+        dimensions: arousal, valence and dominance, beside the emotions or alone
+        parts: further techniques of training, with their options: {contrastive: {weight: 0.5}}
+        final: after the splits, train one more model on the speakers of all parts but dev; the splits' score estimates
+            its
         dry_run: check everything, print sizes, parameters and estimated minutes, and train nothing
     """
 
@@ -223,9 +223,9 @@ class DomainOptions(Options):
     Args:
         target: the other domain's corpus, by name
         target_root: its folder, manifest or hub id
-        target_columns: which of its columns holds what
+        target_columns: names of its columns where they differ from the standard
         target_emotions: how its emotions become classes
-        target_speakers: whose clips are the target, and not the source; all of the target corpus if empty
+        target_speakers: speakers of the target domain; all of the target corpus if empty
         alignment: how the two domains are aligned
     """
 

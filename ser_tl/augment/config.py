@@ -17,13 +17,13 @@ from ser_tl.errors import ConfigError
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How training clips are changed. Dev and test clips never are.
+    """Augmentation of training clips. Dev and test clips are never augmented.
 
     Args:
         preset: transforms after a published recipe (docs/augmentation.md lists them); none for none
         transforms: transforms and their options, in the order in which they are applied: {noise: {snr: [10, 20]},
-            speed: {}}. One of the preset's stays in its place and gets these options besides; null takes it out
-        views: 0 changes clips anew in each epoch. With a number of fixed views of each clip, a frozen encoder computes
+            speed: {}}. A transform of the preset keeps its position and gets these options besides; null removes it
+        views: 0 augments clips anew in each epoch. With a number of fixed views of each clip, a frozen encoder computes
             each view once and the feature cache keeps the features; an epoch draws one view of each clip
     """
 

@@ -18,14 +18,14 @@ SILENCE = 1e-4
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """What happens to a clip before the encoder.
+    """Preprocessing of clips before the encoder.
 
     Args:
-        normalise: scale each clip to a peak of 1, or to an RMS of 0.1 (about -20 dBFS), or leave it as it is. Encoders
-            that want zero mean and unit variance do that themselves, whatever is chosen here
+        normalise: scale each clip to a peak of 1, or to an RMS of 0.1 (about -20 dBFS), or not at all. Encoders that
+            need zero mean and unit variance standardise their input in any case
         max_seconds: clips are at most this long. Longer ones are cropped at a random place in training
-        evaluation: what becomes of longer clips in evaluation: `windows` covers the whole clip and averages the
-            probabilities, `centre` takes the middle
+        evaluation: longer clips in evaluation: `windows` covers the whole clip and averages the probabilities, `centre`
+            takes the middle
         gate: how speech is separated from silence and room tone: by `energy` relative to the clip, which is then cut
             at both ends before its loudness is normalised and it is encoded (`modules.speech`); `none` keeps everything
     """

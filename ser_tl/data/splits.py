@@ -35,7 +35,7 @@ ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "folds", "clips"]
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How many speakers go where.
+    """Sizes of train, dev and test, and the choice of speakers.
 
     Args:
         dev: share of the training speakers that choose the epoch; at least one speaker

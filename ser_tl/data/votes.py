@@ -20,11 +20,10 @@ from ser_tl.errors import ConfigError, CorpusError
 
 @dataclass(frozen=True)
 class AnnotationConfig:
-    """Which of an utterance's labels count.
+    """Labels and targets of utterances with several annotators.
 
     Args:
-        emotion: an utterance's one emotion, in training and in the report: the one that the `corpus` gives, or the one
-            that most annotators chose (`majority`)
+        emotion: the emotion in training and report: the `corpus`' label, or the `majority` of its annotators
         ties: with `majority`, where two emotions have as many votes: `drop` the utterance, `keep` the corpus' own
             emotion, or take the `first` vote that is for one of the two
         targets: the targets of training: the one emotion (`label`); the shares of the annotators' `votes`; or

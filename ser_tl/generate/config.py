@@ -17,7 +17,7 @@ _MINUTES = 0.5  # where neither steps nor minutes are given: enough to see that 
 
 @dataclass(frozen=True)
 class WaveGanConfig:
-    """What a WaveGAN looks like, how long it is trained, and how many clips it makes.
+    """Architecture, training and output of a WaveGAN.
 
     The paper has a width of 64, batches of 64 and 200 000 steps, which takes a GPU; the defaults are for two cores.
 

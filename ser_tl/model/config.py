@@ -8,23 +8,21 @@ from ser_tl.errors import ConfigError
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What stands between the encoder and the logits.
+    """The layers between the encoder and the logits.
 
     Args:
-        layers: which of the encoder's states are used: 0 is what the first layer takes in, -1 the last layer; all if
-            None
+        layers: the encoder's states that are used: 0 is the input of the first layer, -1 the last layer; all if None
         join: the layers' learned weighted mean (`sum`), or each scaled by its weight and set side by side (`concat`)
-        standardise: take the training speech's mean and deviation out of each channel of each layer, and of the
-            embedding
-        statistics: whose mean and deviation these are: the `training` speech's for all clips; or those of each clip's
-            own `corpus` or `speaker`, measured without labels on all clips there are of it. `speaker` presumes that
-            each speaker's clips cover the emotions alike
+        standardise: standardise each channel of each layer, and of the embedding, to zero mean and unit variance
+        statistics: mean and deviation of the `training` speech for all clips, or of each clip's `corpus` or `speaker`,
+            measured without labels on all of its clips. `speaker` assumes that each speaker's clips cover the emotions
+            evenly
         fusion: how the sources of a fused encoder are joined: side by side (`concat`), or by learned weights that
             differ from frame to frame (`attention`)
         projection: width of a linear layer before the network and the pooling; 0 leaves it out
         network: a sequence model before the pooling, trained from scratch: none, bilstm, crnn, transformer, conformer
-        head: what gives the logits: a small network, a single linear layer (`linear`, as in transformers' classifiers),
-            or a linear discriminant that was fitted in closed form (`train.refit` puts it in the others' place)
+        head: the classifier: a small network, a single linear layer (`linear`, as in transformers' classifiers), or a
+            linear discriminant fitted in closed form (by `train.refit`)
         hidden: width of the hidden layer of the head's network; 0 leaves it out
         dropout: share of channels dropped before each linear layer of the head's network
     """

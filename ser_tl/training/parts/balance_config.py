@@ -17,15 +17,15 @@ class BalanceConfig:
         alpha: class to a factor of its weight, {fear: 2}; classes that aren't named have 1
         focal: gamma of the focal loss (Lin et al. 2017), which down-weights well-classified examples; 0 is
             cross-entropy. Its alpha are the weights
-        logit_adjustment: tau, by which the logarithms of the classes' frequencies are added to the logits in training
-            (Menon et al. 2021); 1 in theory, 0 for none. In the place of weights, sampling and synthetic clips
+        logit_adjustment: tau, the factor of the log class frequencies that are added to the logits in training (Menon
+            et al. 2021); 1 in theory, 0 for none. It replaces weights, sampling and synthetic clips
         sampling: of an epoch's clips: `over` repeats clips until every class is as large as the largest, `under` draws
             as many of every class as the smallest has
         synthesise: interpolate between neighbours of a smaller class until it is as large as the largest: `smote`
             (Chawla et al. 2002), `borderline-smote` near other classes only (Han et al. 2005), `adasyn` more of them
             there (He et al. 2008). For frozen encoders whose pooled states are the model's only input, see
             docs/imbalance.md
-        neighbours: of a clip, between which and it others are made; fewer where a class has fewer
+        neighbours: number of nearest clips of the class to interpolate with; fewer where a class has fewer
     """
 
     weights: Literal["none", "inverse", "effective"] = "inverse"
