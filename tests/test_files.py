@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from ser_tl.errors import StorageError
 from ser_tl.files import follow_umask, write_atomically, write_text
-from ser_tl.generate.config import WaveGanConfig
 from ser_tl.generate.gan import WaveGan
+from ser_tl.generate.wavegan_config import WaveGanConfig
 from tests.forked import forked_python
 
 

@@ -3,6 +3,8 @@
 `base` has the contract, each other file a transform; `config` says which, `chain` applies them.
 """
 
+from ser_tl.augment.augment_config import AugmentConfig as AugmentConfig
+from ser_tl.augment.augment_config import build_transform as build_transform
 from ser_tl.augment.babble import Babble as Babble
 from ser_tl.augment.background import Background as Background
 from ser_tl.augment.base import TRANSFORMS as TRANSFORMS
@@ -14,8 +16,6 @@ from ser_tl.augment.chain import Chain as Chain
 from ser_tl.augment.chain import FeatureHooks as FeatureHooks
 from ser_tl.augment.clipping import Clipping as Clipping
 from ser_tl.augment.codec import Codec as Codec
-from ser_tl.augment.config import AugmentConfig as AugmentConfig
-from ser_tl.augment.config import build_transform as build_transform
 from ser_tl.augment.crop import Crop as Crop
 from ser_tl.augment.gain import Gain as Gain
 from ser_tl.augment.mask import MelMask as MelMask

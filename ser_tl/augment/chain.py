@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ser_tl.augment.augment_config import AugmentConfig
 from ser_tl.augment.base import EmbeddingTransform, MelTransform, Mixing, StateTransform, WaveformTransform
-from ser_tl.augment.config import AugmentConfig
 from ser_tl.augment.crop import cut_segments
 from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from datasets import Dataset, Features, Value
 
-from ser_tl.augment.config import AugmentConfig
+from ser_tl.augment.augment_config import AugmentConfig
 from ser_tl.augment.preview import Augmenter
 from ser_tl.data import audio
 from ser_tl.data.audio import SAMPLE_RATE

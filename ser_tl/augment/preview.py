@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ser_tl.augment.augment_config import AugmentConfig, build_transform
 from ser_tl.augment.base import TRANSFORMS, Drawn, MelTransform, WaveformTransform
 from ser_tl.augment.chain import Chain
-from ser_tl.augment.config import AugmentConfig, build_transform
 from ser_tl.augment.rng import BatchRng
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Clip, collate

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ser_tl.errors import CheckpointError, ConfigError
-from ser_tl.evaluation.folds import JSON
+from ser_tl.evaluation.fold_pooling import JSON
 from ser_tl.evaluation.report import Report
 
 _SIZE = "model_mib"

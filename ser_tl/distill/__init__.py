@@ -7,9 +7,9 @@
 A finished student is an encoder, or a model, like any other.
 """
 
-from ser_tl.distill.config import DistillConfig as DistillConfig
 from ser_tl.distill.crop_sampler import CropSampler as CropSampler
 from ser_tl.distill.crop_sampler import find_recordings as find_recordings
+from ser_tl.distill.distill_config import DistillConfig as DistillConfig
 from ser_tl.distill.feature_loss import FeatureDistillationLoss as FeatureDistillationLoss
 from ser_tl.distill.probe import Probe as Probe
 from ser_tl.distill.probe import ProbeConfig as ProbeConfig

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser_tl.distill.config import DistillConfig
+from ser_tl.distill.distill_config import DistillConfig
 from ser_tl.encoders import Encoder, SpeechSSL, Whisper
 from ser_tl.errors import ConfigError
 

@@ -25,8 +25,8 @@ from tqdm.auto import tqdm
 from ser_tl.augment import AugmentConfig, BatchRng, Chain, ClipTransform, Crop, Speed, TimeStretch
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch
-from ser_tl.distill.config import CHANGEABLE, DistillConfig
 from ser_tl.distill.crop_sampler import CropSampler
+from ser_tl.distill.distill_config import CHANGEABLE, DistillConfig
 from ser_tl.distill.feature_loss import FeatureDistillationLoss, align_states, remove_positions
 from ser_tl.distill.gabor import init_gabor_filters
 from ser_tl.distill.probe import Probe

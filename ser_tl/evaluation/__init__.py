@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from ser_tl.evaluation.bootstrap import Interval as Interval
 from ser_tl.evaluation.bootstrap import speaker_interval as speaker_interval
 from ser_tl.evaluation.embeddings import Embeddings as Embeddings
-from ser_tl.evaluation.folds import JSON as JSON
-from ser_tl.evaluation.folds import FoldScores as FoldScores
+from ser_tl.evaluation.fold_pooling import JSON as JSON
+from ser_tl.evaluation.fold_pooling import FoldScores as FoldScores
 from ser_tl.evaluation.predictions import Predictions as Predictions
 from ser_tl.evaluation.ratings import DimensionScores as DimensionScores
 from ser_tl.evaluation.ratings import Ratings as Ratings

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ser_tl.evaluation.bootstrap import Interval, speaker_interval
-from ser_tl.evaluation.folds import JSON
+from ser_tl.evaluation.fold_pooling import JSON
 from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.scores import confusion_by_group, mean_recall
 

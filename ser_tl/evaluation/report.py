@@ -16,8 +16,8 @@ from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.evaluation.bootstrap import Interval, speaker_interval
 from ser_tl.evaluation.calibration import CalibrationScores, measure_calibration
 from ser_tl.evaluation.cautions import list_cautions
-from ser_tl.evaluation.folds import JSON as JSON
-from ser_tl.evaluation.folds import FoldScores, average_folds, pool_facts, pool_notes, pool_predictions
+from ser_tl.evaluation.fold_pooling import JSON as JSON
+from ser_tl.evaluation.fold_pooling import FoldScores, average_folds, pool_facts, pool_notes, pool_predictions
 from ser_tl.evaluation.groups import GroupScores, compare_recorded_groups
 from ser_tl.evaluation.predictions import Predictions
 from ser_tl.evaluation.ratings import DimensionScores

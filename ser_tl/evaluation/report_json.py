@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ser_tl.errors import ConfigError
-from ser_tl.evaluation.folds import JSON, FoldScores
+from ser_tl.evaluation.fold_pooling import JSON, FoldScores
 from ser_tl.evaluation.scores import Scores
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ speakers is in dev or test.
 
 from ser_tl.generate.addition import add_synthetic as add_synthetic
 from ser_tl.generate.clips import write_synthetic as write_synthetic
-from ser_tl.generate.config import WaveGanConfig as WaveGanConfig
 from ser_tl.generate.gan import WaveGan as WaveGan
 from ser_tl.generate.quality import Quality as Quality
 from ser_tl.generate.quality import measure_synthetic_quality as measure_synthetic_quality
 from ser_tl.generate.trainer import WaveGanTrainer as WaveGanTrainer
+from ser_tl.generate.wavegan_config import WaveGanConfig as WaveGanConfig

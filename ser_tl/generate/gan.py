@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from ser_tl.augment import BatchRng
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.files import write_atomically
-from ser_tl.generate.config import WaveGanConfig
 from ser_tl.generate.networks import Generator
+from ser_tl.generate.wavegan_config import WaveGanConfig
 
 _BATCH = 64  # clips made at once
 

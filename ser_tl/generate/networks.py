@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.augment import BatchRng
-from ser_tl.generate.config import FRAMES, WaveGanConfig
+from ser_tl.generate.wavegan_config import FRAMES, WaveGanConfig
 
 KERNEL = 25
 _SLOPE = 0.2  # of the critic's leaky ReLUs

@@ -23,8 +23,8 @@ from ser_tl.augment.preview import log_mel
 from ser_tl.data import schema
 from ser_tl.data.splits import Split
 from ser_tl.errors import ConfigError
-from ser_tl.generate.config import CHANGEABLE, WaveGanConfig
 from ser_tl.generate.gan import WaveGan
+from ser_tl.generate.wavegan_config import CHANGEABLE, WaveGanConfig
 from ser_tl.generate.wgan_gp import WganGp
 from ser_tl.generate.windows import TrainingWindows
 from ser_tl.reporting import plots

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from ser_tl.augment import BatchRng
-from ser_tl.generate.config import WaveGanConfig
 from ser_tl.generate.networks import Critic, Generator
+from ser_tl.generate.wavegan_config import WaveGanConfig
 
 _BETAS = (0.5, 0.9)  # of Adam, as both papers have them
 

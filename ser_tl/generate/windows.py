@@ -18,7 +18,7 @@ from ser_tl.data.audio import SAMPLE_RATE, decode
 from ser_tl.data.checks import audio_source
 from ser_tl.data.schema import real_rows
 from ser_tl.errors import SplitError
-from ser_tl.generate.config import WaveGanConfig
+from ser_tl.generate.wavegan_config import WaveGanConfig
 
 _LOUD = 0.95  # share of the clips whose peaks fit into the generator's range; the few louder ones are clipped
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from ser_tl.model.config import ModelConfig as ModelConfig
 from ser_tl.model.emotion import EmotionModel as EmotionModel
 from ser_tl.model.emotion import Output as Output
+from ser_tl.model.model_config import ModelConfig as ModelConfig
 from ser_tl.model.serialization import CONFIG_FILE as CONFIG_FILE
 from ser_tl.model.serialization import WEIGHTS_FILE as WEIGHTS_FILE
 from ser_tl.model.speakers import KnownSpeakers as KnownSpeakers

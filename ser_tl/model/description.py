@@ -20,7 +20,7 @@ from torch.nn.modules import module as torch_module
 from ser_tl.data.audio_config import AudioConfig
 from ser_tl.encoders import FAMILIES, Encoder
 from ser_tl.errors import CheckpointError, UnknownNameError
-from ser_tl.model.config import ModelConfig
+from ser_tl.model.model_config import ModelConfig
 from ser_tl.model.weights import reason
 from ser_tl.modules.networks import NETWORKS
 from ser_tl.modules.pooling import POOLINGS

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from ser_tl.data.audio_config import NEW_MODELS, AudioConfig
 from ser_tl.encoders import FAMILIES, Encoder, load_encoder
 from ser_tl.errors import CheckpointError
-from ser_tl.model.config import ModelConfig
+from ser_tl.model.model_config import ModelConfig
 from ser_tl.model.network import EmotionNetwork
 from ser_tl.model.network import Output as Output
 from ser_tl.model.pretrained import PretrainedMixin

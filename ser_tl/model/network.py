@@ -22,7 +22,7 @@ from ser_tl.data.audio_config import AudioConfig
 from ser_tl.data.dimension_names import check_names
 from ser_tl.encoders import Block, Encoder, EncoderOutput, OnMel, select_layers
 from ser_tl.errors import ConfigError
-from ser_tl.model.config import ModelConfig
+from ser_tl.model.model_config import ModelConfig
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.discriminant import Discriminant
 from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ser_tl.distill.config import DistillConfig
+from ser_tl.distill.distill_config import DistillConfig
 from ser_tl.distill.feature_loss import FeatureDistillationLoss, align_states, match_layers
 from ser_tl.errors import ConfigError
 from tests.distill.samples import small_student

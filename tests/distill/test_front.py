@@ -8,7 +8,7 @@ import torch
 from transformers import Wav2Vec2Config
 
 from ser_tl.data.audio import SAMPLE_RATE
-from ser_tl.distill.config import DistillConfig
+from ser_tl.distill.distill_config import DistillConfig
 from ser_tl.distill.feature_loss import FeatureDistillationLoss, remove_positions
 from ser_tl.distill.gabor import HIGHEST, LOWEST, PHASES, gabor_filters, init_gabor_filters
 from ser_tl.encoders import SpeechSSL

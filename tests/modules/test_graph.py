@@ -14,7 +14,7 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.encoders import FAMILIES, Fused, load_encoder
 from ser_tl.errors import EncoderError
 from ser_tl.model import EmotionModel
-from ser_tl.model.config import ModelConfig
+from ser_tl.model.model_config import ModelConfig
 from ser_tl.modules.graph import HOP, SHORTEST, is_exporting, max_pool, record, run_lstm
 from ser_tl.modules.networks import NETWORKS
 from ser_tl.modules.pooling import POOLINGS
