@@ -114,7 +114,7 @@ def test_a_training_on_cached_views_scores_as_one_that_makes_them_anew(strategy,
     def fresh(self, train, tables=None, *, views=None, **options):
         clips = CachedClips.__new__(CachedClips)
         clips.__dict__ = cached_clips(self, train, tables, views=views, **options).__dict__
-        return OnTheFly(clips, views.of(windows_of(train)))
+        return OnTheFly(clips, views.view(windows_of(train)))
 
     monkeypatch.setattr(FeaturePipeline, "load_training_clips", fresh)
     anew = trained(split, augment, model=tiny_model(**options), **usual)
@@ -149,7 +149,7 @@ def test_an_epoch_hears_one_view_of_each_clip_and_in_the_end_all_of_them(split, 
 
 def test_lengths_are_those_of_the_views(split, usual):
     clips = viewed(usual, split)
-    views = usual.training.views.of(windows_of(split.train))
+    views = usual.training.views.view(windows_of(split.train))
     every = AllViews(clips)
     assert len(every) == len(views) == 3 * len(split.train)
     assert every.seconds == pytest.approx([len(view.waveform) / SAMPLE_RATE for view in views], abs=1e-6)

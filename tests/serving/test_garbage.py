@@ -48,7 +48,7 @@ def test_damaged_uploads_are_answered_or_refused_and_the_server_lives():
             if answer.status != 200:
                 assert b"Traceback" not in body
         connection.close()
-        assert server.service.admission.held == 0
+        assert server.service.admission.reserved == 0
         assert server.post(clips[0]).status == 200
     assert statuses.count(422) > COUNT / 4
     assert statuses.count(200) > 0

@@ -39,7 +39,7 @@ def test_bytes_are_limited_whether_they_are_announced_or_not():
         pieces = (bytes(10_000) for _ in range(20))
         assert server.ask("POST", "/v1/predict", pieces).status == 413
         assert server.post(CLIP).status == 200
-        assert server.service.admission.held == server.service.admission.requests == 0
+        assert server.service.admission.reserved == server.service.admission.requests == 0
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ def test_memory_is_limited_over_all_requests():
     session.gate.clear()
     with Running(session, memory_mb=0.3) as server, ThreadPoolExecutor(3) as pool:
         first = pool.submit(server.post, encode(tone(2.0)))  # 64 kB, and 128 kB decoded
-        wait_for(lambda: server.service.admission.held > 190_000)
+        wait_for(lambda: server.service.admission.reserved > 190_000)
         second = server.post(encode(tone(2.0, level=0.2)))
         assert (second.status, second.headers["retry-after"]) == (429, "1")
         session.gate.set()
@@ -106,7 +106,7 @@ def test_an_answer_that_takes_too_long_is_given_up_and_never_computed():
         session.gate.set()
         assert server.post(CLIP).status == 200
         assert len(session.batches) == 2  # the one that was being computed, and the last; one was dropped
-        assert server.service.admission.held == server.service.admission.requests == 0
+        assert server.service.admission.reserved == server.service.admission.requests == 0
 
 
 def test_who_hangs_up_isnt_computed_for():
