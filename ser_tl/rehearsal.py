@@ -57,7 +57,7 @@ def rehearse(options: Options, splits: Sequence[Split], name: str = "") -> None:
             pace = time_training(trainer, first.train, first.dev, unlabelled, scratch=Path(scratch) / "features")
         lines = [*describe_splits(splits), "", *_describe_model(trainer, model), _check_disk(options, model, splits)]
         lines.append(_describe_time(options, splits, pace))
-    lines.append("nothing was trained, and no folder made")
+    lines.append("nothing was trained, no folder was made")
     processes().print("\n".join([name, *lines] if name else lines))
 
 
@@ -103,8 +103,8 @@ def _describe_model(trainer: Trainer, model: EmotionModel) -> list[str]:
     more = sum(weight.numel() for weight in model.parameters() if id(weight) in later and not weight.requires_grad)
     return [
         f"model: {model.encoder_name}, {whole:,} parameters, {moving:,} trainable"
-        + (f", and {more:,} that join later" if more else ""),
-        f"encoder blocks that move: {', '.join(blocks) or 'none'}",
+        + (f", and {more:,} unfrozen later" if more else ""),
+        f"trainable encoder blocks: {', '.join(blocks) or 'none'}",
     ]
 
 
@@ -138,10 +138,10 @@ def _describe_time(options: Options, splits: Sequence[Split], pace: Pace | None)
     if options.final:
         seconds += epochs * (pace.train + pace.score) * everything
     encoding = pace.encode * everything
-    parts = f"{encoding / 60:.1f} of them encode each clip once, less what is cached already" if encoding else ""
+    once = f", {encoding / 60:.1f} of them for encoding clips that aren't cached" if encoding else ""
     return (
-        f"time: an estimate of {(seconds + encoding) / 60:.1f} minutes at most, from a few batches and {epochs} epochs "
-        f"a split{f'; {parts}' if parts else ''}; stopping early, refits and calibration aren't in it"
+        f"time: about {(seconds + encoding) / 60:.1f} minutes at most for {epochs} epoch{'s' * (epochs != 1)} a split"
+        f"{once}: estimated from a few batches, without refits and calibration"
     )
 
 

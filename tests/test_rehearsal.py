@@ -27,11 +27,11 @@ def test_a_dry_run_says_what_a_run_would_do_and_leaves_nothing(recipe, options, 
     splits = ser.load_splits(kfold)
     for split in splits:
         assert f"dev speakers: {', '.join(f'{name} (6)' for name in sorted(set(split.dev['speaker'][:])))}" in said
-    assert "time: an estimate of" in said
+    assert "time: about " in said
     assert "4 models" in said  # three folds and the final one
     model = ser.build_model(kfold, ser.emotions(splits[0].train))
     assert f"{sum(one.numel() for one in model.parameters()):,} parameters" in said
-    assert ("that join later" in said) == (strategy == "progressive")
+    assert ("unfrozen later" in said) == (strategy == "progressive")
     assert not (tmp_path / "run").exists()
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
@@ -54,7 +54,7 @@ def test_other_recipes_rehearse_too_or_say_that_they_cannot(options, capsys):  #
     systems = {"a": {}, "b": {"pooling": "mean"}}
     assert compare.main(compare.Options(**shared, systems=systems, dry_run=True)) is None
     said = capsys.readouterr().out
-    assert said.count("time: an estimate of") == 2
+    assert said.count("time: about ") == 2
     assert "b\nholdout" in said
     align = load_recipe("mmd_alignment")
     target = {"target": "csv", "target_root": options().root, "target_speakers": ["speaker_0", "speaker_1"]}

@@ -34,7 +34,7 @@ class ComparisonRow:
         high: likewise
         war: accuracy, a fraction
         folds_mean: mean UAR of the folds; the UAR where there are none
-        trainable: parameters that moved
+        trainable: trainable parameters
         parameters: of the whole model
         minutes: spent in training steps, over all folds
         memory_mib: peak memory of the process, the largest of folds and seeds

@@ -24,7 +24,7 @@ class Cost:
     """What a run took; None where its report doesn't say it.
 
     Args:
-        trainable: parameters that moved
+        trainable: trainable parameters
         parameters: of the whole model
         minutes: in training steps, over all folds
         memory_mib: peak memory of the process, the largest of the folds

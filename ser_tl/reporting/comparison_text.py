@@ -35,8 +35,8 @@ def row_cells(rows: Sequence["ComparisonRow"]) -> Cells:
         "log loss": lambda row: "" if row.log_loss is None else f"{row.log_loss:.3f}",
         "surest 80 %": lambda row: "" if row.accuracy_at_80 is None else percent(row.accuracy_at_80),
         "calibrated": lambda row: row.calibrated,
-        "moving": lambda row: count(row.trainable),
-        "all": lambda row: count(row.parameters),
+        "trainable": lambda row: count(row.trainable),
+        "parameters": lambda row: count(row.parameters),
         "minutes": lambda row: "" if row.minutes is None else _digits(row.minutes),
         "memory MiB": lambda row: "" if row.memory_mib is None else f"{row.memory_mib:.0f}",
         "model MiB": lambda row: "" if row.model_mib is None else f"{row.model_mib:.1f}",
@@ -75,14 +75,14 @@ def column_legend(comparison: "Comparison") -> list[str]:
     lines = [
         "UAR is the unweighted average recall, WAR the accuracy, both in percent, on test speakers outside "
         "training unless a note says otherwise.",
-        "Intervals are percentiles of 1000 bootstrap draws of the test speakers, with all that they said; that of a "
+        "Intervals are percentiles of 1000 bootstrap draws of the test speakers, with all of their clips; that of a "
         "difference draws the same speakers for both systems. Below about ten speakers they come out too narrow.",
-        "The best was chosen on these very clips, so differences to it are somewhat too large.",
+        "The best was chosen on these clips, so differences to it are somewhat too large.",
     ]
     lines += [
         "ECE is the debiased expected calibration error in percent, Brier and log loss score the probabilities "
-        "themselves: the lower the better. Surest 80 % is the accuracy of that share of the clips, the likeliest "
-        "emotion's probability deciding. A system that isn't calibrated may rank its answers as well as one that is.",
+        "themselves: the lower the better. Surest 80 % is the accuracy of the 80 % of the clips whose likeliest "
+        "emotion is most probable. A system that isn't calibrated may rank its answers as well as one that is.",
     ]
     if several:
         lines += [
@@ -91,14 +91,14 @@ def column_legend(comparison: "Comparison") -> list[str]:
         ]
     if any(pair.p is not None for pair in comparison.pairs):
         lines += [
-            "p is McNemar's exact test over clips that one system alone gets right. It takes clips for independent, "
-            "which those of one speaker aren't: where it and the interval disagree, go by the more cautious one. "
+            "p is McNemar's exact test over clips that one system alone gets right. It assumes that clips are "
+            "independent, which those of one speaker aren't: where it and the interval disagree, trust the more cautious. "
             f"Holm's correction is over the {len(comparison.pairs)} pairs.",
         ]
     lines += [
-        "Moving are the parameters that the strategy trains, all those of the whole model. Minutes are of training "
-        "steps alone: encoding clips for the feature cache, dev scores and the test aren't in them. Memory is the "
-        "process' peak so far: of systems that one process trained one after the other, each carries the largest "
+        "Trainable parameters are those that the strategy trains, of all parameters of the model. Minutes are of "
+        "training steps alone, without encoding for the feature cache, dev scores and the test. Memory is the "
+        "process' peak so far: of systems trained one after the other in one process, each includes the largest "
         "before it.",
     ]
     return lines

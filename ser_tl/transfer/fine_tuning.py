@@ -81,7 +81,7 @@ def top_blocks(model: EmotionModel, count: int | None, strategy: str) -> list[Bl
     """
     blocks = model.trainable_blocks()
     if not blocks:
-        raise ConfigError(f"strategy {strategy}: this encoder has no weights that could move; use `strategy` frozen")
+        raise ConfigError(f"strategy {strategy}: this encoder has no weights to train; use `strategy` frozen")
     if count is not None and count > len(blocks):
         raise ConfigError(
             f"strategy.blocks is {count}: the encoder has {len(blocks)} blocks that reach the head "

@@ -175,5 +175,5 @@ def test_an_unknown_strategy_lists_the_near_ones():
 
 def test_an_encoder_without_weights_has_nothing_to_unfreeze():
     model = EmotionModel(load_encoder("mfcc"), ["anger", "neutral"])
-    with pytest.raises(ConfigError, match="no weights that could move; use `strategy` frozen"):
+    with pytest.raises(ConfigError, match="no weights to train; use `strategy` frozen"):
         STRATEGIES["partial"]().prepare(model)

@@ -40,7 +40,7 @@ def comparison_picture(comparison: "Comparison", path: Target) -> None:
 
 
 def cost_picture(comparison: "Comparison", path: Target) -> None:
-    """Draws the UAR, with its interval, against what it costs: parameters that move, and minutes of training.
+    """Draws the UAR, with its interval, against its costs: trainable parameters, and minutes of training.
 
     Args:
         comparison: what to draw; a system whose cost isn't known, or is zero, is left out of that panel
@@ -51,7 +51,7 @@ def cost_picture(comparison: "Comparison", path: Target) -> None:
     shown = marks([row.system for row in comparison.rows])
     figure = canvas(10.5, max(4.2, 1.2 + 0.24 * len(shown)))
     panels = figure.subplots(1, 2, sharey=True)
-    costs = {"parameters that move": "trainable", "minutes in training steps": "minutes"}
+    costs = {"trainable parameters": "trainable", "minutes in training steps": "minutes"}
     for axes, (words, name) in zip(panels, costs.items(), strict=True):
         rows = [row for row in comparison.rows if getattr(row, name)]
         for row in rows:
