@@ -92,7 +92,8 @@ def column_legend(comparison: "Comparison") -> list[str]:
     if any(pair.p is not None for pair in comparison.pairs):
         lines += [
             "p is McNemar's exact test over clips that one system alone gets right. It assumes that clips are "
-            "independent, which those of one speaker aren't: where it and the interval disagree, trust the more cautious. "
+            "independent, which those of one speaker aren't: where it and the interval disagree, trust the more "
+            "cautious one. "
             f"Holm's correction is over the {len(comparison.pairs)} pairs.",
         ]
     lines += [

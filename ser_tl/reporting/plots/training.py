@@ -71,7 +71,7 @@ def training_curves(history: Sequence[Mapping[str, Any]], path: Target) -> None:
         rates = [(record.get("learning_rates") or {}).get(group) for record in history]
         _line(rate, epochs, [value or None for value in rates], group, shade)  # a log axis has no place for zero
     for axes in total:
-        _line(axes, epochs, [None if count is None else count / 1e6 for count in moving], "moving", TRAIN)
+        _line(axes, epochs, [None if count is None else count / 1e6 for count in moving], "trainable", TRAIN)
         axes.set(ylabel="parameters,\nmillions", ylim=(0, None))
     [rate, *total][-1].set_xlabel("epoch")
     rate.set(yscale="log", ylabel="learning rate", xlim=(min(epochs) - 0.5, max(epochs) + 0.5))
@@ -121,8 +121,8 @@ def unfreezing_picture(
     grid.set_yticks(range(len(names)), names, parse_math=False, fontsize=8)
     grid.set_ylabel("block, input\nat the bottom", fontsize=9)
     parameters = [record.get("trainable_parameters") for record in history]
-    _line(total, epochs, [None if value is None else value / 1e6 for value in parameters], "moving", DEV)
-    total.set(xlabel="epoch", ylabel="moving\nparameters\nin millions", ylim=(0, None))
+    _line(total, epochs, [None if value is None else value / 1e6 for value in parameters], "trainable", DEV)
+    total.set(xlabel="epoch", ylabel="trainable\nparameters\nin millions", ylim=(0, None))
     total.xaxis.set_major_locator(_whole_numbers())
     plain(total)
     write(figure, path)
