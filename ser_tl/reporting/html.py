@@ -55,7 +55,7 @@ def comparison_page(comparison: "Comparison", picture: bytes | None = None) -> s
             "UAR of each system with its interval", picture or _draw(lambda to: comparison_picture(comparison, to))
         ),
         "<h2>Cost and score</h2>",
-        _picture("UAR against moving parameters and minutes", _draw(lambda to: cost_picture(comparison, to))),
+        _picture("UAR against trainable parameters and minutes", _draw(lambda to: cost_picture(comparison, to))),
     ]
     if comparison.reports:
         parts += [
