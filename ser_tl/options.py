@@ -143,8 +143,8 @@ class Options(RunOptions):
         labels: labels and targets where several annotators voted
         dimensions: arousal, valence and dominance, beside the emotions or alone
         parts: further techniques of training, with their options: {contrastive: {weight: 0.5}}
-        final: after the splits, train one more model on the speakers of all parts but dev; the splits' score estimates
-            its
+        final: after the splits, train one more model on all speakers but those of dev; the splits' score is its
+            estimate
         dry_run: check everything, print sizes, parameters and estimated minutes, and train nothing
     """
 
