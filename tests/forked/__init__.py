@@ -24,6 +24,8 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+"""The server's: as it is when tests are collected, whatever the one that starts the server has changed."""
 
 
 @cache
@@ -89,7 +91,7 @@ def _start(address: str, log: Path) -> subprocess.Popen | None:
         return subprocess.Popen(
             [sys.executable, str(HERE / "server.py"), str(listener.fileno())],
             pass_fds=[listener.fileno()],
-            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
