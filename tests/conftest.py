@@ -63,6 +63,19 @@ def hub(tmp_path, monkeypatch):
         yield running
 
 
+@pytest.fixture(scope="module")
+def quick_pictures():
+    """Pictures are coarse and not laid out: a third of a quick run. tests/reporting/plots look at them as they are."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from ser_tl.reporting.plots import canvas
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+        patch.setitem(canvas.write.__kwdefaults__, "dpi", 40)
+        yield
+
+
 def pytest_collectstart() -> None:
     """Looks for no garbage while tests are imported, as there is none."""
     gc.disable()

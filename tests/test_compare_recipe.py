@@ -12,7 +12,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from tests.recipe_samples import RECIPES, load_recipe, tone_manifest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 @pytest.fixture(scope="module")

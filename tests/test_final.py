@@ -13,7 +13,7 @@ from ser_tl.options import parse
 from tests.recipe_samples import load_recipe
 from tests.test_recipe import options, recipe  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 def test_the_final_model_learns_from_all_speakers_and_cites_the_folds(recipe, options, tmp_path):  # noqa: F811

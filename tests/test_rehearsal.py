@@ -11,7 +11,7 @@ from tests.recipe_samples import load_recipe
 from tests.test_recipe import options, recipe  # noqa: F401 - fixtures
 from tests.training.samples import tone_split, train_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 @pytest.fixture(autouse=True)

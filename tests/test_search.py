@@ -11,7 +11,7 @@ from ser_tl.errors import ConfigError
 from tests.recipe_samples import load_recipe
 from tests.test_recipe import options  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 SPACE = {"pooling": ["mean", "stats"], "train.learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}}
 

@@ -13,38 +13,54 @@ is imported. SER_TL_FRESH_PROGRAMS=1 takes it everywhere.
 """
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+"""The server's: as it is when tests are collected, whatever the one that starts the server has changed."""
+
+
+@cache
+def can_fork() -> bool:
+    """Whether this system has what the server is made of."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):  # another system than Linux, or an old or guarded one
+        return False
+    return Path("/proc/self/fd").is_dir()
 
 
 def forked_python() -> str:
-    """The path of the program; starts the server where none runs."""
-    if not hasattr(os, "pidfd_open") or os.environ.get("SER_TL_FRESH_PROGRAMS"):
+    """The path of the program; starts the server where none runs, and is `sys.executable` where none can."""
+    if not can_fork() or os.environ.get("SER_TL_FRESH_PROGRAMS"):
         return sys.executable
     return _reach_server()[0]
 
 
 @cache
-def _reach_server() -> tuple[str, socket.socket, tempfile.TemporaryDirectory]:
+def _reach_server() -> tuple[str, socket.socket | None, tempfile.TemporaryDirectory]:
     """The program's path, a connection that keeps the server alive, and the program's folder."""
     # One server for all of pytest's processes, which know the same number of this run.
     address = f"ser_tl_forked_{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
     folder = tempfile.TemporaryDirectory(prefix="ser_tl_forked_")
     program = Path(folder.name) / "python"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {HERE / "client.py"} {address} "$0" "$@"\n')
+    client = shlex.join([sys.executable, "-IS", str(HERE / "client.py"), address])
+    program.write_text(f'#!/bin/sh\nexec {client} "$0" "$@"\n')
     program.chmod(0o700)
     log = Path(folder.name) / "log"
     started = None
     while (connection := _connect(address)) is None:
         if started is not None and started.poll() is not None:
-            raise RuntimeError(f"the server of forked programs ended: {log.read_text()}")
+            warnings.warn(f"the server of forked programs ended: {log.read_text()}", stacklevel=3)
+            return sys.executable, None, folder
         started = started or _start(address, log)
         time.sleep(0.05)
     return str(program), connection, folder
@@ -75,7 +91,7 @@ def _start(address: str, log: Path) -> subprocess.Popen | None:
         return subprocess.Popen(
             [sys.executable, str(HERE / "server.py"), str(listener.fileno())],
             pass_fds=[listener.fileno()],
-            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.forked import forked_python
+from tests.forked import can_fork, forked_python
 from tests.serving.running import wait_for
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="programs are forked on Linux alone"),
+    pytest.mark.skipif(not can_fork(), reason="programs are forked on Linux alone"),
 ]
 ROOT = Path(__file__).parents[2]
 
@@ -157,7 +157,7 @@ def test_what_imports_read_has_to_be_as_it_was():
 
 def test_the_server_ends_with_who_uses_it():
     program = (
-        "import subprocess, os; from tests.forked import forked_python\n"
+        "import subprocess, os; from tests.forked import can_fork, forked_python\n"
         "print(subprocess.check_output([forked_python(), '-c', 'import os; print(os.getppid())'], text=True))"
     )
     own = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_TESTRUNUID"}
