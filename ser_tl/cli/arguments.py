@@ -16,7 +16,7 @@ from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser
 from ser_tl.cli.worker import add_worker_arguments
 
-FORMATS = ("onnx", "openvino", "torch-export", "torchscript")
+FORMATS = ("aotinductor", "onnx", "openvino", "tensorrt", "tflite", "torch-export", "torchscript")
 """Of exports; their registry takes seconds to import."""
 
 

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ConfigError, ExportError
-from ser_tl.export import onnx as _onnx  # noqa: F401 - registers itself, as do the others
+from ser_tl.export import aotinductor as _aotinductor  # noqa: F401 - registers itself, as do the others
+from ser_tl.export import onnx as _onnx  # noqa: F401
 from ser_tl.export import openvino as _openvino  # noqa: F401
+from ser_tl.export import tensorrt as _tensorrt  # noqa: F401
+from ser_tl.export import tflite as _tflite  # noqa: F401
 from ser_tl.export import torch_export as _torch_export  # noqa: F401
 from ser_tl.export import torchscript as _torchscript  # noqa: F401
 from ser_tl.export.base import EXPORTERS, Exporter
