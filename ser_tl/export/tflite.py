@@ -65,7 +65,7 @@ class TfLite(Exporter):
                 computed = trained if way == "dynamic" else set[bytes]()
                 layers = {"computed": computed, "stored": (trained | stored) - computed}
                 listed = Path(name) / "layers.json"
-                listed.write_text(json.dumps({kind: [one.hex() for one in some] for kind, some in layers.items()}))
+                listed.write_text(json.dumps({kind: [name.hex() for name in names] for kind, names in layers.items()}))
                 try:
                     run_script(self.interpreter, "tflite_quantize.py", plain, folder / self.file, listed)
                 except ExportError as error:
