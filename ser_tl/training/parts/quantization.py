@@ -53,7 +53,7 @@ class QuantizationAware(Part):
     def bind(self, training: Training) -> None:
         """Refuses what rounded layers can't go with."""
         config = training.config
-        if training.feed.lasting:
+        if training.features.cacheable_layers:
             raise ConfigError(
                 "parts: quantization computes every layer in every step, and the feature cache holds states of layers "
                 "that aren't rounded: train.cache false"
