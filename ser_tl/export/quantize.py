@@ -157,12 +157,19 @@ def quantize_trained(
 
 
 def input_ranges(graph: Graph) -> dict[bytes, tuple[float, float]]:
-    """Ranges of layers' inputs that a training found, by the signatures of the layers' weights."""
-    layers = {name: graph.model.get_submodule(name) for name in graph.model.activation_ranges}
-    return {
-        signature(layer.get_parameter("weight").detach().numpy()): graph.model.activation_ranges[name]
-        for name, layer in layers.items()
-    }
+    """Ranges of layers' inputs that a training found, by the signatures of the layers' weights.
+
+    Raises:
+        ExportError: the model lacks a layer that they name
+    """
+    ranges, weights = graph.model.activation_ranges, dict(graph.model.named_parameters())
+    missing = [name for name in ranges if f"{name}.weight" not in weights]
+    if missing:
+        raise ExportError(
+            f"quantize int8: the model's activation_ranges name {missing[0]}, which is no layer of it: they are of "
+            f"another model; take them out of its config.json, or train it anew"
+        )
+    return {signature(weights[f"{name}.weight"].detach().numpy()): limits for name, limits in ranges.items()}
 
 
 def quantize_dynamic(plain: Path, path: Path, trained: set[bytes], sample: Sample) -> None:  # noqa: ARG001

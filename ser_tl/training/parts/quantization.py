@@ -15,7 +15,7 @@ from torch import nn
 
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
-from ser_tl.inference.clips import embed_batch, run_clips
+from ser_tl.inference.clips import encode_batch, run_clips
 from ser_tl.model.peft_state import adapted_layers
 from ser_tl.modules.fake_quantization import (
     InputRange,
@@ -80,12 +80,12 @@ class QuantizationAware(Part):
         add_fake_quantization(model, momentum=self.momentum)
         model.to(training.accelerator.device)
 
-        def embed(batch: Batch) -> None:
-            embed_batch(model, batch, None)
+        def encode(batch: Batch) -> None:  # statistics above the encoder aren't measured yet
+            encode_batch(model, batch)
 
         chosen = range(0, len(clips), max(1, len(clips) // _CLIPS))
         with observe_ranges(model):
-            for _ in run_clips([model], clips, embed, training.evaluation, chosen=chosen):
+            for _ in run_clips([model], clips, encode, training.evaluation, chosen=chosen):
                 pass
         self._share(training, model)
         return clips
