@@ -56,8 +56,8 @@ class RemoteSession(ExportedSession):
         size = answer.read(8)
         if len(size) < 8:
             raise ExportError(self._explain())
-        with np.load(io.BytesIO(answer.read(struct.unpack("<Q", size)[0]))) as found:
-            values = [found[f"arr_{index}"] for index in range(len(self.manifest.outputs))]
+        with np.load(io.BytesIO(answer.read(struct.unpack("<Q", size)[0]))) as arrays:
+            values = [arrays[f"arr_{index}"] for index in range(len(self.manifest.outputs))]
         named = dict(zip(self.manifest.outputs, values, strict=True))
         return [named[name] for name in outputs]
 

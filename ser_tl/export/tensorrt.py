@@ -32,6 +32,12 @@ UNSUPPORTED = {
 _CONSTANT = {"CumSum": 1, "OneHot": 1, **{f"Reduce{kind}": 1 for kind in ("L1", "L2", "Max", "Mean", "Min", "Sum")}}
 # Inputs that have to be constants, by their number.
 
+COMMAND = (
+    "trtexec --onnx={graph} --saveEngine=model.engine --minShapes=waveform:1x{shortest},lengths:1 "
+    "--optShapes=waveform:1x{middle},lengths:1 --maxShapes=waveform:{clips}x{longest},lengths:{clips}"
+)
+"""What builds an engine."""
+
 _FLAT_POOLS = ("AveragePool", "MaxPool")
 _MOST_CLIPS = 16
 
@@ -57,15 +63,13 @@ class TensorRt(Onnx):
     def describe_use(self, manifest: Manifest) -> str:
         """The line that builds an engine."""
         middle = min(150 * manifest.hop, manifest.longest)
-        shapes = [
-            f"--{name}Shapes=waveform:{clips}x{samples},lengths:{clips}"
-            for name, clips, samples in (
-                ("min", 1, manifest.shortest),
-                ("opt", 1, middle),
-                ("max", _MOST_CLIPS, manifest.longest),
-            )
-        ]
-        line = " ".join(["trtexec", f"--onnx={manifest.graph}", "--saveEngine=model.engine", *shapes])
+        line = COMMAND.format(
+            graph=manifest.graph,
+            shortest=manifest.shortest,
+            middle=middle,
+            longest=manifest.longest,
+            clips=_MOST_CLIPS,
+        )
         return (
             f"All operations are on the list of TensorRT {PARSER}'s ONNX parser (opset {OPSET}). An engine is built on "
             f"the GPU that it is to run on; none was built, and TensorRT was not run here:\n\n    {line}"

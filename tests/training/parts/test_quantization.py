@@ -89,7 +89,8 @@ def test_every_encoder_s_layers_round_and_go_back_to_what_they_were(kind):
     for one, rounded, other in zip(before, during, after, strict=True):
         assert list(one.probabilities.values()) == list(other.probabilities.values())
         differences.append(abs(one.probabilities["anger"] - rounded.probabilities["anger"]))
-    assert (max(differences) > 0) == bool(layers)
+    inside = [name for name in layers if name.startswith("encoder.")]  # a new pooling weighs all frames alike anyway
+    assert (max(differences) > 0) == bool(inside)
     assert max(differences) < 0.3
     assert not any("weight" in vars(layer) for layer in layers.values())
 
