@@ -142,9 +142,7 @@ def parser() -> Parser:
     export.add_argument(
         "--quantize", type=Literal["int8"] | None, default=None, help="compute trained layers in integers"
     )
-    export.add_argument(
-        "--python", type=Path | None, default=None, help="environment that has the converter (tflite, coreml)"
-    )
+    export.add_argument("--python", type=Path | None, default=None, help="environment that has the converter (tflite)")
     export.add_argument(
         "--window", type=float | None, default=None, help="seconds of each input, for formats of one length"
     )

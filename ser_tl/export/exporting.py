@@ -58,8 +58,8 @@ def export_model(
         weights: how they are stored; `float16` halves the file and is computed in float32
         quantize: `int8` computes the trained layers in integers: a quarter of the size, two to three times as fast
         calibrate: a corpus on which activations are measured and answers compared; EMO-DB's bundled clips if None
-        python: the interpreter, or the folder, of an environment that has the format's converter (tflite, coreml)
-        window: seconds of each input, for formats of one length (tflite, coreml); `audio.max_seconds` if None
+        python: the interpreter, or the folder, of an environment that has the format's converter (tflite)
+        window: seconds of each input, for formats of one length (tflite); `audio.max_seconds` if None
 
     Returns:
         What was written, with the differences that were measured.
