@@ -50,7 +50,8 @@ DIALECT = {
 # Flags belong to the command line: the library names arguments, which `ser_tl.arguments.spell_options` writes as flags.
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 COMMANDS = re.compile(
-    r"ser-tl |accelerate|torchrun|pip |curl|tar |hf |recipes/|config.yaml --|--loglevel|--without-|--concurrency|nproc"
+    r"trtexec|ser-tl |accelerate|torchrun|pip |curl|tar |hf |recipes/|config.yaml --"
+    r"|--loglevel|--without-|--concurrency|nproc"
 )
 TYPED = {"cli", "arguments", "options", "parsing", "construction", "old_options", "program", "recipes", "plugins"}
 TYPED |= {"dependencies"}  # what is typed, and where it is read

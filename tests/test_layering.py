@@ -30,7 +30,7 @@ LAYERS: list[tuple[str, str]] = [
     ("card", ""),
     ("model", "peft"),  # a saved model has its adapters folded in
     ("inference", "tqdm onnxruntime openvino ai_edge_litert"),
-    ("export", "onnx nncf litert_torch ai_edge_quantizer coremltools"),
+    ("export", "onnx nncf litert_torch ai_edge_quantizer"),
     ("robustness", ""),
     ("streaming", "sounddevice"),  # an extra, imported where it is used
     # fsspec, Ray and lhotse are extras, imported where they are used

@@ -16,7 +16,7 @@ from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser
 from ser_tl.cli.worker import add_worker_arguments
 
-FORMATS = ("onnx", "openvino", "torch-export", "torchscript")
+FORMATS = ("aotinductor", "onnx", "openvino", "tensorrt", "tflite", "torch-export", "torchscript")
 """Of exports; their registry takes seconds to import."""
 
 
@@ -142,9 +142,7 @@ def parser() -> Parser:
     export.add_argument(
         "--quantize", type=Literal["int8"] | None, default=None, help="compute trained layers in integers"
     )
-    export.add_argument(
-        "--python", type=Path | None, default=None, help="environment that has the converter (tflite, coreml)"
-    )
+    export.add_argument("--python", type=Path | None, default=None, help="environment that has the converter (tflite)")
     export.add_argument(
         "--window", type=float | None, default=None, help="seconds of each input, for formats of one length"
     )

@@ -175,6 +175,7 @@ def _with_encoder(model: EmotionModel, encoder: Encoder, layers: list[int]) -> E
     """The model on another encoder, of which it uses some layers."""
     description = model.description
     description["encoder"]["config"] = encoder.config
+    description["activation_ranges"] = {}  # of other layers
     description["model"]["layers"] = None if layers == list(range(encoder.num_states)) else layers
     small = EmotionModel.from_description(description, Path("the model's own description"), encoder)
     if small.embedding_dim != model.embedding_dim:

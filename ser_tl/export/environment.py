@@ -28,7 +28,7 @@ def find_python(python: str | Path | None) -> Path:
     if python is None:
         raise ConfigError(
             "this format's converter needs an environment of its own, beside another torch: make one (python -m venv "
-            "VENV; VENV/bin/pip install litert-torch ai-edge-quantizer, or coremltools torch) and name it (`python`)"
+            "VENV; VENV/bin/pip install litert-torch ai-edge-quantizer) and name it (`python`)"
         )
     path = Path(python)
     inside = [path / "bin" / "python", path / "Scripts" / "python.exe"] if path.is_dir() else [path]

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ConfigError, ExportError
-from ser_tl.export import onnx as _onnx  # noqa: F401 - registers itself, as do the others
+from ser_tl.export import aotinductor as _aotinductor  # noqa: F401 - registers itself, as do the others
+from ser_tl.export import onnx as _onnx  # noqa: F401
 from ser_tl.export import openvino as _openvino  # noqa: F401
+from ser_tl.export import tensorrt as _tensorrt  # noqa: F401
+from ser_tl.export import tflite as _tflite  # noqa: F401
 from ser_tl.export import torch_export as _torch_export  # noqa: F401
 from ser_tl.export import torchscript as _torchscript  # noqa: F401
 from ser_tl.export.base import EXPORTERS, Exporter
@@ -55,8 +58,8 @@ def export_model(
         weights: how they are stored; `float16` halves the file and is computed in float32
         quantize: `int8` computes the trained layers in integers: a quarter of the size, two to three times as fast
         calibrate: a corpus on which activations are measured and answers compared; EMO-DB's bundled clips if None
-        python: the interpreter, or the folder, of an environment that has the format's converter (tflite, coreml)
-        window: seconds of each input, for formats of one length (tflite, coreml); `audio.max_seconds` if None
+        python: the interpreter, or the folder, of an environment that has the format's converter (tflite)
+        window: seconds of each input, for formats of one length (tflite); `audio.max_seconds` if None
 
     Returns:
         What was written, with the differences that were measured.

@@ -19,10 +19,13 @@ from torch.nn.utils import parametrize
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ExportError, listing
 from ser_tl.model import EmotionModel
-from ser_tl.modules.graph import HOP, SHORTEST, shapes_found_anew
+from ser_tl.modules.graph import HOP, SHORTEST, shapes_found_anew, whole_lstm
 
 MOST_CLIPS = 65_536
 """In a batch; torch.export wants a bound."""
+
+FEWEST = 32_768
+"""Numbers in a weight that is worth storing in int8 though it isn't computed so."""
 
 _HEADS = ("model.head.", "model.dimension_head.")
 _LONGEST = 30.0  # seconds at least that a graph takes, where the encoder does
@@ -98,6 +101,28 @@ class Graph(nn.Module):
                 f"{self.model.config.network} and pooling {self.model.pooling_name} for any batch and length: {error}"
             ) from error
 
+    def save_program(self, path: Path, samples: int) -> None:
+        """Writes the program of one clip of one length, in operations that other versions of torch and converters know.
+
+        Args:
+            path: a file that ends in .pt2
+            samples: of the clip, zeros behind its end
+
+        Raises:
+            ExportError: torch.export can't record it
+        """
+        example = torch.zeros(1, samples), torch.tensor([samples])
+        try:
+            with torch.no_grad(), whole_lstm(), shapes_found_anew():
+                program = torch.export.export(self, example, strict=False).run_decompositions()
+        except (RuntimeError, ValueError) as error:
+            raise ExportError(
+                f"torch.export can't record encoder {self.model.encoder.family} with network "
+                f"{self.model.config.network} and pooling {self.model.pooling_name} for one length: {error}"
+            ) from error
+        program.example_inputs = None
+        torch.export.save(program, path)
+
 
 def obstacles(model: EmotionModel) -> list[str]:
     """Why a model can't be exported, and what to do instead; empty if it can."""
@@ -158,3 +183,12 @@ def signature(weight: np.ndarray) -> bytes:
     """
     rows = weight.reshape(len(weight), -1)
     return hashlib.sha256(np.packbits(rows * rows[:, :1] > 0).tobytes() + str(rows.shape).encode()).digest()
+
+
+def stored_weights(graph: Graph) -> set[bytes]:
+    """Signatures of all trained weights that are worth storing in int8."""
+    return {
+        signature(parameter.detach().numpy())
+        for parameter in graph.parameters()
+        if parameter.ndim >= 2 and parameter.is_floating_point() and parameter.numel() >= FEWEST
+    }

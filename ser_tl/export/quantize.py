@@ -1,5 +1,6 @@
 """An ONNX graph computed in integers: tried from the fastest way to the safest, until answers agree with the model's.
 
+    trained  on the ranges of a quantisation-aware training, if the model had one; else as static
     static   activations uint8 on a scale measured once, weights 7 bits of int8 with a scale an output channel
     dynamic  activations on a scale of each call, matrix products alone; convolutions' weights are only stored in int8
     storage  weights stored in int8, everything computed in float32
@@ -13,6 +14,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,7 @@ import numpy as np
 from ser_tl.errors import ExportError
 from ser_tl.export.agreement import Judge, Sample, sample_corpus
 from ser_tl.export.calibration import calibration_inputs, default_corpus, describe, refusal
-from ser_tl.export.graph import Graph, signature, trained_weights
+from ser_tl.export.graph import FEWEST, Graph, signature, stored_weights, trained_weights
 from ser_tl.export.onnx import strip
 from ser_tl.export.parity import ANY_FINITE, check_parity, measure_parity
 from ser_tl.export.storage import store_as_integers
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _STRIDE = 4  # calibration clips whose activations are in memory at once
-_FEWEST = 32_768  # numbers in a weight that is stored in int8 though it isn't computed so
 _RECURRENT = ("LSTM", "GRU")  # their weights are trained ones in another order
 
 
@@ -66,7 +67,9 @@ def quantize_graph(
         kinds = {node.op_type for node, _ in trained_nodes(_load(plain), trained)}
         if not kinds:
             raise ExportError("quantize int8: the graph has no trained linear or convolutional layer: leave it out")
-        for way, quantize in WAYS.items():
+        ranges = input_ranges(graph)
+        ways = {"trained": partial(quantize_trained, ranges=ranges)} | WAYS if ranges else WAYS
+        for way, quantize in ways.items():
             if way == "dynamic" and kinds == {"Conv"}:
                 continue  # it would only be stored, and computed clip by clip
             path = Path(name) / manifest.graph
@@ -99,8 +102,16 @@ def preprocess(path: Path, folder: Path) -> Path:
     return plain
 
 
-def quantize_static(plain: Path, path: Path, trained: set[bytes], sample: Sample) -> None:
-    """Writes the graph with activations on scales measured once."""
+def quantize_static(plain: Path, path: Path, trained: set[bytes], sample: Sample, **extra: Any) -> None:  # noqa: ANN401
+    """Writes the graph with activations on scales measured once.
+
+    Args:
+        plain: the float graph
+        path: the file
+        trained: signatures of the weights whose nodes become integers
+        sample: clips to measure activations on
+        extra: further options of onnxruntime's quantiser
+    """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
     from onnxruntime.quantization import quantize_static as quantize
 
@@ -117,8 +128,48 @@ def quantize_static(plain: Path, path: Path, trained: set[bytes], sample: Sample
         op_types_to_quantize=["Conv", "Gemm", "MatMul"],
         nodes_to_quantize=[node.name for node, _ in trained_nodes(_load(plain), trained)],
         calibrate_method=CalibrationMethod.Percentile,  # a few outliers would take the range from all others
-        extra_options={"CalibPercentile": 99.99, "CalibStridedMinMax": _STRIDE},
+        extra_options={"CalibPercentile": 99.99, "CalibStridedMinMax": _STRIDE, **extra},
     )
+
+
+def quantize_trained(
+    plain: Path, path: Path, trained: set[bytes], sample: Sample, *, ranges: dict[bytes, tuple[float, float]]
+) -> None:
+    """Writes the graph with inputs of layers on the ranges that a quantisation-aware training found.
+
+    Outputs of matrix products stay in float32, as they were in the training; those of convolutions are measured.
+
+    Args:
+        plain: the float graph
+        path: the file
+        trained: signatures of the weights whose nodes become integers
+        sample: clips to measure other activations on
+        ranges: of the inputs, by the weights' signatures
+    """
+    overrides: dict[str, list[dict[str, np.ndarray]]] = {}
+    for node, weight in trained_nodes(_load(plain), trained):
+        limits = ranges.get(node_signature(node, weight))
+        if limits is not None:
+            low, high = (np.array(limit, dtype=np.float32) for limit in limits)
+            overrides.setdefault(node.input[0], [{"rmin": low, "rmax": high}])
+    exact = {"TensorQuantOverrides": overrides, "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]}
+    quantize_static(plain, path, trained, sample, **exact)
+
+
+def input_ranges(graph: Graph) -> dict[bytes, tuple[float, float]]:
+    """Ranges of layers' inputs that a training found, by the signatures of the layers' weights.
+
+    Raises:
+        ExportError: the model lacks a layer that they name
+    """
+    ranges, weights = graph.model.activation_ranges, dict(graph.model.named_parameters())
+    missing = [name for name in ranges if f"{name}.weight" not in weights]
+    if missing:
+        raise ExportError(
+            f"quantize int8: the model's activation_ranges name {missing[0]}, which is no layer of it: they are of "
+            f"another model; take them out of its config.json, or train it anew"
+        )
+    return {signature(weights[f"{name}.weight"].detach().numpy()): limits for name, limits in ranges.items()}
 
 
 def quantize_dynamic(plain: Path, path: Path, trained: set[bytes], sample: Sample) -> None:  # noqa: ARG001
@@ -157,21 +208,12 @@ def finish(path: Path, stored: set[bytes]) -> None:
     proto = _load(path)
     axes = {}
     for node, weight in trained_nodes(proto, stored, raw=True):
-        if np.prod(weight.dims) >= _FEWEST:
+        if np.prod(weight.dims) >= FEWEST:
             axes[weight.name] = _output_axis(node, len(weight.dims))
     store_as_integers(proto, axes)
     strip(proto)
     onnx.checker.check_model(proto)
     path.write_bytes(proto.SerializeToString())
-
-
-def stored_weights(graph: Graph) -> set[bytes]:
-    """Signatures of all trained weights that are worth storing in int8."""
-    return {
-        signature(parameter.detach().numpy())
-        for parameter in graph.parameters()
-        if parameter.ndim >= 2 and parameter.is_floating_point() and parameter.numel() >= _FEWEST
-    }
 
 
 def trained_nodes(proto: Any, trained: set[bytes], *, raw: bool = False) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401
@@ -194,8 +236,16 @@ def trained_nodes(proto: Any, trained: set[bytes], *, raw: bool = False) -> Iter
         values = numpy_helper.to_array(weight)
         if values.ndim < 2 or (node.op_type == "Conv" and values.shape[1] == 1 and not raw):
             continue
-        if signature(np.moveaxis(values, _output_axis(node, values.ndim), 0)) in trained:
+        if node_signature(node, weight) in trained:
             yield node, weight
+
+
+def node_signature(node: Any, weight: Any) -> bytes:  # noqa: ANN401 - onnx.NodeProto and TensorProto
+    """The signature of a node's weight, as the layer has it."""
+    from onnx import numpy_helper
+
+    values = numpy_helper.to_array(weight)
+    return signature(np.moveaxis(values, _output_axis(node, values.ndim), 0))
 
 
 def _output_axis(node: Any, axes: int) -> int:  # noqa: ANN401 - onnx.NodeProto

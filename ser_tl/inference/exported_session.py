@@ -2,8 +2,8 @@
 
     waveform (B, N), lengths (B,) -> zeros up to a multiple of the hop -> graph -> Answers
 
-Subclasses compute: `onnx_session` by onnxruntime, `openvino_session` by OpenVINO, `program_session` by torch. Knows
-arrays alone.
+Subclasses compute: `onnx_session` by onnxruntime, `openvino_session` by OpenVINO, `litert_session` by LiteRT,
+`program_session` by torch. Knows arrays alone.
 """
 
 from abc import ABC, abstractmethod
@@ -134,7 +134,11 @@ def open_graph(folder: Path, manifest: Manifest) -> ExportedSession:
         from ser_tl.inference.openvino_session import OpenVinoSession
 
         return OpenVinoSession(folder / manifest.graph, manifest)
-    if manifest.runtime in ("torch.export", "torch.jit"):
+    if manifest.runtime == "litert":
+        from ser_tl.inference.litert_session import LitertSession
+
+        return LitertSession(folder / manifest.graph, manifest)
+    if manifest.runtime in ("torch.export", "torch.aoti", "torch.jit"):
         from ser_tl.inference.program_session import ProgramSession
 
         return ProgramSession(folder / manifest.graph, manifest)

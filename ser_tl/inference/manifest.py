@@ -35,7 +35,7 @@ class Manifest:
 
     Args:
         graph: name of its file
-        runtime: what computes it: onnxruntime, openvino, litert, coreml, torch.export, torch.aoti or torch.jit
+        runtime: what computes it: onnxruntime, openvino, litert, torch.export, torch.aoti or torch.jit
         sha256: of the graph's file
         labels: the emotions, in the order of the probabilities
         dimensions: names of the dimensions, in their order

@@ -1,10 +1,11 @@
-"""An exported program of torch (torch.export or TorchScript), computed by torch without the package's model classes.
+"""An exported program of torch (torch.export, AOTInductor or TorchScript), computed by torch without model classes.
 
 ProgramSession(FOLDER/model.pt2, manifest).run(waveform, lengths, wanted) -> Answers
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,9 @@ class ProgramSession(ExportedSession):
         super().__init__(manifest)
         try:
             if manifest.runtime == "torch.export":
-                self._program = torch.export.load(graph).module()
+                self._program: Any = torch.export.load(graph).module()
+            elif manifest.runtime == "torch.aoti":
+                self._program = torch._inductor.aoti_load_package(str(graph))
             else:
                 self._program = torch.jit.load(graph)
         except (RuntimeError, ValueError, OSError, KeyError) as error:

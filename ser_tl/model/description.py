@@ -57,6 +57,9 @@ def check_description(config: Mapping[str, Any], source: Path) -> None:
         rank = config.get("outliers")
         if rank is not None and not (isinstance(rank, int) and 0 < rank < 1e4):
             raise TypeError(f"outliers is {rank!r:.80}: expected a number of directions")
+        ranges = config.get("activation_ranges") or {}
+        if not isinstance(ranges, dict) or not all(map(_is_range, ranges.values())):
+            raise TypeError(f"activation_ranges is {ranges!r:.80}: expected two numbers a layer")
         _check_fields("audio", config["audio"], AudioConfig)
         _check_fields("model", config["model"], ModelConfig)
     except (KeyError, TypeError) as error:
@@ -66,6 +69,12 @@ def check_description(config: Mapping[str, Any], source: Path) -> None:
     network = config["model"].get("network", "none")
     if network != "none":
         _check_registered(network, NETWORKS, source)
+
+
+def _is_range(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether a value is the range of a layer's input: two numbers, zero between them."""
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    return pair and all(isinstance(limit, int | float) for limit in value) and value[0] <= 0 <= value[1]
 
 
 def build_encoder(config: Mapping[str, Any], source: Path, weights: Iterable[Tensor]) -> Encoder:

@@ -176,9 +176,9 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
         """Writes the model as a graph for prediction without torch: `ser_tl.export.export_model`.
 
         Args:
-            format: onnx, torch-export or torchscript
+            format: onnx, openvino, tflite, torch-export, ...: a name of `ser_tl.export.EXPORTERS`
             folder: a new one, or an export, which is replaced
-            options: weights ("float16"), quantize ("int8"), calibrate (a corpus)
+            options: weights ("float16"), quantize ("int8"), calibrate (a corpus), python, window
 
         Returns:
             What was written, with the measured differences between the graph and the model.
@@ -204,6 +204,7 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
             "known_speakers": self.known_speakers.as_json(),
             "calibration": None if self.calibration is None else self.calibration.to_json(),
             "outliers": None if self.outliers is None else self.outliers.rank,
+            "activation_ranges": {name: list(limits) for name, limits in self.activation_ranges.items()},
         }
 
     @classmethod
@@ -229,6 +230,8 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
                 dimensions=config.get("dimensions", []),  # models saved before there were any have none
             )
             model.calibration = Calibration.from_json(config.get("calibration"), len(model.labels), source)  # likewise
+            ranges = config.get("activation_ranges") or {}
+            model.activation_ranges = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
             if config.get("outliers") is not None:
                 from ser_tl.modules.outliers import OutlierScore  # few models that are loaded have one yet
 

@@ -67,6 +67,7 @@ class EmotionNetwork(nn.Module):
 
     Attributes:
         calibration: what makes probabilities match frequencies; None for a model that was never calibrated
+        activation_ranges: of layers' inputs, by the layers' names, where the training was quantisation-aware
         outliers: how unlike the training data an embedding is; None likewise
 
     Shape:
@@ -92,6 +93,7 @@ class EmotionNetwork(nn.Module):
             )
         self.labels = list(labels)
         self.calibration: Calibration | None = None
+        self.activation_ranges: dict[str, tuple[float, float]] = {}
         self.outliers: OutlierScore | None = None
         self.dimensions = check_names(dimensions)
         self.config = config or ModelConfig()

@@ -215,7 +215,7 @@ def _same_model(first: Path, other: Path) -> bool:
         return False
     saved = [read_folder(folder) for folder in (first, other)]
     # Not the encoder's: transformers fills in values of its own when it reads one.
-    keys = ("labels", "dimensions", "audio", "pooling", "model", "calibration", "outliers")
+    keys = ("labels", "dimensions", "audio", "pooling", "model", "calibration", "outliers", "activation_ranges")
     facts = [
         [
             *(folder.config.get(key) for key in keys),

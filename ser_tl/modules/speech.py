@@ -148,10 +148,18 @@ def _open_spans(power: Tensor, inside: Tensor) -> Tensor:
 def _floor(power: Tensor, inside: Tensor) -> Tensor:
     """The power (B,) that a twentieth of a clip's frames don't exceed, digital silence left out."""
     recorded = inside & (power > _DIGITAL)
-    ordered = torch.where(recorded, power, torch.inf).sort(dim=1).values
+    ordered = _smallest(torch.where(recorded, power, torch.inf))
     index = ((recorded.sum(dim=1) - 1).clamp_min(0) * _FLOOR).long()
     floor = ordered.gather(1, index[:, None])[:, 0]
     return torch.where(recorded.any(dim=1), floor, _DIGITAL)
+
+
+def _smallest(power: Tensor) -> Tensor:
+    """The smallest of each row in their order, at least as many as a floor can be among."""
+    width = power.shape[1]
+    if is_exporting() and isinstance(width, int):  # of one length: TensorFlow Lite has the largest few, and no sort
+        return -(-power).topk(int((width - 1) * _FLOOR) + 1, dim=1).values
+    return power.sort(dim=1).values
 
 
 def _widest(values: Tensor, size: int) -> Tensor:

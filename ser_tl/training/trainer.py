@@ -130,6 +130,7 @@ class Trainer:
         training, model = self.training, self.model
         self.check(train, dev, unlabelled)
         model.known_speakers = KnownSpeakers.from_names([*training.real["speaker"][:], *dev["speaker"][:]])
+        model.activation_ranges = {}  # of the weights before
         self.data_facts = collect_data_facts(train, dev)
         states = open_states(training)  # before adapters are in the encoder
         self.strategy.prepare(model)

@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from ser_tl.augment import AugmentConfig
 from ser_tl.compress.activity import Activity, measure_activity
 from ser_tl.compress.pruning import keep_layers, narrow_feed_forwards, parameter_bytes
 from ser_tl.compress.refit import refit_classifier
@@ -60,7 +61,12 @@ def main() -> None:
     parser.add_argument("--corpus", default="emodb-mini")
     parser.add_argument("--root", type=Path, default=None)
     parser.add_argument("--output", type=Path, required=True, help="a folder")
-    parser.add_argument("--plans", nargs="*", help="LAYERSxPERCENT, as 2x50; whole for the model as it was")
+    parser.add_argument(
+        "--plans",
+        nargs="*",
+        help="LAYERSxPERCENT, as 2x50; whole for the model as it was; 2x50v4 fits the classifier on four augmented "
+        "views of each clip besides, as the bundled model's training does",
+    )
     parser.add_argument("--most", type=int, default=1000, help="prunings that are measured before the drawing")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -162,8 +168,10 @@ class Bench:
             return self.model
         if (folder / "config.json").exists():
             return EmotionModel.from_pretrained(folder)
-        layers, _, percent = plan.partition("x")
+        layers, _, rest = plan.partition("x")
+        percent, _, views = rest.partition("v")
         chosen = Plan(int(layers), int(percent) / 100)
+        augment = AugmentConfig(preset="field", views=int(views)) if views else None
         lossless = keep_layers(self.model, len(self.model.encoder.feed_forwards))
         small = keep_layers(lossless, chosen.layers)
         if chosen.ffn < 1.0:
@@ -171,7 +179,7 @@ class Bench:
                 clips = UtteranceDataset(self.fitted_on, self.model.labels, self.model.audio, training=False)
                 self._activity = measure_activity(lossless, clips, HOW)
             small = narrow_feed_forwards(small, chosen.ffn, self._activity[: chosen.layers])
-        refit_classifier(small, self.fitted_on, HOW)
+        refit_classifier(small, self.fitted_on, HOW, augment=augment)
         small.save_pretrained(folder)
         return small
 

@@ -33,7 +33,7 @@ def test_the_command_says_what_is_wrong(recorded, tmp_path, capsys):
     assert cli.main(["export", model, "--output", model]) == 1
     assert "holds something that is no export" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        cli.main(["export", model, "--output", str(tmp_path / "out"), "--format", "tflite"])
+        cli.main(["export", model, "--output", str(tmp_path / "out"), "--format", "abacus"])
 
 
 @pytest.mark.parametrize("name", list(EXPORTERS))

@@ -85,7 +85,8 @@ def test_the_next_way_is_taken_where_answers_dont_agree(quantize, corpus, tmp_pa
 @pytest.mark.parametrize("way", ["static", "dynamic", "storage"])
 def test_every_way_computes_nearly_what_the_model_does(quantize, corpus, exported, tmp_path, monkeypatch, way):
     choose(quantize, monkeypatch, way)
-    monkeypatch.setattr(quantize, "_FEWEST", 64)  # a tiny model's weights are all too small to be worth storing
+    monkeypatch.setattr(quantize, "FEWEST", 64)  # a tiny model's weights are all too small to be worth storing
+    monkeypatch.setattr("ser_tl.export.graph.FEWEST", 64)
     manifest = export_model(sample_model(), tmp_path / "out", quantize="int8", calibrate=corpus)
     assert (manifest.weights, manifest.quantization["way"]) == ("int8", way)
     assert manifest.batching == ("alone" if way == "dynamic" else "any")

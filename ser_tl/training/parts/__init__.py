@@ -15,6 +15,7 @@ from ser_tl.training.parts.contrastive import SupervisedContrastive as Supervise
 from ser_tl.training.parts.dimensions import Dimensions as Dimensions
 from ser_tl.training.parts.distillation import Distillation as Distillation
 from ser_tl.training.parts.publishing import Callbacks
+from ser_tl.training.parts.quantization import QuantizationAware as QuantizationAware
 from ser_tl.training.parts.refit import Refit as Refit
 from ser_tl.training.parts.self_training import SelfTraining as SelfTraining
 from ser_tl.training.parts.soft_labels import SoftLabels as SoftLabels
