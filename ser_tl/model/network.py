@@ -68,6 +68,8 @@ class EmotionNetwork(nn.Module):
     Attributes:
         calibration: what makes probabilities match frequencies; None for a model that was never calibrated
         outliers: how unlike the training data an embedding is; None likewise
+        enrolment: how many clips the training speech's mean counts as when a speaker's is taken out
+            (`modules.enrolment.believe`); None of a model that wasn't trained for enrolled speakers
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
@@ -92,6 +94,7 @@ class EmotionNetwork(nn.Module):
             )
         self.labels = list(labels)
         self.calibration: Calibration | None = None
+        self.enrolment: float | None = None
         self.outliers: OutlierScore | None = None
         self.dimensions = check_names(dimensions)
         self.config = config or ModelConfig()

@@ -1,0 +1,41 @@
+"""A speaker from recordings: the embeddings of their windows with speech, and what these come to.
+
+recordings of one speaker -> Predictor -> embeddings -> Speaker
+"""
+
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ser_tl.inference.embedding import embedding_rows
+from ser_tl.inference.recordings import Recording, is_recording
+from ser_tl.inference.session import OutputRequest, find_enrolment
+from ser_tl.inference.speaker import FEWEST_SECONDS, Speaker
+
+if TYPE_CHECKING:
+    from ser_tl.inference.predictor import Predictor
+
+
+def enrol_speaker(
+    predictor: "Predictor", recordings: Recording | Iterable[Recording], sampling_rate: int | None = None
+) -> Speaker:
+    """The speaker of some recordings; see `Predictor.enrol`.
+
+    Raises:
+        AudioError: a recording can't be used, or there is speech in none
+        ConfigError: the model wasn't trained for enrolled speakers
+    """
+    digest = find_enrolment(predictor.session).speaker_digest
+    items: Iterable[Recording] = [recordings] if is_recording(recordings) else recordings
+    predictions = list(predictor.iterate(items, sampling_rate=sampling_rate, wanted=OutputRequest(embedding=True)))
+    rows = [row for prediction in predictions for row in embedding_rows(prediction, segments=True)]
+    spoken = [(row.end - row.start, row.values) for row in rows if row.values is not None]
+    seconds = sum(length for length, _ in spoken)
+    speaker = Speaker.from_embeddings([values for _, values in spoken], seconds=seconds, model=digest)
+    if seconds < FEWEST_SECONDS:
+        warnings.warn(
+            f"enrol: {seconds:.1f} s of audio say little of a speaker's voice: add recordings, best of several "
+            f"emotions",
+            stacklevel=3,
+        )
+    return speaker
