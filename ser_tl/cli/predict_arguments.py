@@ -83,6 +83,9 @@ def add_enrol_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--add", type=Path, default=None, help="an earlier enrolment of the same speaker, of other clips"
     )
+    parser.add_argument(
+        "--personal", type=Path, default=None, help="also a folder for the model of this speaker alone, to export"
+    )
 
 
 def _add_recordings(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """A speaker from recordings: the embeddings of their windows with speech, and what these come to.
 
-recordings of one speaker -> Predictor -> embeddings -> Speaker
+recordings of one speaker -> Predictor -> embeddings -> Speaker --personal_model--> a model of that speaker alone
 """
 
 import warnings
@@ -14,6 +14,7 @@ from ser_tl.inference.speaker import FEWEST_SECONDS, Speaker
 
 if TYPE_CHECKING:
     from ser_tl.inference.predictor import Predictor
+    from ser_tl.model import EmotionModel
 
 
 def enrol_speaker(
@@ -39,3 +40,21 @@ def enrol_speaker(
             stacklevel=3,
         )
     return speaker
+
+
+def personal_model(model: "EmotionModel", speaker: Speaker) -> "EmotionModel":
+    """The model of one enrolled speaker, which takes no speaker any more: what exports and servers need.
+
+    Args:
+        model: trained for enrolled speakers, and the speaker's; stays as it is
+        speaker: from `enrol_speaker`
+
+    Raises:
+        ConfigError: the model wasn't trained for them, or the speaker is another model's
+    """
+    import torch  # not where exported models alone are asked
+
+    from ser_tl.model.enrolment import embedding_digest, personalise
+
+    speaker.check_model(embedding_digest(model))
+    return personalise(model, torch.from_numpy(speaker.mean), speaker.clips)

@@ -1,11 +1,15 @@
 """What a model makes of an enrolled speaker: the statistics that take the place of the training speech's.
 
 mean (E,) of the speaker's embeddings, clips --enrolled_norm--> SpeakerNorm, an argument of the model
+--personalise--> a model for that speaker alone
 """
 
+import copy
 import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
+import torch
 from torch import Tensor
 
 from ser_tl.errors import ConfigError
@@ -14,6 +18,8 @@ from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm, Statistics
 
 if TYPE_CHECKING:
     from ser_tl.model.network import EmotionNetwork
+
+ModelT = TypeVar("ModelT", bound="EmotionNetwork")
 
 
 def enrolled_norm(model: "EmotionNetwork", mean: Tensor, clips: int) -> SpeakerNorm:
@@ -31,6 +37,24 @@ def enrolled_norm(model: "EmotionNetwork", mean: Tensor, clips: int) -> SpeakerN
     taken = believe(clips, prior) * mean.to(embedding.mean)
     shifted = Statistics(embedding.mean + embedding.deviation * taken, embedding.deviation)
     return SpeakerNorm(Statistics(states.mean, states.deviation), shifted)
+
+
+def personalise(model: ModelT, mean: Tensor, clips: int) -> ModelT:
+    """The model of one enrolled speaker: to export, serve and stream as any other, and wrong for all other speakers.
+
+    Args:
+        model: trained for enrolled speakers; stays as it is
+        mean: (E,) as for `enrolled_norm`
+        clips: likewise
+
+    Raises:
+        ConfigError: the model wasn't trained for them
+    """
+    norm, personal = enrolled_norm(model, mean, clips), copy.deepcopy(model)
+    with torch.no_grad():
+        check_enrolment(personal)[2].mean.copy_(norm.embedding.mean)
+    personal.enrolment, personal.config = None, replace(personal.config, statistics="training")
+    return personal
 
 
 def check_enrolment(model: "EmotionNetwork") -> tuple[float, FeatureNorm, FeatureNorm]:

@@ -9,7 +9,9 @@ import torch
 from ser_tl.cli import main
 from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import AudioError, CheckpointError, ConfigError
+from ser_tl.export.graph import obstacles
 from ser_tl.inference import Predictor, Speaker
+from ser_tl.inference.enrolment import personal_model
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen
@@ -54,6 +56,24 @@ def test_what_is_taken_out_is_the_shrunken_mean_of_the_clips_embeddings(prior):
     np.testing.assert_allclose(found, model.embed(other) - 3 / (3 + prior) * plain.mean(axis=0), atol=1e-3)
     logits = model.head(torch.from_numpy(found)).softmax(dim=1).detach().numpy()
     np.testing.assert_allclose(values(model.predict(other, speaker=speaker)), logits, atol=1e-4)
+
+
+def test_the_model_of_one_speaker_answers_as_the_model_with_the_speaker_and_is_exported(tmp_path):
+    model, other = made(), recordings(5)[3:]
+    speaker = model.enrol(recordings(3))
+    personal = personal_model(model, speaker)
+    expected = values(model.predict(other, speaker=speaker))
+    np.testing.assert_allclose(values(personal.predict(other)), expected, atol=1e-5)
+    assert model.config.statistics == "speaker"
+    assert np.abs(values(model.predict(other)) - expected).max() > 1e-3
+    personal.save_pretrained(tmp_path / "model")
+    np.testing.assert_allclose(
+        values(EmotionModel.from_pretrained(tmp_path / "model").predict(other)), expected, atol=1e-5
+    )
+    with pytest.raises(ConfigError, match="wasn't trained for enrolled speakers"):
+        personal.enrol(other)
+    assert not obstacles(personal)
+    assert "personal" in " ".join(obstacles(model))
 
 
 def test_a_speaker_changes_that_call_alone():
@@ -202,13 +222,18 @@ def test_the_command_line_enrols_and_predicts(trained, tmp_path, capsys):
     paths = [row["audio"]["path"] for row in split.test if row["speaker"] == speaker]
     model, file = str(folder / "model"), tmp_path / "ann.npz"
     assert main(["enrol", model, *paths[:2], "--output", str(file)]) == 0
-    assert main(["enrol", model, *paths[2:4], "--output", str(file), "--add", str(file)]) == 0
+    personal = tmp_path / "ann"
+    more = ["--add", str(file), "--personal", str(personal)]
+    assert main(["enrol", model, *paths[2:4], "--output", str(file), *more]) == 0
     assert Speaker.load(file).clips == 4
     capsys.readouterr()
     assert main(["predict", model, paths[-1], "--speaker", str(file)]) == 0
     row = json.loads(capsys.readouterr().out)
     expected = EmotionModel.from_pretrained(model).predict(paths[-1], speaker=Speaker.load(file))
     assert row["probabilities"] == pytest.approx(expected.probabilities, abs=1e-4)
+    assert EmotionModel.from_pretrained(personal).predict(paths[-1]).probabilities == pytest.approx(
+        expected.probabilities, abs=1e-4
+    )
     assert main(["predict", model, paths[-1], "--speaker", str(tmp_path / "gone.npz")]) == 1
     assert "no such file" in capsys.readouterr().err
 
