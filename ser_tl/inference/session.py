@@ -139,7 +139,7 @@ class EnrolmentSession(Protocol):
     """A model that takes enrolled speakers, as far as it was trained for them.
 
     Attributes:
-        speaker_digest: of the model, by which speakers of others are told apart; a ConfigError where it takes none
+        speaker_digest: of the model, which tells their speakers from other models'; a ConfigError where it takes none
     """
 
     @property

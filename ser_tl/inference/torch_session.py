@@ -107,7 +107,7 @@ class TorchSession:
 
     @property
     def speaker_digest(self) -> str:
-        """What enrolled speakers are told apart by whose embeddings are another model's; see `EnrolmentSession`."""
+        """What tells this model's speakers from other models'; see `EnrolmentSession`."""
         return embedding_digest(self.model)
 
     def speaker_norm(self, speaker: Speaker) -> SpeakerNorm:

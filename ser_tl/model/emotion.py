@@ -21,6 +21,7 @@ from ser_tl.model.network import Output as Output
 from ser_tl.model.pretrained import PretrainedMixin
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.discriminant import Discriminant
+from ser_tl.modules.feature_norm import SpeakerPrior
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,7 +223,7 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
             "model": asdict(self.config),
             "known_speakers": self.known_speakers.as_json(),
             "calibration": None if self.calibration is None else self.calibration.to_json(),
-            "enrolment": self.enrolment,
+            "enrolment": None if self.enrolment is None else self.enrolment.rank,
             "outliers": None if self.outliers is None else self.outliers.rank,
         }
 
@@ -249,13 +250,13 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
                 dimensions=config.get("dimensions", []),  # models saved before there were any have none
             )
             model.calibration = Calibration.from_json(config.get("calibration"), len(model.labels), source)  # likewise
-            prior = config.get("enrolment")
-            model.enrolment = None if prior is None else float(prior)
+            rank = config.get("enrolment")
+            model.enrolment = None if rank is None else SpeakerPrior(model.embedding_dim, rank)
             if config.get("outliers") is not None:
                 from ser_tl.modules.outliers import OutlierScore  # few models that are loaded have one yet
 
                 model.outliers = OutlierScore(model.embedding_dim, len(model.labels), config["outliers"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{source}: not the config of a ser_tl model ({error}); save the model again"
             ) from error

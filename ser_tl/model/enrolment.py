@@ -1,4 +1,4 @@
-"""What a model makes of an enrolled speaker: the statistics that take the place of the training speech's.
+"""The statistics of an enrolled speaker, in the place of the training speech's, and the model of such a speaker alone.
 
 mean (E,) of the speaker's embeddings, clips --enrolled_norm--> SpeakerNorm, an argument of the model
 --personalise--> a model for that speaker alone
@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from ser_tl.errors import ConfigError
-from ser_tl.modules.enrolment import believe
-from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm, Statistics
+from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm, SpeakerPrior, Statistics
 
 if TYPE_CHECKING:
     from ser_tl.model.network import EmotionNetwork
@@ -34,7 +33,7 @@ def enrolled_norm(model: "EmotionNetwork", mean: Tensor, clips: int) -> SpeakerN
         ConfigError: the model wasn't trained for them
     """
     prior, states, embedding = check_enrolment(model)
-    taken = believe(clips, prior) * mean.to(embedding.mean)
+    taken = prior(mean.to(embedding.mean)[None], torch.tensor([clips], device=embedding.mean.device))[0]
     shifted = Statistics(embedding.mean + embedding.deviation * taken, embedding.deviation)
     return SpeakerNorm(Statistics(states.mean, states.deviation), shifted)
 
@@ -57,7 +56,7 @@ def personalise(model: ModelT, mean: Tensor, clips: int) -> ModelT:
     return personal
 
 
-def check_enrolment(model: "EmotionNetwork") -> tuple[float, FeatureNorm, FeatureNorm]:
+def check_enrolment(model: "EmotionNetwork") -> tuple[SpeakerPrior, FeatureNorm, FeatureNorm]:
     """The prior of a model trained for enrolled speakers, and its normalisations of states and embeddings.
 
     Raises:

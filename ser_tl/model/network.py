@@ -25,7 +25,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.model.config import ModelConfig
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.discriminant import Discriminant
-from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm
+from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm, SpeakerPrior
 from ser_tl.modules.fusion import SourceAttention
 from ser_tl.modules.heads import DimensionHead, Head, LinearHead
 from ser_tl.modules.networks import NETWORKS, Network
@@ -68,8 +68,7 @@ class EmotionNetwork(nn.Module):
     Attributes:
         calibration: what makes probabilities match frequencies; None for a model that was never calibrated
         outliers: how unlike the training data an embedding is; None likewise
-        enrolment: how many clips the training speech's mean counts as when a speaker's is taken out
-            (`modules.enrolment.believe`); None of a model that wasn't trained for enrolled speakers
+        enrolment: how far the mean of a speaker's few clips is believed; None of a model that wasn't trained for that
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
@@ -94,7 +93,7 @@ class EmotionNetwork(nn.Module):
             )
         self.labels = list(labels)
         self.calibration: Calibration | None = None
-        self.enrolment: float | None = None
+        self.enrolment: SpeakerPrior | None = None
         self.outliers: OutlierScore | None = None
         self.dimensions = check_names(dimensions)
         self.config = config or ModelConfig()

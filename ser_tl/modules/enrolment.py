@@ -1,55 +1,114 @@
-"""A speaker's mean from a few clips without labels: how far it is to be believed, and enrolments made up for training.
+"""A speaker's mean from a few clips without labels: how far it is believed, and enrolments made up for training.
 
-    embedding (n, E), speakers --fit_prior--> how many clips the training speech's mean counts as
+    embedding (n, E), speakers --fit_prior--> SpeakerPrior: mean of k clips (E,), k -> what is taken out (E,)
     embedding (n, E), speakers --simulate_enrolments--> the same clips as if each speaker had been enrolled with few
 
-The mean of a speaker's clips is that of the speaker and of which emotions happen to be among them. It is pulled towards
-the training speech's mean by n / (n + prior) for n clips: the best linear guess at a random effect (Robinson 1991),
-which is MAP adaptation of a mean (Gauvain and Lee 1994). The prior is the variance within a speaker over that between
-speakers. Embeddings are as the model normalises them by the training speech, whose mean is zero.
+The mean of a speaker's k clips is that of the speaker and of which emotions and words happen to be among them. Of each
+direction of the embedding as much is taken out as speakers are known to differ in it: k / (k + w / b), for a variance w
+within speakers and b between them. That is the best linear guess at a random effect (Robinson 1991), MAP adaptation of
+a mean (Gauvain and Lee 1994), and with directions of their own eigenvoices (Kuhn et al. 2000). Emotions differ within
+speakers, so that what is taken out has little of them. Embeddings are as the model normalises them by the training
+speech, whose mean is zero.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ser_tl.modules.feature_norm import SpeakerPrior, believe
 
-def believe(clips: int, prior: float) -> float:
-    """The share of a speaker's mean of so many clips that is taken out, 0 to 1."""
-    return clips / (clips + prior) if clips else 0.0
+WITHIN_SHRINKAGE = 0.5
+"""Share of the identity in the covariance within speakers."""
+
+BETWEEN_SHRINKAGE = 0.8
+"""Likewise between speakers, of whom there are few: their means span few directions, and new speakers have others."""
+
+RANK = 64
+"""Directions that have variances of their own; all others share theirs."""
+
+_TYPICAL = 4  # clips of an enrolment, for which directions are chosen
 
 
-def fit_prior(embedding: Tensor, speakers: Sequence[str]) -> float:
-    """How many clips of a speaker the training speech's mean counts as.
+class Variances(NamedTuple):
+    """The covariances of embeddings, in coordinates that span the training clips.
+
+    Attributes:
+        basis: (E, r), orthonormal
+        within: (r, r) of clips around their speakers' means
+        between: (r, r) of these means, without what comes from their few clips
+    """
+
+    basis: Tensor
+    within: Tensor
+    between: Tensor
+
+
+def fit_prior(embedding: Tensor, speakers: Sequence[str], rank: int = RANK) -> SpeakerPrior:
+    """The prior of some training speakers.
 
     Args:
-        embedding: (n, E) of training speakers
-        speakers: n names
+        embedding: (n, E)
+        speakers: n names, of two at least, and more than one clip of some
+        rank: directions with variances of their own, at most; 0 shares them all
+    """
+    variances = measure_variances(embedding.double(), speakers)
+    basis, within, between = variances
+    size, average = len(within), len(embedding) / len(set(speakers))
+    total_within, total_between = float(within.trace()), float(between.trace())
+    # Where no difference between speakers shows, their mean is believed as that of twice their clips is by half.
+    ratio = max(total_between / max(total_within, 1e-12), 1.0 / (2.0 * average))
+    prior = SpeakerPrior(embedding.shape[1], min(rank, size) if total_between > 0 else 0)
+    prior.rest.fill_(ratio)
+    if not prior.rank:
+        return prior
+    identity = torch.eye(size, dtype=within.dtype)
+    within = (1 - WITHIN_SHRINKAGE) * within + WITHIN_SHRINKAGE * total_within / size * identity
+    between = (1 - BETWEEN_SHRINKAGE) * between + BETWEEN_SHRINKAGE * total_between / size * identity
+    values, vectors = torch.linalg.eigh(within)
+    whiten, colour = (vectors / values.sqrt()) @ vectors.T, (vectors * values.sqrt()) @ vectors.T
+    ratios, rotation = torch.linalg.eigh(whiten @ between @ whiten)
+    synthesis = colour @ rotation  # (r, r)
+    energy = synthesis.square().sum(dim=0) * (ratios + 1.0 / _TYPICAL)
+    change = believe(torch.tensor(float(_TYPICAL)), ratios) - believe(torch.tensor(float(_TYPICAL)), prior.rest)
+    chosen = (energy * change.square()).argsort(descending=True)[: prior.rank]
+    prior.synthesis.copy_(basis @ synthesis[:, chosen])
+    prior.analysis.copy_((rotation.T @ whiten)[chosen] @ basis.T)
+    prior.ratios.copy_(ratios[chosen])
+    return prior
 
-    Returns:
-        The variance within speakers, summed over channels, over that between them, which is what is left of the
-        variance of their means without the share that comes from few clips; at most as many clips as they have on
-        average, where no difference between speakers shows.
+
+def measure_variances(embedding: Tensor, speakers: Sequence[str]) -> Variances:
+    """The covariances within and between speakers, as an analysis of variance has them.
+
+    Args:
+        embedding: (n, E) float64
+        speakers: n names
     """
     names, index = np.unique(np.asarray(speakers), return_inverse=True)
-    rows, index = embedding.double(), torch.from_numpy(index.reshape(-1))
+    index = torch.from_numpy(index.reshape(-1))
     counts = torch.bincount(index).double()
-    means = _means(rows, index, len(names))
-    average = len(rows) / len(names)
-    if len(names) < 2 or len(rows) == len(names):
-        return average
-    within = float((rows - means[index]).square().sum() / (len(rows) - len(names)))
-    grand = rows.mean(dim=0)
-    spread = float((counts[:, None] * (means - grand).square()).sum() / (len(names) - 1))
-    effective = (len(rows) - float(counts.square().sum()) / len(rows)) / (len(names) - 1)  # clips a speaker, of ANOVA
-    between = (spread - within) / effective
-    return min(within / between, average) if between > 0 else average
+    values, vectors = torch.linalg.eigh(embedding @ embedding.T)
+    positive = values > 1e-9 * values.max()
+    basis = embedding.T @ (vectors[:, positive] / values[positive].sqrt())  # (E, r)
+    rows = embedding @ basis
+    means = torch.zeros(len(names), rows.shape[1], dtype=rows.dtype).index_add_(0, index, rows) / counts[:, None]
+    residual = rows - means[index]
+    within = residual.T @ residual / max(1, len(rows) - len(names))
+    spread = (means - rows.mean(dim=0)) * counts.sqrt()[:, None]
+    effective = (len(rows) - float(counts.square().sum()) / len(rows)) / max(1, len(names) - 1)  # clips a speaker
+    between = (spread.T @ spread / max(1, len(names) - 1) - within) / effective
+    total = float(between.trace())
+    values, vectors = torch.linalg.eigh(between)
+    definite = (vectors * values.clamp_min(0.0)) @ vectors.T
+    scale = max(total, 0.0) / max(float(definite.trace()), 1e-12)
+    return Variances(basis, within, definite * scale)
 
 
-def simulate_enrolments(embedding: Tensor, speakers: Sequence[str], prior: float, seed: int) -> Tensor:
-    """Each clip without its speaker's mean, as it would be had that speaker been enrolled with a few clips.
+def simulate_enrolments(embedding: Tensor, speakers: Sequence[str], prior: SpeakerPrior, seed: int) -> Tensor:
+    """Each clip without what would be taken out of it had its speaker been enrolled with a few clips.
 
     Each clip has an enrolment of its own: 0, 1, 2, 4, ... or all clips of its speaker, each number equally often, drawn
     at random. So a classifier that learns from these rows knows how far off such a mean can be.
@@ -57,43 +116,23 @@ def simulate_enrolments(embedding: Tensor, speakers: Sequence[str], prior: float
     Args:
         embedding: (n, E)
         speakers: n names
-        prior: as of `believe`
+        prior: of these speakers
         seed: of the draws
     """
     draw = np.random.default_rng(seed)
     names = np.asarray(speakers)
-    rows = embedding.clone()
+    means, sizes = torch.zeros_like(embedding), torch.zeros(len(embedding), dtype=torch.long)
     for name in np.unique(names):
         clips = np.flatnonzero(names == name)
-        sizes = enrolment_sizes(len(clips))
-        for clip, size in zip(clips, draw.permutation(np.resize(sizes, len(clips))), strict=True):
+        tried = draw.permutation(np.resize(enrolment_sizes(len(clips)), len(clips)))
+        for clip, size in zip(clips, tried, strict=True):
             if size:
                 chosen = torch.from_numpy(draw.choice(clips, size, replace=False))
-                rows[clip] -= believe(int(size), prior) * embedding[chosen].mean(dim=0)
-    return rows
+                means[clip], sizes[clip] = embedding[chosen].mean(dim=0), int(size)
+    return embedding - prior(means, sizes)
 
 
 def enrolment_sizes(clips: int) -> list[int]:
     """How many of a speaker's clips are tried as an enrolment: none, powers of two, and all of them."""
     sizes = [0, *(2**power for power in range(clips.bit_length()))]
     return sorted({size for size in sizes if size < clips} | {clips})
-
-
-def center_speakers(embedding: Tensor, speakers: Sequence[str], prior: float) -> Tensor:
-    """Each clip without its speaker's mean over all clips there are of the speaker.
-
-    Args:
-        embedding: (n, E)
-        speakers: n names
-        prior: as of `believe`
-    """
-    names, index = np.unique(np.asarray(speakers), return_inverse=True)
-    index = torch.from_numpy(index.reshape(-1))
-    counts = torch.bincount(index).to(embedding.dtype)
-    return embedding - ((counts / (counts + prior))[:, None] * _means(embedding, index, len(names)))[index]
-
-
-def _means(rows: Tensor, index: Tensor, groups: int) -> Tensor:
-    """The mean (groups, E) of the rows of each group."""
-    total = torch.zeros(groups, rows.shape[1], dtype=rows.dtype).index_add_(0, index, rows)
-    return total / torch.bincount(index, minlength=groups)[:, None]

@@ -47,7 +47,7 @@ def run_fold(options: ser.Options, split: ser.Split, path: Path) -> None:
                 rows[clips] = shift(enrolled.model, embedding, clips, chosen)
             answers[f"{size} clips, draw {number}"] = predict(enrolled.model, rows)
     with write_atomically(path) as part, part.open("wb") as stream:
-        np.savez(stream, labels=labels, prior=enrolled.model.enrolment, **kept, **answers)
+        np.savez(stream, labels=labels, prior=enrolled.model.enrolment.clips, **kept, **answers)
 
 
 def train(options: ser.Options, split: ser.Split, labels: list[str]) -> Any:
@@ -62,7 +62,7 @@ def embed(trainer: Any, split: ser.Split) -> tuple[torch.Tensor, dict[str, np.nd
     """The test clips' embeddings by the training speech's statistics, and who they are of."""
     model, test = trainer.model, split.test
     found = collect_clips(
-        [model], trainer.feed.clips(test), lambda batch: embed_batch(model, batch), trainer.training.evaluation
+        [model], trainer.features.load_clips(test), lambda batch: embed_batch(model, batch), trainer.training.evaluation
     )
     rows = torch.from_numpy(found.by_utterance(test["id"][:])).float()
     truth = np.array([model.labels.index(emotion) for emotion in test["emotion"][:]])

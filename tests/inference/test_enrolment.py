@@ -13,6 +13,7 @@ from ser_tl.export.graph import obstacles
 from ser_tl.inference import Predictor, Speaker
 from ser_tl.inference.enrolment import personal_model
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.modules.feature_norm import SpeakerPrior
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen
 from tests.encoders.tiny import clip, tiny
@@ -32,7 +33,11 @@ def made(prior=4.0, **audio):
         for name, tensor in model.state_dict().items():
             if not name.startswith("encoder."):
                 tensor.add_(0.3 * torch.rand_like(tensor))
-    model.enrolment = prior
+    model.enrolment = SpeakerPrior(model.embedding_dim, 2)
+    model.enrolment.rest.fill_(1 / prior)
+    model.enrolment.ratios.fill_(3.0)
+    model.enrolment.synthesis.copy_(torch.linalg.qr(torch.randn(model.embedding_dim, 2))[0])
+    model.enrolment.analysis.copy_(model.enrolment.synthesis.T)
     return model.eval()
 
 
@@ -44,7 +49,7 @@ def values(predictions):
     return np.array([list(one.probabilities.values()) for one in predictions])
 
 
-@pytest.mark.parametrize("prior", [0.0, 4.0])
+@pytest.mark.parametrize("prior", [0.5, 4.0])
 def test_what_is_taken_out_is_the_shrunken_mean_of_the_clips_embeddings(prior):
     model, clips, other = made(prior), recordings(3), recordings(6)[3:]
     plain = model.embed(clips)
@@ -53,7 +58,10 @@ def test_what_is_taken_out_is_the_shrunken_mean_of_the_clips_embeddings(prior):
     np.testing.assert_allclose(speaker.mean, plain.mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(speaker.deviation, plain.std(axis=0), atol=1e-4)
     found = model.embed(other, speaker=speaker)
-    np.testing.assert_allclose(found, model.embed(other) - 3 / (3 + prior) * plain.mean(axis=0), atol=1e-3)
+    directions, mean = model.enrolment.synthesis.numpy(), plain.mean(axis=0)
+    along = directions @ (directions.T @ mean)
+    taken = 3 / (3 + prior) * (mean - along) + 9 / 10 * along  # 3 clips: 3 * 3 / (3 * 3 + 1)
+    np.testing.assert_allclose(found, model.embed(other) - taken, atol=1e-3)
     logits = model.head(torch.from_numpy(found)).softmax(dim=1).detach().numpy()
     np.testing.assert_allclose(values(model.predict(other, speaker=speaker)), logits, atol=1e-4)
 
@@ -109,7 +117,7 @@ def test_it_is_saved_apart_from_the_model_and_comes_back(name, tmp_path):
     model.save_pretrained(tmp_path / "model")
     other = recordings(5)[3:]
     loaded = EmotionModel.from_pretrained(tmp_path / "model")
-    assert loaded.enrolment == model.enrolment
+    assert torch.equal(loaded.enrolment.analysis, model.enrolment.analysis)
     found = values(loaded.predict(other, speaker=again))
     np.testing.assert_allclose(found, values(model.predict(other, speaker=speaker)), atol=1e-6)
 
@@ -201,7 +209,7 @@ def test_a_training_fits_the_prior_and_the_head_and_reports_both(trained):
     trainer, split, _ = trained
     assert trainer.model.enrolment is not None
     report = trainer.evaluate(split.test)
-    assert report.facts["refit"]["enrolment_prior"] == trainer.model.enrolment > 0
+    assert report.facts["refit"]["enrolment_prior"] == trainer.model.enrolment.clips > 0
     assert 0 <= report.facts["refit"]["held_out_uar"] <= 1
 
 

@@ -4,8 +4,8 @@
       -> discriminant -> the model's head, and model.enrolment
 
 A classifier of clips from which their speakers' whole means were taken out has never met a mean of two clips, and loses
-by it. This one learns from enrolments of none, one, two, four, ... clips. What is shrunk towards the training speech is
-the embedding's mean; its deviation stays the training speech's.
+by it. This one learns from enrolments of none, one, two, four, ... clips. Only the embedding's mean is a speaker's; its
+deviation stays the training speech's.
 """
 
 from typing import Any
@@ -15,9 +15,9 @@ from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
 from ser_tl.modules.enrolment import fit_prior, simulate_enrolments
-from ser_tl.modules.feature_norm import NormTable
+from ser_tl.modules.feature_norm import NormTable, SpeakerPrior
 from ser_tl.training.part import PARTS, Training
-from ser_tl.training.parts.refit import Embedded, Refit
+from ser_tl.training.parts.refit import EmbeddedClips, Refit
 
 
 @PARTS.register("enrolment")
@@ -28,7 +28,7 @@ class EnrolmentRefit(Refit):
 
     def __init__(self) -> None:
         super().__init__()
-        self.prior = 0.0
+        self.prior: SpeakerPrior | None = None
         self.seed = 0
 
     def check(self, training: Training) -> None:
@@ -39,14 +39,15 @@ class EnrolmentRefit(Refit):
         model = training.model
         if model.config.statistics != "speaker":
             raise ConfigError(
-                f"{self.asked}, which is for models that take a speaker's own statistics, and model.statistics is "
-                f"{model.config.statistics}: choose model.statistics speaker, or train.refit discriminant"
+                f"{self.requested_by}, which is for models that take a speaker's own statistics, and model.statistics "
+                f"is {model.config.statistics}: choose model.statistics speaker, or train.refit discriminant"
             )
         if reduction(model) is None or model.dimensions:
             raise ConfigError(
-                f"{self.asked}, which takes a speaker's mean out of the pooled states, and this model has weights "
-                f"before the pooling, in it ({model.pooling_name}), or a head of dimensions: choose pooling stats or "
-                f"mean, model.join concat, no model.projection, model.network or model.fusion, and no dimensions"
+                f"{self.requested_by}, which takes a speaker's mean out of the pooled states, and this model has "
+                f"weights before the pooling, in it ({model.pooling_name}), or a head of dimensions: choose pooling "
+                f"stats or mean, model.join concat, no model.projection, model.network or model.fusion, and no "
+                f"dimensions"
             )
         self.seed = training.seed
 
@@ -54,12 +55,12 @@ class EnrolmentRefit(Refit):
         """None: embeddings are normalised by the training speech."""
         return None
 
-    def transform(self, rows: Embedded) -> Embedded:
+    def transform(self, rows: EmbeddedClips) -> EmbeddedClips:
         """The clips as if their speakers had been enrolled with a few of them."""
         self.prior = fit_prior(rows.embedding, rows.speakers)
         return rows._replace(embedding=simulate_enrolments(rows.embedding, rows.speakers, self.prior, self.seed))
 
-    def fit(self, model: EmotionModel, rows: Embedded) -> DiscriminantFit:
+    def fit(self, model: EmotionModel, rows: EmbeddedClips) -> DiscriminantFit:
         """The discriminant of all of them."""
         embedding, labels, speakers, weights, _ = rows
         return fit_discriminant(embedding, labels, speakers, len(model.labels), weights=weights)
@@ -67,10 +68,10 @@ class EnrolmentRefit(Refit):
     def finish(self, training: Training) -> None:
         """Replaces the head, and says how the model believes an enrolment."""
         super().finish(training)
-        if self.kind != "none":
-            training.model.enrolment = self.prior
+        if self.prior is not None:
+            training.model.enrolment = self.prior.to(training.model.device)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the discriminant chose, and how many clips the training speech's mean counts as."""
-        return {"refit": self.found | {"enrolment_prior": self.prior}} if self.found else {}
+        return {} if self.prior is None else {"refit": self.scores | {"enrolment_prior": self.prior.clips}}
