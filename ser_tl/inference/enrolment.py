@@ -4,9 +4,10 @@ recordings of one speaker -> Predictor -> embeddings -> Speaker --personal_model
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ser_tl.errors import ConfigError
 from ser_tl.inference.embedding import embedding_rows
 from ser_tl.inference.recordings import Recording, is_recording
 from ser_tl.inference.session import OutputRequest, find_enrolment
@@ -18,21 +19,29 @@ if TYPE_CHECKING:
 
 
 def enrol_speaker(
-    predictor: "Predictor", recordings: Recording | Iterable[Recording], sampling_rate: int | None = None
+    predictor: "Predictor",
+    recordings: Recording | Iterable[Recording],
+    labels: Sequence[str] | None = None,
+    sampling_rate: int | None = None,
 ) -> Speaker:
     """The speaker of some recordings; see `Predictor.enrol`.
 
     Raises:
         AudioError: a recording can't be used, or there is speech in none
-        ConfigError: the model wasn't trained for enrolled speakers
+        ConfigError: the model wasn't trained for enrolled speakers, or doesn't have such labels
     """
-    digest = find_enrolment(predictor.session).speaker_digest
-    items: Iterable[Recording] = [recordings] if is_recording(recordings) else recordings
-    predictions = list(predictor.iterate(items, sampling_rate=sampling_rate, wanted=OutputRequest(embedding=True)))
-    rows = [row for prediction in predictions for row in embedding_rows(prediction, segments=True)]
-    spoken = [(row.end - row.start, row.values) for row in rows if row.values is not None]
-    seconds = sum(length for length, _ in spoken)
-    speaker = Speaker.from_embeddings([values for _, values in spoken], seconds=seconds, model=digest)
+    session = find_enrolment(predictor.session)
+    digest = session.speaker_digest
+    items = [recordings] if is_recording(recordings) else list(recordings)
+    explained = None if labels is None else session.class_means[_class_indices(predictor.labels, labels, len(items))]
+    predictions = predictor.iterate(items, sampling_rate=sampling_rate, wanted=OutputRequest(embedding=True))
+    vectors, seconds = [], 0.0
+    for number, prediction in enumerate(predictions):
+        for row in embedding_rows(prediction, segments=True):
+            if row.values is not None:
+                vectors.append(row.values if explained is None else row.values - explained[number])
+                seconds += row.end - row.start
+    speaker = Speaker.from_embeddings(vectors, seconds=seconds, model=digest)
     if seconds < FEWEST_SECONDS:
         warnings.warn(
             f"enrol: {seconds:.1f} s of audio say little of a speaker's voice: add recordings, best of several "
@@ -40,6 +49,17 @@ def enrol_speaker(
             stacklevel=3,
         )
     return speaker
+
+
+def _class_indices(known: Sequence[str], labels: Sequence[str], recordings: int) -> list[int]:
+    """The index of each recording's label among the model's."""
+    strange = sorted(set(labels) - set(known))
+    if len(labels) != recordings or strange:
+        found = f"{', '.join(strange)} among them" if strange else f"{len(labels)} of them"
+        raise ConfigError(
+            f"enrol: labels of {recordings} recordings, {found}: expected one for each, out of {', '.join(known)}"
+        )
+    return [known.index(label) for label in labels]
 
 
 def personal_model(model: "EmotionModel", speaker: Speaker) -> "EmotionModel":

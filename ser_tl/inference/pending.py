@@ -1,6 +1,6 @@
 """Recordings on their way through a predictor: windows that wait for a batch, recordings that wait for windows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -48,3 +48,10 @@ def finish_recordings(
             yield join_windows(entry.answered, session, seconds=entry.seconds, source=entry.source, coverage=coverage)
         else:
             yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)
+
+
+def show_progress(predictions: Iterable[Prediction], items: Iterable[Recording]) -> Iterable[Prediction]:
+    """Shows a bar with the time that is left, on standard error."""
+    from tqdm.auto import tqdm
+
+    return tqdm(predictions, total=len(items) if isinstance(items, Sequence) else None, unit="recording")

@@ -19,7 +19,7 @@ from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference.embedding import stack_embeddings
 from ser_tl.inference.enrolment import enrol_speaker
 from ser_tl.inference.loop import order_values, run_batches
-from ser_tl.inference.pending import OpenRecording, QueuedWindow, finish_recordings
+from ser_tl.inference.pending import OpenRecording, QueuedWindow, finish_recordings, show_progress
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
 from ser_tl.inference.session import (
@@ -143,7 +143,7 @@ class Predictor:
             predictions = self.iterate(
                 items, sampling_rate=sampling_rate, wanted=wanted, speaker=speaker, on_error=on_error
             )
-        return list(_show_progress(predictions, items) if progress else predictions)
+        return list(show_progress(predictions, items) if progress else predictions)
 
     def embed(self, recordings: Recording | Iterable[Recording], **options: Any) -> np.ndarray:  # noqa: ANN401
         """The embedding of each recording: the head's input, the mean over the recording's windows.
@@ -162,20 +162,27 @@ class Predictor:
         """
         return stack_embeddings(self.predict(recordings, embedding=True, **options))
 
-    def enrol(self, recordings: Recording | Iterable[Recording], *, sampling_rate: int | None = None) -> Speaker:
+    def enrol(
+        self,
+        recordings: Recording | Iterable[Recording],
+        *,
+        labels: Sequence[str] | None = None,
+        sampling_rate: int | None = None,
+    ) -> Speaker:
         """A speaker, from a few recordings without labels, for `predict(..., speaker=...)`.
 
         One clip is enough to begin with; clips of several emotions tell more than as many of one.
 
         Args:
             recordings: one or more, all of one speaker
+            labels: the emotion in each, where known: what it explains of a clip isn't taken for the speaker's
             sampling_rate: as for `predict`
 
         Raises:
             AudioError: a recording can't be used, or there is speech in none
-            ConfigError: the model wasn't trained for enrolled speakers
+            ConfigError: the model wasn't trained for enrolled speakers, or doesn't have such labels
         """
-        return enrol_speaker(self, recordings, sampling_rate)
+        return enrol_speaker(self, recordings, labels, sampling_rate)
 
     def iterate(
         self,
@@ -292,9 +299,3 @@ class Predictor:
         for (indices,) in plan:
             if indices:
                 yield indices, pad([pool[index].window.samples for index in indices])
-
-
-def _show_progress(predictions: Iterable[Prediction], items: Iterable[Recording]) -> Iterable[Prediction]:
-    from tqdm.auto import tqdm
-
-    return tqdm(predictions, total=len(items) if isinstance(items, Sequence) else None, unit="recording")

@@ -147,6 +147,11 @@ class EnrolmentSession(Protocol):
         """Sixteen hexadecimal digits."""
         ...
 
+    @property
+    def class_means(self) -> np.ndarray:
+        """What a label explains of a clip's embedding, (C, E) in the order of the labels."""
+        ...
+
     def speaker_norm(self, speaker: Speaker) -> Any:  # noqa: ANN401
         """The statistics of a speaker, for `Session.run`.
 

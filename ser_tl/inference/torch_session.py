@@ -22,7 +22,7 @@ from ser_tl.inference.manifest import is_exported
 from ser_tl.inference.session import OutputRequest, Session, SessionOutput
 from ser_tl.inference.speaker import Speaker
 from ser_tl.model import EmotionModel
-from ser_tl.model.enrolment import embedding_digest, enrolled_norm
+from ser_tl.model.enrolment import check_enrolment, embedding_digest, enrolled_norm
 from ser_tl.model.serialization import model_folder
 from ser_tl.modules.feature_norm import Moments, SpeakerNorm, Statistics
 from ser_tl.modules.pooling import FrameScore
@@ -109,6 +109,11 @@ class TorchSession:
     def speaker_digest(self) -> str:
         """What tells this model's speakers from other models'; see `EnrolmentSession`."""
         return embedding_digest(self.model)
+
+    @property
+    def class_means(self) -> np.ndarray:
+        """What a label explains of a clip's embedding; see `EnrolmentSession`."""
+        return check_enrolment(self.model)[0].class_means.cpu().numpy()
 
     def speaker_norm(self, speaker: Speaker) -> SpeakerNorm:
         """The statistics of an enrolled speaker, for `run`; see `EnrolmentSession`."""

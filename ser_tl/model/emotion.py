@@ -179,7 +179,7 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
 
         Args:
             recordings: one or more, all of one speaker
-            options: of `Predictor.enrol`: sampling_rate
+            options: of `Predictor.enrol`: labels, sampling_rate
 
         Returns:
             What `predict(recordings, speaker=...)` takes, and what can be saved apart from the model.
@@ -251,7 +251,7 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
             )
             model.calibration = Calibration.from_json(config.get("calibration"), len(model.labels), source)  # likewise
             rank = config.get("enrolment")
-            model.enrolment = None if rank is None else SpeakerPrior(model.embedding_dim, rank)
+            model.enrolment = None if rank is None else SpeakerPrior(model.embedding_dim, rank, len(model.labels))
             if config.get("outliers") is not None:
                 from ser_tl.modules.outliers import OutlierScore  # few models that are loaded have one yet
 

@@ -46,13 +46,17 @@ class Variances(NamedTuple):
     between: Tensor
 
 
-def fit_prior(embedding: Tensor, speakers: Sequence[str], rank: int = RANK) -> SpeakerPrior:
+def fit_prior(
+    embedding: Tensor, speakers: Sequence[str], rank: int = RANK, *, labels: Tensor | None = None, classes: int = 0
+) -> SpeakerPrior:
     """The prior of some training speakers.
 
     Args:
         embedding: (n, E)
         speakers: n names, of two at least, and more than one clip of some
         rank: directions with variances of their own, at most; 0 shares them all
+        labels: (n,) class indices, for enrolments with labels
+        classes: number of classes, C
     """
     variances = measure_variances(embedding.double(), speakers)
     basis, within, between = variances
@@ -60,7 +64,11 @@ def fit_prior(embedding: Tensor, speakers: Sequence[str], rank: int = RANK) -> S
     total_within, total_between = float(within.trace()), float(between.trace())
     # Where no difference between speakers shows, their mean is believed as that of twice their clips is by half.
     ratio = max(total_between / max(total_within, 1e-12), 1.0 / (2.0 * average))
-    prior = SpeakerPrior(embedding.shape[1], min(rank, size) if total_between > 0 else 0)
+    prior = SpeakerPrior(embedding.shape[1], min(rank, size) if total_between > 0 else 0, classes)
+    if labels is not None:
+        _, index = np.unique(np.asarray(speakers), return_inverse=True)
+        centred = embedding - _mean_by(embedding, torch.from_numpy(index.reshape(-1)))
+        prior.class_means[labels] = _mean_by(centred, labels).to(prior.class_means)
     prior.rest.fill_(ratio)
     if not prior.rank:
         return prior
@@ -78,6 +86,12 @@ def fit_prior(embedding: Tensor, speakers: Sequence[str], rank: int = RANK) -> S
     prior.analysis.copy_((rotation.T @ whiten)[chosen] @ basis.T)
     prior.ratios.copy_(ratios[chosen])
     return prior
+
+
+def _mean_by(rows: Tensor, index: Tensor) -> Tensor:
+    """For each row the mean of those with its index."""
+    total = torch.zeros(int(index.max()) + 1, rows.shape[1], dtype=rows.dtype).index_add_(0, index, rows)
+    return (total / torch.bincount(index).clamp_min(1)[:, None])[index]
 
 
 def measure_variances(embedding: Tensor, speakers: Sequence[str]) -> Variances:
@@ -110,8 +124,8 @@ def measure_variances(embedding: Tensor, speakers: Sequence[str]) -> Variances:
 def simulate_enrolments(embedding: Tensor, speakers: Sequence[str], prior: SpeakerPrior, seed: int) -> Tensor:
     """Each clip without what would be taken out of it had its speaker been enrolled with a few clips.
 
-    Each clip has an enrolment of its own: 0, 1, 2, 4, ... or all clips of its speaker, each number equally often, drawn
-    at random. So a classifier that learns from these rows knows how far off such a mean can be.
+    Each clip has an enrolment of its own: 0, 1, 2, 4, ... other clips of its speaker, drawn at random, or all, each
+    number equally often. So a classifier that learns from these rows knows how far off such a mean can be.
 
     Args:
         embedding: (n, E)
@@ -127,7 +141,8 @@ def simulate_enrolments(embedding: Tensor, speakers: Sequence[str], prior: Speak
         tried = draw.permutation(np.resize(enrolment_sizes(len(clips)), len(clips)))
         for clip, size in zip(clips, tried, strict=True):
             if size:
-                chosen = torch.from_numpy(draw.choice(clips, size, replace=False))
+                others = clips if size == len(clips) else clips[clips != clip]
+                chosen = torch.from_numpy(draw.choice(others, size, replace=False))
                 means[clip], sizes[clip] = embedding[chosen].mean(dim=0), int(size)
     return embedding - prior(means, sizes)
 

@@ -166,25 +166,29 @@ class SpeakerPrior(nn.Module):
     Args:
         width: channels of an embedding, E
         rank: number of directions with variances of their own, R
+        classes: number of emotions, C
 
     Attributes:
         analysis: (R, E) from an embedding to its coordinates along the directions
         synthesis: (E, R) back
         ratios: (R,) the variance between speakers over that within them, along each direction
         rest: (1,) likewise of all that is left
+        class_means: (C, E) of each emotion's clips without their speakers' means: what a label explains of a clip
     """
 
     analysis: Tensor
     synthesis: Tensor
     ratios: Tensor
     rest: Tensor
+    class_means: Tensor
 
-    def __init__(self, width: int, rank: int) -> None:
+    def __init__(self, width: int, rank: int, classes: int = 0) -> None:
         super().__init__()
         self.register_buffer("analysis", torch.zeros(rank, width))
         self.register_buffer("synthesis", torch.zeros(width, rank))
         self.register_buffer("ratios", torch.ones(rank))
         self.register_buffer("rest", torch.ones(1))
+        self.register_buffer("class_means", torch.zeros(classes, width))
 
     @property
     def rank(self) -> int:

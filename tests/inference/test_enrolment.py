@@ -33,7 +33,8 @@ def made(prior=4.0, **audio):
         for name, tensor in model.state_dict().items():
             if not name.startswith("encoder."):
                 tensor.add_(0.3 * torch.rand_like(tensor))
-    model.enrolment = SpeakerPrior(model.embedding_dim, 2)
+    model.enrolment = SpeakerPrior(model.embedding_dim, 2, len(LABELS))
+    model.enrolment.class_means.normal_()
     model.enrolment.rest.fill_(1 / prior)
     model.enrolment.ratios.fill_(3.0)
     model.enrolment.synthesis.copy_(torch.linalg.qr(torch.randn(model.embedding_dim, 2))[0])
@@ -82,6 +83,16 @@ def test_the_model_of_one_speaker_answers_as_the_model_with_the_speaker_and_is_e
         personal.enrol(other)
     assert not obstacles(personal)
     assert "personal" in " ".join(obstacles(model))
+
+
+def test_what_a_label_explains_is_not_taken_for_the_speakers():
+    model, clips, labels = made(), recordings(3), [LABELS[2], LABELS[0], LABELS[2]]
+    means = model.enrolment.class_means.numpy()
+    expected = (model.embed(clips) - means[[2, 0, 2]]).mean(axis=0)
+    np.testing.assert_allclose(model.enrol(clips, labels=labels).mean, expected, atol=1e-4)
+    for wrong, found in ((labels[:2], "2 of them"), (["joyous", *labels[1:]], "joyous among them")):
+        with pytest.raises(ConfigError, match=rf"labels of 3 recordings, {found}: expected one for each"):
+            model.enrol(clips, labels=wrong)
 
 
 def test_a_speaker_changes_that_call_alone():

@@ -65,6 +65,14 @@ def test_directions_in_which_clips_differ_and_speakers_do_not_are_left_alone():
     assert errors(directed, loud, speakers, 1)["prior"] < 0.8 * errors(plain, loud, speakers, 1)["prior"]
 
 
+def test_class_means_are_of_clips_without_their_speakers():
+    rows, speakers = voices(4.0)
+    labels = torch.arange(len(rows)) % 3
+    shifts = torch.tensor([[2.0], [0.0], [-2.0]]) * torch.ones(60)
+    prior = fit_prior(rows + shifts[labels], speakers, 8, labels=labels, classes=3)
+    torch.testing.assert_close(prior.class_means, shifts, atol=0.25, rtol=0)
+
+
 def test_coordinates_along_the_directions_come_back():
     prior = fit_prior(*voices(0.25), rank=8)
     torch.testing.assert_close(prior.analysis @ prior.synthesis, torch.eye(8), atol=1e-4, rtol=0)
@@ -90,5 +98,6 @@ def test_each_clip_is_enrolled_by_clips_of_its_own_speaker_in_each_number_alike(
     sizes = (taken > 1e-6).sum(dim=1)
     assert all(sorted(sizes[part].tolist()) == [0, 0, 1, 1, 2, 2, 4, 4, 8, 10] for part in (slice(10), slice(10, 20)))
     assert torch.allclose(taken.sum(dim=1), (sizes > 0).float(), atol=1e-5)
+    assert torch.equal(taken.diagonal() > 1e-6, sizes == 10)  # itself is among all of them alone
     assert torch.equal(simulate_enrolments(rows, speakers, prior, seed=3), rows - taken)
     assert not torch.equal(simulate_enrolments(rows, speakers, prior, seed=4), rows - taken)

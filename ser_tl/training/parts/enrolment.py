@@ -57,7 +57,8 @@ class EnrolmentRefit(Refit):
 
     def transform(self, rows: EmbeddedClips) -> EmbeddedClips:
         """The clips as if their speakers had been enrolled with a few of them."""
-        self.prior = fit_prior(rows.embedding, rows.speakers)
+        classes = int(rows.labels.max()) + 1
+        self.prior = fit_prior(rows.embedding, rows.speakers, labels=rows.labels, classes=classes)
         return rows._replace(embedding=simulate_enrolments(rows.embedding, rows.speakers, self.prior, self.seed))
 
     def fit(self, model: EmotionModel, rows: EmbeddedClips) -> DiscriminantFit:
