@@ -50,7 +50,7 @@ def finish_recordings(
             yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)
 
 
-def show_progress(predictions: Iterable[Prediction], items: Iterable[Recording]) -> Iterable[Prediction]:
+def show_progress(predictions: Iterable[Prediction], items: Iterable[object]) -> Iterable[Prediction]:
     """Shows a bar with the time that is left, on standard error."""
     from tqdm.auto import tqdm
 

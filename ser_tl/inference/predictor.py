@@ -136,7 +136,7 @@ class Predictor:
             return []
         wanted = OutputRequest(embedding=embedding, attention=attention)
         if speaker_normalize and speaker is not None:
-            raise ConfigError("speaker_normalize takes the recordings' own statistics, and speaker an enrolled one's")
+            raise ConfigError("speaker_normalize takes the recordings' own statistics, speaker an enrolled one's")
         if speaker_normalize:
             predictions = self._predict_speaker(list(items), sampling_rate, wanted, on_error)
         else:
@@ -169,9 +169,7 @@ class Predictor:
         labels: Sequence[str] | None = None,
         sampling_rate: int | None = None,
     ) -> Speaker:
-        """A speaker, from a few recordings without labels, for `predict(..., speaker=...)`.
-
-        One clip is enough to begin with; clips of several emotions tell more than as many of one.
+        """A speaker, from one recording or more, best of several emotions, for `predict(..., speaker=...)`.
 
         Args:
             recordings: one or more, all of one speaker
