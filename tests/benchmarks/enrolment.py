@@ -6,11 +6,12 @@
 Two models a fold, on the same frozen encoder with plain statistics: one as it is without enrolment (the discriminant of
 the training speech's statistics), one trained for enrolled speakers (`train.refit enrolment`). Each test speaker is
 enrolled with k clips drawn at random, three times, and all of the speaker's clips are judged, so that every k is scored
-on the same clips. A fold that is done is kept in FOLDER and not run again. docs/results.md has the tables.
+on the same clips, and again with the enrolled clips' emotions given. A fold that is done is kept in FOLDER and not run again. docs/results.md has the tables.
 """
 
 import argparse
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +38,27 @@ def run_fold(options: ser.Options, split: ser.Split, path: Path) -> None:
     answers = {"none": predict(plain.model, embedding)}
     enrolled = train(options.changed({"model.statistics": "speaker", "train.refit": "enrolment"}), split, labels)
     embedding, _ = embed(enrolled, split)
-    draw = np.random.default_rng(options.seed)
-    for size in SIZES:
+    prior = enrolled.model.enrolment
+    assert prior is not None
+    explained = {"": torch.zeros_like(embedding), "labelled ": prior.class_means[torch.from_numpy(kept["truth"])]}
+    for way, size in product(explained, SIZES):
+        draw = np.random.default_rng(options.seed)  # the same clips with labels as without
         for number in range(DRAWS if size else 1):
             rows = embedding.clone()
             for name in sorted(set(kept["speakers"])):
                 clips = np.flatnonzero(kept["speakers"] == name)
                 chosen = draw.choice(clips, min(size, len(clips)), replace=False)
-                rows[clips] = shift(enrolled.model, embedding, clips, chosen)
-            answers[f"{size} clips, draw {number}"] = predict(enrolled.model, rows)
+                rows[clips] = shift(enrolled.model, embedding[clips], (embedding - explained[way])[chosen])
+            answers[f"{way}{size} clips, draw {number}"] = predict(enrolled.model, rows)
     with write_atomically(path) as part, part.open("wb") as stream:
-        np.savez(stream, labels=labels, prior=enrolled.model.enrolment.clips, **kept, **answers)
+        np.savez(stream, labels=labels, prior=prior.clips, **kept, **answers)
 
 
 def train(options: ser.Options, split: ser.Split, labels: list[str]) -> Any:
     """A trainer that is done."""
     ser.seed_everything(options.seed)
-    trainer = ser.build_trainer(options, ser.build_model(options, labels), None, name=split.name)
+    model, strategy = ser.build_model(options, labels), ser.build_strategy(options)
+    trainer = ser.Trainer(model, strategy, options.train, seed=options.seed, name=split.name)
     trainer.fit(split.train, split.dev)
     return trainer
 
@@ -69,15 +74,13 @@ def embed(trainer: Any, split: ser.Split) -> tuple[torch.Tensor, dict[str, np.nd
     return rows, {"ids": np.array(test["id"][:]), "speakers": np.array(test["speaker"][:]), "truth": truth}
 
 
-def shift(model: EmotionModel, embedding: torch.Tensor, clips: np.ndarray, chosen: np.ndarray) -> torch.Tensor:
-    """A speaker's embeddings as the model has them after an enrolment with the chosen clips."""
-    if not len(chosen):
-        return embedding[torch.from_numpy(clips)]
-    norm, own = enrolled_norm(model, embedding[torch.from_numpy(chosen)].mean(dim=0), len(chosen)), embedding
+def shift(model: EmotionModel, rows: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """A speaker's embeddings (n, E) as the model has them after an enrolment with the chosen ones (k, E)."""
     base = model.standardise_embedding
-    assert base is not None
-    pooled = own[torch.from_numpy(clips)] * base.deviation + base.mean
-    return model.normalize_embedding(pooled, norm)
+    if not len(chosen) or base is None:
+        return rows
+    norm = enrolled_norm(model, chosen.mean(dim=0), len(chosen))
+    return model.normalize_embedding(rows * base.deviation + base.mean, norm)
 
 
 @torch.no_grad()
@@ -100,13 +103,13 @@ def summarise(paths: list[Path]) -> None:
     none = count("none")
     print(f"prior {np.mean([float(fold['prior']) for fold in folds]):.2f} clips")
     print(f"no enrolment: {100 * uar(none):.1f} ({span(speaker_interval(none))})")
-    for size in SIZES:
+    for way, size in product(("", "labelled "), SIZES):
         draws = range(DRAWS if size else 1)
-        counts = np.stack([count(f"{size} clips, draw {number}") for number in draws])
+        counts = np.stack([count(f"{way}{size} clips, draw {number}") for number in draws])
         scores = [uar(part) for part in counts]
         difference = paired_interval(counts, np.stack([none for _ in draws]))
         print(
-            f"{size:3d} clips: {100 * np.mean(scores):.1f} ({span(speaker_interval(counts))}), draws "
+            f"{way}{size:3d} clips: {100 * np.mean(scores):.1f} ({span(speaker_interval(counts))}), draws "
             f"{', '.join(f'{100 * score:.1f}' for score in scores)}; difference to none "
             f"{100 * (np.mean(scores) - uar(none)):+.1f} ({span(difference)})",
             flush=True,
