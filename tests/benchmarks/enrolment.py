@@ -6,7 +6,8 @@
 Two models a fold, on the same frozen encoder with plain statistics: one as it is without enrolment (the discriminant of
 the training speech's statistics), one trained for enrolled speakers (`train.refit enrolment`). Each test speaker is
 enrolled with k clips drawn at random, three times, and all of the speaker's clips are judged, so that every k is scored
-on the same clips, and again with the enrolled clips' emotions given. A fold that is done is kept in FOLDER and not run again. docs/results.md has the tables.
+on the same clips; and again with the enrolled clips' emotions given. A fold that is done is kept in FOLDER and not run
+again. docs/results.md has the tables.
 """
 
 import argparse
