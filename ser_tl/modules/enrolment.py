@@ -62,9 +62,11 @@ def fit_prior(
     basis, within, between = variances
     size, average = len(within), len(embedding) / len(set(speakers))
     total_within, total_between = float(within.trace()), float(between.trace())
-    # Where no difference between speakers shows, their mean is believed as that of twice their clips is by half.
-    ratio = max(total_between / max(total_within, 1e-12), 1.0 / (2.0 * average))
-    prior = SpeakerPrior(embedding.shape[1], min(rank, size) if total_between > 0 else 0, classes)
+    differ = total_between > 0 and total_within > 0
+    # Where no difference between speakers shows, half of a mean of twice as many clips as they have is believed.
+    least = 1.0 / (2.0 * average)
+    ratio = max(total_between / total_within, least) if differ else least
+    prior = SpeakerPrior(embedding.shape[1], min(rank, size) if differ else 0, classes)
     if labels is not None:
         _, index = np.unique(np.asarray(speakers), return_inverse=True)
         centred = embedding - _mean_by(embedding, torch.from_numpy(index.reshape(-1)))
@@ -79,9 +81,12 @@ def fit_prior(
     whiten, colour = (vectors / values.sqrt()) @ vectors.T, (vectors * values.sqrt()) @ vectors.T
     ratios, rotation = torch.linalg.eigh(whiten @ between @ whiten)
     synthesis = colour @ rotation  # (r, r)
-    energy = synthesis.square().sum(dim=0) * (ratios + 1.0 / _TYPICAL)
+    energy = synthesis.square().sum(dim=0)  # of each direction, within speakers
     change = believe(torch.tensor(float(_TYPICAL)), ratios) - believe(torch.tensor(float(_TYPICAL)), prior.rest)
-    chosen = (energy * change.square()).argsort(descending=True)[: prior.rank]
+    order = (energy * (ratios + 1.0 / _TYPICAL) * change.square()).argsort(descending=True)
+    chosen, others = order[: prior.rank], order[prior.rank :]
+    if len(others):
+        prior.rest.fill_(float((energy * ratios)[others].sum() / energy[others].sum()))
     prior.synthesis.copy_(basis @ synthesis[:, chosen])
     prior.analysis.copy_((rotation.T @ whiten)[chosen] @ basis.T)
     prior.ratios.copy_(ratios[chosen])
