@@ -109,9 +109,13 @@ def measure_variances(embedding: Tensor, speakers: Sequence[str]) -> Variances:
     names, index = np.unique(np.asarray(speakers), return_inverse=True)
     index = torch.from_numpy(index.reshape(-1))
     counts = torch.bincount(index).double()
-    values, vectors = torch.linalg.eigh(embedding @ embedding.T)
-    positive = values > 1e-9 * values.max()
-    basis = embedding.T @ (vectors[:, positive] / values[positive].sqrt())  # (E, r)
+    if len(embedding) < embedding.shape[1]:  # the smaller of the Gram matrix (n, n) and the covariance (E, E)
+        values, vectors = torch.linalg.eigh(embedding @ embedding.T)
+        positive = values > 1e-9 * values.max()
+        basis = embedding.T @ (vectors[:, positive] / values[positive].sqrt())  # (E, r)
+    else:
+        values, vectors = torch.linalg.eigh(embedding.T @ embedding)
+        basis = vectors[:, values > 1e-9 * values.max()]
     rows = embedding @ basis
     means = torch.zeros(len(names), rows.shape[1], dtype=rows.dtype).index_add_(0, index, rows) / counts[:, None]
     residual = rows - means[index]
