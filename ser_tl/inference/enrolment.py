@@ -51,15 +51,15 @@ def enrol_speaker(
     return speaker
 
 
-def _class_indices(known: Sequence[str], labels: Sequence[str], recordings: int) -> list[int]:
-    """The index of each recording's label among the model's."""
-    strange = sorted(set(labels) - set(known))
+def _class_indices(emotions: Sequence[str], labels: Sequence[str], recordings: int) -> list[int]:
+    """The index of each recording's label among the model's emotions."""
+    strange = sorted(set(labels) - set(emotions))
     if len(labels) != recordings or strange:
-        found = f"{', '.join(strange)} among them" if strange else f"{len(labels)} of them"
+        what = f"{', '.join(strange)} among them" if strange else f"{len(labels)} of them"
         raise ConfigError(
-            f"enrol: labels of {recordings} recordings, {found}: expected one for each, out of {', '.join(known)}"
+            f"enrol: labels of {recordings} recordings, {what}: expected one for each, out of {', '.join(emotions)}"
         )
-    return [known.index(label) for label in labels]
+    return [emotions.index(label) for label in labels]
 
 
 def personal_model(model: "EmotionModel", speaker: Speaker) -> "EmotionModel":
