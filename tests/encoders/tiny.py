@@ -182,7 +182,7 @@ KINDS["fused"] = Kind(
     KINDS["whisper"].frames,
 )
 KINDS["fused-moonshine"] = Kind(
-    lambda seed: Fused([tiny("moonshine", seed=seed), tiny("whisper", seed=seed + 1)], [[2, 3], [1]]).eval(),
+    lambda seed: Fused([tiny("moonshine", seed=seed), tiny("whisper", seed=seed + 1)], [[2, 3], [3]]).eval(),
     3 * DIM,
     1,
     16_000 / 384,
