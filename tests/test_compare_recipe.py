@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from ser_tl.encoders import load_encoder
+from ser_tl.encoders import ENCODERS, load_encoder
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from tests.recipe_samples import RECIPES, load_recipe, tone_manifest
@@ -121,3 +121,13 @@ def test_the_recipes_soundnet_hears_the_level_that_a_corpus_was_recorded_at(reci
     recorded, even = (states[0] - states[1]).abs().amax(dim=(0, 1, 2)).chunk(2)
     assert recorded.max() > 1
     assert even.max() < 1e-2
+
+
+def test_every_system_of_the_joined_encoders_is_options_of_the_recipe(recipe):
+    settings = yaml.safe_load((RECIPES / "compare_joined.yaml").read_text("utf-8"))
+    for name, system in settings["systems"].items():
+        options = recipe.Options().changed(system)
+        parts = options.encoder.split("+")
+        assert all(part in ENCODERS for part in parts), name
+        layers = options.encoder_options["layers"] if len(parts) > 1 else [options.model.layers]
+        assert all(max(some) <= ENCODERS[part].layers for part, some in zip(parts, layers, strict=True)), name

@@ -2,6 +2,7 @@
 
     ser-tl predict MODEL clip.wav other.flac           JSON lines, or a table with --format table
     ser-tl embed MODEL calls/ --output calls.npz       the embeddings of recordings, without labels
+    ser-tl enrol MODEL few/ --output ann.npz           a speaker, for predict --speaker ann.npz
     ser-tl timeline long.wav --output page.html        the emotions over time, as a page, RTTM, TextGrid, ELAN
     ser-tl listen MODEL                                the emotion in a microphone's audio, live
     ser-tl serve MODEL --port 8000                     REST, live streams and a page
@@ -47,6 +48,7 @@ from ser_tl.terminal import LOG_LEVELS, escape_unprintable, set_log_level, set_q
 COMMANDS = {
     "predict": "predict",
     "embed": "embed",
+    "enrol": "enrol",
     "timeline": "timeline",
     "listen": "listen",
     "serve": "serve",

@@ -10,7 +10,7 @@ from ser_tl.cli.audit import audit_parser
 from ser_tl.cli.check import check_parser
 from ser_tl.cli.compress import compress_parser
 from ser_tl.cli.listen_arguments import listen_parser
-from ser_tl.cli.predict_arguments import add_embed_arguments, add_predict_arguments
+from ser_tl.cli.predict_arguments import add_embed_arguments, add_enrol_arguments, add_predict_arguments
 from ser_tl.cli.recipes import RECIPES
 from ser_tl.cli.serve import add_serve_arguments
 from ser_tl.cli.timeline import timeline_parser
@@ -37,6 +37,9 @@ def parser() -> Parser:
     embed = Parser(description="Writes the embedding of each recording, or of each window of it, into one file.")
     add_embed_arguments(embed)
     commands.add_subcommand("embed", embed, help="write the embeddings of recordings, which need no labels")
+    enrol = Parser(description="Enrols a speaker with a few recordings, which need no labels, for predict --speaker.")
+    add_enrol_arguments(enrol)
+    commands.add_subcommand("enrol", enrol, help="enrol a speaker with a few recordings")
     commands.add_subcommand("timeline", timeline_parser(), help="show emotion over time in a long recording")
     commands.add_subcommand("listen", listen_parser(), help="show the emotion in a microphone's audio, live")
 

@@ -30,8 +30,7 @@ def embed(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     recordings = expand_inputs(named)
     predictor = Predictor(model)
     if options.speaker_normalize:
-        wanted = {"embedding": True, "speaker_normalize": True}
-        predictions = iter(predictor.predict(recordings, on_error="report", **wanted))
+        predictions = iter(predictor.predict(recordings, embedding=True, speaker_normalize=True, on_error="report"))
     else:
         predictions = predictor.iterate(recordings, wanted=OutputRequest(embedding=True), on_error="report")
     rows: list[EmbeddingRow] = []

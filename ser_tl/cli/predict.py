@@ -15,7 +15,7 @@ from ser_tl.cli.rows import RowWriter, make_rows
 from ser_tl.data.audio import SUFFIXES
 from ser_tl.errors import ConfigError
 from ser_tl.files import write_atomically
-from ser_tl.inference import Prediction, Predictor
+from ser_tl.inference import Prediction, Predictor, Speaker
 from ser_tl.inference.session import BUNDLED, OutputRequest
 from ser_tl.terminal import is_quiet
 
@@ -34,8 +34,10 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
         print(_DEMONSTRATION.format(BUNDLED), file=sys.stderr)
     if predictor.labels and not is_quiet():
         print(f"probabilities: {predictor.calibration}", file=sys.stderr)
+    speaker = None if options.speaker is None else Speaker.load(options.speaker)
     identity = {"model": str(model or BUNDLED), "segments": options.segments, "top": options.top}
     identity |= {"speaker_normalize": options.speaker_normalize}
+    identity |= {} if speaker is None else {"speaker": str(options.speaker)}
     identity |= {} if options.coverage is None else {"coverage": options.coverage}
     writer = RowWriter(
         options.format,
@@ -50,6 +52,8 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
             recording for recording in recordings if not isinstance(recording, str) or recording not in writer.done
         ]
     wanted = OutputRequest(embedding=options.embeddings is not None, attention=options.attention)
+    if options.speaker_normalize and speaker is not None:
+        raise ConfigError("speaker_normalize takes the recordings' own statistics, and speaker an enrolled one's")
     if options.speaker_normalize:
         predictions = iter(
             predictor.predict(
@@ -61,7 +65,7 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
             )
         )
     else:
-        predictions = predictor.iterate(recordings, wanted=wanted, on_error="report")
+        predictions = predictor.iterate(recordings, wanted=wanted, speaker=speaker, on_error="report")
     failed, embedded = 0, []
     hidden = options.output is None and sys.stdout.isatty()
     for prediction in show_progress(predictions, len(recordings), hidden=hidden):

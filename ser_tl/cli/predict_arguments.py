@@ -46,6 +46,12 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         help="the recordings are one speaker's (8 or more): normalise by their own mean and deviation",
     )
     parser.add_argument(
+        "--speaker",
+        type=Path,
+        default=None,
+        help="the recordings are this enrolled speaker's: a file that `ser-tl enrol` wrote",
+    )
+    parser.add_argument(
         "--coverage",
         type=float,
         default=None,
@@ -67,6 +73,18 @@ def add_embed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
     parser.add_argument(
         "--speaker_normalize", action="store_true", help="the recordings are one speaker's (8 or more), as in predict"
+    )
+
+
+def add_enrol_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ser-tl enrol`."""
+    _add_recordings(parser)
+    parser.add_argument("--output", type=Path, required=True, help="FILE.npz, or FILE.json to look at")
+    parser.add_argument(
+        "--add", type=Path, default=None, help="an earlier enrolment of the same speaker, of other clips"
+    )
+    parser.add_argument(
+        "--personal", type=Path, default=None, help="also a folder for the model of this speaker alone, to export"
     )
 
 

@@ -130,10 +130,10 @@ def obstacles(model: EmotionModel) -> list[str]:
     if model.encoder.why_not_exportable:
         reasons.append(f"encoder {model.encoder.family}: {model.encoder.why_not_exportable}")
     if model.config.statistics != "training":
-        reasons.append(
-            f"model.statistics is {model.config.statistics}: a graph takes no such statistics; train with "
-            f"model.statistics training"
-        )
+        way_out = "train with model.statistics training"
+        if model.enrolment is not None:
+            way_out = "export the model of one enrolled speaker (ser-tl enrol --personal FOLDER)"
+        reasons.append(f"model.statistics is {model.config.statistics}: a graph takes no such statistics; {way_out}")
     halves = sorted({str(weights.dtype) for weights in model.parameters() if weights.is_floating_point()})
     if halves not in ([], ["torch.float32"]):
         reasons.append(f"weights are {', '.join(halves)}: call model.float(); `weights` says how they are stored")

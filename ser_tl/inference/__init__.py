@@ -12,3 +12,4 @@ from ser_tl.inference.prediction import Segment as Segment
 from ser_tl.inference.predictor import Predictor as Predictor
 from ser_tl.inference.recordings import Recording as Recording
 from ser_tl.inference.recordings import is_recording as is_recording
+from ser_tl.inference.speaker import Speaker as Speaker

@@ -7,48 +7,38 @@ predictor. Independent of torch, models and command lines.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ser_tl.data.audio import SAMPLE_RATE, SILENCE
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.decoding.streaming import Window
-from ser_tl.errors import AudioError
+from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference.embedding import stack_embeddings
+from ser_tl.inference.enrolment import enrol_speaker
 from ser_tl.inference.loop import order_values, run_batches
+from ser_tl.inference.pending import OpenRecording, QueuedWindow, finish_recordings, show_progress
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
-from ser_tl.inference.session import OutputRequest, Session, check_coverage, find_calibration, open_session
+from ser_tl.inference.session import (
+    OutputRequest,
+    Session,
+    check_coverage,
+    find_calibration,
+    find_enrolment,
+    open_session,
+)
+from ser_tl.inference.speaker import Speaker
 from ser_tl.inference.speaker_minimum import check_enough
-from ser_tl.inference.windows import PredictedWindow, join_windows, pad
+from ser_tl.inference.windows import PredictedWindow, pad
 from ser_tl.modules.calibration import describe_calibration
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel
 
 _POOL_SECONDS = 600.0  # of audio that waits to be batched by length: 38 MB
-
-
-class _QueuedWindow(NamedTuple):
-    """A window that waits for its answer."""
-
-    recording: int
-    window: Window
-
-
-@dataclass
-class _OpenRecording:
-    """A recording whose windows aren't all answered."""
-
-    source: str
-    seconds: float = 0.0
-    is_complete: bool = False  # whether it has been read to its end
-    missing: int = 0
-    error: str | None = None
-    answered: list[PredictedWindow] = field(default_factory=list)
 
 
 class Predictor:
@@ -114,6 +104,7 @@ class Predictor:
         embedding: bool = False,
         attention: bool = False,
         speaker_normalize: bool = False,
+        speaker: Speaker | None = None,
         on_error: Literal["raise", "report"] = "raise",
         progress: bool = False,
     ) -> list[Prediction]:
@@ -129,6 +120,7 @@ class Predictor:
             attention: also give each frame's weight
             speaker_normalize: the recordings are all of one speaker, and their own mean and deviation take the place of
                 the training speech's: what a model trained with `ModelConfig.statistics` expects
+            speaker: whose recordings these are, from `enrol`, of a model that was trained for it
             on_error: `raise` ends with the first recording that can't be used; `report` gives it a `Prediction.error`
             progress: show a bar with the time that is left, on standard error
 
@@ -137,17 +129,21 @@ class Predictor:
 
         Raises:
             AudioError: a recording can't be used
-            ConfigError: attention is asked of a pooling that has none; too little audio for a speaker's statistics
+            ConfigError: attention of a pooling without; too little audio for statistics; another model's speaker
         """
         items: Iterable[Recording] = [recordings] if is_recording(recordings) else recordings
         if isinstance(items, Sequence) and not items:
             return []
         wanted = OutputRequest(embedding=embedding, attention=attention)
+        if speaker_normalize and speaker is not None:
+            raise ConfigError("speaker_normalize takes the recordings' own statistics, speaker an enrolled one's")
         if speaker_normalize:
             predictions = self._predict_speaker(list(items), sampling_rate, wanted, on_error)
         else:
-            predictions = self.iterate(items, sampling_rate=sampling_rate, wanted=wanted, on_error=on_error)
-        return list(_show_progress(predictions, items) if progress else predictions)
+            predictions = self.iterate(
+                items, sampling_rate=sampling_rate, wanted=wanted, speaker=speaker, on_error=on_error
+            )
+        return list(show_progress(predictions, items) if progress else predictions)
 
     def embed(self, recordings: Recording | Iterable[Recording], **options: Any) -> np.ndarray:  # noqa: ANN401
         """The embedding of each recording: the head's input, the mean over the recording's windows.
@@ -166,12 +162,33 @@ class Predictor:
         """
         return stack_embeddings(self.predict(recordings, embedding=True, **options))
 
+    def enrol(
+        self,
+        recordings: Recording | Iterable[Recording],
+        *,
+        labels: Sequence[str] | None = None,
+        sampling_rate: int | None = None,
+    ) -> Speaker:
+        """A speaker, from one recording or more, best of several emotions, for `predict(..., speaker=...)`.
+
+        Args:
+            recordings: one or more, all of one speaker
+            labels: the emotion in each, where known: what it explains of a clip isn't taken for the speaker's
+            sampling_rate: as for `predict`
+
+        Raises:
+            AudioError: a recording can't be used, or there is speech in none
+            ConfigError: the model wasn't trained for enrolled speakers, or doesn't have such labels
+        """
+        return enrol_speaker(self, recordings, labels, sampling_rate)
+
     def iterate(
         self,
         recordings: Iterable[Recording],
         *,
         sampling_rate: int | None = None,
         wanted: OutputRequest | None = None,
+        speaker: Speaker | None = None,
         on_error: Literal["raise", "report"] = "raise",
         on_window: Callable[[int, Window], None] | None = None,
     ) -> Iterator[Prediction]:
@@ -181,12 +198,14 @@ class Predictor:
             recordings: any number of them; they are read as they are needed
             sampling_rate: as for `predict`
             wanted: what is asked for besides probabilities
+            speaker: as for `predict`
             on_error: as for `predict`
             on_window: called with each window that is decoded, and the index of its recording
         """
         wanted = wanted or OutputRequest()
         self._check(recordings, wanted)
-        return self._iterate(recordings, sampling_rate, wanted, on_error, on_window)
+        norm = None if speaker is None else find_enrolment(self.session).speaker_norm(speaker)
+        return self._iterate(recordings, sampling_rate, wanted, norm, on_error, on_window)
 
     def _check(self, recordings: object, wanted: OutputRequest) -> None:
         if not isinstance(recordings, Iterable):
@@ -199,46 +218,46 @@ class Predictor:
         recordings: Iterable[Recording],
         sampling_rate: int | None,
         wanted: OutputRequest,
+        norm: Any,  # noqa: ANN401 - the session's own
         on_error: str,
         on_window: Callable[[int, Window], None] | None,
     ) -> Iterator[Prediction]:
-        pending: dict[int, _OpenRecording] = {}
-        pool: list[_QueuedWindow] = []
+        pending: dict[int, OpenRecording] = {}
+        pool: list[QueuedWindow] = []
         pooled = 0.0
         for number, item in enumerate(recordings):
-            pending[number] = entry = _OpenRecording(name_recording(item, number))
+            pending[number] = entry = OpenRecording(name_recording(item, number))
             for window in self._cut(item, entry, sampling_rate, on_error):
                 if on_window is not None:
                     on_window(number, window)
-                pool.append(_QueuedWindow(number, window))
+                pool.append(QueuedWindow(number, window))
                 pooled += len(window.samples) / SAMPLE_RATE
                 if pooled >= _POOL_SECONDS:
-                    self._compute(pool, pending, wanted)
+                    self._compute(pool, pending, wanted, norm)
                     pooled = 0.0
             if not pool:
-                yield from self._finish(pending)
-        self._compute(pool, pending, wanted)
-        yield from self._finish(pending)
+                yield from finish_recordings(pending, self.session, self.coverage)
+        self._compute(pool, pending, wanted, norm)
+        yield from finish_recordings(pending, self.session, self.coverage)
 
     def _predict_speaker(
         self, recordings: list[Recording], sampling_rate: int | None, wanted: OutputRequest, on_error: str
     ) -> list[Prediction]:
         """Predictions of one speaker's recordings, normalised by their own statistics; all are held at once."""
         self._check(recordings, wanted)
-        pending = {number: _OpenRecording(name_recording(item, number)) for number, item in enumerate(recordings)}
+        pending = {number: OpenRecording(name_recording(item, number)) for number, item in enumerate(recordings)}
         pool = [
-            _QueuedWindow(number, window)
+            QueuedWindow(number, window)
             for number, item in enumerate(recordings)
             for window in self._cut(item, pending[number], sampling_rate, on_error)
         ]
-        check_enough(len(pool), sum(len(waiting.window.samples) for waiting in pool) / SAMPLE_RATE)
+        if getattr(self.session, "enrolment", None) is None:  # who was trained for few clips knows what they are worth
+            check_enough(len(pool), sum(len(waiting.window.samples) for waiting in pool) / SAMPLE_RATE)
         norm = self.session.measure_norm([batch for _, batch in self._batches(pool)])
         self._compute(pool, pending, wanted, norm)
-        return list(self._finish(pending))
+        return list(finish_recordings(pending, self.session, self.coverage))
 
-    def _cut(
-        self, item: Recording, entry: _OpenRecording, sampling_rate: int | None, on_error: str
-    ) -> Iterator[Window]:
+    def _cut(self, item: Recording, entry: OpenRecording, sampling_rate: int | None, on_error: str) -> Iterator[Window]:
         """The windows of a recording, each counted as missing; an error in one of them is the recording's."""
 
         def plan_windows(seconds: float) -> list[tuple[float, float]]:
@@ -257,8 +276,8 @@ class Predictor:
 
     def _compute(
         self,
-        pool: list[_QueuedWindow],
-        pending: dict[int, _OpenRecording],
+        pool: list[QueuedWindow],
+        pending: dict[int, OpenRecording],
         wanted: OutputRequest,
         norm: Any = None,  # noqa: ANN401 - the session's own
     ) -> None:
@@ -273,27 +292,8 @@ class Predictor:
             pending[recording].missing -= 1
         pool.clear()
 
-    def _batches(self, pool: Sequence[_QueuedWindow]) -> Iterator[tuple[list[int], tuple[np.ndarray, np.ndarray]]]:
+    def _batches(self, pool: Sequence[QueuedWindow]) -> Iterator[tuple[list[int], tuple[np.ndarray, np.ndarray]]]:
         plan = plan_batches([len(waiting.window.samples) / SAMPLE_RATE for waiting in pool], self.batch_seconds)
         for (indices,) in plan:
             if indices:
                 yield indices, pad([pool[index].window.samples for index in indices])
-
-    def _finish(self, pending: dict[int, _OpenRecording]) -> Iterator[Prediction]:
-        """The predictions of the first recordings that wait for nothing more."""
-        for number in sorted(pending):
-            entry = pending[number]
-            if entry.missing or not entry.is_complete:
-                return
-            del pending[number]
-            if entry.error is None and any(window.speech for window in entry.answered):
-                seconds, source = entry.seconds, entry.source
-                yield join_windows(entry.answered, self.session, seconds=seconds, source=source, coverage=self.coverage)
-            else:
-                yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)
-
-
-def _show_progress(predictions: Iterable[Prediction], items: Iterable[Recording]) -> Iterable[Prediction]:
-    from tqdm.auto import tqdm
-
-    return tqdm(predictions, total=len(items) if isinstance(items, Sequence) else None, unit="recording")

@@ -96,6 +96,6 @@ def corpus_norms(model: EmotionModel, corpus: Dataset, clips: Clips, how: Pass) 
     domain = norm_domain(model)
     if domain is None:
         return None
-    check_norms(domain, corpus[domain][:])
+    check_norms(domain, corpus[domain][:], *([1] if model.enrolment is not None else []))
     model.to(how.processes.device)
     return measure_norms(model, [clips], how)

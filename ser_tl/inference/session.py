@@ -17,6 +17,7 @@ from ser_tl.assets import asset
 from ser_tl.data.audio_config import AudioConfig
 from ser_tl.errors import ConfigError
 from ser_tl.inference.manifest import is_exported
+from ser_tl.inference.speaker import Speaker
 from ser_tl.modules.calibration import Calibration
 
 if TYPE_CHECKING:
@@ -131,6 +132,47 @@ class Session(Protocol):
             ConfigError: it weighs all frames alike
         """
         ...
+
+
+@runtime_checkable
+class EnrolmentSession(Protocol):
+    """A model that takes enrolled speakers, as far as it was trained for them.
+
+    Attributes:
+        speaker_digest: of the model, which tells their speakers from other models'; a ConfigError where it takes none
+    """
+
+    @property
+    def speaker_digest(self) -> str:
+        """Sixteen hexadecimal digits."""
+        ...
+
+    @property
+    def class_means(self) -> np.ndarray:
+        """What a label explains of a clip's embedding, (C, E) in the order of the labels."""
+        ...
+
+    def speaker_norm(self, speaker: Speaker) -> Any:  # noqa: ANN401
+        """The statistics of a speaker, for `Session.run`.
+
+        Raises:
+            ConfigError: the speaker is another model's
+        """
+        ...
+
+
+def find_enrolment(session: Session) -> EnrolmentSession:
+    """The session, if it takes enrolled speakers.
+
+    Raises:
+        ConfigError: it takes none
+    """
+    if not isinstance(session, EnrolmentSession):
+        raise ConfigError(
+            "speaker: an exported graph holds the training speech's statistics and takes no speaker's: predict with "
+            "the saved model (runs/NAME/model), or leave the speaker out"
+        )
+    return session
 
 
 def find_calibration(session: Session) -> Calibration | None:

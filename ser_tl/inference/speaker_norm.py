@@ -7,7 +7,7 @@ literature has it): honest as long as no label is looked at, and a report says s
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from datasets import Dataset
 from torch import Tensor
@@ -18,6 +18,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import Pass, batch_norm, pool_batch, run_clips
 from ser_tl.inference.moments import state_moments
 from ser_tl.model import EmotionModel
+from ser_tl.model.enrolment import enrolled_norm
 from ser_tl.modules.feature_norm import Moments, NormTable, Statistics
 
 FEWEST_CLIPS = 8
@@ -35,6 +36,8 @@ def measure_norms(model: EmotionModel, clip_sets: Sequence[Clips], how: Pass) ->
     table = NormTable()
     if model.standardise_states is None or model.standardise_embedding is None:
         return table
+    if model.enrolment is not None:
+        return _measure_enrolled(model, clip_sets, how)
 
     def states(batch: Batch) -> list[Moments]:
         return state_moments(model, batch)
@@ -48,12 +51,26 @@ def measure_norms(model: EmotionModel, clip_sets: Sequence[Clips], how: Pass) ->
     return table
 
 
-def check_norms(statistics: str, names: Sequence[str]) -> None:
+def _measure_enrolled(model: EmotionModel, clip_sets: Sequence[Clips], how: Pass) -> NormTable:
+    """The same for a model that was trained for enrolled speakers: each is enrolled with all clips there are."""
+    device, table = how.processes.device, NormTable()
+
+    def embeddings(batch: Batch) -> list[Moments]:
+        return [Moments.from_rows(row[None]) for row in model.normalize_embedding(pool_batch(model, batch))]
+
+    for name, moments in _sum_moments(model, clip_sets, embeddings, how).items():
+        norm = enrolled_norm(model, (moments.total / moments.count).to(device), int(moments.count))
+        table.states[name], table.embedding[name] = norm
+    return table
+
+
+def check_norms(statistics: str, names: Sequence[str], fewest: int = FEWEST_CLIPS) -> None:
     """Refuses unknown speakers, and speakers or corpora with too few utterances to take statistics of.
 
     Args:
         statistics: `ModelConfig.statistics`
         names: the speaker or corpus of each utterance
+        fewest: utterances of each
 
     Raises:
         ConfigError: one has too few of them, or is an unknown speaker
@@ -63,10 +80,10 @@ def check_norms(statistics: str, names: Sequence[str]) -> None:
             "model.statistics is speaker, but the speakers of some utterances are unknown: choose model.statistics "
             "corpus or training"
         )
-    few = sorted(f"{name} ({count})" for name, count in Counter(names).items() if count < FEWEST_CLIPS)
+    few = sorted(f"{name} ({count})" for name, count in Counter(names).items() if count < fewest)
     if few:
         raise ConfigError(
-            f"model.statistics is {statistics}, which takes at least {FEWEST_CLIPS} utterances of each; there are "
+            f"model.statistics is {statistics}, which takes at least {fewest} utterances of each; there are "
             f"fewer of {', '.join(few[:10])}: leave these out, or choose corpus or training"
         )
 
@@ -88,8 +105,19 @@ def describe_norm(statistics: str, test: Dataset) -> str:
 
 def _measure(
     model: EmotionModel, clip_sets: Sequence[Clips], moments_of: Callable[[Batch], list[Moments]], how: Pass
-) -> Iterator[tuple[str, Statistics]]:
+) -> dict[str, Statistics]:
     """Mean and deviation by name. A table can be updated with them only when all are there: they are read meanwhile."""
+    device = how.processes.device
+    return {
+        name: Statistics(*(tensor.to(device) for tensor in moments.statistics()))
+        for name, moments in _sum_moments(model, clip_sets, moments_of, how).items()
+    }
+
+
+def _sum_moments(
+    model: EmotionModel, clip_sets: Sequence[Clips], moments_of: Callable[[Batch], list[Moments]], how: Pass
+) -> dict[str, Moments]:
+    """The moments of all clips of each name."""
     local_moments: dict[str, Moments] = {}
     for clips in clip_sets:
         for _, batch, moments in run_clips([model], clips, moments_of, how):
@@ -102,10 +130,4 @@ def _measure(
     for name, sums in sorted(how.processes.gather(local_sums), key=lambda item: item[0]):
         clip_moments = Moments(*sums)
         totals[name] = totals[name].add(clip_moments) if name in totals else clip_moments
-    device = how.processes.device
-    return iter(
-        [
-            (name, Statistics(*(tensor.to(device) for tensor in moments.statistics())))
-            for name, moments in totals.items()
-        ]
-    )
+    return totals

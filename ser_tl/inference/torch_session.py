@@ -20,7 +20,9 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.exported_session import open_exported
 from ser_tl.inference.manifest import is_exported
 from ser_tl.inference.session import OutputRequest, Session, SessionOutput
+from ser_tl.inference.speaker import Speaker
 from ser_tl.model import EmotionModel
+from ser_tl.model.enrolment import check_enrolment, embedding_digest, enrolled_norm
 from ser_tl.model.serialization import model_folder
 from ser_tl.modules.feature_norm import Moments, SpeakerNorm, Statistics
 from ser_tl.modules.pooling import FrameScore
@@ -50,6 +52,7 @@ class TorchSession:
         self.audio = model.audio
         self.frame_rate = model.frame_rate
         self.calibration = model.calibration
+        self.enrolment = model.enrolment
 
     @torch.inference_mode()
     def run(
@@ -85,6 +88,9 @@ class TorchSession:
         model = self.model
         if model.standardise_states is None or model.standardise_embedding is None:
             raise ConfigError("model.standardise is false: this model has no statistics that recordings could share")
+        if model.enrolment is not None:
+            rows = torch.cat([model.normalize_embedding(self._pool(*batch)) for batch in batches])
+            return enrolled_norm(model, rows.mean(dim=0), len(rows))
         moments = []
         for waveform, lengths in batches:
             _, (states, mask) = self._encode(waveform, lengths)
@@ -99,9 +105,29 @@ class TorchSession:
             moments.append(Moments.from_rows(model.pooling(*model.frames(normalized, mask))))
         return SpeakerNorm(of_states, reduce(Moments.add, moments).statistics())
 
+    @property
+    def speaker_digest(self) -> str:
+        """What tells this model's speakers from other models'; see `EnrolmentSession`."""
+        return embedding_digest(self.model)
+
+    @property
+    def class_means(self) -> np.ndarray:
+        """What a label explains of a clip's embedding; see `EnrolmentSession`."""
+        return check_enrolment(self.model)[0].class_means.cpu().numpy()
+
+    def speaker_norm(self, speaker: Speaker) -> SpeakerNorm:
+        """The statistics of an enrolled speaker, for `run`; see `EnrolmentSession`."""
+        speaker.check_model(self.speaker_digest)
+        return enrolled_norm(self.model, torch.from_numpy(speaker.mean), speaker.clips)
+
     def check_attention(self) -> None:
         """Refuses attention weights where the pooling has none."""
         find_frame_score(self.model)
+
+    def _pool(self, waveform: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+        """The pooled frames (B, E) of states normalised by the training speech."""
+        _, (states, mask) = self._encode(waveform, lengths)
+        return self.model.pooling(*self.model.frames(self.model.normalize_states(states), mask))
 
     def _encode(self, waveform: np.ndarray, lengths: np.ndarray) -> tuple[Speech, EncoderOutput]:
         device = self.model.device

@@ -21,12 +21,13 @@ from ser_tl.model.network import Output as Output
 from ser_tl.model.pretrained import PretrainedMixin
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.discriminant import Discriminant
+from ser_tl.modules.feature_norm import SpeakerPrior
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
-    from ser_tl.inference import Prediction, Recording
+    from ser_tl.inference import Prediction, Recording, Speaker
     from ser_tl.inference.manifest import Manifest
 
 
@@ -108,6 +109,7 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
     def replace_head(self, discriminant: Discriminant) -> None:
         """Takes a fitted discriminant for the head, now and when the model is loaded again."""
         self.head, self.calibration, self.outliers = discriminant.to(self.device), None, None
+        self.enrolment = None
         self.config = replace(self.config, head="discriminant")
 
     def fit_statistics(self, corpus: "Dataset", *, seed: int = 0, batch_seconds: float = 60.0) -> None:
@@ -172,6 +174,24 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
         embeddings = Predictor(self).embed(recordings, **options)
         return embeddings[0] if is_recording(recordings) else embeddings
 
+    def enrol(self, recordings: "Recording | Iterable[Recording]", **options: Any) -> "Speaker":  # noqa: ANN401
+        """A speaker, from a few recordings without labels: `Predictor.enrol` on this model.
+
+        Args:
+            recordings: one or more, all of one speaker
+            options: of `Predictor.enrol`: labels, sampling_rate
+
+        Returns:
+            What `predict(recordings, speaker=...)` takes, and what can be saved apart from the model.
+
+        Raises:
+            AudioError: a recording can't be used, or there is speech in none
+            ConfigError: the model wasn't trained to take speakers
+        """
+        from ser_tl.inference import Predictor
+
+        return Predictor(self).enrol(recordings, **options)
+
     def export(self, format: str, folder: "str | Path", **options: Any) -> "Manifest":  # noqa: ANN401
         """Writes the model as a graph for prediction without torch: `ser_tl.export.export_model`.
 
@@ -203,6 +223,7 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
             "model": asdict(self.config),
             "known_speakers": self.known_speakers.as_json(),
             "calibration": None if self.calibration is None else self.calibration.to_json(),
+            "enrolment": None if self.enrolment is None else self.enrolment.rank,
             "outliers": None if self.outliers is None else self.outliers.rank,
             "activation_ranges": {name: list(limits) for name, limits in self.activation_ranges.items()},
         }
@@ -232,6 +253,8 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
             model.calibration = Calibration.from_json(config.get("calibration"), len(model.labels), source)  # likewise
             ranges = config.get("activation_ranges") or {}
             model.activation_ranges = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+            rank = config.get("enrolment")
+            model.enrolment = None if rank is None else SpeakerPrior(model.embedding_dim, rank, len(model.labels))
             if config.get("outliers") is not None:
                 from ser_tl.modules.outliers import OutlierScore  # few models that are loaded have one yet
 

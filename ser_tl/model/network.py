@@ -25,7 +25,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.model.model_config import ModelConfig
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.discriminant import Discriminant
-from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm
+from ser_tl.modules.feature_norm import FeatureNorm, SpeakerNorm, SpeakerPrior
 from ser_tl.modules.fusion import SourceAttention
 from ser_tl.modules.heads import DimensionHead, Head, LinearHead
 from ser_tl.modules.networks import NETWORKS, Network
@@ -69,6 +69,7 @@ class EmotionNetwork(nn.Module):
         calibration: what makes probabilities match frequencies; None for a model that was never calibrated
         activation_ranges: of layers' inputs, by the layers' names, where the training was quantisation-aware
         outliers: how unlike the training data an embedding is; None likewise
+        enrolment: how far the mean of a speaker's few clips is believed; None of a model that wasn't trained for that
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
@@ -94,6 +95,7 @@ class EmotionNetwork(nn.Module):
         self.labels = list(labels)
         self.calibration: Calibration | None = None
         self.activation_ranges: dict[str, tuple[float, float]] = {}
+        self.enrolment: SpeakerPrior | None = None
         self.outliers: OutlierScore | None = None
         self.dimensions = check_names(dimensions)
         self.config = config or ModelConfig()

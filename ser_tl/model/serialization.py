@@ -120,7 +120,7 @@ class SavedFolder(NamedTuple):
         return self.weights
 
 
-_DESCRIBES_WEIGHTS = ("dimensions", "encoder", "pooling", "model", "adapters", "outliers")
+_DESCRIBES_WEIGHTS = ("dimensions", "encoder", "pooling", "model", "adapters", "outliers", "enrolment")
 """What of a config can't be edited. Labels may be renamed, windows made shorter, an encoder's name corrected."""
 
 

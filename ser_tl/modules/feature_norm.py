@@ -160,6 +160,69 @@ def _rows(table: Mapping[str, Statistics], names: Sequence[str], norm: FeatureNo
     ]
 
 
+class SpeakerPrior(nn.Module):
+    """What is known of speakers before any of their clips.
+
+    Args:
+        width: channels of an embedding, E
+        rank: number of directions with variances of their own, R
+        classes: number of emotions, C
+
+    Attributes:
+        analysis: (R, E) from an embedding to its coordinates along the directions
+        synthesis: (E, R) back
+        ratios: (R,) the variance between speakers over that within them, along each direction
+        rest: (1,) likewise of all that is left
+        class_means: (C, E) of each emotion's clips without their speakers' means: what a label explains of a clip
+    """
+
+    analysis: Tensor
+    synthesis: Tensor
+    ratios: Tensor
+    rest: Tensor
+    class_means: Tensor
+
+    def __init__(self, width: int, rank: int, classes: int = 0) -> None:
+        super().__init__()
+        self.register_buffer("analysis", torch.zeros(rank, width))
+        self.register_buffer("synthesis", torch.zeros(width, rank))
+        self.register_buffer("ratios", torch.ones(rank))
+        self.register_buffer("rest", torch.ones(1))
+        self.register_buffer("class_means", torch.zeros(classes, width))
+
+    @property
+    def rank(self) -> int:
+        """Number of directions with variances of their own."""
+        return len(self.ratios)
+
+    @property
+    def clips(self) -> float:
+        """How many clips the training speech's mean counts as, along directions that share their variances."""
+        return 1.0 / float(self.rest)
+
+    def forward(self, means: Tensor, clips: Tensor) -> Tensor:
+        """What is to be taken out of the embeddings of speakers.
+
+        Args:
+            means: (B, E) of the clips of each speaker
+            clips: (B,) how many these were; nothing is taken out where there was none
+
+        Returns:
+            (B, E)
+        """
+        clips = clips.to(means.dtype)[:, None]
+        along = means @ self.analysis.to(means.dtype).T
+        directions = self.synthesis.to(means.dtype).T
+        shares = believe(clips, self.ratios.to(means.dtype))
+        rest = believe(clips, self.rest.to(means.dtype))
+        return rest * (means - along @ directions) + (shares * along) @ directions
+
+
+def believe(clips: Tensor, ratio: Tensor) -> Tensor:
+    """The share of a mean of so many clips that is the speaker's."""
+    return clips * ratio / (clips * ratio + 1.0)
+
+
 class FixedBatchNorm(nn.Module):
     """Batch norm by statistics that never move, in training neither; weight and bias may learn.
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from ser_tl.runtime.compute_config import ComputeConfig, check_range
 
-RefitName = Literal["none", "discriminant", "layer-discriminants", "self-training"]
+RefitName = Literal["none", "discriminant", "layer-discriminants", "self-training", "enrolment"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class TrainConfig(ComputeConfig):
         refit: `discriminant` refits the classifier when the epoch is chosen: a shrunken linear discriminant of the
             embedding, in closed form, on training and dev speakers; `layer-discriminants` fits one to each of the
             encoder's layers and adds up their logits; `self-training` continues from `discriminant` with unlabelled
-            clips of the target domain, whose emotions it assumes to be about equally frequent
+            clips of the target domain, whose emotions it assumes to be about equally frequent; `enrolment` fits one for
+            new speakers with a few clips without labels (`model.enrol`), with model.statistics speaker
         calibration: makes probabilities match frequencies, fitted on speakers that no weight was trained on: one
             `temperature`, which doesn't change the likeliest emotion; a factor and a bias an emotion
             (`vector`); or `none`

@@ -6,6 +6,7 @@ import torch
 from ser_tl.encoders import Fused, load_encoder
 from ser_tl.encoders.fused import resample_frames
 from ser_tl.errors import ConfigError, EncoderError
+from ser_tl.model import EmotionModel
 from ser_tl.modules.fusion import SourceAttention
 
 from .tiny import DIM, clip, padded, save, tiny
@@ -65,6 +66,22 @@ def test_names_joined_by_plus_make_one_encoder(tmp_path):
     assert fused.layers == [[1], [3]]
     with pytest.raises(EncoderError, match=r"has no option taps: it has layers"):
         load_encoder(f"{one}+{other}", taps=[1])
+
+
+@torch.no_grad()
+def test_a_model_on_two_pretrained_encoders_is_saved_loaded_and_predicts(tmp_path):
+    one, other = (str(save(name, tmp_path / name)) for name in ("moonshine", "whisper"))
+    model = EmotionModel.build(
+        f"{one}+{other}", ["anger", "neutral"], pooling="stats", encoder_options={"layers": [[1, 2], [1]]}
+    ).eval()
+    pooled = model.embed(clip(9000).numpy())
+    assert pooled.shape == (2 * 3 * DIM,)  # mean and deviation of two layers of one and of one of the other
+    model.save_pretrained(tmp_path / "model")
+    again = EmotionModel.from_pretrained(tmp_path / "model")
+    assert [encoder.family for encoder in again.encoder.encoders] == ["moonshine", "whisper"]
+    expected = model.predict([clip(9000).numpy(), clip(20_000, seed=1).numpy()])
+    for found, wanted in zip(again.predict([clip(9000).numpy(), clip(20_000, seed=1).numpy()]), expected, strict=True):
+        assert found.probabilities == pytest.approx(wanted.probabilities, abs=1e-6)
 
 
 @pytest.mark.parametrize(

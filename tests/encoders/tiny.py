@@ -181,6 +181,13 @@ KINDS["fused"] = Kind(
     50.0,
     KINDS["whisper"].frames,
 )
+KINDS["fused-moonshine"] = Kind(
+    lambda seed: Fused([tiny("moonshine", seed=seed), tiny("whisper", seed=seed + 1)], [[2, 3], [3]]).eval(),
+    3 * DIM,
+    1,
+    16_000 / 384,
+    _moonshine_frames,
+)
 
 
 _SHARED = Path(__file__).parents[3] / "shared"

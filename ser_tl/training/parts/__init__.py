@@ -14,6 +14,7 @@ from ser_tl.training.parts.calibration import ProbabilityCalibration as Probabil
 from ser_tl.training.parts.contrastive import SupervisedContrastive as SupervisedContrastive
 from ser_tl.training.parts.dimensions import Dimensions as Dimensions
 from ser_tl.training.parts.distillation import Distillation as Distillation
+from ser_tl.training.parts.enrolment import EnrolmentRefit as EnrolmentRefit
 from ser_tl.training.parts.publishing import Callbacks
 from ser_tl.training.parts.quantization import QuantizationAware as QuantizationAware
 from ser_tl.training.parts.refit import Refit as Refit
@@ -48,7 +49,7 @@ def build_standard_parts(**options: Any) -> list[Part]:  # noqa: ANN401 - each p
             f"techniques are given as parts=[...], known are {', '.join(PARTS)}"
         )
     built = [build(options.get(name)) for name, builders in STANDARD.items() for build in builders]
-    return [*built, Refit(), SelfTraining(), ProbabilityCalibration()]
+    return [*built, Refit(), EnrolmentRefit(), SelfTraining(), ProbabilityCalibration()]
 
 
 def build_parts(options: Mapping[str, Any]) -> list[Part]:

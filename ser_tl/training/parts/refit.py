@@ -53,6 +53,7 @@ def refit_discriminant(
     how: Pass,
     *,
     fit: Callable[[EmbeddedClips], DiscriminantFit],
+    transform: Callable[[EmbeddedClips], EmbeddedClips] = lambda rows: rows,
     norms: NormTable | None = None,
     views: Clips | None = None,
     calibration: Method | None = None,
@@ -67,6 +68,7 @@ def refit_discriminant(
         unlabelled: clips of another domain that are embedded as well; None for none
         how: the processes, and the size of batches
         fit: from embeddings to a discriminant
+        transform: what becomes of the embeddings before that, and before calibration
         norms: statistics of the speakers or corpora that clips are of
         views: all augmented views of train's clips, which are used besides; None for none
         calibration: how its probabilities are calibrated; None for not at all
@@ -90,11 +92,12 @@ def refit_discriminant(
     share = 1.0 if views is None else len(train) / (len(train) + len(views))
     weights = torch.tensor([share, 1.0, share])[[part for _, part, _ in rows]]
     target = None if unlabelled is None else _sort_by_id(embed(unlabelled))
-    fitted = fit(EmbeddedClips(embedding, labels, speakers, weights, target))
+    transformed = transform(EmbeddedClips(embedding, labels, speakers, weights, target))
+    fitted = fit(transformed)
     model.replace_head(fitted.discriminant)
     if calibration is not None:
         ids, real = [name for name, _, _ in rows], [row for row, (_, part, _) in enumerate(rows) if part < 2]
-        calibrate_refit(model, fitted, embedding, labels, ids, speakers, real, method=calibration)
+        calibrate_refit(model, fitted, transformed.embedding, labels, ids, speakers, real, method=calibration)
     return {"shrinkage": fitted.shrinkage, "temperature": fitted.temperature, "held_out_uar": fitted.uar}
 
 
@@ -138,6 +141,15 @@ class Refit(Part):
             training.model.layer_channels()  # raises now rather than after the training
         check_refit(training.config, training.real, training.dev)
 
+    def norms(self, training: Training) -> NormTable | None:
+        """Statistics of the speakers or corpora that clips are normalised by; None for the training speech's."""
+        measure_training_domains(training, dev=True)
+        return training.norms
+
+    def transform(self, rows: EmbeddedClips) -> EmbeddedClips:
+        """What the discriminant is fitted to: the embeddings as they are."""
+        return rows
+
     def fit(self, model: EmotionModel, rows: EmbeddedClips) -> DiscriminantFit:
         """The discriminant of training and dev speakers."""
         layers = model.layer_channels() if self.kind == "layer-discriminants" else []
@@ -149,7 +161,7 @@ class Refit(Part):
         if self.kind == "none":
             return
         model, real, dev = training.model, training.real, training.dev
-        measure_training_domains(training, dev=True)
+        norms = self.norms(training)
         ids, speakers = ([*real[name][:], *dev[name][:]] for name in ("id", "speaker"))
         natural = training.natural_clips
         has_views = training.views is not None and isinstance(natural, CachedClips)
@@ -161,7 +173,8 @@ class Refit(Part):
             training.unlabelled_clips if self.uses_unlabelled else None,
             training.evaluation,
             fit=lambda rows: self.fit(model, rows),
-            norms=training.norms,
+            transform=self.transform,
+            norms=norms,
             calibration=None if training.config.calibration == "none" else training.config.calibration,
             views=AllViews(natural, real["id"][:]) if has_views and isinstance(natural, CachedClips) else None,
         )
