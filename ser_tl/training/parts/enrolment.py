@@ -10,7 +10,7 @@ deviation stays the training speech's.
 
 from typing import Any
 
-from ser_tl.cache.condensed import reduction
+from ser_tl.cache.pooled import find_reduction
 from ser_tl.errors import ConfigError
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
@@ -42,7 +42,7 @@ class EnrolmentRefit(Refit):
                 f"{self.requested_by}, which is for models that take a speaker's own statistics, and model.statistics "
                 f"is {model.config.statistics}: choose model.statistics speaker, or train.refit discriminant"
             )
-        if reduction(model) is None or model.dimensions:
+        if find_reduction(model) is None or model.dimensions:
             raise ConfigError(
                 f"{self.requested_by}, which takes a speaker's mean out of the pooled states, and this model has "
                 f"weights before the pooling, in it ({model.pooling_name}), or a head of dimensions: choose pooling "
