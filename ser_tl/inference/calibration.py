@@ -69,20 +69,37 @@ def calibrate(
     """
     if not model.labels:
         return
+    trained = collect_clips([model], train[1], lambda batch: embed_batch(model, batch, norms).float(), how)
+    score = _fit_score(torch.from_numpy(trained.values), torch.from_numpy(trained.labels), len(model.labels))
+    model.outliers = score.to(model.device)
+    recalibrate(model, dev, how, method=method, source=DEV, norms=norms)
+
+
+def recalibrate(
+    model: EmotionModel, part: Part, how: Pass, *, method: Method, source: str, norms: NormTable | None = None
+) -> None:
+    """Calibrates a model anew; the outlier score that it has stays, with a threshold of these speakers.
+
+    Args:
+        model: with the weights that it keeps, not trained on the part
+        part: what tells probabilities, prediction sets and the score's threshold
+        how: the processes, and the size of batches
+        method: `temperature` or `vector`
+        source: whose clips these are, in words
+        norms: statistics of the speakers or corpora that clips are of
+    """
 
     def forward(batch: Batch) -> Tensor:  # (B, C + E)
         output = forward_batch(model, batch, norms)
         return torch.cat([output.logits.float(), output.embedding.float()], dim=1)
 
     classes = len(model.labels)
-    rows, speakers = collect_clips([model], dev[1], forward, how), _speakers(dev[0])
+    rows, speakers = collect_clips([model], part[1], forward, how), _speakers(part[0])
     names = [speakers[name] for name in rows.ids]
-    calibration = fit_calibration(rows.values[:, :classes], rows.labels, rows.ids, names, source=DEV, method=method)
-    trained = collect_clips([model], train[1], lambda batch: embed_batch(model, batch, norms).float(), how)
-    score = _fit_score(torch.from_numpy(trained.values), torch.from_numpy(trained.labels), classes)
-    scores = score(torch.from_numpy(rows.values[:, classes:]))
-    model.outliers = score.to(model.device)
-    model.calibration = replace(calibration, outlier_threshold=_threshold(scores, names))
+    calibration = fit_calibration(rows.values[:, :classes], rows.labels, rows.ids, names, source=source, method=method)
+    embedding = torch.from_numpy(rows.values[:, classes:])
+    threshold = None if model.outliers is None else _threshold(model.outliers(embedding.to(model.device)).cpu(), names)
+    model.calibration = replace(calibration, outlier_threshold=threshold)
 
 
 def calibrate_refit(
