@@ -7,8 +7,8 @@ from ser_tl.arguments import Parser
 from ser_tl.cli.annotate import add_annotate_arguments
 from ser_tl.cli.archive_report import archive_report_parser
 from ser_tl.cli.audit import audit_parser
-from ser_tl.cli.check import check_parser
 from ser_tl.cli.calibrate import calibrate_parser
+from ser_tl.cli.check import check_parser
 from ser_tl.cli.compress import compress_parser
 from ser_tl.cli.listen_arguments import listen_parser
 from ser_tl.cli.predict_arguments import add_embed_arguments, add_enrol_arguments, add_predict_arguments

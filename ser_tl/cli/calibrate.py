@@ -30,7 +30,7 @@ def calibrate_parser() -> Parser:
     command.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
     command.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     command.add_argument("--ids", type=Path, default=None, help="a run's split.json: calibrate on its test part only")
-    command.add_argument("--output", type=Path, required=True, help="folder for the calibrated model: a new or empty one")
+    command.add_argument("--output", type=Path, required=True, help="folder for the model: a new or empty one")
     command.add_argument(
         "--method", type=str, default="temperature", help="temperature (answers stay) or vector (they may change)"
     )
@@ -83,7 +83,9 @@ def calibrate(options: Namespace) -> int:
     )
     write_card(options.output, note=note)
     after = describe_calibration(model.calibration, len(model.labels))
-    print("\n".join([*(f"note: {line}" for line in notes), f"before: {before}", f"after: {after}", str(options.output)]))
+    print(
+        "\n".join([*(f"note: {line}" for line in notes), f"before: {before}", f"after: {after}", str(options.output)])
+    )
     for line in _warn(corpus, model.labels):
         print(f"warning: {line}", file=sys.stderr)
     return 0

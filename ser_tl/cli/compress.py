@@ -9,7 +9,6 @@ from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
 from ser_tl.cli.output import make_empty_folder
-from ser_tl.errors import ConfigError
 
 if TYPE_CHECKING:
     from ser_tl.compress import Compressed

@@ -1,4 +1,4 @@
-"""`ser-tl calibrate` on a small trained model: weights stay, probabilities are fitted to speakers that it doesn't know."""
+"""`ser-tl calibrate` on a small trained model: weights stay, probabilities are fitted to other speakers."""
 
 import json
 
@@ -54,11 +54,11 @@ def test_weights_stay_and_probabilities_are_calibrated(run, tmp_path, capsys):
 def test_answers_stay_with_a_temperature(run, tmp_path):
     assert calibrate(run, tmp_path / "new") == 0
     waveform, lengths = torch.randn(4, 16000) * 0.1, torch.tensor([16000, 12000, 8000, 16000])
-    before, after = (EmotionModel.from_pretrained(path) for path in (run / "model", tmp_path / "new"))
+    models = [EmotionModel.from_pretrained(path) for path in (run / "model", tmp_path / "new")]
     with torch.no_grad():
-        logits = [model(waveform, lengths).logits for model in (before, after)]
-    assert torch.equal(logits[0], logits[1])
-    assert torch.equal(before.calibrate(logits[0]).argmax(1), after.calibrate(logits[1]).argmax(1))
+        outputs = [model(waveform, lengths) for model in models]
+    assert torch.equal(outputs[0].logits, outputs[1].logits)
+    assert torch.equal(*(model.probabilities(output).argmax(1) for model, output in zip(models, outputs, strict=True)))
 
 
 def test_vector_has_a_factor_an_emotion(run, tmp_path):
