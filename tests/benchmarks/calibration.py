@@ -20,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 import ser_tl as ser
 from ser_tl.data.audio import SAMPLE_RATE, decode
+from ser_tl.data.audio_config import AudioConfig
 from ser_tl.data.batching import UtteranceDataset
 from ser_tl.data.folds import read_folds
 from ser_tl.evaluation import Predictions, Report
@@ -65,7 +66,7 @@ def read_perturbed(name: str, root: Path, options: argparse.Namespace) -> Clips:
     manifest = home / "list.csv"
     if not manifest.is_file():
         home.mkdir(parents=True, exist_ok=True)
-        changed = PerturbedClips(UtteranceDataset(corpus, ser.emotions(corpus), ser.AudioConfig(), training=False))
+        changed = PerturbedClips(UtteranceDataset(corpus, ser.emotions(corpus), AudioConfig(), training=False))
         lines = ["path,id,emotion,speaker"]
         for number, row in enumerate(corpus):
             soundfile.write(home / f"{number}.flac", np.clip(changed[number].waveform.numpy(), -1, 1), SAMPLE_RATE)
