@@ -113,7 +113,7 @@ def recalibrate(
     )
 
 
-class EmbeddedClips(NamedTuple):
+class PerturbedEmbedding(NamedTuple):
     """Changed clips of a refit's speakers.
 
     Attributes:
@@ -127,7 +127,9 @@ class EmbeddedClips(NamedTuple):
     speakers: list[str]
 
 
-def embed_perturbed(model: EmotionModel, corpus: Dataset, how: Pass, norms: NormTable | None = None) -> EmbeddedClips:
+def embed_perturbed(
+    model: EmotionModel, corpus: Dataset, how: Pass, norms: NormTable | None = None
+) -> PerturbedEmbedding:
     """Some changed clips of a refit's speakers, embedded. Every process calls it and gets the same.
 
     Args:
@@ -140,12 +142,12 @@ def embed_perturbed(model: EmotionModel, corpus: Dataset, how: Pass, norms: Norm
     found = collect_clips([model], clips, lambda batch: embed_batch(model, batch, norms).float(), how)
     speakers = _speakers(chosen)
     labels = torch.from_numpy(found.labels).long()
-    return EmbeddedClips(torch.from_numpy(found.values), labels, [speakers[name] for name in found.ids])
+    return PerturbedEmbedding(torch.from_numpy(found.values), labels, [speakers[name] for name in found.ids])
 
 
 def calibrate_refit(
     model: EmotionModel, fit: DiscriminantFit, embedding: Tensor, labels: Tensor, ids: Sequence[str],
-    speakers: Sequence[str], rows: Sequence[int], *, method: Method, perturbed: EmbeddedClips | None = None,
+    speakers: Sequence[str], rows: Sequence[int], *, method: Method, perturbed: PerturbedEmbedding | None = None,
     channel_groups: Sequence[Tensor] = (),
 ) -> None:  # fmt: skip
     """Calibrates a model whose classifier was refitted on these clips, each judged by the classifier of others.
@@ -184,7 +186,7 @@ def calibrate_refit(
 
 def judge_perturbed(
     fit: DiscriminantFit, embedding: Tensor, labels: Tensor, speakers: Sequence[str], classes: int,
-    perturbed: EmbeddedClips, channel_groups: Sequence[Tensor],
+    perturbed: PerturbedEmbedding, channel_groups: Sequence[Tensor],
 ) -> Perturbed:  # fmt: skip
     """Logits and outlier scores of changed clips by classifiers of other speakers.
 

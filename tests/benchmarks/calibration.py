@@ -24,7 +24,7 @@ from ser_tl.data.audio_config import AudioConfig
 from ser_tl.data.batching import UtteranceDataset
 from ser_tl.data.folds import read_folds
 from ser_tl.evaluation import Predictions, Report
-from ser_tl.inference.calibration import HELD_OUT, EmbeddedClips, fit_calibration, judge_perturbed
+from ser_tl.inference.calibration import HELD_OUT, PerturbedEmbedding, fit_calibration, judge_perturbed
 from ser_tl.inference.distance import MOST_CLIPS, PerturbedClips
 from ser_tl.inference.outliers import fit_outliers
 from ser_tl.modules.calibration import Calibration
@@ -87,7 +87,7 @@ def predict(train: Clips, test: Clips, labels: list[str], changed: Clips) -> dic
     scores = outliers.score(test.rows).numpy()
     changed = changed.of(np.isin(changed.speakers, train.speakers) & np.isin(changed.emotions, labels))
     some = np.random.default_rng(0).permutation(len(changed.ids))[:MOST_CLIPS]
-    embedded = EmbeddedClips(
+    embedded = PerturbedEmbedding(
         changed.rows[some],
         torch.tensor([index[changed.emotions[row]] for row in some]),
         changed.speakers[some].tolist(),
