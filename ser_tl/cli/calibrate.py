@@ -51,7 +51,7 @@ def calibrate(options: Namespace) -> int:
     from ser_tl.model import EmotionModel
     from ser_tl.modules.calibration import describe_calibration
     from ser_tl.runtime.processes import accelerator, evaluation_pass
-    from ser_tl.training.config import TrainConfig
+    from ser_tl.training.train_config import TrainConfig
 
     if options.method not in METHODS:
         raise ConfigError(f"--method is {options.method!r}: expected {' or '.join(METHODS)}")
@@ -104,11 +104,11 @@ def _check_speakers(model: "EmotionModel", corpus: "Dataset") -> None:
 
 def _warn(corpus: "Dataset", labels: list[str]) -> list[str]:
     """What is to be known of a calibration on little or lopsided data."""
-    found = []
+    warnings = []
     speakers = len(set(corpus["speaker"][:]))
     if speakers < 10:  # a promise of 90 % over speakers takes nine
-        found.append(f"{speakers} speakers: prediction sets of 90 % for a speaker to come take 9 or more")
+        warnings.append(f"{speakers} speakers: prediction sets of 90 % for a speaker to come take 9 or more")
     missing = sorted(set(labels) - set(corpus["emotion"][:]))
     if missing:
-        found.append(f"no clip of {', '.join(missing)}: how sure the model is of these is guessed from the others")
-    return found
+        warnings.append(f"no clip of {', '.join(missing)}: how sure the model is of these is guessed from the others")
+    return warnings

@@ -139,10 +139,10 @@ def embed_perturbed(
         norms: statistics of the speakers or corpora that clips are of
     """
     chosen, clips = perturb(model, corpus)
-    found = collect_clips([model], clips, lambda batch: embed_batch(model, batch, norms).float(), how)
+    collected = collect_clips([model], clips, lambda batch: embed_batch(model, batch, norms).float(), how)
     speakers = _speakers(chosen)
-    labels = torch.from_numpy(found.labels).long()
-    return PerturbedEmbedding(torch.from_numpy(found.values), labels, [speakers[name] for name in found.ids])
+    labels = torch.from_numpy(collected.labels).long()
+    return PerturbedEmbedding(torch.from_numpy(collected.values), labels, [speakers[name] for name in collected.ids])
 
 
 def calibrate_refit(
@@ -167,19 +167,19 @@ def calibrate_refit(
     chosen, classes = list(rows), len(model.labels)
     names = [speakers[row] for row in chosen]
     logits = fit.held_out[chosen].numpy(), labels[chosen].numpy()
-    found = fit_outliers(embedding[chosen], labels[chosen], names, classes)
+    outliers = fit_outliers(embedding[chosen], labels[chosen], names, classes)
     changed = None
-    if perturbed is not None and found.threshold is not None:
+    if perturbed is not None and outliers.threshold is not None:
         changed = judge_perturbed(fit, embedding[chosen], labels[chosen], names, classes, perturbed, channel_groups)
-    model.outliers = found.score.to(model.device)
+    model.outliers = outliers.score.to(model.device)
     model.calibration = fit_calibration(
         *logits,
         [ids[row] for row in chosen],
         names,
         source=HELD_OUT,
         method=method,
-        scores=found.scores,
-        threshold=found.threshold,
+        scores=outliers.scores,
+        threshold=outliers.threshold,
         perturbed=changed,
     )
 
@@ -254,7 +254,7 @@ def fit_calibration(
     order = list(dict.fromkeys(ids))
     row = {name: index for index, name in reversed(list(enumerate(ids)))}
     rows = [row[name] for name in order]
-    before, after = (average_windows(ids, one.apply(logits, scores), order) for one in (plain, fitted))
+    before, after = (average_windows(ids, candidate.apply(logits, scores), order) for candidate in (plain, fitted))
     true = labels[rows]
     return replace(
         fitted,

@@ -36,7 +36,7 @@ _PRIOR = 0.5  # of the squared weight: one clip's worth
 
 
 class Perturbed(NamedTuple):
-    """What a model makes of changed clips.
+    """A model's output for changed clips.
 
     Attributes:
         logits: (n, C)
@@ -104,7 +104,7 @@ def fit_distance(calibration: Calibration, perturbed: Perturbed) -> Calibration:
     index = np.arange(len(perturbed.labels)), perturbed.labels
 
     def loss(weight: float) -> float:
-        found = replace(calibration, distance=weight).apply(perturbed.logits, perturbed.scores)[index]
-        return float(-np.log(np.maximum(found, 1e-12)).sum()) + _PRIOR * weight**2
+        likelihood = replace(calibration, distance=weight).apply(perturbed.logits, perturbed.scores)[index]
+        return float(-np.log(np.maximum(likelihood, 1e-12)).sum()) + _PRIOR * weight**2
 
     return replace(calibration, distance=float(min(_WEIGHTS, key=loss)))

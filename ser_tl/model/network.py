@@ -230,15 +230,17 @@ class EmotionNetwork(nn.Module):
 
     def probabilities(self, output: Output) -> Tensor:
         """The emotions' probabilities (B, C) float32 of an output: calibrated, if the model is."""
-        logits, known = output.logits.float(), self.calibration
-        if known is None:
+        logits, calibration = output.logits.float(), self.calibration
+        if calibration is None:
             return logits.softmax(dim=-1)
-        logits = logits * (known.scale[0] if len(known.scale) == 1 else logits.new_tensor(known.scale))
-        if known.bias:
-            logits = logits + logits.new_tensor(known.bias)
-        if known.distance and known.outlier_threshold is not None and self.outliers is not None:
-            ratio = (self.outliers(output.embedding) / known.outlier_threshold).clamp_min(1.0)
-            logits = logits / (1.0 + known.distance * ratio.log())[:, None]
+        logits = logits * (
+            calibration.scale[0] if len(calibration.scale) == 1 else logits.new_tensor(calibration.scale)
+        )
+        if calibration.bias:
+            logits = logits + logits.new_tensor(calibration.bias)
+        if calibration.distance and calibration.outlier_threshold is not None and self.outliers is not None:
+            ratio = (self.outliers(output.embedding) / calibration.outlier_threshold).clamp_min(1.0)
+            logits = logits / (1.0 + calibration.distance * ratio.log())[:, None]
         return logits.softmax(dim=-1)
 
     def layer_channels(self) -> list[Tensor]:
