@@ -50,7 +50,7 @@ def calibrate(options: Namespace) -> int:
     from ser_tl.inference.scoring import corpus_norms, evaluation_clips
     from ser_tl.model import EmotionModel
     from ser_tl.modules.calibration import describe_calibration
-    from ser_tl.runtime.processes import accelerator, evaluation_pass
+    from ser_tl.runtime.processes import build_accelerator, build_evaluation_pass
     from ser_tl.training.train_config import TrainConfig
 
     if options.method not in METHODS:
@@ -69,7 +69,7 @@ def calibrate(options: Namespace) -> int:
     check_real(corpus, "calibration")
     _check_speakers(model, corpus)
     config = TrainConfig()
-    how = replace(evaluation_pass(accelerator(config, None), config), progress="calibrate")
+    how = replace(build_evaluation_pass(build_accelerator(config, None), config), progress="calibrate")
     clips = evaluation_clips(model, corpus)
     norms = corpus_norms(model, corpus, clips, how)
     before = describe_calibration(model.calibration, len(model.labels))
