@@ -16,6 +16,7 @@
     ser-tl compare RUN OTHER --output FOLDER           runs side by side: a table, and a page with pictures
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
+    ser-tl calibrate MODEL --corpus csv --root my.csv  its probabilities fitted to speakers that it doesn't know
     ser-tl compress MODEL --corpus emodb --ffn 0.5     fewer layers, narrower ones, the classifier fitted anew
     ser-tl export MODEL --output FOLDER                an ONNX graph, for prediction without torch
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
@@ -62,6 +63,7 @@ COMMANDS = {
     "push": "models",
     "extract": "models",
     "export": "export",
+    "calibrate": "calibrate",
     "compress": "compress",
     "augment": "augmentation",
     "audit": "audit",

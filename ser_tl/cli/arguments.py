@@ -7,6 +7,7 @@ from ser_tl.arguments import Parser
 from ser_tl.cli.annotate import add_annotate_arguments
 from ser_tl.cli.archive_report import archive_report_parser
 from ser_tl.cli.audit import audit_parser
+from ser_tl.cli.calibrate import calibrate_parser
 from ser_tl.cli.check import check_parser
 from ser_tl.cli.compress import compress_parser
 from ser_tl.cli.listen_arguments import listen_parser
@@ -160,6 +161,9 @@ def parser() -> Parser:
     _add_emotions(export)
     commands.add_subcommand("export", export, help="export a model for use without torch")
 
+    calibrate = calibrate_parser()
+    _add_emotions(calibrate)
+    commands.add_subcommand("calibrate", calibrate, help="fit a saved model's probabilities to a corpus' speakers")
     compress = compress_parser()
     _add_emotions(compress)
     commands.add_subcommand("compress", compress, help="make a trained model smaller and faster")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.output import make_folder
-from ser_tl.errors import ConfigError
+from ser_tl.cli.output import make_empty_folder
 
 if TYPE_CHECKING:
     from ser_tl.compress import Compressed
@@ -60,7 +59,7 @@ def compress(options: Namespace) -> int:
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.model import EmotionModel
 
-    _check_empty(options.output)
+    make_empty_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
     corpus = load_corpus(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
@@ -83,13 +82,6 @@ def compress(options: Namespace) -> int:
     print("\n\n".join([table, *_judgement(compressed)]))
     print(options.output)
     return 0
-
-
-def _check_empty(folder: Path) -> None:
-    """Refuses a folder with something in it, before the work."""
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ConfigError(f"--output {folder} isn't empty: name a new folder, nothing is replaced")
-    make_folder(folder)
 
 
 def _judgement(compressed: "Compressed") -> list[str]:

@@ -29,6 +29,17 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def make_empty_folder(path: Path) -> Path:
+    """Makes the folder of --output, in which nothing may be yet.
+
+    Raises:
+        ConfigError: as `make_folder`, or something is in it
+    """
+    if path.is_dir() and any(path.iterdir()):
+        raise ConfigError(f"--output {path} isn't empty: name a new folder, nothing is replaced")
+    return make_folder(path)
+
+
 def check_picture(path: Path) -> None:
     """Refuses a picture that couldn't be drawn, and makes its folder.
 

@@ -14,7 +14,7 @@ from ser_tl.augment import AugmentConfig
 from ser_tl.cache.views import Views
 from ser_tl.data.batching import Batch, Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
-from ser_tl.inference.calibration import calibrate_refit
+from ser_tl.inference.calibration import calibrate_refit, embed_perturbed
 from ser_tl.inference.clips import Pass, collect_clips, pool_batch
 from ser_tl.inference.statistics import fit_statistics
 from ser_tl.model import EmotionModel
@@ -64,7 +64,8 @@ def refit_classifier(
     speakers, ids = [speaker[name] for name, _, _ in rows], [name for name, _, _ in rows]
     fit = fit_discriminant(embedding, labels, speakers, len(model.labels))
     model.replace_head(fit.discriminant)
-    calibrate_refit(model, fit, embedding, labels, ids, speakers, real, method="temperature")
+    perturbed = embed_perturbed(model, corpus, how)
+    calibrate_refit(model, fit, embedding, labels, ids, speakers, real, method="temperature", perturbed=perturbed)
     return fit.uar
 
 

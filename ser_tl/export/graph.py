@@ -67,7 +67,7 @@ class Graph(nn.Module):
         """The outputs."""
         output = self.model(waveform, lengths)
         named = {
-            "probabilities": self.model.calibrate(output.logits),
+            "probabilities": self.model.probabilities(output),
             "dimensions": output.dimensions,
             "embedding": output.embedding,
             "speech": output.speech,

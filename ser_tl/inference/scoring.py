@@ -50,7 +50,7 @@ def score_clips(
         logits = output.logits.float()
         loss = cross_entropy(logits, batch.labels) if model.labels else logits.new_zeros(len(logits))
         dimensions = [] if output.dimensions is None else [output.dimensions]
-        return torch.cat([model.calibrate(logits), *dimensions, loss[:, None]], dim=-1).double()
+        return torch.cat([model.probabilities(output), *dimensions, loss[:, None]], dim=-1).double()
 
     collected = collect_clips([model], clips, values, how)
     loss = sum(collected.values[:, -1].tolist()) / len(collected.values)

@@ -74,7 +74,7 @@ class TorchSession:
             ]
         dimensions = output.logits.new_zeros(len(lengths), 0) if output.dimensions is None else output.dimensions
         return SessionOutput(
-            model.calibrate(output.logits).cpu().numpy(),
+            model.probabilities(output).cpu().numpy(),
             dimensions.float().cpu().numpy(),
             output.embedding.float().cpu().numpy() if wanted.embedding else None,
             attention,

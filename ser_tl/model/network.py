@@ -228,14 +228,19 @@ class EmotionNetwork(nn.Module):
             dimensions = self.dimension_head(embedding) if rest else self.dimension_head.regress(hidden)
         return Output(embedding, hidden, logits, dimensions)
 
-    def calibrate(self, logits: Tensor) -> Tensor:
-        """The emotions' probabilities (B, C) float32 of logits (B, C): calibrated, if the model is."""
-        logits = logits.float()
-        if self.calibration is not None:
-            scale = self.calibration.scale
-            logits = logits * (scale[0] if len(scale) == 1 else logits.new_tensor(scale))
-            if self.calibration.bias:
-                logits = logits + logits.new_tensor(self.calibration.bias)
+    def probabilities(self, output: Output) -> Tensor:
+        """The emotions' probabilities (B, C) float32 of an output: calibrated, if the model is."""
+        logits, calibration = output.logits.float(), self.calibration
+        if calibration is None:
+            return logits.softmax(dim=-1)
+        logits = logits * (
+            calibration.scale[0] if len(calibration.scale) == 1 else logits.new_tensor(calibration.scale)
+        )
+        if calibration.bias:
+            logits = logits + logits.new_tensor(calibration.bias)
+        if calibration.distance and calibration.outlier_threshold is not None and self.outliers is not None:
+            ratio = (self.outliers(output.embedding) / calibration.outlier_threshold).clamp_min(1.0)
+            logits = logits / (1.0 + calibration.distance * ratio.log())[:, None]
         return logits.softmax(dim=-1)
 
     def layer_channels(self) -> list[Tensor]:

@@ -4,6 +4,8 @@
 
     temperature   softmax(logits / T), one T (Guo et al. 2017): the likeliest emotion stays the likeliest
     vector        softmax(w * logits + b), a factor and a bias an emotion (likewise): it may become another
+    distance      beyond the outlier score's threshold, scaled logits / (1 + d ln(score / threshold)), as density-aware
+                  calibration does (Tomani et al. 2023): the further from the training data, the less sure
 
 It is part of a model: kept in its config.json and in its exports, and applied wherever probabilities are given. A model
 that never had one gives softmax(logits) and says so. Numpy alone: `inference.calibration` fits it.
@@ -38,6 +40,7 @@ class Calibration:
         sets: thresholds of prediction sets; None where there are none
         outlier_threshold: outlier score above which a recording is unlike the training data: that of 95 % of new
             speakers' clips is below; None where there is no score
+        distance: d, by which recordings beyond that threshold are softened; 0 for not at all
     """
 
     method: Literal["temperature", "vector"]
@@ -50,15 +53,24 @@ class Calibration:
     log_loss_after: float
     sets: PredictionSets | None = None
     outlier_threshold: float | None = None
+    distance: float = 0.0
 
     @property
     def temperature(self) -> float | None:
         """By which logits are divided; None with a factor an emotion."""
         return 1.0 / self.scale[0] if len(self.scale) == 1 else None
 
-    def apply(self, logits: np.ndarray) -> np.ndarray:
-        """Probabilities (..., C) float64 of logits (..., C)."""
+    def apply(self, logits: np.ndarray, outlier: np.ndarray | None = None) -> np.ndarray:
+        """Probabilities (..., C) float64.
+
+        Args:
+            logits: (..., C)
+            outlier: (...) outlier scores; None for those of recordings like the training data
+        """
         scaled = logits.astype(np.float64) * np.array(self.scale) + np.array(self.bias or [0.0])
+        if outlier is not None and self.distance and self.outlier_threshold is not None:
+            ratio = np.maximum(outlier.astype(np.float64) / self.outlier_threshold, 1.0)
+            scaled /= (1.0 + self.distance * np.log(ratio))[..., None]
         scaled -= scaled.max(axis=-1, keepdims=True)
         exponentials = np.exp(scaled)
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
@@ -66,9 +78,10 @@ class Calibration:
     def describe(self) -> str:
         """In a line, for reports and cards."""
         how = f"temperature {self.temperature:.2f}" if self.temperature else "a factor and a bias an emotion (vector)"
+        softer = f", softer beyond the outlier threshold (weight {self.distance:.2f})" if self.distance else ""
         return (
-            f"calibrated by {how}, fitted on {self.clips} clips of {self.speakers} speakers: {self.source}; log loss "
-            f"on these {self.log_loss_before:.3f} before, {self.log_loss_after:.3f} after"
+            f"calibrated by {how}{softer}, fitted on {self.clips} clips of {self.speakers} speakers: {self.source}; "
+            f"log loss on these {self.log_loss_before:.3f} before, {self.log_loss_after:.3f} after"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -95,9 +108,11 @@ class Calibration:
             values["sets"] = sets
             calibration = cls(**values)
             limit = [] if calibration.outlier_threshold is None else [calibration.outlier_threshold]
-            numbers = np.array([*calibration.scale, *calibration.bias, *limit], dtype=np.float64)
+            numbers = np.array([*calibration.scale, *calibration.bias, *limit, calibration.distance], dtype=np.float64)
             if not min(calibration.scale) > 0:
                 raise ValueError(f"scale is {calibration.scale}, expected factors above 0")
+            if calibration.distance < 0 or (limit and not limit[0] > 0 and calibration.distance):
+                raise ValueError(f"distance {calibration.distance} at a threshold of {limit}: expected 0 or more")
             fits = len(calibration.scale) in (1, classes) and len(calibration.bias) in (0, classes)
             fits = fits and bool(np.isfinite(numbers).all())
             fits = fits and (sets is None or all(len(threshold.by_class) == classes for threshold in sets.thresholds))

@@ -1,12 +1,13 @@
 """Archives: speed, memory, kills, and what Ray costs.
 
     ser-tl export ser_tl/assets/emodb_model --quantize int8 --output int8
-    python -m tests.benchmarks.archive speed int8 [--clips 1000 20000] [--workers 2]
+    python -m tests.benchmarks.archive speed int8 [--clips 1000 20000] [--workers 2] [--audio FOLDER]
     python -m tests.benchmarks.archive kills int8 [--kills 20]
     python -m tests.benchmarks.archive rows [--rows 1000000]
     python -m tests.benchmarks.archive ray int8              # where Ray is installed
 
-Clips are those of EMO-DB that come with the package, whole and in parts, as often as it takes. CPU seconds are those of
+Clips are those of EMO-DB that come with the package (Opus, whose decoding takes about as long as the INT8 model), or
+the recordings below --audio, whole and in parts, as often as it takes. CPU seconds are those of
 all processes, start and decoding included; on a busy machine they say more than seconds on the clock.
 """
 
@@ -29,7 +30,7 @@ from ser_tl.archive import annotate, open_archive
 from ser_tl.archive.description import ModelFacts, RowOptions
 from ser_tl.archive.listing import list_source
 from ser_tl.assets import asset
-from ser_tl.data.audio import duration
+from ser_tl.data.audio import SUFFIXES, duration
 
 
 def main() -> None:
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--shard", default="250", help="clips in a shard")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--audio", type=Path, default=asset("emodb_mini"), help="a folder of recordings")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ser_tl_archive_") as name:
         {"speed": measure_speed, "kills": measure_kills, "rows": measure_rows, "ray": measure_ray}[options.what](
@@ -49,9 +51,9 @@ def main() -> None:
         )
 
 
-def write_list(path: Path, clips: int, broken: int = 0) -> Path:
+def write_list(path: Path, audio: Path, clips: int, broken: int = 0) -> Path:
     """A list of so many clips: whole recordings first, then parts of them, then the same again."""
-    files = sorted(asset("emodb_mini").glob("*.opus"))
+    files = sorted(file for file in audio.rglob("*") if file.suffix in SUFFIXES)
     seconds = [duration(file) for file in files]
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -62,7 +64,7 @@ def write_list(path: Path, clips: int, broken: int = 0) -> Path:
             span = ["", ""] if turn % 3 == 0 else [0, 0.8 * whole] if turn % 3 == 1 else [0.2 * whole, whole]
             writer.writerow([f"clip{index:07}", files[number], *span])
         for index in range(broken):
-            bad = path.parent / f"broken{index}.opus"
+            bad = path.parent / f"broken{index}{files[index].suffix}"
             bad.write_bytes(files[index].read_bytes()[: 700 + 40 * index])
             writer.writerow([f"broken{index:07}", bad, "", ""])
     return path
@@ -130,7 +132,7 @@ def measure_speed(options: argparse.Namespace, folder: Path) -> None:
     print("| clips | audio s | wall s | CPU s | clips / CPU s | audio s / CPU s | times real time | MiB a process |")
     print("|---|---|---|---|---|---|---|---|")
     for clips in options.clips:
-        source, more = write_list(folder / f"{clips}.csv", clips), ("--shard-clips", options.shard)
+        source, more = write_list(folder / f"{clips}.csv", options.audio, clips), ("--shard-clips", options.shard)
         found = run(source, folder / f"{clips}", options.model, options.workers, *more)
         print(
             f"| {found['clips']:.0f} | {found['audio']:.0f} | {found['wall']:.1f} | {found['cpu']:.1f} "
@@ -142,7 +144,7 @@ def measure_speed(options: argparse.Namespace, folder: Path) -> None:
 
 def measure_kills(options: argparse.Namespace, folder: Path) -> None:
     """Kills everything at random moments until the archive is finished, and compares the bytes."""
-    source = write_list(folder / "list.csv", options.clips[0], broken=20)
+    source = write_list(folder / "list.csv", options.audio, options.clips[0], broken=20)
     annotate(source, folder / "undisturbed", options.model, workers=1, shard_clips=25)
     chance, kills = random.Random(0), 0
     while True:
@@ -187,7 +189,7 @@ def measure_rows(options: argparse.Namespace, folder: Path) -> None:
 
 def measure_ray(options: argparse.Namespace, folder: Path) -> None:
     """The same list by the local pool and by Ray."""
-    source = write_list(folder / "list.csv", options.clips[0])
+    source = write_list(folder / "list.csv", options.audio, options.clips[0])
     for engine in ("local", "ray"):
         shutil.rmtree(folder / engine, ignore_errors=True)
         found = run(source, folder / engine, options.model, options.workers, "--engine", engine, "--shard-clips", "100")

@@ -20,9 +20,13 @@ from sklearn.metrics import roc_auc_score
 
 import ser_tl as ser
 from ser_tl.data.audio import SAMPLE_RATE, decode
+from ser_tl.data.audio_config import AudioConfig
+from ser_tl.data.batching import UtteranceDataset
 from ser_tl.data.folds import read_folds
 from ser_tl.evaluation import Predictions, Report
-from ser_tl.inference.calibration import HELD_OUT, fit_calibration, fit_outliers
+from ser_tl.inference.calibration import HELD_OUT, PerturbedEmbedding, fit_calibration, judge_perturbed
+from ser_tl.inference.distance import MOST_CLIPS, PerturbedClips
+from ser_tl.inference.outliers import fit_outliers
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.conformal import find_threshold
 from ser_tl.modules.discriminant import fit_discriminant
@@ -31,7 +35,7 @@ from tests.benchmarks.defaults.probes import pool_states
 
 LAYERS = [1, 2, 3, 4]  # the recipes' of Whisper tiny.en
 COVERAGE = 0.9
-METHODS = ("none", "temperature", "vector")
+METHODS = ("none", "temperature", "vector", "distance")
 
 
 class Clips(NamedTuple):
@@ -56,13 +60,39 @@ def read_clips(name: str, root: Path, options: argparse.Namespace) -> Clips:
     return Clips(*columns, torch.from_numpy(states[:, LAYERS].reshape(len(states), -1)).double())
 
 
-def predict(train: Clips, test: Clips, labels: list[str]) -> dict[str, Predictions]:
+def read_perturbed(name: str, root: Path, options: argparse.Namespace) -> Clips:
+    """The same corpus, each clip changed as `inference.distance` changes some of them."""
+    corpus, home = ser.load_corpus(name, root), options.folder / "perturbed" / name
+    manifest = home / "list.csv"
+    if not manifest.is_file():
+        home.mkdir(parents=True, exist_ok=True)
+        changed = PerturbedClips(UtteranceDataset(corpus, ser.emotions(corpus), AudioConfig(), training=False))
+        lines = ["path,id,emotion,speaker"]
+        for number, row in enumerate(corpus):
+            soundfile.write(home / f"{number}.flac", np.clip(changed[number].waveform.numpy(), -1, 1), SAMPLE_RATE)
+            lines.append(f"{number}.flac,{row['id']},{row['emotion']},{row['speaker']}")
+        manifest.write_text("\n".join(lines) + "\n")
+    options = argparse.Namespace(folder=options.folder / "perturbed" / name, whisper=options.whisper)
+    return read_clips("csv", manifest, options)
+
+
+def predict(train: Clips, test: Clips, labels: list[str], changed: Clips) -> dict[str, Predictions]:
     """The predictions of one training by each way of calibrating it."""
     index = {label: number for number, label in enumerate(labels)}
     truth = torch.tensor([index[emotion] for emotion in train.emotions])
     fit = fit_discriminant(train.rows, truth, train.speakers.tolist(), len(labels))
     with torch.no_grad():
         logits = fit.discriminant(test.rows.float()).numpy()
+    outliers = fit_outliers(train.rows, truth, train.speakers.tolist(), len(labels))
+    scores = outliers.score(test.rows).numpy()
+    changed = changed.of(np.isin(changed.speakers, train.speakers) & np.isin(changed.emotions, labels))
+    some = np.random.default_rng(0).permutation(len(changed.ids))[:MOST_CLIPS]
+    embedded = PerturbedEmbedding(
+        changed.rows[some],
+        torch.tensor([index[changed.emotions[row]] for row in some]),
+        changed.speakers[some].tolist(),
+    )
+    judged = judge_perturbed(fit, train.rows, truth, train.speakers.tolist(), len(labels), embedded, ())
     found = {}
     for method in METHODS:
         held = fit.held_out.numpy(), truth.numpy(), train.ids.tolist(), train.speakers.tolist()
@@ -70,10 +100,12 @@ def predict(train: Clips, test: Clips, labels: list[str]) -> dict[str, Predictio
             known = Calibration("temperature", [1.0], [], HELD_OUT, 0, 0, 0.0, 0.0)
             sets = None
         else:
-            known = fit_calibration(*held, source=HELD_OUT, method=method)
+            near = {"source": HELD_OUT, "method": "vector" if method == "vector" else "temperature"}
+            far = {"scores": outliers.scores, "threshold": outliers.threshold, "perturbed": judged}
+            known = fit_calibration(*held, **near, **(far if method == "distance" else {}))
             sets = known.sets
             plain = clip_threshold(known.apply(held[0]), held[1])
-        rows = known.apply(logits)
+        rows = known.apply(logits, scores)
         ways = {method: None if sets is None else sets.members(rows, COVERAGE)}
         if sets is not None:
             ways[f"{method}, sets by class"] = sets.members(rows, COVERAGE, by_class=True)
@@ -102,7 +134,7 @@ def measure_outliers(
     """The AUROC of the outlier score of other recordings against test clips, and the share above the threshold."""
     labels = sorted(set(train.emotions))
     truth = torch.tensor([labels.index(emotion) for emotion in train.emotions])
-    score, threshold = fit_outliers(train.rows, truth, train.speakers.tolist(), len(labels))
+    score, threshold, _ = fit_outliers(train.rows, truth, train.speakers.tolist(), len(labels))
     usual = score(inside.rows).numpy()
     found = {"test clips": (float("nan"), share_above(usual, threshold))}
     for name, rows in tests.items():
@@ -243,14 +275,20 @@ def main() -> None:
 def show_calibration(options: argparse.Namespace, ravdess: Clips, emodb: Clips, emotale: Clips) -> None:
     """Prints the figures of each protocol and way of calibrating, and keeps the reports."""
     runs: dict[str, dict[str, Report]] = {}
+    changed = {name: read_perturbed(name, getattr(options, name), options) for name in ("ravdess", "emodb")}
     parts = [
-        predict(ravdess.of(~tested), ravdess.of(tested), sorted(set(ravdess.emotions)))
+        predict(ravdess.of(~tested), ravdess.of(tested), sorted(set(ravdess.emotions)), changed["ravdess"])
         for fold in read_folds(options.folds)
         for tested in [np.isin(ravdess.ids, list(fold.test))]
     ]
     runs["RAVDESS, EmoBox's folds"] = pool(parts)
     parts = [
-        predict(emodb.of(emodb.speakers != one), emodb.of(emodb.speakers == one), sorted(set(emodb.emotions)))
+        predict(
+            emodb.of(emodb.speakers != one),
+            emodb.of(emodb.speakers == one),
+            sorted(set(emodb.emotions)),
+            changed["emodb"],
+        )
         for one in sorted(set(emodb.speakers))
     ]
     runs["EMO-DB, each speaker left out"] = pool(parts)
@@ -258,10 +296,10 @@ def show_calibration(options: argparse.Namespace, ravdess: Clips, emodb: Clips, 
         shared = sorted(set(ravdess.emotions) & set(other.emotions))
         source, target = ravdess.of(np.isin(ravdess.emotions, shared)), other.of(np.isin(other.emotions, shared))
         runs[f"RAVDESS to {name}, {len(shared)} emotions"] = {
-            way: Report.of(found) for way, found in predict(source, target, shared).items()
+            way: Report.of(found) for way, found in predict(source, target, shared, changed["ravdess"]).items()
         }
     parts = [
-        predict(standardize(source), standardize(target), shared)
+        predict(standardize(source), standardize(target), shared, standardize(changed["ravdess"]))
         for shared in [sorted(set(ravdess.emotions) & set(emodb.emotions))]
         for source in [ravdess.of(np.isin(ravdess.emotions, shared))]
         for target in [emodb.of(np.isin(emodb.emotions, shared))]
@@ -269,7 +307,7 @@ def show_calibration(options: argparse.Namespace, ravdess: Clips, emodb: Clips, 
     runs["RAVDESS to EMO-DB standardised by corpus, 6 emotions"] = {k: Report.of(v) for k, v in parts[0].items()}
     for title, reports in runs.items():
         show(title, reports)
-        reports["temperature"].save(options.folder / "reports" / title.split(",", maxsplit=1)[0])
+        reports["distance"].save(options.folder / "reports" / title.split(",", maxsplit=1)[0])
 
 
 if __name__ == "__main__":

@@ -17,25 +17,26 @@ from tests.export.samples import sample_model
 pytestmark = pytest.mark.slow
 
 
-def calibrated(method="temperature"):
+def calibrated(method="temperature", distance=False):
     """The tiny model with a calibration of each kind, sets of thresholds that split its answers, and a score."""
     model = sample_model()
     draw = np.random.default_rng(0)
     rows = draw.dirichlet(np.ones(3), 200)
     sets = PredictionSets.fit(rows, rows.argmax(axis=1), [f"s{row % 20}" for row in range(200)])
     scale, bias = ([2.5], []) if method == "temperature" else ([2.5, 0.5, 1.0], [0.3, -0.2, 0.0])
-    model.calibration = Calibration(method, scale, bias, "tones", 200, 20, 1.0, 0.8, sets, 1.5)
+    known = {"outlier_threshold": 0.1, "distance": 2.0} if distance else {"outlier_threshold": 1.5}
+    model.calibration = Calibration(method, scale, bias, "tones", 200, 20, 1.0, 0.8, sets, **known)
     labels = torch.arange(60) % 3
     model.outliers = OutlierScore.fit(torch.randn(60, model.embedding_dim) + labels[:, None], labels, 3)
     return model
 
 
-@pytest.mark.parametrize("method", ["temperature", "vector"])
+@pytest.mark.parametrize(("method", "distance"), [("temperature", False), ("vector", False), ("vector", True)])
 @pytest.mark.parametrize("kind", ["onnx", "torch-export"])
-def test_the_graph_gives_what_the_model_gives(tmp_path, method, kind):
+def test_the_graph_gives_what_the_model_gives(tmp_path, method, distance, kind):
     for name in ("onnx", "onnxscript", "onnxruntime") if kind == "onnx" else ():
         pytest.importorskip(name)
-    model = calibrated(method)
+    model = calibrated(method, distance)
     export_model(model, tmp_path / "graph", kind)
     clips = [np.random.default_rng(seed).normal(0, 0.1, 9000 + 1111 * seed) for seed in range(4)]
     exported = Predictor(tmp_path / "graph", coverage=0.8)
@@ -51,6 +52,10 @@ def test_the_graph_gives_what_the_model_gives(tmp_path, method, kind):
         assert (found.unlike_training, found.abstained) == (mine.unlike_training, mine.abstained)
         if method == "temperature":
             assert before.label == mine.label
+    if distance:  # softer than by the same factors alone
+        near = Predictor(calibrated(method)).predict(clips)
+        for far, one in zip(graph, near, strict=True):
+            assert max(far.probabilities.values()) < max(one.probabilities.values())
     manifest = read_manifest(tmp_path / "graph")
     assert json.loads(json.dumps(manifest.calibration)) == json.loads(json.dumps(model.calibration.to_json()))
     assert exported.calibration == model.calibration.describe()

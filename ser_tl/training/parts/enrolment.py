@@ -25,6 +25,7 @@ class EnrolmentRefit(Refit):
     """A discriminant of training speakers who are enrolled with few clips, if `train.refit` says so."""
 
     kinds = ("enrolment",)
+    perturbs = False  # changed clips would lack the enrolments that the others were made with
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,16 +7,17 @@ are worth having. The discriminant's own options are chosen on training speakers
 their clips where there are views: these then share the weight of the clip that they are of.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from datasets import Dataset, concatenate_datasets
 from torch import Tensor
 
 from ser_tl.cache.cached import AllViews, CachedClips
 from ser_tl.data.batching import Clips
 from ser_tl.errors import ConfigError
-from ser_tl.inference.calibration import Method, calibrate_refit
+from ser_tl.inference.calibration import Method, calibrate_refit, embed_perturbed
 from ser_tl.inference.clips import CollectedValues, Pass, collect_clips, embed_batch
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
@@ -57,6 +58,8 @@ def refit_discriminant(
     norms: NormTable | None = None,
     views: Clips | None = None,
     calibration: Method | None = None,
+    corpus: Dataset | None = None,
+    layers: Sequence[Tensor] = (),
 ) -> dict[str, float]:
     """Replaces the model's head. Every process calls it and gets the same head.
 
@@ -72,6 +75,8 @@ def refit_discriminant(
         norms: statistics of the speakers or corpora that clips are of
         views: all augmented views of train's clips, which are used besides; None for none
         calibration: how its probabilities are calibrated; None for not at all
+        corpus: train's and dev's rows, changed clips of which tell how sure to be far from them; None for none
+        layers: channels of the embedding that have a discriminant of their own; all in one if empty
 
     Returns:
         For the record: shrinkage, temperature, and the UAR over the held-out training speakers.
@@ -97,7 +102,11 @@ def refit_discriminant(
     model.replace_head(fitted.discriminant)
     if calibration is not None:
         ids, real = [name for name, _, _ in rows], [row for row, (_, part, _) in enumerate(rows) if part < 2]
-        calibrate_refit(model, fitted, transformed.embedding, labels, ids, speakers, real, method=calibration)
+        perturbed = None if corpus is None else embed_perturbed(model, corpus, how, norms)
+        calibrate_refit(
+            model, fitted, transformed.embedding, labels, ids, speakers, real, method=calibration, perturbed=perturbed,
+            channel_groups=layers,
+        )  # fmt: skip
     return {"shrinkage": fitted.shrinkage, "temperature": fitted.temperature, "held_out_uar": fitted.uar}
 
 
@@ -113,6 +122,7 @@ class Refit(Part):
 
     order = 90
     kinds = ("discriminant", "layer-discriminants")
+    perturbs = True  # changed clips tell how sure to be far from the training data
     uses_unlabelled = False
 
     def __init__(self) -> None:
@@ -152,9 +162,12 @@ class Refit(Part):
 
     def fit(self, model: EmotionModel, rows: EmbeddedClips) -> DiscriminantFit:
         """The discriminant of training and dev speakers."""
-        layers = model.layer_channels() if self.kind == "layer-discriminants" else []
+        layers = self._layers(model)
         embedding, labels, speakers, weights, _ = rows
         return fit_discriminant(embedding, labels, speakers, len(model.labels), layers, weights=weights)
+
+    def _layers(self, model: EmotionModel) -> list[Tensor]:
+        return model.layer_channels() if self.kind == "layer-discriminants" else []
 
     def finish(self, training: Training) -> None:
         """Replaces the head."""
@@ -176,6 +189,8 @@ class Refit(Part):
             transform=self.transform,
             norms=norms,
             calibration=None if training.config.calibration == "none" else training.config.calibration,
+            corpus=concatenate_datasets([real, dev]) if self.perturbs else None,
+            layers=self._layers(model),
             views=AllViews(natural, real["id"][:]) if has_views and isinstance(natural, CachedClips) else None,
         )
 
