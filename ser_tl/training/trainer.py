@@ -165,6 +165,7 @@ class Trainer:
             ConfigError: the test set has an emotion that isn't among the model's labels
             SplitError: the model was trained on, or its epoch chosen on, some of the speakers, or clips are synthetic
         """
+        trained, tested = set(self.training_data.get("corpora", [])), set(test["corpus"][:])
         return evaluate(
             self.model,
             test,
@@ -175,6 +176,8 @@ class Trainer:
             training_notes=self.notes,
             facts=self.facts,
             shared=shared,
+            groups=("sex", "corpus") if len(trained | tested) > 1 else ("sex",),
+            note_absent=not tested <= trained,  # within a corpus single speakers may lack an emotion
         )
 
     @property

@@ -7,7 +7,7 @@ are worth having. The discriminant's own options are chosen on training speakers
 their clips where there are views: these then share the weight of the clip that they are of.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ser_tl.cache.cached import CachedClips, EveryView
 from ser_tl.data.batching import Clips
+from ser_tl.data.corpus_balance import weigh_corpora
 from ser_tl.errors import ConfigError
 from ser_tl.inference.calibration import Method, calibrate_refit
 from ser_tl.inference.clips import CollectedValues, Pass, collect_clips, embed_batch
@@ -56,6 +57,7 @@ def refit_discriminant(
     norms: NormTable | None = None,
     views: Clips | None = None,
     calibration: Method | None = None,
+    weight_of: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Replaces the model's head. Every process calls it and gets the same head.
 
@@ -70,6 +72,7 @@ def refit_discriminant(
         norms: statistics of the speakers or corpora that clips are of
         views: all augmented views of train's clips, which are used besides; None for none
         calibration: how its probabilities are calibrated; None for not at all
+        weight_of: utterance id to how much it counts; all alike if None
 
     Returns:
         For the record: shrinkage, temperature, and the UAR over the held-out training speakers.
@@ -89,6 +92,8 @@ def refit_discriminant(
     speakers = [speaker_of[name] for name, _, _ in rows]
     share = 1.0 if views is None else len(train) / (len(train) + len(views))
     weights = torch.tensor([share, 1.0, share])[[part for _, part, _ in rows]]
+    if weight_of is not None:
+        weights = weights * torch.tensor([weight_of[name] for name, _, _ in rows])
     target = None if unlabelled is None else _sort_by_id(embed(unlabelled))
     fitted = fit(EmbeddedClips(embedding, labels, speakers, weights, target))
     model.replace_head(fitted.discriminant)
@@ -162,9 +167,18 @@ class Refit(Part):
             training.evaluation,
             fit=lambda rows: self.fit(model, rows),
             norms=training.norms,
+            weight_of=self._weigh(training),
             calibration=None if training.config.calibration == "none" else training.config.calibration,
             views=EveryView(natural, real["id"][:]) if has_views and isinstance(natural, CachedClips) else None,
         )
+
+    def _weigh(self, training: Training) -> dict[str, float] | None:
+        """The weight of each clip where corpora are balanced; None where not."""
+        if not any(part.balances_corpora for part in training.parts):
+            return None
+        columns = ([*training.real[name][:], *training.dev[name][:]] for name in ("id", "emotion", "corpus"))
+        ids, emotions, corpora = columns
+        return dict(zip(ids, weigh_corpora(emotions, corpora).tolist(), strict=True))
 
     @property
     def facts(self) -> dict[str, Any]:
