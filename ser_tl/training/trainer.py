@@ -165,7 +165,7 @@ class Trainer:
             ConfigError: the test set has an emotion that isn't among the model's labels
             SplitError: the model was trained on, or its epoch chosen on, some of the speakers, or clips are synthetic
         """
-        trained, tested = set(self.training_data.get("corpora", [])), set(test["corpus"][:])
+        trained, tested = set(self.data_facts.get("corpora", [])), set(test["corpus"][:])
         return evaluate(
             self.model,
             test,
