@@ -176,3 +176,12 @@ def test_a_name_that_was_changed_is_known_all_the_same(options, home, tmp_path, 
     given = [str(tmp_path / "run" / "model"), "--corpus", "csv", "--root", str(home / "one" / "one.csv")]
     assert cli.main(["evaluate", *given, "--labels", "shared"]) == 1
     assert "the model knows 3 of the 4 speakers from its training" in capsys.readouterr().err
+
+
+def test_commands_look_into_several_corpora_as_one(both, capsys):
+    assert cli.main(["corpora", both]) == 0
+    listed = capsys.readouterr().out
+    assert "Several corpora: one (24 utterances, 4 speakers), two (12 utterances, 3 speakers)" in listed
+    assert "of some alone: sadness (one)" in listed
+    assert cli.main(["audit", both, "--no_audio"]) == 0
+    assert "36 utterances of 7 speakers" in capsys.readouterr().out

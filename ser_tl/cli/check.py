@@ -48,7 +48,7 @@ def check_parser() -> Parser:
 
 def check(options: Namespace) -> int:
     """Prints the tables, writes them where asked, and says whether every theme passes."""
-    from ser_tl.corpora import corpus_title, load_corpus
+    from ser_tl.corpora import corpus_title, load_corpora
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.splits import select_tested
@@ -65,12 +65,13 @@ def check(options: Namespace) -> int:
         raise ConfigError(f"--clips is {options.clips}: expected 1 or more")
     output = None if options.output is None else make_folder(options.output)
     predictor = Predictor(options.model)
-    corpus = load_corpus(
+    corpus, combined = load_corpora(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
     if options.ids is not None:
         corpus = select_tested(corpus, options.ids)
-    corpus, notes = check_audio(corpus)
+    corpus, skipped = check_audio(corpus)
+    notes = [*combined, *skipped]
     if not options.known_speakers:
         _check_speakers(predictor, corpus["speaker"][:])
     strangers = sorted(set(corpus["emotion"][:]) - set(predictor.labels))

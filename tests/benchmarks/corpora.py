@@ -1,6 +1,6 @@
 """Whether a second corpus helps: each target's own training speakers, with others beside them, and the others alone.
 
-    python -m tests.benchmarks.corpora FOLDER --emodb DIR --ravdess DIR --emotale DIR [--whisper DIR] [--seeds 0 1 2]
+    python -m tests.benchmarks.corpora FOLDER --emodb DIR --ravdess DIR --emotale DIR [--whisper DIR]
 
 Frozen encoders, one layer's mean and deviation over time, and the closed-form discriminant (shrinkage 0.5) on them. A
 target's speakers are dealt into five folds and each is tested once, the same ones in every row; a classifier has the
@@ -77,11 +77,14 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True, help="its folder")
     parser.add_argument("--whisper", type=Path, help="whisper-tiny.en's folder; without it, its rows are left out")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the folds")
+    parser.add_argument("--encoders", nargs="*", default=list(LAYERS), help="some of them")
     options = parser.parse_args()
     roots = {name: getattr(options, name) for name in ("emodb", "ravdess", "emotale")}
     corpus, notes = load_corpora([f"{name}:{root}" for name, root in roots.items()])
     print("\n".join(notes))
-    for encoder in LAYERS if options.whisper is not None else ["wav2vec2-mini"]:
+    for encoder in options.encoders:
+        if encoder == "whisper" and options.whisper is None:
+            continue
         rows = read_features(corpus, encoder, options)
         for target in roots:
             reports = {
