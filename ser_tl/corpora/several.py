@@ -48,8 +48,9 @@ def parse_sources(corpora: CorpusNames, root: Path | str | None = None) -> list[
         corpora: one name, or several with + between, each with its root behind a colon; or a list of them
         root: of a single corpus whose name says none
 
+    Whether there are such corpora is for `load_corpora` to see: a title may name one that isn't installed here.
+
     Raises:
-        UnknownNameError: no reader has such a name
         ConfigError: no corpus, or `root` beside corpora that have their own
     """
     if isinstance(corpora, str):
@@ -77,7 +78,6 @@ def _split(text: str) -> list[str]:
 
 def _parse_source(text: str) -> CorpusSource:
     name, _, root = text.partition(":")
-    CORPORA[name]  # an unknown name is reported before anything is read
     return CorpusSource(name, root or None)
 
 
@@ -135,6 +135,8 @@ def load_corpora(
         CorpusError, ConfigError: as of `load_corpus`
     """
     sources = parse_sources(corpora, root)
+    for source in sources:
+        CORPORA[source.name]  # an unknown name is reported before anything is read
     if len(sources) == 1:
         (source,) = sources
         own_columns = {**(columns or {}), **source.columns}
