@@ -178,6 +178,12 @@ def test_a_name_that_was_changed_is_known_all_the_same(options, home, tmp_path, 
     assert "the model knows 3 of the 4 speakers from its training" in capsys.readouterr().err
 
 
+def test_a_known_speaker_is_found_in_a_combination_that_renames_him(model, both, capsys):
+    """The model was trained on the first corpus alone, where nothing was renamed."""
+    assert cli.main(["evaluate", str(model), "--corpus", both]) == 1
+    assert "the model knows 3 of the 7 speakers from its training" in capsys.readouterr().err
+
+
 def test_commands_look_into_several_corpora_as_one(both, capsys):
     assert cli.main(["corpora", both]) == 0
     listed = capsys.readouterr().out

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from datasets import Dataset, concatenate_datasets
 
 from ser_tl.data.duplicates import audio_spans, find_duplicates
-from ser_tl.data.schema import COLUMNS, DERIVED, SYNTHETIC
+from ser_tl.data.schema import COLUMNS, DERIVED, NAME_IN_CORPUS, SYNTHETIC
 from ser_tl.data.speakers import UNKNOWN, speaker_key
 from ser_tl.errors import CorpusError, listing
 
@@ -116,6 +116,9 @@ def _keep_apart(combined: Dataset, column: str, owners: Sequence[int]) -> tuple[
             f"{len(meeting)} {_NOUNS[column]} of two corpora have one name even with the corpus' in front: rename them "
             f"in one of the two\n{listing(meeting)}"
         )
+    if column == "speaker" and NAME_IN_CORPUS not in combined.column_names:
+        # A model that was trained on one of the corpora alone knows the speaker by this name.
+        combined = combined.add_column(NAME_IN_CORPUS, values, feature=DERIVED[NAME_IN_CORPUS])
     renamed = combined.remove_columns(column).add_column(column, names, feature=combined.features[column])
     distinct = sorted({value for value, changed in zip(values, changes, strict=True) if changed})
     return renamed.select_columns(combined.column_names), distinct

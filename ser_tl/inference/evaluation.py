@@ -123,11 +123,14 @@ def evaluate(
 
 
 def _find_known(model: EmotionModel, test: Dataset) -> list[str]:
-    """The speakers whom a model was trained on, also where that was beside another corpus with one of their name."""
+    """The speakers whom a model was trained on, also by the name that they have in or without a combination."""
     names = set(zip(test["speaker"][:], test["corpus"][:], strict=True))
-    by_name = {*model.known_speakers.among(name for name, _ in names)}
-    combined = {f"{corpus}_{name}": name for name, corpus in names if name != UNKNOWN}  # as combine_corpora renames
-    return sorted(by_name | {combined[name] for name in model.known_speakers.among(combined)})
+    aliases = {name: name for name, _ in names}
+    aliases |= {f"{corpus}_{name}": name for name, corpus in names if name != UNKNOWN}  # as combine_corpora renames
+    if schema.NAME_IN_CORPUS in test.column_names:
+        before = zip(test[schema.NAME_IN_CORPUS][:], test["speaker"][:], strict=True)
+        aliases |= {name: speaker for name, speaker in before if name is not None}
+    return sorted({aliases[name] for name in model.known_speakers.among(aliases)})
 
 
 def group_facts(test: Dataset, columns: Collection[str]) -> dict[str, Any]:
