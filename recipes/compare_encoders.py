@@ -65,13 +65,13 @@ def main(options: Options) -> ser.Comparison | None:
             model = ser.build_model(settings, ser.emotions(corpus))
             trainer = ser.build_trainer(settings, model, folder, name=f"{name}, seed {settings.seed}, {split.name}")
             trainer.fit(split.train, split.dev, resume=options.resume)
-            title = f"{name} on {settings.corpus}, {split.name}"
+            title = f"{name} on {settings.corpus_title}, {split.name}"
             report = trainer.evaluate(split.test, title=title, notes=[*split.notes, *notes], shared=split.shared)
             return ser.finish(trainer, report, folder)
 
         home = folder / f"{number // len(seeds) + 1:02}" / (f"seed_{settings.seed}" if len(seeds) > 1 else "")
         reports.setdefault(name, []).append(ser.run_splits(splits[name][seed], run_one, home))
-    title = f"{options.corpus}, {options.protocol}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    title = f"{options.corpus_title}, {options.protocol}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     return ser.finish_comparison(ser.Comparison.of(reports, title=title, notes=refused), folder)
 
 

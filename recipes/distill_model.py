@@ -52,7 +52,7 @@ def main(options: Options) -> ser.Report:
             ser.seed_everything(options.seed)
             trainer = ser.build_trainer(options, ser.build_model(options, ser.emotions(split.train)), folder, kind)
             trainer.fit(split.train, split.dev, resume=options.resume)
-            title = f"{what}: {options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
+            title = f"{what}: {options.encoder} ({options.strategy}) on {options.corpus_title}, {split.name}"
             report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
             return ser.finish(trainer, report, folder)
 

@@ -29,7 +29,7 @@ def main(options: ser.Options) -> ser.Report | None:
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         trainer = fit(split.train, split.dev, folder)
-        title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
+        title = f"{options.encoder} ({options.strategy}) on {options.corpus_title}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
         return ser.finish(trainer, report, folder)
 

@@ -43,7 +43,7 @@ def main(options: Options) -> ser.Report | None:
 
     def run_one(split: ser.Split, folder: Path) -> ser.Report:
         trainer = fit(split.train, split.dev, folder)
-        title = f"{options.encoder} ({options.strategy}) on {options.corpus}, {split.name}"
+        title = f"{options.encoder} ({options.strategy}) on {options.corpus_title}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
         return ser.finish(trainer, report, folder)
 

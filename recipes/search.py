@@ -44,7 +44,7 @@ def main(options: Options) -> ser.Report | None:
 
         best = ser.search(options, options.search, train, folder)
         trainer = train(best.options, folder)
-        title = f"{options.encoder} ({options.strategy}, searched) on {options.corpus}, {split.name}"
+        title = f"{options.encoder} ({options.strategy}, searched) on {options.corpus_title}, {split.name}"
         report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
         return ser.finish(trainer, best.describe(report), folder)
 

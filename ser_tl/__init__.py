@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from ser_tl.augment import AugmentConfig as AugmentConfig
     from ser_tl.augment import Augmenter as Augmenter
     from ser_tl.comparison import Comparison as Comparison
+    from ser_tl.corpora import load_corpora as load_corpora
     from ser_tl.corpora import load_corpus as load_corpus
     from ser_tl.data.checks import check_audio as check_audio
+    from ser_tl.data.combination import select_classes as select_classes
     from ser_tl.data.domains import cross_domain as cross_domain
     from ser_tl.data.schema import emotions as emotions
     from ser_tl.data.splits import Split as Split
@@ -123,6 +125,7 @@ _HOMES = {
     "finish_distillation": "ser_tl.distill",
     "load_adapter": "ser_tl.transfer",
     "load_checked": "ser_tl.load",
+    "load_corpora": "ser_tl.corpora",
     "load_corpus": "ser_tl.corpora",
     "load_domains": "ser_tl.load",
     "load_encoder": "ser_tl.encoders",
@@ -147,6 +150,7 @@ _HOMES = {
     "save_adapter": "ser_tl.transfer",
     "search": "ser_tl.hyperparameters",
     "seed_everything": "ser_tl.training",
+    "select_classes": "ser_tl.data.combination",
     "split_systems": "ser_tl.systems",
     "start_run": "ser_tl.run",
     "weight_change": "ser_tl.analysis",

@@ -51,6 +51,10 @@ _CHOICES = re.compile(r"typing\.Literal\[(.*?)\]")
 _VALUE = re.compile(r"(?:Got value|Given value): (.*)")
 
 
+SHORTHANDS = {"labels": {"all": "classes", "shared": "classes"}}
+"""Groups of options that a single word may stand for, each word with the option whose value it is."""
+
+
 class Parser(ArgumentParser):
     """jsonargparse's parser with messages for readers. Options are written in full."""
 
@@ -71,7 +75,7 @@ class Parser(ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:  # noqa: ANN401
         """Parses arguments; one word, or several with commas, stands for a list where a list is expected."""
-        given = sys.argv[1:] if args is None else list(args)
+        given = _expand_shorthands(sys.argv[1:] if args is None else list(args))
         return super().parse_args(_wrap_lists(self, given), *more, **options)
 
     def show_first(self, names: Collection[str]) -> None:
@@ -129,6 +133,29 @@ class Parser(ArgumentParser):
         names = option_names(parser)
         sys.stderr.write(f"error: {spell_options(explain(message, names), names)}\n{prog} --help lists the options\n")
         self.exit(2)
+
+
+def expand_group(name: str, value: object) -> str:
+    """The name of the option that is meant: `labels.classes` where a group is given one of its words, `labels shared`.
+
+    Args:
+        name: of an option or a group, without dashes
+        value: what it is given
+    """
+    option = SHORTHANDS.get(name, {}).get(str(value))
+    return name if option is None else f"{name}.{option}"
+
+
+def _expand_shorthands(arguments: list[str]) -> list[str]:
+    """Arguments whose words for groups are options: `--labels shared` is `--labels.classes shared`."""
+    expanded: list[str] = []
+    for index, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        following = value if equals else "".join(arguments[index + 1 : index + 2])
+        group = name.removeprefix("--")
+        given_group = name.startswith("--") and group in SHORTHANDS
+        expanded.append(f"--{expand_group(group, following)}{equals}{value}" if given_group else argument)
+    return expanded
 
 
 def _wrap_lists(parser: ArgumentParser, arguments: list[str]) -> list[str]:

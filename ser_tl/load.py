@@ -2,35 +2,59 @@
 
 options --load_checked--> corpus, notes --load_splits--> splits of the protocol, with the notes
 options of two domains --load_domains--> one split from the source's speakers to the target's
+
+Several corpora are one from here on: `corpora.several` reads them, `data.combination` keeps their names apart.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from datasets import Dataset
 
-from ser_tl.corpora import load_corpus
+from ser_tl.corpora import load_corpora, load_corpus
 from ser_tl.data.checks import check_audio
+from ser_tl.data.combination import column_ranges, refuse_shared_audio, select_classes
 from ser_tl.data.domains import cross_domain
 from ser_tl.data.splits import Split, make_splits
 from ser_tl.data.votes import relabel
 from ser_tl.generate import add_synthetic
 from ser_tl.options import DomainOptions, Options
+from ser_tl.runtime.processes import processes
 
 
 def load_checked(options: Options) -> tuple[Dataset, list[str]]:
-    """The corpus that the options name: every file read through, emotions as the options want them.
+    """The corpus or corpora that the options name: every file read through, emotions as the options want them.
 
     Returns:
-        The corpus, and notes for reports: what was left out, and whose labels count.
+        The corpus, and notes for reports: what was left out, whose labels count, and of several corpora which names and
+        emotions were merged, changed or left out, which is printed as well.
 
     Raises:
         CorpusError: it can't be read
         AudioError: files can't be used, and aren't to be left out
     """
-    corpus = load_corpus(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
+    corpus, combined = load_corpora(options.corpus, options.root, emotions=options.emotions, columns=options.columns)
     corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     corpus, voted = relabel(corpus, options.labels)
-    return corpus, [*skipped, *voted]
+    if not combined:
+        return corpus, [*skipped, *voted]
+    refuse_shared_audio(corpus)
+    combined += _describe_scales(corpus, options.dimensions.names)
+    corpus, classes = select_classes(corpus, options.labels.classes)
+    combined += classes
+    processes().print("\n".join(combined))
+    return corpus, [*combined, *skipped, *voted]
+
+
+def _describe_scales(corpus: Dataset, dimensions: Sequence[str]) -> list[str]:
+    """A note on each dimension that several corpora annotate, for they may do so on other scales."""
+    notes = []
+    for name in dimensions:
+        ranges = column_ranges(corpus, name)
+        if len(ranges) > 1:
+            spans = ", ".join(f"{home} {low:g} to {high:g}" for home, (low, high) in ranges.items())
+            notes.append(f"The {name} of several corpora is learned as one, each on its own scale: {spans}.")
+    return notes
 
 
 def load_splits(options: Options) -> list[Split]:

@@ -11,8 +11,10 @@ from typing import Any, ClassVar, Literal, Self
 
 import yaml
 
+from ser_tl.arguments import expand_group
 from ser_tl.augment import AugmentConfig
 from ser_tl.construction import construct
+from ser_tl.corpora import corpus_title
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.audio_config import NEW_MODELS
 from ser_tl.data.emotions import EmotionMap
@@ -83,7 +85,7 @@ class RunOptions:
         if changes.get("strategy", values.get("strategy")) != values.get("strategy"):
             values["strategy_options"] = {}  # they were the other strategy's
         for name, value in changes.items():
-            *path, last = new_name(name).split(".")
+            *path, last = expand_group(new_name(name), value).split(".")
             path = ["strategy_options" if path == ["strategy"] else key for key in path]
             nested = values
             for key in path:
@@ -116,14 +118,15 @@ class Options(RunOptions):
         encoder_options: options of the encoder itself: {taps: [conv4]} of soundnet, {layers: [[1, 2, 3], null]} of
             several encoders
         corpus: a name (`ser-tl corpora` lists them); csv, jsonl, folder and huggingface among others are for your
-            own data
+            own data. Several as 'ravdess:ROOT+emodb:ROOT', or as a list of NAME:ROOT
         root: the corpus' folder, the manifest or a hub id; not needed for a bundled corpus
         strategy: which weights are trained: frozen, partial, progressive, full, lora or ia3
         strategy_options: the strategy's own, each as --strategy.NAME: --strategy partial --strategy.blocks 2; those of
             all strategies are shown by --help-all strategy
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
         protocol: how speakers are split: holdout; each speaker in turn (loso); k groups of speakers (kfold); each
-            session (sessions); published folds (folds); or k groups of clips, for unknown speakers (clips)
+            session (sessions); each of several corpora (loco); published folds (folds); or k groups of clips, for
+            unknown speakers (clips)
         folds: the published folds, with --protocol folds: EmoBox's folder, or a CSV with the columns id and fold
         push_to_hub: repository for each best epoch so far, and in the end the model with its card: an id on the hub
             (name/repo, created as private) or a folder (file:///teamhub/name/repo). Each fold gets a branch
@@ -140,7 +143,7 @@ class Options(RunOptions):
         model: the layers between encoder and logits
         train: optimizer, epochs, batches and the machine
         balance: class imbalance in training
-        labels: labels and targets where several annotators voted
+        labels: labels and targets where several annotators voted, and the emotions of several corpora (`shared`)
         dimensions: arousal, valence and dominance, beside the emotions or alone
         parts: further techniques of training, with their options: {contrastive: {weight: 0.5}}
         final: after the splits, train one more model on all speakers but those of dev; the splits' score is its
@@ -161,7 +164,7 @@ class Options(RunOptions):
 
     encoder: str = "wav2vec2-mini"
     encoder_options: dict[str, Any] = field(default_factory=dict)
-    corpus: str = "emodb-mini"
+    corpus: list[str] | str = "emodb-mini"
     root: Path | None = None
     strategy: str = "partial"
     strategy_options: dict[str, Any] = field(default_factory=dict)
@@ -190,7 +193,12 @@ class Options(RunOptions):
     @property
     def name(self) -> str:
         """Encoder and corpus."""
-        return f"{Path(self.encoder).name}_{self.corpus}"
+        return f"{Path(self.encoder).name}_{self.corpus_title}"
+
+    @property
+    def corpus_title(self) -> str:
+        """The names of the corpora, without their roots."""
+        return corpus_title(self.corpus)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import yaml
 from jsonargparse import Namespace
 
-from ser_tl.arguments import Parser
+from ser_tl.arguments import Parser, expand_group
 from ser_tl.construction import describe_options
 from ser_tl.errors import SerTlError
 from ser_tl.old_options import RENAMED, new_name, respelt, translate
@@ -133,6 +133,9 @@ def _config(given: str, strategy: Any) -> tuple[str, Any]:  # noqa: ANN401 - wha
     if not isinstance(options, Mapping) or strategy is None:
         return given, strategy
     translated, lines = translate(options)
+    for name in [name for name, value in translated.items() if expand_group(str(name), value) != name]:
+        option = expand_group(name, translated[name]).removeprefix(f"{name}.")
+        translated[name] = {option: translated[name]}
     for line in lines:
         sys.stderr.write(f"{given}: {line}\n")
     chosen = translated.get("strategy", strategy)

@@ -130,7 +130,7 @@ def test_an_unknown_option_is_named(told, config):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("protocol", "losso", "expected one of holdout, loso, kfold, sessions, folds, clips: did you mean loso?"),
+        ("protocol", "losso", "expected one of holdout, loso, kfold, sessions, loco, folds, clips: did you mean loso?"),
         ("train.epochs", "many", "many"),
         ("train.epochs", "1.5", "1.5"),
         ("train.epochs", "-1", "train.epochs is -1: expected 0 or more"),

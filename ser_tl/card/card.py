@@ -28,6 +28,7 @@ _PROTOCOLS = {
     "loso": "each speaker held out in turn",
     "kfold": "groups of speakers held out in turn",
     "sessions": "each recording session held out in turn",
+    "loco": "each corpus held out in turn, its speakers with it",
     "folds": "published folds",
     "clips": "clips held out in turn, speakers mixed",
 }

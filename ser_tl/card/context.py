@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ser_tl.card.sources import Source, corpus_source, encoder_sources
+from ser_tl.corpora import parse_sources
 from ser_tl.evaluation import Report
 
 
@@ -53,7 +54,7 @@ class CardContext:
     ) -> Self:
         """Gathers the facts."""
         facts = (training or {}) if report is None else report.facts
-        corpora = facts.get("corpora") or ([options["corpus"]] if options.get("corpus") else [])
+        corpora = facts.get("corpora") or _corpora_of(options)
         encoders = encoder_sources(config["encoder"]["name"])
         base = "+".join(source.title for source in encoders) or config["encoder"]["family"]
         return cls(
@@ -94,3 +95,8 @@ class CardContext:
     def protocol(self) -> str:
         """Who was tested on, in one word; empty if that isn't known."""
         return str(self.options.get("protocol") or "")
+
+
+def _corpora_of(options: Mapping[str, Any]) -> list[str]:
+    """The corpora that a run's options name, without their roots."""
+    return [source.name for source in parse_sources(options["corpus"])] if options.get("corpus") else []

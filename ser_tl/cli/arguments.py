@@ -59,7 +59,9 @@ def parser() -> Parser:
 
     evaluate = Parser(description="Evaluates a saved model on a whole corpus, whose speakers it must not know.")
     evaluate.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
-    evaluate.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
+    evaluate.add_argument(
+        "--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists; several as NAME:ROOT+NAME:ROOT"
+    )
     evaluate.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
     evaluate.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
     evaluate.add_argument("--ids", type=Path, default=None, help="a run's split.json: evaluate its test part only")
@@ -72,6 +74,12 @@ def parser() -> Parser:
         "--labels.emotion", type=Literal["corpus", "majority"], default="corpus", help="as in training"
     )
     evaluate.add_argument("--labels.ties", type=Literal["drop", "keep", "first"], default="drop", help="as in training")
+    evaluate.add_argument(
+        "--labels.classes",
+        type=Literal["all", "shared"],
+        default="all",
+        help="--labels shared restricts the answers to the emotions of both model and corpus",
+    )
     evaluate.add_argument(
         "--noise", type=float, default=None, help="add white noise to every clip, at this signal-to-noise ratio in dB"
     )

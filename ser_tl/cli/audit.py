@@ -47,13 +47,14 @@ def audit_parser() -> Parser:
 def audit(options: Namespace) -> int:
     """Prints what was found; status 1 if parts leak into each other."""
     from ser_tl.analysis.audit import audit_corpus
-    from ser_tl.corpora import load_corpus
+    from ser_tl.corpora import load_corpora
     from ser_tl.data.folds import read_folds
 
     output = None if options.output is None else make_folder(options.output)
-    corpus = load_corpus(options.corpus, options.root, columns=options.columns)
+    corpus, notes = load_corpora(options.corpus, options.root, columns=options.columns)
     folds = [] if options.folds is None else read_folds(options.folds)
     result = audit_corpus(corpus, folds, audio=not options.no_audio)
+    print("".join(f"{note}\n" for note in notes), end="")
     print(f"{result.utterances} utterances of {len(result.speakers)} speakers", end="")
     print(f"; the speakers of {result.unknown} are unknown" if result.unknown else "")
     _print_copies(result)

@@ -48,7 +48,7 @@ def check_parser() -> Parser:
 
 def check(options: Namespace) -> int:
     """Prints the tables, writes them where asked, and says whether every theme passes."""
-    from ser_tl.corpora import load_corpus
+    from ser_tl.corpora import corpus_title, load_corpora
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.splits import select_tested
@@ -65,12 +65,13 @@ def check(options: Namespace) -> int:
         raise ConfigError(f"--clips is {options.clips}: expected 1 or more")
     output = None if options.output is None else make_folder(options.output)
     predictor = Predictor(options.model)
-    corpus = load_corpus(
+    corpus, combined = load_corpora(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
     if options.ids is not None:
         corpus = select_tested(corpus, options.ids)
-    corpus, notes = check_audio(corpus)
+    corpus, skipped = check_audio(corpus)
+    notes = [*combined, *skipped]
     if not options.known_speakers:
         _check_speakers(predictor, corpus["speaker"][:])
     strangers = sorted(set(corpus["emotion"][:]) - set(predictor.labels))
@@ -79,14 +80,15 @@ def check(options: Namespace) -> int:
             f"the model knows {', '.join(predictor.labels)}; the corpus also has {', '.join(strangers)}: drop them "
             f"(--emotions.drop '[{', '.join(strangers)}]') or merge them (--emotions.merge)"
         )
+    title = corpus_title(options.corpus)
     sample = read_sample(corpus, options.by, options.clips)
     changes = _choose(make_suite(options.noises, options.rooms), options.themes, options.changes)
-    result = run_check(predictor, sample, changes, model=options.model, corpus=options.corpus, on_row=_say)
+    result = run_check(predictor, sample, changes, model=options.model, corpus=title, on_row=_say)
     tables = f"{change_table(result)}\n\n{rate_table(result.rates)}"
     print("\n".join([*(f"note: {note}" for note in notes), tables]))
     if output is not None:
         write_text(output / "check.json", json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
-        write_text(output / "check.md", f"# {options.model} on {options.corpus}\n\n{tables}\n")
+        write_text(output / "check.md", f"# {options.model} on {title}\n\n{tables}\n")
         write_text(output / "check.html", format_page(result, sample, changes))
         print(output / "check.html")
     failed = result.failed(options.fail_under)

@@ -33,12 +33,16 @@ def corpora(options: Namespace) -> int:
 
 def _corpus(options: Namespace) -> int:
     """Prints what there is of each emotion in a corpus, and how far its annotators agree."""
-    from ser_tl.corpora import load_corpus
+    from ser_tl.corpora import load_corpora
+    from ser_tl.data.combination import select_classes
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.summary import Summary
 
     emotions = EmotionMap(**vars(options.emotions))
-    summary = Summary.from_corpus(load_corpus(options.name, options.root, emotions=emotions, columns=options.columns))
+    corpus, notes = load_corpora(options.name, options.root, emotions=emotions, columns=options.columns)
+    _, classes = select_classes(corpus, "all")
+    print("".join(f"{note}\n" for note in [*notes, *classes]), end="")
+    summary = Summary.from_corpus(corpus)
     rated = summary.total.recognised is not None
     rows = [_share(name, share, rated=rated) for name, share in [*summary.emotions.items(), ("all", summary.total)]]
     print_table(["emotion", "utterances", "minutes", "speakers", *(["recognised %"] if rated else [])], rows)

@@ -12,8 +12,9 @@ from ser_tl.cli.output import check_picture, make_folder
 def evaluate(options: Namespace) -> int:
     """Prints the report, and saves it where asked."""
     from ser_tl.augment.corpus_noise import add_noise_to_corpus
-    from ser_tl.corpora import load_corpus
+    from ser_tl.corpora import corpus_title, load_corpora
     from ser_tl.data.checks import check_audio
+    from ser_tl.data.combination import refuse_shared_audio
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.speakers import UNKNOWN
     from ser_tl.data.splits import select_tested
@@ -27,27 +28,38 @@ def evaluate(options: Namespace) -> int:
 
     output = None if options.output is None else make_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
-    corpus = load_corpus(
+    corpus, combined = load_corpora(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
-    corpus, voted = relabel(corpus, AnnotationConfig(**vars(options.labels)))
+    annotation = AnnotationConfig(**vars(options.labels))
+    corpus, voted = relabel(corpus, annotation)
     if options.ids is not None:
         corpus = select_tested(corpus, options.ids)
     corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    if combined:
+        refuse_shared_audio(corpus)
     noise = []
     if options.noise is not None:
         corpus = add_noise_to_corpus(corpus, options.noise)
         noise = [f"every clip under white noise, {options.noise:g} dB below the speech"]
     config = TrainConfig()
     workers = build_accelerator(config, None)
-    title = f"{options.model} on {options.corpus}"
+    title = f"{options.model} on {corpus_title(options.corpus)}"
     how = replace(build_evaluation_pass(workers, config), progress="evaluate")
     # The test part of a run that divided clips, as the speakers are unknown: its report says so.
     unknown = options.ids is not None and UNKNOWN in corpus["speaker"][:]
     shared = model.known_speakers.among([UNKNOWN] if unknown else [])
-    notes, facts = [*voted, *skipped, *noise], collect_run_facts(model, [], workers)
-    groups = options.groups
-    report = evaluate_model(model, corpus, how, title=title, notes=notes, facts=facts, shared=shared, groups=groups)
+    report = evaluate_model(
+        model,
+        corpus,
+        how,
+        title=title,
+        notes=[*combined, *voted, *skipped, *noise],
+        facts=collect_run_facts(model, [], workers),
+        shared=shared,
+        groups=options.groups,
+        labels=annotation.classes,
+    )
     if workers.is_main_process:
         print(report)
         if output is not None:
@@ -114,7 +126,7 @@ def _is_confirmed(folder: Path, repo: str, files: list[tuple[str, int]]) -> bool
 def extract(options: Namespace) -> int:
     """Fills the cache and tells what lies there."""
     from ser_tl.cache.extraction import extract_features as fill_cache
-    from ser_tl.corpora import load_corpus
+    from ser_tl.corpora import corpus_title, load_corpora
     from ser_tl.data.audio import AudioConfig
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
@@ -130,14 +142,16 @@ def extract(options: Namespace) -> int:
     )
     encoder = load_encoder(options.encoder, **options.encoder_options)
     emotions = EmotionMap(**vars(options.emotions))
-    corpus = load_corpus(options.corpus, options.root, emotions=emotions, columns=options.columns)
+    corpus, combined = load_corpora(options.corpus, options.root, emotions=emotions, columns=options.columns)
     corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     audio = AudioConfig(**vars(options.audio))
     filled = fill_cache(encoder, corpus, layers=options.layers, audio=audio, config=config, name=options.encoder)
     layers = " ".join(map(str, filled.layers))
     lines = [
+        *combined,
         *notes,
-        f"{filled.folder}: layers {layers} of {options.encoder} for {filled.clips} clips of {options.corpus}, "
+        f"{filled.folder}: layers {layers} of {options.encoder} for {filled.clips} clips of "
+        f"{corpus_title(options.corpus)}, "
         f"{filled.seconds / 3600:.2f} h, {filled.size / 2**20:.1f} MiB",
     ]
     processes().print("\n".join(lines))

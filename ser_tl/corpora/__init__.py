@@ -1,6 +1,7 @@
 """Corpora: one file each, and manifests for the rest.
 
     load_corpus(name, root) -> a datasets.Dataset with the columns of ser_tl.data.schema
+    load_corpora([name:root, ...]) -> several as one, and notes on what was merged and renamed
 
 Importing this package registers every reader in CORPORA. Your own corpus needs no reader: a manifest will do
 (ser_tl.corpora.manifest).
@@ -9,7 +10,6 @@ Importing this package registers every reader in CORPORA. Your own corpus needs 
 from ser_tl.corpora.audformat import read_audformat as read_audformat
 from ser_tl.corpora.base import CORPORA as CORPORA
 from ser_tl.corpora.base import CorpusReader as CorpusReader
-from ser_tl.corpora.base import load_corpus as load_corpus
 from ser_tl.corpora.base import register_corpus as register_corpus
 from ser_tl.corpora.casia import read_casia as read_casia
 from ser_tl.corpora.cremad import read_cremad as read_cremad
@@ -30,6 +30,12 @@ from ser_tl.corpora.mesd import read_mesd as read_mesd
 from ser_tl.corpora.nemo import read_nemo as read_nemo
 from ser_tl.corpora.ravdess import read_ravdess as read_ravdess
 from ser_tl.corpora.savee import read_savee as read_savee
+from ser_tl.corpora.several import CorpusNames as CorpusNames
+from ser_tl.corpora.several import CorpusSource as CorpusSource
+from ser_tl.corpora.several import corpus_title as corpus_title
+from ser_tl.corpora.several import load_corpora as load_corpora
+from ser_tl.corpora.several import load_corpus as load_corpus
+from ser_tl.corpora.several import parse_sources as parse_sources
 from ser_tl.corpora.shemo import read_shemo as read_shemo
 from ser_tl.corpora.tess import read_tess as read_tess
 from ser_tl.corpora.urdu import read_urdu as read_urdu

@@ -1,6 +1,6 @@
 """Corpora by name: the contract of a reader, and the search of its folder.
 
-    load_corpus("ravdess", root) -> CORPORA["ravdess"].read(root, emotions) -> Dataset with the columns of data.schema
+    read_corpus("ravdess", root) -> CORPORA["ravdess"].read(root, emotions) -> Dataset with the columns of data.schema
 
 A reader takes names, labels and speakers from a folder or a manifest and hands rows to `schema.build`. It never opens
 the audio, never splits the corpus, and never skips a file silently: what it can't read is an error.
@@ -90,14 +90,14 @@ def register_corpus(
     return enter
 
 
-def load_corpus(
+def read_corpus(
     name: str,
     root: Path | str | None = None,
     *,
     emotions: EmotionMap | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """The corpus called `name`: one row per utterance, with the columns of `ser_tl.data.schema`.
+    """One corpus, as its reader gives it; `corpora.several` is the door for one and several.
 
     Args:
         name: a name in CORPORA

@@ -9,7 +9,7 @@ used). It follows from its arguments alone: every process, and a resumed run, dr
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -34,11 +34,24 @@ def draw_balanced(classes: Sequence[int], sampling: Sampling, seed: int, epoch: 
     """
     if sampling == "none":
         return list(range(len(classes)))
-    numbers = np.asarray(classes)
-    size = class_size(list(Counter(numbers.tolist()).values()), sampling)
+    counts = Counter(classes)
+    size = class_size(list(counts.values()), sampling)
+    return draw_groups(classes, dict.fromkeys(counts, size), seed, epoch)
+
+
+def draw_groups(groups: Sequence[int], sizes: Mapping[int, int], seed: int, epoch: int) -> list[int]:
+    """The clips of an epoch, group by group.
+
+    Args:
+        groups: of each clip, a number from 0
+        sizes: of each group, how many of its clips an epoch has
+        seed: chooses the order of each group's clips
+        epoch: which of them are next, from 0
+    """
+    numbers = np.asarray(groups)
     drawn: list[int] = []
-    for number in np.unique(numbers):
-        members = np.flatnonzero(numbers == number)
-        order = np.random.default_rng((seed, int(number))).permutation(members)
+    for number in np.unique(numbers).tolist():
+        size, members = sizes[number], np.flatnonzero(numbers == number)
+        order = np.random.default_rng((seed, number)).permutation(members)
         drawn += order[(epoch * size + np.arange(size)) % len(order)].tolist()
     return drawn

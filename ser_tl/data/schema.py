@@ -47,8 +47,10 @@ COLUMNS = REQUIRED | OPTIONAL
 """What readers give."""
 
 DIGEST = "digest"
-DERIVED = {DIGEST: Value("string")}
-"""What `checks.check_audio` adds: a digest of an utterance's decoded samples."""
+NAME_IN_CORPUS = "name_in_corpus"
+DERIVED = {DIGEST: Value("string"), NAME_IN_CORPUS: Value("string")}
+"""What is added: by `checks.check_audio` a digest of an utterance's decoded samples, by `combination.combine_corpora`
+the speaker's name before it was changed."""
 
 SEXES = ("female", "male")
 """The values of the column sex; None where a corpus doesn't say."""

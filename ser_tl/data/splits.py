@@ -2,6 +2,8 @@
 
     corpus --protocol--> [Split(train, dev, test), ...]
 
+Of several corpora each gives its share of dev and test speakers; `loco` tests on whole corpora.
+
 Dev speakers always come out of the training speakers: the test part is never looked at to choose anything. Where one
 speaker is left to train on (loso over two), dev is a share of that speaker's clips; the test speaker is another.
 
@@ -17,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from datasets import Dataset
 
 from ser_tl.data.clip_folds import deal_clips, draw_clips
@@ -25,12 +26,13 @@ from ser_tl.data.folds import Fold, read_folds
 from ser_tl.data.long_tail import thin_classes
 from ser_tl.data.schema import NAMESAKES
 from ser_tl.data.speaker_column import check_people, drop_clip_names
-from ser_tl.data.speaker_sampling import draw_speakers, draw_utterances
+from ser_tl.data.speaker_groups import deal_speakers, draw_by_corpus, group_by_corpus
+from ser_tl.data.speaker_sampling import draw_utterances
 from ser_tl.data.split import Split as Split
 from ser_tl.data.split import describe_shared as describe_shared
 from ser_tl.errors import ConfigError, SplitError, listing
 
-ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "folds", "clips"]
+ProtocolName = Literal["holdout", "loso", "kfold", "sessions", "loco", "folds", "clips"]
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,17 @@ def make_splits(
     Args:
         corpus: rows with the columns of `data.schema`
         protocol: `holdout` one split; `loso` each speaker tested once; `kfold` each of k groups of speakers tested
-            once; `sessions` each recording session tested once; `folds` a published list of folds; `clips` each of k
-            groups of files tested once, speakers mixed, which every report marks as not speaker-independent
+            once; `sessions` each recording session tested once; `loco` each of several corpora tested once, on training
+            and dev speakers of the others; `folds` a published list of folds; `clips` each of k groups of files tested
+            once, speakers mixed, which every report marks as not speaker-independent
         config: shares and number of folds
         folds: where the published folds are (folds only), see `data.folds.read_folds`
         seed: chooses the speakers of every random part, unless the config has a seed for that
 
     Raises:
-        SplitError: too few speakers, or a column of speakers that names no people, no sessions, folds that don't fit
-            the corpus or share speakers, or several splits that test on one speaker or utterance, whose figures
-            couldn't be pooled
+        SplitError: too few speakers, or a column of speakers that names no people, no sessions, one corpus where each
+            is left out in turn, folds that don't fit the corpus or share speakers, or several splits that test on one
+            speaker or utterance, whose figures couldn't be pooled
         ConfigError: `folds` is missing, it or `shared_speakers` is given with another protocol, or `config.only` names
             a split that isn't there
     """
@@ -167,14 +170,16 @@ def _test_groups(corpus: Dataset, protocol: str, config: SplitConfig, seed: int)
     speakers = sorted(set(corpus["speaker"][:]))
     if protocol == "holdout":
         _require_speakers(speakers, 2, "a hold-out split (train and test)")
-        return {"holdout": draw_speakers(corpus, speakers, config.test, seed, f"split.test={config.test}", spare=1)}
+        return {"holdout": draw_by_corpus(corpus, speakers, config.test, seed, f"split.test={config.test}")}
     if protocol == "loso":
         _require_speakers(speakers, 2, "leave-one-speaker-out (each fold needs train and test)")
         return {speaker: {speaker} for speaker in speakers}
     if protocol == "kfold":
         _require_speakers(speakers, config.k, f"{config.k} folds by speaker", "lower split.k or use `protocol` loso")
-        shuffled = np.random.default_rng(seed).permutation(speakers).tolist()
-        return {f"fold_{number + 1}": set(shuffled[number :: config.k]) for number in range(config.k)}
+        folds = deal_speakers(corpus, config.k, seed)
+        return {f"fold_{number}": fold for number, fold in enumerate(folds, 1)}
+    if protocol == "loco":
+        return group_by_corpus(corpus)
     if "session" not in corpus.column_names:
         raise SplitError("protocol sessions: the corpus has no column session; use loso or kfold instead")
     sessions = sorted({session for session in corpus["session"][:] if session is not None})
@@ -216,7 +221,7 @@ def hold_out_dev(pool: Dataset, share: float, seed: int) -> tuple[Dataset, Datas
     if len(speakers) == 1:
         column, dev = "id", draw_clips(pool, share, seed)
     else:
-        dev = draw_speakers(pool, speakers, share, seed, f"split.dev={share}", spare=1)
+        dev = draw_by_corpus(pool, speakers, share, seed, f"split.dev={share}")
     return _rows(pool, column, lambda name: name not in dev), _rows(pool, column, dev.__contains__)
 
 

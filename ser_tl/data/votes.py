@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from datasets import Dataset
 
+from ser_tl.data.combination import Classes
 from ser_tl.errors import ConfigError, CorpusError
 
 
@@ -28,11 +29,13 @@ class AnnotationConfig:
             emotion, or take the `first` vote that is for one of the two
         targets: the targets of training: the one emotion (`label`); the shares of the annotators' `votes`; or
             the share of listeners who `recognised` the emotion, the rest of it spread evenly over the other classes
+        classes: of several corpora, the emotions that `all` of them have together, or those that each has (`shared`)
     """
 
     emotion: Literal["corpus", "majority"] = "corpus"
     ties: Literal["drop", "keep", "first"] = "drop"
     targets: Literal["label", "votes", "recognised"] = "label"
+    classes: Classes = "all"
 
     def __post_init__(self) -> None:
         if self.emotion == "majority" and self.targets == "recognised":

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from ser_tl.corpora import load_corpus
+from ser_tl.corpora import corpus_title, load_corpus
 from ser_tl.data import schema
 from ser_tl.data.audio import AudioConfig
 from ser_tl.data.batching import Batch, UtteranceDataset
@@ -126,7 +126,8 @@ class Probe:
         chosen = select_layers(statistics.shape[1], layers)
         features = statistics[:, chosen].reshape(len(statistics), -1).astype(np.float64)
         reports = {split.name: self._fold(split, features) for split in self.splits}
-        title = f"linear probe of {encoder.family}, layers {' '.join(map(str, chosen))}, on {self.config.corpus}"
+        layer_text, corpus = " ".join(map(str, chosen)), corpus_title(self.config.corpus)
+        title = f"linear probe of {encoder.family}, layers {layer_text}, on {corpus}"
         return Report.over_folds(reports, title=title)
 
     def _fold(self, split: Split, features: np.ndarray) -> Report:

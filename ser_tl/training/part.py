@@ -169,6 +169,7 @@ class Part:
         views: cached variants of the training clips, which are encoded in their place
         pairs_domains: whether its loss needs a batch of the other domain beside each labelled one
         adds_clip_targets: whether each clip gets a row of a table, which synthetic clips don't have
+        balances_corpora: whether several corpora count alike within each class, which a refit does as well
     """
 
     order: ClassVar[int] = 50
@@ -176,6 +177,7 @@ class Part:
     views: Views | None = None
     pairs_domains: bool = False
     adds_clip_targets: bool = False
+    balances_corpora: bool = False
 
     @property
     def name(self) -> str:

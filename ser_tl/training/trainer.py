@@ -15,6 +15,7 @@ from typing import Any
 from accelerate.utils import set_seed
 from datasets import Dataset
 
+from ser_tl.data.combination import Classes
 from ser_tl.data.dimensions import note_unknown
 from ser_tl.encoders import checkpoint_layers, compile_layers
 from ser_tl.errors import ConfigError
@@ -151,7 +152,13 @@ class Trainer:
         return progress.history
 
     def evaluate(
-        self, test: Dataset, *, title: str = "", notes: Sequence[str] = (), shared: Collection[str] = ()
+        self,
+        test: Dataset,
+        *,
+        title: str = "",
+        notes: Sequence[str] = (),
+        shared: Collection[str] = (),
+        labels: Classes = "all",
     ) -> Report:
         """The report on speakers that training never saw. Every process calls it and gets the whole report.
 
@@ -161,21 +168,26 @@ class Trainer:
             notes: sentences for its readers
             shared: speakers that the test part may share with training (`Split.shared`): only to reproduce figures that
                 were published so; the report's title, notes and facts then say so
+            labels: `shared` restricts the answers to the emotions of both model and test set, as the report then says
 
         Raises:
             ConfigError: the test set has an emotion that isn't among the model's labels
             SplitError: the model was trained on, or its epoch chosen on, some of the speakers, or clips are synthetic
         """
+        trained, tested = set(self.data_facts.get("corpora", [])), set(test["corpus"][:])
         return evaluate(
             self.model,
             test,
             replace(self.training.evaluation, progress=f"{self.training.name} test".strip()),
-            clips=self.features.load_clips(test),
+            clips=self.features.load_clips(test) if labels == "all" else None,
             title=title,
+            labels=labels,
             notes=notes,
             training_notes=self.notes,
             facts=self.facts,
             shared=shared,
+            groups=("sex", "corpus") if len(trained | tested) > 1 else ("sex",),
+            note_absent=not tested <= trained,  # within a corpus single speakers may lack an emotion
         )
 
     @property

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_tl.data.batch_plan import plan_batches
-from ser_tl.data.sampling import draw_balanced
+from ser_tl.data.corpus_balance import share_classes, weigh_corpora
+from ser_tl.data.sampling import draw_balanced, draw_groups
 
 UNEVEN = [0] * 7 + [1] * 3 + [2] * 12
 
@@ -72,3 +73,28 @@ def test_processes_share_what_is_drawn(sampling, processes):
     shares = [[drawn[place] for step in plan for place in step[process]] for process in range(processes)]
     assert all(shares)
     assert Counter(clip for share in shares for clip in share) == Counter(drawn)
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.sampled_from("xyz")), min_size=1, max_size=60),
+    epoch=st.integers(0, 5),
+)
+def test_corpora_count_alike_within_each_class_which_keeps_its_size(rows, epoch):
+    classes, corpora = [list(column) for column in zip(*rows, strict=True)]
+    weights = weigh_corpora(classes, corpora)
+    groups, sizes = share_classes(classes, corpora, [classes.count(number) for number in range(4)])
+    drawn = Counter(rows[index] for index in draw_groups(groups, sizes, 0, epoch))
+    for number in set(classes):
+        homes = {home for name, home in rows if name == number}
+        weighed = list(zip(weights, rows, strict=True))
+        shares = [sum(weight for weight, row in weighed if row == (number, home)) for home in homes]
+        assert shares == pytest.approx([classes.count(number) / len(homes)] * len(homes), rel=1e-5)
+        assert {drawn[number, home] for home in homes} == {-(-classes.count(number) // len(homes))}
+
+
+def test_a_small_corpus_comes_again_and_a_large_one_in_turn():
+    classes, corpora = [0] * 10, ["x"] * 8 + ["y"] * 2
+    groups, sizes = share_classes(classes, corpora, [10])
+    epochs = [draw_groups(groups, sizes, 0, epoch) for epoch in range(8)]
+    assert all(Counter(corpora[index] for index in drawn) == {"x": 5, "y": 5} for drawn in epochs)
+    assert set(Counter(index for drawn in epochs for index in drawn if index < 8).values()) == {5}

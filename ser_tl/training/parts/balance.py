@@ -9,20 +9,25 @@ sampled to equal sizes, weights by frequency are 1, and nothing is corrected twi
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ser_tl.data.batching import Clips
-from ser_tl.data.sampling import class_size, draw_balanced
+from ser_tl.data.corpus_balance import share_classes, weigh_corpora
+from ser_tl.data.sampling import class_size, draw_balanced, draw_groups
+from ser_tl.data.schema import SYNTHETIC
 from ser_tl.errors import ConfigError
 from ser_tl.modules.losses import Criterion, class_weights
 from ser_tl.training.part import PARTS, Losses, Part, Step, Training
 from ser_tl.training.parts.balance_config import BalanceConfig as BalanceConfig
 from ser_tl.training.parts.synthetic import SyntheticClips
+
+_WEIGHTS = "corpus_weight"  # among what clips bring beside their labels
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class ClassSizes:
         classes: of each training utterance, as an index of the labels
         epoch_counts: clips of each class in an epoch
         seed: chooses the clips of an epoch
+        corpora: of each training utterance, where they are balanced; empty where not
     """
 
     config: BalanceConfig
@@ -42,10 +48,17 @@ class ClassSizes:
     classes: list[int]
     epoch_counts: list[int]
     seed: int = 0
+    corpora: Sequence[str] = ()
 
     @classmethod
     def from_emotions(
-        cls, config: BalanceConfig, emotions: Sequence[str], labels: Sequence[str], seed: int = 0, processes: int = 1
+        cls,
+        config: BalanceConfig,
+        emotions: Sequence[str],
+        labels: Sequence[str],
+        seed: int = 0,
+        processes: int = 1,
+        corpora: Sequence[str] = (),
     ) -> Self:
         """The class sizes of a training part.
 
@@ -55,9 +68,11 @@ class ClassSizes:
             labels: the classes, each with an utterance
             seed: chooses the clips of an epoch
             processes: each of which needs a clip in an epoch
+            corpora: of each training utterance, needed where they are to be balanced
 
         Raises:
-            ConfigError: a factor for a class that isn't there, or undersampling to fewer clips than processes
+            ConfigError: a factor for a class that isn't there, undersampling to fewer clips than processes, or one
+                corpus where several are to be balanced
         """
         unknown = sorted(set(config.alpha) - set(labels))
         if unknown:
@@ -67,12 +82,25 @@ class ClassSizes:
         counts = _count_classes(classes, len(labels))
         is_sampled = config.sampling != "none"
         epoch_counts = [class_size(counts, config.sampling)] * len(labels) if is_sampled else counts
+        if config.corpora == "none":
+            corpora = ()
+        elif len(set(corpora)) < 2:
+            raise ConfigError(
+                f"balance.corpora is {config.corpora}, and the training part is of {', '.join(set(corpora)) or 'one'} "
+                f"alone: leave it out, or name several corpora (`corpus` 'ravdess:ROOT+emodb:ROOT')"
+            )
+        if config.corpora == "sampling":
+            groups, shares = share_classes(classes, corpora, epoch_counts)
+            counted = Counter(dict.fromkeys(range(len(labels)), 0))
+            for group, number in dict(zip(groups, classes, strict=True)).items():
+                counted[number] += shares[group]
+            epoch_counts = [counted[number] for number in range(len(labels))]
         if sum(epoch_counts) < processes:
             raise ConfigError(
                 f"balance.sampling {config.sampling} leaves {sum(epoch_counts)} clips in an epoch, which can't feed "
                 f"{processes} processes: use fewer of them, or balance.sampling over"
             )
-        return cls(config, list(labels), classes, epoch_counts, seed)
+        return cls(config, list(labels), classes, epoch_counts, seed, corpora)
 
     def with_synthetic(self, classes: Sequence[int]) -> Self:
         """The same, with synthetic clips of these classes beside the real ones."""
@@ -84,6 +112,12 @@ class ClassSizes:
     @property
     def draw(self) -> Callable[[int], list[int]] | None:
         """The clips of an epoch, by its number; None where it takes every clip once."""
+        if self.config.corpora == "sampling":
+            counts = _count_classes(self.classes, len(self.labels))
+            is_sampled = self.config.sampling != "none"
+            sizes = [class_size(counts, self.config.sampling)] * len(counts) if is_sampled else counts
+            groups, shares = share_classes(self.classes, self.corpora, sizes)
+            return lambda epoch: draw_groups(groups, shares, self.seed, epoch)
         if self.config.sampling == "none":
             return None
         return lambda epoch: draw_balanced(self.classes, self.config.sampling, self.seed, epoch)
@@ -144,6 +178,8 @@ class ClassSizes:
             measures.append(f"{config.sampling}sampling")
         if config.synthesise != "none":
             measures.append(f"synthetic clips ({config.synthesise})")
+        if config.corpora != "none":
+            measures.append(f"corpora alike within each class (by {config.corpora})")
         if config.weights == "effective":
             measures.append(f"weights by the effective number of utterances (beta {config.beta:g})")
         if config.weights == "inverse" and not measures:
@@ -158,7 +194,8 @@ class ClassSizes:
         sizes = ", ".join(f"{name} {real}" + f" to {in_epoch}" * (real != in_epoch) for name, real, in_epoch in counts)
         what = " and ".join(measures) or "their sizes were not balanced"
         note = f"classes in training: {what}; clips of each: {sizes}"
-        note += f"; the refitted classifier takes every real clip once{', and its views' * views}" if refit else ""
+        alike = ", corpora weighted alike" * (config.corpora != "none")
+        note += f"; the refitted classifier takes every real clip once{', and its views' * views}{alike}" * refit
         return [note + ". Dev and test are as they were"]
 
 
@@ -175,8 +212,10 @@ class EmotionLoss(nn.Module):
         self.criterion = criterion
 
     def forward(self, step: Step, losses: Losses) -> Losses:
-        """The criterion's value for each clip."""
-        return losses._replace(utterances=self.criterion(step.output.logits, step.batch.labels, step.batch.targets))
+        """The criterion's value for each clip, by the weight of its corpus."""
+        values = self.criterion(step.output.logits, step.batch.labels, step.batch.targets)
+        weights = step.batch.auxiliary.get(_WEIGHTS)
+        return losses._replace(utterances=values if weights is None else values * weights)
 
 
 @PARTS.register("balance")
@@ -191,6 +230,8 @@ class ClassBalance(Part):
 
     def __init__(self, config: BalanceConfig | None = None) -> None:
         self.config = config or BalanceConfig()
+        self.adds_clip_targets = self.config.corpora == "weights"
+        self.balances_corpora = self.config.corpora != "none"
         self.balance: ClassSizes | None = None
         self._notes: list[str] = []
 
@@ -201,14 +242,31 @@ class ClassBalance(Part):
                 "dimensions.weight is 1, so no emotions are learned: leave the balance and labels options out"
             )
 
+    def check(self, training: Training) -> None:
+        """Refuses to balance corpora where there is one, or where clips are of none."""
+        if self.balances_corpora and SYNTHETIC in training.train["speaker"][:]:
+            raise ConfigError(
+                f"balance.corpora is {self.config.corpora}, and synthetic clips are of no corpus: leave one of the two "
+                f"out"
+            )
+        if self.balances_corpora:
+            self._count(training)
+
+    def tables(self, training: Training) -> Mapping[str, np.ndarray]:
+        """The weight of each clip's corpus, where corpora are balanced by weights."""
+        if self.config.corpora != "weights" or not training.model.labels:
+            return {}
+        return {_WEIGHTS: weigh_corpora(training.train["emotion"][:], training.train["corpus"][:])}
+
+    def _count(self, training: Training) -> ClassSizes:
+        train, processes = training.train, training.accelerator.num_processes
+        emotions, corpora = train["emotion"][:], train["corpus"][:]
+        return ClassSizes.from_emotions(self.config, emotions, training.model.labels, training.seed, processes, corpora)
+
     def prepare(self, training: Training, clips: Clips) -> Clips:
         """Counts the classes."""
-        labels = training.model.labels
-        if labels:
-            processes = training.accelerator.num_processes
-            balance = ClassSizes.from_emotions(
-                self.config, training.train["emotion"][:], labels, training.seed, processes
-            )
+        if training.model.labels:
+            balance = self._count(training)
             synthetic = clips.classes if isinstance(clips, SyntheticClips) else []
             self.balance = balance.with_synthetic(synthetic) if synthetic else balance
             self._notes = self.balance.describe(refit=training.refits, views=training.views is not None)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ser_tl.data.corpus_balance import CorpusBalance
 from ser_tl.errors import ConfigError
 
 
@@ -26,6 +27,8 @@ class BalanceConfig:
             there (He et al. 2008). For frozen encoders whose pooled states are the model's only input, see
             docs/imbalance.md
         neighbours: number of nearest clips of the class to interpolate with; fewer where a class has fewer
+        corpora: of several corpora, how each has the same say within each class: by `weights` of its utterances, or by
+            `sampling` as many of each in an epoch; a refitted classifier weighs them alike with either
     """
 
     weights: Literal["none", "inverse", "effective"] = "inverse"
@@ -36,6 +39,7 @@ class BalanceConfig:
     sampling: Literal["none", "over", "under"] = "none"
     synthesise: Literal["none", "smote", "borderline-smote", "adasyn"] = "none"
     neighbours: int = 5
+    corpora: CorpusBalance = "none"
 
     def __post_init__(self) -> None:
         if not 0 <= self.beta < 1:
@@ -52,6 +56,11 @@ class BalanceConfig:
             raise ConfigError(
                 f"balance.sampling {self.sampling} and balance.synthesise {self.synthesise} both make classes as large "
                 f"as each other: choose one"
+            )
+        if self.corpora != "none" and self.synthesise != "none":
+            raise ConfigError(
+                f"balance.corpora is {self.corpora}, and a clip between clips of two corpora (balance.synthesise "
+                f"{self.synthesise}) is of neither: choose one"
             )
         asked = {"sampling": self.sampling, "synthesise": self.synthesise, "weights": self.weights}
         others = [f"balance.{name} {value}" for name, value in asked.items() if value != "none"]

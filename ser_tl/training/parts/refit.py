@@ -7,7 +7,7 @@ are worth having. The discriminant's own options are chosen on training speakers
 their clips where there are views: these then share the weight of the clip that they are of.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ser_tl.cache.cached import AllViews, CachedClips
 from ser_tl.data.batching import Clips
+from ser_tl.data.corpus_balance import weigh_corpora
 from ser_tl.errors import ConfigError
 from ser_tl.inference.calibration import Method, calibrate_refit, embed_perturbed
 from ser_tl.inference.clips import CollectedValues, Pass, collect_clips, embed_batch
@@ -60,6 +61,7 @@ def refit_discriminant(
     calibration: Method | None = None,
     corpus: Dataset | None = None,
     layers: Sequence[Tensor] = (),
+    weight_of: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Replaces the model's head. Every process calls it and gets the same head.
 
@@ -77,6 +79,7 @@ def refit_discriminant(
         calibration: how its probabilities are calibrated; None for not at all
         corpus: train's and dev's rows, changed clips of which tell how sure to be far from them; None for none
         layers: channels of the embedding that have a discriminant of their own; all in one if empty
+        weight_of: utterance id to how much it counts; all alike if None
 
     Returns:
         For the record: shrinkage, temperature, and the UAR over the held-out training speakers.
@@ -96,6 +99,8 @@ def refit_discriminant(
     speakers = [speaker_of[name] for name, _, _ in rows]
     share = 1.0 if views is None else len(train) / (len(train) + len(views))
     weights = torch.tensor([share, 1.0, share])[[part for _, part, _ in rows]]
+    if weight_of is not None:
+        weights = weights * torch.tensor([weight_of[name] for name, _, _ in rows])
     target = None if unlabelled is None else _sort_by_id(embed(unlabelled))
     transformed = transform(EmbeddedClips(embedding, labels, speakers, weights, target))
     fitted = fit(transformed)
@@ -188,11 +193,20 @@ class Refit(Part):
             fit=lambda rows: self.fit(model, rows),
             transform=self.transform,
             norms=norms,
+            weight_of=self._weigh(training),
             calibration=None if training.config.calibration == "none" else training.config.calibration,
             corpus=concatenate_datasets([real, dev]) if self.perturbs else None,
             layers=self._layers(model),
             views=AllViews(natural, real["id"][:]) if has_views and isinstance(natural, CachedClips) else None,
         )
+
+    def _weigh(self, training: Training) -> dict[str, float] | None:
+        """The weight of each clip where corpora are balanced; None where not."""
+        if not any(part.balances_corpora for part in training.parts):
+            return None
+        columns = ([*training.real[name][:], *training.dev[name][:]] for name in ("id", "emotion", "corpus"))
+        ids, emotions, corpora = columns
+        return dict(zip(ids, weigh_corpora(emotions, corpora).tolist(), strict=True))
 
     @property
     def facts(self) -> dict[str, Any]:

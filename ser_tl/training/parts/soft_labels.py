@@ -39,7 +39,7 @@ class SoftLabels(Part):
 
     def bind(self, training: Training) -> None:
         """Refuses options where no emotions are learned."""
-        if not training.model.labels and self.config != AnnotationConfig():
+        if not training.model.labels and self.config != AnnotationConfig(classes=self.config.classes):
             raise ConfigError(
                 "dimensions.weight is 1, so no emotions are learned: leave the balance and labels options out"
             )
@@ -50,7 +50,10 @@ class SoftLabels(Part):
             return {}
         targets, notes = soft_targets(training.train, training.model.labels, self.config)
         self._notes = [f"{note}{REFIT_NOTE * training.refits}" for note in notes]
-        self._facts = {"labels": asdict(self.config)}
+        settings = asdict(self.config)
+        if settings["classes"] == "all":  # which nothing else is with one corpus
+            del settings["classes"]
+        self._facts = {"labels": settings}
         return {} if targets is None else {"targets": targets}
 
     @property

@@ -10,7 +10,8 @@ from ser_tl.errors import ConfigError
 from ser_tl.training import Trainer
 from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.training.loop import score_dev
-from ser_tl.training.parts.balance import BalanceConfig, ClassSizes
+from ser_tl.training.parts import refit
+from ser_tl.training.parts.balance import BalanceConfig, ClassSizes, EmotionLoss
 from ser_tl.transfer import Frozen, Full
 from tests.training.samples import TONES, interrupted, tiny_model, train_config, uneven_split, untimed
 
@@ -193,3 +194,53 @@ def test_a_refit_is_taught_emotions_and_says_so(split):
     trainer = Trainer(tiny_model(), Frozen(), config, labels=AnnotationConfig(targets="votes"))
     trainer.fit(train, split.dev)
     assert trainer.notes[0].endswith("; the refitted classifier is fitted to emotions alone")
+
+
+def corpora_balance(**options):
+    corpora = ["x" if number % 4 else "y" for number in range(24)]
+    return ClassSizes.from_emotions(BalanceConfig(**options), EMOTIONS, LABELS, 0, 1, corpora), corpora
+
+
+def test_an_epoch_has_as_many_clips_of_each_corpus_in_each_class():
+    found, corpora = corpora_balance(corpora="sampling", weights="none")
+    drawn = Counter((EMOTIONS[index], corpora[index]) for index in found.draw(0))
+    assert drawn == {(name, home): size for name, size in zip(LABELS, (6, 4, 2), strict=True) for home in "xy"}
+    assert found.epoch_counts == [12, 8, 4]
+    over, _ = corpora_balance(corpora="sampling", sampling="over")
+    assert over.epoch_counts == [12, 12, 12]
+    assert over.weights.tolist() == [1.0, 1.0, 1.0]
+    assert "corpora alike within each class (by sampling)" in over.describe(refit=True)[0]
+    assert "every real clip once, corpora weighted alike." in over.describe(refit=True)[0]
+
+
+def test_corpora_that_cannot_be_balanced_are_refused():
+    with pytest.raises(ConfigError, match=r"balance.corpora is weights, and a clip between clips of two corpora"):
+        BalanceConfig(corpora="weights", synthesise="smote")
+    with pytest.raises(ConfigError, match="the training part is of x alone: leave it out"):
+        ClassSizes.from_emotions(BalanceConfig(corpora="weights"), EMOTIONS, LABELS, corpora=["x"] * 24)
+
+
+def test_the_weights_of_corpora_reach_the_loss_and_the_refit(split, monkeypatch):
+    """A corpus of a tenth of the clips has half of the say."""
+    homes = ["rare" if number % 10 == 0 else "usual" for number in range(len(split.train))]
+    train = split.train.remove_columns("corpus").add_column("corpus", homes)
+    fitted = []
+    fit = refit.fit_discriminant
+    monkeypatch.setattr(
+        refit, "fit_discriminant", lambda *rows, **options: fitted.append(options["weights"]) or fit(*rows, **options)
+    )
+    losses = []
+    forward = EmotionLoss.forward
+
+    def record(self, step, before):
+        losses.append(step.batch.auxiliary.get("corpus_weight"))
+        return forward(self, step, before)
+
+    monkeypatch.setattr(EmotionLoss, "forward", record)
+    config = train_config(epochs=1, refit="discriminant")
+    trainer = Trainer(tiny_model(), Frozen(), config, balance=BalanceConfig(corpora="weights"))
+    trainer.fit(train, split.dev)
+    weights = torch.cat(losses)
+    assert weights.max() > 2 > 1 > weights.min()
+    assert fitted[0].max() > 2 > 1 > fitted[0].min()
+    assert trainer.facts["balance"]["corpora"] == "weights"
