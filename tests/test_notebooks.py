@@ -102,21 +102,7 @@ def outputs_of(path, kind):
     return ["".join(one) for one in shown if one is not None]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(
-            path,
-            id=path.stem,
-            marks=[
-                pytest.mark.xfail(strict=True, reason="its pictures are of the encoder's first version: run it anew")
-            ]
-            if path.stem == "progressive_unfreezing"
-            else [],
-        )
-        for path in NOTEBOOKS
-    ],
-)
+@each_notebook
 def test_what_it_shows_is_the_bundled_encoder(path):
     encoder = load_encoder("wav2vec2-mini")
     bundled = f"wav2vec2-mini: {encoder.num_states - 1} layers, fingerprint {fingerprint(encoder.state_dict())}"

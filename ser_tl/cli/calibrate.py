@@ -41,7 +41,7 @@ def calibrate_parser() -> Parser:
 def calibrate(options: Namespace) -> int:
     """Calibrates the model, saves it with a card, and prints what changed."""
     from ser_tl.card import write_card
-    from ser_tl.corpora import load_corpus
+    from ser_tl.corpora import corpus_title, load_corpora
     from ser_tl.data.checks import check_audio
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.splits import select_tested
@@ -59,12 +59,12 @@ def calibrate(options: Namespace) -> int:
     if not model.labels:
         raise ConfigError(f"{options.model} predicts dimensions alone: only probabilities of emotions are calibrated")
     make_empty_folder(options.output)
-    corpus = load_corpus(
+    corpus, combined = load_corpora(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
     if options.ids is not None:
         corpus = select_tested(corpus, options.ids)
-    corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
+    corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     check_labels(corpus, model.labels)
     check_real(corpus, "calibration")
     _check_speakers(model, corpus)
@@ -74,18 +74,17 @@ def calibrate(options: Namespace) -> int:
     norms = corpus_norms(model, corpus, clips, how)
     before = describe_calibration(model.calibration, len(model.labels))
     speakers = len(set(corpus["speaker"][:]))
-    source = f"speakers of {options.corpus} whom the model wasn't trained on"
+    source = f"speakers of {corpus_title(options.corpus)} whom the model wasn't trained on"
     recalibrate(model, (corpus, clips), how, method=options.method, source=source, norms=norms)
     model.save_pretrained(options.output)
     note = (
         f"{Path(options.model).name}, calibrated anew on {len(corpus)} clips of {speakers} speakers of "
-        f"{options.corpus}. Its weights are as they were; scores on these speakers would be too hopeful."
+        f"{corpus_title(options.corpus)}. Its weights are as they were; scores on these speakers would be too hopeful."
     )
     write_card(options.output, note=note)
     after = describe_calibration(model.calibration, len(model.labels))
-    print(
-        "\n".join([*(f"note: {line}" for line in notes), f"before: {before}", f"after: {after}", str(options.output)])
-    )
+    notes = [f"note: {line}" for line in [*combined, *skipped]]
+    print("\n".join([*notes, f"before: {before}", f"after: {after}", str(options.output)]))
     for line in _warn(corpus, model.labels):
         print(f"warning: {line}", file=sys.stderr)
     return 0
