@@ -177,12 +177,17 @@ def trained_weights(graph: Graph) -> set[bytes]:
 
 
 def signature(weight: np.ndarray) -> bytes:
-    """What a weight (outputs, ...) keeps when its rows are scaled, as folding a norm into it does: the signs in each.
+    """What a weight (outputs, ...) keeps when its rows and columns are scaled: how the signs in them differ.
 
-    Shape and scale leave no other trace in a graph: names are lost where a weight is turned or folded.
+    Folding the norm behind a layer into it scales rows, folding the one before it columns. Shape and scale leave no
+    other trace in a graph: names are lost where a weight is turned or folded.
     """
     rows = weight.reshape(len(weight), -1)
-    return hashlib.sha256(np.packbits(rows * rows[:, :1] > 0).tobytes() + str(rows.shape).encode()).digest()
+    positive = rows > 0
+    signs = positive ^ positive[:, :1]
+    if len(rows) > 1:  # of a single row nothing would be left
+        signs ^= signs[:1]
+    return hashlib.sha256(np.packbits(signs).tobytes() + str(rows.shape).encode()).digest()
 
 
 def stored_weights(graph: Graph) -> set[bytes]:

@@ -148,18 +148,20 @@ def _open_spans(power: Tensor, inside: Tensor) -> Tensor:
 def _floor(power: Tensor, inside: Tensor) -> Tensor:
     """The power (B,) that a twentieth of a clip's frames don't exceed, digital silence left out."""
     recorded = inside & (power > _DIGITAL)
-    ordered = _smallest(torch.where(recorded, power, torch.inf))
     index = ((recorded.sum(dim=1) - 1).clamp_min(0) * _FLOOR).long()
-    floor = ordered.gather(1, index[:, None])[:, 0]
+    floor = _nth_smallest(torch.where(recorded, power, torch.inf), index)
     return torch.where(recorded.any(dim=1), floor, _DIGITAL)
 
 
-def _smallest(power: Tensor) -> Tensor:
-    """The smallest of each row in their order, at least as many as a floor can be among."""
-    width = power.shape[1]
-    if is_exporting() and isinstance(width, int):  # of one length: TensorFlow Lite has the largest few, and no sort
-        return -(-power).topk(int((width - 1) * _FLOOR) + 1, dim=1).values
-    return power.sort(dim=1).values
+def _nth_smallest(values: Tensor, index: Tensor) -> Tensor:
+    """The value of each row that so many others are before in their order, (B, F) and (B,) -> (B,)."""
+    if not (is_exporting() and isinstance(values.shape[1], int)):
+        return values.sort(dim=1).values.gather(1, index[:, None])[:, 0]
+    # A graph of one length, for TensorFlow Lite, which has no sort: each value's rank by comparing it with all others.
+    frames = torch.arange(values.shape[1], device=values.device)
+    value, other = values[:, :, None], values[:, None, :]
+    before = (other < value) | ((other == value) & (frames < frames[:, None]))
+    return torch.where(before.sum(dim=2) == index[:, None], values, 0.0).sum(dim=1)
 
 
 def _widest(values: Tensor, size: int) -> Tensor:

@@ -42,6 +42,8 @@ def test_a_weight_is_known_whatever_its_rows_are_scaled_by(quantize):
     scales = np.array([0.1, 3.0, -2.0, 1.0, -0.5, 9.0])[:, None]
     assert quantize.signature(weight) == quantize.signature(scales * weight)
     assert quantize.signature(weight) == quantize.signature(weight.reshape(6, 8, 5)[..., None].reshape(6, 8, 5))
+    columns = np.random.default_rng(1).standard_normal(40)
+    assert quantize.signature(weight) == quantize.signature(scales * weight * columns)  # a norm before the layer
     assert quantize.signature(weight) != quantize.signature(np.abs(weight))
     assert quantize.signature(weight) != quantize.signature(weight[:, ::-1])
 

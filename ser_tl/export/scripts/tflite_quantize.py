@@ -70,7 +70,11 @@ def weighted_operations(model) -> Iterator[tuple[TFLOperationName, str, str]]:  
 def sign(weight: np.ndarray) -> str:
     """As `ser_tl.export.graph.signature`, in hexadecimal digits."""
     rows = np.ascontiguousarray(weight).reshape(len(weight), -1)
-    return hashlib.sha256(np.packbits(rows * rows[:, :1] > 0).tobytes() + str(rows.shape).encode()).hexdigest()
+    positive = rows > 0
+    signs = positive ^ positive[:, :1]
+    if len(rows) > 1:
+        signs ^= signs[:1]
+    return hashlib.sha256(np.packbits(signs).tobytes() + str(rows.shape).encode()).hexdigest()
 
 
 KINDS = {9: TFLOperationName.FULLY_CONNECTED, 3: TFLOperationName.CONV_2D, 126: TFLOperationName.BATCH_MATMUL}
