@@ -239,8 +239,8 @@ def _keep_ids(split: Split, folder: Path) -> None:
     state, path = processes(), folder / SPLIT_FILE
     if path.is_file() and read_ids(path) != split.ids:
         raise ConfigError(
-            f"{path} is of other utterances, from an earlier run or before the corpus changed: choose another `output`, "
-            f"or delete {folder}"
+            f"{path} is of other utterances, from an earlier run or before the corpus changed: choose another "
+            f"`output`, or delete {folder}"
         )
     state.wait_for_everyone()
     if state.is_main_process:
