@@ -238,7 +238,10 @@ def _push_overview(report: Report, folder: Path, splits: Sequence[Split]) -> Non
 def _keep_ids(split: Split, folder: Path) -> None:
     state, path = processes(), folder / SPLIT_FILE
     if path.is_file() and read_ids(path) != split.ids:
-        raise ConfigError(f"resume: the utterances of {path} are other ones now: has the corpus changed? Start anew")
+        raise ConfigError(
+            f"{path} is of other utterances, from an earlier run or before the corpus changed: choose another "
+            f"`output`, or delete {folder}"
+        )
     state.wait_for_everyone()
     if state.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,7 @@ def test_a_file_that_an_older_kill_left_damaged_is_named_with_the_way_out(tmp_pa
         with pytest.raises(ConfigError, match=r"config\.yaml (is damaged|can't be read)(.|\n)*[sS]tart a new run"):
             begin(folder, resume=True)
     else:
-        with pytest.raises(ConfigError, match=r"split\.json (is damaged.*delete it|are other ones)"):
+        with pytest.raises(ConfigError, match=r"split\.json (is damaged.*delete it|is of other utterances)"):
             run_splits([_Ids()], lambda *_: pytest.fail("ran"), begin(folder, resume=True))
 
 

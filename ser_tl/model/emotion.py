@@ -1,10 +1,7 @@
-"""The model that is built, trained, kept and asked: an `EmotionNetwork` that can describe itself.
+"""The model to build, train, save and use: an `EmotionNetwork` with its description.
 
-    EmotionModel.build("wav2vec2-mini", labels) -> model --save_pretrained--> folder --from_pretrained--> model
-    model.predict("clip.wav") -> Prediction      model.export("onnx", folder) -> Manifest
-
-What it computes is in `ser_tl.model.network`. Predicting, measuring and is_exporting are other rooms', called from here
-for their users' convenience.
+EmotionModel.build("wav2vec2-mini", labels) -> model --save_pretrained--> folder --from_pretrained--> model
+model.predict("clip.wav") -> Prediction      model.export("onnx", folder) -> Manifest
 """
 
 from collections.abc import Iterable, Mapping, Sequence
