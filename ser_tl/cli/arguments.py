@@ -87,7 +87,9 @@ def parser() -> Parser:
     _add_pictures(evaluate)
     commands.add_subcommand("evaluate", evaluate, help="the report of a saved model on a corpus")
 
-    commands.add_subcommand("audit", audit_parser(), help="find what the parts of a corpus share")
+    audit = audit_parser()
+    _add_emotions(audit)
+    commands.add_subcommand("audit", audit, help="find what the parts of a corpus share")
     check = check_parser()
     _add_emotions(check)
     commands.add_subcommand("check", check, help="check how a model stands silence, rooms, phones and noise")

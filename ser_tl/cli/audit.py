@@ -22,7 +22,7 @@ _SHOWN = 10
 
 
 def audit_parser() -> Parser:
-    """The options of `ser-tl audit`."""
+    """The options of `ser-tl audit`, but for the emotions'."""
     parser = Parser(
         description="Looks for what would make a score worthless: speakers and recordings in training and test at "
         "once, near-equal recordings included, and tells shared sentences and sessions. Status 1 if it finds some."
@@ -48,10 +48,13 @@ def audit(options: Namespace) -> int:
     """Prints what was found; status 1 if parts leak into each other."""
     from ser_tl.analysis.audit import audit_corpus
     from ser_tl.corpora import load_corpora
+    from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.folds import read_folds
 
     output = None if options.output is None else make_folder(options.output)
-    corpus, notes = load_corpora(options.corpus, options.root, columns=options.columns)
+    corpus, notes = load_corpora(
+        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
+    )
     folds = [] if options.folds is None else read_folds(options.folds)
     result = audit_corpus(corpus, folds, audio=not options.no_audio)
     print("".join(f"{note}\n" for note in notes), end="")
