@@ -31,8 +31,10 @@ def calibrated(method="temperature", distance=False):
     return model
 
 
-@pytest.mark.parametrize(("method", "distance"), [("temperature", False), ("vector", False), ("vector", True)])
-@pytest.mark.parametrize("kind", ["onnx", "torch-export"])
+@pytest.mark.parametrize(  # each kind with the distance, each method once
+    ("kind", "method", "distance"),
+    [("onnx", "temperature", False), ("onnx", "vector", True), ("torch-export", "vector", True)],
+)
 def test_the_graph_gives_what_the_model_gives(tmp_path, method, distance, kind):
     for name in ("onnx", "onnxscript", "onnxruntime") if kind == "onnx" else ():
         pytest.importorskip(name)
