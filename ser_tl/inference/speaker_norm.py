@@ -64,17 +64,18 @@ def _measure_enrolled(model: EmotionModel, clip_sets: Sequence[Clips], how: Pass
     return table
 
 
-def check_norms(statistics: str, names: Sequence[str], fewest: int = FEWEST_CLIPS) -> None:
+def check_norms(statistics: str, names: Sequence[str], fewest: int | None = None) -> None:
     """Refuses unknown speakers, and speakers or corpora with too few utterances to take statistics of.
 
     Args:
         statistics: `ModelConfig.statistics`
         names: the speaker or corpus of each utterance
-        fewest: utterances of each
+        fewest: utterances of each; as many as statistics take if None
 
     Raises:
         ConfigError: one has too few of them, or is an unknown speaker
     """
+    fewest = FEWEST_CLIPS if fewest is None else fewest
     if statistics == "speaker" and UNKNOWN in names:
         raise ConfigError(
             "model.statistics is speaker, but the speakers of some utterances are unknown: choose model.statistics "

@@ -270,7 +270,7 @@ def test_masks_on_mel_are_a_part_of_the_view(split, store):
     feed = FeaturePipeline(model, Frozen(), CONFIG, build_accelerator(CONFIG, None), seed=0)
     options = _views(augment)
     every = AllViews(feed.load_training_clips(split.train, **options))
-    heard = options["views"].of(windows_of(split.train))
+    heard = options["views"].view(windows_of(split.train))
     for place in (0, 1, 7):
         batch = collate([heard[place]])
         states, _ = model.encoder(batch.waveform, batch.lengths, [2], on_mel=heard.mask(place))

@@ -123,8 +123,8 @@ def test_an_emotion_has_one_name_in_every_option(happy):
         ({"merge": {"a": ["happy"]}, "drop": ["joy"]}, "drop names happiness"),
         ({"rename": {0: "angry", "0": "sad"}}, "emotions.rename names 0 in two spellings"),
         ({"rename": {"\u00fc": "angry", "u\u0308": "sad"}}, "emotions.rename names ü in two spellings"),
-        ({"rename": {False: "neutral"}}, r"names False, which is what YAML makes of no.*put the label in quotes"),
-        ({"rename": {None: "neutral"}}, r"names None, which is what YAML makes"),
+        ({"rename": {False: "neutral"}}, r"names False, which is how YAML reads no.*put the label in quotes"),
+        ({"rename": {None: "neutral"}}, r"names None, which is how YAML reads"),
     ],
 )
 def test_one_name_in_two_spellings_is_seen(options, message):

@@ -43,6 +43,7 @@ LARGE = [
 SAFE_THREADS = {"jemalloc_bg_thd"}
 """Threads which a fork is safe beside: pyarrow's allocator locks itself while one is made, and does without in it."""
 
+INTERPRETER = sys.executable  # of fresh programs; a fork is told another
 READ_BY_IMPORTS = ("HF_", "OMP_", "MKL_", "OPENBLAS_")
 """How environment variables begin that have their effect when a package is imported."""
 
@@ -227,8 +228,8 @@ def prepare(request: Request, server: Server) -> None:
         for name in server.own.keys() | request.environment.keys()
         if name.startswith(READ_BY_IMPORTS) and server.own.get(name) != request.environment.get(name)
     }
-    if changed:
-        sys.exit(f"forked_python(): packages read {', '.join(sorted(changed))} when imported: use sys.executable")
+    if changed:  # packages read them when imported, which has been done: a fresh interpreter has to
+        os.execve(INTERPRETER, [INTERPRETER, *request.arguments], request.environment)
     sys.path[:0] = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     os.environ.setdefault("PYTHON_EXEC", request.python)  # torchrun starts its ranks by it
     import numpy as np

@@ -218,7 +218,7 @@ def test_a_full_disk_is_a_sentence_and_resume_goes_on_once_there_is_room(tmp_pat
         return save(self, folder)
 
     monkeypatch.setattr(Accelerator, "save_state", full)
-    with pytest.raises(StorageError, match=r"states: the training state can't be written .*MiB are free.*--resume"):
+    with pytest.raises(StorageError, match=r"states: the training state can't be written .*MiB are free.*`resume`"):
         Trainer(tiny_model(), Full(), train_config(), tmp_path / "run").fit(split.train, split.dev)
     monkeypatch.undo()
     again = Trainer(tiny_model(), Full(), train_config(), tmp_path / "run").fit(split.train, split.dev, resume=True)
