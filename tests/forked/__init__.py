@@ -7,8 +7,9 @@ tested. The program behind this path (client.py) asks a server (server.py) for a
 folder, environment and open files, passes signals on, and ends as the fork ends. What the server has imported is
 others' alone: a fork imports `ser_tl` itself, as a fresh interpreter does.
 
-`sys.executable` is right where a test is about imports, about memory, about the process' own number, group, parent or children, or where no torch
-is imported. SER_TL_FRESH_PROGRAMS=1 takes it everywhere.
+`sys.executable` is right where a test is about imports, about memory, about the process' own number, group, parent or
+children, or where no torch is imported. Environment variables that imports read and that differ from the server's make
+it a fresh interpreter by itself; SER_TL_FRESH_PROGRAMS=1 makes all of them so.
 """
 
 import os
