@@ -6,6 +6,7 @@ Tiny tensors on two threads are ten times slower than on one where the cores are
 import gc
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,9 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the pro
 # Tests start a hundred programs, each of which would compile the same modules anew, as every run of pytest would.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background: programs would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.fsync = lambda _: None  # no test cuts the power, and a disk takes longer than what is written to it
 
