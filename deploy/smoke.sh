@@ -7,27 +7,11 @@
 set -euo pipefail
 image=$1 model=$(realpath "$2")
 clip=$(echo "$(dirname "$0")"/../ser_tl/assets/emodb_mini/03a01Fa.*)
-export BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot} STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
 url=http://127.0.0.1:8000
 
-container=$(buildah from --pull-never "$image")
-root=$(buildah mount "$container")
+. "$(dirname "$0")/inside.sh"
+open_container "$image" "$model"
 trap 'kill "${server:-}" 2>/dev/null || true; wait || true; buildah rm "$container" >/dev/null' EXIT
-inspect() { buildah inspect --type image "$image" | jq -r "$1"; }
-mapfile -t command < <(inspect '.Docker.config | .Entrypoint[], .Cmd[]')
-mapfile -t environment < <(inspect '.Docker.config.Env[]')
-mapfile -t check < <(inspect '.Docker.config.Healthcheck.Test[1:][]')
-user=$(inspect '.Docker.config.User')
-
-inside() { # a command in the container, in name spaces of its own for mounts and processes
-  unshare --mount --pid --fork --kill-child bash -euc '
-    root=$1 model=$2 user=$3; shift 3
-    mount --bind "$root" "$root" && mount --bind "$model" "$root/model"
-    mount -o remount,ro,bind "$root" && mount -o remount,ro,bind "$root/model"
-    mount -t tmpfs tmpfs "$root/tmp" && mount -t proc proc "$root/proc"
-    exec setpriv --no-new-privs chroot --userspec="$user:$user" "$root" env -i "$@"
-  ' inside "$root" "$model" "$user" "${environment[@]}" "$@"
-}
 
 [ "$user" != 0 ] && [ -n "$user" ] || { echo "it runs as root" >&2; exit 1; }
 ! inside touch /venv/x 2>/dev/null || { echo "its file system can be written" >&2; exit 1; }

@@ -16,28 +16,14 @@ import ser_tl as ser
 
 def main(options: ser.Options) -> ser.Report | None:
     """Trains and evaluates every split of the protocol."""
-    splits = ser.load_splits(options)
-    if options.dry_run:
-        return ser.rehearse(options, splits)
 
     def fit(train: Dataset, dev: Dataset, folder: Path) -> ser.Trainer:
-        ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(train))
         trainer = ser.build_trainer(options, model, folder)
         trainer.fit(train, dev, resume=options.resume)
         return trainer
 
-    def run_one(split: ser.Split, folder: Path) -> ser.Report:
-        trainer = fit(split.train, split.dev, folder)
-        title = f"{options.encoder} ({options.strategy}) on {options.corpus_title}, {split.name}"
-        report = trainer.evaluate(split.test, title=title, notes=split.notes, shared=split.shared)
-        return ser.finish(trainer, report, folder)
-
-    whole = ser.start_run(options)
-    report = ser.run_splits(splits, run_one, whole)
-    if options.final:
-        ser.run_final(splits, fit, report, whole)
-    return report
+    return ser.run_protocol(options, fit)
 
 
 if __name__ == "__main__":

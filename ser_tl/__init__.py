@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ser_tl.distill import ProbeConfig as ProbeConfig
     from ser_tl.distill import StudentTrainer as StudentTrainer
     from ser_tl.distill import TeachConfig as TeachConfig
+    from ser_tl.distill import Teacher as Teacher
     from ser_tl.distill import find_recordings as find_recordings
     from ser_tl.distill import finish_distillation as finish_distillation
     from ser_tl.distill import load_student as load_student
@@ -46,6 +47,19 @@ if TYPE_CHECKING:
     from ser_tl.errors import SerTlError as SerTlError
     from ser_tl.estimator import EmotionClassifier as EmotionClassifier
     from ser_tl.evaluation import Report as Report
+    from ser_tl.experiments.comparison import ComparisonOptions as ComparisonOptions
+    from ser_tl.experiments.comparison import compare_systems as compare_systems
+    from ser_tl.experiments.encoder_distillation import EncoderDistillationOptions as EncoderDistillationOptions
+    from ser_tl.experiments.generation import WaveGanOptions as WaveGanOptions
+    from ser_tl.experiments.model_distillation import ModelDistillationOptions as ModelDistillationOptions
+    from ser_tl.experiments.model_distillation import distill_model as distill_model
+    from ser_tl.experiments.probe import ProbeOptions as ProbeOptions
+    from ser_tl.experiments.probe import add_fidelity as add_fidelity
+    from ser_tl.experiments.probe import finish_probe as finish_probe
+    from ser_tl.experiments.probe import print_layer_scores as print_layer_scores
+    from ser_tl.experiments.protocol import run_domains as run_domains
+    from ser_tl.experiments.protocol import run_protocol as run_protocol
+    from ser_tl.experiments.unfreezing import plot_unfreezing as plot_unfreezing
     from ser_tl.final import run_final as run_final
     from ser_tl.generate import WaveGan as WaveGan
     from ser_tl.generate import WaveGanConfig as WaveGanConfig
@@ -56,6 +70,7 @@ if TYPE_CHECKING:
     from ser_tl.hub import pull_folder as pull_folder
     from ser_tl.hub import push_folder as push_folder
     from ser_tl.hyperparameters import SearchConfig as SearchConfig
+    from ser_tl.hyperparameters import SearchOptions as SearchOptions
     from ser_tl.hyperparameters import search as search
     from ser_tl.inference import Prediction as Prediction
     from ser_tl.inference import Predictor as Predictor
@@ -66,6 +81,7 @@ if TYPE_CHECKING:
     from ser_tl.options import DomainOptions as DomainOptions
     from ser_tl.options import Options as Options
     from ser_tl.options import RunOptions as RunOptions
+    from ser_tl.outputs import describe_adapter as describe_adapter
     from ser_tl.outputs import finish as finish
     from ser_tl.outputs import make_publisher as make_publisher
     from ser_tl.program import run_main as run_main
@@ -89,40 +105,52 @@ _HOMES = {
     "AugmentConfig": "ser_tl.augment",
     "Augmenter": "ser_tl.augment",
     "Comparison": "ser_tl.comparison",
+    "ComparisonOptions": "ser_tl.experiments.comparison",
     "CropSampler": "ser_tl.distill",
     "DistillConfig": "ser_tl.distill",
     "DomainOptions": "ser_tl.options",
     "EmotionClassifier": "ser_tl.estimator",
     "EmotionModel": "ser_tl.model",
+    "EncoderDistillationOptions": "ser_tl.experiments.encoder_distillation",
     "EncoderDistiller": "ser_tl.distill",
+    "ModelDistillationOptions": "ser_tl.experiments.model_distillation",
     "Options": "ser_tl.options",
     "Prediction": "ser_tl.inference",
     "Predictor": "ser_tl.inference",
     "Probe": "ser_tl.distill",
     "ProbeConfig": "ser_tl.distill",
+    "ProbeOptions": "ser_tl.experiments.probe",
     "Report": "ser_tl.evaluation",
     "RunOptions": "ser_tl.options",
     "SearchConfig": "ser_tl.hyperparameters",
+    "SearchOptions": "ser_tl.hyperparameters",
     "SerTlError": "ser_tl.errors",
     "Split": "ser_tl.data.splits",
     "StudentTrainer": "ser_tl.distill",
     "TeachConfig": "ser_tl.distill",
+    "Teacher": "ser_tl.distill",
     "Trainer": "ser_tl.training",
     "WaveGan": "ser_tl.generate",
     "WaveGanConfig": "ser_tl.generate",
+    "WaveGanOptions": "ser_tl.experiments.generation",
     "WaveGanTrainer": "ser_tl.generate",
+    "add_fidelity": "ser_tl.experiments.probe",
     "add_synthetic": "ser_tl.generate",
     "build_model": "ser_tl.run",
     "build_strategy": "ser_tl.run",
     "build_trainer": "ser_tl.run",
     "check_audio": "ser_tl.data.checks",
+    "compare_systems": "ser_tl.experiments.comparison",
     "cross_domain": "ser_tl.data.domains",
+    "describe_adapter": "ser_tl.outputs",
+    "distill_model": "ser_tl.experiments.model_distillation",
     "emotions": "ser_tl.data.schema",
     "extract_embeddings": "ser_tl.analysis",
     "find_recordings": "ser_tl.distill",
     "finish": "ser_tl.outputs",
     "finish_comparison": "ser_tl.run",
     "finish_distillation": "ser_tl.distill",
+    "finish_probe": "ser_tl.experiments.probe",
     "load_adapter": "ser_tl.transfer",
     "load_checked": "ser_tl.load",
     "load_corpora": "ser_tl.corpora",
@@ -137,15 +165,19 @@ _HOMES = {
     "measure_synthetic_quality": "ser_tl.generate",
     "merge_adapter": "ser_tl.transfer",
     "plot_recording": "ser_tl.analysis",
+    "plot_unfreezing": "ser_tl.experiments.unfreezing",
     "plots": "ser_tl.reporting",
+    "print_layer_scores": "ser_tl.experiments.probe",
     "probe_layers": "ser_tl.analysis",
     "pull_folder": "ser_tl.hub",
     "push_folder": "ser_tl.hub",
     "rehearse": "ser_tl.rehearsal",
     "rehearse_systems": "ser_tl.rehearsal",
     "relabel": "ser_tl.data.votes",
+    "run_domains": "ser_tl.experiments.protocol",
     "run_final": "ser_tl.final",
     "run_main": "ser_tl.program",
+    "run_protocol": "ser_tl.experiments.protocol",
     "run_splits": "ser_tl.run",
     "save_adapter": "ser_tl.transfer",
     "search": "ser_tl.hyperparameters",

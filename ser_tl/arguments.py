@@ -18,6 +18,8 @@ from typing import Any, NoReturn, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
+from ser_tl.help_format import HelpFormatter
+
 _TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -60,6 +62,7 @@ class Parser(ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - jsonargparse's
         kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", HelpFormatter)
         super().__init__(*args, **kwargs)
         self._first: Collection[str] | None = None
         self._sections: dict[str, Callable[[], str]] = {}

@@ -63,6 +63,10 @@ class ConfigError(SerTlError):
     """Options contradict each other or the data."""
 
 
+class AdaptationError(SerTlError):
+    """Adapting a model to some recordings without labels would probably harm it."""
+
+
 class UnknownNameError(SerTlError, KeyError):
     """A name isn't in a registry."""
 

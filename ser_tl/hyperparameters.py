@@ -1,6 +1,9 @@
-"""Hyperparameter search on dev speakers, by optuna: what is chosen never sees the test part.
+"""Hyperparameter search without test speakers, by optuna: what is chosen never sees the test part.
 
-    options, space --search(train on a setting)--> each trial's best dev score --> Found, the options of the best
+    options, space --search(train on a setting)--> each trial's score --> Found, the options of the best
+
+A trained setting is judged by the dev score of its best epoch. One that is fitted in closed form (no epoch) has none:
+its score is that of training speakers held out in turn, of all of them instead of the few of a dev part.
 
 Each split has a search of its own: a setting chosen for all splits together would have been chosen on speakers whom
 other splits test. trials.journal in the split's folder holds the trials; a search that was killed goes on with the
@@ -14,7 +17,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from accelerate.utils import broadcast_object_list
 
@@ -42,8 +45,8 @@ class SearchConfig:
     """The search space, and the number of trials.
 
     Args:
-        space: option to its values: a list of choices, or {low: 1.0e-4, high: 1.0e-2, log: true}; whole numbers stay
-            whole
+        space: option to its values: a list of choices, which may be lists themselves (layers), or {low: 1.0e-4, high:
+            1.0e-2, log: true}; whole numbers stay whole
         trials: how many settings are tried for each split
     """
 
@@ -64,13 +67,26 @@ class SearchConfig:
 
 
 @dataclass(frozen=True)
+class SearchOptions(Options):
+    """Options of a search; what `search.space` doesn't name is the same in all trials.
+
+    Args:
+        search: which options are searched, and how many settings are tried
+    """
+
+    cannot: ClassVar[tuple[str, ...]] = ("final",)
+    strategy: str = "frozen"
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+
+@dataclass(frozen=True)
 class Found(Generic[OptionsT]):
     """The best setting of a search.
 
     Args:
         options: the run's, with that setting
         setting: option to value
-        score: of its best epoch on dev
+        score: of its best epoch on dev, or on training speakers held out in turn
         trials: settings that were tried
     """
 
@@ -81,8 +97,9 @@ class Found(Generic[OptionsT]):
 
     def describe(self, report: Report) -> Report:
         """A report that says how its setting was chosen."""
+        who = "dev speakers" if self.options.train.epochs else "training and dev speakers held out in turn"
         note = (
-            f"The setting ({_text(self.setting)}) is the best of {self.trials} on dev speakers, with a dev score of "
+            f"The setting ({_text(self.setting)}) is the best of {self.trials} on {who}, with a score of "
             f"{self.score:.3f}, which is too high for having been chosen by; the test part was scored once, with it"
         )
         facts = {**report.facts, "setting": dict(self.setting), "trials": self.trials}
@@ -92,7 +109,7 @@ class Found(Generic[OptionsT]):
 def search(
     options: OptionsT, config: SearchConfig, train: Callable[[OptionsT, Path], Trainer], folder: Path
 ) -> Found[OptionsT]:
-    """Tries settings and returns the best on dev. Every process calls it.
+    """Tries settings and returns the best on speakers whom the test part doesn't have. Every process calls it.
 
     Args:
         options: of the run
@@ -101,12 +118,12 @@ def search(
         folder: of the split; keeps the journal and a table of the trials
 
     Raises:
-        ConfigError: optuna isn't installed, an option that isn't there, or no setting can be trained
+        ConfigError: optuna isn't installed, an option that isn't there, a search that the scores say nothing about, or
+            no setting can be trained
     """
-    if not options.train.epochs:
-        raise ConfigError("train.epochs is 0, and settings are compared by their epochs' dev scores: train for some")
     for name, values in config.space.items():
         options.changed({name: values[0] if isinstance(values, list) else values["low"]})
+    _check_comparable(options, config)
     state = processes()
     study = _open_study(folder, options.seed) if state.is_main_process else None
     refused: list[str] = []
@@ -116,22 +133,41 @@ def search(
         score, why = _score(options, setting, train, scratch)
         if study is not None:
             _tell(study, number, score)
+            _write_table(study, folder)
             shutil.rmtree(scratch, ignore_errors=True)
-            state.print(f"trial {number + 1}/{config.trials}: {_text(setting)}: {why or f'dev {score:.3f}'}")
+            state.print(f"trial {number + 1}/{config.trials}: {_text(setting)}: {why or f'score {score:.3f}'}")
         refused += [why] if why else []
         state.wait_for_everyone()
-    setting, score, tried = _broadcast(study and _finish(study, folder, refused))
+    setting, score, tried = _broadcast(study and _finish(study, config, folder, refused))
     return Found(options.changed(setting), setting, score, tried)
+
+
+def _check_comparable(options: Options, config: SearchConfig) -> None:
+    """Refuses settings whose scores are of different kinds, or say nothing about what is searched."""
+    epochs = config.space.get("train.epochs", [options.train.epochs])
+    counts = set(epochs if isinstance(epochs, list) else (epochs["low"], epochs["high"]))
+    if 0 in counts and counts != {0}:
+        raise ConfigError(
+            "search.space has train.epochs 0 beside others, but settings without an epoch are compared on training "
+            "speakers held out, and the others on dev speakers: search them one after the other"
+        )
+    if counts != {0} and "train.refit" in config.space:
+        raise ConfigError(
+            "search.space has train.refit, but train.epochs is above 0, so that settings are compared by the dev "
+            "scores of a classifier which the refit replaces: choose train.epochs 0 with frozen encoders"
+        )
 
 
 def _score(
     options: OptionsT, setting: Mapping[str, Any], train: Callable[[OptionsT, Path], Trainer], scratch: Path
 ) -> tuple[float | None, str]:
-    """The dev score of a setting's best epoch; or None, and why it can't be trained."""
+    """A setting's score; or None, and why it can't be trained."""
     try:
         trainer = train(replace(options.changed(setting), push_to_hub=None), scratch)
     except ConfigError as error:  # such as a learning rate at which the loss diverges
         return None, str(error)
+    if not trainer.history:
+        return float(trainer.facts["refit"]["held_out_uar"]), ""
     best = next(record for record in trainer.history if record["best"])
     return float(best["dev_uar"] if "dev_uar" in best else best["dev_ccc"]), ""
 
@@ -157,7 +193,7 @@ def _ask(study: Any, config: SearchConfig) -> tuple[int, dict[str, Any]] | None:
     ended = [trial for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.FAIL)]
     for trial in study.trials:
         if trial.state == TrialState.RUNNING and set(trial.params) == set(config.space):
-            return trial.number, trial.params
+            return trial.number, _decode(trial.params, config)
         if trial.state == TrialState.RUNNING:  # killed while it was asked
             study.tell(trial.number, state=TrialState.FAIL)
     if len(ended) >= config.trials:
@@ -167,7 +203,7 @@ def _ask(study: Any, config: SearchConfig) -> tuple[int, dict[str, Any]] | None:
     if values:  # the same seed, the same training
         study.tell(trial.number, values[0])
         return _ask(study, config)
-    return trial.number, dict(trial.params)
+    return trial.number, _decode(trial.params, config)
 
 
 def _tell(study: Any, number: int, score: float | None) -> None:  # noqa: ANN401
@@ -176,8 +212,13 @@ def _tell(study: Any, number: int, score: float | None) -> None:  # noqa: ANN401
     study.tell(number, score, state=TrialState.FAIL if score is None else TrialState.COMPLETE)
 
 
-def _finish(study: Any, folder: Path, refused: Sequence[str]) -> tuple[dict[str, Any], float, int]:  # noqa: ANN401
-    """Writes the table of the trials; gives the best setting, its score, and how many were tried."""
+def _finish(
+    study: Any,  # noqa: ANN401
+    config: SearchConfig,
+    folder: Path,
+    refused: Sequence[str],
+) -> tuple[dict[str, Any], float, int]:
+    """The best setting, its score, and how many were tried; writes the table of the trials."""
     from optuna.trial import TrialState
 
     scored = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
@@ -186,30 +227,49 @@ def _finish(study: Any, folder: Path, refused: Sequence[str]) -> tuple[dict[str,
             f"none of {len(study.trials)} settings could be trained: change search.space\n"
             f"{listing(dict.fromkeys(refused))}"
         )
+    _write_table(study, folder)
+    best = max(scored, key=lambda trial: (trial.value, -trial.number))
+    return _decode(best.params, config), best.value, len(study.trials)
+
+
+def _write_table(study: Any, folder: Path) -> None:  # noqa: ANN401
+    """The trials up to now, with what can't be trained and what runs without a score: for whoever looks meanwhile."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["trial", "dev", *study.trials[0].params])
     for trial in study.trials:
         writer.writerow([trial.number + 1, "" if trial.value is None else trial.value, *trial.params.values()])
     write_text(folder / TABLE, text.getvalue())
-    best = max(scored, key=lambda trial: (trial.value, -trial.number))
-    return dict(best.params), best.value, len(study.trials)
 
 
 def _distribution(values: Any) -> Any:  # noqa: ANN401
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(values, list):
-        return CategoricalDistribution(values)
+        return CategoricalDistribution([_encode(value) for value in values])
     whole = isinstance(values["low"], int) and isinstance(values["high"], int)
     kind = IntDistribution if whole else FloatDistribution
     return kind(values["low"], values["high"], log=values.get("log", False))
 
 
+def _encode(value: Any) -> Any:  # noqa: ANN401 - whatever YAML can say
+    """A choice as optuna keeps it: lists and the like as text."""
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+def _decode(params: Mapping[str, Any], config: SearchConfig) -> dict[str, Any]:
+    """A setting from what optuna keeps of it."""
+    setting = {}
+    for name, stored in params.items():
+        choices = config.space[name] if isinstance(config.space[name], list) else []
+        setting[name] = next((value for value in choices if _encode(value) == stored), stored)
+    return setting
+
+
 def _is_range(values: Any) -> bool:  # noqa: ANN401 - whatever YAML can say
     """Whether these are choices, or a range of numbers."""
     if isinstance(values, list):
-        return bool(values) and all(value is None or isinstance(value, str | int | float) for value in values)
+        return bool(values) and all(value is None or isinstance(value, str | int | float | list) for value in values)
     if not isinstance(values, dict) or not {"low", "high"} <= set(values) <= {"low", "high", "log"}:
         return False
     low, high = values["low"], values["high"]

@@ -40,7 +40,7 @@ class RunOptions:
     """The options that all recipes have.
 
     Args:
-        seed: of everything random
+        seed: random seed
         output: the run's folder; a new one under runs/ if not given
         resume: continue the interrupted run in --output
         imports: modules, or Python files, that register your own parts; `--import MODULE` adds one
@@ -116,13 +116,13 @@ class Options(RunOptions):
     Args:
         encoder: pretrained encoder: a name (`ser-tl encoders` lists them), a folder or a hub id; several joined by +
         encoder_options: options of the encoder itself: {taps: [conv4]} of soundnet, {layers: [[1, 2, 3], null]} of
-            several encoders
+            several encoders, which have a value each of every option
         corpus: a name (`ser-tl corpora` lists them); csv, jsonl, folder and huggingface among others are for your
             own data. Several as 'ravdess:ROOT+emodb:ROOT', or as a list of NAME:ROOT
         root: the corpus' folder, the manifest or a hub id; not needed for a bundled corpus
         strategy: which weights are trained: frozen, partial, progressive, full, lora or ia3
-        strategy_options: the strategy's own, each as --strategy.NAME: --strategy partial --strategy.blocks 2; those of
-            all strategies are shown by --help-all strategy
+        strategy_options: options of the strategy, each given as --strategy.NAME: --strategy partial --strategy.blocks
+            2; --help-all strategy shows those of all strategies
         pooling: from frames to one vector: attention, attentive-stats, stats, mean, max or last
         protocol: how speakers are split: holdout; each speaker in turn (loso); k groups of speakers (kfold); each
             session (sessions); each of several corpora (loco); published folds (folds); or k groups of clips, for
@@ -132,16 +132,16 @@ class Options(RunOptions):
             (name/repo, created as private) or a folder (file:///teamhub/name/repo). Each fold gets a branch
         purpose: the model's intended use, in a sentence, for its card; a public push requires it
         pretrained: false starts the encoder from random weights, the control that shows what pretraining gives
-        skip_unreadable: leave broken audio out, with a note in the report, instead of stopping
+        skip_unreadable: leave out broken audio, with a note in the report, instead of stopping
         synthetic: the folder of a run of recipes/train_wavegan.py on the same split, or its manifest: additional
             training clips
         columns: names of a manifest's or dataset's columns where they differ from the standard: {emotion: label}
         emotions: how the corpus' emotions become classes
         audio: preprocessing of clips
         augment: augmentation of training clips, anew in each epoch or in fixed views
-        split: sizes of train, dev and test
+        split: sizes of train, dev and test parts
         model: the layers between encoder and logits
-        train: optimizer, epochs, batches and the machine
+        train: optimizer, epochs, batches and computing
         balance: class imbalance in training
         labels: labels and targets where several annotators voted, and the emotions of several corpora (`shared`)
         dimensions: arousal, valence and dominance, beside the emotions or alone

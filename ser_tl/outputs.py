@@ -5,6 +5,7 @@ Trainer, Report of the splits --finish_final()--> FOLDER/model, its card with an
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from ser_tl.card import write_card
 from ser_tl.evaluation import Report
 from ser_tl.files import write_text
-from ser_tl.model.serialization import write_remote
+from ser_tl.model.serialization import ADAPTER, write_remote
 from ser_tl.options import Options
 from ser_tl.publish import Publisher
 from ser_tl.reporting import write_report
@@ -65,6 +66,19 @@ def finish(trainer: Trainer, report: Report, folder: Path) -> Report:
     trainer.accelerator.wait_for_everyone()
     trainer.clear_states()
     return report
+
+
+def describe_adapter(report: Report, folder: Path) -> Report:
+    """A report that also says how many weights were trained, and how large the adapter's file is.
+
+    Args:
+        report: of the split
+        folder: of the training; the adapter is in adapter/, as `save_adapter` writes it
+    """
+    file = folder / "adapter" / ADAPTER.weights
+    size, trained = file.stat().st_size, report.facts["trainable_parameters"]
+    note = f"{trained} of {report.facts['parameters']} parameters were trained; {file.name} has {size / 1e6:.2f} MB"
+    return replace(report, notes=[*report.notes, note], facts={**report.facts, "adapter_bytes": size})
 
 
 def finish_final(trainer: Trainer, estimate: Report, folder: Path) -> None:

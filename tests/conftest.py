@@ -69,15 +69,34 @@ def hub(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def quick_pictures():
-    """Pictures are coarse and not laid out: a third of a quick run. tests/reporting/plots look at them as they are."""
+    """Pictures are blank: drawing takes a third of a quick run. tests/reporting/plots look at them as they are."""
+    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from ser_tl.reporting.plots import canvas
+    save = Figure.savefig
+
+    def save_blank(figure, target, **options):
+        save(Figure(figure.get_size_inches()), target, **(options | {"dpi": 20}))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
-        patch.setitem(canvas.write.__kwdefaults__, "dpi", 40)
+        patch.setattr(Figure, "savefig", save_blank)
         yield
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than cores: some tests wait for minutes, for brokers and for servers that start."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list) -> None:
+    """Makes the processes of `pytest -n` forks of one that has imported torch and its like."""
+    from tests.forked import forked_python
+
+    for spec in specs:
+        if spec.popen and not spec.python:
+            spec.python = forked_python()
 
 
 def pytest_collectstart() -> None:
@@ -86,11 +105,13 @@ def pytest_collectstart() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Takes what was imported and collected out of the garbage collector's hands.
+    """Takes what was imported and collected out of the garbage collector's hands, and copies no columns' types.
 
-    Each training of `accelerate` collects garbage, and would go through two million objects for a second.
+    Each training of `accelerate` collects garbage, and would go through two million objects for a second. Each row that
+    is read of a `Dataset` copies the types of all its columns, a tenth of what a training on a few clips takes.
     """
-    gc.collect()
+    if "datasets" in sys.modules:
+        sys.modules["datasets"].Value.__deepcopy__ = lambda self, _: self  # nobody changes one
     gc.freeze()
     gc.enable()
 
@@ -103,26 +124,27 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if marked else None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves exhaustive tests out unless they are asked for by `-m`, or by name as in `pytest FILE::TEST`.
+
+    What reads the whole package's source comes first: what comes last is shared out, and each process would read it.
+    """
+    items.sort(key=lambda item: item.path.name not in ("test_layering.py", "test_language.py"))
+    if "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+
+
 def pytest_unconfigure():
     _cache.cleanup()
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory) -> Path:
-    """The folder of tests.export.samples.sample_model() as ONNX; read it and leave it as it is.
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of tests.export.samples.sample_model() as ONNX; read it and leave it as it is."""
+    from tests.export.samples import export_once, sample_model
 
-    Made once for all of pytest's processes: an export takes many seconds, however small the model.
-    """
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(name, reason="needs the extra: pip install 'ser_tl[export]'")
-    from filelock import FileLock
-
-    from ser_tl.export import export_model
-    from tests.export.samples import sample_model
-
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exported"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            export_model(sample_model(), folder)
-    return folder
+    return export_once(sample_model, "exported", tmp_path_factory)

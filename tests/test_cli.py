@@ -13,7 +13,7 @@ from ser_tl.training import Trainer
 from ser_tl.transfer import Full
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,7 @@ def test_evaluate_with_labels_that_do_not_meet_tells_the_way_out(run, capsys):
     assert "emotions.drop" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_compare_prints_a_table_and_writes_the_page(run, tmp_path, capsys):
     options = ["--corpus", "csv", "--root", str(run / "tones.csv"), "--ids", str(run / "split.json")]
     for name in ("one", "other"):
@@ -213,26 +214,13 @@ def test_extract_and_augment_take_a_corpus_as_training_does(run, tmp_path, monke
     assert [len(voice) for voice in heard] == [8000] * 3
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (["--seed", "-1"], "--seed is -1: expected 0 or more"),
-        (["--max_seconds", "0"], "--max_seconds is 0.0: clips need at least 0.1 s"),
-        (["--max_seconds", "-3"], "--max_seconds is -3.0: clips need at least 0.1 s"),
-    ],
-)
-def test_augment_refuses_numbers_without_sense(run, tmp_path, options, told, capsys):
-    command = ["augment", str(run / "tones" / "anger_0_0.wav"), "--output", str(tmp_path), *options]
-    assert cli.main(command) == 1
-    assert f"error: {told}" in capsys.readouterr().err
-
-
 def test_an_unknown_option_ends_with_status_2(run):
     with pytest.raises(SystemExit) as ended:
         cli.main(["predict", str(run / "model"), "clip.wav", "--colour", "red"])
     assert ended.value.code == 2
 
 
+@pytest.mark.exhaustive
 def test_no_help_waits_for_torch_or_its_like():
     code = """
 import sys
@@ -247,40 +235,6 @@ print({name.partition(".")[0] for name in sys.modules} & {"torch", "numpy", "tra
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.count("usage: ser-tl") == 1 + len(cli.COMMANDS)
     assert told.splitlines()[-1] == "set()"
-
-
-def test_augment_writes_each_transform_to_hear_and_a_picture(run, tmp_path, capsys):
-    file = run / "tones" / "anger_0_0.wav"
-    assert cli.main(["augment", str(file), "--output", str(tmp_path / "heard")]) == 0
-    told = capsys.readouterr().out.splitlines()
-    names = {path.stem.partition("_")[2] for path in (tmp_path / "heard").glob("*.flac")}
-    assert names == {
-        *("original", "babble", "background", "crop", "gain", "mixup", "noise", "pitch", "reverb", "speed", "stretch"),
-        *("telephone", "silence", "clipping", "codec"),
-    }
-    assert any("frames" in line and "bands blank" in line for line in told)
-    assert (tmp_path / "heard" / "augmentation.png").stat().st_size > 20_000
-    original, rate = soundfile.read(tmp_path / "heard" / "00_original.flac")
-    assert rate == 16_000
-    for path in (tmp_path / "heard").glob("*.flac"):
-        heard, _ = soundfile.read(path)
-        assert path.stem == "00_original" or len(heard) != len(original) or np.abs(heard - original).max() > 1e-3
-
-
-def test_augment_shows_a_preset_its_changes_and_its_chain(run, tmp_path, capsys):
-    command = ["augment", str(run / "tones" / "anger_0_0.wav"), "--output", str(tmp_path), "--seed", "3"]
-    command += ["--augment.preset", "ser", "--augment.transforms", "{noise: {snr: 7}, pitch: null}"]
-    assert cli.main(command) == 0
-    assert "SNR in dB 7, colour white" in capsys.readouterr().out
-    names = [path.stem for path in sorted(tmp_path.glob("*.flac"))]
-    chains = [f"{number:02}_whole_chain_{number - 2}" for number in (3, 4, 5)]
-    assert names == ["00_original", "01_stretch", "02_noise", *chains]
-
-
-def test_augment_tells_what_there_is_not(run, tmp_path, capsys):
-    command = ["augment", str(run / "tones" / "anger_0_0.wav"), "--output", str(tmp_path), "--augment.preset", "sre"]
-    assert cli.main(command) == 1
-    assert "error: there is no augmentation preset called 'sre': did you mean 'ser'?" in capsys.readouterr().err
 
 
 def test_version_quiet_and_log_level_stand_anywhere(run, capsys, monkeypatch):

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import ser_tl as ser
+from ser_tl.evaluation import Predictions
 from tests.benchmarks.defaults import __main__ as benchmark
 from tests.benchmarks.defaults.probes import ENCODERS, GROUPS, Probe
+from tests.benchmarks.defaults.trainings import SYSTEMS
 from tests.benchmarks.defaults.variants import CLIPS, SECONDS, VARIANTS, read_clips, write_variant
+from tests.combinations import with_default
 from tests.training.samples import tone_corpus
 
 pytestmark = pytest.mark.slow
@@ -25,7 +28,7 @@ def levels(clips):
     return np.array([20 * np.log10(np.sqrt(np.mean(clip.waveform**2))) for clip in clips])
 
 
-@pytest.mark.parametrize("name", list(VARIANTS))
+@pytest.mark.parametrize("name", with_default(VARIANTS, ["as recorded"]))
 def test_a_variant_keeps_who_speaks_in_which_emotion_and_isnt_written_twice(name, tones, tmp_path):
     manifest = write_variant(tones, name, tmp_path)
     found = ser.load_corpus("csv", manifest)
@@ -85,6 +88,7 @@ def test_coinciding_speakers_have_one_emotion_and_two_clips_of_others(tones):
         assert sum(counts[:-1]) == 2
 
 
+@pytest.mark.exhaustive
 def test_a_run_goes_on_from_what_is_there(tones, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(ENCODERS, "logmel", ("logmel-40", {}))
     monkeypatch.setitem(GROUPS, "tones", {"one": Probe(("logmel",)), "other": Probe(("logmel",), statistics="speaker")})
@@ -97,3 +101,23 @@ def test_a_run_goes_on_from_what_is_there(tones, tmp_path, monkeypatch, capsys):
     benchmark.probe_corpus(tmp_path, "tones", "tones, as recorded", tmp_path, None)
     assert capsys.readouterr().out == first
     assert not list(tmp_path.rglob("*.npz"))
+
+
+@pytest.mark.exhaustive
+def test_only_the_named_systems_are_trained_on_the_named_corpora(tones, tmp_path, monkeypatch, capsys):
+    trained = []
+
+    def evaluate(clips, changes):
+        trained.append(changes)
+        names = sorted(set(clips["emotion"]))
+        rows = np.eye(len(names))[[names.index(emotion) for emotion in clips["emotion"]]]
+        return ser.Report.of(Predictions(clips["id"][:], clips["speaker"][:], clips["emotion"][:], rows, names))
+
+    monkeypatch.setattr(benchmark, "evaluate_system", evaluate)
+    monkeypatch.setattr(benchmark, "read_variant", lambda folder, corpus, root: tones)
+    command = ["defaults", str(tmp_path), "--emotale", str(tmp_path), "--training"]
+    command += ["--corpora", "emotale, unbalanced", "--systems", "discriminant", "two blocks move"]
+    monkeypatch.setattr("sys.argv", command)
+    benchmark.main()
+    assert trained == [SYSTEMS["discriminant"], SYSTEMS["two blocks move"]]
+    assert capsys.readouterr().out.count("training: emotale, unbalanced") == 1

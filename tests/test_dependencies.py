@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ser_tl import dependencies
-from ser_tl.cache.cache_folder import default_folder
-from ser_tl.cli.doctor import cache_folder
 from ser_tl.cli.loading import try_imports
 from ser_tl.dependencies import explain, mend, require_torchaudio
 from ser_tl.errors import DependencyError
+from ser_tl.user_cache import find_cache_folder
+from tests.forked import forked_python
 
 pytestmark = pytest.mark.slow
 
@@ -45,8 +45,9 @@ def broken(tmp_path, monkeypatch):
     return tmp_path / "broken"
 
 
-def run(program, *arguments):
-    command = [sys.executable, "-c", program, *map(str, arguments)]
+def run(program, *arguments, python=None):
+    """Runs a program where torch is imported already, or by another Python."""
+    command = [python or forked_python(), "-c", program, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=HOME, check=False)
 
 
@@ -60,6 +61,7 @@ ROOMS = [
 WITHOUT_TORCHAUDIO = """
 import os, sys, transformers, numpy, soundfile  # transformers has looked for torchaudio by now, and found it
 import torch, datasets, sklearn.linear_model
+assert "torchaudio" not in sys.modules  # though it has not loaded it
 folder, audio, *rooms = sys.argv[1:]
 failed = []
 for name in rooms:
@@ -99,13 +101,16 @@ def without_torchaudio(tmp_path_factory):
     folder = tmp_path_factory.mktemp("without")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", break_torchaudio(folder))
-        return run(WITHOUT_TORCHAUDIO, folder / "model", folder / "clip.wav", *ROOMS)
+        # A fresh interpreter: where programs are forked, transformers has imported a torchaudio that works.
+        return run(WITHOUT_TORCHAUDIO, folder / "model", folder / "clip.wav", *ROOMS, python=sys.executable)
 
 
+@pytest.mark.exhaustive
 def test_every_room_can_be_imported_without_torchaudio(without_torchaudio):
     assert without_torchaudio.stdout.splitlines()[0] == "[]", without_torchaudio.stderr
 
 
+@pytest.mark.exhaustive
 def test_predicting_works_without_torchaudio_and_the_rest_says_the_way_out(without_torchaudio):
     lines = without_torchaudio.stdout.splitlines()[1:]
     assert len(lines) == 4, without_torchaudio.stderr
@@ -185,6 +190,7 @@ def test_imports_go_on_behind_one_that_kills_its_process(tmp_path, monkeypatch):
     }
 
 
+@pytest.mark.exhaustive
 def test_doctor_tells_what_is_there(monkeypatch, capsys):
     monkeypatch.setattr(doctor_module, "NEEDED", {"numpy": "numpy", "torch": "torch", "torchaudio": "torchaudio"})
     monkeypatch.setattr(doctor_module, "EXTRAS", {})
@@ -192,18 +198,28 @@ def test_doctor_tells_what_is_there(monkeypatch, capsys):
     monkeypatch.setattr(doctor_module, "_outside_ranges", list)
     assert doctor_module.doctor(None) == 0
     told = capsys.readouterr().out
-    for word in ("numpy", "devices", "CPU", "threads", "precision", "cache", str(cache_folder()), "free disk", "well"):
+    for word in (
+        "numpy",
+        "devices",
+        "CPU",
+        "threads",
+        "precision",
+        "cache",
+        str(find_cache_folder()),
+        "free disk",
+        "well",
+    ):
         assert word in told
 
 
 def test_doctor_works_where_torch_and_torchaudio_do_not_load(broken, capsys):
     (broken / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")
-    done = run(DOCTOR)
+    done = run(DOCTOR, python=sys.executable)
     assert done.returncode == 1, done.stderr
     assert "problem: torch can't be loaded (ImportError: libcudart.so.13" in done.stdout
     assert "problem: torchaudio can't be loaded" in done.stdout
     assert "unknown, as torch does not load" in done.stdout
-    assert f"cache      {cache_folder()}" in done.stdout
+    assert f"cache      {find_cache_folder()}" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -227,10 +243,12 @@ def test_doctor_names_versions_outside_the_ranges(monkeypatch):
     assert second.startswith("nowhere-at-all isn't installed: pip install")
 
 
-def test_the_cache_is_where_trainings_look_for_it(monkeypatch, tmp_path):
-    for name in ("SER_TL_CACHE", "XDG_CACHE_HOME", None):
-        monkeypatch.delenv("SER_TL_CACHE", raising=False)
-        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-        if name:
-            monkeypatch.setenv(name, str(tmp_path))
-        assert cache_folder() == default_folder()
+def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.delenv("SER_TL_CACHE")
+    monkeypatch.setenv("HOME", "/nobody")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert find_cache_folder() == Path("/nobody/.cache/ser_tl")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert find_cache_folder() == tmp_path / "ser_tl"
+    monkeypatch.setenv("SER_TL_CACHE", str(tmp_path / "mine"))
+    assert find_cache_folder() == tmp_path / "mine"

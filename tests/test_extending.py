@@ -49,6 +49,7 @@ def test_its_corpus_is_read(plugin, tmp_path):
     assert corpus["speaker"][:] == ["my-corpus_anna", "my-corpus_ben"]
 
 
+@pytest.mark.slow
 def test_its_encoder_has_the_same_states_alone_and_padded_and_can_be_trained(plugin, tmp_path):
     plugin("my_encoder.py")
     encoder = load_encoder("my-filters")

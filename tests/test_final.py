@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 def test_the_final_model_learns_from_all_speakers_and_cites_the_folds(recipe, options, tmp_path):  # noqa: F811
-    report = recipe.main(options(protocol="kfold", split=SplitConfig(k=3), final=True))
+    report = recipe.main(options(protocol="kfold", split=SplitConfig(k=2), final=True))
     final = tmp_path / "run" / "final"
     parts = json.loads((final / "split.json").read_text())
     fold = json.loads((tmp_path / "run" / "fold_1" / "split.json").read_text())
@@ -43,6 +43,7 @@ def test_the_final_model_learns_from_all_speakers_and_cites_the_folds(recipe, op
         ser.Trainer(model, ser.build_strategy(options())).evaluate(ser.load_checked(options())[0])
 
 
+@pytest.mark.exhaustive
 def test_a_finished_run_gets_its_final_model_afterwards_and_once(recipe, options, tmp_path, monkeypatch):  # noqa: F811
     recipe.main(options())
     fitted = []
@@ -54,12 +55,14 @@ def test_a_finished_run_gets_its_final_model_afterwards_and_once(recipe, options
     assert fitted == ["final"]
 
 
+@pytest.mark.exhaustive
 def test_adapters_lie_beside_the_final_model_too(options, tmp_path):  # noqa: F811
     lora = load_recipe("lora")
     lora.main(lora.Options(**{**vars(options(strategy="lora", final=True)), "root": options().root}))
     assert (tmp_path / "run" / "final" / "adapter" / "adapter.safetensors").is_file()
 
 
+@pytest.mark.exhaustive
 def test_an_estimate_on_known_speakers_says_so(recipe, options, tmp_path):  # noqa: F811
     recipe.main(options(protocol="clips", split=SplitConfig(k=2), final=True))
     card = (tmp_path / "run" / "final" / "model" / "README.md").read_text()
@@ -69,6 +72,6 @@ def test_an_estimate_on_known_speakers_says_so(recipe, options, tmp_path):  # no
 def test_who_has_no_use_for_a_final_model_says_so(options):  # noqa: F811
     with pytest.raises(ConfigError, match=r"split\.tail 0\.5 leaves some out"):
         options(final=True, split=SplitConfig(tail=0.5))
-    for name in ("compare_encoders", "distill_model", "mmd_alignment"):
+    for kind in (ser.ComparisonOptions, ser.ModelDistillationOptions, ser.DomainOptions, ser.SearchOptions):
         with pytest.raises(ConfigError, match="final is for recipes that train one system"):
-            replace(load_recipe(name).Options(), final=True)
+            replace(kind(), final=True)

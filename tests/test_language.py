@@ -10,12 +10,12 @@ import ast
 import json
 import re
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 import ser_tl
+from tests.source import nodes_of
 
 HOME = Path(ser_tl.__file__).parent
 ROOT = HOME.parent
@@ -54,7 +54,7 @@ COMMANDS = re.compile(
     r"|--loglevel|--without-|--concurrency|nproc"
 )
 TYPED = {"cli", "arguments", "options", "parsing", "construction", "old_options", "program", "recipes", "plugins"}
-TYPED |= {"dependencies"}  # what is typed, and where it is read
+TYPED |= {"dependencies", "help_format"}  # what is typed, and where it is read
 
 
 def room_of(path):
@@ -64,11 +64,6 @@ def room_of(path):
     if HOME not in path.parents:
         return "recipes"
     return path.relative_to(HOME).parts[0].removesuffix(".py")
-
-
-@cache
-def nodes_of(path):
-    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
 
 
 def assigned_names(path):
@@ -157,6 +152,7 @@ def breaches(rule):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_no_room_has_more_breaches_than_it_is_allowed(rule):
     allowed = json.loads(ALLOWANCE.read_text("utf-8")).get(rule, {})

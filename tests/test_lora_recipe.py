@@ -7,6 +7,7 @@ import torch
 
 import ser_tl as ser
 from ser_tl.options import parse
+from tests.combinations import with_default
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, tone_corpus, train_config
 
@@ -31,7 +32,7 @@ def options(recipe, tmp_path, monkeypatch):
     return make
 
 
-@pytest.mark.parametrize("kind", ["lora", "ia3"])
+@pytest.mark.parametrize("kind", with_default(["lora", "ia3"], ["lora"]))
 def test_a_run_leaves_the_model_and_its_adapter_which_agree(recipe, options, tmp_path, kind):
     report = recipe.main(options(strategy=kind))
     folder = tmp_path / "run"
@@ -49,6 +50,7 @@ def test_a_run_leaves_the_model_and_its_adapter_which_agree(recipe, options, tmp
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.exhaustive
 def test_the_adapters_options_reach_them_from_the_command_line(recipe, options, tmp_path):
     arguments = ["--corpus", "csv", "--root", str(tmp_path / "tones" / "tones.csv"), "--output", str(tmp_path / "run")]
     options()

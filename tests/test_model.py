@@ -19,7 +19,8 @@ from ser_tl.inference import Predictor
 from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig, serialization
 from ser_tl.model import weights as weights_module
 from ser_tl.modules.pooling import POOLINGS, FrameScore
-from tests.encoders.tiny import DIM, LAYERS, NAMES, clip, padded, save, tiny
+from tests.combinations import with_default
+from tests.encoders.tiny import DIM, LAYERS, NAMES, REPRESENTATIVES, clip, padded, save, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +143,7 @@ def test_options_that_do_not_fit_the_encoder_name_what_would():
         build(pooling="means")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", with_default(NAMES, REPRESENTATIVES))
 def test_no_block_above_the_highest_layer_of_the_mix_is_trainable(name):
     every = tiny(name).blocks()
     below = len(every) - LAYERS
@@ -286,7 +287,7 @@ def test_prediction_leaves_the_mode_and_the_weights_as_they_were(training):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", with_default(NAMES, REPRESENTATIVES))
 @torch.no_grad()
 def test_a_saved_model_comes_back_with_the_same_logits(name, tmp_path):
     model = build(name, pooling="attention", layers=[-1, 1], projection=6, audio=AudioConfig("rms", 7.0, "centre"))

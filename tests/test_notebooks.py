@@ -1,13 +1,15 @@
 """Every notebook runs from top to bottom, on a few tones instead of its corpus, and shows the bundled encoder.
 
-The notebook that runs is the one in the repository, cell by cell and with its own settings; only what it reads from
-NOTEBOOK_CORPUS and NOTEBOOK_ROOT differs, so that it takes seconds.
+The notebook that runs is the one in the repository, cell by cell; what it reads from NOTEBOOK_CORPUS and NOTEBOOK_ROOT
+differs. Its trainings end after two epochs and its pictures are blank; by default the shortest of them runs, with
+`-m exhaustive` all, and each with its own settings too.
 """
 
 import base64
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,10 +31,34 @@ LARGEST, LARGEST_PICTURE = 1_000_000, 150_000  # bytes
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
+BRIEF = """
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from ser_tl.training import TrainConfig
+
+def save_blank(figure, target, *, save=Figure.savefig, blank=Figure, **options):
+    save(blank(figure.get_size_inches()), target, **(options | {"dpi": 20}))
+
+def check_brief(config, check=TrainConfig.__post_init__):
+    object.__setattr__(config, "epochs", min(config.epochs, 2))
+    check(config)
+
+Figure.savefig, TrainConfig.__post_init__ = save_blank, check_brief
+ConstrainedLayoutEngine.execute = lambda *_: None
+"""
+"""What runs before a notebook for it to take seconds."""
+
+
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory):
-    """A manifest of a few tones, six speakers."""
-    return tone_manifest(tmp_path_factory.mktemp("tones"))  # nine clips of a speaker: statistics of its own take eight
+    """A manifest of a few tones, six speakers, for each notebook."""
+
+    @cache
+    def write(name):
+        takes = 3 if name == "domain_alignment" else 2  # nine clips of a speaker: statistics of its own take eight
+        return tone_manifest(tmp_path_factory.mktemp("tones"), takes=takes)
+
+    return write
 
 
 def test_there_are_notebooks():
@@ -50,30 +76,44 @@ def installed(tmp_path_factory):
     return site
 
 
-@pytest.fixture(scope="module")
-def kernel(tones, installed, tmp_path_factory):
-    """A kernel, whose imports take longer than a short notebook."""
+@pytest.fixture(
+    scope="module", params=[BRIEF, pytest.param("", marks=pytest.mark.exhaustive)], ids=["brief", "own_settings"]
+)
+def kernel(request, installed, tmp_path_factory):
+    """A kernel, whose imports take longer than a short notebook, after that program."""
     from jupyter_core.utils import run_sync
 
     folder = tmp_path_factory.mktemp("notebooks")
-    own = {"NOTEBOOK_CORPUS": "csv", "NOTEBOOK_ROOT": str(tones)}
-    own |= {"PYTHONPATH": str(installed)}  # this package, whichever is installed
+    own = {"PYTHONPATH": str(installed)}  # this package, whichever is installed
     own |= {"TMPDIR": str(folder)}  # where tempfile puts what the notebooks write
     client = nbclient.NotebookClient(nbformat.v4.new_notebook())
     manager = client.create_kernel_manager()
     manager.kernel_spec.argv[0] = forked_python()
     client.start_new_kernel(env=os.environ | own, cwd=str(folder))
+    run_cells(manager, request.param)
     yield manager
     run_sync(manager.shutdown_kernel)(now=True)
 
 
-@pytest.mark.slow
-@each_notebook
-def test_it_runs_elsewhere(path, kernel):
-    notebook = nbformat.read(path, as_version=4)
-    cells = notebook.cells
-    notebook.cells = [nbformat.v4.new_code_cell("%reset -f"), *cells]  # no name is another notebook's
+def run_cells(kernel, first, *cells):
+    """Runs a program, and cells that take its place in a notebook."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(first), *cells])
     nbclient.NotebookClient(notebook, km=kernel, timeout=200).execute()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[] if path.stem == "first_steps" else pytest.mark.exhaustive, id=path.stem)
+        for path in NOTEBOOKS
+    ],
+)
+def test_it_runs_elsewhere(path, kernel, tones):
+    cells = nbformat.read(path, as_version=4).cells
+    data = {"NOTEBOOK_CORPUS": "csv", "NOTEBOOK_ROOT": str(tones(path.stem))}
+    # No name is another notebook's.
+    run_cells(kernel, f"%reset -f\nimport os\nos.environ |= {data}", *cells)
     shown = [output for cell in cells for output in cell.get("outputs", ())]
     assert not [output for output in shown if output.output_type == "error"]
     assert sum("image/png" in output.get("data", {}) for output in shown) >= 1
@@ -102,6 +142,7 @@ def outputs_of(path, kind):
     return ["".join(one) for one in shown if one is not None]
 
 
+@pytest.mark.slow
 @each_notebook
 def test_what_it_shows_is_the_bundled_encoder(path):
     encoder = load_encoder("wav2vec2-mini")
@@ -148,6 +189,7 @@ def test_it_asks_a_question_answers_it_and_names_the_page_that_goes_deeper(path)
     assert last.startswith("## Answer\n")
 
 
+@pytest.mark.slow
 @each_notebook
 def test_its_commands_and_what_it_shows_have_options_that_there_are(path):
     every = {

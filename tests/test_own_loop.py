@@ -63,6 +63,7 @@ def execute(text, **names):
     return names
 
 
+@pytest.mark.exhaustive
 def test_a_plain_loop_learns(split):
     torch.manual_seed(0)
     found = execute(program(BLOCKS[1]), SPLIT=split, MODEL=tiny_model(), EPOCHS=200)

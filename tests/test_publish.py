@@ -37,6 +37,7 @@ def trained(hub, tmp_path):
     return trainer, split, publisher
 
 
+@pytest.mark.exhaustive
 def test_every_best_epoch_is_pushed_as_a_model_that_loads(trained, hub):
     trainer, split, publisher = trained
     best = []
@@ -55,6 +56,7 @@ def test_every_best_epoch_is_pushed_as_a_model_that_loads(trained, hub):
     assert not (trainer.folder / "to_push").exists()
 
 
+@pytest.mark.exhaustive
 def test_the_training_does_not_wait_for_the_hub(trained, monkeypatch):
     trainer, split, publisher = trained
     push, gate, arrived = background.push_folder, threading.Event(), []
@@ -68,6 +70,7 @@ def test_the_training_does_not_wait_for_the_hub(trained, monkeypatch):
     assert len(arrived) > 1
 
 
+@pytest.mark.exhaustive
 def test_a_hub_that_refuses_neither_stops_nor_changes_a_training(trained, hub, tmp_path, capsys):
     trainer, split, publisher = trained
     hub.refuse = lambda method, path: 403
@@ -96,6 +99,7 @@ def test_a_run_pushes_its_model_with_the_card_and_leaves_no_token(recipe, option
     assert not [path for path in run.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
 
 
+@pytest.mark.exhaustive
 def test_a_push_that_failed_is_told_at_the_end_with_the_command_that_mends_it(recipe, options, hub, tmp_path, capsys):  # noqa: F811
     hub.refuse = lambda method, path: 403 if method == "PUT" else None
     report = recipe.main(options(push_to_hub=REPO))
@@ -112,6 +116,7 @@ def test_a_push_that_failed_is_told_at_the_end_with_the_command_that_mends_it(re
     assert ser.EmotionModel.from_pretrained(REPO).labels == ["anger", "neutral", "sadness"]
 
 
+@pytest.mark.exhaustive
 def test_folds_have_a_branch_each_and_main_has_the_scores_of_all(recipe, options, tmp_path):  # noqa: F811
     (tmp_path / "teamhub").mkdir()
     repo = f"file://{tmp_path}/teamhub/team/tones"
@@ -128,6 +133,7 @@ def test_folds_have_a_branch_each_and_main_has_the_scores_of_all(recipe, options
     assert "each in a branch of its own: fold_1, fold_2, fold_3" in card
 
 
+@pytest.mark.exhaustive
 def test_a_run_without_a_hub_has_its_card_too(recipe, options, tmp_path):  # noqa: F811
     recipe.main(options())
     model = tmp_path / "run" / "model"
@@ -148,6 +154,7 @@ def test_a_wrong_address_is_told_before_the_training_and_dashes_are_fine(capsys)
     assert "is no repository" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_a_resumed_run_may_push_elsewhere_and_pushes_what_is_trained_then(recipe, options, tmp_path):  # noqa: F811
     (tmp_path / "teamhub").mkdir()
     recipe.main(options())

@@ -36,7 +36,7 @@ def test_its_commands_are_commands():
 
 @pytest.mark.slow
 def test_its_python_trains_and_predicts(tmp_path, monkeypatch, capsys):
-    """On one clip of each emotion of each speaker, for one epoch."""
+    """On one clip of each emotion of four speakers, for one epoch."""
     from ser_tl.assets import asset
 
     load = ser_tl.corpora.load_corpus
@@ -45,9 +45,10 @@ def test_its_python_trains_and_predicts(tmp_path, monkeypatch, capsys):
         corpus = load(*arguments)
         seen: dict[tuple[str, str], int] = {}
         rows = []
+        speakers = sorted(set(corpus["speaker"]))[:4]
         for row, key in enumerate(zip(corpus["speaker"], corpus["emotion"], strict=True)):
             seen[key] = seen.get(key, 0) + 1
-            rows += [row] if seen[key] <= 1 else []
+            rows += [row] if seen[key] <= 1 and key[0] in speakers else []
         return corpus.select(rows)
 
     monkeypatch.setattr(ser_tl.corpora, "load_corpus", few)

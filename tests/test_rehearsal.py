@@ -7,6 +7,7 @@ from ser_tl.data.splits import SplitConfig
 from ser_tl.errors import ConfigError, StorageError
 from ser_tl.rehearsal import describe_splits
 from ser_tl.training.timing import draw_sample
+from tests.combinations import with_default
 from tests.recipe_samples import load_recipe
 from tests.test_recipe import options, recipe  # noqa: F401 - fixtures
 from tests.training.samples import tone_split, train_config
@@ -19,7 +20,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("strategy", ["frozen", "full", "progressive"])
+@pytest.mark.parametrize("strategy", with_default(["frozen", "full", "progressive"], ["frozen"]))
 def test_a_dry_run_says_what_a_run_would_do_and_leaves_nothing(recipe, options, tmp_path, capsys, strategy):  # noqa: F811
     kfold = options(strategy=strategy, protocol="kfold", split=SplitConfig(k=3), dry_run=True, final=True)
     assert recipe.main(kfold) is None
@@ -36,6 +37,7 @@ def test_a_dry_run_says_what_a_run_would_do_and_leaves_nothing(recipe, options, 
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
+@pytest.mark.exhaustive
 def test_it_ends_with_what_the_run_would_end_with(recipe, options, tmp_path, monkeypatch):  # noqa: F811
     with pytest.raises(ConfigError, match="3 blocks that reach the head"):
         recipe.main(options(strategy="partial", strategy_options={"blocks": 9}, dry_run=True))
@@ -48,11 +50,12 @@ def test_it_ends_with_what_the_run_would_end_with(recipe, options, tmp_path, mon
         recipe.main(options(dry_run=True))
 
 
+@pytest.mark.exhaustive
 def test_other_recipes_rehearse_too_or_say_that_they_cannot(options, capsys):  # noqa: F811
     compare = load_recipe("compare_encoders")
     shared = {name: getattr(options(), name) for name in ("corpus", "root", "output", "train")}
     systems = {"a": {}, "b": {"pooling": "mean"}}
-    assert compare.main(compare.Options(**shared, systems=systems, dry_run=True)) is None
+    assert compare.main(ser.ComparisonOptions(**shared, systems=systems, dry_run=True)) is None
     said = capsys.readouterr().out
     assert said.count("time: about ") == 2
     assert "b\nholdout" in said
@@ -61,7 +64,7 @@ def test_other_recipes_rehearse_too_or_say_that_they_cannot(options, capsys):  #
     assert align.main(align.Options(**shared, **target, dry_run=True)) is None
     assert "test speakers: speaker_0" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="dry_run is for recipes that train one system"):
-        load_recipe("distill_model").Options(dry_run=True)
+        ser.ModelDistillationOptions(dry_run=True)
 
 
 def test_a_sample_has_every_emotion_and_no_more_audio_than_it_takes(tmp_path):

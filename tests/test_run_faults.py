@@ -13,7 +13,6 @@ import yaml
 import ser_tl as ser
 from ser_tl import cli, files, program, terminal
 from ser_tl.cache import cache_folder
-from ser_tl.cache.cache_folder import default_folder
 from ser_tl.cache.extraction import extract_features
 from ser_tl.cache.feature_cache import FeatureCache
 from ser_tl.errors import ConfigError, StorageError
@@ -25,6 +24,7 @@ from ser_tl.runtime.launcher import launch_command
 from ser_tl.training import TrainConfig
 from ser_tl.training.compatibility import check_machine
 from ser_tl.transfer import Frozen
+from ser_tl.user_cache import find_cache_folder
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, tone_split, train_config, untimed
 
@@ -203,6 +203,7 @@ def read_only(monkeypatch):
     return seal
 
 
+@pytest.mark.exhaustive
 def test_a_read_only_cache_that_has_everything_is_used(tmp_path, monkeypatch, read_only):
     split, other = tone_split(tmp_path / "tones"), tone_split(tmp_path / "others")
     folder = tmp_path / "cache"
@@ -238,7 +239,7 @@ def test_without_a_home_folder_only_a_cache_needs_one(monkeypatch):
     with pytest.raises(StorageError, match="there is no home folder"):
         cache.check_writable()
     monkeypatch.setenv("SER_TL_CACHE", "/somewhere")
-    assert default_folder() == Path("/somewhere")
+    assert find_cache_folder() == Path("/somewhere")
 
 
 @pytest.mark.parametrize("trained", [False, True])

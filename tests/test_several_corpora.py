@@ -14,7 +14,7 @@ from ser_tl.training.parts.balance import BalanceConfig
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,7 @@ def options(both, tmp_path, monkeypatch):
 shared = partial(AnnotationConfig, classes="shared")
 
 
+@pytest.mark.exhaustive
 def test_both_train_one_model_and_each_has_its_score(options, tmp_path, capsys):
     report = load_recipe("finetune_wav2vec2").main(options(balance=BalanceConfig(corpora="weights")))
     printed = capsys.readouterr().out
@@ -82,6 +83,7 @@ def test_each_corpus_is_tested_without_its_own_speakers(options, tmp_path):
     assert any("Shared emotions alone (anger, neutral): 8 utterances are left out" in note for note in report.notes)
 
 
+@pytest.mark.exhaustive
 def test_a_run_of_several_corpora_is_its_own_config(options, home, tmp_path):
     corpora = [f"csv:{home / name / name}.csv" for name in ("one", "two")]
     folder = tmp_path / "config.yaml"
@@ -149,6 +151,7 @@ def evaluate(model, other, folder, capsys, *arguments):
     return json.loads((folder / "report.json").read_text()), capsys.readouterr().out
 
 
+@pytest.mark.exhaustive
 def test_a_corpus_of_fewer_emotions_is_answered_among_these_on_request(model, other, tmp_path, capsys):
     usual, printed = evaluate(model, other, tmp_path / "usual", capsys)
     share = usual["facts"]["answers"]["share_absent"]
@@ -162,6 +165,7 @@ def test_a_corpus_of_fewer_emotions_is_answered_among_these_on_request(model, ot
     assert restricted["support"] == usual["support"] == 12
 
 
+@pytest.mark.exhaustive
 def test_utterances_of_emotions_that_the_model_lacks_are_left_out(model, other, tmp_path, capsys):
     rename = ("--emotions.merge", '{"calm": ["neutral"]}')
     arguments = ["evaluate", str(model), "--corpus", "csv", "--root", str(other), *rename]
@@ -171,6 +175,7 @@ def test_utterances_of_emotions_that_the_model_lacks_are_left_out(model, other, 
     assert "shares 1 emotions with the corpus (anger, calm)" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_a_name_that_was_changed_is_known_all_the_same(options, home, tmp_path, capsys):
     load_recipe("finetune_wav2vec2").main(options(labels=shared()))
     given = [str(tmp_path / "run" / "model"), "--corpus", "csv", "--root", str(home / "one" / "one.csv")]
@@ -184,6 +189,7 @@ def test_a_known_speaker_is_found_in_a_combination_that_renames_him(model, both,
     assert "the model knows 3 of the 7 speakers from its training" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_commands_look_into_several_corpora_as_one(both, capsys):
     assert cli.main(["corpora", both]) == 0
     listed = capsys.readouterr().out

@@ -24,9 +24,10 @@ def tones(tmp_path, monkeypatch):
     """A manifest of tones; every encoder is a tiny one."""
     monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path / "cache"))
-    return tone_manifest(tmp_path / "tones")
+    return tone_manifest(tmp_path / "tones")  # nine clips of a speaker: statistics of its own take eight
 
 
+@pytest.mark.exhaustive
 def test_progressive_unfreezing_leaves_its_pictures_and_what_moved_when(tones, tmp_path):
     module = load_recipe("progressive_unfreezing")
     options = module.Options(corpus="csv", root=tones, output=tmp_path / "run", train=train_config(epochs=3))
@@ -44,7 +45,7 @@ def aligned(tones, tmp_path):
 
     def make(**changes):
         usual = {"corpus": "csv", "root": tones, "target": "csv", "target_root": tones, "target_speakers": SPEAKERS}
-        usual |= {"output": tmp_path / "run", "split": SplitConfig(dev=0.3), "train": train_config(epochs=2)}
+        usual |= {"output": tmp_path / "run", "split": SplitConfig(dev=0.3), "train": train_config(epochs=1)}
         return module.main(module.Options(**(usual | changes)))
 
     return make
@@ -60,6 +61,7 @@ def test_alignment_reports_on_the_target_alone_and_says_how(aligned, tmp_path):
     assert not set(ids["test"]) & {*ids["train"], *ids["dev"]}
 
 
+@pytest.mark.exhaustive
 def test_self_training_on_speakers_own_statistics(aligned, tmp_path):
     config = train_config(epochs=1, refit="self-training")
     model = ModelConfig(hidden=16, statistics="speaker")

@@ -22,6 +22,7 @@ from ser_tl.transfer import Frozen
 from tests.distill.test_students import small_student
 from tests.encoders.test_soundnet import sound8 as sound8
 from tests.generate.samples import tiny_config
+from tests.source import tree_of
 from tests.training.samples import TONES, tiny_model, tone_split, train_config
 
 pytestmark = pytest.mark.slow
@@ -96,14 +97,15 @@ soundfile.write(path, wave, 16000); shutil.copyfile(a, b); np.savez(path, a=1); 
 
 def test_every_write_is_atomic_or_says_why_it_neednt_be():
     found = {
-        path.relative_to(PACKAGE).as_posix(): [call.lineno for call in plain_writes(ast.parse(path.read_text("utf-8")))]
+        path.relative_to(PACKAGE).as_posix(): [call.lineno for call in plain_writes(tree_of(path))]
         for path in sorted(PACKAGE.rglob("*.py"))
     }
     plain = {name: lines for name, lines in found.items() if lines}
     assert plain.keys() - {"files.py"} == ELSEWHERE.keys(), f"write_atomically is for these: {plain}"
 
 
-@pytest.fixture(params=[0o002, 0o077], ids=oct)  # one that allows more than the usual 0o022, one that allows less
+# One that allows more than the usual 0o022, one that allows less.
+@pytest.fixture(params=[0o002, pytest.param(0o077, marks=pytest.mark.exhaustive)], ids=oct)
 def umask(request):
     before = os.umask(request.param)
     yield request.param
@@ -126,6 +128,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other permission
 
 
 @posix
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("umask", [0o002], ids=oct, indirect=True)
 def test_what_a_training_leaves_follows_the_umask(umask, tmp_path, monkeypatch):
     split = tone_split(tmp_path / "tones")
@@ -148,6 +151,7 @@ def test_what_a_training_leaves_follows_the_umask(umask, tmp_path, monkeypatch):
     }
 
 
+@pytest.mark.exhaustive
 @posix
 def test_what_else_is_written_follows_the_umask(umask, tmp_path, sound8):
     folder = tmp_path / "all"

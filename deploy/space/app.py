@@ -8,10 +8,13 @@ from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when it is imported
 import gradio as gr
+import pandas as pd
 
 import ser_tl as ser
+from ser_tl.streaming import StreamingPredictor
 
 MODELS = {name: ser.Predictor(name) for name in sys.argv[1:]} or {"the bundled model": ser.Predictor()}
+AXES = ["seconds", "emotion", "probability"]
 INFORMED = "I have informed everyone who can be heard that their emotions are recognised (EU AI Act, article 50(3))."
 
 
@@ -36,6 +39,21 @@ def predict_all(informed, paths, name):
     return file.name, table
 
 
+def follow(informed, block, name, stream, course):
+    """The emotion now, and its probabilities in the last half minute, after the next block from the microphone."""
+    if not informed:
+        return "Confirm that everyone was informed.", None, None, []
+    if block is None:  # the microphone is off
+        return gr.skip(), gr.skip(), None, []
+    stream = stream or StreamingPredictor(MODELS[name].session)
+    updates = [update for update in stream.feed(block[1], block[0], late="skip") if update.probabilities]
+    if not updates:  # Gradio sends ten blocks a second
+        return gr.skip(), gr.skip(), stream, course
+    course = [update for update in [*course, *updates] if update.time > stream.time - 30]
+    points = [(update.time, label, p) for update in course for label, p in update.probabilities.items()]
+    return updates[-1].probabilities, pd.DataFrame(points, columns=AXES), stream, course
+
+
 def choose(label, number=0):
     """A choice among the models."""
     return gr.Dropdown(list(MODELS), value=list(MODELS)[number % len(MODELS)], label=label)
@@ -46,6 +64,13 @@ with gr.Blocks(title="ser_tl") as demo:
     with gr.Tab("One recording"):
         audio, model = gr.Audio(sources=["upload", "microphone"], type="filepath", label="Recording"), choose("Model")
         gr.Button("Recognise").click(predict, [informed, audio, model], gr.Label(label="Emotion"))
+    with gr.Tab("Live"):
+        audio, model = gr.Audio(sources=["microphone"], streaming=True, label="Microphone"), choose("Model")
+        plot = gr.LinePlot(x=AXES[0], y=AXES[2], color=AXES[1], y_lim=[0, 1], label="The last half minute")
+        memory = gr.State(), gr.State([])
+        audio.stream(
+            follow, [informed, audio, model, *memory], [gr.Label(label="Emotion"), plot, *memory], stream_every=0.4
+        )
     with gr.Tab("Many files"):
         files, model = gr.Files(label="Recordings"), choose("Model")
         columns = ["file", "label", "probability", "error"]

@@ -85,6 +85,11 @@ def make_table(answered: Sequence[Answered], archive: Archive, shard: int) -> "p
     return pa.Table.from_pylist(rows, schema=schema)
 
 
+def _list_doubts(prediction: Prediction) -> list[str]:
+    doubts = {"too short": prediction.too_short, "unlike training": prediction.unlike_training}
+    return [name for name, holds in doubts.items() if holds]
+
+
 def _make_rows(item: Answered, model: ModelFacts, options: RowOptions) -> Iterator[dict[str, Any]]:
     clip, prediction, flags = item
     first = clip.start or 0.0
@@ -98,7 +103,7 @@ def _make_rows(item: Answered, model: ModelFacts, options: RowOptions) -> Iterat
         "calibrated": model.calibrated,
         "abstained": False,
         "speech": None if prediction.error else prediction.speech,
-        "quality": [*flags, *(["unlike training"] if prediction.unlike_training else [])],
+        "quality": [*flags, *_list_doubts(prediction)],
         "error": prediction.error,
         "speaker": clip.speaker,
         "language": clip.language,

@@ -15,6 +15,7 @@ FLAGS = {
     "quiet": "below -50 dBFS (RMS of its active frames)",
     "clipped": "one sample in a thousand at full scale",
     "pauses": "less than a fifth of it is active",
+    "too short": "less speech than the model was seen to judge well",
     "unlike training": "far from the training speech, as the model itself measures it",
     "narrowband": "next to nothing above 4 kHz: a telephone, or a codec of few bits",
 }

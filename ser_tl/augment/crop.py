@@ -21,22 +21,28 @@ class Crop(ClipTransform):
     Args:
         probability: of each clip
         keep: the share that is kept
+        seconds: that are kept instead of a share, whole clips where they are shorter; None for `keep`. A stream's
+            windows, [0.6, 3], whatever the lengths of a corpus
     """
 
     probability: float = 0.5
     keep: Range = (0.7, 1.0)
+    seconds: Range | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._range("keep", 0.01, 1.0)
+        if self.seconds is not None:
+            self._range("seconds", SHORTEST, 600.0)
 
     def change(self, waveform: Tensor, lengths: Tensor, draws: BatchRng) -> tuple[Tensor, Tensor, Drawn]:
         """Cuts all of the clips."""
         full_lengths = lengths.cpu()
-        share = draws.uniform(len(waveform), *self.keep)
-        new_lengths = (
-            (share * full_lengths).round().long().clamp_min(round(SHORTEST * SAMPLE_RATE)).minimum(full_lengths)
-        )
+        if self.seconds is None:
+            wanted = draws.uniform(len(waveform), *self.keep) * full_lengths
+        else:
+            wanted = draws.uniform(len(waveform), *self.seconds) * SAMPLE_RATE
+        new_lengths = wanted.round().long().clamp_min(round(SHORTEST * SAMPLE_RATE)).minimum(full_lengths)
         begins = draws.randint_below(full_lengths - new_lengths + 1)
         new = cut_segments(waveform, begins, new_lengths)
         return (

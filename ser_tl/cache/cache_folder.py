@@ -6,7 +6,6 @@ Independent of encoders, clips and training.
 """
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Collection
@@ -18,28 +17,13 @@ from typing import Any
 from ser_tl.cache.entry import is_whole
 from ser_tl.errors import StorageError
 from ser_tl.files import write_text
+from ser_tl.user_cache import WAY_OUT, find_cache_folder
 
 FACTS_FILE = "encoder.json"
 SUFFIX = ".safetensors"
 VIEW = ".view"  # before the suffix, where an entry is of an augmented view
 
-_WAY_OUT = "name a folder that can be written to ($SER_TL_CACHE), or do without a cache (train.cache false)"
-
 _ABANDONED = 86_400.0  # seconds after which a half-written file is abandoned
-
-
-def default_folder() -> Path:
-    """$SER_TL_CACHE, or ser_tl in the user's cache folder.
-
-    Raises:
-        StorageError: there is neither that variable nor a home folder
-    """
-    if given := os.environ.get("SER_TL_CACHE") or os.environ.get("XDG_CACHE_HOME"):
-        return Path(given) if os.environ.get("SER_TL_CACHE") else Path(given) / "ser_tl"
-    try:
-        return Path.home() / ".cache" / "ser_tl"
-    except RuntimeError as error:
-        raise StorageError(f"there is no home folder ({error}) to keep the feature cache in: {_WAY_OUT}") from error
 
 
 @dataclass(frozen=True)
@@ -67,7 +51,7 @@ class CacheFolder:
     """A folder of encoders' states.
 
     Args:
-        folder: `default_folder()` if None
+        folder: `find_cache_folder()` if None
         gib: the most that may lie there, in GiB; the least recently used entries make room
     """
 
@@ -79,7 +63,7 @@ class CacheFolder:
     def folder(self) -> Path:
         """The folder; looked up when it is first needed, so that a run without a cache needs no home folder."""
         if self._folder is None:
-            self._folder = default_folder()
+            self._folder = find_cache_folder()
         return self._folder
 
     def check_writable(self) -> None:
@@ -95,7 +79,7 @@ class CacheFolder:
             probe.unlink()
         except OSError as error:
             raise StorageError(
-                f"the feature cache {self.folder} can't be written to ({error.strerror}): {_WAY_OUT}"
+                f"the feature cache {self.folder} can't be written to ({error.strerror}): {WAY_OUT}"
             ) from error
 
     def check_usable(self) -> None:
@@ -122,7 +106,7 @@ class CacheFolder:
         try:
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"{home} can't be made ({error.strerror}): {_WAY_OUT}") from error
+            raise StorageError(f"{home} can't be made ({error.strerror}): {WAY_OUT}") from error
         write_text(home / FACTS_FILE, json.dumps(recorded, indent=1) + "\n", durable=False)
 
     def encoders(self) -> list[EncoderCache]:

@@ -22,7 +22,6 @@ from pathlib import Path
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ser_tl.cache.cache_folder import SUFFIX, VIEW, CacheFolder
 from ser_tl.cache.cached import CachedClips
@@ -42,13 +41,13 @@ from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batching import Batch, UtteranceDataset
 from ser_tl.encoders import Encoder, EncoderOutput
 from ser_tl.errors import CacheError, StorageError, listing
+from ser_tl.inference.bars import progress_bar, write_line
 from ser_tl.inference.clips import Pass, evaluation_mode, inference_context, load_batches, plan_evaluation
 from ser_tl.inference.loop import run_batches
 from ser_tl.inference.processes import OneProcess
 from ser_tl.modules.speech_front import SpeechFront
 from ser_tl.runtime.compute_config import ComputeConfig
 from ser_tl.runtime.processes import AcceleratedProcesses
-from ser_tl.terminal import is_quiet
 
 _MARK_SECONDS = 300.0  # between two markings of the entries in use
 _FRAME_BYTES, _SUMMARY_BYTES, _HEADER_BYTES = 2, 12, 500  # about: of a channel of a frame, of a summary; of a file
@@ -61,7 +60,7 @@ class FeatureCache(CacheFolder):
     """A folder of encoders' states, and their computation.
 
     Args:
-        folder: `default_folder()` if None
+        folder: `find_cache_folder()` if None
         gib: the most that may lie there, in GiB; the least recently used entries make room
     """
 
@@ -126,7 +125,7 @@ class FeatureCache(CacheFolder):
                     f"fewer (augment.views), or use fewer layers (model.layers)"
                 )
             if accelerator.is_main_process:
-                tqdm.write(
+                write_line(
                     f"with this part the encoder's states would take {need / 2**30:.1f} GiB, the cache may hold "
                     f"{self.limit / 2**30:.1f} (train.cache_gib): they are computed in every epoch instead"
                 )
@@ -196,8 +195,7 @@ class FeatureCache(CacheFolder):
         accelerator.wait_for_everyone()  # no process deletes before all have looked
         step = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))
         share = range(accelerator.local_process_index, len(files), step)
-        shown = accelerator.is_local_main_process and not is_quiet()
-        bar = tqdm(share, "checking the cache", disable=not shown, delay=5.0, unit="clip")
+        bar = progress_bar(share, "checking the cache", shown=accelerator.is_local_main_process, delay=5.0)
         damaged = []
         for number in bar:
             there = [path for path in files[number].values() if path not in self._complete and path.is_file()]
@@ -208,7 +206,7 @@ class FeatureCache(CacheFolder):
                 _delete(path)
         damaged = sorted(gather_object(damaged))
         if damaged and accelerator.is_main_process:
-            tqdm.write(
+            write_line(
                 f"{len(damaged)} entries of the feature cache aren't what was written there, by their checksum or key; "
                 f"they are computed anew. Is the disk sound?\n{listing(path for _, path in damaged)}"
             )
@@ -242,12 +240,12 @@ class FeatureCache(CacheFolder):
         how = Pass(processes, 0.0 if masks else config.batch_seconds, config.workers)  # masks are drawn for one view
         plan = plan_evaluation(inputs, how, missing)
         count = sum(bool(step[processes.process_index]) for step in plan)
-        bar = tqdm(
+        bar = progress_bar(
             load_batches(inputs, plan, how),
-            total=count,
-            desc="encoding",
-            disable=is_quiet() or not accelerator.is_local_main_process,
+            "encoding",
+            shown=accelerator.is_local_main_process,
             unit="batch",
+            total=count,
         )
         layers = list(files[0])
         encoder.to(accelerator.device)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_tl.card import trust
+from ser_tl.card.base_card import BaseCard
 from ser_tl.card.context import CardContext
 from ser_tl.card.law import LAW
 from ser_tl.card.limits import limits
@@ -45,6 +46,7 @@ def write_card(
     estimate: Report | None = None,
     facts: Mapping[str, Any] | None = None,
     pictures: Path | None = None,
+    base: Path | None = None,
 ) -> Path:
     """Writes the card of the model in a folder.
 
@@ -58,12 +60,15 @@ def write_card(
         estimate: scores of the same training on held-out speakers, where this model was trained on all of them
         facts: of the training, where there is no report to tell them
         pictures: a folder that has those of this very report
+        base: the folder of the model that this one was made of, whose card tells purpose, data and terms
 
     Returns:
         The card.
     """
     config = json.loads(((model or folder) / "config.json").read_text(encoding="utf-8"))
-    context = CardContext.from_run(config, report, options or {}, repo, note, estimate=estimate, training=facts)
+    context = CardContext.from_run(
+        config, report, options or {}, repo, note, estimate=estimate, training=facts, base=BaseCard.read(base)
+    )
     folder.mkdir(parents=True, exist_ok=True)
     if report is not None:
         draw_report(report, folder, pictures=pictures)
@@ -94,6 +99,8 @@ def _intro_section(context: CardContext) -> list[str]:
     if restricted:
         named = ", ".join(f"{source.title} ({source.licence})" for source in restricted)
         sections.append(f"> **Not for commercial use**: made from {named}.")
+    if context.base is not None and context.base.warning and context.base.warning not in sections:
+        sections.append(context.base.warning)
     if context.independent is False:
         sections.append(
             "> **NOT speaker-independent**: its scores were taken on speakers who were, or may have been, trained on; "
@@ -158,8 +165,10 @@ def _estimate_section(context: CardContext, estimate: Report) -> list[str]:
 
 
 def _data_section(context: CardContext) -> list[str]:
+    base = "" if context.base is None else context.base.data
+    inherited = ["The model that it was made of:", base] if base else []
     if not context.corpora:
-        return ["## Data", "What it was trained on wasn't recorded."]
+        return ["## Data", *(inherited or ["What it was trained on wasn't recorded."])]
     rows = [
         [
             source.title,
@@ -185,7 +194,7 @@ def _data_section(context: CardContext) -> list[str]:
             f"config.json, so that the "
             f"model can't be evaluated on them by accident."
         )
-    return sections
+    return [*sections, *inherited]
 
 
 def _describe_people(data: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from ser_tl.card.base_card import BaseCard
 from ser_tl.card.sources import Source, corpus_source, encoder_sources
 from ser_tl.corpora import parse_sources
 from ser_tl.evaluation import Report
@@ -27,6 +28,7 @@ class CardContext:
         note: what a reader has to know first
         estimate: the scores of the same training on held-out speakers, for a model without speakers left to test it
         training: facts of the training of a model without a report
+        base: what the card of the model says that this one was made of; None without one
     """
 
     config: Mapping[str, Any]
@@ -39,6 +41,7 @@ class CardContext:
     note: str = ""
     estimate: Report | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    base: BaseCard | None = None
 
     @classmethod
     def from_run(
@@ -51,15 +54,16 @@ class CardContext:
         *,
         estimate: Report | None = None,
         training: Mapping[str, Any] | None = None,
+        base: BaseCard | None = None,
     ) -> Self:
         """Gathers the facts."""
         facts = (training or {}) if report is None else report.facts
         corpora = facts.get("corpora") or _corpora_of(options)
         encoders = encoder_sources(config["encoder"]["name"])
-        base = "+".join(source.title for source in encoders) or config["encoder"]["family"]
+        encoder = "+".join(source.title for source in encoders) or config["encoder"]["family"]
         return cls(
             config=config,
-            title=f"Speech emotion recognition: {base}",
+            title=f"Speech emotion recognition: {encoder}",
             repo=repo,
             corpora=[corpus_source(str(name)) for name in corpora] if isinstance(corpora, list) else [],
             encoders=encoders,
@@ -68,12 +72,26 @@ class CardContext:
             note=note,
             estimate=estimate,
             training=dict(training or {}),
+            base=base,
         )
 
     @property
     def sources(self) -> list[Source]:
         """Everything that has a licence."""
         return [*self.corpora, *self.encoders]
+
+    @property
+    def restricted(self) -> bool:
+        """Whether something that went in forbids commerce."""
+        if self.base is not None and self.base.warning:
+            return True
+        return any(source.terms == "non-commercial" for source in self.sources)
+
+    @property
+    def languages(self) -> list[str]:
+        """Of the training speech, as ISO 639-1 codes, where they are known."""
+        inherited = [] if self.base is None else self.base.languages
+        return sorted({*inherited, *(code for source in self.corpora for code in source.languages)})
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -89,7 +107,8 @@ class CardContext:
     @property
     def purpose(self) -> str:
         """What the model is for, as its makers state it; empty where they don't."""
-        return str(self.options.get("purpose") or "").strip()
+        stated = str(self.options.get("purpose") or "").strip()
+        return stated or ("" if self.base is None else self.base.purpose)
 
     @property
     def protocol(self) -> str:

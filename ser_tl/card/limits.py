@@ -25,9 +25,8 @@ _LIMITS = """## Limits, misuse and bias
 def limits(context: CardContext) -> str:
     """The text, with what this model's own evaluation says about it."""
     lines = []
-    languages = sorted({code for source in context.corpora for code in source.languages})
-    if languages:
-        lines.append(f"- It was trained on {', '.join(languages)} only; other languages are untested.")
+    if context.languages:
+        lines.append(f"- It was trained on {', '.join(context.languages)} only; other languages are untested.")
     if context.report is not None and context.report.scores:
         scores = sorted(speaker_scores["uar"] for speaker_scores in context.report.per_speaker.values())
         if len(scores) > 1:

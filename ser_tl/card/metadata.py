@@ -5,6 +5,7 @@ Known --metadata()--> ModelCardData, with the scores as `model-index`
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from ser_tl.card.base_card import RESTRICTED
 from ser_tl.card.context import CardContext
 from ser_tl.evaluation import Interval, Report
 
@@ -23,15 +24,14 @@ def metadata(context: CardContext) -> ModelCardData:
     what went in allows commerce.
     """
     bases = [source.hub_id for source in context.encoders if source.hub_id]
-    restricted = "non-commercial" in [source.terms for source in context.sources]
     results = [] if context.report is None else _results(context, context.report)
     return ModelCardData(
-        language=sorted({code for source in context.corpora for code in source.languages}) or None,
+        language=context.languages or None,
         license="other",
-        license_name="non-commercial" if restricted else "see-data-and-encoder",
+        license_name=RESTRICTED if context.restricted else "see-data-and-encoder",
         library_name="ser_tl",
         pipeline_tag=TASK,
-        tags=["speech-emotion-recognition", "emotion", *(["non-commercial"] if restricted else [])],
+        tags=["speech-emotion-recognition", "emotion", *([RESTRICTED] if context.restricted else [])],
         base_model=bases or None,
         metrics=sorted({result.metric_type for result in results}) or None,
         model_name=context.title if results else None,

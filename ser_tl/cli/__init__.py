@@ -17,7 +17,9 @@
     ser-tl push runs/NAME/model name/repo              the model and its card, to a hub
     ser-tl extract --encoder NAME --corpus ravdess     the feature cache filled ahead of trainings
     ser-tl calibrate MODEL --corpus csv --root my.csv  its probabilities fitted to speakers that it doesn't know
+    ser-tl adapt MODEL --files CALLS --output FOLDER   a model for recordings of another kind, without labels
     ser-tl compress MODEL --corpus emodb --ffn 0.5     fewer layers, narrower ones, the classifier fitted anew
+    ser-tl stitch MODEL --corpus emodb --output FOLDER its classifier fitted for streams that encode each hop once
     ser-tl export MODEL --output FOLDER                an ONNX graph, for prediction without torch
     ser-tl corpora emotale --root DIR                  what there is of each emotion, and how far annotators agree
     ser-tl augment clip.wav --output FOLDER            an augmented recording, to listen to and look at
@@ -40,7 +42,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ser_tl.cli.predict_arguments import normalise_spelling, plain_parser
-from ser_tl.cli.recipes import RECIPES, run_recipe
+from ser_tl.cli.recipes import RECIPES, explain_missing, run_recipe
 from ser_tl.dependencies import installed_version
 from ser_tl.errors import ConfigError, SerTlError
 from ser_tl.plugins import take_imports
@@ -63,8 +65,10 @@ COMMANDS = {
     "push": "models",
     "extract": "models",
     "export": "export",
+    "adapt": "adapt",
     "calibrate": "calibrate",
     "compress": "compress",
+    "stitch": "stitch",
     "augment": "augmentation",
     "audit": "audit",
     "corpora": "lists",
@@ -74,6 +78,9 @@ COMMANDS = {
     "init": "recipes",
 }
 """The module that holds each command, as a function of its name."""
+
+PLAIN = {"predict", "embed", "annotate"}
+"""Commands that work where the runtime of exported models is installed and no more."""
 
 RESUMABLE = ("annotate", "extract")
 """Commands that go on where they were interrupted; so does predict, with rows that grow in a file."""
@@ -108,6 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name != "jsonargparse":
             raise
+        if given and given[0] in set(COMMANDS) - PLAIN:
+            print(f"error: {explain_missing(given[0], error.name)}", file=sys.stderr)
+            return 1
         chosen = options = plain_parser().parse_args(given)  # exported models are predicted with here, and no more
     else:
         chosen = parser().parse_args(given)

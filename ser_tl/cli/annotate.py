@@ -27,26 +27,37 @@ def add_annotate_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder, a pattern in quotes, a list (CSV, TSV, JSON lines, Parquet, text), WebDataset tars, a dataset "
         "that was saved to disk, a lhotse Shar or cuts; on disk or a URL (s3://...); or the word `status`",
     )
-    parser.add_argument("folder", type=Path, nargs="?", default=None, help="behind `status`: the archive's folder")
+    parser.add_argument("folder", type=Path, nargs="?", default=None, help="after `status`: the archive's folder")
     parser.add_argument(
-        "--output", type=Path, default=None, help="the archive's folder; one that is there is gone on with"
+        "--output", type=Path, default=None, help="the archive's folder; an unfinished archive is continued"
     )
-    parser.add_argument("--model", type=str, default=None, help="as in `ser-tl predict`; the bundled one if left out")
-    parser.add_argument("--workers", type=int, default=None, help="processes of one thread; one a core if left out")
-    parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
+    parser.add_argument("--model", type=str, default=None, help="as in `ser-tl predict`; by default the bundled one")
+    parser.add_argument(
+        "--workers", type=int, default=None, help="number of processes with one thread each; by default one per core"
+    )
+    parser.add_argument("--segments", action="store_true", help="one row per window, with start and end in seconds")
     parser.add_argument(
         "--abstain_below", type=float, default=0.0, help="confidence below which a row is marked as abstained"
     )
-    parser.add_argument("--shard_clips", type=int, default=1000, help="recordings in a shard, the unit of work")
-    parser.add_argument("--allow_errors", action="store_true", help="end with 0 though recordings couldn't be used")
+    parser.add_argument("--shard_clips", type=int, default=1000, help="recordings per shard, the unit of work")
     parser.add_argument(
-        "--verify", type=float, default=None, help="then compare hashes, and compute this share of shards again: 0.01"
+        "--allow_errors", action="store_true", help="exit with 0 even if recordings couldn't be decoded"
     )
-    parser.add_argument("--engine", choices=["local", "ray"], default="local", help="who starts the workers")
-    parser.add_argument("--address", type=str, default=None, help="of a Ray cluster; a local one if left out")
-    parser.add_argument("--device", type=str, default=None, help="for models in torch; a GPU if there is one")
-    parser.add_argument("--rank", type=int, default=0, help="of this task of an array job, from 0")
-    parser.add_argument("--world", type=int, default=1, help="how many tasks share the folder")
+    parser.add_argument(
+        "--verify",
+        type=float,
+        default=None,
+        help="afterwards compare hashes, and recompute this share of the shards, e.g. 0.01",
+    )
+    parser.add_argument("--engine", choices=["local", "ray"], default="local", help="what starts the workers")
+    parser.add_argument(
+        "--address", type=str, default=None, help="address of a Ray cluster; by default a local one is started"
+    )
+    parser.add_argument(
+        "--device", type=str, default=None, help="device for models in torch; by default a GPU if there is one"
+    )
+    parser.add_argument("--rank", type=int, default=0, help="number of this task in an array job, from 0")
+    parser.add_argument("--world", type=int, default=1, help="number of tasks that share the folder")
 
 
 def annotate(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's

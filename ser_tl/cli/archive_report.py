@@ -10,17 +10,19 @@ from ser_tl.cli.output import make_folder
 
 def archive_report_parser() -> Parser:
     """The options of `ser-tl archive-report`."""
-    parser = Parser(description="Reports what is in an archive: distributions, drift, clips to listen to.")
+    parser = Parser(description="Summarises an archive's predictions: distributions, drift, clips to listen to.")
     parser.add_argument("folder", type=Path, help="folder of the archive; it may be unfinished")
-    parser.add_argument("--output", type=Path | None, default=None, help="folder; FOLDER/report if left out")
+    parser.add_argument(
+        "--output", type=Path | None, default=None, help="folder for the report; by default FOLDER/report"
+    )
     parser.add_argument(
         "--reference",
         type=Path | None,
         default=None,
-        help="data on which the model is known: a run's predictions.csv, or an archive of its training corpus; those "
-        "of the model's own run if they lie beside it",
+        help="predictions to measure drift against: a run's predictions.csv, or an archive of the training corpus; by "
+        "default those of the model's own run, if they are beside it",
     )
-    parser.add_argument("--clips", type=int, default=100, help="how many of the least certain can be listened to")
+    parser.add_argument("--clips", type=int, default=100, help="number of least certain clips to listen to")
     return parser
 
 

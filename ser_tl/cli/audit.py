@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
+from ser_tl.cli.corpus_arguments import add_root
 from ser_tl.cli.output import make_folder
 from ser_tl.cli.table import print_table
 from ser_tl.files import write_text
@@ -24,21 +25,23 @@ _SHOWN = 10
 def audit_parser() -> Parser:
     """The options of `ser-tl audit`, but for the emotions'."""
     parser = Parser(
-        description="Looks for what would make a score worthless: speakers and recordings in training and test at "
-        "once, near-equal recordings included, and tells shared sentences and sessions. Status 1 if it finds some."
+        description="Searches for leaks that would make a score meaningless: speakers and recordings, or nearly equal "
+        "recordings, that are both in training and in test. Lists shared sentences and sessions, too. Exit status 1 if "
+        "there are leaks."
     )
     parser.add_argument("corpus", type=str, help="a name that `ser-tl corpora` lists")
-    parser.add_argument("--root", type=Path | None, default=None, help="the corpus' folder, the manifest or a hub id")
-    parser.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    add_root(parser)
     parser.add_argument(
         "--folds", type=Path | None, default=None, help="published folds: EmoBox's folder, or a CSV with id and fold"
     )
-    parser.add_argument("--no_audio", action="store_true", help="don't decode: names, labels and files' bytes alone")
+    parser.add_argument(
+        "--no_audio", action="store_true", help="compare names, labels and files' bytes, without decoding audio"
+    )
     parser.add_argument(
         "--encoder",
         type=str | None,
         default=None,
-        help="also score a closed-form classifier on its pooled states, with and without known sentences",
+        help="also score a closed-form classifier on this encoder, with and without sentences of the training part",
     )
     parser.add_argument("--output", type=Path | None, default=None, help="a folder for audit.json")
     return parser

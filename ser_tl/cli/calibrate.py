@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
+from ser_tl.cli.corpus_arguments import add_corpus
 from ser_tl.cli.output import make_empty_folder
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -22,17 +23,15 @@ METHODS = ("temperature", "vector")
 def calibrate_parser() -> Parser:
     """The arguments of `ser-tl calibrate`, but for the emotions'."""
     command = Parser(
-        description="Calibrates a saved model on speakers whom it wasn't trained on: its weights stay, its "
-        "probabilities, prediction sets and the threshold of its outlier score are fitted anew."
+        description="Calibrates a saved model on new speakers: refits its probabilities, prediction sets and the "
+        "threshold of its outlier score. The weights don't change."
     )
-    command.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
-    command.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
-    command.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
-    command.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    command.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its id on a hub")
+    add_corpus(command)
     command.add_argument("--ids", type=Path, default=None, help="a run's split.json: calibrate on its test part only")
-    command.add_argument("--output", type=Path, required=True, help="folder for the model: a new or empty one")
+    command.add_argument("--output", type=Path, required=True, help="new or empty folder for the model")
     command.add_argument(
-        "--method", type=str, default="temperature", help="temperature (answers stay) or vector (they may change)"
+        "--method", type=str, default="temperature", help="temperature (keeps the answers) or vector (may change them)"
     )
     command.add_argument("--skip_unreadable", action="store_true", help="leave out files that can't be decoded")
     return command
@@ -59,6 +58,7 @@ def calibrate(options: Namespace) -> int:
     if not model.labels:
         raise ConfigError(f"{options.model} predicts dimensions alone: only probabilities of emotions are calibrated")
     make_empty_folder(options.output)
+    base = model.home
     corpus, combined = load_corpora(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
@@ -81,7 +81,7 @@ def calibrate(options: Namespace) -> int:
         f"{Path(options.model).name}, calibrated anew on {len(corpus)} clips of {speakers} speakers of "
         f"{corpus_title(options.corpus)}. Its weights are as they were; scores on these speakers would be too hopeful."
     )
-    write_card(options.output, note=note)
+    write_card(options.output, note=note, base=base)
     after = describe_calibration(model.calibration, len(model.labels))
     notes = [f"note: {line}" for line in [*combined, *skipped]]
     print("\n".join([*notes, f"before: {before}", f"after: {after}", str(options.output)]))
@@ -91,13 +91,13 @@ def calibrate(options: Namespace) -> int:
 
 
 def _check_speakers(model: "EmotionModel", corpus: "Dataset") -> None:
-    """Refuses speakers whom the model was trained on: it is surer of them than of others."""
+    """Refuses speakers whom the model was trained on: it is more confident on them than on others."""
     shared = model.known_speakers.among(corpus["speaker"][:])
     if shared:
         raise SplitError(
             f"the model knows {len(shared)} of the {len(set(corpus['speaker'][:]))} speakers from its training, and is "
-            f"surer of them than of others: calibrate it on its run's test part (--ids runs/NAME/split.json), whose "
-            f"scores are no longer honest afterwards, or on another corpus\n{listing(shared)}"
+            f"more confident on them than on others: calibrate it on its run's test part (--ids runs/NAME/split.json), "
+            f"whose scores are no longer honest afterwards, or on another corpus\n{listing(shared)}"
         )
 
 

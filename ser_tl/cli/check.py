@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
+from ser_tl.cli.corpus_arguments import add_corpus
 from ser_tl.cli.output import make_folder
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -19,30 +20,35 @@ if TYPE_CHECKING:
 def check_parser() -> Parser:
     """The arguments of `ser-tl check`, but for the emotions'."""
     command = Parser(
-        description="Checks how a model stands silence, rooms, telephones and noise: changes nothing but the audio, "
-        "and tells what becomes of its answers. Ends with 1 where a theme passes less than --fail_under."
+        description="Tests a model's robustness to silence, rooms, telephones and noise: changes the audio, and "
+        "compares the answers with those before. Exit status 1 if a theme passes less than --fail_under."
     )
-    command.add_argument("model", type=str, help="folder of a saved or exported model, or its place on a hub")
-    command.add_argument("--corpus", type=str, required=True, help="a name that `ser-tl corpora` lists")
-    command.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
-    command.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
+    command.add_argument("model", type=str, help="folder of a saved or exported model, or its id on a hub")
+    add_corpus(command)
     command.add_argument("--ids", type=Path, default=None, help="a run's split.json: check on its test part only")
     command.add_argument("--output", type=Path, default=None, help="folder for check.json, check.md and check.html")
-    command.add_argument("--themes", type=list[str] | None, default=None, help="[ends, noise]: which; all if None")
+    command.add_argument(
+        "--themes", type=list[str] | None, default=None, help="themes to test, such as [ends, noise]; all by default"
+    )
     command.add_argument(
         "--changes",
         type=list[str] | None,
         default=None,
-        help="['8 kHz', ...]: which, by name; all if None",
+        help="changes to test, such as ['8 kHz']; all by default",
     )
     command.add_argument("--by", type=list[str], default=[], help="columns whose groups are compared for fairness")
     command.add_argument(
-        "--clips", type=int | None, default=None, help="the number of clips to check on, drawn over speakers"
+        "--clips", type=int | None, default=None, help="number of clips, drawn over speakers; all by default"
     )
-    command.add_argument("--noises", type=Path | None, default=None, help="folder of recorded noises, to test as well")
-    command.add_argument("--rooms", type=Path | None, default=None, help="folder of impulse responses, likewise")
-    command.add_argument("--fail_under", type=float, default=0.0, help="share of a theme's tests that has to pass")
-    command.add_argument("--known_speakers", action="store_true", help="check on speakers of the training, too")
+    command.add_argument("--noises", type=Path | None, default=None, help="folder of recorded noises to add")
+    command.add_argument(
+        "--noise", type=list[float], default=[], help="further signal-to-noise ratios of white noise in dB: [15, 5]"
+    )
+    command.add_argument("--rooms", type=Path | None, default=None, help="folder of room impulse responses to add")
+    command.add_argument(
+        "--fail_under", type=float, default=0.0, help="share of each theme's tests that has to pass, for exit status 0"
+    )
+    command.add_argument("--known_speakers", action="store_true", help="also use training speakers")
     return command
 
 
@@ -82,7 +88,7 @@ def check(options: Namespace) -> int:
         )
     title = corpus_title(options.corpus)
     sample = read_sample(corpus, options.by, options.clips)
-    changes = _choose(make_suite(options.noises, options.rooms), options.themes, options.changes)
+    changes = _choose(make_suite(options.noises, options.rooms, options.noise), options.themes, options.changes)
     result = run_check(predictor, sample, changes, model=options.model, corpus=title, on_row=_say)
     tables = f"{change_table(result)}\n\n{rate_table(result.rates)}"
     print("\n".join([*(f"note: {note}" for note in notes), tables]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
+from ser_tl.cli.corpus_arguments import add_corpus
 from ser_tl.cli.output import make_empty_folder
 
 if TYPE_CHECKING:
@@ -17,26 +18,33 @@ if TYPE_CHECKING:
 def compress_parser() -> Parser:
     """The arguments of `ser-tl compress`, but for the emotions'."""
     command = Parser(
-        description="Prunes a trained model's transformer and fits its classifier anew on the training's speakers, in "
-        "closed form; other speakers of the corpus judge what that cost."
+        description="Prunes a trained model's transformer, and refits its classifier in closed form on the training "
+        "speakers. Other speakers of the corpus measure what is lost."
     )
-    command.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its place on a hub")
-    command.add_argument("--corpus", type=str, required=True, help="what the model was trained on, by name")
-    command.add_argument("--root", type=Path, default=None, help="the corpus' folder, the manifest or a hub id")
-    command.add_argument("--columns", type=dict[str, str], default={}, help="what a column holds, to its name")
-    command.add_argument("--output", type=Path, required=True, help="folder for the smaller model: a new or empty one")
+    command.add_argument("model", type=str, help="folder of a saved model (runs/NAME/model), or its id on a hub")
+    add_corpus(command, "the corpus on which the model was trained, by name")
+    command.add_argument("--output", type=Path, required=True, help="new or empty folder for the smaller model")
     command.add_argument(
-        "--ffn", type=float | None, default=None, help="share of the feed-forward networks' channels that stay"
+        "--ffn", type=float | None, default=None, help="share of the feed-forward networks' channels to keep"
     )
-    command.add_argument("--layers", type=int | None, default=None, help="transformer layers that stay")
+    command.add_argument("--layers", type=int | None, default=None, help="number of transformer layers to keep")
     command.add_argument(
-        "--target_size", type=float | None, default=None, help="in their place: share of the size left at most"
-    )
-    command.add_argument(
-        "--target_speed", type=float | None, default=None, help="in their place: times as fast, in torch, at least"
+        "--target_size",
+        type=float | None,
+        default=None,
+        help="instead of ffn and layers: largest share of the model's size",
     )
     command.add_argument(
-        "--importance", type=str, default="fluctuation", help="how channels are chosen: fluctuation or magnitude"
+        "--target_speed", type=float | None, default=None, help="instead of ffn and layers: smallest speed-up in torch"
+    )
+    command.add_argument(
+        "--importance", type=str, default="fluctuation", help="criterion for channels: fluctuation or magnitude"
+    )
+    command.add_argument(
+        "--finetune",
+        type=int,
+        default=0,
+        help="number of epochs to train the remaining layers, with the unpruned model as teacher",
     )
     command.add_argument("--augment.preset", type=str, default="none", help="as in training, for the classifier")
     command.add_argument(
@@ -44,9 +52,11 @@ def compress_parser() -> Parser:
     )
     command.add_argument("--augment.views", type=int, default=0, help="as in training: views of each clip")
     command.add_argument(
-        "--all_speakers", action="store_true", help="fit on all speakers, also those whom the model doesn't know"
+        "--all_speakers",
+        action="store_true",
+        help="fit the classifier on all speakers, not only on the model's training speakers",
     )
-    command.add_argument("--seed", type=int, default=0, help="of the samples")
+    command.add_argument("--seed", type=int, default=0, help="random seed")
     return command
 
 
@@ -55,13 +65,14 @@ def compress(options: Namespace) -> int:
     from ser_tl.augment import AugmentConfig
     from ser_tl.compress import compress_model
     from ser_tl.compress.compression import compression_table
-    from ser_tl.corpora import load_corpus
+    from ser_tl.corpora import load_corpora
     from ser_tl.data.emotions import EmotionMap
     from ser_tl.model import EmotionModel
 
     make_empty_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
-    corpus = load_corpus(
+    base = model.home
+    corpus, notes = load_corpora(
         options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
     )
     compressed = compress_model(
@@ -72,14 +83,15 @@ def compress(options: Namespace) -> int:
         target_size=options.target_size,
         target_speed=options.target_speed,
         importance=options.importance,
+        finetune=options.finetune,
         augment=AugmentConfig(**vars(options.augment)),
         all_speakers=options.all_speakers,
         seed=options.seed,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     table = compression_table(compressed)
-    _save(compressed, options, table)
-    print("\n\n".join([table, *_judgement(compressed)]))
+    _save(compressed, options, table, base)
+    print("\n\n".join([*(f"note: {note}" for note in notes), table, *_judgement(compressed)]))
     print(options.output)
     return 0
 
@@ -96,7 +108,13 @@ def _judgement(compressed: "Compressed") -> list[str]:
     return [f"On new speakers it loses {lost:.1f} points of UAR{interval}."]
 
 
-def _save(compressed: "Compressed", options: Namespace, table: str) -> None:
+def _describe_fit(compressed: "Compressed") -> str:
+    epochs = compressed.facts["finetune"]
+    trained = f"Its layers were trained (epochs: {epochs}) with the model as it was for a teacher. " if epochs else ""
+    return f"{trained}Its classifier was fitted anew."
+
+
+def _save(compressed: "Compressed", options: Namespace, table: str, base: Path | None) -> None:
     from ser_tl.card import write_card
     from ser_tl.compress.compression import AFTER
     from ser_tl.files import write_text
@@ -104,8 +122,9 @@ def _save(compressed: "Compressed", options: Namespace, table: str) -> None:
     folder = options.output
     compressed.model.save_pretrained(folder)
     report = compressed.reports.get(AFTER)
-    note = f"Compressed from {Path(options.model).name}: {compressed.best.plan}. Its classifier was fitted anew."
-    card = write_card(folder, report=report, options={"corpus": compressed.facts["corpora"][0]}, note=note)
+    note = f"Compressed from {Path(options.model).name}: {compressed.best.plan}. {_describe_fit(compressed)}"
+    options_of_run = {"corpus": compressed.facts["corpora"][0]}
+    card = write_card(folder, report=report, options=options_of_run, note=note, base=base)
     text = card.read_text(encoding="utf-8").rstrip()
     write_text(card, "\n\n".join([text, "## Compression", table, *_judgement(compressed)]) + "\n")
     chosen = compressed.best

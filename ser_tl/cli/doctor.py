@@ -19,6 +19,7 @@ from jsonargparse import Namespace
 from ser_tl.cli.loading import Attempt, try_imports
 from ser_tl.cli.table import print_table
 from ser_tl.dependencies import explain, installed_version
+from ser_tl.user_cache import find_cache_folder
 
 NEEDED = {
     "numpy": "numpy",
@@ -152,21 +153,14 @@ def _precision() -> str:
     return f"--train.precision auto takes {'bf16' if fastest == 'bf16' else 'float32'} here"
 
 
-def cache_folder() -> Path:
-    """`ser_tl.cache.cache_folder.default_folder`, which imports torch, in its own words."""
-    if given := os.environ.get("SER_TL_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ser_tl"
-
-
 def _cache() -> str:
-    folder = cache_folder()
+    folder = find_cache_folder()
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return f"{folder}, {size / 2**20:.1f} MiB ($SER_TL_CACHE moves it)"
 
 
 def _disk() -> str:
-    cache = cache_folder().absolute()
+    cache = find_cache_folder().absolute()
     there = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
     free = {name: shutil.disk_usage(path).free / 2**30 for name, path in {"cache": there, "here": Path.cwd()}.items()}
     return ", ".join(

@@ -4,6 +4,8 @@ MODEL RECORDING ... -> Predictor.enrol -> FILE.npz or FILE.json, and perhaps a m
 """
 
 import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 from ser_tl.assets import asset
@@ -19,10 +21,31 @@ def enrol(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
     """Enrols one speaker, perhaps beside an earlier enrolment; a recording that can't be used ends it."""
     model, named = split_model(options.recordings, options.model)
     earlier = None if options.add is None else Speaker.load(options.add)
-    speaker = Predictor(model).enrol(expand_inputs(named))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        speaker = Predictor(model).enrol(expand_inputs(named))
+    for warning in caught:  # without the line of code that gave it
+        print(f"warning: {warning.message}", file=sys.stderr)
     speaker = speaker if earlier is None else earlier.join(speaker)
     speaker.save(options.output)
     if options.personal is not None:
-        personal_model(EmotionModel.from_pretrained(model or asset(BUNDLED)), speaker).save_pretrained(options.personal)
-    print(f"{options.output}: {speaker.clips} clips, {speaker.seconds:.1f} s", file=sys.stderr)
+        _save_personal(EmotionModel.from_pretrained(model or asset(BUNDLED)), speaker, options.personal)
+    print(f"{options.output}: {_count(speaker, 'clip')}, {speaker.seconds:.1f} s", file=sys.stderr)
     return 0
+
+
+def _save_personal(model: EmotionModel, speaker: Speaker, folder: Path) -> None:
+    """The speaker's own model, with a card."""
+    from ser_tl.card import write_card  # corpora and reports: not needed to enrol
+
+    base = model.home
+    personal_model(model, speaker).save_pretrained(folder)
+    note = (
+        f"Made for one speaker, from {_count(speaker, 'recording')} of them ({speaker.seconds:.0f} s): it has this "
+        f"voice's mean, and is worse on others."
+    )
+    write_card(folder, note=note, base=base)
+
+
+def _count(speaker: Speaker, what: str) -> str:
+    return f"{speaker.clips} {what}{'s' * (speaker.clips != 1)}"

@@ -9,13 +9,13 @@ def export(options: Namespace) -> int:
     from ser_tl.export.folder import describe
     from ser_tl.model import EmotionModel
 
-    corpus = None
+    corpus, notes = None, list[str]()
     if options.calibrate is not None:
-        from ser_tl.corpora import load_corpus
+        from ser_tl.corpora import load_corpora
         from ser_tl.data.emotions import EmotionMap
 
         emotions = EmotionMap(**vars(options.emotions))
-        corpus = load_corpus(options.calibrate, options.root, emotions=emotions, columns=options.columns)
+        corpus, notes = load_corpora(options.calibrate, options.root, emotions=emotions, columns=options.columns)
     model = EmotionModel.from_pretrained(options.model)
     manifest = export_model(
         model,
@@ -27,7 +27,7 @@ def export(options: Namespace) -> int:
         python=options.python,
         window=options.window,
     )
-    print(describe(manifest))
+    print("\n\n".join([*(f"note: {note}" for note in notes), describe(manifest)]))
     size = sum((options.output / name).stat().st_size for name in manifest.files)
     print(f"{options.output / manifest.graph}: {size / 1e6:.2f} MB")
     return 0

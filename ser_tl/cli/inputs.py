@@ -63,10 +63,10 @@ def _read_standard_input() -> Iterator[str | bytes]:
         lines = [line.strip() for line in content.decode("utf-8").splitlines()]
     except UnicodeDecodeError:
         raise AudioError(
-            "standard input: neither audio that can be read nor paths in UTF-8: pipe in a file, or a path a line"
+            "standard input: neither audio that can be read nor paths in UTF-8: pipe in a file, or one path per line"
         ) from None
     if not any(lines):
-        raise AudioError("standard input: empty: pipe in one encoded file, or a path a line")
+        raise AudioError("standard input: empty: pipe in one encoded file, or one path per line")
     yield from filter(None, lines)
 
 

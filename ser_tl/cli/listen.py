@@ -99,6 +99,7 @@ def listen(options: Namespace) -> int:
         smoothing=options.smooth,
         cut=options.cut,
         voice=options.voice,
+        stitched=options.stitched or None,
     )
     terminal = options.format == "bars" or (options.format == "auto" and sys.stdout.isatty())
     display: Display = Bars(stream.labels) if terminal else JsonLines()

@@ -16,6 +16,7 @@ from ser_tl.data.audio import SUFFIXES
 from ser_tl.errors import ConfigError
 from ser_tl.files import write_atomically
 from ser_tl.inference import Prediction, Predictor, Speaker
+from ser_tl.inference.bars import progress_bar
 from ser_tl.inference.session import BUNDLED, OutputRequest
 from ser_tl.terminal import is_quiet
 
@@ -66,17 +67,24 @@ def predict(options: Any) -> int:  # noqa: ANN401 - argparse's or jsonargparse's
         )
     else:
         predictions = predictor.iterate(recordings, wanted=wanted, speaker=speaker, on_error="report")
-    failed, embedded = 0, []
+    failed, short, embedded = 0, 0, []
     hidden = options.output is None and sys.stdout.isatty()
     for prediction in show_progress(predictions, len(recordings), hidden=hidden):
         if prediction.error is not None:
             failed += 1
             print(f"error: {prediction.error}", file=sys.stderr)
+        short += prediction.too_short
         if prediction.source not in writer.done:
             writer.write(make_rows(prediction, segments=options.segments, top=options.top))
         if prediction.embedding is not None:
             embedded.append((prediction.source, prediction.embedding))
     writer.close()
+    if short:
+        print(
+            f"note: {short} of {len(recordings)} recordings have less speech than this model judges well (too_short in "
+            f"--format json): {predictor.calibration}",
+            file=sys.stderr,
+        )
     if options.embeddings is not None:
         _save_embeddings(options.embeddings, embedded)
     return 1 if failed else 0
@@ -123,10 +131,9 @@ def show_progress(predictions: Iterable[Prediction], count: int, *, hidden: bool
         hidden: show none: rows stand on the same terminal
     """
     try:
-        from tqdm.auto import tqdm
+        return progress_bar(predictions, shown=not hidden, unit="recording", total=count)
     except ImportError:  # where exported models are predicted with, and no more
         return predictions
-    return tqdm(predictions, total=count, unit="recording", disable=True if hidden or is_quiet() else None)
 
 
 def _save_embeddings(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:

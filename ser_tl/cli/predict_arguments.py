@@ -33,32 +33,39 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     _add_recordings(parser)
     formats = ["table", "json", "jsonl", "csv"]
-    parser.add_argument("--format", choices=formats, default="jsonl", help="of the rows; jsonl is a line for each")
-    parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
+    parser.add_argument(
+        "--format", choices=formats, default="jsonl", help="output format; jsonl writes one JSON object per line"
+    )
+    parser.add_argument("--segments", action="store_true", help="one row per window, with start and end in seconds")
     parser.add_argument("--top", type=int, default=None, help="only this many emotions, likeliest first")
     parser.add_argument(
-        "--output", type=Path, default=None, help="a file; jsonl and csv grow as they go, and go on after a kill"
+        "--output",
+        type=Path,
+        default=None,
+        help="output file; jsonl and csv are written row by row, and continued after a kill",
     )
-    parser.add_argument("--embeddings", type=Path, default=None, help="FILE.npz for the embeddings besides")
+    parser.add_argument("--embeddings", type=Path, default=None, help="FILE.npz: also save the embeddings")
     parser.add_argument(
         "--speaker_normalize",
         action="store_true",
-        help="the recordings are one speaker's (8 or more): normalise by their own mean and deviation",
+        help="all recordings (8 or more) are of one speaker: normalise by their mean and deviation",
     )
     parser.add_argument(
         "--speaker",
         type=Path,
         default=None,
-        help="the recordings are this enrolled speaker's: a file that `ser-tl enrol` wrote",
+        help="all recordings are of this enrolled speaker: a file written by `ser-tl enrol`",
     )
     parser.add_argument(
         "--coverage",
         type=float,
         default=None,
-        help="e.g. 0.9: also the set of emotions that holds the right one in that share of recordings, and whether "
-        "more than one is in it (abstained)",
+        help="also predict the set of emotions that has the right one with this probability, e.g. 0.9; with several "
+        "emotions in the set the model abstains",
     )
-    parser.add_argument("--attention", action="store_true", help="JSON only: the weight of each frame over time")
+    parser.add_argument(
+        "--attention", action="store_true", help="also write the attention weight of each frame (JSON only)"
+    )
 
 
 def add_embed_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,23 +75,23 @@ def add_embed_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         required=True,
-        help="FILE.npz, .parquet or .csv: file, start, end, speech, embedding",
+        help="FILE.npz, .parquet or .csv, with the columns file, start, end, speech, embedding",
     )
-    parser.add_argument("--segments", action="store_true", help="a row a window, with start and end in seconds")
+    parser.add_argument("--segments", action="store_true", help="one row per window, with start and end in seconds")
     parser.add_argument(
-        "--speaker_normalize", action="store_true", help="the recordings are one speaker's (8 or more), as in predict"
+        "--speaker_normalize", action="store_true", help="all recordings (8 or more) are of one speaker, as in predict"
     )
 
 
 def add_enrol_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `ser-tl enrol`."""
     _add_recordings(parser)
-    parser.add_argument("--output", type=Path, required=True, help="FILE.npz, or FILE.json to look at")
+    parser.add_argument("--output", type=Path, required=True, help="FILE.npz, or FILE.json, which is readable")
     parser.add_argument(
-        "--add", type=Path, default=None, help="an earlier enrolment of the same speaker, of other clips"
+        "--add", type=Path, default=None, help="an earlier enrolment of the same speaker with other clips, to extend"
     )
     parser.add_argument(
-        "--personal", type=Path, default=None, help="also a folder for the model of this speaker alone, to export"
+        "--personal", type=Path, default=None, help="folder for a model of this speaker alone, which can be exported"
     )
 
 
@@ -93,19 +100,21 @@ def _add_recordings(parser: argparse.ArgumentParser) -> None:
         "recordings",
         type=str,
         nargs="+",
-        help="[MODEL] RECORDING ...: a saved model (runs/NAME/model), an exported one or its place on a hub, the "
-        "bundled demonstration if left out; then files, folders, patterns, lists (CSV, TSV, JSON lines, Parquet, text) "
-        "or - for standard input",
+        help="[MODEL] RECORDING ...: first a saved model (runs/NAME/model), an exported one or its id on a hub (by "
+        "default the bundled demonstration); then files, folders, patterns, lists (CSV, TSV, JSON lines, Parquet, "
+        "text) or - for standard input",
     )
-    parser.add_argument("--model", type=str, default=None, help="where the first name could be a recording too")
+    parser.add_argument(
+        "--model", type=str, default=None, help="the model, if the first name could also be a recording"
+    )
 
 
 def plain_parser() -> argparse.ArgumentParser:
     """The parser where jsonargparse isn't installed: what exported models need."""
     whole = argparse.ArgumentParser(
         prog="ser-tl",
-        description="Speech emotion recognition with exported models. This installation has no more than predicting "
-        "needs; `pip install ser_tl` brings the other commands.",
+        description="Speech emotion recognition with exported models. This installation can only predict; "
+        "`pip install ser_tl` adds the other commands.",
     )
     commands = whole.add_subparsers(required=True, dest="command")
     predict = commands.add_parser("predict", help="predict the emotion in recordings")

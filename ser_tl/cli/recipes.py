@@ -16,6 +16,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from ser_tl.cli.help_cache import is_help, keep_help, print_kept_help
 from ser_tl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,13 +59,28 @@ def run_recipe(name: str, arguments: Sequence[str]) -> None:
         name: the command
         arguments: the recipe's own
     """
+    if is_help(arguments):
+        recipe = find_recipe(name)
+        if not print_kept_help(name, recipe):
+            with keep_help(name, recipe):
+                _run(name, arguments)
+        return
+    _run(name, arguments)
+
+
+def explain_missing(command: str, package: str | None) -> str:
+    """Why a command doesn't work where the runtime of exported models is installed and no more."""
+    return (
+        f"ser-tl {command}: the package {package} isn't installed. This installation only predicts with exported "
+        f"models; `pip install ser_tl` brings what trainings and all other commands need"
+    )
+
+
+def _run(name: str, arguments: Sequence[str]) -> None:
     try:
         from ser_tl.program import run_main
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"ser-tl {name}: the package {error.name} isn't installed. This installation only predicts; "
-            f"`pip install ser_tl` brings what trainings need"
-        ) from error
+        raise ConfigError(explain_missing(name, error.name)) from error
     recipe, kind, description = load_recipe(name)
     sys.argv = [f"ser-tl {name}", *arguments]
     run_main(recipe, kind, description)

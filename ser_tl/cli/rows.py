@@ -46,6 +46,8 @@ def make_rows(prediction: Prediction, *, segments: bool = False, top: int | None
     row = name | _answer(prediction.label, prediction.probabilities, prediction.dimensions, prediction.speech, top)
     if prediction.outlier_score is not None:
         row |= {"outlier_score": round(prediction.outlier_score, 4), "unlike_training": prediction.unlike_training}
+    if prediction.too_short:
+        row["too_short"] = True
     if prediction.prediction_set:
         row |= {"prediction_set": list(prediction.prediction_set), "abstained": prediction.abstained}
     row["seconds"] = round(prediction.seconds, 3)

@@ -17,38 +17,65 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         type=str,
         nargs="*",
         help="folders of saved models (runs/NAME/model) or exported ones, names on a hub, or NAME=FOLDER; the first is "
-        "the default, the bundled demonstration if left out",
+        "the default. Without any the bundled demonstration model is served",
     )
-    parser.add_argument("--host", type=str, default="127.0.0.1", help="address to listen on; 0.0.0.0 for all")
-    parser.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one and logs it")
-    parser.add_argument("--workers", type=int, default=1, help="processes on the port: as many as cores")
-    parser.add_argument("--threads", type=int, default=1, help="that each process computes with")
-    parser.add_argument("--device", type=str, default=None, help="for models in torch; a GPU if there is one")
-    parser.add_argument("--upload_mb", type=float, default=25.0, help="the largest request, MB")
-    parser.add_argument("--audio_seconds", type=float, default=600.0, help="the longest recording")
-    parser.add_argument("--files", type=int, default=32, help="the most recordings in a request")
-    parser.add_argument("--concurrency", type=int, default=128, help="requests at once in a process; then 429")
-    parser.add_argument("--memory_mb", type=float, default=1024.0, help="uploads and audio at once in a process")
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds to an answer; then 504")
-    parser.add_argument("--read_timeout", type=float, default=30.0, help="seconds for a request to arrive; then 408")
-    parser.add_argument("--header_timeout", type=float, default=10.0, help="seconds for its headers to arrive")
-    parser.add_argument("--shutdown_timeout", type=float, default=30.0, help="seconds to finish what was taken")
-    parser.add_argument("--batch_windows", type=int, default=8, help="windows that go through the model together")
-    parser.add_argument("--cache_answers", type=int, default=1024, help="answers kept by content; 0 keeps none")
-    parser.add_argument("--streams", type=int, default=16, help="live streams at once in a process")
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="address to listen on; 0.0.0.0 is all addresses")
+    parser.add_argument("--port", type=int, default=8000, help="port; 0 chooses a free one and logs it")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes on the port; use one per core")
     parser.add_argument(
-        "--coverage", type=float, default=None, help="e.g. 0.9: also give sets that hold the emotion in that share"
+        "--threads", type=int, default=1, help="threads per process in torch; an exported model uses one"
+    )
+    parser.add_argument(
+        "--device", type=str, default=None, help="device for models in torch; by default a GPU if there is one"
+    )
+    parser.add_argument("--upload_mb", type=float, default=25.0, help="largest request in MB")
+    parser.add_argument("--audio_seconds", type=float, default=600.0, help="longest recording in seconds")
+    parser.add_argument("--files", type=int, default=32, help="most recordings per request")
+    parser.add_argument(
+        "--concurrency", type=int, default=128, help="most concurrent requests per process; beyond it 429"
+    )
+    parser.add_argument(
+        "--memory_mb", type=float, default=1024.0, help="memory for uploads and audio per process, in MB; beyond it 429"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, help="longest time to an answer in seconds; beyond it 504"
+    )
+    parser.add_argument(
+        "--read_timeout",
+        type=float,
+        default=30.0,
+        help="longest time for a request to arrive in seconds; beyond it 408",
+    )
+    parser.add_argument(
+        "--header_timeout", type=float, default=10.0, help="longest time for headers to arrive in seconds"
+    )
+    parser.add_argument(
+        "--shutdown_timeout",
+        type=float,
+        default=30.0,
+        help="longest time to finish accepted requests when ending, in seconds",
+    )
+    parser.add_argument("--batch_windows", type=int, default=8, help="largest batch, in windows")
+    parser.add_argument("--cache_answers", type=int, default=1024, help="number of cached answers; 0 caches none")
+    parser.add_argument("--streams", type=int, default=16, help="most concurrent live streams per process")
+    parser.add_argument(
+        "--coverage",
+        type=float,
+        default=None,
+        help="also answer with the set of emotions that has the right one with this probability, e.g. 0.9",
     )
     voices = ["auto", "energy", "silero"]
-    parser.add_argument("--voice", choices=voices, default="auto", help="how speech is detected in live streams")
+    parser.add_argument("--voice", choices=voices, default="auto", help="voice activity detection of live streams")
     parser.add_argument(
-        "--api_keys", type=Path, default=None, help="file of keys, one a line; $SER_TL_API_KEYS holds some too"
+        "--api_keys", type=Path, default=None, help="file of API keys, one per line; besides those in $SER_TL_API_KEYS"
     )
-    parser.add_argument("--cors", type=str, nargs="*", default=[], help="origins whose pages may call; none by default")
+    parser.add_argument(
+        "--cors", type=str, nargs="*", default=[], help="origins whose web pages may send requests; none by default"
+    )
     parser.add_argument(
         "--require_notice",
         action="store_true",
-        help="refuse requests without `X-Notice-Given: true`, by which a caller states that people were informed",
+        help="refuse requests without `X-Notice-Given: true`, which states that the people recorded were informed",
     )
     parser.add_argument("--no_page", action="store_true", help="don't serve the page at /")
 

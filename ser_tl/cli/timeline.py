@@ -15,22 +15,26 @@ def timeline_parser() -> Parser:
     parser = Parser(description="Shows the emotions in a long recording over time.")
     parser.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF, of any length")
     parser.add_argument(
-        "--model", type=str | None, default=None, help="as in `ser-tl predict`; the bundled one if None"
+        "--model", type=str | None, default=None, help="as in `ser-tl predict`; by default the bundled one"
     )
     parser.add_argument(
         "--output",
         type=list[Path],
+        metavar="FILE",
         required=True,
-        help="FILE, or '[FILE, FILE]', by ending: .html (a page), .rttm, .TextGrid, .eaf (ELAN), .txt (Audacity), .csv",
+        help="output file, or '[FILE, FILE]': .html (a page), .rttm, .TextGrid, .eaf (ELAN), .txt (Audacity) or .csv",
     )
     parser.add_argument("--turns", type=Path | None, default=None, help="RTTM file of speaker turns")
-    parser.add_argument("--hop", type=float, default=0.5, help="seconds between the points of the curve")
-    parser.add_argument("--window", type=float, default=3.0, help="seconds of audio in each window")
+    parser.add_argument("--hop", type=float, default=0.25, help="seconds between windows")
+    parser.add_argument("--window", type=float, default=2.0, help="seconds of audio in each window")
     parser.add_argument(
-        "--penalty", type=float, default=3.0, help="of a change of emotion within a turn; inf keeps turns whole"
+        "--penalty",
+        type=float,
+        default=6.0,
+        help="cost of a change of emotion within a turn, in nats, less at pauses; inf keeps turns whole",
     )
     parser.add_argument(
-        "--voice", type=Literal["auto", "energy", "silero"], default="auto", help="how speech is detected"
+        "--voice", type=Literal["auto", "energy", "silero"], default="auto", help="voice activity detection"
     )
     return parser
 

@@ -13,21 +13,35 @@ from ser_tl.serving.kafka_settings import SCHEME, KafkaSettings, read_properties
 
 def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments, in argparse's own terms."""
-    parser.add_argument("model", type=str, nargs="?", default=None, help="as of `serve`; the bundled one if left out")
-    parser.add_argument("--broker", type=str, required=True, help="redis://HOST:PORT/0, or kafka://HOST:PORT")
-    parser.add_argument("--results", type=str, default=None, help="where answers go; the broker if left out (Celery)")
-    parser.add_argument("--processes", type=int, default=1, help="that compute at once (Celery)")
-    parser.add_argument("--device", type=str, default=None, help="for models in torch; a GPU if there is one")
     parser.add_argument(
-        "--visibility_seconds", type=int, default=120, help="after which messages of a worker that hangs come back"
+        "model", type=str, nargs="?", default=None, help="as in `ser-tl serve`; by default the bundled one"
     )
-    parser.add_argument("--result_seconds", type=int, default=86_400, help="that answers are kept (Celery)")
+    parser.add_argument("--broker", type=str, required=True, help="the queue: redis://HOST:PORT/0 or kafka://HOST:PORT")
     parser.add_argument(
-        "--topic", type=str, default="ser_tl", help="of recordings; answers go to TOPIC.answers (Kafka)"
+        "--results", type=str, default=None, help="where answers are stored; by default the broker (Redis)"
     )
-    parser.add_argument("--group", type=str, default="ser_tl", help="of workers that share the partitions (Kafka)")
+    parser.add_argument("--processes", type=int, default=1, help="number of computing processes (Redis)")
     parser.add_argument(
-        "--kafka_properties", type=Path, default=None, help="file of librdkafka's properties: TLS, SASL (Kafka)"
+        "--device", type=str, default=None, help="device for models in torch; by default a GPU if there is one"
+    )
+    parser.add_argument(
+        "--visibility_seconds",
+        type=int,
+        default=120,
+        help="seconds after which a message of a dead worker is delivered again (Redis)",
+    )
+    parser.add_argument("--result_seconds", type=int, default=86_400, help="seconds for which answers are kept (Redis)")
+    parser.add_argument(
+        "--topic", type=str, default="ser_tl", help="topic of recordings; answers go to TOPIC.answers (Kafka)"
+    )
+    parser.add_argument(
+        "--group", type=str, default="ser_tl", help="consumer group: its workers share the partitions (Kafka)"
+    )
+    parser.add_argument(
+        "--kafka_properties",
+        type=Path,
+        default=None,
+        help="file of librdkafka properties, such as TLS and SASL (Kafka)",
     )
 
 

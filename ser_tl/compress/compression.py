@@ -1,6 +1,7 @@
 """A compression: pruned, fitted anew on training speakers, and judged on others.
 
     corpus --known speakers--> activity, refit, UAR over speakers held out in turn --> the plan that keeps most of it
+                               [--> a few epochs of training]
            --other speakers--> reports of the model as it was and as it is, and their paired difference
 
 What is chosen between plans is chosen on training speakers; the others only judge.
@@ -17,6 +18,7 @@ from ser_tl.augment import AugmentConfig
 from ser_tl.comparison.paired_tests import PairedTest, compare_pairs, list_tested
 from ser_tl.compress.activity import measure_activity
 from ser_tl.compress.cost import measure_times
+from ser_tl.compress.fine_tuning import divide_dev, finetune_pruned
 from ser_tl.compress.importance import IMPORTANCES
 from ser_tl.compress.pruning import check_prunable, inner_width, keep_layers, narrow_feed_forwards, parameter_bytes
 from ser_tl.compress.refit import check_refit_corpus, refit_classifier
@@ -30,7 +32,7 @@ from ser_tl.inference.processes import OneProcess
 from ser_tl.model import EmotionModel, KnownSpeakers
 from ser_tl.reporting.cells import percent, table
 
-BEFORE, AFTER = "as it was", "compressed"
+BEFORE, AFTER, UNTRAINED = "as it was", "compressed", "compressed, before the fine-tune"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Compressed:
         model: the smaller model
         original: the model as it was, its classifier fitted anew as well: what pruning alone costs
         trials: of the prunings that were tried; the first is the chosen one
-        reports: on speakers whom neither knows, by BEFORE and AFTER; empty where the corpus has none
+        reports: on speakers whom neither knows, by BEFORE and AFTER, with a fine-tune by UNTRAINED as well; empty
+            where the corpus has none
         pair: their difference; None likewise
         facts: for the card
     """
@@ -85,6 +88,7 @@ def compress_model(
     target_size: float | None = None,
     target_speed: float | None = None,
     importance: str = "fluctuation",
+    finetune: int = 0,
     augment: AugmentConfig | None = None,
     all_speakers: bool = False,
     seed: int = 0,
@@ -100,6 +104,7 @@ def compress_model(
         target_size: in place of these, the share of the model's bytes that is left at most
         target_speed: in place of these, how many times as fast in torch at least
         importance: how inner channels are chosen, a name of `IMPORTANCES`
+        finetune: epochs in which the layers that are left are trained, the model as it was for a teacher
         augment: whose views of each training clip the classifier is fitted on besides, as in training
         all_speakers: fits on every speaker of the corpus, also on those whom the model doesn't know
         seed: of the samples
@@ -112,9 +117,13 @@ def compress_model(
     check_prunable(model)
     IMPORTANCES[importance]
     _check_options(model, ffn, layers, target_size, target_speed)
+    if finetune < 0:
+        raise ConfigError(f"finetune is {finetune}: expected a number of epochs, or 0 for none")
     check_labels(corpus, model.labels)
-    fitted_on, judged = _divide(model, corpus, all_speakers=all_speakers)
+    fitted_on, judged = divide_speakers(model, corpus, all_speakers=all_speakers)
     check_refit_corpus(model, fitted_on)
+    if finetune:
+        divide_dev(fitted_on)  # raises before anything is measured
     model = model if model.device.type == "cpu" else deepcopy(model).cpu()
     how = Pass(OneProcess("cpu"))
     if target_size is None and target_speed is None:
@@ -147,21 +156,25 @@ def compress_model(
     best = max(range(len(trials)), key=lambda index: trials[index].held_out_uar)
     order = [best, *(index for index in range(len(trials)) if index != best)]
     original = Trial(Plan(len(model.encoder.feed_forwards), 1.0), parameter_bytes(model), times[""], before)
-    reports = {}
-    if len(judged):
-        for name, system in {BEFORE: model, AFTER: pruned[best][0]}.items():
-            reports[name] = evaluate(system, judged, how, title=name)
+    systems = {BEFORE: model, AFTER: pruned[best][0]}
+    if finetune:
+        say(f"{plans[best]}: {finetune} epochs of training")
+        systems[UNTRAINED] = systems[AFTER]
+        systems[AFTER] = finetune_pruned(
+            systems[UNTRAINED], model, fitted_on, epochs=finetune, augment=augment, seed=seed
+        )
+    reports = {name: evaluate(system, judged, how, title=name) for name, system in systems.items() if len(judged)}
+    compared = {name: reports[name] for name in (BEFORE, AFTER) if reports}
     pairs = compare_pairs(
-        {name: [report] for name, report in reports.items()}, {n: [list_tested(r)] for n, r in reports.items()}
+        {name: [report] for name, report in compared.items()}, {n: [list_tested(r)] for n, r in compared.items()}
     )
     facts = {
         "corpora": sorted(set(fitted_on["corpus"][:])),
         "training_utterances": len(fitted_on),
         "importance": importance,
+        "finetune": finetune,
     }
-    return Compressed(
-        pruned[best][0], original, [trials[i] for i in order], reports, pairs[0] if pairs else None, facts
-    )
+    return Compressed(systems[AFTER], original, [trials[i] for i in order], reports, pairs[0] if pairs else None, facts)
 
 
 def _check_options(
@@ -179,7 +192,7 @@ def _check_options(
             model.encoder.shrunken_config(total, inner_width(width, ffn))  # raises where it can't
 
 
-def _divide(model: EmotionModel, corpus: Dataset, *, all_speakers: bool) -> tuple[Dataset, Dataset]:
+def divide_speakers(model: EmotionModel, corpus: Dataset, *, all_speakers: bool) -> tuple[Dataset, Dataset]:
     """Clips of the speakers whom the model knows, and of the others."""
     names: Sequence[str] = corpus["speaker"][:]
     familiar = set(names if all_speakers else model.known_speakers.among(names))
@@ -208,18 +221,19 @@ def compression_table(compressed: Compressed) -> str:
         ("as it was (refitted alone)", compressed.original),
         *((str(trial.plan), trial) for trial in compressed.trials),
     ]
+    judged: list[str] = [BEFORE, UNTRAINED if UNTRAINED in compressed.reports else AFTER]
     rows = []
     for number, (name, trial) in enumerate(trials):
-        report = compressed.reports.get((BEFORE, AFTER)[number]) if number < 2 else None
-        rows.append(
-            [
-                name,
-                f"{trial.size / 1e6:.1f}",
-                f"{100 * trial.size / compressed.original.size:.0f} %",
-                f"{trial.milliseconds:.1f}",
-                f"{compressed.original.milliseconds / trial.milliseconds:.2f}",
-                percent(trial.held_out_uar),
-                "" if report is None else percent(report.uar),
-            ]
-        )
+        report = compressed.reports.get(judged[number]) if number < len(judged) else None
+        cost = [
+            f"{trial.size / 1e6:.1f}",
+            f"{100 * trial.size / compressed.original.size:.0f} %",
+            f"{trial.milliseconds:.1f}",
+            f"{compressed.original.milliseconds / trial.milliseconds:.2f}",
+        ]
+        rows.append([name, *cost, percent(trial.held_out_uar), "" if report is None else percent(report.uar)])
+        epochs = compressed.facts.get("finetune", 0)
+        if epochs and trial is compressed.best:  # its layers have learned from all these speakers
+            tuned = compressed.reports.get(AFTER)
+            rows.append([f"the same, fine-tuned (epochs: {epochs})", *cost, "", percent(tuned.uar) if tuned else ""])
     return table(header, rows)

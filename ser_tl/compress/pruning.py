@@ -41,7 +41,7 @@ def check_prunable(model: EmotionModel) -> None:
         )
     if not model.labels or model.dimensions:
         raise ConfigError(
-            f"the model tells {', '.join(model.dimensions)}, and only a classifier of emotions is fitted anew in "
+            f"the model predicts {', '.join(model.dimensions)}, and only a classifier of emotions is fitted anew in "
             f"closed form: train a smaller model instead (model.layers)"
         )
     if model.config.statistics != "training":

@@ -14,8 +14,8 @@ from ser_tl.augment import AugmentConfig
 from ser_tl.cache.views import Views
 from ser_tl.data.batching import Batch, Clips, UtteranceDataset
 from ser_tl.errors import ConfigError
-from ser_tl.inference.calibration import calibrate_refit, embed_perturbed
 from ser_tl.inference.clips import Pass, collect_clips, pool_batch
+from ser_tl.inference.refit_calibration import calibrate_refit, embed_changed
 from ser_tl.inference.statistics import fit_statistics
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import fit_discriminant
@@ -64,8 +64,8 @@ def refit_classifier(
     speakers, ids = [speaker[name] for name, _, _ in rows], [name for name, _, _ in rows]
     fit = fit_discriminant(embedding, labels, speakers, len(model.labels))
     model.replace_head(fit.discriminant)
-    perturbed = embed_perturbed(model, corpus, how)
-    calibrate_refit(model, fit, embedding, labels, ids, speakers, real, method="temperature", perturbed=perturbed)
+    changed = embed_changed(model, corpus, how)
+    calibrate_refit(model, fit, embedding, labels, ids, speakers, real, method="temperature", changed=changed)
     return fit.uar
 
 
@@ -79,5 +79,5 @@ def check_refit_corpus(model: EmotionModel, corpus: Dataset) -> None:
     if missing:
         raise ConfigError(
             f"the classifier is fitted anew, and the training speakers of this corpus have no clip of "
-            f"{', '.join(missing)}, which the model tells: take the corpus that the model was trained on"
+            f"{', '.join(missing)}, which the model predicts: take the corpus that the model was trained on"
         )

@@ -4,7 +4,7 @@
 
 Every file is decoded once: broken files are reported in the first seconds and not in the third hour. Keys are equal
 where content is: `file_keys` of files, `content_keys` of files and parts of them, the column `digest` of decoded
-samples, whatever file they came from. Nothing is remembered between calls.
+samples, whatever file they came from. Digests and lengths of files are remembered, by the time of their last change.
 """
 
 import hashlib
@@ -110,7 +110,6 @@ def _file_digest(path: str, stamp: tuple[int, int]) -> str:  # noqa: ARG001 - th
 
 def measure_durations(corpus: Dataset) -> Sequence[float]:
     """Seconds of each utterance, from the files' headers (nothing is decoded)."""
-    file_seconds: dict[str, float] = {}
 
     def seconds(row: dict[str, Any]) -> float:
         encoded = audio_source(row)
@@ -118,11 +117,21 @@ def measure_durations(corpus: Dataset) -> Sequence[float]:
             return row["end"] - row["start"]
         if isinstance(encoded, bytes):
             return audio.duration(encoded) - row["start"]
-        if encoded not in file_seconds:
-            file_seconds[encoded] = audio.duration(encoded)
-        return file_seconds[encoded] - row["start"]
+        return _file_seconds(encoded) - row["start"]
 
     return [seconds(row) for row in _rows(corpus, ["audio", "start", "end"])]
+
+
+def _file_seconds(path: str) -> float:
+    try:
+        return _stamped_seconds(path, _stamp(path))
+    except (OSError, ValueError):
+        return audio.duration(path)  # which says what is wrong with it
+
+
+@lru_cache(maxsize=1_000_000)  # train, dev and test of each fold ask for the same files again
+def _stamped_seconds(path: str, stamp: tuple[int, int]) -> float:  # noqa: ARG001 - as of `_file_digest`
+    return audio.duration(path)
 
 
 def _rows(corpus: Dataset, columns: list[str]) -> Iterator[dict[str, Any]]:

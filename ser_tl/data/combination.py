@@ -51,10 +51,12 @@ def combine_corpora(corpora: Sequence[Dataset]) -> tuple[Dataset, list[str]]:
         combined, renamed = _keep_apart(combined, column, owner_of_row)
         if renamed:
             names = ", ".join(renamed[:_MOST]) + (f" and {len(renamed) - _MOST} more" if len(renamed) > _MOST else "")
-            reason = ", taken for different people," if column == "speaker" else ""
+            people = column == "speaker"
+            reason = ", taken for different people," if people else ""
+            way_out = " Of the same people give all rows one value in a column `corpus`." if people else ""
             notes.append(
                 f"{len(renamed)} {_NOUNS[column]} of one name in two corpora{reason} have their corpus' name in "
-                f"front: {names}."
+                f"front: {names}.{way_out}"
             )
     return combined, notes
 

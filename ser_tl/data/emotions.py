@@ -117,8 +117,8 @@ class EmotionMap:
     (happy, joy, Happiness); they are kept as `emotion_name` reads them.
 
     Args:
-        rename: a corpus' own spelling to the name it shall have; the only way in for a label that isn't canonical
-        merge: class to the emotions it takes in, for example {happiness: [excitement]}
+        rename: new names of the corpus' labels, {label: name}; needed for labels that aren't known emotions
+        merge: emotions to merge into a class, for example {happiness: [excitement]}
         drop: emotions whose utterances are left out
         free: take the corpus' own class names as they are spelled, known emotions or not; other corpora and models
             then share a class only where they spell it likewise

@@ -90,7 +90,7 @@ def _from_emobox(folder: Path) -> list[Fold]:
         match = _FILE.fullmatch(path.stem)
         if match is None or path.parent.name != f"fold_{match[2]}":
             raise CorpusError(
-                f"{path}: this name tells no part of its fold; expected {FOLDS_LAYOUT}. Move it elsewhere"
+                f"{path}: its name says neither train, dev nor test; expected {FOLDS_LAYOUT}. Move it elsewhere"
             )
         part, number = PARTS[match[1]], int(match[2])
         ids = _emobox_ids(path)

@@ -91,7 +91,7 @@ def read_jsonl(path: Path) -> Records:
         else:
             bad.append(f"line {number}: a {type(row).__name__}")
     if bad:
-        raise CorpusError(f"{path}: {len(bad)} lines aren't JSON objects; write one a line\n{listing(bad)}")
+        raise CorpusError(f"{path}: {len(bad)} lines aren't JSON objects; write one per line\n{listing(bad)}")
     return _not_empty(records, path)
 
 

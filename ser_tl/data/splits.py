@@ -40,17 +40,17 @@ class SplitConfig:
     """Sizes of train, dev and test, and the choice of speakers.
 
     Args:
-        dev: share of the training speakers that choose the epoch; at least one speaker
-        test: share of all speakers that are tested on (holdout only); at least one speaker
+        dev: share of the training speakers on whom the epoch is chosen; at least one speaker
+        test: share of all speakers for the test part (holdout only); at least one speaker
         k: number of folds (kfold and clips)
         partial: accept published folds that name utterances the corpus doesn't have (folds only)
         shared_speakers: accept published folds that test on speakers they train on, as EmoBox's of EMO-DB do; the
             scores are then not speaker-independent, and the report says so (folds only)
         only: names of the splits to run, fold_1 for example; all of the protocol's if None
-        seed: chooses the speakers of every random part, so that several seeds can train on one split; the run's seed
-            if None
-        tail: makes the training part's classes unequal by a rule, to try remedies on: the class of rank r by size keeps
-            tail^r of its utterances (Cui et al. 2019); 1 keeps all
+        seed: draws the speakers of every random part, so that several seeds can train on one split; by default the
+            run's seed
+        tail: makes the training part's classes unequal, to test remedies: the class of rank r by size keeps a
+            fraction of tail^r of its utterances (Cui et al. 2019); 1 keeps all
     """
 
     dev: float = 0.2

@@ -39,22 +39,23 @@ class DistillConfig:
             unit variance can't encode how loud they were, and learns more easily from a teacher that can't either
         speed: each crop is played at a speed from this range before it is encoded, [0.8, 1.25] for example: voices,
             higher and lower, that the audio doesn't have
-        batch: clips in a step, for each process; of shorter crops as many more as make the same seconds
+        batch: clips per step and process; more of shorter crops, for the same seconds of audio
         learning_rate: AdamW's peak, after a linear warm-up and before a cosine to zero
-        weight_decay: AdamW's
+        weight_decay: AdamW's weight decay
         warmup: share of the training in which the learning rate rises
         clip: largest norm of the gradient
-        steps: after which training ends
-        minutes: after which it ends, over all resumed runs; with `steps`, whichever is first. Without both, 1.5
-        precision: `bf16` or `no` of autocast, or `auto`, whichever is faster here
+        steps: number of steps after which training ends
+        minutes: number of minutes after which it ends, over all resumed runs; with `steps`, whichever is first. 1.5
+            without both
+        precision: autocast in `bf16`, or `no`, or `auto`, whichever is faster here
         threads: CPU threads; 0 leaves it to OMP_NUM_THREADS
         memory: GiB that decoded audio may take, at 16 bits a sample (115 MB an hour); audio beyond is read from the
             files in every step
-        log_every: steps that a line of the log is a mean of
+        log_every: steps per line of the log
         save_every: minutes between training states on disk
         probe_every: minutes between probes of the student; 0 probes it in the end alone
-        dtype: of the weights in the student's folder
-        licence: of the student, for its card
+        dtype: number format of the weights in the student's folder
+        licence: the student's licence, for its card
     """
 
     layers: list[int] | None = None

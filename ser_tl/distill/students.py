@@ -23,6 +23,8 @@ from ser_tl.files import follow_umask
 
 CONFIG_FILE = "config.json"
 EXTRACTOR_FILE = "preprocessor_config.json"
+SMALL_STUDENT = Path(__file__).with_name("distill_student.json")
+"""The config of a wav2vec 2.0 that is smaller than the bundled one."""
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # whole or in shards
 
 # Parts of a transformer layer by their names in Whisper and in the pre-norm layout of wav2vec 2.0.

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.errors import ConfigError, EncoderError
+from ser_tl.modules.graph import length_mask
 from ser_tl.registry import Registry
 
 FAMILIES: Registry[type["Encoder"]] = Registry("encoder family", "ser_tl.encoder_families")
@@ -113,6 +114,11 @@ class Encoder(nn.Module, ABC):
         """Channels of each encoder that this one is made of, in the order in which they stand in a state."""
         return [self.dim]
 
+    @property
+    def layer_widths(self) -> list[int]:
+        """Channels of each layer that a state holds side by side, in the order in which they stand in it."""
+        return [self.dim]
+
     @abstractmethod
     def embed_frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """State 0 of padded clips, (B, T, D), and the mask (B, T).
@@ -177,11 +183,7 @@ class Encoder(nn.Module, ABC):
         return _collect_states(self.iter_layers(state, mask, layer), layer + 1, layers)
 
     def check_exportable(self) -> None:
-        """Refuses an encoder that no graph can hold.
-
-        Raises:
-            EncoderError: with the reason and the way out
-        """
+        """Refuses an encoder that no graph can hold by an EncoderError, with the reason and the way out."""
         if self.why_not_exportable:
             raise EncoderError(
                 f"the encoder {self.family} can't be exported: {self.why_not_exportable}. Use the model from Python, "
@@ -233,10 +235,9 @@ class Encoder(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def from_pretrained(cls, source: str) -> Self:
-        """The encoder of a local folder or hub id. Families may take options of their own, as keyword arguments.
+        """The encoder of a local folder or hub id; EncoderError where the checkpoint lacks weights of it.
 
-        Raises:
-            EncoderError: the checkpoint lacks weights of the encoder
+        Families may take options of their own, as keyword arguments.
         """
 
     def train(self, mode: bool = True) -> Self:
@@ -272,10 +273,8 @@ def select_layers(num_states: int, layers: Sequence[int] | None) -> list[int]:
 
 def _collect_states(states: Iterator[Tensor], first: int, layers: Collection[int]) -> Tensor:
     """The wanted ones of states that begin at index `first`, stacked; no more are asked for."""
-    wanted_indices = range(
-        first, max(layers) + 1
-    )  # comes first in the zip, which stops there before it asks for a state
-    wanted = {index: state for index, state in zip(wanted_indices, states, strict=False) if index in layers}
+    indices = range(first, max(layers) + 1)  # first in the zip, which stops there before it asks for a state
+    wanted = {index: state for index, state in zip(indices, states, strict=False) if index in layers}
     collected = [wanted[layer] for layer in layers]
     return collected[0][None] if len(collected) == 1 else torch.stack(collected)
 
@@ -287,7 +286,7 @@ def is_frozen(module: nn.Module) -> bool:
 
 def frames_mask(frames: Tensor, longest: int) -> Tensor:
     """Mask (B, T) of clips with the given numbers of frames (B,)."""
-    return torch.arange(longest, device=frames.device) < frames[:, None]
+    return length_mask(frames, longest)
 
 
 def zero_padding(waveform: Tensor, lengths: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ A file of published weights stands for an encoder as well (SoundNet's sound8.npy
 
 import importlib.util
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,29 +102,17 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
         name: see `ENCODERS`, or a folder or hub id whose config.json has a `model_type` of `FAMILIES`, or a file of
             published weights (SoundNet's .npy, VGGish's .pth)
         pretrained: False keeps the architecture and starts from random weights, the control of what pretraining gives
-        options: of the family's `from_pretrained`; of several encoders `layers`, a list of layers for each
+        options: of the family's `from_pretrained`; of several encoders `layers`, a list of layers for each, and their
+            own options, each a list of one value (or None, for its default) for each
 
     Raises:
         EncoderError: the encoder can't be found, loaded, has another architecture, or has no such option
     """
     if "+" in name and not Path(name).is_dir():
-        layers = options.pop("layers", None)
-        _check_options(name, lambda *, layers: layers, options)
-        return Fused([load_encoder(name_part, pretrained=pretrained) for name_part in name.split("+")], layers)
-    source = name
-    if name in ENCODERS:
-        card = ENCODERS[name]
-        source = str(asset(card.source)) if card.bundled and card.source else card.source
-        options = card.options | options
-    elif "/" not in name and not Path(name).is_dir() and _family_of_file(name) is None:
-        try:
-            ENCODERS[name]  # a bare word is no folder here and no hub id: suggest the near names
-        except UnknownNameError as error:
-            raise UnknownNameError(f"{error}. A folder (./{name}) or a hub id (org/{name}) works as well") from None
-    family = ENCODERS[name].family if name in ENCODERS else _family(source)
-    if family not in FAMILIES:
-        raise EncoderError(f"encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
-    _check_options(name, FAMILIES[family].from_pretrained, options)
+        return _load_fused(name, options, pretrained=pretrained)
+    source, family, preset = _resolve(name)
+    options = preset | options
+    _check_options(name, _option_names(family), options)
     try:
         encoder = FAMILIES[family].from_pretrained(source, **options)
     except TypeError as error:
@@ -135,6 +122,42 @@ def load_encoder(name: str, *, pretrained: bool = True, **options: Any) -> Encod
             f"encoder {name}: can't be built with {options} ({error}): a value of another kind is expected"
         ) from error
     return encoder if pretrained else FAMILIES[family].from_config(encoder.config)
+
+
+def _load_fused(name: str, options: dict[str, Any], *, pretrained: bool) -> Fused:
+    """The encoders of a name with +, each with its own value of every option, as one."""
+    names = name.split("+")
+    accepted = ["layers", *dict.fromkeys(option for part in names for option in _option_names(_resolve(part)[1]))]
+    _check_options(name, accepted, options)
+    layers = options.pop("layers", None)
+    for option, values in options.items():
+        if not isinstance(values, list) or len(values) != len(names):
+            raise EncoderError(
+                f"encoder_options.{option} is {values} for {len(names)} encoders: give a list of one value (or null, "
+                f"for its default) for each, as in {option}: [null{', VALUE' * (len(names) - 1)}]"
+            )
+    encoders = []
+    for index, part in enumerate(names):
+        chosen = {option: values[index] for option, values in options.items() if values[index] is not None}
+        encoders.append(load_encoder(part, pretrained=pretrained, **chosen))
+    return Fused(encoders, layers)
+
+
+def _resolve(name: str) -> tuple[str, str, dict[str, Any]]:
+    """Where the weights of one encoder are, its family, and the options that its short name stands for."""
+    source, preset = name, {}
+    if name in ENCODERS:
+        card = ENCODERS[name]
+        source, preset = str(asset(card.source)) if card.bundled and card.source else card.source, card.options
+    elif "/" not in name and not Path(name).is_dir() and _family_of_file(name) is None:
+        try:
+            ENCODERS[name]  # a bare word is no folder here and no hub id: suggest the near names
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{error}. A folder (./{name}) or a hub id (org/{name}) works as well") from None
+    family = ENCODERS[name].family if name in ENCODERS else _family(source)
+    if family not in FAMILIES:
+        raise EncoderError(f"encoder {name}: its model_type {family!r} is none of {', '.join(FAMILIES)}")
+    return source, family, preset
 
 
 def _family(source: str) -> str:
@@ -149,8 +172,12 @@ def _family_of_file(source: str) -> str | None:
     return next((name for name, family in FAMILIES.items() if path.suffix in family.weight_files), None)
 
 
-def _check_options(name: str, build: Callable[..., Any], options: dict[str, Any]) -> None:
-    accepted = [item.name for item in inspect.signature(build).parameters.values() if item.kind is item.KEYWORD_ONLY]
+def _option_names(family: str) -> list[str]:
+    arguments = inspect.signature(FAMILIES[family].from_pretrained).parameters.values()
+    return [argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+
+
+def _check_options(name: str, accepted: list[str], options: dict[str, Any]) -> None:
     unknown = sorted(set(options) - set(accepted))
     if unknown:
         raise EncoderError(

@@ -85,6 +85,12 @@ class Fused(Encoder):
         return [encoder.dim * len(chosen) for encoder, chosen in zip(self._each, self.layers, strict=True)]
 
     @property
+    def layer_widths(self) -> list[int]:
+        """Channels of each chosen layer of each encoder."""
+        pairs = zip(self._each, self.layers, strict=True)
+        return [width for encoder, chosen in pairs for _ in chosen for width in encoder.layer_widths]
+
+    @property
     def _each(self) -> list[Any]:
         return list(self.encoders)
 

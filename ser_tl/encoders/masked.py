@@ -19,7 +19,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
 from ser_tl.encoders.fast_conv import clips_per_chunk, is_plain, strided_layer, wide_convolution
-from ser_tl.modules.graph import is_recording
+from ser_tl.modules.graph import is_recording, join_heads
 
 
 def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,4 +153,4 @@ class MaskedAttention(WavLMAttention):
             bias = bias.masked_fill(attention_mask[:, None, None] == 0, -torch.inf)
         dropout = self.dropout if self.training else 0.0
         attended = functional.scaled_dot_product_attention(query, key, value, bias.to(query.dtype), dropout)
-        return self.out_proj(attended.transpose(1, 2).flatten(2)), None
+        return self.out_proj(join_heads(attended)), None

@@ -13,6 +13,8 @@ import torch
 
 from ser_tl.errors import EncoderError, listing
 
+EXPORT_FILE = "ser_tl_export.json"  # as in `inference.manifest`, for a message
+
 _HEAD = ("projector.", "classifier.", "layer_weights")
 """What names begin with of the weights of transformers' own audio classifiers, above the encoder."""
 
@@ -28,7 +30,12 @@ def load_pretrained(kind: Any, source: str, **overrides: Any) -> Any:  # noqa: A
     Raises:
         EncoderError: no such folder, not to be had offline, damaged, or without some of the model's weights
     """
+    from huggingface_hub.utils import enable_progress_bars
     from transformers import AutoFeatureExtractor
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # of weights, which are loaded in no time, in pipes as well
+    enable_progress_bars()  # of downloads
 
     where = _locate(source)
     if kind is AutoFeatureExtractor:
@@ -132,6 +139,11 @@ def _locate(source: str) -> str:
     folder = Path(source).expanduser()
     if source.startswith((".", "/", "~")) and not folder.is_dir():
         raise EncoderError(f"encoder {source}: no such folder")
+    if (folder / EXPORT_FILE).is_file():
+        raise EncoderError(
+            f"encoder {source}: this is an exported model, which predicts (ser-tl predict) and can't be trained: name "
+            f"the encoder that it was made of, or a saved one"
+        )
     return str(folder) if folder.is_dir() else source
 
 

@@ -38,13 +38,13 @@ class Resampler(nn.Module):
         super().__init__()
         common = math.gcd(rate, other)
         self.step, self.phases = rate // common, other // common
-        cut = _ROLLOFF * min(self.step, self.phases)
-        self.reach = math.ceil(crossings * self.step / cut)  # samples on each side of a kernel's middle
+        self.crossings, self.cut = crossings, _ROLLOFF * min(self.step, self.phases)
+        self.reach = math.ceil(crossings * self.step / self.cut)  # samples on each side of a kernel's middle
         offsets = torch.arange(-self.reach, self.reach + self.step, dtype=torch.float32) / self.step
         times = offsets - torch.arange(self.phases, dtype=torch.float32)[:, None] / self.phases
-        times = (cut * times).clamp(-crossings, crossings)
+        times = (self.cut * times).clamp(-crossings, crossings)
         window = (math.pi / 2 / crossings * times).cos().square()
-        kernels = torch.special.sinc(times) * window * (cut / self.step)
+        kernels = torch.special.sinc(times) * window * (self.cut / self.step)
         self.register_buffer("kernels", kernels[:, None], persistent=False)  # (phases, 1, taps)
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ from ser_tl.encoders.resampling import Resampler
 from ser_tl.encoders.soundnet_weights import load_soundnet
 from ser_tl.errors import EncoderError
 from ser_tl.modules.feature_norm import FixedBatchNorm
-from ser_tl.modules.graph import SHORTEST, is_exporting, max_pool
+from ser_tl.modules.graph import SHORTEST, is_exporting, max_pool, select_positions
 
 RATE = 22_050  # samples a second of SoundNet's input
 FULL_SCALE = 256.0  # what a sample of 1.0 becomes
@@ -129,6 +129,11 @@ class SoundNet(Encoder):
         """The tapped layers, and the loudness where it isn't as recorded."""
         return {"taps": self.taps} | ({} if self.loudness == "recorded" else {"loudness": self.loudness})
 
+    @property
+    def layer_widths(self) -> list[int]:
+        """Channels of each tapped layer, at one level after the other with `both`."""
+        return [LAYERS[name].channels for name in self.taps] * (2 if self.loudness == "both" else 1)
+
     def blocks(self) -> list[Block]:
         """Convolutions with their norms: conv1-2, conv3-4, conv5, conv6, conv7, up to the highest tap."""
         used = [[name for name in names if name in self.layers] for names in BLOCKS]
@@ -178,7 +183,7 @@ class SoundNet(Encoder):
         rows = [finest]
         for name, (frames, frame_counts) in zip(self.taps[1:], coarser, strict=True):
             indices = nearest_frames(self.taps[0], name, finest.shape[2], frame_counts)
-            rows.append(frames.gather(2, indices[:, None].expand(-1, frames.shape[1], -1)))
+            rows.append(select_positions(frames, indices))
         states = torch.cat(rows, dim=1).transpose(1, 2)[None]
         return EncoderOutput(states, frames_mask(counts, states.shape[2]))
 

@@ -4,7 +4,7 @@ corpus --sample_corpus()--> Sample --Judge(model's session)--> Verdict on each g
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ser_tl.evaluation.scores import confusion_matrix, mean_recall
 from ser_tl.inference import Prediction, Predictor
 from ser_tl.inference.session import Session
 from ser_tl.model import KnownSpeakers
+from ser_tl.modules.stitching import Stitching
 
 LEAST_AGREEMENT = 0.97
 """Of the answers, or of Lin's concordance with the model's dimensions."""
@@ -32,6 +33,7 @@ JUDGED = 240
 """Other clips, on which answers are compared."""
 
 _FEWEST = 20
+_PIECES = 5  # of a clip: as many seconds as of clips that are three long
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Sample:
         judged: other clips
         emotions: of those
         known: how many of them are of speakers that the model was trained on
+        seconds: to which calibration clips are repeated or cut
     """
 
     corpus: str
@@ -51,6 +54,24 @@ class Sample:
     judged: list[np.ndarray]
     emotions: list[str]
     reference_count: int
+    seconds: float = 3.0
+
+    def in_pieces(self, stitching: Stitching | None) -> "Sample":
+        """Calibrated on pieces, of which the graph of a stitched model takes one at a time.
+
+        Ranges of whole clips aren't theirs: with such, 94 instead of 97 % of answers stayed.
+
+        Args:
+            stitching: the model's; None for one that isn't stitched, which takes whole clips
+        """
+        if stitching is None:
+            return self
+        pieces = []
+        for clip in self.calibration:
+            plan = stitching.plan_pieces(len(clip))
+            for index in np.unique(np.linspace(0, len(plan) - 1, _PIECES).round().astype(int)):
+                pieces.append(clip[plan[index].begin : plan[index].stop])
+        return replace(self, calibration=pieces, seconds=stitching.hop + stitching.context)
 
 
 def sample_corpus(corpus: Dataset, speakers: KnownSpeakers) -> Sample:

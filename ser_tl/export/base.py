@@ -9,6 +9,7 @@ from ser_tl.export.graph import Graph
 from ser_tl.inference.exported_session import ExportedSession, open_graph
 from ser_tl.inference.manifest import Manifest
 from ser_tl.inference.session import Session
+from ser_tl.model import EmotionModel
 from ser_tl.registry import Registry
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Exporter(ABC):
             graph: in evaluation mode, on the CPU
             path: the file
         """
+
+    def record(self, model: EmotionModel) -> Graph:
+        """What is exported of a model."""
+        return Graph(model)
 
     def open(self, folder: Path, manifest: Manifest) -> ExportedSession | None:
         """What computes the graph here, to check it; None where nothing can."""

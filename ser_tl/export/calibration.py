@@ -13,8 +13,6 @@ from ser_tl.export.agreement import Sample, Verdict
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_SECONDS = 3.0  # of a calibration clip, which is repeated to be so long
-
 
 def default_corpus() -> "Dataset":
     """EMO-DB's bundled clips."""
@@ -23,21 +21,26 @@ def default_corpus() -> "Dataset":
     return load_corpus("emodb-mini")
 
 
-def calibration_inputs(clips: Sequence[np.ndarray], samples: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+def calibration_inputs(
+    clips: Sequence[np.ndarray], seconds: float = 3.0, *, multiple: int = 1
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Waveform (1, N) and lengths (1,) of each clip, repeated to one length.
 
     Args:
         clips: samples at 16 kHz
-        samples: of each; three seconds if None
+        seconds: of each
+        multiple: of which their number is made, the last ones left out
     """
-    count = round(_SECONDS * SAMPLE_RATE) if samples is None else samples
-    return [(np.resize(clip, count)[None].astype(np.float32), np.array([count], dtype=np.int64)) for clip in clips]
+    count = round(seconds * SAMPLE_RATE)
+    used = clips[: len(clips) // multiple * multiple]
+    return [(np.resize(clip, count)[None].astype(np.float32), np.array([count], dtype=np.int64)) for clip in used]
 
 
 def describe(tried: Sequence[Verdict], sample: Sample) -> dict[str, Any]:
     """What is kept of a quantisation, as JSON."""
     chosen = tried[-1]
-    notes = [f"Quantised to int8 on {sample.corpus}, {len(sample.calibration)} clips for calibration. {chosen}."]
+    unit = "clips" if sample.seconds == Sample.seconds else f"pieces of {sample.seconds:g} s"
+    notes = [f"Quantised to int8 on {sample.corpus}, {len(sample.calibration)} {unit} for calibration. {chosen}."]
     if sample.reference_count and chosen.uar_before is not None:
         notes.append(f"{sample.reference_count} of the clips are of speakers that the model was trained on.")
     notes += [f"Not good enough: {verdict}." for verdict in tried[:-1]]
@@ -58,3 +61,28 @@ def refusal(tried: Sequence[Verdict]) -> str:
         f"most {100 * agreement.MOST_LOST:g} point of UAR, so no file is left: export with `weights` float16, or "
         f"calibrate on speech like that which the model was trained on\n{listing(tried)}"
     )
+
+
+class CalibrationReader:
+    """Clips as onnxruntime's calibrator asks for them.
+
+    Args:
+        sample: has the clips
+        stride: of which their number is a multiple
+    """
+
+    def __init__(self, sample: Sample, stride: int) -> None:
+        self._inputs = calibration_inputs(sample.calibration, sample.seconds, multiple=stride)
+        self._rest = iter(self._inputs)
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Goes on with a part of the clips."""
+        self._rest = iter(self._inputs[start_index:end_index])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next clip's inputs."""
+        pair = next(self._rest, None)
+        return None if pair is None else {"waveform": pair[0], "lengths": pair[1]}

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.errors import ConfigError, ExportError
 from ser_tl.export import aotinductor as _aotinductor  # noqa: F401 - registers itself, as do the others
-from ser_tl.export import onnx as _onnx  # noqa: F401
 from ser_tl.export import openvino as _openvino  # noqa: F401
 from ser_tl.export import tensorrt as _tensorrt  # noqa: F401
 from ser_tl.export import tflite as _tflite  # noqa: F401
@@ -23,8 +22,10 @@ from ser_tl.export.base import EXPORTERS, Exporter
 from ser_tl.export.environment import find_python
 from ser_tl.export.folder import replace_folder, write_companions
 from ser_tl.export.graph import Graph, longest_input
+from ser_tl.export.onnx import Onnx
 from ser_tl.export.parity import check_parity, measure_parity
 from ser_tl.export.signing import sign
+from ser_tl.export.stitched import StitchedOnnx
 from ser_tl.export.versions import installed_versions
 from ser_tl.inference.manifest import Manifest
 from ser_tl.inference.torch_session import TorchSession
@@ -69,13 +70,17 @@ def export_model(
         ConfigError: options that don't go together, or packages that the format needs and that aren't installed
     """
     kind = EXPORTERS[format]
+    if model.stitching is not None and kind is Onnx:
+        kind = StitchedOnnx
     _check_options(kind, format, weights, quantize, python, window)
     exporter = kind(find_python(python) if kind.has_environment else None, _window_samples(kind, model, window))
     with replace_folder(Path(folder)) as scratch:
-        graph = Graph(model)
+        graph = exporter.record(model)
         reference = TorchSession(model if model.device.type == "cpu" else deepcopy(model).cpu())
         exporter.write(graph, scratch / exporter.file)
         manifest = _describe(graph, exporter, scratch)
+        if model.stitching is not None:
+            manifest = replace(manifest, stitching=model.stitching.to_json())
         reference.audio = manifest.windows  # of one length, where the format has one
         manifest = _measure(exporter, manifest, reference, scratch, exporter.tolerance)
         if weights == "float16":

@@ -38,7 +38,8 @@ class Graph(nn.Module):
         model: copied; its adapters are folded into the copy, which is in evaluation mode, on the CPU
 
     Attributes:
-        outputs: names of what comes out, in its order
+        outputs: names of what a prediction gets, in its order
+        results: names of what comes out of this very graph; the same, but for the pieces of a stitched model
         longest: samples that go in at most
 
     Shape:
@@ -60,6 +61,7 @@ class Graph(nn.Module):
         names = {"probabilities": model.labels, "dimensions": model.dimensions, "embedding": True}
         names |= {"outlier": model.outliers is not None, "speech": gated}
         self.outputs = [name for name, there in names.items() if there]
+        self.results = self.outputs
         self.longest = longest_input(model)
         self.eval()
 
@@ -129,6 +131,8 @@ def obstacles(model: EmotionModel) -> list[str]:
     reasons = []
     if model.encoder.why_not_exportable:
         reasons.append(f"encoder {model.encoder.family}: {model.encoder.why_not_exportable}")
+    if model.stitching is not None:
+        reasons.append("it encodes clips in pieces (`ser-tl stitch`), which two graphs take: `format` onnx has them")
     if model.config.statistics != "training":
         way_out = "train with model.statistics training"
         if model.enrolment is not None:

@@ -17,15 +17,19 @@ import torch
 from ser_tl.errors import ExportError
 from ser_tl.export.base import EXPORTERS, Exporter
 from ser_tl.export.graph import Graph
+from ser_tl.export.kernels import compute_kernels
 from ser_tl.export.storage import store_as_half
 from ser_tl.inference.manifest import Manifest
 from ser_tl.inference.session import Session
+from ser_tl.model import EmotionModel
 from ser_tl.modules.graph import shapes_found_anew, whole_lstm
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 OPSET = 20
+
+_OUTPUT = "output."  # before an output's name while the exporter works, whose nodes have names of operations
 
 _MOST_BYTES = 2**31 - 2**24  # protobuf's limit, less what the graph itself takes
 
@@ -39,33 +43,19 @@ class Onnx(Exporter):
     tolerance = 1e-4
     packages = ("onnx", "onnxscript", "onnxruntime")
     weights = ("float32", "float16", "int8")
+    computes_kernels = True  # when it loads the graph, also in float64
 
     def write(self, graph: Graph, path: Path) -> None:
         """Writes the graph."""
-        import onnx
-
         size = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
         if size > _MOST_BYTES:
             raise ExportError(
                 f"the model has {size / 2**30:.1f} GiB of weights, and an ONNX file holds 2: `format` torch-export"
             )
-        with _quiet(), whole_lstm(), shapes_found_anew():
-            # From the program and not from the module: the exporter would record that with other guards.
-            exported: Any = torch.onnx.export(
-                graph.program(),
-                (),
-                input_names=["waveform", "lengths"],
-                output_names=graph.outputs,
-                opset_version=OPSET,
-                dynamo=True,
-                optimize=True,
-                verbose=False,
-            )
-            proto = exported.model_proto
-        strip(proto)
-        fold_transposes(proto)
-        onnx.checker.check_model(proto)
-        path.write_bytes(proto.SerializeToString())
+        with _quiet(), whole_lstm():
+            write_program(graph.program(), path, ["waveform", "lengths"], graph.results)
+        if self.computes_kernels:
+            shrink(path, graph.model)
 
     def halve(self, path: Path) -> None:
         """Stores weights as float16 behind nodes that make them float32 again."""
@@ -78,6 +68,68 @@ class Onnx(Exporter):
         from ser_tl.export.quantize import quantize_graph
 
         return quantize_graph(folder, manifest, graph, model, corpus)
+
+
+def write_program(program: torch.export.ExportedProgram, path: Path, inputs: list[str], outputs: list[str]) -> None:
+    """Writes a recorded program as an ONNX file.
+
+    Args:
+        program: from torch.export
+        path: the file
+        inputs: names of what goes in
+        outputs: names of what comes out
+    """
+    import onnx
+
+    with _quiet(), whole_lstm(), shapes_found_anew():
+        # From the program and not from the module: the exporter would record that with other guards.
+        exported: Any = torch.onnx.export(
+            program,
+            (),
+            input_names=inputs,
+            output_names=[f"{_OUTPUT}{name}" for name in outputs],
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
+        proto = exported.model_proto
+    name_outputs(proto, outputs)
+    strip(proto)
+    fold_transposes(proto)
+    onnx.checker.check_model(proto)
+    path.write_bytes(proto.SerializeToString())
+
+
+def name_outputs(proto: Any, outputs: list[str]) -> None:  # noqa: ANN401 - onnx.ModelProto
+    """Gives outputs their names, and other values that have one of these another: an embedding layer is `embedding`.
+
+    Args:
+        proto: changed in place; its outputs have `_OUTPUT` before their names
+        outputs: names of what comes out
+    """
+    graph = proto.graph
+    names = {name: f"{name}.inside" for name in outputs} | {f"{_OUTPUT}{name}": name for name in outputs}
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*graph.initializer, *graph.output):
+        value.name = names.get(value.name, value.name)
+
+
+def shrink(path: Path, model: EmotionModel) -> None:
+    """Takes out of a file what the runtime can compute when it loads it.
+
+    Args:
+        path: written anew
+        model: what the graph was made of
+    """
+    import onnx
+
+    proto = onnx.load(str(path))
+    compute_kernels(proto, model)
+    onnx.checker.check_model(proto)
+    path.write_bytes(proto.SerializeToString())
 
 
 def strip(proto: Any) -> None:  # noqa: ANN401 - onnx.ModelProto, which is imported where it is needed
@@ -96,8 +148,8 @@ def strip(proto: Any) -> None:  # noqa: ANN401 - onnx.ModelProto, which is impor
     proto.opset_import.extend(imports)
     del graph.value_info[:]  # shapes between nodes: runtimes infer them
     graph.name, proto.producer_name, proto.producer_version = "ser_tl", "ser_tl", ""
-    axes = {0: "batch", 1: "samples"}
     for value in (*graph.input, *graph.output):
+        axes = {0: "batch", 1: "frames" if value.name == "frames" else "samples"}
         for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
             if dimension.dim_param:
                 dimension.dim_param = axes[axis]

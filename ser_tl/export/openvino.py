@@ -53,7 +53,9 @@ class OpenVino(Exporter):
         openvino = load_openvino()
         with TemporaryDirectory(prefix="ser_tl_openvino_") as name:
             onnx = Path(name) / Onnx.file
-            Onnx().write(graph, onnx)
+            exporter = Onnx()
+            exporter.computes_kernels = False  # OpenVINO would store them again
+            exporter.write(graph, onnx)
             model = openvino.Core().read_model(str(onnx))
             _save(model, path)
 

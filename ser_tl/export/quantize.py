@@ -11,7 +11,8 @@ filters spans eight decades, and in eight bits it cost 70 points of UAR where ev
 
 import io
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import partial
@@ -23,15 +24,16 @@ import numpy as np
 
 from ser_tl.errors import ExportError
 from ser_tl.export.agreement import Judge, Sample, sample_corpus
-from ser_tl.export.calibration import calibration_inputs, default_corpus, describe, refusal
+from ser_tl.export.calibration import CalibrationReader, default_corpus, describe, refusal
 from ser_tl.export.graph import FEWEST, Graph, signature, stored_weights, trained_weights
-from ser_tl.export.onnx import strip
+from ser_tl.export.onnx import shrink, strip
 from ser_tl.export.parity import ANY_FINITE, check_parity, measure_parity
 from ser_tl.export.storage import store_as_integers
 from ser_tl.inference.exported_session import open_graph
 from ser_tl.inference.manifest import Manifest, hash_file
 from ser_tl.inference.onnx_session import load_onnxruntime
 from ser_tl.inference.session import Session
+from ser_tl.modules.stitching import Stitching
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -60,10 +62,13 @@ def quantize_graph(
         ConfigError: too few clips
     """
     sample = sample_corpus(default_corpus() if corpus is None else corpus, graph.model.known_speakers)
+    sample = sample.in_pieces(Stitching.from_json(manifest.stitching))
     judge, tried = Judge(model, sample), []
     trained, stored = trained_weights(graph), stored_weights(graph)
     with TemporaryDirectory(prefix="ser_tl_int8_") as name:
         plain = preprocess(folder / manifest.graph, Path(name))
+        for companion in manifest.companions:
+            shutil.copyfile(folder / companion, Path(name) / companion)
         kinds = {node.op_type for node, _ in trained_nodes(_load(plain), trained)}
         if not kinds:
             raise ExportError("quantize int8: the graph has no trained linear or convolutional layer: leave it out")
@@ -76,6 +81,7 @@ def quantize_graph(
             with quiet():
                 quantize(plain, path, trained, sample)
             finish(path, stored)
+            shrink(path, graph.model)
             batching = "alone" if way == "dynamic" else "any"
             quantized = replace(
                 manifest, sha256=hash_file(path), weights="int8", batching=batching, quantization={"way": way}
@@ -115,7 +121,7 @@ def quantize_static(plain: Path, path: Path, trained: set[bytes], sample: Sample
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
     from onnxruntime.quantization import quantize_static as quantize
 
-    reader: Any = _Reader(sample.calibration)  # as onnxruntime's CalibrationDataReader, which is imported late
+    reader: Any = CalibrationReader(sample, _STRIDE)  # as onnxruntime's CalibrationDataReader, which is imported late
     quantize(
         str(plain),
         str(path),
@@ -261,27 +267,6 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - onnx.ModelProto
     import onnx
 
     return onnx.load(str(path))
-
-
-class _Reader:
-    """Clips as the calibrator asks for them; a whole number of strides."""
-
-    def __init__(self, clips: Sequence[np.ndarray]) -> None:
-        self._inputs = calibration_inputs(clips[: len(clips) // _STRIDE * _STRIDE])
-        self._rest = iter(self._inputs)
-
-    def __len__(self) -> int:
-        """How many clips there are."""
-        return len(self._inputs)
-
-    def set_range(self, start_index: int, end_index: int) -> None:
-        """Goes on with a part of the clips."""
-        self._rest = iter(self._inputs[start_index:end_index])
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next clip's inputs."""
-        pair = next(self._rest, None)
-        return None if pair is None else {"waveform": pair[0], "lengths": pair[1]}
 
 
 @contextmanager

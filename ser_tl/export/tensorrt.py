@@ -47,6 +47,7 @@ class TensorRt(Onnx):
     """ONNX that TensorRT can parse; computed by onnxruntime here."""
 
     weights = ("float32", "float16")
+    computes_kernels = False  # it has no float64
 
     def write(self, graph: Graph, path: Path) -> None:
         """Writes the graph, and refuses what the parser doesn't know."""

@@ -22,21 +22,21 @@ class WaveGanConfig:
     The paper has a width of 64, batches of 64 and 200 000 steps, which takes a GPU; the defaults are for two cores.
 
     Args:
-        samples: in a clip, N: 16 times a power of 4, or twice that; 16384 is about a second at 16 kHz
+        samples: samples per clip, N: 16 times a power of 4, or twice that; 16384 is about a second at 16 kHz
         rate: samples a second of the clips; below 16000 they cover more time, and lack what is above half of it
         width: channels of the critic's first layer; each further one has twice as many
         latent: dimensions of the latent vector
         class_channels: width of a class' embedding beside them
         phase_shuffle: most samples by which the critic's activations are moved; 0 switches it off
-        batch: clips in a step, for each process
-        critic_steps: of the critic for each of the generator
+        batch: clips per step and process
+        critic_steps: steps of the critic per step of the generator
         penalty: weight of the gradient penalty
-        learning_rate: Adam's, of both networks
+        learning_rate: Adam's learning rate, of both networks
         ema: decay of the averaged generator that makes the clips; 0 takes the trained one itself
-        steps: of the generator after which training ends
-        minutes: of training after which it ends, over all resumed runs; with `steps`, whichever is first. Without both,
-            0.5
-        log_every: steps that a line of the log is a mean of
+        steps: steps of the generator after which training ends
+        minutes: minutes after which training ends, over all resumed runs; with `steps`, whichever is first. 0.5 without
+            both
+        log_every: steps per line of the log
         save_every: steps between training states on disk, each with a sample sheet
         clips: synthetic clips of each class
     """

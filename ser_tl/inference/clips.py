@@ -15,16 +15,15 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ser_tl.data.batch_plan import BatchPlan, average_windows, plan_batches
 from ser_tl.data.batching import Batch, Clips, make_loader
 from ser_tl.encoders import EncoderOutput, OnMel
+from ser_tl.inference.bars import progress_bar
 from ser_tl.inference.loop import Step, order_values, run_batches
 from ser_tl.inference.processes import Processes
 from ser_tl.model import EmotionModel, Output
 from ser_tl.modules.feature_norm import NormTable, SpeakerNorm
-from ser_tl.terminal import is_quiet
 
 ValueT = TypeVar("ValueT")
 
@@ -99,8 +98,8 @@ def run_clips(
     plan = plan_evaluation(clips, how, chosen)
     batches = load_batches(clips, plan, how)
     count = sum(len(step[how.processes.process_index]) for step in plan)
-    shown = bool(how.progress) and how.processes.process_index == 0 and not is_quiet()
-    bar = tqdm(total=count, desc=how.progress, unit="clip", disable=None if shown else True)
+    shown = bool(how.progress) and how.processes.process_index == 0
+    bar = progress_bar(description=how.progress, shown=shown, total=count)
     with bar, evaluation_mode(*modules):
         for step in run_batches(function, batches, partial(inference_context, how, autocast=autocast)):
             yield step

@@ -1,7 +1,7 @@
 """How much less sure a model is to be of recordings that are unlike its training data.
 
     clips of speakers whom the weights never saw --perturb()--> the same, as recordings are outside of a studio
-    their logits, labels and outlier scores --fit_distance()--> Calibration.distance
+    their logits, labels and distances --fit_distance()--> Calibration.distance
 
 A temperature that is fitted on the corpus' own speakers says nothing of other rooms, microphones and languages, where
 models are as sure and far less often right. Density-aware calibration (Tomani et al. 2023) softens logits by how far a
@@ -28,8 +28,8 @@ from ser_tl.modules.calibration import Calibration
 
 PRESET = "field"
 
-MOST_CLIPS = 200
-"""That are changed: one number is fitted to them, and each is encoded once more."""
+MOST_CLIPS = 600
+"""That are changed, each encoded once more: fitted to 200 of them, the number differed by a third between draws."""
 
 _WEIGHTS = np.arange(0.0, 10.0, 0.05)  # that are tried
 _PRIOR = 0.5  # of the squared weight: one clip's worth
@@ -41,12 +41,12 @@ class Perturbed(NamedTuple):
     Attributes:
         logits: (n, C)
         labels: (n,) class indices
-        scores: (n,) outlier scores
+        remoteness: (n,) distances to the training data, relative to the usual one
     """
 
     logits: np.ndarray
     labels: np.ndarray
-    scores: np.ndarray
+    remoteness: np.ndarray
 
 
 class PerturbedClips:
@@ -76,20 +76,27 @@ class PerturbedClips:
         return clip._replace(waveform=torch.from_numpy(np.ascontiguousarray(waveform)))
 
 
-def perturb(model: EmotionModel, corpus: Dataset) -> tuple[Dataset, PerturbedClips]:
-    """Some clips of a corpus, and the same changed.
+def perturb(model: EmotionModel, corpus: Dataset) -> PerturbedClips:
+    """Some clips of a corpus, changed; the same for every process.
 
     Args:
         model: whose windows are cut
         corpus: of speakers whom its weights, or the classifiers that judge, never saw
+    """
+    return PerturbedClips(evaluation_clips(model, draw_rows(corpus, MOST_CLIPS, seed=0)))
 
-    Returns:
-        The chosen rows, and their clips; the same for every process.
+
+def draw_rows(corpus: Dataset, most: int, seed: int) -> Dataset:
+    """Some rows of a corpus, in its order; the same for every process.
+
+    Args:
+        corpus: all of its rows, where they are no more
+        most: rows at most
+        seed: of the draw
     """
     count = len(corpus)
-    rows = sorted(np.random.default_rng(0).permutation(count)[:MOST_CLIPS].tolist())
-    chosen = corpus if len(rows) == count else corpus.select(rows)
-    return chosen, PerturbedClips(evaluation_clips(model, chosen))
+    rows = sorted(np.random.default_rng(seed).permutation(count)[:most].tolist())
+    return corpus if len(rows) == count else corpus.select(rows)
 
 
 def fit_distance(calibration: Calibration, perturbed: Perturbed) -> Calibration:
@@ -104,7 +111,7 @@ def fit_distance(calibration: Calibration, perturbed: Perturbed) -> Calibration:
     index = np.arange(len(perturbed.labels)), perturbed.labels
 
     def loss(weight: float) -> float:
-        likelihood = replace(calibration, distance=weight).apply(perturbed.logits, perturbed.scores)[index]
+        likelihood = replace(calibration, distance=weight).apply(perturbed.logits, perturbed.remoteness)[index]
         return float(-np.log(np.maximum(likelihood, 1e-12)).sum()) + _PRIOR * weight**2
 
     return replace(calibration, distance=float(min(_WEIGHTS, key=loss)))

@@ -17,6 +17,7 @@ from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference.manifest import MANIFEST_FILE, Manifest, read_manifest
 from ser_tl.inference.session import OutputRequest, SessionOutput
 from ser_tl.modules.calibration import Calibration
+from ser_tl.modules.stitching import Stitching
 
 
 class ExportedSession(ABC):
@@ -129,6 +130,11 @@ def open_graph(folder: Path, manifest: Manifest) -> ExportedSession:
     if manifest.runtime == "onnxruntime":
         from ser_tl.inference.onnx_session import OnnxSession
 
+        stitching = Stitching.from_json(manifest.stitching)
+        if stitching is not None:
+            from ser_tl.inference.stitched_session import StitchedOnnxSession
+
+            return StitchedOnnxSession(folder / manifest.graph, manifest, stitching)
         return OnnxSession(folder / manifest.graph, manifest)
     if manifest.runtime == "openvino":
         from ser_tl.inference.openvino_session import OpenVinoSession

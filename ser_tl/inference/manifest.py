@@ -23,7 +23,10 @@ FORMAT = 1
 
 KIND = "ser_tl export"
 
-_LATER: dict[str, Any] = {"companions": {}, "use": ""}
+CLASSIFIER_FILE = "classifier.onnx"
+"""Of a stitched model: the graph of what is made of all pieces' frames."""
+
+_LATER: dict[str, Any] = {"companions": {}, "use": "", "stitching": None}
 """Keys that the first manifests of this format lack."""
 
 AGAIN = "copy the folder again, or export the model again (ser-tl export)"
@@ -59,6 +62,8 @@ class Manifest:
         parity: the largest difference to the model in torch, by case
         companions: other files that the graph needs, and their sha256
         use: what is left to do with the graph where it runs, in Markdown; empty for nothing
+        stitching: hop and context, in seconds, of the pieces of which the graph takes one and its companion the frames
+            of all; None for a graph of whole clips
     """
 
     graph: str
@@ -83,6 +88,7 @@ class Manifest:
     parity: list[dict[str, Any]] = field(default_factory=list)
     companions: dict[str, str] = field(default_factory=dict)
     use: str = ""
+    stitching: dict[str, float] | None = None
 
     @property
     def files(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -55,22 +56,37 @@ class OnnxSession(ExportedSession):
 
     def __init__(self, graph: Path, manifest: Manifest, threads: int = 1) -> None:
         super().__init__(manifest)
-        onnxruntime = load_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        options.enable_cpu_mem_arena = False  # it keeps what the longest batch so far needed
-        if (manifest.quantization or {}).get("way") == "storage":  # weights become float32 once, and not in each call
-            options.add_session_config_entry("session.disable_quant_qdq", "1")
-        try:
-            self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # of a dozen classes without a common root
-            raise CheckpointError(
-                f"{graph}: onnxruntime {onnxruntime.__version__} can't load it ({error}): update onnxruntime (the "
-                f"graph was made beside {manifest.versions.get('onnxruntime', 'an unknown version')})"
-            ) from error
+        self._session = open_graph_file(graph, manifest, threads)
 
     def compute(self, waveform: np.ndarray, lengths: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         """The graph's outputs."""
         return self._session.run(list(outputs), {"waveform": waveform, "lengths": lengths})
+
+
+def open_graph_file(graph: Path, manifest: Manifest, threads: int = 1) -> Any:  # noqa: ANN401 - InferenceSession
+    """The file of a graph, ready to run.
+
+    Args:
+        graph: the file
+        manifest: of its folder
+        threads: that share one call
+
+    Raises:
+        CheckpointError: onnxruntime can't load the graph
+        ConfigError: onnxruntime isn't installed
+    """
+    onnxruntime = load_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    options.enable_cpu_mem_arena = False  # it keeps what the longest batch so far needed
+    if (manifest.quantization or {}).get("way") == "storage":  # weights become float32 once, and not in each call
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # of a dozen classes without a common root
+        raise CheckpointError(
+            f"{graph}: onnxruntime {onnxruntime.__version__} can't load it ({error}): update onnxruntime (the "
+            f"graph was made beside {manifest.versions.get('onnxruntime', 'an unknown version')})"
+        ) from error

@@ -29,12 +29,12 @@ class OutlierFit(NamedTuple):
     Attributes:
         score: of all of them
         threshold: below which 95 % of new speakers' clips are; None where no speaker can be held out
-        scores: (n,) of each clip by the score of other speakers; None likewise
+        remoteness: (n,) distance of each clip to those of other speakers, relative to the usual one; None likewise
     """
 
     score: OutlierScore
     threshold: float | None
-    scores: np.ndarray | None
+    remoteness: np.ndarray | None
 
 
 def fit_outliers(embedding: Tensor, labels: Tensor, speakers: Sequence[str], classes: int) -> OutlierFit:
@@ -48,14 +48,35 @@ def fit_outliers(embedding: Tensor, labels: Tensor, speakers: Sequence[str], cla
     """
     names = sorted(set(speakers))
     group = torch.tensor([names.index(name) % GROUPS for name in speakers])
-    scores = torch.full((len(labels),), torch.nan)
+    score, measured = fit_score(embedding, labels, classes), []
     for out in range(min(GROUPS, len(names)) if len(names) > 1 else 0):
         inside = group != out
-        scores[~inside] = fit_score(embedding[inside], labels[inside], classes)(embedding[~inside])
-    score = fit_score(embedding, labels, classes)
-    if scores.isnan().any():
+        measured.append(fit_score(embedding[inside], labels[inside], classes).measure(embedding[~inside]))
+    if not measured:
         return OutlierFit(score, None, None)
-    return OutlierFit(score, score_threshold(scores, speakers), scores.numpy())
+    held_out = torch.empty(len(labels), measured[0].shape[1])
+    for out, rows in enumerate(measured):
+        held_out[group == out] = rows
+    set_usual(score, held_out, speakers)
+    threshold = score_threshold(score.combine(held_out), speakers)
+    return OutlierFit(
+        score, threshold, None if threshold is None else score.relate_distance(held_out, threshold).numpy()
+    )
+
+
+def set_usual(score: OutlierScore, measured: Tensor, speakers: Sequence[str]) -> None:
+    """Makes a score relative to what most clips of new speakers are below.
+
+    Args:
+        score: changed; one of the distance alone stays
+        measured: (n, 1 or 2) of clips of speakers that it wasn't fitted on
+        speakers: n names
+    """
+    if score.has_axes:
+        limits = [score_threshold(column, speakers) for column in measured.T]
+        usual = [max(limit, 1e-6) for limit in limits if limit is not None]
+        if len(usual) == len(limits):  # else too few clips tell
+            score.usual.copy_(torch.tensor(usual))
 
 
 def fit_score(embedding: Tensor, labels: Tensor, classes: int) -> OutlierScore:

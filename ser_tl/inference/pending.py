@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ser_tl.data.decoding.streaming import Window
+from ser_tl.inference.bars import progress_bar
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.session import Session
 from ser_tl.inference.windows import PredictedWindow, join_windows
@@ -44,14 +45,12 @@ def finish_recordings(
         if entry.missing or not entry.is_complete:
             return
         del pending[number]
-        if entry.error is None and any(window.speech for window in entry.answered):
-            yield join_windows(entry.answered, session, seconds=entry.seconds, source=entry.source, coverage=coverage)
-        else:
+        if entry.error is not None:
             yield Prediction("", {}, speech=False, seconds=entry.seconds, error=entry.error, source=entry.source)
+        else:
+            yield join_windows(entry.answered, session, seconds=entry.seconds, source=entry.source, coverage=coverage)
 
 
 def show_progress(predictions: Iterable[Prediction], items: Iterable[object]) -> Iterable[Prediction]:
     """Shows a bar with the time that is left, on standard error."""
-    from tqdm.auto import tqdm
-
-    return tqdm(predictions, total=len(items) if isinstance(items, Sequence) else None, unit="recording")
+    return progress_bar(predictions, unit="recording", total=len(items) if isinstance(items, Sequence) else None)

@@ -55,8 +55,9 @@ class Prediction:
         prediction_set: the emotions that it may have at the coverage asked for, likeliest first; empty where none was
         abstained: whether no single emotion can be named: at the coverage asked for there are several, or the
             recording is unlike the training data
-        outlier_score: how unlike the training data it is, about 1 for training clips; None without such a score
+        outlier_score: how unlike the training data it is, to about 1 for recordings like it; None without a score
         unlike_training: whether that is more than of 95 % of the clips of speakers whom the model didn't know
+        too_short: whether there is less speech than the model was seen to judge well (`Calibration.shortest`)
     """
 
     label: str
@@ -75,6 +76,7 @@ class Prediction:
     abstained: bool = False
     outlier_score: float | None = None
     unlike_training: bool = False
+    too_short: bool = False
 
     def top(self, count: int) -> list[tuple[str, float]]:
         """The likeliest emotions with their probabilities, likeliest first.
@@ -93,6 +95,8 @@ class Prediction:
             plain["calibrated"] = self.calibrated
         if self.outlier_score is not None:
             plain |= {"outlier_score": self.outlier_score, "unlike_training": self.unlike_training}
+        if self.too_short:
+            plain["too_short"] = True
         if self.prediction_set:
             plain |= {"prediction_set": list(self.prediction_set), "abstained": self.abstained}
         if self.dimensions:

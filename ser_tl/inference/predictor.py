@@ -2,8 +2,7 @@
 
     recordings -> windows -> batches of like length -> Session.run -> mean over each recording's windows -> Prediction
 
-The answer for a recording is the same in any order and company. Nothing is kept between calls, so threads can share a
-predictor. Independent of torch, models and command lines.
+A recording's answer is the same in any company, and threads can share a predictor. Independent of torch and models.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ser_tl.data.audio import SAMPLE_RATE, SILENCE
+from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.data.batch_plan import plan_batches
 from ser_tl.data.decoding.streaming import Window
 from ser_tl.errors import AudioError, ConfigError
 from ser_tl.inference.embedding import stack_embeddings
 from ser_tl.inference.enrolment import enrol_speaker
 from ser_tl.inference.loop import order_values, run_batches
+from ser_tl.inference.memory import release_freed_memory
 from ser_tl.inference.pending import OpenRecording, QueuedWindow, finish_recordings, show_progress
 from ser_tl.inference.prediction import Prediction
 from ser_tl.inference.recordings import Recording, cut_recording, is_recording, name_recording
@@ -32,7 +32,7 @@ from ser_tl.inference.session import (
 )
 from ser_tl.inference.speaker import Speaker
 from ser_tl.inference.speaker_minimum import check_enough
-from ser_tl.inference.windows import PredictedWindow, pad
+from ser_tl.inference.windows import answer_window, pad
 from ser_tl.modules.calibration import describe_calibration
 
 if TYPE_CHECKING:
@@ -235,6 +235,7 @@ class Predictor:
                 if pooled >= _POOL_SECONDS:
                     self._compute(pool, pending, wanted, norm)
                     pooled = 0.0
+                    release_freed_memory()
             if not pool:
                 yield from finish_recordings(pending, self.session, self.coverage)
         self._compute(pool, pending, wanted, norm)
@@ -287,8 +288,7 @@ class Predictor:
             (index, answer) for step in steps for index, answer in zip(step.indices, step.value.rows(), strict=True)
         )
         for (recording, window), answer in zip(pool, order_values(rows), strict=True):
-            speech = bool(np.abs(window.samples).max() > SILENCE) and answer.speech != 0
-            pending[recording].answered.append(PredictedWindow(window.start, window.end, speech, answer))
+            pending[recording].answered.append(answer_window(window, answer))
             pending[recording].missing -= 1
         pool.clear()
 

@@ -19,6 +19,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference.manifest import is_exported
 from ser_tl.inference.speaker import Speaker
 from ser_tl.modules.calibration import Calibration
+from ser_tl.modules.stitching import Stitching
 
 if TYPE_CHECKING:
     from ser_tl.model import EmotionModel
@@ -161,6 +162,27 @@ class EnrolmentSession(Protocol):
         ...
 
 
+@runtime_checkable
+class StitchedSession(Protocol):
+    """A model that was fitted on clips encoded in pieces, so that a stream encodes each piece once.
+
+    Attributes:
+        stitching: the pieces; None of a model that encodes clips whole
+        frame_rate: frames a second
+    """
+
+    stitching: Stitching | None
+    frame_rate: float
+
+    def encode_frames(self, samples: np.ndarray) -> np.ndarray:
+        """The pooling's input (T, W) of one piece (N,), all frames of the encoder."""
+        ...
+
+    def classify_frames(self, frames: np.ndarray) -> SessionOutput:
+        """The answer for the frames (T, W) of one window, one row."""
+        ...
+
+
 def find_enrolment(session: Session) -> EnrolmentSession:
     """The session, if it takes enrolled speakers.
 
@@ -224,18 +246,20 @@ def open_session(model: "EmotionModel | Session | str | Path | None", device: st
 
         return open_exported(Path(model), device)
     if model is None or isinstance(model, str | Path):
-        return _torch_session().load_session(asset(BUNDLED) if model is None else model, device)
+        return _torch_session(model).load_session(asset(BUNDLED) if model is None else model, device)
     if isinstance(model, Session):
         return model
     return _torch_session().TorchSession(model if device is None else model.to(device))
 
 
-def _torch_session() -> ModuleType:
+def _torch_session(model: str | Path | None = None) -> ModuleType:
     try:
         from ser_tl.inference import torch_session
     except ModuleNotFoundError as error:
+        missing = model is not None and not Path(model).exists()
+        prefix = f"{model}: no such folder; " if missing else f"{model}: no exported model; " if model else ""
         raise ConfigError(
-            f"a model that isn't exported needs torch and transformers, and {error.name} isn't installed here: pip "
-            f"install ser_tl, or name the folder of an exported model (ser-tl export)"
+            f"{prefix}a model that isn't exported needs torch and transformers, and {error.name} isn't installed here: "
+            f"pip install ser_tl, or name the folder of an exported model (ser-tl export)"
         ) from error
     return torch_session

@@ -22,7 +22,7 @@ SAMPLE_SECONDS = 600.0
 """How much training speech is measured."""
 
 
-def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -> None:
+def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int, embedding: bool = True) -> None:
     """Sets what the model's `FeatureNorm` modules take out. Every process calls it and gets the same values.
 
     Args:
@@ -30,6 +30,7 @@ def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -
         clips: the training part, as it is in evaluation
         how: the processes, and the size of batches
         seed: chooses the sample
+        embedding: also the embedding's; False where something else sets these
     """
     if not model.config.standardise:
         return
@@ -44,7 +45,7 @@ def fit_statistics(model: EmotionModel, clips: Clips, how: Pass, *, seed: int) -
 
     measured: Sequence[tuple[FeatureNorm | None, Callable[[Batch], list[Moments]]]] = [
         (model.standardise_states, states),
-        (model.standardise_embedding, embeddings),
+        (model.standardise_embedding if embedding else None, embeddings),
     ]
     for module, values in measured:
         if module is None:

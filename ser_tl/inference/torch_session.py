@@ -53,6 +53,7 @@ class TorchSession:
         self.frame_rate = model.frame_rate
         self.calibration = model.calibration
         self.enrolment = model.enrolment
+        self.stitching = model.stitching
 
     @torch.inference_mode()
     def run(
@@ -81,6 +82,24 @@ class TorchSession:
             None if model.outliers is None else model.outliers(output.embedding).cpu().numpy(),
             None if model.audio.gate == "none" else clips.seconds.float().cpu().numpy(),
         )
+
+    @torch.inference_mode()
+    def encode_frames(self, samples: np.ndarray) -> np.ndarray:
+        """The pooling's input of one piece; see `StitchedSession`."""
+        model, device = self.model, self.model.device
+        waveform, lengths = torch.from_numpy(samples)[None].to(device), torch.tensor([len(samples)], device=device)
+        frames, _ = model.frames(*_normalized(model, model.encoder(waveform, lengths, model.layers)))
+        return frames[0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def classify_frames(self, frames: np.ndarray) -> SessionOutput:
+        """The answer for frames of a window; see `StitchedSession`."""
+        model = self.model
+        rows = torch.from_numpy(frames)[None].to(model.device)
+        pooled = model.pooling(rows, torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device))
+        output = model.classify(model.normalize_embedding(pooled))
+        probabilities = model.probabilities(output).cpu().numpy()
+        return SessionOutput(probabilities, np.zeros((1, 0), np.float32))
 
     @torch.inference_mode()
     def measure_norm(self, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> SpeakerNorm:
@@ -169,6 +188,11 @@ def find_frame_score(model: EmotionModel) -> FrameScore:
         names = "attention or attentive-stats"
         raise ConfigError(f"the model's pooling, {model.pooling_name!r}, has no attention: train one with {names}")
     return score
+
+
+def _normalized(model: EmotionModel, output: EncoderOutput) -> EncoderOutput:
+    """Normalised states, with their mask."""
+    return EncoderOutput(model.normalize_states(output.states), output.mask)
 
 
 def _repeat(norm: SpeakerNorm, clips: int) -> SpeakerNorm:

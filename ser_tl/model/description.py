@@ -54,12 +54,13 @@ def check_description(config: Mapping[str, Any], source: Path) -> None:
             _check_type(name, config.get(name, []) if name == "dimensions" else config[name], kind)
         for name, kind in {"name": str, "family": str, "config": dict}.items():
             _check_type(f"encoder.{name}", encoder[name], kind)
-        rank = config.get("outliers")
-        if rank is not None and not (isinstance(rank, int) and 0 < rank < 1e4):
-            raise TypeError(f"outliers is {rank!r:.80}: expected a number of directions")
+        if not _is_outlier_sizes(config.get("outliers")):
+            raise TypeError(f"outliers is {config['outliers']!r:.80}: expected numbers of directions, or null")
         ranges = config.get("activation_ranges") or {}
         if not isinstance(ranges, dict) or not all(map(_is_range, ranges.values())):
             raise TypeError(f"activation_ranges is {ranges!r:.80}: expected two numbers a layer")
+        if not _is_stitching(config.get("stitching")):
+            raise TypeError(f"stitching is {config['stitching']!r:.80}: expected hop and context in seconds, or null")
         _check_fields("audio", config["audio"], AudioConfig)
         _check_fields("model", config["model"], ModelConfig)
     except (KeyError, TypeError) as error:
@@ -75,6 +76,21 @@ def _is_range(value: Any) -> bool:  # noqa: ANN401 - any JSON
     """Whether a value is the range of a layer's input: two numbers, zero between them."""
     pair = isinstance(value, list | tuple) and len(value) == 2
     return pair and all(isinstance(limit, int | float) for limit in value) and value[0] <= 0 <= value[1]
+
+
+def _is_outlier_sizes(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether a value is the sizes of an outlier score, or none."""
+    sizes = value if isinstance(value, dict) else {"rank": value, "axes": 1}
+    numbers = all(type(size) is int and 0 < size < 1e4 for size in sizes.values())
+    return value is None or (numbers and set(sizes) == {"rank", "axes"})
+
+
+def _is_stitching(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether a value is the pieces of a stitched model, or none."""
+    if not isinstance(value, dict) or set(value) != {"hop", "context"}:
+        return value is None
+    numbers = all(isinstance(seconds, int | float) and not isinstance(seconds, bool) for seconds in value.values())
+    return numbers and 0.1 <= value["hop"] <= 10 and 0 <= value["context"] <= 10
 
 
 def build_encoder(config: Mapping[str, Any], source: Path, weights: Iterable[Tensor]) -> Encoder:

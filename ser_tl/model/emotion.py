@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from ser_tl.inference import Prediction, Recording, Speaker
+    from ser_tl.inference.adaptation import Adaptation
     from ser_tl.inference.manifest import Manifest
 
 
@@ -39,10 +40,6 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
         audio: what happens to a clip before the encoder
         encoder_name: what the encoder was loaded as, kept for the record
         dimensions: which of arousal, valence and dominance it predicts, in the order of its output
-
-    Attributes:
-        calibration: of the probabilities; None for a model that isn't calibrated
-        outliers: score of how unlike the training data an embedding is; None likewise
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
@@ -137,14 +134,11 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
     def predict(self, recordings: "Iterable[Recording]", **options: Any) -> "list[Prediction]": ...  # noqa: ANN401
 
     def predict(self, recordings: "Recording | Iterable[Recording]", **options: Any) -> "Prediction | list[Prediction]":
-        """The emotion of one recording, or of each of several: `ser_tl.inference.Predictor` on this model.
+        """The prediction for one recording, or a list for several: `ser_tl.inference.Predictor` on this model.
 
         Args:
             recordings: one recording, or several: a path, bytes of a file, samples with `sampling_rate`, ...
             options: of `Predictor.predict`: sampling_rate, attention, embedding, speaker_normalize, ...
-
-        Returns:
-            One prediction for one recording, a list for several.
 
         Raises:
             AudioError: a recording can't be used
@@ -172,14 +166,11 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
         return embeddings[0] if is_recording(recordings) else embeddings
 
     def enrol(self, recordings: "Recording | Iterable[Recording]", **options: Any) -> "Speaker":  # noqa: ANN401
-        """A speaker, from a few recordings without labels: `Predictor.enrol` on this model.
+        """A speaker for `predict(..., speaker=...)`, from a few recordings without labels: `Predictor.enrol`.
 
         Args:
             recordings: one or more, all of one speaker
             options: of `Predictor.enrol`: labels, sampling_rate
-
-        Returns:
-            What `predict(recordings, speaker=...)` takes, and what can be saved apart from the model.
 
         Raises:
             AudioError: a recording can't be used, or there is speech in none
@@ -188,6 +179,12 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
         from ser_tl.inference import Predictor
 
         return Predictor(self).enrol(recordings, **options)
+
+    def adapt(self, recordings: "Iterable[Recording]", **options: Any) -> "Adaptation":  # noqa: ANN401
+        """A model for recordings of another kind, without labels: `ser_tl.inference.adaptation.adapt_model`."""
+        from ser_tl.inference.adaptation import adapt_model
+
+        return adapt_model(self, recordings, **options)
 
     def export(self, format: str, folder: "str | Path", **options: Any) -> "Manifest":  # noqa: ANN401
         """Writes the model as a graph for prediction without torch: `ser_tl.export.export_model`.
@@ -221,8 +218,9 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
             "known_speakers": self.known_speakers.as_json(),
             "calibration": None if self.calibration is None else self.calibration.to_json(),
             "enrolment": None if self.enrolment is None else self.enrolment.rank,
-            "outliers": None if self.outliers is None else self.outliers.rank,
+            "outliers": None if self.outliers is None else self.outliers.sizes,
             "activation_ranges": {name: list(limits) for name, limits in self.activation_ranges.items()},
+            "stitching": None if self.stitching is None else self.stitching.to_json(),
         }
 
     @classmethod
@@ -250,12 +248,13 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
             model.calibration = Calibration.from_json(config.get("calibration"), len(model.labels), source)  # likewise
             ranges = config.get("activation_ranges") or {}
             model.activation_ranges = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+            model.read_stitching(config.get("stitching"))
             rank = config.get("enrolment")
             model.enrolment = None if rank is None else SpeakerPrior(model.embedding_dim, rank, len(model.labels))
             if config.get("outliers") is not None:
                 from ser_tl.modules.outliers import OutlierScore  # few models that are loaded have one yet
 
-                model.outliers = OutlierScore(model.embedding_dim, len(model.labels), config["outliers"])
+                model.outliers = OutlierScore.from_sizes(model.embedding_dim, len(model.labels), config["outliers"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{source}: not the config of a ser_tl model ({error}); save the model again"
@@ -280,9 +279,7 @@ class EmotionModel(EmotionNetwork, PretrainedMixin):
         Raises:
             CheckpointError: it isn't such a checkpoint, its head is another one, or a label means no emotion
         """
-        from ser_tl.model.transformers_classifier import (
-            read_classifier,  # transformers' classifiers: not needed to predict
-        )
+        from ser_tl.model.transformers_classifier import read_classifier  # not needed to predict
 
         classifier = read_classifier(source, labels)
         longest = min(30.0, classifier.encoder.max_seconds or 30.0)

@@ -13,6 +13,7 @@ can change what goes from one to the next. Independent of batches, files, corpor
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -34,6 +35,7 @@ from ser_tl.modules.speech_front import SpeechFront
 
 if TYPE_CHECKING:
     from ser_tl.modules.outliers import OutlierScore
+    from ser_tl.modules.stitching import Stitching
 
 
 class Output(NamedTuple):
@@ -70,6 +72,7 @@ class EmotionNetwork(nn.Module):
         activation_ranges: of layers' inputs, by the layers' names, where the training was quantisation-aware
         outliers: how unlike the training data an embedding is; None likewise
         enrolment: how far the mean of a speaker's few clips is believed; None of a model that wasn't trained for that
+        stitching: the pieces in which clips are encoded, of a model that was fitted on such; None of all others
 
     Shape:
         waveform (B, N) at 16 kHz, lengths (B,) samples
@@ -97,6 +100,7 @@ class EmotionNetwork(nn.Module):
         self.activation_ranges: dict[str, tuple[float, float]] = {}
         self.enrolment: SpeakerPrior | None = None
         self.outliers: OutlierScore | None = None
+        self.stitching: Stitching | None = None
         self.dimensions = check_names(dimensions)
         self.config = config or ModelConfig()
         self.audio = audio or AudioConfig()
@@ -185,7 +189,19 @@ class EmotionNetwork(nn.Module):
             lengths: (B,) samples
             on_mel: augmentation of the log-mel spectrogram, in training; unused by encoders that have none
         """
-        return self.encoder(waveform, lengths, self.layers, on_mel=on_mel if self.encoder.has_mel else None)
+        encode = partial(self.encoder, layers=self.layers, on_mel=on_mel if self.encoder.has_mel else None)
+        if self.stitching is None:
+            return encode(waveform, lengths)
+        from ser_tl.model.stitched import encode_stitched  # few models are
+
+        return encode_stitched(encode, waveform, lengths, self.stitching, self.encoder.frame_rate)
+
+    def read_stitching(self, content: Mapping[str, float] | None) -> None:
+        """Takes the pieces of a saved model, from JSON; None of a model that encodes clips whole."""
+        if content is not None:
+            from ser_tl.modules.stitching import Stitching
+
+            self.stitching = Stitching(**content)
 
     def complete_states(self, states: Mapping[int, Tensor], mask: Tensor) -> EncoderOutput:
         """The states of the layers that the model uses, computed from those that are there.
@@ -239,7 +255,7 @@ class EmotionNetwork(nn.Module):
         if calibration.bias:
             logits = logits + logits.new_tensor(calibration.bias)
         if calibration.distance and calibration.outlier_threshold is not None and self.outliers is not None:
-            ratio = (self.outliers(output.embedding) / calibration.outlier_threshold).clamp_min(1.0)
+            ratio = self.outliers.measure_remoteness(output.embedding, calibration.outlier_threshold).clamp_min(1.0)
             logits = logits / (1.0 + calibration.distance * ratio.log())[:, None]
         return logits.softmax(dim=-1)
 
@@ -258,13 +274,14 @@ class EmotionNetwork(nn.Module):
                 f"train.refit layer-discriminants needs them side by side: leave it out, or take train.refit "
                 f"discriminant"
             )
-        if len(self.layers) == 1:
+        widths = self.encoder.layer_widths * len(self.layers)  # a state may hold several layers (fused encoders, taps)
+        if len(widths) == 1:
             raise ConfigError(
                 "train.refit layer-discriminants gives each of several layers a discriminant, and this model has one "
-                "(several taps and fused encoders are one, too): take train.refit discriminant"
+                "alone: take train.refit discriminant"
             )
-        places = torch.arange(self.pooling.out_dim).reshape(-1, len(self.layers), self.encoder.dim)
-        return [places[:, layer].flatten() for layer in range(len(self.layers))]
+        indices = torch.arange(self.pooling.out_dim).reshape(-1, sum(widths))
+        return [layer.flatten() for layer in indices.split(widths, dim=1)]
 
     def trainable_blocks(self) -> list[Block]:
         """The encoder's blocks that can reach the logits, input side first: none above the highest layer in the mix."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.encoders.fingerprint import fingerprint
+from ser_tl.encoders.pretrained import EXPORT_FILE
 from ser_tl.errors import CheckpointError, HubError, StorageError
 from ser_tl.files import write_atomically, write_text
 from ser_tl.model.speakers import KnownSpeakers
@@ -29,7 +30,6 @@ FORMAT = 3
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-EXPORT_FILE = "ser_tl_export.json"  # as in `inference.manifest`, for messages
 
 REMOTE_FILE = "ser_tl_remote.py"
 EXTRACTOR_FILE = "preprocessor_config.json"
@@ -120,7 +120,7 @@ class SavedFolder(NamedTuple):
         return self.weights
 
 
-_DESCRIBES_WEIGHTS = ("dimensions", "encoder", "pooling", "model", "adapters", "outliers", "enrolment")
+_DESCRIBES_WEIGHTS = ("dimensions", "encoder", "pooling", "model", "adapters", "outliers", "enrolment", "stitching")
 """What of a config can't be edited. Labels may be renamed, windows made shorter, an encoder's name corrected."""
 
 
@@ -215,7 +215,17 @@ def _same_model(first: Path, other: Path) -> bool:
         return False
     saved = [read_folder(folder) for folder in (first, other)]
     # Not the encoder's: transformers fills in values of its own when it reads one.
-    keys = ("labels", "dimensions", "audio", "pooling", "model", "calibration", "outliers", "activation_ranges")
+    keys = (
+        "labels",
+        "dimensions",
+        "audio",
+        "pooling",
+        "model",
+        "calibration",
+        "outliers",
+        "activation_ranges",
+        "stitching",
+    )
     facts = [
         [
             *(folder.config.get(key) for key in keys),

@@ -4,13 +4,14 @@
 
     temperature   softmax(logits / T), one T (Guo et al. 2017): the likeliest emotion stays the likeliest
     vector        softmax(w * logits + b), a factor and a bias an emotion (likewise): it may become another
-    distance      beyond the outlier score's threshold, scaled logits / (1 + d ln(score / threshold)), as density-aware
-                  calibration does (Tomani et al. 2023): the further from the training data, the less sure
+    distance      beyond the usual distance to the training data, scaled logits / (1 + d ln(distance / usual)), as
+                  density-aware calibration does (Tomani et al. 2023): the further away, the less sure
 
 It is part of a model: kept in its config.json and in its exports, and applied wherever probabilities are given. A model
 that never had one gives softmax(logits) and says so. Numpy alone: `inference.calibration` fits it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
@@ -22,6 +23,11 @@ from ser_tl.modules.conformal import PredictionSets
 
 NEVER = "never calibrated: the softmax of the logits, which ranks emotions and isn't a frequency"
 """What is said of a model without calibration."""
+
+ADAPTED_SINCE = (
+    "; since then the model was adapted to other recordings without labels, on which its probabilities may be far off: "
+    "fit them to some labelled clips of that kind (ser-tl calibrate)"
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,10 @@ class Calibration:
         sets: thresholds of prediction sets; None where there are none
         outlier_threshold: outlier score above which a recording is unlike the training data: that of 95 % of new
             speakers' clips is below; None where there is no score
-        distance: d, by which recordings beyond that threshold are softened; 0 for not at all
+        distance: d, by which recordings beyond the usual distance are softened; 0 for not at all
+        shortest: seconds of speech below which answers are worth much less, or it wasn't measured what they are worth;
+            None where nothing was
+        adapted: whether the model was adapted to other recordings since, of which none had a label to fit this to
     """
 
     method: Literal["temperature", "vector"]
@@ -54,23 +63,24 @@ class Calibration:
     sets: PredictionSets | None = None
     outlier_threshold: float | None = None
     distance: float = 0.0
+    shortest: float | None = None
+    adapted: bool = False
 
     @property
     def temperature(self) -> float | None:
         """By which logits are divided; None with a factor an emotion."""
         return 1.0 / self.scale[0] if len(self.scale) == 1 else None
 
-    def apply(self, logits: np.ndarray, outlier: np.ndarray | None = None) -> np.ndarray:
+    def apply(self, logits: np.ndarray, remoteness: np.ndarray | None = None) -> np.ndarray:
         """Probabilities (..., C) float64.
 
         Args:
             logits: (..., C)
-            outlier: (...) outlier scores; None for those of recordings like the training data
+            remoteness: (...) distances to the training data, relative to the usual one; None for such
         """
         scaled = logits.astype(np.float64) * np.array(self.scale) + np.array(self.bias or [0.0])
-        if outlier is not None and self.distance and self.outlier_threshold is not None:
-            ratio = np.maximum(outlier.astype(np.float64) / self.outlier_threshold, 1.0)
-            scaled /= (1.0 + self.distance * np.log(ratio))[..., None]
+        if remoteness is not None and self.distance:
+            scaled /= (1.0 + self.distance * np.log(np.maximum(remoteness.astype(np.float64), 1.0)))[..., None]
         scaled -= scaled.max(axis=-1, keepdims=True)
         exponentials = np.exp(scaled)
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
@@ -78,15 +88,18 @@ class Calibration:
     def describe(self) -> str:
         """In a line, for reports and cards."""
         how = f"temperature {self.temperature:.2f}" if self.temperature else "a factor and a bias an emotion (vector)"
-        softer = f", softer beyond the outlier threshold (weight {self.distance:.2f})" if self.distance else ""
+        softer = f", softer beyond the usual distance (weight {self.distance:.2f})" if self.distance else ""
+        short = "" if self.shortest is None else f"; clips under {self.shortest:g} s of speech are marked as too short"
+        since = ADAPTED_SINCE if self.adapted else ""
         return (
             f"calibrated by {how}{softer}, fitted on {self.clips} clips of {self.speakers} speakers: {self.source}; "
-            f"log loss on these {self.log_loss_before:.3f} before, {self.log_loss_after:.3f} after"
+            f"log loss on these {self.log_loss_before:.3f} before, {self.log_loss_after:.3f} after{short}{since}"
         )
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
-        return asdict(self)
+        content = asdict(self)
+        return content if self.adapted else {name: value for name, value in content.items() if name != "adapted"}
 
     @classmethod
     def from_json(cls, value: Any, classes: int, source: object) -> Self | None:  # noqa: ANN401 - any JSON
@@ -111,6 +124,8 @@ class Calibration:
             numbers = np.array([*calibration.scale, *calibration.bias, *limit, calibration.distance], dtype=np.float64)
             if not min(calibration.scale) > 0:
                 raise ValueError(f"scale is {calibration.scale}, expected factors above 0")
+            if calibration.shortest is not None and not 0 < calibration.shortest < math.inf:
+                raise ValueError(f"shortest is {calibration.shortest}, expected seconds above 0")
             if calibration.distance < 0 or (limit and not limit[0] > 0 and calibration.distance):
                 raise ValueError(f"distance {calibration.distance} at a threshold of {limit}: expected 0 or more")
             fits = len(calibration.scale) in (1, classes) and len(calibration.bias) in (0, classes)

@@ -201,28 +201,33 @@ def _held_out_logits(
         for channels in channel_groups:
             rows = embedding[:, channels]
             solver = Scatter.from_embedding(rows[inside], labels[inside], classes, weights[inside])
-            logits[:, ~inside] += torch.stack([solver.logits(rows[~inside], shrinkage) for shrinkage in SHRINKAGES])
+            logits[:, ~inside] += solver.logits(rows[~inside], *SHRINKAGES)
     return logits
 
 
 class Scatter(NamedTuple):
     """What all shrinkages share: standardised class means, and the within-class covariance by its eigenvectors.
 
+    These are `rows.T @ coefficients`. With fewer clips than channels that product is large and seldom needed: logits
+    are computed from the clips' inner products.
+
     Attributes:
         mean: (E,)
         deviation: (E,)
         means: (C, E) of the classes, standardised; zeros where a class doesn't occur
         occurs: (C,)
-        vectors: (E, r), orthonormal
-        values: (r,)
+        values: (r,) eigenvalues of the covariance
+        rows: (m, E)
+        coefficients: (m, r)
     """
 
     mean: Tensor
     deviation: Tensor
     means: Tensor
     occurs: Tensor
-    vectors: Tensor
     values: Tensor
+    rows: Tensor
+    coefficients: Tensor
 
     @classmethod
     def from_embedding(cls, embedding: Tensor, labels: Tensor, classes: int, weights: Tensor | None = None) -> Self:
@@ -244,22 +249,43 @@ class Scatter(NamedTuple):
             values, rotated = torch.linalg.eigh(within @ within.T)
             positive = values > 1e-10 * values.max()
             values = values[positive]
-            vectors = within.T @ rotated[:, positive] / values.sqrt()
+            coefficients = rotated[:, positive] / values.sqrt()
         else:
             values, vectors = torch.linalg.eigh(within.T @ within)
-        return cls(mean, deviation, means, mass > 0, vectors, values.clamp_min(0.0))
+            within, coefficients = vectors.T, torch.eye(len(values)).to(vectors)
+        return cls(mean, deviation, means, mass > 0, values.clamp_min(0.0), within, coefficients)
+
+    @property
+    def vectors(self) -> Tensor:
+        """Eigenvectors of the covariance, (E, r), orthonormal."""
+        return self.rows.T @ self.coefficients
 
     def affine(self, shrinkage: float) -> tuple[Tensor, Tensor]:
         """Weight (C, E) and bias (C,) of the logits; equal priors."""
-        floor = shrinkage * self.values.sum() / len(self.mean)
-        along = self.means @ self.vectors
-        scaled = along / ((1.0 - shrinkage) * self.values + floor)
-        weight = scaled @ self.vectors.T + (self.means - along @ self.vectors.T) / floor
+        gains, floor = self._gains(shrinkage)
+        along = self._project(self.means)
+        weight = self.means / floor + (along * gains) @ self.coefficients.T @ self.rows
         bias = -0.5 * (weight * self.means).sum(dim=1)
         weight = weight / self.deviation
         return weight, (bias - weight @ self.mean).masked_fill(~self.occurs, -1e4)
 
-    def logits(self, embedding: Tensor, shrinkage: float) -> Tensor:
-        """Logits (n, C) of embedding (n, E)."""
-        weight, bias = self.affine(shrinkage)
-        return embedding @ weight.T + bias
+    def logits(self, embedding: Tensor, *shrinkages: float) -> Tensor:
+        """Logits (n, C) of embedding (n, E) for one shrinkage, or (shrinkages, n, C) for several."""
+        embedding = (embedding - self.mean) / self.deviation
+        inner, clips, along = embedding @ self.means.T, self._project(embedding), self._project(self.means)
+        squares = self.means.square().sum(dim=1)
+        logits = []
+        for gains, floor in map(self._gains, shrinkages):
+            halves = 0.5 * (squares / floor + along.square() @ gains)
+            scores = inner / floor + (clips * gains) @ along.T - halves
+            logits.append(scores.masked_fill(~self.occurs, -1e4))
+        return logits[0] if len(logits) == 1 else torch.stack(logits)
+
+    def _gains(self, shrinkage: float) -> tuple[Tensor, Tensor]:
+        """The inverse of the shrunken covariance: what it has more along each eigenvector than 1 / floor elsewhere."""
+        floor = shrinkage * self.values.sum() / len(self.mean)
+        return 1.0 / ((1.0 - shrinkage) * self.values + floor) - 1.0 / floor, floor
+
+    def _project(self, rows: Tensor) -> Tensor:
+        """Coordinates (n, r) of standardised rows (n, E) along the eigenvectors."""
+        return rows @ self.rows.T @ self.coefficients

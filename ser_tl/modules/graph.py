@@ -7,6 +7,9 @@ or how long they are, and nothing may be used that an exported graph can't hold 
 No axis may be 1 for some lengths and more for others: torch.export takes the two for different graphs. Where a clip of
 the shortest length would leave a single frame, padding is added, which masks keep from changing anything.
 
+A graph may also be recorded for one length (`is_fixed`), for TensorFlow Lite, whose converter stores whatever can be
+computed without the input. There no constant may be as long as the waveform: positions are counted in two steps.
+
 Callers of a recorded graph pad the waveform with zeros to a multiple of `HOP` samples, at least `SHORTEST`, and give
 the clips' true lengths. Independent of what is recorded.
 """
@@ -30,6 +33,8 @@ SHORTEST = 2560
 
 LONGEST = 480_000
 """Samples that it has at most, 30 s."""
+
+_STEP = 160  # positions that `shift` counts from each constant, where a graph has one length
 
 _CHOOSER = "select_one_layer_lstm_function"  # of torch's way through one layer
 
@@ -66,6 +71,34 @@ def is_recording() -> bool:
     return is_exporting() or torch.compiler.is_compiling()
 
 
+def is_fixed(length: int) -> bool:
+    """Whether a graph of one length is recorded; `length` is an axis of an input."""
+    return is_exporting() and isinstance(length, int)
+
+
+def shift(starts: Tensor, count: int) -> Tensor:
+    """The integers from each start on, (B,) -> (B, count)."""
+    if not is_fixed(count):
+        return starts[:, None] + torch.arange(count, device=starts.device)
+    steps = _STEP * torch.arange(-(-count // _STEP), device=starts.device)
+    offsets = torch.arange(_STEP, device=starts.device)
+    return ((starts[:, None] + steps)[:, :, None] + offsets).flatten(1)[:, :count]
+
+
+def length_mask(lengths: Tensor, longest: int) -> Tensor:
+    """Which positions are inside, (B,) -> (B, longest)."""
+    if not is_fixed(longest):
+        return torch.arange(longest, device=lengths.device) < lengths[:, None]
+    return shift(-lengths, longest) < 0
+
+
+def select_positions(values: Tensor, indices: Tensor) -> Tensor:
+    """Values at indices of each clip's own, (B, N) or (B, D, N), and (B, M) -> (B, M) or (B, D, M)."""
+    if is_fixed(values.shape[-1]) and values.shape[0] == 1:  # else each value's clip and channel were an index, too
+        return values.index_select(-1, indices[0])
+    return values.gather(-1, indices if values.ndim == 2 else indices[:, None].expand(-1, values.shape[1], -1))
+
+
 def max_pool(frames: Tensor, size: int, *, ceil_mode: bool = False) -> Tensor:
     """The largest of each `size` frames, as torch's max_pool1d, which would fix the length in a recorded graph.
 
@@ -81,8 +114,20 @@ def max_pool(frames: Tensor, size: int, *, ceil_mode: bool = False) -> Tensor:
 def whole_groups(values: Tensor, size: int, dim: int) -> Tensor:
     """Values (..., T, ...) in groups of `size`, (..., floor(T / size), size, ...); those left over are dropped."""
     count = values.shape[dim] // size
+    if is_fixed(values.shape[dim]):
+        return values.narrow(dim, 0, size * count).unflatten(dim, (count, size))
     indices = torch.arange(size * count, device=values.device)  # a slice would ask whether any is left over
     return values.index_select(dim, indices).unflatten(dim, (count, size))
+
+
+def join_heads(attended: Tensor) -> Tensor:
+    """What the heads of an attention gathered, side by side, (B, H, T, D) -> (B, T, H D)."""
+    frames = attended.transpose(1, 2)
+    if torch.compiler.is_exporting():
+        # torch's kernel leaves the heads side by side already, and joining them would be recorded as a view; what it
+        # is lowered to for ONNX doesn't, and refuses that view.
+        frames = frames.clone(memory_format=torch.contiguous_format)
+    return frames.flatten(2)
 
 
 def run_lstm(lstm: Any, frames: Tensor) -> Tensor:  # noqa: ANN401 - an nn.LSTM, which a ModuleList forgets

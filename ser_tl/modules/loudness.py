@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_tl.data.audio_config import SILENCE
+from ser_tl.modules.graph import length_mask
 
 TARGET_RMS = 0.1
 """Root mean square after `rms`: about -20 dBFS."""
@@ -34,7 +35,7 @@ class Loudness(nn.Module):
         """Scales each clip; samples behind its end become zero."""
         if self.how == "none":
             return waveform
-        inside = torch.arange(waveform.shape[1], device=waveform.device) < lengths[:, None]
+        inside = length_mask(lengths, waveform.shape[1])
         waveform = waveform * inside
         peak = waveform.abs().amax(dim=1)
         if self.how == "peak":

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.modules.graph import is_exporting
+from ser_tl.modules.graph import is_exporting, is_fixed, length_mask, select_positions, shift
 
 VERSION = 1
 """Part of cache keys: raised whenever the gate gives other samples."""
@@ -95,9 +95,9 @@ class SpeechGate(nn.Module):
         onsets = torch.where(speaks, first * FRAME, 0)
         ends = torch.where(speaks, torch.minimum((last + 1) * FRAME, lengths), lengths)
         counts = ends - onsets
-        time = torch.arange(waveform.shape[1], device=waveform.device)
-        moved = waveform.gather(1, (onsets[:, None] + time).clamp_max(waveform.shape[1] - 1))
-        moved = moved * (time < counts[:, None])
+        samples = waveform.shape[1]
+        moved = select_positions(waveform, shift(onsets, samples).clamp_max(samples - 1))
+        moved = moved * length_mask(counts, samples)
         if not is_exporting():  # a recorded graph is as wide as its input, whatever is in it
             moved = moved[:, : int(counts.max())]
         return Speech(moved, counts, onsets, torch.where(speaks, counts, 0) / SAMPLE_RATE)
@@ -129,7 +129,7 @@ def frame_power(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     Shape:
         waveform (B, N), lengths (B,) -> power (B, F), inside (B, F)
     """
-    clips = waveform * (torch.arange(waveform.shape[1], device=waveform.device) < lengths[:, None])
+    clips = waveform * length_mask(lengths, waveform.shape[1])
     if not is_exporting():  # a recorded graph is given whole frames
         clips = functional.pad(clips, (0, -waveform.shape[1] % FRAME))
     frames = clips.reshape(clips.shape[0], clips.shape[1] // FRAME, FRAME)
@@ -155,13 +155,12 @@ def _floor(power: Tensor, inside: Tensor) -> Tensor:
 
 def _nth_smallest(values: Tensor, index: Tensor) -> Tensor:
     """The value of each row that so many others are before in their order, (B, F) and (B,) -> (B,)."""
-    if not (is_exporting() and isinstance(values.shape[1], int)):
+    if not is_fixed(values.shape[1]):
         return values.sort(dim=1).values.gather(1, index[:, None])[:, 0]
-    # A graph of one length, for TensorFlow Lite, which has no sort: each value's rank by comparing it with all others.
-    frames = torch.arange(values.shape[1], device=values.device)
+    # A graph of one length, for TensorFlow Lite, which has no sort: values are compared with all others.
     value, other = values[:, :, None], values[:, None, :]
-    before = (other < value) | ((other == value) & (frames < frames[:, None]))
-    return torch.where(before.sum(dim=2) == index[:, None], values, 0.0).sum(dim=1)
+    less, up_to = (other < value).sum(dim=2), (other <= value).sum(dim=2)
+    return torch.where((less <= index[:, None]) & (index[:, None] < up_to), values, -torch.inf).amax(dim=1)
 
 
 def _widest(values: Tensor, size: int) -> Tensor:
@@ -171,9 +170,12 @@ def _widest(values: Tensor, size: int) -> Tensor:
 
 def _neighbours(values: Tensor, size: int, outside: float) -> Tensor:
     """Each frame with those around it, (B, F) -> (B, F, size). Poolings would fix F in a recorded graph."""
-    frames = torch.arange(values.shape[1], device=values.device)
-    around = frames[:, None] + torch.arange(size, device=values.device)
-    return functional.pad(values, (size // 2, size // 2), value=outside)[:, around]
+    count = values.shape[1]
+    padded = functional.pad(values, (size // 2, size // 2), value=outside)
+    if is_fixed(count):
+        return torch.stack([padded[:, step : step + count] for step in range(size)], dim=2)
+    around = torch.arange(count, device=values.device)[:, None] + torch.arange(size, device=values.device)
+    return padded[:, around]
 
 
 def _ratio(decibels: float) -> float:

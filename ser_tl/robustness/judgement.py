@@ -88,12 +88,11 @@ def check_fairness(sample: Sample, answers: Sequence[str], labels: Sequence[str]
         limits = _SEX if column == "sex" else _GROUP
         figures = {name: _of_group(sample, answers, values, name, labels) for name in names}
         whole = _figures(sample.emotions, answers, labels)[:2]
-        yield _at_most(
-            f"{column}: UAR",
-            "fairness",
-            _gap([np.nanmean(recall) for recall, _ in figures.values()], float(np.nanmean(whole[0]))),
-            limits["UAR"],
-        )
+        common = ~np.isnan([recall for recall, _ in figures.values()]).any(axis=0)
+        if not common.any():  # no class of which every group has clips enough
+            continue
+        gap = _gap([float(recall[common].mean()) for recall, _ in figures.values()], float(whole[0][common].mean()))
+        yield _at_most(f"{column}: UAR", "fairness", gap, limits["UAR"])
         for kind, rows in (("recall", 0), ("precision", 1)):
             for index, label in enumerate(labels):
                 by_group = [each[rows][index] for each in figures.values()]

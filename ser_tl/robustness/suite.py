@@ -5,8 +5,10 @@ where they have such a test. Changes beyond theirs have limits of the same kind:
 any recording button adds, may change as little as their small changes do.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from ser_tl.errors import ConfigError
 from ser_tl.robustness import edges, levels, surroundings
 from ser_tl.robustness.change import Change, Function, Limits
 from ser_tl.robustness.channels import mp3, opus, resample, telephone
@@ -19,14 +21,20 @@ TILT = Limits(fall=0.02, unchanged=0.80)
 ENDS = Limits(fall=0.01, unchanged=0.95)
 
 
-def make_suite(noises: Path | None = None, rooms: Path | None = None) -> list[Change]:
+def make_suite(
+    noises: Path | None = None, rooms: Path | None = None, white_noise: Sequence[float] = ()
+) -> list[Change]:
     """The changes, in the order of tables.
 
     Args:
         noises: folder of recorded noises, for more tests of noise
         rooms: folder of recorded impulse responses, for another test of rooms
+        white_noise: more signal-to-noise ratios of white noise, in dB; measured, and not judged
+
+    Raises:
+        ConfigError: a ratio that leaves nothing of the speech, or adds nothing to it
     """
-    changes = [*_ends(), *_small(), *_noise(), *_phone(), *_recording(), *_tilt(), *_length()]
+    changes = [*_ends(), *_small(), *_noise(white_noise), *_phone(), *_recording(), *_tilt(), *_length()]
     if noises is not None:
         changes.append(Change("noises of the folder, 20 dB", "noise", surroundings.recorded_noise(noises, 20.0), NOISE))
     if rooms is not None:
@@ -73,14 +81,23 @@ def _small() -> list[Change]:
     return _of("small changes", SMALL, functions)
 
 
-def _noise() -> list[Change]:
+def _noise(white_noise: Sequence[float]) -> list[Change]:
     changes = [
         surroundings.babble(20.0, NOISE),
         *_of("noise", NOISE, {"chords 20 dB": surroundings.chords(20.0)}),
         *_of("noise", NOISE, {f"{colour} noise 20 dB": surroundings.noise(colour, 20.0) for colour in _COLOURS}),
     ]
     hard = {f"{colour} noise {snr} dB": surroundings.noise(colour, snr) for snr in (10, 0) for colour in _COLOURS[:2]}
-    return [*changes, *_of("noise", None, hard)]
+    changes += _of("noise", None, hard)
+    outside = [snr for snr in white_noise if not _LEAST_SNR <= snr <= _MOST_SNR]
+    if outside:
+        raise ConfigError(f"white noise at {outside[0]:g} dB: expected a ratio from {_LEAST_SNR:g} to {_MOST_SNR:g} dB")
+    more = {f"white noise {snr:g} dB": surroundings.noise("white", snr) for snr in white_noise}
+    names = {change.name for change in changes}
+    return [*changes, *_of("noise", None, {name: function for name, function in more.items() if name not in names})]
+
+
+_LEAST_SNR, _MOST_SNR = -20.0, 80.0  # dB
 
 
 _COLOURS = ("white", "pink", "brown")

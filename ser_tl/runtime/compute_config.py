@@ -18,11 +18,11 @@ class ComputeConfig:
     """How the machine is used.
 
     Args:
-        batch_seconds: seconds of audio in a batch, padding counted, for each process
-        accumulate: batches whose gradients are added up before a step
+        batch_seconds: seconds of audio per batch and process, padding included
+        accumulate: number of batches whose gradients are accumulated for a step
         clip: largest norm of the gradient; 0 switches clipping off
         precision: `no` is float32; `bf16` and `fp16` (GPU only) are Accelerate's mixed precision; `auto` measures
-            whether bf16 is faster here, and takes it where it is
+            whether bf16 is faster here, and uses it if so
         checkpointing: run a trainable layer of the encoder again in the backward pass instead of keeping its
             activations: less memory, a third more time
         compile: compile the encoder's transformer layers with torch.compile in the first steps: for a GPU; on CPUs
@@ -35,7 +35,7 @@ class ComputeConfig:
         cache: cache features of frozen layers on disk ($SER_TL_CACHE, or ser_tl
             in the user's cache folder; `ser-tl cache` shows it)
         cache_gib: the cache's size limit, in GiB
-        tracker: where curves go: `tensorboard`, or another of Accelerate's trackers if it is installed; `none`
+        tracker: where curves are stored: `tensorboard`, another of Accelerate's trackers if it is installed, or `none`
     """
 
     batch_seconds: float = 30.0

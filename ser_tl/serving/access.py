@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,12 +22,12 @@ from ser_tl.serving.settings import Settings
 NOTICE_HEADER = "X-Notice-Given"
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_HEADERS = {
-    "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; "
-    "form-action 'self'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
+_HEADERS = {  # as ASGI has them: bytes, names in lower case
+    b"content-security-policy": b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; "
+    b"form-action 'self'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
 }
 
 
@@ -57,10 +57,9 @@ class Access:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = identity
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"] = [*message.get("headers", []), (b"x-request-id", identity.encode())]
+                names = {name for name, _ in headers}
+                headers += [header for header in _HEADERS.items() if header[0] not in names]
             await send(message)
 
         self.metrics.in_progress.inc()

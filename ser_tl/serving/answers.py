@@ -1,12 +1,13 @@
 """What a server says, as JSON and as its OpenAPI description has it."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from ser_tl.inference import Prediction
 from ser_tl.serving.models import ServedModel
 from ser_tl.serving.request_error import RequestError
+from ser_tl.serving.time_course import TimeCourse
 
 
 class SegmentAnswer(BaseModel):
@@ -18,6 +19,20 @@ class SegmentAnswer(BaseModel):
     probabilities: dict[str, float]
     dimensions: dict[str, float] = Field(description="arousal, valence, dominance, from models that have them")
     speech: bool = Field(description="false for silence")
+
+
+class TimeCourseAnswer(BaseModel):
+    """What an answer is made of over time. Value `i` is about `seconds` seconds from `i * step` on."""
+
+    kind: Literal["attention", "windows"] = Field(
+        description="`attention`: the weight of each frame in the model's pooling; `windows`: the model has no such "
+        "weights, and was asked about each short window alone"
+    )
+    seconds: float
+    step: float
+    weights: list[float] = Field(description="of `attention`, adding up to 1; else empty")
+    probabilities: dict[str, list[float | None]] = Field(description="of `windows`, by emotion; null without speech")
+    dimensions: dict[str, list[float | None]] = Field(description="of `windows`, likewise")
 
 
 class Answer(BaseModel):
@@ -33,12 +48,18 @@ class Answer(BaseModel):
         description="emotions that it may have at the server's coverage, likeliest first; null without `coverage`"
     )
     abstained: bool = Field(description="whether no single emotion can be named at the server's coverage")
-    outlier_score: float | None = Field(description="how unlike the training data, about 1 for training clips; or null")
+    outlier_score: float | None = Field(
+        description="how unlike the training data, about 1 or less for clips like it; or null"
+    )
     unlike_training: bool = Field(description="whether that is more than of 95 % of new speakers' clips")
+    too_short: bool = Field(description="whether there is less speech than the model was seen to judge well")
     model: str
     version: str = Field(description="of the model's files")
     seconds: float = Field(description="the recording's length")
     file: str = Field(default="", description="its name, where several were sent")
+    over_time: TimeCourseAnswer | None = Field(
+        default=None, description="what the answer is made of over time, where the request says `over_time=true`"
+    )
 
 
 class FailedAnswer(BaseModel):
@@ -86,15 +107,18 @@ class Models(BaseModel):
     models: list[ModelAnswer]
 
 
-def describe_prediction(prediction: Prediction, model: ServedModel, coverage: float | None) -> dict[str, Any]:
+def describe_prediction(
+    prediction: Prediction, model: ServedModel, coverage: float | None, course: TimeCourse | None = None
+) -> dict[str, Any]:
     """An `Answer` as plain values.
 
     Args:
         prediction: what the model says
         model: the model
         coverage: of prediction sets; without one there is no set, which an empty one would contradict
+        course: what it is made of over time, where that was asked for
     """
-    return {
+    answer = {
         "label": prediction.label,
         "probabilities": prediction.probabilities,
         "dimensions": prediction.dimensions,
@@ -105,10 +129,12 @@ def describe_prediction(prediction: Prediction, model: ServedModel, coverage: fl
         "abstained": prediction.abstained,
         "outlier_score": prediction.outlier_score,
         "unlike_training": prediction.unlike_training,
+        "too_short": prediction.too_short,
         "model": model.name,
         "version": model.version,
         "seconds": prediction.seconds,
     }
+    return answer if course is None else answer | {"over_time": course._asdict()}
 
 
 def rank_classes(prediction: Prediction, parameters: dict[str, Any]) -> list[dict[str, Any]]:

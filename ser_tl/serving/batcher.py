@@ -19,6 +19,7 @@ from ser_tl.inference.session import ClipOutput, OutputRequest, Session, find_ba
 from ser_tl.inference.windows import pad
 
 T = TypeVar("T")
+_PLAIN = OutputRequest()
 
 LENGTH_RATIO = 1.25
 """Windows go together if the longer is at most so many times the shorter: the rest would be padding."""
@@ -31,6 +32,7 @@ class _Job:
     session: Session
     windows: Sequence[Window]
     future: "asyncio.Future[list[ClipOutput]]"
+    wanted: OutputRequest
     answers: dict[int, ClipOutput]
     next: int = 0  # the first window that isn't in a batch yet
 
@@ -41,6 +43,9 @@ class _Job:
     @property
     def length(self) -> int:
         return len(self.windows[self.next].samples)
+
+    def goes_with(self, other: "_Job") -> bool:
+        return self.session is other.session and self.wanted == other.wanted
 
 
 _Batch = list[tuple[_Job, int]]
@@ -83,14 +88,17 @@ class Batcher:
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self._thread.shutdown)
 
-    async def answer(self, session: Session, windows: Sequence[Window]) -> list[ClipOutput]:
+    async def answer(
+        self, session: Session, windows: Sequence[Window], wanted: OutputRequest = _PLAIN
+    ) -> list[ClipOutput]:
         """The model's answers for the windows of one recording, in their order. Cancelled, it leaves the queue.
 
         Args:
             session: the model
             windows: at least one
+            wanted: what is asked for besides probabilities
         """
-        job = _Job(session, windows, asyncio.get_running_loop().create_future(), {})
+        job = _Job(session, windows, asyncio.get_running_loop().create_future(), wanted, {})
         self._jobs.append(job)
         self._wake.set()
         return await job.future
@@ -116,8 +124,8 @@ class Batcher:
         self._jobs = deque(job for job in self._jobs if job.waits)
         if not self._jobs:
             return []
-        first, length = self._jobs[0].session, self._jobs[0].length
-        most_samples = find_batch_seconds(first) * SAMPLE_RATE
+        first, length = self._jobs[0], self._jobs[0].length
+        most_samples = find_batch_seconds(first.session) * SAMPLE_RATE
         batch: _Batch = []
         grew = True
         while grew:
@@ -125,7 +133,7 @@ class Batcher:
             for job in self._jobs:
                 if len(batch) == self._most or (batch and (len(batch) + 1) * length > most_samples):
                     break
-                if job.waits and job.session is first and _has_like_length(job.length, length):
+                if job.waits and job.goes_with(first) and _has_like_length(job.length, length):
                     batch.append((job, job.next))
                     job.next += 1
                     grew = True
@@ -153,7 +161,8 @@ class Batcher:
 
 def _run_session(batch: _Batch) -> list[ClipOutput]:
     waveform, lengths = pad([job.windows[index].samples for job, index in batch])
-    return list(batch[0][0].session.run(waveform, lengths, OutputRequest()).rows())
+    first = batch[0][0]
+    return list(first.session.run(waveform, lengths, first.wanted).rows())
 
 
 def _has_like_length(first: int, second: int) -> bool:

@@ -1,6 +1,7 @@
 """Connections that are given so much time to say what they want, and no more."""
 
 from asyncio import Transport
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -12,12 +13,15 @@ _GRACE = 2.0  # seconds: the application answers a slow body itself, before the 
 _FIRST = 1.0  # seconds that a server which ends gives a connection to send its first request
 
 
-def bound_protocol(header_timeout: float, body_timeout: float) -> type[HttpToolsProtocol]:
+def bound_protocol(
+    header_timeout: float, body_timeout: float, changed: Callable[[], None] = lambda: None
+) -> type[HttpToolsProtocol]:
     """HTTP with a clock: uvicorn itself waits for a request's headers for ever.
 
     Args:
         header_timeout: seconds from a connection, or a request's first byte, to the end of its headers
         body_timeout: seconds from there to the end of its body
+        changed: is called when a connection has begun or ended
     """
 
     class BoundProtocol(HttpToolsProtocol):
@@ -31,6 +35,7 @@ def bound_protocol(header_timeout: float, body_timeout: float) -> type[HttpTools
 
         def connection_made(self, transport: Transport) -> None:
             super().connection_made(transport)
+            changed()
             self._start_clock(header_timeout)
 
         def on_message_begin(self) -> None:
@@ -69,6 +74,7 @@ def bound_protocol(header_timeout: float, body_timeout: float) -> type[HttpTools
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_clock()
             super().connection_lost(exc)
+            changed()
 
         def _start_clock(self, seconds: float) -> None:
             self._stop_clock()

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
-from ser_tl.data.audio import SAMPLE_RATE, SILENCE, AudioConfig, Window
+from ser_tl.data.audio import SAMPLE_RATE, Window
 from ser_tl.inference.recordings import cut_recording
+from ser_tl.inference.windows import is_audible
 from ser_tl.serving.request_error import RequestError
 
 BYTES_A_SECOND = 4 * SAMPLE_RATE
@@ -30,7 +29,7 @@ class Decoded(NamedTuple):
 
 def decode_upload(
     content: bytes,
-    audio: AudioConfig,
+    plan_windows: Callable[[float], list[tuple[float, float]]],
     *,
     longest: float,
     deadline: float,
@@ -43,7 +42,7 @@ def decode_upload(
 
     Args:
         content: the file
-        audio: how the model cuts recordings
+        plan_windows: start and end of each window in seconds, of a recording's length (`AudioConfig.segments`)
         longest: seconds
         deadline: of `time.monotonic`
         reserve: is called with the bytes that the decoded recording will take; refuses by raising
@@ -61,7 +60,7 @@ def decode_upload(
                 413, f"the recording has {seconds:.1f} s, the limit is {longest:g} s: send it in parts of at most that"
             )
         length = seconds
-        spans = audio.segments(seconds)
+        spans = plan_windows(seconds)
         reserve(round(sum(end - start for start, end in spans) * BYTES_A_SECOND))
         return spans
 
@@ -70,4 +69,4 @@ def decode_upload(
         windows.append(window)
         if time.monotonic() > deadline:
             raise RequestError(504, "decoding took longer than the server's time limit: send a shorter recording", 1)
-    return Decoded(length, windows, [bool(np.abs(window.samples).max() > SILENCE) for window in windows])
+    return Decoded(length, windows, [is_audible(window.samples) for window in windows])

@@ -25,6 +25,7 @@ from ser_tl.serving.logs import LOGGER, log_event
 _CONNECT_SECONDS = 10.0
 _CONFIRM_SECONDS = 60.0  # that brokers have to confirm answers
 _POLL_SECONDS = 0.5  # between looks at whether the worker shall end
+_CLOSE_SECONDS = 10.0  # that the group has to say goodbye
 _BATCH = 16  # recordings between two commits
 
 Predict = Callable[[list[bytes]], list[Prediction]]
@@ -83,6 +84,23 @@ class KafkaWorker:
             while not self._stop.is_set():
                 self._answer_all(self._consumer.consume(_BATCH, timeout=_POLL_SECONDS))
         finally:
+            self._close()
+
+    def _close(self) -> None:
+        """Leaves the group. Where its brokers are gone, librdkafka may wait for them for ever."""
+        leaving = threading.Thread(target=self._leave, daemon=True)
+        leaving.start()
+        leaving.join(_CLOSE_SECONDS)
+        if leaving.is_alive():
+            log_event("left without goodbye", group=self._settings.group, seconds=_CLOSE_SECONDS)
+
+    def _leave(self) -> None:
+        try:
+            self._consumer.list_topics(self._settings.topic, timeout=_CLOSE_SECONDS / 2)
+        except KafkaException as error:  # no broker to say goodbye to: `close` could never end
+            log_event("left without goodbye", group=self._settings.group, reason=error.args[0].str())
+            del self._consumer  # ends its threads without a goodbye
+        else:
             self._consumer.close()
 
     def _read_attempts(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -22,7 +22,10 @@ def log_event(event: str, level: int = logging.INFO, *, error: bool = False, **f
         error: add the stack of the exception that is being handled
         fields: what else is known of it
     """
-    LOGGER.log(level, event, exc_info=error, extra={"fields": fields})
+    if LOGGER.isEnabledFor(level):  # not `LOGGER.log`, which looks for its caller, and no line of the log has that
+        details = sys.exc_info() if error else None
+        extra = {"fields": fields}
+        LOGGER.handle(LOGGER.makeRecord(LOGGER.name, level, "", 0, event, (), details, extra=extra))
 
 
 class JsonFormatter(logging.Formatter):

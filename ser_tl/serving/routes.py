@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import FastAPI, Query
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -25,9 +26,11 @@ from ser_tl.serving.answers import (
     describe_prediction,
     rank_classes,
 )
+from ser_tl.serving.direct_route import DirectRoute
 from ser_tl.serving.models import ServedModel
 from ser_tl.serving.request_error import GONE, RequestError
 from ser_tl.serving.service import Service
+from ser_tl.serving.time_course import TimeCourse
 from ser_tl.serving.uploads import Upload, Uploads, read_uploads
 
 PAGE = Path(__file__).parent / "page"
@@ -66,31 +69,40 @@ _BODY = {
         },
     }
 }
-_Found = tuple[Uploads, list[Prediction | AudioError]]
 T = TypeVar("T")
+
+
+class _Found(NamedTuple):
+    """What there is to say of a recording."""
+
+    prediction: Prediction
+    course: TimeCourse | None
 
 
 def add_predictions(app: FastAPI, service: Service) -> None:
     """Adds the routes that answer for recordings."""
+    app.router.route_class = DirectRoute
 
     @app.post("/v1/predict", responses={200: {"model": Answer | Answers}, **_ERRORS}, openapi_extra=_BODY)
     async def predict(
-        request: Request, model: Annotated[str | None, Query(description="its name; the first if left out")] = None
+        request: Request,
+        model: Annotated[str | None, Query(description="its name; the first if left out")] = None,
+        over_time: Annotated[bool, Query(description="also say what the answer is made of over time")] = False,
     ) -> JSONResponse:
         """The emotion in one recording or several: WAV, FLAC, Ogg (Vorbis, Opus), MP3 or AIFF."""
         check_access(request, service.settings)
         served, coverage = service.store.find(model), service.settings.coverage
-        uploads, predictions = await _predict(request, service, served)
-        if len(predictions) == 1 and not isinstance(predictions[0], AudioError):
-            answer = describe_prediction(predictions[0], served, coverage)
+        uploads, outcomes = await _predict(request, service, served, over_time=over_time)
+        if len(outcomes) == 1 and not isinstance(outcomes[0], AudioError):
+            answer = describe_prediction(outcomes[0].prediction, served, coverage, outcomes[0].course)
             return JSONResponse(answer if not uploads.several else answer | {"file": uploads.recordings[0].name})
-        if all(isinstance(prediction, AudioError) for prediction in predictions):
-            raise RequestError(422, "; ".join(str(prediction) for prediction in predictions))
+        if all(isinstance(outcome, AudioError) for outcome in outcomes):
+            raise RequestError(422, "; ".join(map(str, outcomes)))
         rows = [
-            {"file": upload.name, "error": str(prediction)}
-            if isinstance(prediction, AudioError)
-            else describe_prediction(prediction, served, coverage) | {"file": upload.name}
-            for upload, prediction in zip(uploads.recordings, predictions, strict=True)
+            {"file": upload.name, "error": str(outcome)}
+            if isinstance(outcome, AudioError)
+            else describe_prediction(outcome.prediction, served, coverage, outcome.course) | {"file": upload.name}
+            for upload, outcome in zip(uploads.recordings, outcomes, strict=True)
         ]
         return JSONResponse({"predictions": rows})
 
@@ -99,12 +111,12 @@ def add_predictions(app: FastAPI, service: Service) -> None:
         served = service.store.find(name)
         if not served.session.labels:
             raise RequestError(422, f"{served.name} has dimensions and no emotions: ask /v1/predict")
-        uploads, predictions = await _predict(request, service, served)
+        uploads, outcomes = await _predict(request, service, served)
         answers = []
-        for prediction in predictions:
-            if isinstance(prediction, AudioError):
-                raise prediction
-            answers.append(rank_classes(prediction, uploads.parameters))
+        for outcome in outcomes:
+            if isinstance(outcome, AudioError):
+                raise outcome
+            answers.append(rank_classes(outcome.prediction, uploads.parameters))
         return JSONResponse(answers if len(answers) > 1 else answers[0])
 
     answered = {200: {"model": list[HubElement]}, **_ERRORS}
@@ -118,6 +130,8 @@ def add_predictions(app: FastAPI, service: Service) -> None:
     async def classify_by(request: Request, name: str) -> JSONResponse:
         """The same, of a model by its name."""
         return await classify(request, name)
+
+    app.router.route_class = APIRoute
 
 
 def add_state(app: FastAPI, service: Service) -> None:
@@ -175,7 +189,9 @@ def _describe_model(model: ServedModel) -> dict[str, Any]:
     }
 
 
-async def _predict(request: Request, service: Service, model: ServedModel) -> _Found:
+async def _predict(
+    request: Request, service: Service, model: ServedModel, *, over_time: bool = False
+) -> tuple[Uploads, list[_Found | AudioError]]:
     """The predictions for what a request brings; an error in the place of each recording that can't be used."""
     settings = service.settings
     check_notice(request, settings)
@@ -185,13 +201,17 @@ async def _predict(request: Request, service: Service, model: ServedModel) -> _F
         uploads = await read_uploads(request, settings, hold)
         deadline = time.monotonic() + settings.timeout
 
-        async def one(upload: Upload) -> Prediction | AudioError:
+        async def one(upload: Upload) -> _Found | AudioError:
+            recording = upload.content, model, hold, deadline
             try:
-                return await service.predict(upload.content, model, hold, deadline)
+                prediction = await service.predict(*recording)
+                return _Found(prediction, await service.trace(*recording) if over_time and prediction.speech else None)
             except AudioError as error:
                 return error
 
-        async def all_of_them() -> list[Prediction | AudioError]:
+        async def all_of_them() -> list[_Found | AudioError]:
+            if len(uploads.recordings) == 1:  # as most requests have: no task of its own
+                return [await one(uploads.recordings[0])]
             tasks = [asyncio.create_task(one(upload)) for upload in uploads.recordings]
             try:
                 return list(await asyncio.gather(*tasks))

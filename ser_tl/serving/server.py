@@ -14,10 +14,12 @@ import signal
 import socket
 import sys
 import threading
+from typing import Any
 
 import uvicorn
 
 from ser_tl.errors import ConfigError, SerTlError
+from ser_tl.serving.acceptor import Acceptor, Shares
 from ser_tl.serving.app import create_app
 from ser_tl.serving.connections import bound_protocol
 from ser_tl.serving.logs import configure_logs, log_event
@@ -69,8 +71,13 @@ def bind_port(settings: Settings) -> socket.socket:
     return port
 
 
-def run_worker(settings: Settings, port: socket.socket) -> None:
+def run_worker(settings: Settings, port: socket.socket, shares: Shares | None = None) -> None:
     """Serves in this process.
+
+    Args:
+        settings: limits
+        port: bound
+        shares: of the processes on the port; None if this one is alone
 
     Raises:
         CheckpointError: a model can't be loaded
@@ -80,34 +87,40 @@ def run_worker(settings: Settings, port: socket.socket) -> None:
     store = ModelStore(settings.models, settings.device)
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it has ended by them
         signal.signal(number, _do_nothing)
-    make_server(settings, store).run(sockets=[port])
+    make_server(settings, store, shares).run(sockets=[port])
 
 
-def make_server(settings: Settings, store: ModelStore) -> "Server":
+def make_server(settings: Settings, store: ModelStore, shares: Shares | None = None) -> "Server":
     """The server of one process, which `run(sockets=[port])` starts.
 
     Args:
         settings: limits
         store: models
+        shares: of the processes on the port; None if this one is alone
     """
     app = create_app(settings, store)
+
+    def tell() -> None:
+        server.tell_connections()
+
     config = uvicorn.Config(
         app,
-        http=bound_protocol(settings.header_timeout, settings.read_timeout),
+        http=bound_protocol(settings.header_timeout, settings.read_timeout, tell),
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
         ws_max_size=MOST_MESSAGE,
     )
-    return Server(config, app.state.service)
+    server = Server(config, app.state.service, shares)
+    return server
 
 
-def run_spawned_worker(settings: Settings, port: socket.socket) -> None:
+def run_spawned_worker(settings: Settings, port: socket.socket, shares: Shares) -> None:
     """`run_worker` for a process of its own, which prints errors instead of raising them."""
     configure_logs()
     try:
-        run_worker(settings, port)
+        run_worker(settings, port, shares)
     except SerTlError as error:
         log_event("failed to load", logging.ERROR, reason=str(error))
         sys.exit(FAILED_TO_LOAD)
@@ -123,22 +136,31 @@ class Server(uvicorn.Server):
     Args:
         config: uvicorn's
         service: of its application
+        shares: of the processes on the port; None if this one is alone
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, shares: Shares | None = None) -> None:
         super().__init__(config)
         self.service = service
+        self._shares = shares
         self.loop: asyncio.AbstractEventLoop | None = None
         self._reloads: set[asyncio.Task[None]] = set()
+        self._acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to listen, on the port and to SIGHUP, and says so."""
-        await super().startup(sockets)
+        ports, connections = sockets or [], self.server_state.connections
+        self._acceptors = [
+            Acceptor(port, self._make_protocol, lambda: len(connections), self._shares) for port in ports
+        ]
+        await super().startup([])  # uvicorn's own listening would take all connections that wait at once
+        for acceptor in self._acceptors:
+            acceptor.start()
         self.loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():  # elsewhere no signal arrives
             self.loop.add_signal_handler(signal.SIGHUP, self.begin_reload)
         if self.started:  # not before: who reads this connects
-            port = self.servers[0].sockets[0].getsockname()[1]
+            port = ports[0].getsockname()[1]
             names = {model.name: model.version for model in self.service.store.models}
             log_event("serving", url=f"http://{self.service.settings.host}:{port}/", models=names)
 
@@ -146,7 +168,18 @@ class Server(uvicorn.Server):
         """Ends when what was taken is done."""
         self.service.draining = True
         await self.service.end_streams()
+        for acceptor in self._acceptors:
+            await acceptor.stop()
         await super().shutdown(sockets)
+
+    def tell_connections(self) -> None:
+        """Tells the other processes on the port how many connections this one has."""
+        for acceptor in self._acceptors:
+            acceptor.tell()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        config: Any = self.config
+        return config.http_protocol_class(config=config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def begin_reload(self) -> None:
         """Loads the models again, beside the requests; within the server's loop."""

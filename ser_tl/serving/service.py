@@ -7,12 +7,13 @@ Independent of HTTP: the routes, the live stream and tests use it alike.
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from ser_tl.inference import Prediction
-from ser_tl.inference.session import check_coverage
-from ser_tl.inference.windows import PredictedWindow, join_windows
+from ser_tl.inference.session import OutputRequest, check_coverage
+from ser_tl.inference.windows import answer_window, join_windows
 from ser_tl.serving.admission import Admission, Hold
 from ser_tl.serving.batcher import Batcher
 from ser_tl.serving.cache import AnswerCache
@@ -20,6 +21,7 @@ from ser_tl.serving.decoding import Decoded, decode_upload
 from ser_tl.serving.metrics import Metrics
 from ser_tl.serving.models import ModelStore, ServedModel
 from ser_tl.serving.settings import Settings
+from ser_tl.serving.time_course import TimeCourse, has_attention, join_probabilities, join_weights, plan_windows
 
 _LOOK = 0.05  # seconds between looks at whether streams have ended
 _BRIEF = 1 << 20  # bytes, which are hashed in a millisecond
@@ -102,30 +104,49 @@ class Service:
         if (cached := self._cache.find(key)) is not None:
             self.metrics.cache_hits.inc()
             return cached
-        decoded = await loop.run_in_executor(self._decoders, self._decode, content, model, hold, deadline)
+        decoded = await self._decode(content, model.session.audio.segments, hold, deadline)
         prediction = await self._answer(decoded, model)
         self.metrics.audio_seconds.inc(decoded.seconds)
         self._cache.keep(key, prediction)
         return prediction
 
-    def _decode(self, content: bytes, model: ServedModel, hold: Hold, deadline: float) -> Decoded:
-        if time.monotonic() > deadline:  # it waited for a thread while its client gave up
-            raise TimeoutError
-        return decode_upload(
-            content,
-            model.session.audio,
-            longest=self.settings.audio_seconds,
-            deadline=deadline,
-            reserve=hold.reserve,
-        )
+    async def trace(self, content: bytes, model: ServedModel, hold: Hold, deadline: float) -> TimeCourse:
+        """What the answer for a recording is made of over time; computed anew each time.
+
+        Args:
+            content: an encoded file
+            model: as for `predict`
+            hold: likewise
+            deadline: likewise
+
+        Raises:
+            AudioError: the recording can't be used
+            RequestError: it is too long, or there is no memory for it
+        """
+        session = model.session
+        if has_attention(session):
+            decoded = await self._decode(content, session.audio.segments, hold, deadline)
+            answers = await self.batcher.answer(session, decoded.windows, OutputRequest(attention=True))
+            return join_weights(decoded.windows, answers, session.frame_rate, decoded.seconds)
+        decoded = await self._decode(content, plan_windows, hold, deadline)
+        answers = await self.batcher.answer(session, decoded.windows)
+        return join_probabilities(decoded.windows, answers, session)
+
+    async def _decode(
+        self, content: bytes, plan: Callable[[float], list[tuple[float, float]]], hold: Hold, deadline: float
+    ) -> Decoded:
+        def decode() -> Decoded:
+            if time.monotonic() > deadline:  # it waited for a thread while its client gave up
+                raise TimeoutError
+            longest = self.settings.audio_seconds
+            return decode_upload(content, plan, longest=longest, deadline=deadline, reserve=hold.reserve)
+
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
 
     async def _answer(self, decoded: Decoded, model: ServedModel) -> Prediction:
         if not any(decoded.speech):  # there is nothing to ask the model about
             return Prediction("", {}, speech=False, seconds=decoded.seconds)
         answers = await self.batcher.answer(model.session, decoded.windows)
-        answered = [
-            PredictedWindow(window.start, window.end, speech, answer)
-            for window, speech, answer in zip(decoded.windows, decoded.speech, answers, strict=True)
-        ]
+        answered = [answer_window(*both) for both in zip(decoded.windows, answers, strict=True)]
         coverage = self.settings.coverage
         return join_windows(answered, model.session, seconds=decoded.seconds, source="", coverage=coverage)

@@ -30,7 +30,7 @@ class Settings:
         host: the address to listen on
         port: the port; a free one if 0
         workers: processes that share the port, each with its own copy of the models
-        threads: that a process computes with
+        threads: that a process computes with in torch; of an export it is always one
         device: where models in torch compute; a GPU if there is one
         upload_mb: the largest body of a request, in MB (10^6 bytes)
         audio_seconds: the longest recording, by its header
@@ -121,7 +121,7 @@ def read_keys(path: Path | None) -> tuple[str, ...]:
             raise ConfigError(f"api_keys {path}: can't be read ({error}): name a text file, one key a line") from None
         keys = [line.partition("#")[0].strip() for line in lines]
         if not any(keys):
-            raise ConfigError(f"api_keys {path}: holds no key: write one a line, or leave the option out")
+            raise ConfigError(f"api_keys {path}: holds no key: write one per line, or leave the option out")
         all_keys += filter(None, keys)
     return tuple(dict.fromkeys(all_keys))
 

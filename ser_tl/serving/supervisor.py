@@ -9,8 +9,10 @@ import socket
 import tempfile
 import time
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from ser_tl.errors import CheckpointError
+from ser_tl.serving.acceptor import Shares
 from ser_tl.serving.logs import log_event
 from ser_tl.serving.metrics import SHARED_FOLDER
 from ser_tl.serving.server import FAILED_TO_LOAD, run_spawned_worker
@@ -33,6 +35,7 @@ class Supervisor:
         self._settings = settings
         self._port = port
         self._context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads
+        self._counts: Any = self._context.RawArray("i", settings.workers)
         self._processes: list[BaseProcess] = []
         self._ending = False
 
@@ -47,7 +50,7 @@ class Supervisor:
             signal.signal(number, self._end)
         signal.signal(signal.SIGHUP, self._pass_on)
         try:
-            self._processes = [self._start() for _ in range(self._settings.workers)]
+            self._processes = [self._start(index) for index in range(self._settings.workers)]
             while not self._ending:
                 time.sleep(_LOOK)
                 self._replace_dead(folder)
@@ -55,8 +58,10 @@ class Supervisor:
             self._stop()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _start(self) -> BaseProcess:
-        process = self._context.Process(target=run_spawned_worker, args=(self._settings, self._port))
+    def _start(self, index: int) -> BaseProcess:
+        shares = Shares(self._counts, index)
+        shares.leave()  # until it takes connections
+        process = self._context.Process(target=run_spawned_worker, args=(self._settings, self._port, shares))
         process.start()
         return process
 
@@ -67,9 +72,10 @@ class Supervisor:
             if process.exitcode == FAILED_TO_LOAD:
                 raise CheckpointError("a worker process can't load its models; its message is above")
             log_event("worker died", logging.ERROR, worker=process.pid, status=process.exitcode)
+            Shares(self._counts, index).leave()
             _forget_gauges(process, folder)
             time.sleep(_PAUSE)
-            self._processes[index] = self._start()
+            self._processes[index] = self._start(index)
 
     def _pass_on(self, number: int, _: object) -> None:
         for process in self._processes:

@@ -3,9 +3,10 @@
     submit(queue, content) -> AsyncResult; the worker: predict -> answer in the result store, under the content's hash
 
 A recording is known by its bytes and the model's name: submitted twice, it is one task with one answer. A message is
-acknowledged when its answer is stored, so that a worker that is killed loses none; it comes back after
-`visibility_seconds` (Celery's own default is an hour). What can't be answered goes to the queue of dead letters with
-the reason: recordings that can't be used, failures that persist, and messages at which workers keep dying.
+acknowledged when its answer is stored, so that a worker that is killed loses none; it comes back within
+`visibility_seconds` (Celery's own default is an hour) and ten seconds, and within twice that where it was killed while
+it took the message. What can't be answered goes to the queue of dead letters with the reason: recordings that can't be
+used, failures that persist, and messages at which workers keep dying.
 """
 
 import base64
@@ -20,8 +21,9 @@ from celery.result import AsyncResult
 from ser_tl.errors import ConfigError
 from ser_tl.inference import Predictor
 from ser_tl.serving.delivery import MOST_DELIVERIES, MOST_RETRIES, describe_deaths, describe_failure, retry_pause
+from ser_tl.serving.lost_messages import TASK, RestoreLostMessages, seconds_between
+from ser_tl.serving.waiting import WaitingRecordings, uses_redis
 
-TASK = "ser_tl.predict"
 QUEUE = "ser_tl"
 DEAD_LETTERS = "ser_tl.dead"
 
@@ -65,9 +67,14 @@ def open_queue(settings: QueueSettings) -> Celery:
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": settings.visibility_seconds},
+        broker_transport_options={
+            "visibility_timeout": settings.visibility_seconds,
+            # Redis: a worker that is killed while it looks for lost messages keeps the others from it (Celery: 300 s).
+            "unacked_mutex_expire": seconds_between(settings.visibility_seconds),
+        },
         result_expires=settings.result_seconds,
     )
+    queue.steps["consumer"].add(RestoreLostMessages)  # ty: ignore[not-subscriptable] - filled when it is made
     return queue
 
 
@@ -84,8 +91,13 @@ def submit(queue: Celery, content: bytes, model: str = "") -> AsyncResult:
     """
     identity = hashlib.sha256(model.encode() + b"\0" + content).hexdigest()
     result = AsyncResult(identity, app=queue)
-    if not result.ready():
-        queue.send_task(TASK, [base64.b64encode(content).decode()], task_id=identity)
+    if result.ready():
+        return result
+    recording = base64.b64encode(content).decode()
+    if not uses_redis(queue):
+        queue.send_task(TASK, [recording], task_id=identity)
+    elif WaitingRecordings(queue).add(identity, recording):
+        queue.send_task(TASK, task_id=identity)
     return result
 
 
@@ -98,12 +110,21 @@ def add_prediction(queue: Celery, model: str | Path | None, device: str | None =
         device: likewise
     """
     loaded: list[Predictor] = []
+    waiting = WaitingRecordings(queue) if uses_redis(queue) else None
 
-    @queue.task(name=TASK, bind=True, max_retries=MOST_RETRIES)
-    def predict(task: Any, encoded: str) -> dict[str, Any]:  # noqa: ANN401 - Celery's
+    def forget(task: Any, result: Any, identity: str, *_: Any) -> None:  # noqa: ANN401, ARG001 - Celery's
+        if waiting is not None:
+            waiting.remove(identity)
+
+    @queue.task(name=TASK, bind=True, max_retries=MOST_RETRIES, on_success=forget)
+    def predict(task: Any, encoded: str | None = None) -> dict[str, Any]:  # noqa: ANN401 - Celery's
         earlier = AsyncResult(task.request.id, app=queue)
         if earlier.successful():  # it was answered, and only the acknowledgement is missing
             return earlier.result
+        if encoded is None and waiting is not None:
+            encoded = waiting.read(task.request.id)
+        if encoded is None:
+            return {"error": "the broker has lost the recording; submitted for another `model` name, it is a new task"}
         if not task.request.retries and _count_delivery(queue, task.request.id) > MOST_DELIVERIES:
             return _bury(queue, task.request.id, encoded, describe_deaths())
         if not loaded:

@@ -10,15 +10,13 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from ser_tl.serving.admission import Hold
+from ser_tl.serving.forms import parse_form
 from ser_tl.serving.request_error import GONE, RequestError
 from ser_tl.serving.settings import Settings
 
@@ -67,9 +65,11 @@ async def read_uploads(request: Request, settings: Settings, hold: Hold) -> Uplo
             there is no memory for it
     """
     body = await _read_body(request, settings, hold)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        uploads = await _parse_multipart(request, body, settings)
+        files = parse_form(body, content_type, settings.files)
+        uploads = Uploads([Upload(name[:_LONGEST_NAME], content) for name, content in files], several=True)
     elif kind == "application/json":
         uploads = _parse_json(body)
     else:
@@ -107,27 +107,6 @@ async def _read_body(request: Request, settings: Settings, hold: Hold) -> bytes:
     except ClientDisconnect:
         raise RequestError(GONE, "the client hung up") from None
     return bytes(body)
-
-
-class _InMemoryParser(MultiPartParser):
-    """Starlette's parser, which would write what is larger than a megabyte to disk."""
-
-    spool_max_size = 1 << 40
-
-
-async def _parse_multipart(request: Request, body: bytes, settings: Settings) -> Uploads:
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    parser = _InMemoryParser(request.headers, stream(), max_files=settings.files, max_fields=settings.files)
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise RequestError(422, f"the form can't be read ({error.message}): send multipart/form-data") from None
-    files = [item for _, item in form.multi_items() if isinstance(item, UploadFile)]
-    recordings = [Upload((file.filename or "")[:_LONGEST_NAME], await file.read()) for file in files]
-    await form.close()
-    return Uploads(recordings, several=True)
 
 
 def _parse_json(body: bytes) -> Uploads:

@@ -11,7 +11,7 @@ _SPAN = 16  # frames in a block whose minimum is kept: half a second
 _BLOCKS = 8  # of them: 4 s, in which a speaker pauses at least once
 _QUIETEST, _LOUDEST = -70.0, -45.0  # dB of full scale: where the floor may be
 _FIRST = -60.0  # the floor of a stream that has just begun, perhaps in the middle of a word
-_FAINTEST = -52.0  # dB of full scale: below nothing is speech, however quiet the room
+_FAINTEST = -60.0  # dB of full scale: below nothing is speech, however quiet the room; RAVDESS has a quarter below -55
 
 
 class EnergyScorer:

@@ -4,7 +4,7 @@
 
 Time is counted in samples: nothing drifts. What is answered at a hop depends on the signal alone, never on the chunks
 in which it came. Each window is computed whole: states of earlier hops couldn't be used exactly, since encoders
-normalise over the window.
+normalise over the window. A model that was fitted on stitched pieces needn't: `stitched`.
 """
 
 import math
@@ -24,6 +24,7 @@ from ser_tl.streaming.clock import CaptureClock
 from ser_tl.streaming.gate import SpeechGate
 from ser_tl.streaming.resampling import StreamResampler
 from ser_tl.streaming.smoothing import make_smoother
+from ser_tl.streaming.stitched import follow_pieces
 from ser_tl.streaming.turns import Turn, TurnFinder
 from ser_tl.streaming.update import Update
 from ser_tl.streaming.voice import Voice, make_scorer
@@ -51,6 +52,8 @@ class StreamingPredictor:
         voice: what tells speech: `energy`, `silero`, a scorer, or silero where onnxruntime is installed if `auto`
         hangover: seconds of pause that end a turn
         longest_turn: seconds after which a turn is answered and cut, so that memory is bounded
+        stitched: encode each hop once, with the context that the model was fitted on (`ser-tl stitch`), and pool over
+            the window, instead of the whole window at each hop; if None, where the model was fitted so for this hop
         device: where a model in torch computes
 
     Attributes:
@@ -85,6 +88,7 @@ class StreamingPredictor:
         voice: Voice = "auto",
         hangover: float = 0.3,
         longest_turn: float = 60.0,
+        stitched: bool | None = None,
         device: str | None = None,
     ) -> None:
         if not 0.02 <= hop <= 60:
@@ -109,6 +113,7 @@ class StreamingPredictor:
                 f"window is {window:g} s, and the model takes {longest:g} s at most (audio.max_seconds): choose less"
             )
         self.hop, self.window, self.shortest = (round(seconds * SAMPLE_RATE) for seconds in (hop, window, shortest))
+        self.frames = follow_pieces(self.session, self.hop, self.window, cut, wanted=stitched)
         self.turns = TurnFinder(gate, longest=longest_turn, keep=window)
         self.resampler = StreamResampler()
         self.clock = CaptureClock()
@@ -207,6 +212,8 @@ class StreamingPredictor:
         self.resampler = StreamResampler()
         self.clock.reset()
         self.smoother.reset()
+        if self.frames is not None:
+            self.frames.reset()
         self.turns.restart(0)
 
     def _end(self) -> list[Update]:
@@ -244,12 +251,14 @@ class StreamingPredictor:
         speech = turns.onset is not None
         start = max(earliest, turns.onset) if turns.onset is not None and self.cut == "turn" else earliest
         times = hop / SAMPLE_RATE, "partial", start / SAMPLE_RATE, hop / SAMPLE_RATE
-        if not speech or hop - start < self.shortest:
+        if self.frames is not None and turns.onset is not None:
+            self.frames.advance(turns.buffer.read, turns.onset, hop)
+        if not speech or hop - start < self.shortest or (self.frames is not None and self.frames.is_empty):
             return Update(*times, speech=speech)
         samples = turns.buffer.read(start, hop)
         if np.abs(samples).max() <= SILENCE:
             return Update(*times, speech=False)
-        answer = answer_window(self.session, samples)
+        answer = answer_window(self.session, samples) if self.frames is None else self.frames.answer()
         smoothed = self.smoother.smooth(answer.probabilities) if self.labels else answer.probabilities
         return Update(
             *times,

@@ -1,8 +1,10 @@
 """Where the emotion changes within a turn: a Viterbi path through the answers of centred windows.
 
-    turn (N,) -> windows around every half second -> log-probabilities -> path with few changes -> parts, each answered
+    turn (N,) -> windows around points -> log-probabilities -> path with few changes, at pauses -> parts, each answered
 
-A turn of one emotion stays whole, and has exactly the answer of a clip that holds it.
+Windows alone blur a border over their own length. Emotions change between phrases more often than within words, so a
+change costs less the quieter the moment, and the border is there. A turn of one emotion stays whole, and has exactly
+the answer of a clip that holds it.
 """
 
 from itertools import pairwise
@@ -14,9 +16,13 @@ from ser_tl.data.audio import SAMPLE_RATE
 from ser_tl.inference.session import OutputRequest, Session
 from ser_tl.inference.windows import pad
 from ser_tl.streaming.answering import answer_clip
+from ser_tl.streaming.quiet import find_quiet_moments
 
 _BATCH = 16  # windows that go through the model at once
 _FLOOR = 0.05  # no window speaks against an emotion more than that, however sure it is
+_UNIT = 0.5  # seconds: windows closer together say in part the same, and count as much in all
+_QUIET = 0.12  # nats a decibel by which a change costs less at a quiet moment
+_LEAST = 0.25  # nats that a change costs everywhere
 
 
 class Part(NamedTuple):
@@ -64,11 +70,13 @@ def split_turn(session: Session, samples: np.ndarray, curve: Curve, *, penalty: 
         session: answers the parts
         samples: (N,) of the turn
         curve: of it
-        penalty: nats that a change costs; infinite keeps turns whole
+        penalty: nats that a change costs where it isn't quiet; infinite keeps turns whole
     """
-    path = find_path(np.log(np.maximum(curve.probabilities, _FLOOR)), penalty)
-    changes = np.flatnonzero(path[1:] != path[:-1])
-    edges = [0, *((curve.centres[changes] + curve.centres[changes + 1]) // 2).tolist(), len(samples)]
+    moments = find_quiet_moments(samples, curve.centres)
+    seconds = len(samples) / SAMPLE_RATE / len(curve.centres)
+    scores = np.log(np.maximum(curve.probabilities, _FLOOR)) * seconds / _UNIT
+    path = find_path(scores, np.maximum(penalty - _QUIET * moments.depths, min(penalty, _LEAST)))
+    edges = [0, *moments.positions[path[1:] != path[:-1]].tolist(), len(samples)]
     parts: list[Part] = []
     for start, stop in pairwise(edges):
         answer = answer_clip(session, samples[start:stop]).probabilities
@@ -79,20 +87,22 @@ def split_turn(session: Session, samples: np.ndarray, curve: Curve, *, penalty: 
     return parts
 
 
-def find_path(scores: np.ndarray, penalty: float) -> np.ndarray:
+def find_path(scores: np.ndarray, penalty: float | np.ndarray) -> np.ndarray:
     """The states (T,) of the highest score in all, each change paid for.
 
     Args:
         scores: (T, C) of each state at each time
-        penalty: what a change from one state to another costs
+        penalty: what a change from one state to another costs; one number, or (T - 1,), each between two times
     """
     count, states = scores.shape
+    penalties = np.broadcast_to(penalty, (count - 1,))
     total, before = scores[0].astype(np.float64), np.zeros((count, states), np.int64)
     for time in range(1, count):
         best = int(total.argmax())
-        stay = total >= total[best] - penalty
+        changed = total[best] - penalties[time - 1]
+        stay = total >= changed
         before[time] = np.where(stay, np.arange(states), best)
-        total = np.where(stay, total, total[best] - penalty) + scores[time]
+        total = np.where(stay, total, changed) + scores[time]
     path = np.zeros(count, np.int64)
     path[-1] = total.argmax()
     for time in range(count - 1, 0, -1):

@@ -92,13 +92,17 @@ def open_microphone(device: str | None = None) -> Generator[Iterator[Block]]:
     sounddevice = import_sounddevice()
     chosen = int(device) if device is not None and device.isdigit() else device
     blocks: queue.Queue[Block] = queue.Queue(_QUEUE)
+    received = 0  # samples of the device, also those of blocks that didn't fit
     try:
         info = sounddevice.query_devices(chosen, "input")
         rate = float(info["default_samplerate"])
 
         def put(samples: np.ndarray, frames: int, times: Any, status: object) -> None:  # noqa: ANN401, ARG001
+            nonlocal received
+            captured = float(times.inputBufferAdcTime) or received / rate  # some devices leave their clock at zero
+            received += len(samples)
             with suppress(queue.Full):  # the next block's capture time tells of the gap
-                blocks.put_nowait(Block(samples.copy(), rate, float(times.inputBufferAdcTime)))
+                blocks.put_nowait(Block(samples.copy(), rate, captured))
 
         stream = sounddevice.InputStream(
             samplerate=rate, blocksize=round(BLOCK_SECONDS * rate), device=chosen, channels=1, callback=put

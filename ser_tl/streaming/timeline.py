@@ -94,9 +94,9 @@ def build_timeline(
     model: "EmotionModel | Session | str | Path | None" = None,
     *,
     turns: Sequence[SpeakerTurn] | None = None,
-    hop: float = 0.5,
-    window: float = 3.0,
-    penalty: float = 3.0,
+    hop: float = 0.25,
+    window: float = 2.0,
+    penalty: float = 6.0,
     voice: Voice = "auto",
     device: str | None = None,
 ) -> Timeline:
@@ -108,7 +108,7 @@ def build_timeline(
         turns: of speakers; turns by voice activity if None
         hop: seconds between the points that windows are centred on
         window: their length, seconds
-        penalty: nats that a change of emotion within a turn costs; infinite keeps turns whole
+        penalty: nats that a change of emotion within a turn costs, less at quiet moments; infinite keeps turns whole
         voice: as for `StreamingPredictor`
         device: where a model in torch computes
 
@@ -123,7 +123,7 @@ def build_timeline(
         )
     session = open_session(model, device)
     if not session.labels:
-        raise ConfigError("the model tells dimensions alone, and a timeline shows emotions: choose another model")
+        raise ConfigError("the model predicts dimensions alone, and a timeline shows emotions: choose another model")
     window = min(window, session.audio.max_seconds)
     seconds = duration(source)
     if turns is None:

@@ -5,10 +5,13 @@ No script, and nothing is fetched.
 
 import io
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
+from ser_tl.reporting.plots.canvas import hex_colours
 from ser_tl.reporting.plots.timeline import timeline_picture
 from ser_tl.streaming.timeline import Timeline
 
@@ -18,7 +21,9 @@ h1 { font-size: 1.4rem; overflow-wrap: anywhere } h2 { font-size: 1.15rem; margi
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem }
 th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
 th.text, td.text { text-align: left } thead th { border-bottom: 2px solid #888 } tr.pause { color: #888 }
-.wide { overflow-x: auto } img { max-width: 100%; height: auto } .note { background: #fdf3dc; padding: 0.6rem 1rem }
+.wide { overflow-x: auto } img { width: 100%; min-width: 50rem; height: auto }
+.dot { display: inline-block; width: 0.7em; height: 0.7em; margin-right: 0.5em }
+.note { background: #fdf3dc; padding: 0.6rem 1rem }
 """
 _NOTE = (
     "A probability is a resemblance to the training recordings, not what anyone feels. Each segment is answered as a "
@@ -35,7 +40,7 @@ def format_page(timeline: Timeline, spectrogram: np.ndarray | None = None) -> st
     """
     facts = [f"{format_time(timeline.seconds)} long", f"speech by {timeline.voice}" if timeline.voice else ""]
     facts += [f"model {timeline.model}" if timeline.model else ""]
-    title = f"Emotion over time: {timeline.source}"
+    title = f"Emotion over time: {Path(timeline.source).name}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(', '.join(filter(None, facts)))}</p>",
@@ -72,7 +77,8 @@ def _picture(timeline: Timeline, spectrogram: np.ndarray | None) -> str:
         segments, timeline.labels, timeline.times, timeline.probabilities, spectrogram, timeline.seconds, image
     )
     words = "Segments by emotion, probabilities over time, spectrogram"
-    return f'<p><img alt="{words}" src="data:image/png;base64,{b64encode(image.getvalue()).decode()}"></p>'
+    data = b64encode(image.getvalue()).decode()
+    return f'<div class="wide" tabindex="0"><img alt="{words}" src="data:image/png;base64,{data}"></div>'
 
 
 def _shares(timeline: Timeline) -> str:
@@ -88,13 +94,24 @@ def _shares(timeline: Timeline) -> str:
     ]
     if not rows:
         return "<p>No speech was found.</p>"
-    lines = "\n".join(f'<tr><td class="text">{escape(a)}</td><td>{b}</td><td>{c}</td></tr>' for a, b, c in rows)
+    dots = _dots(timeline.labels)
+    lines = "\n".join(
+        f'<tr><td class="text">{dots[label]}{escape(label)}</td><td>{time}</td><td>{share}</td></tr>'
+        for label, time, share in rows
+    )
     head = '<tr><th class="text">emotion</th><th>time</th><th>share</th></tr>'
     return f"<table>\n<thead>{head}</thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
 
 
+def _dots(labels: Sequence[str]) -> dict[str, str]:
+    """A square in an emotion's colour in the picture, whose legend is out of sight on a phone."""
+    shades = zip(labels, hex_colours(len(labels)), strict=True)
+    return {label: f'<span class="dot" style="background: {shade}"></span>' for label, shade in shades}
+
+
 def _segments(timeline: Timeline) -> str:
     has_speakers = bool(timeline.speakers)
+    dots = _dots(timeline.labels)
     lines = []
     for segment in timeline.segments:
         shown = segment.label if segment.label else "(too short)" if segment.speech else "(no speech)"
@@ -105,11 +122,12 @@ def _segments(timeline: Timeline) -> str:
         confidence = f"{100 * segment.confidence:.0f} %" if segment.label else ""
         lines.append(
             f"{row}<td>{format_time(segment.start)}</td><td>{format_time(segment.end)}</td>"
-            f'{speaker}<td class="text">{escape(shown)}</td>'
+            f'{speaker}<td class="text">{dots.get(segment.label, "")}{escape(shown)}</td>'
             f"<td>{confidence}</td>"
             f'<td class="text">{escape(next_best)}</td></tr>'
         )
     head = "<th>start</th><th>end</th>" + ('<th class="text">speaker</th>' if has_speakers else "")
     head += '<th class="text">emotion</th><th>probability</th><th class="text">next</th>'
     inside = "\n".join(lines)
-    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{inside}\n</tbody>\n</table></div>'
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{inside}\n</tbody>\n</table>"
+    return f'<div class="wide" tabindex="0">{table}</div>'

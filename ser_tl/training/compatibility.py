@@ -53,6 +53,11 @@ def check_parts(model: EmotionModel, train: Dataset, dev: Dataset, unlabelled: D
         SplitError: synthetic clips are in dev
     """
     check_real(dev, "dev")
+    if model.stitching is not None:
+        raise ConfigError(
+            "this model encodes clips in pieces, for streams (`ser-tl stitch`), and isn't trained further: train the "
+            "model that it was made of, and stitch that"
+        )
     if schema.SYNTHETIC in train["speaker"][:] and model.config.statistics != "training":
         raise ConfigError(
             f"model.statistics is {model.config.statistics}, but a synthetic clip is of no speaker and no corpus, and "

@@ -15,15 +15,14 @@ from math import isnan
 
 import torch
 from accelerate import Accelerator
-from tqdm.auto import tqdm
 
 from ser_tl.augment import FeatureHooks
 from ser_tl.data.batch_plan import BatchPlan, plan_batches
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.errors import ConfigError
+from ser_tl.inference.bars import progress_bar
 from ser_tl.runtime.processes import load_local_batches
 from ser_tl.runtime.sharding import Shards
-from ser_tl.terminal import is_quiet
 from ser_tl.training.objective import Objective
 from ser_tl.training.part import Training
 from ser_tl.training.progress import Progress, format_dev_scores, rate_factor
@@ -100,12 +99,12 @@ class EpochRunner:
         remaining = [micro for step in steps[progress.step :] for micro in step]
         batches = load_local_batches(clips, remaining, processes, config.workers)
         targets = self._iter_targets(unlabelled, progress.epoch, len(plan), len(remaining))
-        bar = tqdm(
+        bar = progress_bar(
+            description=f"{self._name} epoch {progress.epoch + 1}/{config.epochs}".strip(),
+            shown=processes.is_local_main_process,
+            unit="step",
             total=len(steps),
             initial=progress.step,
-            desc=f"{self._name} epoch {progress.epoch + 1}/{config.epochs}".strip(),
-            disable=is_quiet() or not processes.is_local_main_process,
-            unit="step",
         )
         with bar, nullcontext() if self.shards is None else self.shards.at_work():
             self.wrapped.train()

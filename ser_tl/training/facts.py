@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from ser_tl.data.schema import SYNTHETIC, real_rows
 from ser_tl.model import EmotionModel
+from ser_tl.runtime.peak_memory import measure_peak_memory
 
 
 def count_trainable(model: nn.Module) -> int:
@@ -87,5 +87,5 @@ def collect_run_facts(model: EmotionModel, history: list[dict[str, Any]], accele
         "processes": accelerator.num_processes,
         "device": str(accelerator.device),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mib": measure_peak_memory(),
     }

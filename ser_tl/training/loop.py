@@ -9,11 +9,10 @@ It never sees a test set, and uses parts by their contract only.
 from functools import partial
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from ser_tl.encoders import is_frozen
 from ser_tl.errors import CheckpointError
 from ser_tl.evaluation import Scores, confusion_matrix
+from ser_tl.inference.bars import write_line
 from ser_tl.inference.scoring import score_clips
 from ser_tl.terminal import is_quiet
 from ser_tl.training.checkpoint import TrainingStates
@@ -113,7 +112,7 @@ def _track(training: Training, progress: Progress, *, tracked: bool) -> None:
         processes.log(numbers | rates, step=record["epoch"])
     if processes.is_main_process and not is_quiet():
         name = f"{training.name}  " if training.name else ""
-        tqdm.write(
+        write_line(
             f"{name}epoch {record['epoch']:>3}  train loss {record['train_loss']:.3f}  dev loss "
             f"{record['dev_loss']:.3f}  dev {format_dev_scores(record)}{' best' if record['best'] else ''}  "
             f"{record['audio_seconds_per_second']:.0f} audio s/s"

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ser_tl.data.batching import Batch, Clips
 from ser_tl.evaluation.bootstrap import Interval, paired_interval
 from ser_tl.evaluation.scores import confusion_by_group, mean_recall
+from ser_tl.inference.bars import write_line
 from ser_tl.inference.clips import Pass, collect_clips
 from ser_tl.inference.moments import clip_statistics
 from ser_tl.model import EmotionModel
@@ -96,7 +96,7 @@ def check_statistics(
         facts |= {"difference_low": effect.interval.low, "difference_high": effect.interval.high}
     notes = [describe_worse(statistics, effect)] if effect.own_uar < effect.training_uar else []
     for note in notes if how.processes.process_index == 0 else []:
-        tqdm.write(f"warning: {note}")
+        write_line(f"warning: {note}")
     return {"statistics_check": facts}, notes
 
 

@@ -13,14 +13,14 @@ class TrainConfig(ComputeConfig):
     """How a model is trained.
 
     Args:
-        epochs: passes over the training speech, at most; 0 takes no step, for a classifier that `refit` fits in closed
-            form on what has no weights to learn
-        learning_rate: of everything above the encoder, at the schedule's peak
-        encoder_learning_rate: of the encoder's trainable blocks, at the schedule's peak
+        epochs: largest number of passes over the training speech; 0 takes no step, for a classifier that `refit` fits
+            in closed form
+        learning_rate: peak learning rate of everything above the encoder
+        encoder_learning_rate: peak learning rate of the encoder's trainable blocks
         optimizer: `adamw` (Loshchilov and Hutter 2019) or `radam` (Liu et al. 2020)
         weight_decay: for matrices; biases, norms and layer weights have none
-        schedule: after warm-up, fall to zero by a `cosine` or in a line (`linear`), stay `constant`, or be multiplied
-            by 0.5 whenever dev UAR has not improved for `plateau_patience` epochs (`plateau`)
+        schedule: after warm-up, learning rates fall to zero by a `cosine` or linearly (`linear`), stay `constant`, or
+            are multiplied by 0.5 whenever dev UAR has not improved for `plateau_patience` epochs (`plateau`)
         warmup: share of the training over which the rates rise from zero
         plateau_patience: epochs without a better dev UAR before the `plateau` schedule acts
         label_smoothing: share of the target spread over all classes
@@ -32,10 +32,9 @@ class TrainConfig(ComputeConfig):
             encoder's layers and adds up their logits; `self-training` continues from `discriminant` with unlabelled
             clips of the target domain, whose emotions it assumes to be about equally frequent; `enrolment` fits one for
             new speakers with a few clips without labels (`model.enrol`), with model.statistics speaker
-        calibration: makes probabilities match frequencies, fitted on speakers that no weight was trained on: one
-            `temperature`, which doesn't change the likeliest emotion; a factor and a bias an emotion
-            (`vector`); or `none`
-        save_every: steps between training states on disk, beside the one after each epoch; 0 for none
+        calibration: calibrates probabilities on speakers that no weight was trained on: by one `temperature`, which
+            doesn't change the likeliest emotion; by a factor and a bias per emotion (`vector`); or `none`
+        save_every: steps between training states on disk, besides the one after each epoch; 0 for none
     """
 
     epochs: int = 10

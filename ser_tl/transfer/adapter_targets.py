@@ -61,7 +61,12 @@ class Adapters:
         from peft import IA3Config, LoraConfig, inject_adapter_in_model  # seconds that other trainings spare
 
         config = LoraConfig if self.kind == "lora" else IA3Config
-        inject_adapter_in_model(config(target_modules=self.modules, **self.options), encoder)
+        # peft asks for a model's config several times a layer, and an encoder's is written anew each time. What it gets
+        # here is the encoder's parts in a module without one.
+        parts = nn.Module()
+        parts._modules, parts._parameters = encoder._modules, encoder._parameters
+        inject_adapter_in_model(config(target_modules=self.modules, **self.options), parts)
+        vars(encoder)["peft_config"] = vars(parts)["peft_config"]
 
 
 class Site(NamedTuple):

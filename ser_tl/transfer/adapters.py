@@ -131,7 +131,7 @@ def merge_adapter(model: EmotionModel) -> EmotionModel:
         ConfigError: the model has no adapters
     """
     if not adapted_layers(model.encoder):
-        raise ConfigError("the model has no adapters that could be folded in")
+        raise ConfigError("the model has no adapters that could be merged")
     _take_out(model.encoder, merge_layer)
     return model
 

@@ -80,7 +80,7 @@ class Adapted(Strategy):
         elif present != wanted:
             raise ConfigError(
                 f"the encoder has other adapters already ({present.kind} in {len(present.modules)} layers, "
-                f"{present.options}): train on with the same options, or fold them in first, by merge_adapter(model)"
+                f"{present.options}): train on with the same options, or merge them first, by merge_adapter(model)"
             )
         model.requires_grad_(True)
         model.encoder.requires_grad_(False)

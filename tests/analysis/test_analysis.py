@@ -63,6 +63,7 @@ def test_another_layer_is_refused(corpus, model):
         extract_embeddings(model, corpus, layer="logits")
 
 
+@pytest.mark.exhaustive
 def test_the_cache_changes_no_embedding(corpus, model):
     with_cache = extract_embeddings(model, corpus, TrainConfig(cache=True))
     assert (
@@ -71,6 +72,7 @@ def test_the_cache_changes_no_embedding(corpus, model):
     assert with_cache.values.std() > 0.05
 
 
+@pytest.mark.exhaustive
 def test_a_model_with_statistics_of_each_corpus_measures_them(corpus):
     own = EmotionModel(tiny_model().encoder, list(TONES), pooling="mean", config=ModelConfig(statistics="corpus"))
     values = extract_embeddings(own, corpus).values
@@ -88,6 +90,7 @@ def test_layers_are_scored_by_probes_that_never_heard_the_speaker(corpus, model)
         assert report.predictions.predictions != report.predictions.references or report.uar == 1.0
 
 
+@pytest.mark.exhaustive
 def test_a_model_of_dimensions_alone_is_looked_into_by_the_emotions_of_the_corpus(corpus, model):
     alone = tiny_model(dropout=0.1, labels=[], dimensions=["arousal"])
     scores, expected = probe_layers(alone, corpus, folds=3), probe_layers(model, corpus, folds=3)
@@ -98,6 +101,7 @@ def test_a_model_of_dimensions_alone_is_looked_into_by_the_emotions_of_the_corpu
     )
 
 
+@pytest.mark.exhaustive
 def test_labels_that_mean_nothing_score_at_chance(corpus, model):
     draw = np.random.default_rng(3)
     rows = [row | {"emotion": str(name)} for row, name in zip(corpus, draw.permutation(corpus["emotion"]), strict=True)]
@@ -136,6 +140,7 @@ def test_a_recording_is_drawn_and_a_pooling_without_attention_is_named(monkeypat
     assert said["title"].startswith(f"{corpus[0]['id']}.wav: {found.label}, ")
 
 
+@pytest.mark.exhaustive
 def test_a_long_recording_is_heard_in_windows(tmp_path):
     time = np.arange(int(16000 * 27.0)) / 16000
     soundfile.write(tmp_path / "long.wav", 0.3 * np.sin(2 * np.pi * 300 * time), 16000)

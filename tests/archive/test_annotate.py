@@ -62,7 +62,7 @@ def test_silence_is_a_row_without_an_answer(done):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_processes_write_the_same_bytes(done, model, recordings, tmp_path, workers):
     seen = []
     summary = annotate(recordings, tmp_path / "out", model, workers=workers, shard_clips=7, on_progress=seen.append)

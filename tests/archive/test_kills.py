@@ -24,7 +24,7 @@ from tests.archive.conftest import BAD, read_bytes, read_rows
 
 pytestmark = pytest.mark.slow
 
-KILLS = 5
+KILLS = 3
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,7 @@ def test_killed_again_and_again_the_bytes_are_the_same(done, model, recordings, 
     assert len({row["id"] for row in rows}) == len(rows) == 46
 
 
+@pytest.mark.exhaustive
 def test_a_worker_that_is_killed_is_replaced_and_its_shard_taken_over(done, model, recordings, tmp_path):
     folder = tmp_path / "out"
     process = start(recordings, folder, model, workers=1)
@@ -83,6 +84,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_shard_taken_over(done, mode
     assert read_bytes(folder) == read_bytes(done)
 
 
+@pytest.mark.exhaustive
 def test_workers_end_with_their_parent(model, recordings, tmp_path):
     process = start(recordings, tmp_path / "out", model, workers=1)
     children = []
@@ -133,6 +135,7 @@ def test_workers_that_are_lost_for_ever_end_the_run(model, recordings, tmp_path,
         run_pool(archive, Team(1))
 
 
+@pytest.mark.exhaustive
 def test_a_recording_that_ends_the_process_becomes_a_row(model, recordings, tmp_path, monkeypatch):
     """A fault in a C library is stood in for by a start-up file that kills whoever opens one of the recordings."""
     hook = tmp_path / "hook"
@@ -265,6 +268,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(model, recordings
     assert annotate(recordings, tmp_path / "out", model, workers=0, shard_clips=5).finished
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_ends_all_of_it_without_a_traceback(done, model, recordings, tmp_path):
     process = start(recordings, tmp_path / "out", model)
     deadline = time.monotonic() + 60

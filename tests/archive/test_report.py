@@ -65,6 +65,7 @@ def test_pages_and_clips(done, recordings, tmp_path, capsys):
     assert json.loads((tmp_path / "r" / "report.json").read_text())["rows"] == len(rows)
 
 
+@pytest.mark.exhaustive
 def test_parts_of_recordings_are_what_is_heard(model, tmp_path):
     path = write_clip(tmp_path / "in" / "<b>&.wav", 6.0)
     (tmp_path / "list.csv").write_text(f"id,path,start,end\npart,{path},1,5\n")

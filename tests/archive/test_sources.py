@@ -176,7 +176,7 @@ def test_a_row_without_a_path_is_a_row_with_an_error(model, files, tmp_path):
 
 def test_json_that_is_none(tmp_path):
     (tmp_path / "list.jsonl").write_text('{"path": "a.wav"}\n[1]\n', encoding="utf-8")
-    with pytest.raises(CorpusError, match="line 2: a list, expected an object"):
+    with pytest.raises(CorpusError, match="line 2: a list, expected one object per line"):
         clips_of(tmp_path / "list.jsonl")
     (tmp_path / "list.jsonl").write_text('{"path": "a.wav"}\n{"path":\n', encoding="utf-8")
     with pytest.raises(CorpusError, match="line 2: no JSON"):

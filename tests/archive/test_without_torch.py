@@ -17,7 +17,7 @@ PROGRAM = COMMAND.replace("from ser_tl.cli", f"Blocker.names = {BLOCKED - {'pyar
 )
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_an_archive_needs_the_runtime_and_pyarrow(model, tmp_path, monkeypatch, workers):
     home = write_recordings(tmp_path / "in", 6)
     (tmp_path / "sitecustomize.py").write_text(BLOCKER.format(blocked=BLOCKED - {"pyarrow"}))  # for the workers
@@ -32,6 +32,7 @@ def test_an_archive_needs_the_runtime_and_pyarrow(model, tmp_path, monkeypatch, 
     assert read_bytes(tmp_path / "out") == read_bytes(tmp_path / "here")
 
 
+@pytest.mark.exhaustive
 def test_what_is_missing_is_named(model, tmp_path):
     done = run(COMMAND, "annotate", tmp_path, "--model", model, "--output", tmp_path / "out")
     assert done.returncode == 1

@@ -128,6 +128,21 @@ def test_a_crop_is_a_stretch_of_the_clip():
     assert len(set(found.drawn["from s"])) > 1
 
 
+def test_a_crop_of_seconds_is_as_long_whatever_the_clip():
+    clips = [torch.arange(1, samples + 1) / 200_000 for samples in (160_000, 48_000, 24_000, 9600)]
+    found = changed("crop", *clips, seconds=[0.6, 1.4])
+    seconds = [samples / RATE for samples in found.lengths.tolist()]
+    assert all(0.6 <= length <= 1.4 for length in seconds)
+    assert seconds[3] == 0.6  # the whole clip
+    assert len(set(seconds)) == 4
+    for row, clip in enumerate(clips):
+        begin = round(found.drawn["from s"][row] * RATE)
+        assert torch.equal(found.waveform[row, : found.lengths[row]], clip[begin : begin + found.lengths[row]])
+    assert build_transform("crop", {"seconds": 2}).seconds == (2.0, 2.0)
+    with pytest.raises(ConfigError, match=r"crop: seconds is \[0.1, 3\].*from 0.5"):
+        build_transform("crop", {"seconds": [0.1, 3]})
+
+
 def test_mixup_mixes_a_clip_with_another_and_its_own_share_is_the_larger():
     clips = [tone(0.5, 200), tone(0.5, 500, level=0.01), tone(0.5, 900)]
     found = changed("mixup", *clips, alpha=1.0)

@@ -9,8 +9,16 @@ from ser_tl.errors import ConfigError
 from tests.augment.sounds import batch, speech
 
 WAVEFORM = [name for name, kind in TRANSFORMS.items() if issubclass(kind, WaveformTransform)]
-each = pytest.mark.parametrize("name", WAVEFORM)
-each_of_clips = pytest.mark.parametrize("name", [n for n in WAVEFORM if issubclass(TRANSFORMS[n], ClipTransform)])
+SLOW = {"codec"}
+
+
+def each_name(names):
+    """A parameter of a test; those that take long are slow."""
+    return pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in names])
+
+
+each = each_name(WAVEFORM)
+each_of_clips = each_name(n for n in WAVEFORM if issubclass(TRANSFORMS[n], ClipTransform))
 
 
 def made(name, **options):

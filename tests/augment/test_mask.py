@@ -26,6 +26,7 @@ def test_the_share_is_blank_whatever_the_number_of_stretches(share, number):
             assert not row[count:].any()
 
 
+@pytest.mark.slow
 def test_stretches_lie_anywhere():
     hits = sum(random_spans(torch.tensor([20]), torch.tensor([0.2]), 2, 20, BatchRng(seed))[0] for seed in range(400))
     assert hits.min() > 20

@@ -24,9 +24,10 @@ from ser_tl.data.audio_config import AudioConfig
 from ser_tl.data.batching import UtteranceDataset
 from ser_tl.data.folds import read_folds
 from ser_tl.evaluation import Predictions, Report
-from ser_tl.inference.calibration import HELD_OUT, PerturbedEmbedding, fit_calibration, judge_perturbed
+from ser_tl.inference.calibration import fit_calibration
 from ser_tl.inference.distance import MOST_CLIPS, PerturbedClips
 from ser_tl.inference.outliers import fit_outliers
+from ser_tl.inference.refit_calibration import HELD_OUT, ChangedEmbedding, judge_changed
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.conformal import find_threshold
 from ser_tl.modules.discriminant import fit_discriminant
@@ -84,15 +85,17 @@ def predict(train: Clips, test: Clips, labels: list[str], changed: Clips) -> dic
     with torch.no_grad():
         logits = fit.discriminant(test.rows.float()).numpy()
     outliers = fit_outliers(train.rows, truth, train.speakers.tolist(), len(labels))
-    scores = outliers.score(test.rows).numpy()
+    assert outliers.threshold is not None
+    remoteness = outliers.score.measure_remoteness(test.rows, outliers.threshold).numpy()
     changed = changed.of(np.isin(changed.speakers, train.speakers) & np.isin(changed.emotions, labels))
     some = np.random.default_rng(0).permutation(len(changed.ids))[:MOST_CLIPS]
-    embedded = PerturbedEmbedding(
+    embedded = ChangedEmbedding(
         changed.rows[some],
         torch.tensor([index[changed.emotions[row]] for row in some]),
         changed.speakers[some].tolist(),
+        changed.ids[some].tolist(),
     )
-    judged = judge_perturbed(fit, train.rows, truth, train.speakers.tolist(), len(labels), embedded, ())
+    judged = judge_changed(fit, train.rows, truth, train.speakers.tolist(), outliers, embedded, ())
     found = {}
     for method in METHODS:
         held = fit.held_out.numpy(), truth.numpy(), train.ids.tolist(), train.speakers.tolist()
@@ -101,11 +104,11 @@ def predict(train: Clips, test: Clips, labels: list[str], changed: Clips) -> dic
             sets = None
         else:
             near = {"source": HELD_OUT, "method": "vector" if method == "vector" else "temperature"}
-            far = {"scores": outliers.scores, "threshold": outliers.threshold, "perturbed": judged}
+            far = {"remoteness": outliers.remoteness, "threshold": outliers.threshold, "perturbed": judged}
             known = fit_calibration(*held, **near, **(far if method == "distance" else {}))
             sets = known.sets
             plain = clip_threshold(known.apply(held[0]), held[1])
-        rows = known.apply(logits, scores)
+        rows = known.apply(logits, remoteness)
         ways = {method: None if sets is None else sets.members(rows, COVERAGE)}
         if sets is not None:
             ways[f"{method}, sets by class"] = sets.members(rows, COVERAGE, by_class=True)
@@ -261,12 +264,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     for name in ("emodb", "ravdess", "folds", "emotale", "whisper"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--only", choices=["calibration", "outliers"], help="one half of it")
+    parser.add_argument(
+        "--only", choices=["calibration", "transfer", "outliers"], help="a part: transfer is to other corpora alone"
+    )
     options = parser.parse_args()
     ravdess, emodb, emotale = (
         read_clips(name, getattr(options, name), options) for name in ("ravdess", "emodb", "emotale")
     )
-    if options.only != "calibration":
+    if options.only in (None, "outliers"):
         show_outliers(options, ravdess, emodb, emotale)
     if options.only != "outliers":
         show_calibration(options, ravdess, emodb, emotale)
@@ -276,22 +281,23 @@ def show_calibration(options: argparse.Namespace, ravdess: Clips, emodb: Clips, 
     """Prints the figures of each protocol and way of calibrating, and keeps the reports."""
     runs: dict[str, dict[str, Report]] = {}
     changed = {name: read_perturbed(name, getattr(options, name), options) for name in ("ravdess", "emodb")}
-    parts = [
-        predict(ravdess.of(~tested), ravdess.of(tested), sorted(set(ravdess.emotions)), changed["ravdess"])
-        for fold in read_folds(options.folds)
-        for tested in [np.isin(ravdess.ids, list(fold.test))]
-    ]
-    runs["RAVDESS, EmoBox's folds"] = pool(parts)
-    parts = [
-        predict(
-            emodb.of(emodb.speakers != one),
-            emodb.of(emodb.speakers == one),
-            sorted(set(emodb.emotions)),
-            changed["emodb"],
-        )
-        for one in sorted(set(emodb.speakers))
-    ]
-    runs["EMO-DB, each speaker left out"] = pool(parts)
+    if options.only != "transfer":
+        parts = [
+            predict(ravdess.of(~tested), ravdess.of(tested), sorted(set(ravdess.emotions)), changed["ravdess"])
+            for fold in read_folds(options.folds)
+            for tested in [np.isin(ravdess.ids, list(fold.test))]
+        ]
+        runs["RAVDESS, EmoBox's folds"] = pool(parts)
+        parts = [
+            predict(
+                emodb.of(emodb.speakers != one),
+                emodb.of(emodb.speakers == one),
+                sorted(set(emodb.emotions)),
+                changed["emodb"],
+            )
+            for one in sorted(set(emodb.speakers))
+        ]
+        runs["EMO-DB, each speaker left out"] = pool(parts)
     for name, other in {"EMO-DB": emodb, "EmoTale": emotale}.items():
         shared = sorted(set(ravdess.emotions) & set(other.emotions))
         source, target = ravdess.of(np.isin(ravdess.emotions, shared)), other.of(np.isin(other.emotions, shared))

@@ -11,6 +11,13 @@ UAR is told twice. `held out`: on the speakers whom the model doesn't know, by t
 float embedding, and asked about the held-out speaker's embedding in torch or INT8: what a model made so would answer,
 with an encoder that is the same in all folds. Channels are chosen, and scales of INT8 measured, on unlabelled clips of
 the speakers whom the model knows. Intervals are of the difference to the model as it was, speakers drawn for both.
+`--folds` holds out the speakers of a published fold at once, as `ser-tl train --protocol folds` does.
+
+A model whose encoder was trained on these speakers' labels, as any is after a plan with `f`, has no LOSO: its encoder
+knows the answers. `--trained` says so of the models that are named.
+
+`--teacher NAME`, a model that was measured, prints each form of all others beside it as it was: what a distilled
+encoder, pruning and INT8 give together. Speeds are of one run then, the models as they were in turn.
 """
 
 import argparse
@@ -26,6 +33,7 @@ import torch
 
 from ser_tl.augment import AugmentConfig
 from ser_tl.compress.activity import Activity, measure_activity
+from ser_tl.compress.fine_tuning import finetune_pruned
 from ser_tl.compress.pruning import keep_layers, narrow_feed_forwards, parameter_bytes
 from ser_tl.compress.refit import refit_classifier
 from ser_tl.compress.search import Plan
@@ -33,6 +41,7 @@ from ser_tl.corpora import load_corpus
 from ser_tl.data import audio
 from ser_tl.data.batching import UtteranceDataset
 from ser_tl.data.checks import audio_source
+from ser_tl.data.folds import read_folds
 from ser_tl.errors import ExportError
 from ser_tl.evaluation.bootstrap import paired_interval
 from ser_tl.evaluation.scores import confusion_by_group, mean_recall
@@ -65,18 +74,21 @@ def main() -> None:
         "--plans",
         nargs="*",
         help="LAYERSxPERCENT, as 2x50; whole for the model as it was; 2x50v4 fits the classifier on four augmented "
-        "views of each clip besides, as the bundled model's training does",
+        "views of each clip besides, as the bundled model's training does; 2x50f2 is fine-tuned for two epochs",
     )
+    parser.add_argument("--folds", type=Path, help="a folder of EmoBox's folds of the corpus, in place of LOSO")
+    parser.add_argument("--trained", action="store_true", help="the models' encoders were trained on the corpus")
+    parser.add_argument("--teacher", help="name of a model that was measured; all are compared with it as it was")
     parser.add_argument("--most", type=int, default=1000, help="prunings that are measured before the drawing")
     options = parser.parse_args()
     torch.set_num_threads(1)
     left = options.most
     for folder in options.models:
-        name = folder.parent.name if folder.name == "model" else folder.name
+        name = name_of(folder)
         model = EmotionModel.from_pretrained(folder)
         todo = [plan for plan in options.plans or plans_of(model) if not path_of(options.output, name, plan).exists()]
         if todo and left > 0:
-            bench = Bench(model, load_corpus(options.corpus, options.root))
+            bench = Bench(model, load_corpus(options.corpus, options.root), options)
         for plan in todo[: max(0, left)]:
             path = path_of(options.output, name, plan)
             path.with_suffix("").mkdir(parents=True, exist_ok=True)
@@ -85,6 +97,13 @@ def main() -> None:
             print(path, flush=True)
             left -= 1
     draw(options.output)
+    if options.teacher:
+        compare_with_teacher(options.output, options.teacher, options.models)
+
+
+def name_of(folder: Path) -> str:
+    """What a model is called."""
+    return folder.parent.name if folder.name == "model" else folder.name
 
 
 def path_of(output: Path, name: str, plan: str) -> Path:
@@ -104,8 +123,8 @@ def plans_of(model: EmotionModel) -> list[str]:
 class Bench:
     """A model and a corpus, and what all prunings share."""
 
-    def __init__(self, model: EmotionModel, corpus: Any) -> None:
-        self.model = model
+    def __init__(self, model: EmotionModel, corpus: Any, options: argparse.Namespace) -> None:
+        self.model, self.is_trained = model, options.trained
         names = corpus["speaker"][:]
         known = set(model.known_speakers.among(names))
         self.known = [index for index, name in enumerate(names) if name in known]
@@ -115,6 +134,10 @@ class Bench:
         self.clips = [audio.decode(audio_source(row), row["start"], row["end"]) for row in corpus]
         self.labels = torch.tensor([model.labels.index(emotion) for emotion in self.emotions])
         self._activity: list[Activity] = []
+        folds = (
+            {} if options.folds is None else {id: fold.name for fold in read_folds(options.folds) for id in fold.test}
+        )
+        self.groups = [folds[id] for id in corpus["id"][:]] if folds else names
 
     def measure(self, plan: str, folder: Path) -> dict[str, Any]:
         """Size, speed and answers of a pruning, in torch and as INT8.
@@ -137,18 +160,19 @@ class Bench:
             manifest = read_manifest(folder / "int8")
             sizes["int8"] = (folder / "int8" / manifest.graph).stat().st_size
             summary = (manifest.quantization or {})["summary"]
-        answers = {form: self.answers(session, folder / f"{form}.npz") for form, session in forms.items()}
+        asked_of = self.unknown if self.is_trained or "f" in plan else list(range(len(self.clips)))
+        answers = {form: self.answers(session, folder / f"{form}.npz", asked_of) for form, session in forms.items()}
         times = cpu_times({"as it was": TorchSession(self.model)} | forms, 9)
         embedding = torch.from_numpy(answers["torch"][1])
         asked = {form: torch.from_numpy(found[1]) for form, found in answers.items()}
-        in_turn = self.hold_out(embedding, asked)
+        in_turn = self.hold_out(embedding, asked) if len(embedding) == len(self.clips) else {}
         rows = {
             form: {
                 "bytes": sizes[form],
                 "milliseconds": times[form],
                 "speed": times["as it was"] / times[form],
-                "held_out": [answers[form][0][index] for index in self.unknown],
-                "loso": in_turn[form],
+                "held_out": [answers[form][0][asked_of.index(index)] for index in self.unknown],
+                "loso": in_turn.get(form),
             }
             for form in forms
         }
@@ -169,6 +193,7 @@ class Bench:
         if (folder / "config.json").exists():
             return EmotionModel.from_pretrained(folder)
         layers, _, rest = plan.partition("x")
+        rest, _, epochs = rest.partition("f")
         percent, _, views = rest.partition("v")
         chosen = Plan(int(layers), int(percent) / 100)
         augment = AugmentConfig(preset="field", views=int(views)) if views else None
@@ -180,13 +205,15 @@ class Bench:
                 self._activity = measure_activity(lossless, clips, HOW)
             small = narrow_feed_forwards(small, chosen.ffn, self._activity[: chosen.layers])
         refit_classifier(small, self.fitted_on, HOW, augment=augment)
+        if epochs:
+            small = finetune_pruned(small, self.model, self.fitted_on, epochs=int(epochs), augment=augment)
         small.save_pretrained(folder)
         return small
 
-    def answers(self, session: Session, path: Path) -> tuple[list[str], np.ndarray]:
-        """Labels and embeddings of all clips, each alone; kept in a file."""
+    def answers(self, session: Session, path: Path, indices: list[int]) -> tuple[list[str], np.ndarray]:
+        """Labels and embeddings of some clips, each alone; kept in a file."""
         if not path.exists():
-            rows = [session.run(*pad([clip]), OutputRequest(embedding=True)) for clip in self.clips]
+            rows = [session.run(*pad([self.clips[index]]), OutputRequest(embedding=True)) for index in indices]
             labels = [int(row.probabilities[0].argmax()) for row in rows]
             embedding = np.concatenate([row.embedding for row in rows if row.embedding is not None])
             np.savez(path, labels=labels, embedding=embedding)
@@ -194,11 +221,11 @@ class Bench:
             return [self.model.labels[label] for label in found["labels"]], found["embedding"]
 
     def hold_out(self, embedding: torch.Tensor, asked: dict[str, torch.Tensor]) -> dict[str, list[str]]:
-        """Answers about each speaker by the classifier of all others."""
+        """Answers about each speaker, or fold's speakers, by the classifier of all others."""
         found: dict[str, list[str]] = {form: [""] * len(self.speakers) for form in asked}
-        for speaker in sorted(set(self.speakers)):
-            inside = [index for index, name in enumerate(self.speakers) if name != speaker]
-            outside = [index for index, name in enumerate(self.speakers) if name == speaker]
+        for group in sorted(set(self.groups)):
+            inside = [index for index, name in enumerate(self.groups) if name != group]
+            outside = [index for index, name in enumerate(self.groups) if name == group]
             names = [self.speakers[index] for index in inside]
             fit = fit_discriminant(embedding[inside], self.labels[inside], names, len(self.model.labels))
             for form, rows in asked.items():
@@ -223,7 +250,8 @@ def draw(output: Path) -> None:
             size = own["bytes"] / row["whole_bytes"]
             cells = [row["model"], row["plan"], form, f"{own['bytes'] / 1e6:.1f}", f"{100 * size:.0f} %"]
             rows.append([*cells, f"{own['milliseconds']:.1f}", f"{own['speed']:.2f}", *scores[0][1:], *scores[1][1:]])
-            points.append((row["model"], row["plan"], form, 100 * size, own["speed"], scores[1][0]))
+            if own["loso"]:
+                points.append((row["model"], row["plan"], form, 100 * size, own["speed"], scores[1][0]))
     header = ["model", "pruning", "form", "MB", "size", "CPU ms / 3 s", "times", "UAR held out", "lost", "UAR LOSO"]
     text = table([*header, "lost"], rows)
     (output / "table.md").write_text(text + "\n")
@@ -231,8 +259,32 @@ def draw(output: Path) -> None:
     print(text)
 
 
+def compare_with_teacher(output: Path, teacher: str, folders: list[Path]) -> None:
+    """Prints each form of the models beside the teacher as it was, and how long both take in one run."""
+    whole = json.loads(path_of(output, teacher, "whole").read_text())
+    (original,) = [folder for folder in folders if name_of(folder) == teacher]
+    rows = []
+    for folder in folders:
+        for path in sorted((output / name_of(folder)).glob("*.json")):
+            row, kept = json.loads(path.read_text()), path.with_suffix("")
+            small = folder if row["plan"] == "whole" else kept / "model"
+            sessions = {"as it was": TorchSession(EmotionModel.from_pretrained(original))}
+            sessions |= {"torch": TorchSession(EmotionModel.from_pretrained(small))}
+            sessions |= {"int8": Predictor(kept / "int8").session} if "int8" in row["forms"] else {}
+            times = cpu_times(sessions, 9)
+            for form, own in row["forms"].items():
+                size, speed = own["bytes"] / whole["whole_bytes"], times["as it was"] / times[form]
+                scores = [score(row, whole, form, kind)[1:] for kind in ("held_out", "loso")]
+                cells = [row["model"], row["plan"], form, f"{own['bytes'] / 1e6:.1f}", f"{100 * size:.0f} %"]
+                rows.append([*cells, f"{speed:.1f}", *scores[0], *scores[1]])
+    header = ["model", "pruning", "form", "MB", f"of {teacher}", "times", "UAR held out", "lost", "UAR LOSO", "lost"]
+    print(table(header, rows))
+
+
 def score(row: dict[str, Any], whole: dict[str, Any], form: str, kind: str) -> tuple[float, str, str]:
     """UAR in percent, the same as text, and how much less than the model as it was in torch, with its interval."""
+    if not row["forms"][form][kind]:
+        return 0.0, "", ""
     chosen = row["unknown"] if kind == "held_out" else range(len(row["emotions"]))
     speakers = [row["speakers"][index] for index in chosen]
     emotions = [row["emotions"][index] for index in chosen]

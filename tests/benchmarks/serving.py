@@ -149,7 +149,7 @@ def main() -> None:
     contents = recordings(32)
     seconds = sum(len(content) - 44 for content in contents) / 32_000 / len(contents)
     with tempfile.TemporaryDirectory() as folder:
-        _make_models(options.encoder, Path(folder))
+        _make_models(argparse.Namespace(encoder=options.encoder, sides=["batched", "pipeline"]), Path(folder))
         ours = [sys.executable, "-m", "ser_tl.cli", "serve", options.model or Path(folder) / "ours", "--port", "PORT"]
         ours += ["--workers", options.workers, "--cache_answers", "0"]
         naive = [sys.executable, "-m", "tests.benchmarks.naive_server", Path(folder) / "theirs", "PORT"]

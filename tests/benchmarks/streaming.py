@@ -1,14 +1,16 @@
 """Streams measured: time a hop, memory over hours, policies compared, and EDER of timelines.
 
-    python -m tests.benchmarks.streaming latency [--minutes 60] [--model FOLDER]
+    python -m tests.benchmarks.streaming latency [--minutes 60] [--model FOLDER] [--window 2] [--stitched]
+    python -m tests.benchmarks.streaming pace [--minutes 60] [--model FOLDER]
     python -m tests.benchmarks.streaming day [--hours 24]
-    python -m tests.benchmarks.streaming policies [--voice silero]
-    python -m tests.benchmarks.streaming eder [--voice silero]
+    python -m tests.benchmarks.streaming policies [--voice silero] [--model FOLDER]
+    python -m tests.benchmarks.streaming eder [--voice silero] [--corpus ravdess --root DIR --speakers A,B]
 
-The speech is emodb-mini's, of the two speakers that the bundled model was neither trained nor tuned on, clips strung
-together with pauses of half a second. One thread. Tables and the windows' answers are kept in --output and beside it:
-started again, it goes on. `day` feeds 44.1 kHz through resampler, gate, buffers and hops, and asks a session that only
-measures loudness: it is about drift and memory, not about the model.
+The speech is emodb-mini's, of the two speakers that the bundled model was neither trained nor tuned on, or that of
+--speakers of --corpus, whom --model doesn't know: clips strung together with pauses of half a second. One thread.
+Tables and the windows' answers are kept in --output and beside it: started again, it goes on. `day` feeds 44.1 kHz
+through resampler, gate, buffers and hops, and asks a session that only measures loudness: it is about drift and memory,
+not about the model. `pace` feeds as a microphone does, and leaves late hops out.
 """
 
 import argparse
@@ -37,16 +39,28 @@ class Clip(NamedTuple):
     emotion: str
 
 
-def unseen_clips(seed: int = 0) -> list[tuple[str, np.ndarray]]:
-    """Emotion and samples of the test speakers' clips, in random order."""
+def unseen_clips(options) -> list[tuple[str, np.ndarray]]:
+    """Emotion and samples of the test speakers' clips, in random order; of each the speech alone."""
+    import torch
+
     from ser_tl.corpora import load_corpus
     from ser_tl.data.audio import decode
+    from ser_tl.modules.speech import SpeechGate
 
-    corpus = load_corpus("emodb-mini")
-    rows = [row for row, speaker in enumerate(corpus["speaker"][:]) if speaker in UNSEEN]
-    assert len(rows) == 116, "the clips that the bundled model's card reports on"
-    order = np.random.default_rng(seed).permutation(rows).tolist()
-    return [(corpus[row]["emotion"], decode(corpus[row]["audio"]["path"])) for row in order]
+    corpus = load_corpus(options.corpus, options.root)
+    speakers = options.speakers.split(",")
+    rows = [row for row, speaker in enumerate(corpus["speaker"][:]) if speaker in speakers]
+    assert rows, f"{options.corpus} has {sorted(set(corpus['speaker'][:]))}"
+    order = np.random.default_rng(0).permutation(rows).tolist()[: options.clips]
+    clips = [(corpus[row]["emotion"], decode(corpus[row]["audio"]["path"])) for row in order]
+    if options.corpus.startswith("emodb"):  # is trimmed
+        return clips
+    gate = SpeechGate()
+    cut = [gate(torch.from_numpy(samples)[None], torch.tensor([len(samples)])) for _, samples in clips]
+    return [
+        (emotion, speech.waveform[0, : int(speech.lengths[0])].numpy())
+        for (emotion, _), speech in zip(clips, cut, strict=True)
+    ]
 
 
 def string_together(clips: list[tuple[str, np.ndarray]], pause: float) -> tuple[np.ndarray, list[Clip]]:
@@ -105,9 +119,9 @@ def latency(options) -> Iterator[dict]:
     """CPU and wall time of each feed that answered a hop; memory as the stream goes on."""
     from ser_tl.streaming import StreamingPredictor
 
-    signal, _ = string_together(unseen_clips(), 0.5)
-    stream = StreamingPredictor(options.model, voice=options.voice)
-    cpu, wall, taken, marks = [], [], 0.0, {}
+    signal, _ = string_together(unseen_clips(options), 0.5)
+    stream = StreamingPredictor(options.model, voice=options.voice, window=options.window, stitched=options.stitched)
+    cpu, wall, windows, taken, marks = [], [], [], 0.0, {}
     step = RATE // 10
     fed = 0
     while stream.time < 60 * options.minutes:
@@ -121,6 +135,7 @@ def latency(options) -> Iterator[dict]:
             if len(updates) == 1 and updates[0].kind == "partial" and updates[0].label:
                 cpu.append(1000 * spent)
                 wall.append(1000 * (time.perf_counter() - begin[1]))
+                windows.append(round(updates[0].end - updates[0].start, 3))
             fed += 1
             if fed % 3000 == 300:  # every five minutes, the first time after half a minute
                 marks[round(stream.time / 60, 1)] = round(memory(), 1)
@@ -130,6 +145,51 @@ def latency(options) -> Iterator[dict]:
         "cpu ms p50 p95 p99": np.percentile(cpu, [50, 95, 99]).round(1).tolist(),
         "wall ms p50 p95 p99": np.percentile(wall, [50, 95, 99]).round(1).tolist(),
         "share of a core": round(taken / stream.time, 4), "MiB by minute": marks,
+        "cpu ms p50 by window s": _by_window(windows, cpu, options.window),
+    }  # fmt: skip
+
+
+def _by_window(windows: list[float], cpu: list[float], longest: float) -> dict[str, float]:
+    """The median of hops whose windows are as long as these, to half a hop."""
+    found = {}
+    for seconds in (*(length for length in (0.6, 1.0, 1.5, 2.0) if length < longest), longest):
+        near = [taken for length, taken in zip(windows, cpu, strict=True) if abs(length - seconds) <= 0.1]
+        if near:
+            found[f"{seconds:g}"] = round(float(np.median(near)), 1)
+    return found
+
+
+def pace(options) -> Iterator[dict]:
+    """A stream at its own pace: hops that came too late, how late answers are, memory as it goes on."""
+    from ser_tl.streaming import StreamingPredictor
+
+    signal, _ = string_together(unseen_clips(options), 0.5)
+    stream = StreamingPredictor(options.model, voice=options.voice)
+    stream.feed(signal[: 4 * RATE], RATE)  # the first windows of a session take longer
+    stream.reset()
+    step, sent, delays, marks, spent = RATE // 10, 0, [], {}, 0.0
+    begin, cpu = time.perf_counter(), time.process_time()
+    total = round(60 * options.minutes) * RATE
+    while sent < total:
+        due = begin + (sent + step) / RATE
+        time.sleep(max(0.0, due - time.perf_counter()))
+        behind = int((time.perf_counter() - begin) * RATE) // step * step  # what a device has queued by now
+        stop = min(max(sent + step, behind), total)
+        block = np.take(signal, range(sent, stop), mode="wrap")
+        for update in stream.feed(block, RATE, late="skip"):
+            if update.kind == "partial" and update.label:
+                delays.append(1000 * (time.perf_counter() - begin - update.time))
+        sent = stop
+        minute = sent // (60 * RATE)
+        if minute % 5 == 0 or minute == 1:
+            marks.setdefault(minute, round(memory(), 1))
+    spent = time.process_time() - cpu
+    yield {
+        "model": options.model or "bundled, torch fp32", "voice": options.voice, "minutes": options.minutes,
+        "hops": int(stream.time / 0.2), "answered": len(delays), "late hops": stream.late_hops,
+        "delay ms p50 p95 p99 max": np.percentile(delays, [50, 95, 99, 100]).round(1).tolist(),
+        "cpu s": round(spent, 1), "share of a core": round(spent / (60 * options.minutes), 4), "MiB by minute": marks,
+        "seconds on the clock": round(time.perf_counter() - begin, 2),
     }  # fmt: skip
 
 
@@ -172,16 +232,21 @@ def policies(options) -> Iterator[dict]:
     from ser_tl.inference.session import open_session
     from ser_tl.streaming import StreamingPredictor
 
-    clips = unseen_clips()[: options.clips]
+    clips = unseen_clips(options)
     signal, spans = string_together(clips, 0.5)
-    session = Remembering(open_session(options.model), options.output.with_suffix(".answers"))
-    for cut in ("sliding", "turn"):
+    session = open_session(options.model)
+    if not options.stitched:
+        session = Remembering(session, options.output.with_suffix(".answers"))
+    for cut in options.cuts.split(","):
         for smoothing in ("none", "vote:5", "ema:0.4"):
-            stream = StreamingPredictor(session, cut=cut, smoothing=smoothing, voice=options.voice)
+            stream = StreamingPredictor(
+                session, cut=cut, smoothing=smoothing, voice=options.voice, window=options.window,
+                stitched=options.stitched,
+            )  # fmt: skip
             updates = stream.feed(signal, RATE) + stream.flush()
             yield {"voice": options.voice, "cut": cut, "smoothing": smoothing} | judge(updates, spans)
     right = [session.labels[int(_whole(session, samples).argmax())] == emotion for emotion, samples in clips]
-    yield {"cut": "whole clips, offline", "final": round(100 * np.mean(right), 1)}
+    yield {"cut": "whole clips, offline", "final": round(100 * np.mean(right), 1), "clips": len(clips)}
 
 
 def _whole(session, samples):
@@ -202,7 +267,8 @@ def judge(updates, spans) -> dict:
         ends.append(bool(labels) and labels[-1] == clip.emotion)
         flips.append(sum(a != b for a, b in pairwise(labels)))
         if ends[-1]:
-            wrong = [one.time for one in mine if one.label != clip.emotion]
+            last = max(one.time for one in mine if one.label)  # behind it, at the clip's end, nobody speaks
+            wrong = [one.time for one in mine if one.label != clip.emotion and one.time < last]
             after = [one.time for one in mine if not wrong or one.time > wrong[-1]]
             settled.append(after[0] - clip.start)
         over = [(min(one.end, clip.end) - max(one.start, clip.start), one.label) for one in finals]
@@ -225,11 +291,11 @@ def eder(options) -> Iterator[dict]:
     from ser_tl.inference.session import open_session
     from ser_tl.streaming import LabelSpan, build_timeline, measure_eder
 
-    clips = unseen_clips()[: options.clips]
+    clips = unseen_clips(options)
     session = Remembering(open_session(options.model), options.output.with_suffix(".answers"))
     groups = [clips[first : first + 10] for first in range(0, len(clips), 10)]
     for pause in (0.5, 0.0):
-        for penalty in (float("inf"), 6.0, 3.0, 1.5):
+        for penalty in (float("inf"), 9.0, 6.0, 4.5, 3.0):
             whole, spoken = [], []
             for group in groups:
                 signal, spans = string_together(group, pause)
@@ -254,10 +320,16 @@ def _pool(errors, name: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["latency", "day", "policies", "eder"])
+    parser.add_argument("what", choices=["latency", "pace", "day", "policies", "eder"])
     parser.add_argument("--model", default=None)
     parser.add_argument("--voice", default="energy")
-    parser.add_argument("--clips", type=int, default=116, help="of policies and eder: the first so many")
+    parser.add_argument("--corpus", default="emodb-mini")
+    parser.add_argument("--root", default=None)
+    parser.add_argument("--speakers", default=",".join(UNSEEN), help="whom the model doesn't know")
+    parser.add_argument("--clips", type=int, default=None, help="the first so many")
+    parser.add_argument("--cuts", default="sliding,turn", help="of policies")
+    parser.add_argument("--window", type=float, default=3.0)
+    parser.add_argument("--stitched", action="store_true")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--output", type=Path, default=Path("streaming.jsonl"))

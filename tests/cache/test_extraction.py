@@ -110,18 +110,22 @@ def test_a_job_killed_in_the_middle_goes_on_where_it_was(tones, whole, tmp_path,
     assert FeatureCache(tmp_path / "killed").verify() == []
 
 
+@pytest.mark.exhaustive
 def test_two_processes_share_the_work(tones, whole, tmp_path):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "ser_tl.cli"]
+    program = tmp_path / "watched.py"  # progress bars are for terminals
+    program.write_text("import sys\nfrom ser_tl import cli\nsys.stderr.isatty = lambda: True\nsys.exit(cli.main())\n")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(program)]
     done = run(tmp_path / "two", *launch, *command(tones))
     assert done.returncode == 0, done.stderr[-3000:]
     two = entries(tmp_path / "two")
     assert two.keys() == whole.keys()
     assert same(two, whole)
     assert done.stdout.count("27 clips of csv") == 1
-    encoded = re.findall(r"encoding: 100%\D*(\d+)/\1 ", done.stderr)
+    encoded = re.findall(r"encoding: +\d+%\D*\d+/(\d+) ", done.stderr)
     assert set(encoded) == {"3"}  # of five batches; the other process shows no bar for its two
 
 
+@pytest.mark.exhaustive
 def test_a_training_finds_what_was_extracted_whatever_it_uses_of_it(tones, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path))
     assert cli.main(command(tones)) == 0
@@ -143,6 +147,7 @@ def test_a_training_finds_what_was_extracted_whatever_it_uses_of_it(tones, tmp_p
     assert len(entries(tmp_path)) == 27 * (STATES + 1)
 
 
+@pytest.mark.exhaustive
 def test_states_too_many_for_the_cache_are_refused_with_the_way_out(tones, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path))
     assert cli.main(command(tones, "--cache_gib", "0.00001")) == 1
@@ -158,6 +163,7 @@ def test_states_too_many_for_the_cache_are_refused_with_the_way_out(tones, tmp_p
         extract_features(encoder, corpus, layers=[4])
 
 
+@pytest.mark.exhaustive
 def test_windows_of_long_clips_are_those_of_training_and_evaluation(tones, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_TL_CACHE", str(tmp_path))
     corpus, audio = tone_corpus(tones / "audio", speakers=3), AudioConfig(max_seconds=0.2)

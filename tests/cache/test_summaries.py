@@ -68,7 +68,9 @@ def train(split, model, strategy=None, config=CONFIG, **options):
     return [*figures, report.uar, *(checked[name] for name in sorted(checked))], report.predictions.probabilities
 
 
-@pytest.mark.parametrize(("pooling", "statistics"), [("stats", "speaker"), ("max", "training")])
+@pytest.mark.parametrize(
+    ("pooling", "statistics"), [("stats", "speaker"), pytest.param("max", "training", marks=pytest.mark.exhaustive)]
+)
 def test_a_training_on_summaries_is_one_on_frames(pooling, statistics, split, long_split, store, monkeypatch):
     chosen = long_split if statistics == "speaker" else split
     figures, probabilities = train(chosen, build(pooling, statistics=statistics))
@@ -107,6 +109,7 @@ def frames_only(fill):
     return lambda self, *args, **options: fill(self, *args, **(options | {"reduce": None}))
 
 
+@pytest.mark.exhaustive
 def test_a_refit_on_summaries_is_one_on_frames(split, store, monkeypatch):
     config = train_config(epochs=0, refit="layer-discriminants")
     model = build(layers=[0, 1, 2])
@@ -134,6 +137,7 @@ def test_frames_are_kept_where_the_model_reads_them(pooling, options, strategy, 
     assert contents(store) == {"frames"}
 
 
+@pytest.mark.exhaustive
 def test_augmented_states_need_frames_in_training_and_their_statistics_dont(split, store):
     mask = AugmentConfig(transforms={"mask": {"probability": 1.0}})
     trainer = Trainer(build(), Frozen(), CONFIG, augment=mask)
@@ -142,6 +146,7 @@ def test_augmented_states_need_frames_in_training_and_their_statistics_dont(spli
     assert kept == {"frames": len(split.train), "summary": len(split.train) + len(split.dev)}
 
 
+@pytest.mark.exhaustive
 def test_views_are_kept_as_summaries(split, store, monkeypatch):
     views = AugmentConfig(transforms={"noise": {"probability": 1.0}}, views=2)
     figures, _ = train(split, build(), augment=views)
@@ -250,6 +255,7 @@ def test_a_damaged_summary_is_found_and_made_anew(split, store, capsys):
         read_state(path)
 
 
+@pytest.mark.exhaustive
 def test_embeddings_and_probes_of_layers_read_summaries(split, store):
     model = build().eval()
     cached, plain = train_config(cache=True), train_config(cache=False)

@@ -102,7 +102,10 @@ class OnTheFly:
         return self.views[index * self.views.number + self.cached.window(index)]
 
 
-@pytest.mark.parametrize(("strategy", "options"), [(Frozen, {"pooling": "stats"}), (partial(Partial, 1), {})])
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [(Frozen, {"pooling": "stats"}), pytest.param(partial(Partial, 1), {}, marks=pytest.mark.exhaustive)],
+)
 def test_a_training_on_cached_views_scores_as_one_that_makes_them_anew(strategy, options, split, monkeypatch):
     augment = AugmentConfig(transforms=CHANGES | {"mask": {}, "mixup-embedding": {}}, views=3)
     usual = {"strategy": strategy(), "batch_seconds": 2.0, "learning_rate": 1e-2}
@@ -133,6 +136,7 @@ def viewed(trainer, split) -> CachedClips:
     return clips
 
 
+@pytest.mark.exhaustive
 def test_an_epoch_hears_one_view_of_each_clip_and_in_the_end_all_of_them(split, usual):
     clips = viewed(usual, split)
     assert len(clips) == len(split.train)
@@ -179,6 +183,7 @@ def _views(config):
     return {"reads": training.reads, "views": training.views}
 
 
+@pytest.mark.exhaustive
 def test_a_view_is_the_same_in_any_batch_order_and_number_of_processes(corpus, tmp_path, monkeypatch):
     """Two processes of other batches fill a cache of their own with what one process makes."""
     audio = AudioConfig(max_seconds=0.5)  # several windows of some clips, and slow speech that has to be cropped
@@ -263,6 +268,7 @@ def test_babble_is_of_training_clips_whatever_their_order_and_seed_and_of_others
     assert not set(one.keys) & set(fewer.keys)
 
 
+@pytest.mark.exhaustive
 @torch.no_grad()
 def test_masks_on_mel_are_a_part_of_the_view(split, store):
     model = tiny_model().eval()
@@ -320,7 +326,8 @@ def test_the_refit_hears_clips_and_all_views_and_no_speaker_is_on_both_sides(spl
     assert float(heard["weights"].sum()) == pytest.approx(len(split.train) + len(split.dev))
 
 
-@pytest.mark.parametrize("statistics", ["corpus", "speaker"])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("statistics", ["speaker", "corpus"])
 def test_statistics_are_those_of_clips_as_they_are(statistics, split, monkeypatch):
     monkeypatch.setattr(speaker_norm, "FEWEST_CLIPS", 3)
 
@@ -336,6 +343,7 @@ def test_statistics_are_those_of_clips_as_they_are(statistics, split, monkeypatc
         torch.testing.assert_close(deviation, tables[1][name][1])
 
 
+@pytest.mark.exhaustive
 def test_resuming_hears_the_same_views(split, tmp_path):
     augment = AugmentConfig(transforms=CHANGES | {"mask": {}}, views=3)
     whole = trained(split, augment, folder=tmp_path / "whole", save_every=1)
@@ -345,6 +353,7 @@ def test_resuming_hears_the_same_views(split, tmp_path):
     assert untimed(resumed.history) == untimed(whole.history)
 
 
+@pytest.mark.exhaustive
 def test_synthetic_clips_lie_between_views_and_the_refit_hears_none(split, monkeypatch):
     heard = []
     monkeypatch.setattr(

@@ -46,6 +46,7 @@ def text(folder, **options):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_a_card_tells_score_data_model_use_and_limits(folder):
     made = report()
     card = text(
@@ -79,6 +80,7 @@ def test_a_card_tells_score_data_model_use_and_limits(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_a_corpus_or_encoder_that_forbids_commerce_marks_the_card(folder):
     card = ModelCard(text(folder, report=report()))
     assert "**Not for commercial use**: made from Ryerson" in str(card)
@@ -92,6 +94,7 @@ def test_a_corpus_or_encoder_that_forbids_commerce_marks_the_card(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_the_metadata_comes_back_with_the_scores(folder, hub):
     made = report()
     write_card(folder, report=made, options={"protocol": "loso"})
@@ -120,6 +123,7 @@ def test_without_report_or_run_nothing_is_claimed(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_scores_on_known_speakers_say_so(folder):
     card = text(folder, report=report(speaker_independent=False))
     assert "**NOT speaker-independent: speakers tested on were trained on as well**" in card
@@ -182,3 +186,54 @@ def test_what_no_registry_knows_is_said_to_be_unknown():
     assert [source.hub_id for source in found] == ["openai/whisper-base", "", "org/name"]
     assert [source.terms for source in found] == ["free", "free", "unknown"]
     assert encoder_sources("wav2vec2-mini")[0].hub_id == ""  # it lies in the package, not on a hub
+
+
+def test_a_changed_model_keeps_purpose_data_and_terms_of_its_base_but_not_its_scores(folder, tmp_path):
+    base = tmp_path / "base"
+    write_card(base, model=folder, options={"corpus": "ravdess", "purpose": "Call centres."}, facts=FACTS)
+    card = text(folder, note="adapted", base=base)
+    head = ModelCard(card).data
+    assert head.license_name == "non-commercial"
+    assert "non-commercial" in head.tags
+    assert head.language == ["en"]
+    assert card.count("> **Not for commercial use**: made from") == 1
+    assert "Call centres." in card
+    assert "The model that it was made of:" in card
+    assert "| The Ryerson" in card or "Ryerson" in card
+    assert "Trained on 800 utterances of 14 speakers" in card
+    assert "wasn't recorded" not in card
+    assert "None: this model comes without an evaluation" in card
+    once_more = text(folder, note="calibrated", base=folder)  # of a changed model's card as well
+    assert once_more.count("The model that it was made of:") == 2
+    assert "Trained on 800 utterances of 14 speakers" in once_more
+    assert ModelCard(once_more).data.license_name == "non-commercial"
+
+
+def test_corpora_that_a_model_was_fitted_to_anew_stand_beside_those_of_its_base(folder, tmp_path):
+    base = tmp_path / "base"
+    write_card(base, model=folder, options={"corpus": "ravdess"})
+    card = text(folder, options={"corpus": "emodb"}, base=base)
+    data = card.split("## Data")[1].split("## Model")[0]
+    assert data.index("Berlin") < data.index("The model that it was made of:") < data.index("Ryerson")
+    assert ModelCard(card).data.language == ["de", "en"]
+    assert "It was trained on de, en only" in card
+
+
+@pytest.mark.parametrize(
+    "content", ["", "no head", "---\n: {broken\n---\n\n# A title\n", "---\n- a list\n---\n", "## Data", "\xff"]
+)
+def test_a_base_card_of_any_other_form_gives_what_it_has(content, folder, tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / CARD_FILE).write_text(content, encoding="latin-1")
+    assert "What it was trained on wasn't recorded." in text(folder, base=tmp_path / "base")
+    assert "What it was trained on wasn't recorded." in text(folder, base=tmp_path / "nowhere")
+
+
+def test_terms_that_a_card_states_in_its_head_alone_hold_as_well(folder, tmp_path):
+    (tmp_path / "base").mkdir()
+    head = "---\nlicense: other\nlicense_name: non-commercial\nlanguage: de\n---\n"
+    (tmp_path / "base" / CARD_FILE).write_text(f"{head}\n# Mine\n\n## Data\n\nCalls of 2024.\n")
+    card = text(folder, base=tmp_path / "base")
+    assert "> **Not for commercial use**: the model that it was made of isn't." in card
+    assert "Calls of 2024." in card
+    assert ModelCard(card).data.language == ["de"]

@@ -12,7 +12,7 @@ from ser_tl.evaluation import Report
 from ser_tl.modules.calibration import NEVER, Calibration
 from tests.evaluation.samples import LABELS, sample
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 CALIBRATION = Calibration("temperature", [0.5], [], "dev speakers", 60, 4, 1.2, 0.9)
 PEOPLE = {

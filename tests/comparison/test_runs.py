@@ -9,7 +9,7 @@ from ser_tl.evaluation import Report
 from tests.comparison.test_comparison import report
 from tests.evaluation.samples import sample
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 def save(folder, own, mib=0.5, fold=""):

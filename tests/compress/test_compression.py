@@ -1,6 +1,7 @@
 """`compress_model` and `ser-tl compress`: chosen on training speakers, judged on others, kept as any other model."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -8,11 +9,13 @@ import torch
 from ser_tl import cli
 from ser_tl.augment import AugmentConfig
 from ser_tl.compress import compress_model
-from ser_tl.compress.compression import AFTER, BEFORE, compression_table
+from ser_tl.compress.compression import AFTER, BEFORE, UNTRAINED, compression_table
+from ser_tl.compress.fine_tuning import divide_dev, finetune_pruned
 from ser_tl.compress.pruning import keep_layers, parameter_bytes
 from ser_tl.compress.search import SHARES, Plan, find_plans, sample_pruned
 from ser_tl.errors import ConfigError, EncoderError
 from ser_tl.model import EmotionModel, ModelConfig
+from ser_tl.training import TrainConfig
 from tests.encoders.tiny import clip, tiny
 from tests.test_model import LABELS, build
 from tests.training.samples import TONES, tone_corpus
@@ -36,12 +39,20 @@ def tone_model(name="whisper", layers=(1, 2), pooling="stats"):
     return model
 
 
-def test_a_model_is_pruned_fitted_on_known_speakers_and_judged_on_others(corpus, tmp_path):
-    model = tone_model()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    found = compress_model(model, corpus, ffn=0.5, layers=1)
-    small = found.model
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+@pytest.fixture(scope="module")
+def pruned(corpus):
+    """A model of one layer with half of its feed-forward channels."""
+    return compress_model(tone_model(), corpus, ffn=0.5, layers=1)
+
+
+@pytest.fixture(scope="module")
+def shallow(corpus):
+    """A model of one layer."""
+    return compress_model(tone_model(), corpus, layers=1)
+
+
+def test_a_model_is_pruned_fitted_on_known_speakers_and_judged_on_others(pruned, corpus, tmp_path):
+    model, found, small = tone_model(), pruned, pruned.model
     assert (found.best.plan, small.layers, small.config.head) == (Plan(1, 0.5), [1], "discriminant")
     assert found.best.size == parameter_bytes(small) < found.original.size == parameter_bytes(model)
     assert set(found.reports[AFTER].per_speaker) == {"speaker_4", "speaker_5"}
@@ -60,22 +71,68 @@ def test_a_model_is_pruned_fitted_on_known_speakers_and_judged_on_others(corpus,
     assert loaded.predict(sample).probabilities == small.predict(sample).probabilities
 
 
+@pytest.mark.exhaustive
 def test_a_trained_pooling_stays_where_widths_alone_are_pruned(corpus):
     model = tone_model("wav2vec2", layers=[1, 3], pooling="attentive-stats")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     small = compress_model(model, corpus, ffn=0.5).model
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert small.layers == [1, 3]
     for name, tensor in model.pooling.state_dict().items():
         assert torch.equal(small.pooling.state_dict()[name], tensor)
 
 
-def test_views_are_heard_by_the_classifier_as_in_training(corpus):
-    plain = compress_model(tone_model(), corpus, layers=1)
+@pytest.mark.exhaustive
+def test_views_are_heard_by_the_classifier_as_in_training(shallow, corpus):
+    model = tone_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     views = AugmentConfig(transforms={"noise": {"probability": 1.0, "snr": 0}}, views=2)
-    noisy = compress_model(tone_model(), corpus, layers=1, augment=views)
-    assert not torch.equal(plain.model.head.weight, noisy.model.head.weight)
-    assert noisy.model.calibration.clips == plain.model.calibration.clips == 36  # clips as they were recorded
+    noisy = compress_model(model, corpus, layers=1, augment=views)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert not torch.equal(shallow.model.head.weight, noisy.model.head.weight)
+    assert noisy.model.calibration.clips == shallow.model.calibration.clips == 36  # clips as they were recorded
 
 
+@pytest.mark.exhaustive
+def test_a_fine_tune_trains_the_layers_that_are_left_and_nothing_below(corpus, monkeypatch):
+    shallow, kept = tone_model(), {}
+    original = {name: tensor.clone() for name, tensor in shallow.state_dict().items()}
+
+    def remember(small, *arguments, **options):
+        kept["before"] = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+        kept["train"] = set(arguments[1]["speaker"])
+        return finetune_pruned(small, *arguments, **options)
+
+    monkeypatch.setattr("ser_tl.compress.compression.finetune_pruned", remember)
+    monkeypatch.setattr("ser_tl.compress.fine_tuning.TrainConfig", partial(TrainConfig, batch_seconds=2.0))
+    found = compress_model(shallow, corpus, ffn=0.5, layers=1, finetune=1)
+    assert all(torch.equal(tensor, original[name]) for name, tensor in shallow.state_dict().items())
+    after, before = found.model.state_dict(), kept["before"]
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    layers = {name for name in moved if name.startswith("encoder.")}
+    assert layers
+    assert all(".layers.0." in name for name in layers)
+    assert "head.weight" in moved
+    assert kept["train"] == {f"speaker_{number}" for number in range(4)}
+    assert set(found.reports) == {BEFORE, AFTER, UNTRAINED}
+    assert found.pair.difference == pytest.approx(found.reports[BEFORE].uar - found.reports[AFTER].uar)
+    assert found.model.calibration.clips == 36
+    rows = compression_table(found).splitlines()
+    assert rows[3].startswith("| 1 layers, 50 % of the feed-forward channels |")
+    assert rows[4].startswith("| the same, fine-tuned (epochs: 1) |")
+    assert found.model.known_speakers.among(corpus["speaker"]) == shallow.known_speakers.among(corpus["speaker"])
+
+
+def test_who_chooses_the_epoch_is_not_trained_on_and_has_to_be_there(corpus):
+    train, dev = divide_dev(corpus)
+    assert not set(train["speaker"]) & set(dev["speaker"])
+    assert len(train) + len(dev) == len(corpus)
+    two = corpus.filter(lambda row: row["speaker"] in ("speaker_0", "speaker_1"))
+    with pytest.raises(ConfigError, match=r"this corpus has 2 of them: at least 3 are needed; leave `finetune` out"):
+        compress_model(tone_model(), two, layers=1, finetune=1)
+
+
+@pytest.mark.exhaustive
 def test_of_the_prunings_that_reach_a_target_the_best_on_training_speakers_is_taken(corpus, monkeypatch):
     plans = [Plan(3, 0.25), Plan(1, 1.0)]
     monkeypatch.setattr("ser_tl.compress.compression.find_plans", lambda model, **targets: plans)
@@ -117,6 +174,7 @@ def test_a_target_of_speed_is_measured(monkeypatch):
         ({"ffn": 0.5, "target_size": 0.5}, "not both"),
         ({"layers": 2, "target_speed": 2.0}, "not both"),
         ({"ffn": 2.0}, "ffn is 2"),
+        ({"ffn": 0.5, "finetune": -1}, "finetune is -1: expected a number of epochs"),
         ({"layers": 7}, "layers is 7"),
         ({"target_size": 1.5}, "target_size is 1.5"),
         ({"target_speed": 0.5}, "target_speed is 0.5"),
@@ -130,6 +188,7 @@ def test_what_cannot_be_is_refused_before_anything_is_measured(corpus, monkeypat
         compress_model(tone_model(), corpus, **options)
 
 
+@pytest.mark.exhaustive
 def test_speakers_whom_the_model_does_not_know_are_refused_unless_asked_for(corpus):
     model = tone_model()
     model.known_speakers = ["somebody"]
@@ -184,20 +243,31 @@ def test_the_command_saves_the_model_its_card_and_what_was_measured(corpus, tmp_
     kept = json.loads((tmp_path / "small" / "compression.json").read_text())
     assert (kept["layers"], kept["ffn"]) == (1, 1.0)
     assert kept["size"] < kept["size_before"]
+    assert kept["finetune"] == 0
     assert cli.main(command(tmp_path, corpus, "--layers", "1")) == 1  # nothing is replaced
     assert "isn't empty" in capsys.readouterr().err
 
 
-def test_a_compressed_model_is_exported_as_any_other(corpus, tmp_path):
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(name, reason="needs the extra: pip install 'ser_tl[export]'")
-    from ser_tl.export import export_model
+@pytest.mark.exhaustive
+def test_what_becomes_of_several_corpora_is_said(corpus, tmp_path, monkeypatch, capsys):
+    def load(names, root, **options):
+        return corpus, ["neutral is calm in one of them"]
+
+    monkeypatch.setattr("ser_tl.corpora.load_corpora", load)
+    assert cli.main(command(tmp_path, corpus, "--layers", "1")) == 0
+    assert "note: neutral is calm in one of them" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("format", ["torchscript", pytest.param("onnx", marks=pytest.mark.exhaustive)])
+def test_a_compressed_model_is_exported_as_any_other(pruned, tmp_path, format):
+    from ser_tl.export import EXPORTERS, export_model
     from ser_tl.inference import Predictor
 
-    small = compress_model(tone_model("wav2vec2"), corpus, ffn=0.5, layers=1).model
-    rows = export_model(small, tmp_path / "out").parity
+    for name in EXPORTERS[format].packages:
+        pytest.importorskip(name, reason="needs the extra: pip install 'ser_tl[export]'")
+    rows = export_model(pruned.model, tmp_path / "out", format).parity
     assert max(row["probabilities"] for row in rows) < 1e-4
     sample = clip(8000).numpy()
     assert Predictor(tmp_path / "out").predict(sample)[0].probabilities == pytest.approx(
-        small.predict(sample).probabilities, abs=1e-4
+        pruned.model.predict(sample).probabilities, abs=1e-4
     )

@@ -21,7 +21,8 @@ from ser_tl.errors import ConfigError, EncoderError
 from ser_tl.inference.clips import Pass
 from ser_tl.inference.processes import OneProcess
 from ser_tl.model import EmotionModel, ModelConfig
-from tests.encoders.tiny import LAYERS, NAMES, clip, padded, tiny, wrap
+from tests.combinations import each_value_once, with_default
+from tests.encoders.tiny import LAYERS, NAMES, REPRESENTATIVES, clip, padded, tiny, wrap
 from tests.encoders.tiny import checkpoint as tiny_checkpoint
 from tests.test_model import LABELS, build
 from tests.training.samples import tone_corpus
@@ -47,7 +48,7 @@ def silence(model, kept):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", with_default(NAMES, REPRESENTATIVES))
 def test_a_model_without_channels_is_the_model_with_them_silenced(name, tmp_path):
     model = build(name)
     draw = torch.Generator().manual_seed(0)
@@ -62,8 +63,9 @@ def test_a_model_without_channels_is_the_model_with_them_silenced(name, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*NAMES, "whisper-feed-forward"])
-@pytest.mark.parametrize("layers", [[1], [0, 2], [2, 1]], ids=str)
+@pytest.mark.parametrize(
+    ("name", "layers"), each_value_once([*NAMES, "whisper-feed-forward"], [[1], [0, 2], [2, 1]]), ids=str
+)
 def test_layers_that_a_model_does_not_use_go_without_a_trace(name, layers, tmp_path):
     model = build(name, layers=layers) if name in NAMES else inner_states(layers)
     first = 1 if name == "whisper-feed-forward" else 0
@@ -149,8 +151,9 @@ def test_fluctuation_counts_a_constant_as_nothing_and_magnitude_does_not():
     assert IMPORTANCES["magnitude"](activity, weight).argmax() == 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["wav2vec2", "wavlm", "whisper"])
+@pytest.mark.parametrize("name", with_default(["wav2vec2", "wavlm", "whisper"], ["wav2vec2"]))
 def test_activity_is_that_of_frames_of_speech_whatever_the_batches(name, tmp_path):
     model = build(name)
     clips = UtteranceDataset(tone_corpus(tmp_path), LABELS, model.audio, training=False)
@@ -162,6 +165,7 @@ def test_activity_is_that_of_frames_of_speech_whatever_the_batches(name, tmp_pat
         assert torch.allclose(one.covariance, other.covariance, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_narrower_networks_keep_more_of_the_output_than_the_best_channels_as_they_are(tmp_path):
     model = build("wav2vec2")
     clips = UtteranceDataset(tone_corpus(tmp_path), LABELS, model.audio, training=False)
@@ -202,7 +206,7 @@ def test_models_whose_classifier_cannot_be_fitted_anew_are_refused():
     fused = EmotionModel(Fused([tiny("whisper"), tiny("hubert")]), LABELS)
     with pytest.raises(ConfigError, match="encoder fused has no transformer layers"):
         check_prunable(fused)
-    with pytest.raises(ConfigError, match="tells arousal"):
+    with pytest.raises(ConfigError, match="predicts arousal"):
         check_prunable(EmotionModel(tiny("whisper"), LABELS, dimensions=["arousal"]))
     with pytest.raises(ConfigError, match=r"model\.statistics is speaker"):
         check_prunable(build("whisper", statistics="speaker"))
@@ -230,6 +234,7 @@ def test_states_that_hold_the_inner_channels_keep_them():
     assert keep_layers(model, 2).layers == [0, 1]
 
 
+@pytest.mark.slow
 def test_adapters_are_folded_in():
     from peft import LoraConfig, inject_adapter_in_model
 

@@ -80,6 +80,7 @@ def test_names_of_another_form_are_listed(stubs, name):
     assert f"{name}.wav" in str(error.value)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_listed_corpus_has_its_published_counts(stubs, listed):
     corpus = load_corpus("cremad", stubs(listed("cremad")))

@@ -107,7 +107,9 @@ def test_file_names_tell_the_speakers(shared, name, speakers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "clips", "speakers"), [("ravdess", 1440, 24), ("emodb", 535, 10)])
+@pytest.mark.parametrize(
+    ("name", "clips", "speakers"), [pytest.param("ravdess", 1440, 24, marks=pytest.mark.exhaustive), ("emodb", 535, 10)]
+)
 def test_published_lists_give_the_corpus_and_its_folds(shared, tmp_path, name, clips, speakers):
     data = tmp_path / "data" / name
     shutil.copytree(shared(f"listings/emobox/{name}"), data)

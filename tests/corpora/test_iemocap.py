@@ -198,6 +198,7 @@ def test_sessions_are_folds_that_share_no_speaker(stubs):
         assert set(split.test["speaker"]) == {f"iemocap_Ses0{number}{sex}" for sex in "FM"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_listed_clips_have_the_published_counts(stubs, shared):
     lines = [line.split("\t") for line in shared("listings/iemocap.tsv").read_text("utf-8").splitlines()[1:]]

@@ -193,7 +193,7 @@ def test_torn_files_name_the_way_out(folder):
         load_corpus("csv", csv(folder, "path,emotion,speaker", '"a.wav,sad,x'))
     with pytest.raises(CorpusError, match="no rows"):
         load_corpus("csv", csv(folder, "path,emotion,speaker"))
-    with pytest.raises(CorpusError, match="2 lines aren't JSON objects; write one a line") as error:
+    with pytest.raises(CorpusError, match="2 lines aren't JSON objects; write one per line") as error:
         load_corpus("jsonl", jsonl(folder, "[1]", {"path": "a.wav"}, "{'path': 1}"))
     assert "line 1: a list" in str(error.value)
     assert "line 3: Expecting property name" in str(error.value)

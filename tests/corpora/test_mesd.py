@@ -19,6 +19,7 @@ def test_names_tell_emotion_and_voice_and_words_may_have_spaces(stubs):
     assert set(corpus["language"]) == {"es"}
 
 
+@pytest.mark.slow
 def test_no_split_divides_a_group_of_voices(stubs):
     names = [f"{word}_{voice}_A_{number}.wav" for word in WORDS for voice in "CFM" for number in range(4)]
     splits = make_splits(load_corpus("mesd", stubs(names)), "loso")

@@ -58,6 +58,7 @@ def test_a_root_beside_several_corpora_is_refused():
         load_corpus([])
 
 
+@pytest.mark.slow
 def test_labels_meet_by_their_one_name_and_the_notes_say_so(roots):
     corpus, notes = load_corpora(f"emodb:{roots / 'emodb'}+ravdess:{roots / 'rav+dess'}+csv:{roots / 'mine/mine.csv'}")
     assert set(corpus["corpus"]) == {"emodb", "ravdess", "mine"}

@@ -57,6 +57,7 @@ def test_two_speakers_are_a_corpus(stubs, protocol):
         assert "The epoch was chosen on clips of a speaker that was trained on as well" in split.notes[0]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_listed_corpus_has_its_published_counts(stubs, listed):
     corpus = load_corpus("tess", stubs(listed("tess")))

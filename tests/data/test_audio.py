@@ -251,7 +251,7 @@ def test_silence_is_let_through_where_it_is_asked_for():
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=60)
 @given(seconds=st.floats(0.01, 600), longest=st.floats(0.1, 60))
 def test_windows_cover_the_clip_evenly_with_as_few_as_it_takes(seconds, longest):
     found = windows(seconds, longest)

@@ -27,7 +27,7 @@ def batches_of(plan):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(seconds=lengths, budget=st.floats(0.5, 60), shuffle=modes, processes=counts)
 def test_plans_hold_every_clip_once_and_give_every_process_its_place(seconds, budget, shuffle, processes):
     plan = plan_batches(seconds, budget, shuffle=shuffle, processes=processes)
@@ -39,7 +39,7 @@ def test_plans_hold_every_clip_once_and_give_every_process_its_place(seconds, bu
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(seconds=lengths, budget=st.floats(0.5, 60), shuffle=modes, processes=counts)
 def test_batches_keep_the_budget_unless_a_clip_is_alone(seconds, budget, shuffle, processes):
     batches = batches_of(plan_batches(seconds, budget, shuffle=shuffle, processes=processes))

@@ -12,6 +12,7 @@ import soundfile
 from datasets import Audio, Dataset
 
 from ser_tl.data import checks
+from ser_tl.data.audio import duration
 from ser_tl.data.checks import audio_source, check_audio, content_keys, file_keys, measure_durations
 from ser_tl.data.schema import DIGEST, build_corpus
 from ser_tl.errors import AudioError
@@ -167,6 +168,21 @@ def test_durations_open_no_file_whose_part_is_known_and_no_file_twice(record, mo
     clips = corpus([path, path, other], start=[0.0, 1.0, 2.0], end=[None, None, 5.0])
     assert list(measure_durations(clips)) == [9.0, 8.0, 3.0]
     assert opened == [str(path)]
+
+
+def test_a_length_is_remembered_until_the_file_changes(record, tmp_path, monkeypatch):
+    path = Path(shutil.copy(record(0.5), tmp_path / "a.wav"))
+    opened = []
+    monkeypatch.setattr(checks.audio, "duration", lambda source: opened.append(source) or duration(source))
+    assert [list(measure_durations(corpus([path]))) for _ in range(2)] == [[0.5]] * 2
+    assert len(opened) == 1
+    shutil.copy(record(0.25), path)
+    os.utime(path, ns=(1, 1))
+    assert list(measure_durations(corpus([path]))) == [0.25]
+    whole = corpus([path])
+    path.unlink()
+    with pytest.raises(AudioError, match=r"a\.wav: no such file"):
+        measure_durations(whole)
 
 
 def test_checking_and_keying_leave_the_corpus_a_plain_dataset(record):

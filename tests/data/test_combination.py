@@ -12,6 +12,8 @@ from ser_tl.data.speaker_groups import deal_speakers, draw_by_corpus
 from ser_tl.data.splits import SplitConfig, make_splits
 from ser_tl.errors import CorpusError, SplitError
 
+pytestmark = pytest.mark.slow
+
 FEELINGS = ["anger", "fear", "neutral"]
 
 
@@ -47,6 +49,10 @@ def test_people_of_one_name_are_two_people_and_the_report_says_so(make):
     assert set(whole["speaker"]) == {"a", "c", "one_01", "two_1"}  # 01 and 1 might be one person
     assert notes[1].startswith("2 speakers of one name in two corpora, taken for different people,")
     assert "01, 1" in notes[1]
+    assert "Of the same people give all rows one value in a column `corpus`" in notes[1]
+    same, notes = combine_corpora([make("one", ["a", "01"]), make("one", ["01", "c"], offset=6, prefix="v")])
+    assert set(same["speaker"]) == {"a", "01", "c"}  # as the note has it
+    assert len(notes) == 1
 
 
 def test_ids_sessions_and_sentences_stay_apart_too(make):

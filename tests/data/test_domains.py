@@ -43,6 +43,7 @@ def test_one_corpus_is_divided_by_speaker(domains):
     assert not {"a", "x"} & {*split.train["speaker"], *split.dev["speaker"]}
 
 
+@pytest.mark.exhaustive
 def test_the_seed_chooses_dev(domains):
     drawn = {tuple(sorted(set(cross_domain(*domains, seed=seed)[0].dev["speaker"]))) for seed in range(8)}
     assert len(drawn) > 1

@@ -60,7 +60,7 @@ def test_the_id_is_the_stem_unless_the_key_says_more():
 @pytest.mark.parametrize("name", ["fold_1/set_test1_fold_1.jsonl", "fold_2/set_test_fold_1.jsonl", "fold_1/all.jsonl"])
 def test_lists_that_tell_no_part_are_not_passed_over(tmp_path, name):
     emobox(tmp_path, name, "a")
-    with pytest.raises(CorpusError, match=r"tells no part of its fold; expected .* Move it elsewhere"):
+    with pytest.raises(CorpusError, match=r"its name says neither train, dev nor test; expected .* Move it elsewhere"):
         read_folds(tmp_path)
 
 

@@ -39,6 +39,7 @@ def test_a_class_never_vanishes(train):
     assert set(thin_classes(train, 1e-6)["emotion"]) == {"a", "b", "c"}
 
 
+@pytest.mark.slow
 def test_only_the_training_part_of_a_split_is_thinned(tmp_path):
     corpus = tone_corpus(tmp_path, speakers=5)
     (whole,), (thin,) = (make_splits(corpus, config=SplitConfig(tail=tail)) for tail in (1.0, 0.4))

@@ -75,6 +75,7 @@ def test_processes_share_what_is_drawn(sampling, processes):
     assert Counter(clip for share in shares for clip in share) == Counter(drawn)
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(st.tuples(st.integers(0, 3), st.sampled_from("xyz")), min_size=1, max_size=60),
     epoch=st.integers(0, 5),

@@ -15,10 +15,17 @@ pytestmark = pytest.mark.slow
 
 KINDS = ["WAV", "FLAC", "OGG", "MP3", "AIFF"]
 RATES = (11025, 16000, 48000)
+USUAL = {
+    ("WAV", 11025),
+    ("WAV", 16000),
+    ("OGG", 48000),
+    ("AIFF", 11025),
+}
+"""Each kind and each rate: kinds are read without a look at what resamples them."""
 
 
 def recording(kind, rate, seconds=70.0, channels=2):
-    noise = np.random.default_rng(0).normal(size=(round(seconds * rate), channels))
+    noise = np.random.default_rng(0).standard_normal((round(seconds * rate), channels), np.float32)
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", rate, channels, format=kind) as writer:
         for start in range(0, len(noise), rate):
@@ -30,19 +37,25 @@ def cut(waveform, window):
     return waveform[round(window.start * 16000) : round(window.end * 16000)]
 
 
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "rate"),
+    [
+        pytest.param(kind, rate, marks=() if (kind, rate) in USUAL else pytest.mark.exhaustive)
+        for kind in KINDS
+        for rate in RATES
+    ],
+)
 def test_windows_are_what_the_whole_recording_has_there(kind, rate):
-    content = recording(kind, rate)
+    content = recording(kind, rate, 35.0)
     whole = decode(content)
     assert np.array_equal(np.concatenate(list(iter_blocks(content))), whole)
     parts = AudioConfig().segments
     windows = list(stream_windows(content, parts))
     assert [window[:2] for window in windows] == parts(len(whole) / 16000)
-    overlapping = list(stream_windows(io.BytesIO(content), [(start, start + 3.0) for start in np.arange(0, 67, 0.7)]))
+    overlapping = list(stream_windows(io.BytesIO(content), [(start, start + 3.0) for start in np.arange(0, 32, 0.7)]))
     for window in windows + overlapping:
         assert np.array_equal(window.samples, cut(whole, window))
-    apart = list(stream_windows(content, [(1.0, 2.0), (40.3, 41.7), (69.2, 70.05)]))
+    apart = list(stream_windows(content, [(1.0, 2.0), (20.3, 21.7), (34.2, 35.05)]))
     assert len(apart) == 3
     for window in apart:
         assert cut(whole, window) == pytest.approx(window.samples, abs=1e-6)
@@ -59,6 +72,7 @@ class Counted(io.BytesIO):
         return content
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "AIFF", "MP3"])
 def test_a_span_of_a_long_file_leaves_the_rest_unread(kind):
     content = recording(kind, 16000, seconds=300.0, channels=1)

@@ -10,6 +10,8 @@ import zoo
 from ser_tl.data.audio import decode, duration, stream_windows
 from ser_tl.errors import AudioError
 
+pytestmark = pytest.mark.slow
+
 SPECIMENS = zoo.specimens()
 DECODED = [specimen for specimen in SPECIMENS if specimen.refused is None]
 REFUSED = [specimen for specimen in SPECIMENS if specimen.refused is not None]
@@ -64,7 +66,7 @@ def seconds_by_ffmpeg(specimens, folder):
     return [path.stat().st_size / 32000 for path in made]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg isn't installed")
 def test_ffmpeg_hears_as_much(tmp_path):
     table = [

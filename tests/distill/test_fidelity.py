@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity, layer_norm
 
+import ser_tl as ser
 from ser_tl.data.audio import decode
 from ser_tl.data.splits import SplitConfig
 from ser_tl.distill import Probe, ProbeConfig
@@ -15,7 +16,7 @@ from tests.distill.samples import small_student
 from tests.encoders.tiny import tiny
 from tests.recipe_samples import load_recipe, tone_manifest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,7 @@ def test_an_encoder_says_all_that_it_says_itself(split):
     assert encoder.training is False
 
 
+@pytest.mark.exhaustive
 @torch.no_grad()
 def test_the_guess_is_that_of_least_squares_on_the_other_speakers(split):
     student, teacher = small_student().eval(), tiny("whisper").eval()
@@ -77,10 +79,11 @@ def test_speakers_are_apart_and_layers_are_there(split):
         measure_fidelity(encoder, encoder, split.train, split.test, [4])
 
 
+@pytest.mark.exhaustive
 def test_the_recipe_says_it_and_keeps_it(config, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("ser_tl.load_encoder", lambda name, pretrained=True, **_: tiny("whisper"))
     recipe = load_recipe("probe_encoder")
-    report = recipe.main(recipe.Options(output=tmp_path / "run", teacher="tiny", probe=config))
+    report = recipe.main(ser.ProbeOptions(output=tmp_path / "run", teacher="tiny", probe=config))
     rows = report.facts["fidelity"]["cosines"]
     assert report.facts["fidelity"]["teacher"] == "tiny"
     assert [len(row) for row in rows] == [4] * 4

@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+import ser_tl as ser
 from ser_tl.data.splits import SplitConfig
 from ser_tl.distill import Probe, ProbeConfig
 from ser_tl.distill.probe import clip_statistics
@@ -12,7 +13,7 @@ from ser_tl.errors import ConfigError
 from tests.encoders.tiny import tiny
 from tests.recipe_samples import load_recipe, tone_manifest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,7 @@ def test_the_rotation_changes_nothing(probe):
     np.testing.assert_allclose(report.predictions.probabilities[where], expected, atol=2e-3)
 
 
+@pytest.mark.exhaustive
 def test_a_regression_that_has_not_settled_is_told_and_not_raised(probe, monkeypatch):
     monkeypatch.setattr("ser_tl.distill.probe._STEPS", 1)
     report = probe(tiny("whisper"))
@@ -77,6 +79,7 @@ def test_bad_values_are_told():
         ProbeConfig(strength=0.0)
 
 
+@pytest.mark.exhaustive
 def test_the_recipe_probes_each_layer_and_random_weights(manifest, tmp_path, monkeypatch, capsys):
     asked = []
 
@@ -87,7 +90,7 @@ def test_the_recipe_probes_each_layer_and_random_weights(manifest, tmp_path, mon
     monkeypatch.setattr("ser_tl.load_encoder", load)
     recipe = load_recipe("probe_encoder")
     config = ProbeConfig("csv", manifest, split=SplitConfig(k=3))
-    report = recipe.main(recipe.Options(output=tmp_path / "run", each=True, random=True, probe=config))
+    report = recipe.main(ser.ProbeOptions(output=tmp_path / "run", each=True, random=True, probe=config))
     said = capsys.readouterr().out
     assert asked == [False]
     assert [f"layer {layer}: UAR" in said for layer in range(5)] == [True] * 4 + [False]

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from transformers import Wav2Vec2Model
 
+import ser_tl as ser
 from ser_tl.data.splits import SplitConfig
 from ser_tl.distill import DistillConfig, ProbeConfig
 from ser_tl.errors import ConfigError
@@ -13,7 +14,7 @@ from tests.distill.samples import SMALL, audio_folder
 from tests.encoders.tiny import tiny
 from tests.recipe_samples import load_recipe, tone_manifest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 def test_from_audio_to_a_folder_with_its_card(tmp_path, monkeypatch, capsys):
@@ -23,7 +24,7 @@ def test_from_audio_to_a_folder_with_its_card(tmp_path, monkeypatch, capsys):
     recipe, place = load_recipe("distill_encoder"), tmp_path / "run"
     audio, student = audio_folder(tmp_path / "audio", 2.0), str(tmp_path / "student.json")
     config = DistillConfig(steps=4, batch=2, crop=0.5, log_every=1, probe_every=1e-6, initial="teacher", licence="mit")
-    options = recipe.Options(
+    options = ser.EncoderDistillationOptions(
         teacher="whisper-tiny.en", student=student, audio=audio, output=place, distill=config, probe=probe
     )
     report = recipe.main(options)
@@ -46,8 +47,7 @@ def test_from_audio_to_a_folder_with_its_card(tmp_path, monkeypatch, capsys):
 
 
 def test_options_of_the_recipe_are_kept_as_yaml():
-    recipe = load_recipe("distill_encoder")
-    options = recipe.Options(distill=DistillConfig(pairs={0: 1}))
+    options = ser.EncoderDistillationOptions(distill=DistillConfig(pairs={0: 1}))
     held = yaml.safe_load(options.as_yaml())
     assert held["distill"]["pairs"] == {0: 1}
     assert options.changed({"distill.minutes": 3.0}).distill.minutes == 3.0

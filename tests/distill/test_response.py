@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import ser_tl as ser
 from ser_tl.augment import AugmentConfig
 from ser_tl.cache.cached import CachedClips
 from ser_tl.comparison import with_model_size
@@ -25,12 +26,12 @@ from ser_tl.transfer import STRATEGIES, Full
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, tone_split, train_config, training_clips, untimed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    return tone_split(tmp_path_factory.mktemp("tones"))
+    return tone_split(tmp_path_factory.mktemp("tones"), takes=1)
 
 
 @pytest.fixture
@@ -94,6 +95,7 @@ def test_class_weights_and_smoothing_are_the_labels_part_alone():
     torch.testing.assert_close(half, other(logits, torch.tensor(labels)))
 
 
+@pytest.mark.exhaustive
 def test_without_a_share_for_the_teacher_training_is_the_plain_one(run, split):
     plain = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=1))
     expected, trainer = fitted(plain, split), student(run, split, TeachConfig(alpha=0.0))
@@ -116,6 +118,7 @@ def test_lessons_are_the_teachers_logits_at_the_temperature_in_the_students_orde
         np.testing.assert_allclose(row, p / p.sum(), atol=2e-3)
 
 
+@pytest.mark.exhaustive
 def test_a_frozen_student_is_taught_through_its_cache(run, split):
     trainer = student(run, split, strategy="frozen")
     clips = training_clips(trainer, split)
@@ -136,6 +139,7 @@ def test_mixup_mixes_what_the_teacher_said_as_it_mixes_labels(run, split):
     torch.testing.assert_close(mixed.auxiliary["teacher"][0], share * said[0] + (1 - share) * said[1])
 
 
+@pytest.mark.exhaustive
 def test_the_report_tells_the_teaching_and_whom_the_teacher_knows_the_student_knows(run, split):
     config = json.loads((run / "model" / "config.json").read_text())
     config["known_speakers"] = ["a_stranger"]  # names, as earlier versions wrote them
@@ -199,11 +203,14 @@ def test_what_a_teacher_cannot_hear_or_say_is_refused(run, split):
         TeachConfig(alpha=1.2)
 
 
+@pytest.mark.exhaustive
 def test_the_recipe_trains_teacher_student_and_control(tmp_path, monkeypatch):
     recipe = load_recipe("distill_model")
     manifest = tone_manifest(tmp_path / "tones", takes=2)
     monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
-    options = recipe.Options(corpus="csv", root=manifest, output=tmp_path / "run", train=train_config(epochs=1))
+    options = ser.ModelDistillationOptions(
+        corpus="csv", root=manifest, output=tmp_path / "run", train=train_config(epochs=1)
+    )
     report = recipe.main(options)
     assert report.facts["teaching"]["teacher"] == str(tmp_path / "run" / "teacher" / "model")
     for name in ("teacher", "control"):

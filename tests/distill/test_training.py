@@ -67,6 +67,7 @@ def test_crops_of_many_lengths_make_the_same_seconds(folder, tmp_path, monkeypat
     assert torch.equal(crops, (3.2 / seconds).round())
 
 
+@pytest.mark.exhaustive
 def test_a_resumed_distillation_ends_with_the_same_weights(folder, tmp_path):
     whole = distiller(tmp_path / "whole", NOISE, freeze_steps=2, save_every=0)
     whole.fit(recordings(folder))

@@ -48,6 +48,7 @@ SHAPES = {"whisper-base": (25, 6, 512), "moonshine-tiny": (19, 6, 288), "moonshi
 PARAMETERS = {"unispeech-sat-base": 94.4}  # millions, of what has no card
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_half_a_second_goes_forward_and_back_through_the_whole_encoder(name):
     torch.manual_seed(0)

@@ -72,6 +72,7 @@ def test_no_gradient_reaches_the_waveform(name):
     assert not load_encoder(name)(waveform.requires_grad_(), lengths).states.requires_grad
 
 
+@pytest.mark.slow
 def test_deltas_are_librosa_s_with_the_nearest_frame_beyond_the_ends():
     librosa = pytest.importorskip("librosa")
     lengths = [1, 2, 5, 30]

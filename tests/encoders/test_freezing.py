@@ -5,13 +5,14 @@ import torch
 from torch import Tensor
 
 from ser_tl.encoders import FAMILIES
+from tests.combinations import with_default
 
-from .tiny import NAMES, checkpoint, clip, padded, tiny
+from .tiny import NAMES, REPRESENTATIVES, checkpoint, clip, padded, tiny
 
 BATCH = padded([clip(5000), clip(8000, seed=1)])
 DROPOUT = {"hidden_dropout": 0.5, "attention_dropout": 0.5, "activation_dropout": 0.5, "feat_proj_dropout": 0.5}
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", NAMES)]
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", with_default(NAMES, REPRESENTATIVES))]
 
 
 def dropping(name):

@@ -68,6 +68,61 @@ def test_names_joined_by_plus_make_one_encoder(tmp_path):
         load_encoder(f"{one}+{other}", taps=[1])
 
 
+def test_each_encoder_has_its_own_value_of_an_option(tmp_path):
+    one, other = (str(save(name, tmp_path / name)) for name in ("moonshine", "whisper"))
+    fused = load_encoder(f"{one}+{other}", layers=[[0, 1], [2]], feed_forward=[True, None])
+    assert [encoder.feed_forward for encoder in fused.encoders] == [True, False]
+    wide = fused.encoders[0].dim
+    assert wide > DIM
+    assert fused.layer_widths == [wide, wide, DIM]
+    assert fused.dim == 2 * wide + DIM
+    again = Fused.from_config(fused.config)
+    assert [encoder.feed_forward for encoder in again.encoders] == [True, False]
+    random = load_encoder(f"{one}+{other}", pretrained=False, feed_forward=[True, True])
+    assert all(encoder.feed_forward for encoder in random.encoders)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"feed_forward": True}, r"feed_forward is True for 2 encoders: give a list of one value \(or null"),
+        ({"feed_forward": [True]}, r"feed_forward is \[True\] for 2 encoders"),
+        ({"taps": [["conv4"], None]}, r"whisper has no option taps: it has full_window, feed_forward"),
+        ({"hop": [None, 0.01]}, r"has no option hop: it has layers, full_window, feed_forward, taps, loudness"),
+    ],
+)
+def test_options_that_do_not_fit_several_encoders_are_refused(options, message, tmp_path):
+    with pytest.raises(EncoderError, match=message):
+        load_encoder(f"{save('whisper', tmp_path / 'whisper')}+soundnet", **options)
+
+
+@torch.no_grad()
+def test_each_layer_of_each_encoder_has_channels_of_its_own(tmp_path):
+    one, other = (str(save(name, tmp_path / name)) for name in ("moonshine", "whisper"))
+    options = {"layers": [[0, 2], [1]], "feed_forward": [True, True]}
+    model = EmotionModel.build(f"{one}+{other}", ["anger", "neutral"], pooling="stats", encoder_options=options).eval()
+    channels = model.layer_channels()
+    batch = padded([clip(9000)])
+    (mean, deviation) = model.pooling(*model.frames(*model.encode(*batch)))[0].chunk(2)
+    assert [len(layer) for layer in channels] == [2 * width for width in model.encoder.layer_widths]
+    for layer, (encoder, state) in zip(channels, [(0, 0), (0, 2), (1, 1)], strict=True):
+        alone = model.encoder.encoders[encoder](*batch, [state])
+        assert alone.mask.all()
+        expected = alone.states[0, 0].mean(dim=0)  # on the first encoder's grid as well
+        torch.testing.assert_close(torch.cat([mean, deviation])[layer][: len(expected)], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_taps_of_soundnet_are_layers_of_their_own():
+    soundnet = load_encoder("soundnet", taps=["conv3", "conv5"], loudness="both")
+    assert soundnet.layer_widths == [64, 256, 64, 256]
+    assert sum(soundnet.layer_widths) == soundnet.dim
+    model = EmotionModel(soundnet, ["anger", "neutral"], pooling="stats")
+    channels = model.layer_channels()
+    assert [len(layer) for layer in channels] == [128, 512, 128, 512]
+    assert sorted(torch.cat(channels).tolist()) == list(range(model.pooling.out_dim))
+
+
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_model_on_two_pretrained_encoders_is_saved_loaded_and_predicts(tmp_path):
     one, other = (str(save(name, tmp_path / name)) for name in ("moonshine", "whisper"))

@@ -97,6 +97,12 @@ def test_a_folder_that_is_not_there_is_named(name, offline):
         load_encoder(name)
 
 
+def test_an_exported_model_is_no_encoder(tmp_path, offline):
+    (tmp_path / "ser_tl_export.json").write_text("{}")
+    with pytest.raises(EncoderError, match="this is an exported model, which predicts"):
+        load_encoder(str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["nobody/nothing", "hubert-base", "runs/misspelt"])
 def test_without_network_an_error_tells_how_to_get_the_encoder(name, offline, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))

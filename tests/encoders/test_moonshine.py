@@ -149,6 +149,7 @@ def test_real_weights_give_the_reference_states(real):
         assert np.abs(state - expected[name]).max() < 5e-3 * np.abs(expected[name]).max(), name
 
 
+@pytest.mark.exhaustive
 @torch.no_grad()
 def test_real_weights_give_real_speech_the_same_states_alone_and_padded(real):
     clips = speech(4)

@@ -172,6 +172,7 @@ def test_a_file_that_is_cut_short_is_refused(share, tmp_path):
         read_arrays(path)
 
 
+@pytest.mark.slow
 def test_damage_anywhere_gives_arrays_of_numbers_or_an_error_that_names_the_file(tmp_path):
     whole, random = save(tmp_path / "a.npy", LAYERS).read_bytes(), np.random.default_rng(0)
     refused: list[str] = []

@@ -11,7 +11,10 @@ from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.plugins import import_plugin
 from ser_tl.training import Trainer
 from ser_tl.transfer import STRATEGIES, Lora, load_adapter, save_adapter
+from tests.combinations import with_default
 from tests.training.samples import TONES, tone_split, train_config
+
+pytestmark = pytest.mark.slow
 
 SOURCE = '''
 """Envelopes of four sounds, mixed by layers that are called what no other family calls theirs."""
@@ -85,7 +88,7 @@ def build() -> EmotionModel:
     return EmotionModel(encoder, list(TONES), encoder_name="weights.comb", config=ModelConfig(hidden=8))
 
 
-@pytest.mark.parametrize("strategy", [*STRATEGIES])
+@pytest.mark.parametrize("strategy", with_default(STRATEGIES, ["frozen", "lora"]))
 def test_every_strategy_trains_it(strategy, split):
     trainer = Trainer(build(), STRATEGIES[strategy](), train_config(epochs=1))
     trainer.fit(split.train, split.dev)
@@ -117,5 +120,5 @@ def test_its_model_is_saved_and_exported_with_its_name(tmp_path):
     model.save_pretrained(tmp_path / "model")
     again = EmotionModel.from_pretrained(tmp_path / "model")
     assert again.encoder.family == "tiny-comb"
-    manifest = export_model(again, tmp_path / "exported")
+    manifest = export_model(again, tmp_path / "exported", "torchscript")
     assert manifest.encoder == {"name": "weights.comb", "family": "tiny-comb", "pooling": again.pooling_name}

@@ -106,6 +106,7 @@ def test_a_narrower_range_is_kept_to():
     assert ((found[1][0, 3:-3] / 200 - 1).abs() < 0.01).all()
 
 
+@pytest.mark.slow
 def test_the_path_is_the_best_of_all_and_ends_with_its_clip():
     counts = [1, 2, 3, 4, 5] * 6
     generator = torch.Generator().manual_seed(0)
@@ -122,6 +123,7 @@ def test_the_path_is_the_best_of_all_and_ends_with_its_clip():
         assert path[row, :count].tolist() == list(best)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_speech_has_about_the_pitch_that_pyin_finds(tracker):
     librosa = pytest.importorskip("librosa")

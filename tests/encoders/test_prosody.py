@@ -30,6 +30,7 @@ def test_a_tone_s_energy_crossings_and_pitch_are_those_of_its_formula():
     assert (found["periodicity"] > 0.95).all()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_energy_is_librosa_s_rms():
     librosa = pytest.importorskip("librosa")

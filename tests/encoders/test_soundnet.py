@@ -314,6 +314,7 @@ def test_a_block_that_moves_gets_gradients_and_the_others_none(moving):
         assert all(part.training == (number == moving) for part in parts), block.name
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_random_weights_make_states_of_a_usual_size_in_every_layer():
     for tap in NAMES:

@@ -46,6 +46,7 @@ def test_log_mel_is_librosa_s(waveform, bands, window, hop):
     torch.testing.assert_close(found, torch.from_numpy(expected), atol=5e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 @each_clip
 def test_mfcc_and_their_slopes_are_librosa_s(waveform):
     emphasised = librosa.effects.preemphasis(waveform, coef=0.97, zi=[0.0]) if len(waveform) > 1 else waveform

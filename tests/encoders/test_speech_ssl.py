@@ -12,13 +12,14 @@ from ser_tl.encoders import SpeechSSL
 from ser_tl.encoders.base import frames_mask
 from ser_tl.encoders.masked import group_norm_
 from ser_tl.encoders.speech_ssl import unit_variance
+from tests.combinations import with_default
 
-from .tiny import DIM, SPEECH_SSL, checkpoint, clip, padded, tiny
+from .tiny import DIM, REPRESENTATIVES, SPEECH_SSL, checkpoint, clip, padded, tiny
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=SPEECH_SSL)
+@pytest.fixture(params=with_default(SPEECH_SSL, REPRESENTATIVES))
 def name(request) -> str:
     return request.param
 
@@ -151,7 +152,7 @@ def test_the_last_state_is_after_the_final_norm_where_transformers_leaves_it_out
     torch.testing.assert_close(states[-1], encoder.model.encoder.layer_norm(unfinished), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", SPEECH_SSL)
+@pytest.mark.parametrize("name", with_default(SPEECH_SSL, REPRESENTATIVES))
 @torch.no_grad()
 def test_without_the_final_norm_all_states_are_those_that_transformers_sums(name):
     model = checkpoint(name)

@@ -130,6 +130,7 @@ def test_the_taps_leave_nothing_behind_and_come_back_with_a_saved_encoder(tmp_pa
     assert loaded(*padded([clip(8000)])).states.shape == (3, 1, 25, DIM + 32)
 
 
+@pytest.mark.exhaustive
 @torch.no_grad()
 def test_real_weights_give_real_speech_the_same_states_alone_and_padded(real):
     clips = speech(4)

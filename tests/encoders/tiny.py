@@ -190,6 +190,11 @@ KINDS["fused-moonshine"] = Kind(
 )
 
 
+# Of those that differ in their norms or in what they join: one with each part.
+REPRESENTATIVES = {"wav2vec2", "hubert-batch", "wavlm-group", "data2vec-audio", "whisper", "whisper-feed-forward"}
+REPRESENTATIVES |= {"moonshine", "soundnet-conv7", "vggish", "vggish-frames", "mfcc", "prosody", "egemaps", "fused"}
+
+
 _SHARED = Path(__file__).parents[3] / "shared"
 WHISPER_TINY = _SHARED / "weights" / "whisper-tiny.en"
 """The real Whisper tiny.en, where it lies beside this checkout."""

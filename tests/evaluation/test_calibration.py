@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
+from sklearn.isotonic import isotonic_regression
 from sklearn.metrics import log_loss
 
 from ser_tl.evaluation import Predictions, Report
-from ser_tl.evaluation.calibration import measure_calibration
+from ser_tl.evaluation.calibration import fit_isotonic, measure_calibration
 from ser_tl.evaluation.selective import measure_selection, measure_sets, wilson_interval
 from ser_tl.modules.calibration import NEVER
 from tests.evaluation.samples import LABELS, certain, sample
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
 def honest(n, *, seed=0, sharpen=1.0, speakers=20):
@@ -21,6 +22,15 @@ def honest(n, *, seed=0, sharpen=1.0, speakers=20):
     rows = true**sharpen / (true**sharpen).sum(axis=1, keepdims=True)
     names = [f"s{index % speakers}" for index in range(n)]
     return Predictions([f"u{index}" for index in range(n)], names, references, rows, LABELS)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_recalibration_is_scikit_learns_isotonic_regression(seed):
+    draw = np.random.default_rng(seed)
+    values, weights = draw.integers(0, 4, 200) / 3, draw.integers(1, 9, 200)
+    expected = isotonic_regression(values, sample_weight=weights)
+    np.testing.assert_allclose(fit_isotonic(values, weights), expected, atol=1e-12)
+    assert fit_isotonic(values[:1], weights[:1]).tolist() == values[:1].tolist()
 
 
 def test_true_probabilities_have_no_error_and_sharpened_ones_have():

@@ -35,6 +35,7 @@ def small(counts, speakers):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_class_of_few_clips_is_told_everywhere(tmp_path, count):
     report = Report.of(small({"anger": 40, "fear": count, "calm": 12}, 12))
@@ -50,6 +51,7 @@ def test_a_class_without_clips_is_told_to_be_undefined():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 @pytest.mark.parametrize(
     ("speakers", "said"), [(1, "One test speaker: "), (2, "2 test speakers: "), (9, "9 test speakers: ")]
 )
@@ -86,6 +88,7 @@ def test_pooled_folds_are_told_what_holds_for_the_pool_and_shared_notes_once():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_saved_cautions_are_not_doubled(tmp_path):
     report = Report.of(small({"anger": 30, "fear": 2}, 3), notes=["a note"])
     report.save(tmp_path)
@@ -104,6 +107,7 @@ def test_a_comparison_tells_each_once():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_unknown_speakers_are_marked_everywhere_and_have_no_interval(tmp_path):
     made = sample(60, 1)
     made = Predictions(made.ids, [UNKNOWN] * 60, made.references, made.probabilities, made.labels)

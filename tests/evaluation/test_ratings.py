@@ -144,6 +144,7 @@ def test_a_report_keeps_them_on_disk_and_tells_them(alone, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 @pytest.mark.parametrize("alone", [False, True])
 def test_folds_are_pooled(alone, tmp_path):
     folds = {name: Report.of(predictions(alone=alone, prefix=name, seed=seed)) for seed, name in enumerate(("a", "b"))}
@@ -169,6 +170,7 @@ def _unlike(report):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_pictures_are_for_what_there_is(tmp_path):
     with pytest.raises(ConfigError, match="no dimensions to draw"):
         dimensions_picture(Report.of(sample()), tmp_path / "one.png")
@@ -176,6 +178,7 @@ def test_pictures_are_for_what_there_is(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_the_picture_has_a_point_for_each_annotated_utterance(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 

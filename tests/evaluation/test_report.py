@@ -60,6 +60,7 @@ def test_figures_by_hand(by_hand):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_the_json_has_the_documented_keys_and_no_nan(by_hand, tmp_path):
     by_hand.save(tmp_path)
 
@@ -76,6 +77,7 @@ def test_the_json_has_the_documented_keys_and_no_nan(by_hand, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_what_is_saved_loads_as_it_was(tmp_path):
     folds = {name: Report.of(sample(prefix=name), notes=["a"], facts={"seed": name}) for name in ("one", "two")}
     report = Report.over_folds(folds, title="Übung")
@@ -93,6 +95,7 @@ def test_what_is_saved_loads_as_it_was(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_parts_of_two_evaluations_are_refused(tmp_path):
     Report.of(sample(seed=1)).save(tmp_path / "one")
     Report.of(sample(seed=2)).save(tmp_path / "two")
@@ -102,6 +105,7 @@ def test_parts_of_two_evaluations_are_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"folds": {"a": {"uar": 1}}}'])
 def test_a_missing_or_damaged_report_is_refused(tmp_path, text):
     Report.of(sample()).save(tmp_path)

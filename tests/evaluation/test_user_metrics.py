@@ -12,6 +12,8 @@ from ser_tl.evaluation import Report
 from ser_tl.evaluation.user_metrics import METRICS
 from tests.evaluation.samples import sample
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
+
 
 class Kappa(evaluate.Metric):
     """Cohen's kappa."""

@@ -1,7 +1,7 @@
 """Contract: every encoder, network and pooling gives its answers as a graph, in every format, or says why it can't.
 
-Recording takes many seconds, however small the model: here are three families (a fourth is the sample model of the
-other tests), and with SER_TL_SLOW=1 all of them.
+Recording takes many seconds, however small the model: here are two traced (in ONNX, there is the sample model of the
+other tests), more of them with `-m exhaustive`, and all in every format with SER_TL_SLOW=1.
 """
 
 import os
@@ -20,21 +20,25 @@ from ser_tl.modules.pooling import POOLINGS
 from tests.encoders.tiny import FEW, KINDS, clip, tiny
 from tests.test_model import LABELS
 
-slow = pytest.mark.skipif(not os.environ.get("SER_TL_SLOW"), reason="takes minutes: SER_TL_SLOW=1 runs it")
-QUICK = {
-    ("wav2vec2", "onnx"),
-    ("moonshine", "onnx"),
+pytestmark = pytest.mark.slow
+
+ALL = bool(os.environ.get("SER_TL_SLOW"))
+minutes = pytest.mark.skipif(not ALL, reason="takes minutes: SER_TL_SLOW=1 runs it")
+
+DEFAULT = {("moonshine", "torchscript"), ("mfcc", "torchscript")}
+EXHAUSTIVE = {
+    *((kind, "onnx") for kind in ("wav2vec2", "moonshine", "soundnet")),
+    *((kind, "torchscript") for kind in ("soundnet", "vggish", "fused")),
     ("moonshine-feed-forward", "torch-export"),
-    ("soundnet", "onnx"),
-    ("mfcc", "torch-export"),
-    ("mfcc", "torchscript"),
 }
+FEWEST = {"wav2vec2": FEW, "moonshine": {"encoder_num_hidden_layers": 1}}
+"""Of families that are recorded often: the fewest layers."""
 
 
 def model_on(kind, *, pooling="stats", **config):
     """A model on a tiny encoder, no statistic or weight of which is left as it begins."""
     torch.manual_seed(2)
-    encoder = tiny(kind, **FEW) if kind == "wav2vec2" else KINDS[kind].make(0)
+    encoder = tiny(kind, **FEWEST[kind]) if kind in FEWEST else KINDS[kind].make(0)
     options = ModelConfig(**({"hidden": 8, "projection": 8 if encoder.dim > 100 else 0} | config))
     longest = min(5.0, encoder.max_seconds or 5.0)
     model = EmotionModel(encoder, LABELS, pooling=pooling, config=options, audio=AudioConfig(max_seconds=longest))
@@ -69,32 +73,32 @@ def check(model, folder, format):
         assert list(found.probabilities.values()) == pytest.approx(list(expected.probabilities.values()), abs=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "format"),
     [
-        pytest.param(kind, format, marks=[] if (kind, format) in QUICK else [slow])
+        pytest.param(kind, format, marks=[] if ALL or (kind, format) in DEFAULT else [pytest.mark.exhaustive])
         for kind in KINDS
         for format in EXPORTERS
+        if ALL or (kind, format) in DEFAULT | EXHAUSTIVE
     ],
 )
 def test_every_encoder(kind, format, tmp_path):
     check(model_on(kind), tmp_path / "out", format)
 
 
-@slow
+@minutes
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_every_network(network, tmp_path):
     check(model_on("mfcc", network=network), tmp_path / "out", "onnx")
 
 
-@slow
+@minutes
 @pytest.mark.parametrize("pooling", list(POOLINGS))
 def test_every_pooling(pooling, tmp_path):
     check(model_on("logmel-64", pooling=pooling), tmp_path / "out", "onnx")
 
 
-@slow
+@minutes
 @pytest.mark.parametrize(
     "config",
     [{"join": "sum"}, {"head": "linear"}, {"head": "discriminant"}, {"projection": 4}, {"standardise": False}],

@@ -76,6 +76,7 @@ def test_static_is_tried_first_and_what_was_measured_is_kept(quantize, corpus, t
     assert found["summary"] in (tmp_path / "out" / "README.md").read_text()
 
 
+@pytest.mark.exhaustive
 def test_the_next_way_is_taken_where_answers_dont_agree(quantize, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(Verdict, "acceptable", property(lambda verdict: verdict.way == "dynamic"))
     found = export_model(sample_model(), tmp_path / "out", quantize="int8", calibrate=corpus).quantization
@@ -84,6 +85,7 @@ def test_the_next_way_is_taken_where_answers_dont_agree(quantize, corpus, tmp_pa
     assert "Not good enough: static: " in found["summary"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("way", ["static", "dynamic", "storage"])
 def test_every_way_computes_nearly_what_the_model_does(quantize, corpus, exported, tmp_path, monkeypatch, way):
     choose(quantize, monkeypatch, way)
@@ -107,6 +109,7 @@ def test_every_way_computes_nearly_what_the_model_does(quantize, corpus, exporte
         assert list(found.probabilities.values()) == pytest.approx(alone, abs=tolerance)
 
 
+@pytest.mark.exhaustive
 def test_where_no_way_is_good_enough_each_is_named_and_no_file_is_left(quantize, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("ser_tl.export.agreement.LEAST_AGREEMENT", 1.1)
     with pytest.raises(ExportError, match=r"no file is left.*float16[\s\S]*static: [\s\S]*dynamic: [\s\S]*storage: "):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ser_tl.corpora import load_corpus
 from ser_tl.data.audio import AudioConfig
@@ -19,16 +20,16 @@ from ser_tl.encoders import load_encoder
 from ser_tl.errors import ConfigError, ExportError
 from ser_tl.export import EXPORTERS, export_model
 from ser_tl.export.environment import SCRIPTS, find_python, run_script
-from ser_tl.export.graph import signature
+from ser_tl.export.graph import Graph, signature
 from ser_tl.export.remote_session import RemoteSession
 from ser_tl.inference import Predictor
 from ser_tl.inference.manifest import read_manifest
 from ser_tl.model import EmotionModel
-from tests.encoders.tiny import clip
+from tests.encoders.tiny import KINDS, clip
 from tests.export.samples import sample_model, with_manifest
 from tests.test_model import LABELS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # conversions of a minute each, two on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +60,38 @@ def test_a_window_gives_the_model_s_answers_and_int8_nearly(environment, tmp_pat
     monkeypatch.setattr("ser_tl.export.agreement.LEAST_AGREEMENT", 0.0)  # a random model's answers hang on a hair
     corpus = load_corpus("emodb-mini").select(range(0, 535, 18))
     options = {"python": environment, "window": 2.0, "quantize": "int8", "calibrate": corpus}
-    if make is gated_model:  # without a trained layer of frames, and a head that is too small to be worth storing
-        with pytest.raises(ExportError, match="none of the model's trained layers"):
-            export_model(model, tmp_path / "small", "tflite", **options)
-        return
     manifest = export_model(model, tmp_path / "small", "tflite", **options)
     assert (manifest.weights, manifest.quantization["way"]) == ("int8", "dynamic")
     assert manifest.quantization["chosen"]["mean_difference"] < 0.05
     sizes = [(tmp_path / name / "model.tflite").stat().st_size for name in ("small", "out")]
     assert sizes[0] < sizes[1]
+    layers = tmp_path / "layers.json"
+    layers.write_text(json.dumps({"computed": [], "stored": []}))
+    plain, target = tmp_path / "out" / "model.tflite", tmp_path / "none.tflite"
+    with pytest.raises(ExportError, match="none of the model's trained layers"):
+        run_script(find_python(environment), "tflite_quantize.py", plain, target, layers)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kind", ["log-mel with a gate", "soundnet"])
+def test_what_a_converter_folds_is_short(tmp_path, kind):
+    """All that doesn't depend on the clip is stored in the file, so nothing of that may be as long as a clip."""
+    audio = AudioConfig(normalise="rms", max_seconds=3.0, gate="energy")
+    encoder = load_encoder("logmel-40") if kind == "log-mel with a gate" else KINDS[kind].make(0)
+    model = EmotionModel(encoder, LABELS, audio=audio, pooling="stats").eval()
+    Graph(model).save_program(tmp_path / "program.pt2", 48_000)
+    program = torch.export.load(tmp_path / "program.pt2")
+    constant = set()
+    for node in program.graph.nodes:
+        if node.op == "call_function" and constant.issuperset(node.all_input_nodes):
+            constant.add(node)
+    sizes = [node.meta["val"].numel() for node in constant if hasattr(node.meta.get("val"), "numel")]
+    assert max(sizes) < 8000
+    for seed, samples in enumerate((2600, 20_000, 47_999, 48_000)):
+        waveform, lengths = torch.zeros(1, 48_000), torch.tensor([samples])
+        waveform[0, :samples] = 0.3 * clip(samples, seed=seed)
+        (found, *_), expected = program.module()(waveform, lengths), model.predict(waveform[0, :samples].numpy())
+        assert found[0].tolist() == pytest.approx(list(expected.probabilities.values()), abs=1e-5)
 
 
 def test_a_recording_longer_than_the_window_is_cut(environment, tmp_path):
@@ -130,6 +154,6 @@ def test_what_computes_it_is_named_where_it_is_missing(exported, tmp_path, monke
 def test_the_script_signs_weights_as_the_exporter_does():
     text = (SCRIPTS / "tflite_quantize.py").read_text()
     names = {"np": np, "hashlib": hashlib}
-    exec(text[text.index("def sign(") : text.index("KINDS = ")], names)
+    exec(text[text.index("def sign(") : text.index("CONVOLUTIONS = ")], names)
     weight = np.random.default_rng(0).standard_normal((6, 8, 5)).astype(np.float32)
     assert names["sign"](weight) == signature(weight).hex()

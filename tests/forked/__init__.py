@@ -24,7 +24,9 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
-_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+ADDRESS = "SER_TL_FORKED_PYTHON"
+"""The environment variable with the server's name."""
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", ADDRESS)}
 """The server's: as it is when tests are collected, whatever the one that starts the server has changed."""
 
 
@@ -48,8 +50,8 @@ def forked_python() -> str:
 @cache
 def _reach_server() -> tuple[str, socket.socket | None, tempfile.TemporaryDirectory]:
     """The program's path, a connection that keeps the server alive, and the program's folder."""
-    # One server for all of pytest's processes, which know the same number of this run.
-    address = f"ser_tl_forked_{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    # One server for all of pytest's processes: those that xdist starts inherit the name from the one that starts them.
+    address = os.environ.setdefault(ADDRESS, f"ser_tl_forked_{os.getpid()}_{time.time_ns()}")
     folder = tempfile.TemporaryDirectory(prefix="ser_tl_forked_")
     program = Path(folder.name) / "python"
     client = shlex.join([sys.executable, "-IS", str(HERE / "client.py"), address])

@@ -4,12 +4,14 @@
 
 LISTENER is the number of an open Unix socket. The server ends with the last connection of those that announced
 themselves. A fork returns from `Server.serve` with its request, runs the program and ends as any
-interpreter does: exit status, traceback, atexit, Ctrl-C are the interpreter's own.
+interpreter does: exit status, traceback, threads, atexit, Ctrl-C.
 
 A fork is safe here as the server has one thread: OMP_NUM_THREADS is 1 in all tests (tests/conftest.py), and importing
 starts none (the server checks).
 """
 
+import atexit
+import ctypes
 import gc
 import importlib
 import io
@@ -21,6 +23,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,6 +263,30 @@ def run(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
+def run_and_leave(arguments: list[str]) -> None:
+    """Runs it, and ends as the interpreter does but for taking all modules apart, which is most of what a fork costs.
+
+    What ends otherwise than with a number, as by an error, is left to the interpreter.
+    """
+    status = 0
+    try:
+        run(arguments)
+    except SystemExit as ended:
+        if ended.code is not None and ended.code not in range(256):
+            raise
+        status = int(ended.code or 0)
+    threading._shutdown()  # waits for its threads
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):  # nobody reads it, or it is closed: the interpreter knows what to say
+        sys.exit(status)
+    ctypes.CDLL(None).fflush(None)  # what is written by C
+    os._exit(status)
+
+
 def main() -> None:
     """See the module."""
     listener = socket.socket(fileno=int(sys.argv[1]))
@@ -271,7 +298,7 @@ def main() -> None:
     if request is not None:
         take_files(request)
         prepare(request, server)
-        run(request.arguments)
+        run_and_leave(request.arguments)
 
 
 main()

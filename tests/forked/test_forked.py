@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forked import can_fork, forked_python
+from tests.forked import ADDRESS, can_fork, forked_python
 from tests.serving.running import wait_for
 
 pytestmark = [
@@ -45,6 +45,9 @@ def own():
     [
         ("pass", 0, ""),
         ("import sys; sys.exit(3)", 3, ""),
+        ("import sys; sys.exit(-1)", 255, ""),
+        ("import sys; sys.exit(True)", 1, ""),
+        ("import sys; sys.stdout.close()", 0, ""),
         ("import sys; sys.exit('a sentence')", 1, "a sentence\n"),
         ("import os; os._exit(7)", 7, ""),
         ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
@@ -149,6 +152,12 @@ def test_the_large_packages_are_there_and_ours_is_not():
     assert time.process_time() - begin < 2
 
 
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="pytest runs in one process")
+@pytest.mark.skipif("SER_TL_FRESH_PROGRAMS" in os.environ, reason="fresh interpreters are asked for")
+def test_pytests_own_processes_are_forks():
+    assert b"forked/server.py" in Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+
+
 def test_what_imports_read_makes_it_a_fresh_interpreter():
     program = "import sys; print('torch' in sys.modules)"
     fresh = run(forked_python(), "-c", program, env=os.environ | {"HF_HUB_OFFLINE": "0"})
@@ -156,11 +165,12 @@ def test_what_imports_read_makes_it_a_fresh_interpreter():
     assert run(forked_python(), "-c", program).stdout.strip() == "True"
 
 
+@pytest.mark.exhaustive
 def test_the_server_ends_with_who_uses_it():
     program = (
         "import subprocess, os; from tests.forked import can_fork, forked_python\n"
         "print(subprocess.check_output([forked_python(), '-c', 'import os; print(os.getppid())'], text=True))"
     )
-    own = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_TESTRUNUID"}
+    own = {name: value for name, value in os.environ.items() if name != ADDRESS}
     server = int(run(sys.executable, "-c", program, cwd=ROOT, env=own).stdout)
     wait_for(lambda: not Path(f"/proc/{server}").exists())

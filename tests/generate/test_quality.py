@@ -50,7 +50,9 @@ def tiny(monkeypatch):
     monkeypatch.setattr("ser_tl.model.emotion.load_encoder", lambda name, pretrained: tiny_model().encoder)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_true_tones_are_nearer_and_better_heard_than_an_untrained_generators_clips(tiny, tmp_path):
     split = tone_split(tmp_path / "tones")
     gan = WaveGan(tiny_config(samples=4096, width=1), sorted(TONES))
@@ -74,27 +76,29 @@ def test_true_tones_are_nearer_and_better_heard_than_an_untrained_generators_cli
     assert "| synthetic | 9 |" in (tmp_path / "quality.md").read_text()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_pictures")
 def test_the_recipes_clips_are_trained_on_by_another_on_the_same_split(tiny, tmp_path):
     recipe = load_recipe("train_wavegan")
     tones = tone_manifest(tmp_path / "tones", takes=2)
     usual = {"corpus": "csv", "root": tones, "seed": 3}
     config = tiny_config(samples=4096, width=1, steps=2)
-    recipe.main(recipe.Options(**usual, output=tmp_path / "gan", wavegan=config))
+    recipe.main(ser.WaveGanOptions(**usual, output=tmp_path / "gan", wavegan=config))
     left = {"config.yaml", "synthetic.csv", "synthetic.json", "quality.md", "sheet.png", "state.safetensors"}
     assert {path.name for path in (tmp_path / "gan").iterdir()} >= left
     longer = tiny_config(samples=4096, width=1, steps=3)
-    recipe.main(recipe.Options(**usual, output=tmp_path / "gan", wavegan=longer, resume=True))
+    recipe.main(ser.WaveGanOptions(**usual, output=tmp_path / "gan", wavegan=longer, resume=True))
     before = (tmp_path / "gan" / "config.yaml").read_text()
     wider = tiny_config(samples=4096, width=2, steps=3)
     with pytest.raises(ConfigError, match=r"was run with other values of wavegan\.width: go on with"):
-        recipe.main(recipe.Options(**usual, output=tmp_path / "gan", wavegan=wider, resume=True))
+        recipe.main(ser.WaveGanOptions(**usual, output=tmp_path / "gan", wavegan=wider, resume=True))
     assert (tmp_path / "gan" / "config.yaml").read_text() == before
     lines = (tmp_path / "gan" / "log.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 3
 
     with pytest.raises(ser.SerTlError, match="no-such-encoder"):  # told before the training, not after it
-        recipe.main(recipe.Options(**usual, output=tmp_path / "none", wavegan=config, encoder="no-such-encoder"))
+        recipe.main(ser.WaveGanOptions(**usual, output=tmp_path / "none", wavegan=config, encoder="no-such-encoder"))
     assert not (tmp_path / "none").exists()
 
     train = train_config(epochs=1, cache=False)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    return tone_corpus(tmp_path_factory.mktemp("tones"))
+    return tone_corpus(tmp_path_factory.mktemp("tones"), takes=1)
 
 
 @pytest.fixture
@@ -125,13 +125,14 @@ def test_a_training_counts_them_apart_and_its_judges_refuse_them(split, manifest
     assert trainer.data_facts["training_speakers"] == 4
     assert "synthetic" not in trainer.model.known_speakers
     report = trainer.evaluate(added.test)
-    assert report.notes[0].startswith("trained on 9 synthetic clips beside 36 real ones; dev and test are real speech")
+    assert report.notes[0].startswith("trained on 9 synthetic clips beside 12 real ones; dev and test are real speech")
     with pytest.raises(SplitError, match="a model is evaluated on real speech only"):
         trainer.evaluate(load_corpus("csv", manifest))
     with pytest.raises(SplitError, match="9 of 9 dev clips are synthetic"):
         Trainer(tiny_model(), Frozen(), train_config(epochs=1)).fit(split.train, load_corpus("csv", manifest))
 
 
+@pytest.mark.exhaustive
 def test_statistics_and_the_refit_hear_real_clips_alone(split, manifest):
     found = []
     for chosen in (split, add_synthetic([split], manifest)[0]):
@@ -169,6 +170,7 @@ def test_one_split_can_be_trained_with_several_seeds(corpus):
         SplitConfig(seed=-1)
 
 
+@pytest.mark.exhaustive
 def test_the_refit_hears_views_of_real_clips_alone(split, manifest):
     augment = AugmentConfig(transforms={"gain": {}}, views=2)
     heads = []

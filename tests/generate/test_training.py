@@ -61,6 +61,7 @@ def test_the_penalty_is_the_squared_distance_of_the_gradients_norm_from_one(norm
         assert both.critic.weight.grad.norm() == pytest.approx(2 * abs(norm - 1), abs=1e-4)
 
 
+@pytest.mark.exhaustive
 def test_the_critic_learns_to_tell_and_the_generator_follows():
     config = tiny_config(learning_rate=3e-3, phase_shuffle=0)
     both = adversaries(config, 1)

@@ -3,6 +3,7 @@
 import json
 from operator import eq
 
+import numpy as np
 import pytest
 
 from ser_tl.assets import asset
@@ -24,6 +25,7 @@ def predictor():
     return Predictor()
 
 
+@pytest.mark.exhaustive
 def test_it_tells_emotions_of_speakers_that_it_was_not_trained_on(predictor):
     corpus = load_corpus("emodb-mini")
     known = predictor.session.model.known_speakers
@@ -35,6 +37,7 @@ def test_it_tells_emotions_of_speakers_that_it_was_not_trained_on(predictor):
     assert sum(correct) / len(correct) > 0.7  # 91 % of all 116 clips of these two speakers
 
 
+@pytest.mark.exhaustive
 def test_a_telephone_with_silence_around_is_answered_as_the_clean_clip(predictor):
     corpus = load_corpus("emodb-mini")
     rows = [row for row in corpus if row["speaker"] not in predictor.session.model.known_speakers][::4]
@@ -49,6 +52,19 @@ def test_a_telephone_with_silence_around_is_answered_as_the_clean_clip(predictor
     assert same[0] >= 0.95  # all of them; 45 % of the model before, which heard the silence
     assert same[1] >= 0.7  # 79 %; 34 % before
     assert predictor.predict(silent[0][:16_000])[0].speech is False
+
+
+@pytest.mark.parametrize("name", [BUNDLED, f"{BUNDLED}_int8"])
+def test_a_clip_too_short_for_it_and_one_of_another_origin_are_marked(name):
+    """In torch, and in the export that servers use."""
+    predictor = Predictor(asset(name))
+    clip = decode(asset("emodb_mini") / "11a05Na.opus")  # of a test speaker
+    hum = 0.2 * np.sin(2 * np.pi * 110 * np.arange(3 * 16_000) / 16_000)
+    whole, part, strange = predictor.predict([clip, clip[8_000:20_000], hum], sampling_rate=16_000)
+    assert (whole.too_short, part.too_short) == (False, True)
+    assert (whole.unlike_training, strange.unlike_training) == (False, True)
+    assert "clips under 1.5 s of speech are marked as too short" in predictor.calibration
+    assert whole.outlier_score < 1 < strange.outlier_score
 
 
 def test_the_command_line_says_what_it_is(capsys):

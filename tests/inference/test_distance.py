@@ -8,13 +8,14 @@ import torch
 from sklearn.metrics import log_loss
 
 from ser_tl.errors import CheckpointError
-from ser_tl.inference.calibration import HELD_OUT
 from ser_tl.inference.distance import MOST_CLIPS, Perturbed, fit_distance, perturb
+from ser_tl.inference.refit_calibration import HELD_OUT
 from ser_tl.model import EmotionModel
 from ser_tl.modules.calibration import Calibration
 from ser_tl.modules.outliers import OutlierScore
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen
+from tests.combinations import with_default
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 
 KNOWN = Calibration("temperature", [1.0], [], HELD_OUT, 60, 4, 1.2, 0.9, None, 1.0)
@@ -53,23 +54,31 @@ def test_far_clips_get_softer_near_ones_stay_and_answers_too():
     assert (rows[3].max(1) < rows[2].max(1)).all()
     assert np.array_equal(rows[3].argmax(1), logits.argmax(1))
     data = drifting()
-    losses = [log_loss(data.labels, one.apply(data.logits, data.scores)) for one in (KNOWN, far)]
+    losses = [log_loss(data.labels, one.apply(data.logits, data.remoteness)) for one in (KNOWN, far)]
     assert losses[1] < losses[0]
 
 
-def test_the_network_computes_what_the_calibration_says():
+@pytest.mark.parametrize("axes", [True, False])
+def test_the_network_computes_what_the_calibration_says(axes):
     model = tiny_model()
     labels = torch.arange(60) % 3
     model.outliers = OutlierScore.fit(torch.randn(60, model.embedding_dim), labels, 3)
-    model.calibration = replace(KNOWN, outlier_threshold=0.05, distance=1.3)
+    if axes:
+        model.outliers.usual.copy_(torch.tensor([0.05, 1.0]))
+    else:  # as models were saved before
+        state = model.outliers.state_dict()
+        model.outliers = OutlierScore(model.embedding_dim, 3, model.outliers.rank)
+        model.outliers.load_state_dict(state, strict=False)
+    model.calibration = replace(KNOWN, outlier_threshold=9.0 if axes else 0.05, distance=1.3)
     with torch.no_grad():
         output = model(torch.randn(5, 8000) * 0.2, torch.full((5,), 8000))
-        found, scores = model.probabilities(output).numpy(), model.outliers(output.embedding).numpy()
-    assert (scores > 0.05).all()
-    assert found == pytest.approx(model.calibration.apply(output.logits.numpy(), scores), abs=1e-6)
+        found, distances = model.probabilities(output).numpy(), model.outliers.measure(output.embedding)[:, 0].numpy()
+    assert (distances > 0.05).all()
+    assert found == pytest.approx(model.calibration.apply(output.logits.numpy(), distances / 0.05), abs=1e-6)
 
 
-@pytest.mark.parametrize("refit", ["none", "discriminant"])
+@pytest.mark.slow
+@pytest.mark.parametrize("refit", with_default(["none", "discriminant"], ["discriminant"]))
 def test_a_training_measures_it_on_changed_clips_and_the_folder_keeps_it(tmp_path, refit, monkeypatch):
     split = tone_split(tmp_path / "tones")
     seen = []
@@ -80,19 +89,20 @@ def test_a_training_measures_it_on_changed_clips_and_the_folder_keeps_it(tmp_pat
 
     monkeypatch.setattr("ser_tl.inference.calibration.fit_distance", remember)
     model = tiny_model()
-    Trainer(model, Frozen(), train_config(epochs=1, refit=refit)).fit(split.train, split.dev)
+    Trainer(model, Frozen(), train_config(epochs=1, refit=refit, calibration="temperature")).fit(split.train, split.dev)
     (perturbed,) = seen
     assert len(perturbed.labels) == (9 if refit == "none" else 45)
     assert np.isfinite(perturbed.logits).all()
-    assert (perturbed.scores > 0).all()
+    assert (perturbed.remoteness > 0).all()
     model.save_pretrained(tmp_path / "model")
     assert EmotionModel.from_pretrained(tmp_path / "model").calibration.distance == 0.7
-    assert "softer beyond the outlier threshold (weight 0.70)" in model.calibration.describe()
+    assert "softer beyond the usual distance (weight 0.70)" in model.calibration.describe()
 
 
+@pytest.mark.slow
 def test_changed_clips_follow_from_their_ids(tmp_path):
     corpus, model = tone_corpus(tmp_path / "tones"), tiny_model()
-    first, second = (perturb(model, corpus)[1] for _ in range(2))
+    first, second = (perturb(model, corpus) for _ in range(2))
     assert len(first) == min(MOST_CLIPS, len(corpus))
     changed = 0
     for index in range(6):

@@ -210,12 +210,13 @@ def trained(tmp_path_factory):
     split = tone_split(folder / "tones")
     torch.manual_seed(1)
     model = EmotionModel(tiny("whisper"), list(TONES), pooling="stats", config=ModelConfig(statistics="speaker"))
-    trainer = Trainer(model, Frozen(), train_config(refit="enrolment", epochs=0))
+    trainer = Trainer(model, Frozen(), train_config(refit="enrolment", epochs=0, calibration="temperature"))
     trainer.fit(split.train, split.dev)
     model.save_pretrained(folder / "model")
     return trainer, split, folder
 
 
+@pytest.mark.exhaustive
 def test_a_training_fits_the_prior_and_the_head_and_reports_both(trained):
     trainer, split, _ = trained
     assert trainer.model.enrolment is not None
@@ -240,6 +241,10 @@ def test_the_command_line_enrols_and_predicts(trained, tmp_path, capsys):
     speaker = split.test["speaker"][0]
     paths = [row["audio"]["path"] for row in split.test if row["speaker"] == speaker]
     model, file = str(folder / "model"), tmp_path / "ann.npz"
+    assert main(["enrol", model, *paths[:1], "--output", str(file)]) == 0
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: enrol: ")
+    assert "say little of a speaker's voice" in warning
     assert main(["enrol", model, *paths[:2], "--output", str(file)]) == 0
     personal = tmp_path / "ann"
     more = ["--add", str(file), "--personal", str(personal)]
@@ -250,6 +255,8 @@ def test_the_command_line_enrols_and_predicts(trained, tmp_path, capsys):
     row = json.loads(capsys.readouterr().out)
     expected = EmotionModel.from_pretrained(model).predict(paths[-1], speaker=Speaker.load(file))
     assert row["probabilities"] == pytest.approx(expected.probabilities, abs=1e-4)
+    card = (personal / "README.md").read_text()
+    assert "Made for one speaker, from 4 recordings" in card
     assert EmotionModel.from_pretrained(personal).predict(paths[-1]).probabilities == pytest.approx(
         expected.probabilities, abs=1e-4
     )

@@ -251,6 +251,7 @@ class Recording(io.RawIOBase):
         return content
 
 
+@pytest.mark.exhaustive
 def test_a_recording_of_any_length_takes_the_memory_of_a_short_one(predictor, monkeypatch):
     monkeypatch.setattr(predictor_module, "_POOL_SECONDS", 30.0)
     peaks = {}
@@ -263,3 +264,16 @@ def test_a_recording_of_any_length_takes_the_memory_of_a_short_one(predictor, mo
         assert len(found.segments) == 5 * minutes
     whole = 15 * 60 * 4 * 16000  # bytes of the samples at 16 kHz
     assert peaks[15] < 1.2 * peaks[1] < whole / 3
+
+
+@pytest.mark.exhaustive
+def test_what_full_pools_freed_goes_back_to_the_system(predictor, monkeypatch):
+    monkeypatch.setattr(predictor_module, "_POOL_SECONDS", 30.0)
+    released = []
+    monkeypatch.setattr(predictor_module, "release_freed_memory", lambda: released.append(1))
+    predictor.predict([Recording(0.25)])
+    assert not released  # a clip as in a server's requests: nothing that is worth milliseconds
+    predictor.predict([Recording(3)])
+    assert len(released) == 5  # a pool is full with its third window of 12 s
+    predictor.predict([Recording(0.2) for _ in range(8)])  # a list of short ones counts as well
+    assert len(released) == 7

@@ -11,6 +11,8 @@ from ser_tl.training import Trainer
 from ser_tl.transfer import Full
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -35,6 +37,7 @@ def calibrate(run, output, *more, ids=True):
     return cli.main(["calibrate", str(run / "model"), *corpus, "--output", str(output), *chosen, *more])
 
 
+@pytest.mark.slow
 def test_weights_stay_and_probabilities_are_calibrated(run, tmp_path, capsys):
     assert EmotionModel.from_pretrained(run / "model").calibration is None
     assert calibrate(run, tmp_path / "new") == 0

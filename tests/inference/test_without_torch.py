@@ -12,8 +12,11 @@ import pytest
 import soundfile
 
 import ser_tl
-from tests.encoders.tiny import clip
+from ser_tl.encoders import FAMILIES
+from ser_tl.export import export_model
+from tests.encoders.tiny import KINDS, clip
 from tests.export.samples import sample_model
+from tests.export.test_families import model_on
 
 pytestmark = pytest.mark.slow
 
@@ -39,11 +42,11 @@ BLOCKED = {
 }
 
 
-def run(program, *arguments, prefix=()):
+def run(program, *arguments, prefix=(), interpreter=sys.executable):
     script = BLOCKER.format(blocked=BLOCKED) + program
     environment = {**os.environ, "PYTHONPATH": str(Path(ser_tl.__file__).parents[1])}
     return subprocess.run(
-        [*prefix, sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, env=environment
+        [*prefix, interpreter, "-c", script, *map(str, arguments)], capture_output=True, text=True, env=environment
     )
 
 
@@ -89,14 +92,50 @@ def test_the_command_line_predicts_with_the_runtime_alone(exported, file, tmp_pa
     assert json.loads(line)["file"] == str(file)
 
 
+@pytest.mark.exhaustive
 def test_what_needs_torch_says_so(file, tmp_path):
     done = run(COMMAND, "predict", file)
     assert done.returncode == 1
     assert "pip install ser_tl, or name the folder of an exported model" in done.stderr
     assert "Traceback" not in done.stderr
-    done = run(COMMAND, "evaluate", tmp_path)
+    for folder, found in ((tmp_path, "no exported model"), (tmp_path / "nowhere", "no such folder")):
+        done = run(COMMAND, "predict", file, "--model", folder)
+        assert done.returncode == 1
+        assert f"error: {folder}: {found}; a model that isn't exported needs torch" in done.stderr
+    for command in ("evaluate", "export", "compress", "serve", "train"):
+        done = run(COMMAND, command, tmp_path)
+        assert done.returncode == 1
+        assert f"error: ser-tl {command}: the package jsonargparse isn't installed" in done.stderr
+        assert "pip install ser_tl" in done.stderr
+    done = run(COMMAND, "no-such-command")
     assert done.returncode == 2
-    assert "invalid choice: 'evaluate'" in done.stderr
+    assert "invalid choice: 'no-such-command'" in done.stderr
+
+
+FAMILY_KINDS = (
+    *("wav2vec2", "hubert-group", "wavlm", "unispeech-sat", "data2vec-audio", "whisper", "moonshine"),
+    *("soundnet", "vggish", "logmel-64", "mfcc", "fused"),
+)
+
+
+def test_every_family_that_can_be_exported_is_walked_through():
+    families = {KINDS[kind].make(0).family for kind in FAMILY_KINDS}
+    assert set(FAMILIES) - families == {"prosody", "egemaps"}  # whose pitch is a loop over frames
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kind", FAMILY_KINDS)
+def test_every_family_predicts_by_the_command_line_without_torch(kind, file, tmp_path):
+    """SER_TL_RUNTIME names the interpreter of an environment with the four packages of the runtime, and no others."""
+    model = model_on(kind)
+    export_model(model, tmp_path / "out")
+    interpreter = os.environ.get("SER_TL_RUNTIME", sys.executable)
+    done = run(COMMAND, "predict", tmp_path / "out", file, interpreter=interpreter)
+    assert done.returncode == 0, done.stderr
+    (row,) = map(json.loads, done.stdout.splitlines())
+    expected = model.predict(file)
+    assert row["label"] == expected.label
+    assert list(row["probabilities"].values()) == pytest.approx(list(expected.probabilities.values()), abs=1e-4)
 
 
 ORDER = """
@@ -139,6 +178,7 @@ def test_only_one_place_imports_the_runtime():
         assert text.index("load_onnxruntime()") < text.index("from onnxruntime")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_and_time_stay_small(exported, file):
     program = """

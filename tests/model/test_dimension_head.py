@@ -115,6 +115,7 @@ def test_the_command_line_tells_them(alone, tmp_path, capsys):
     assert f"{row['dimensions']['arousal']:.3f}" in table[-1]
 
 
+@pytest.mark.exhaustive
 @each_kind
 def test_the_picture_of_a_recording_names_them(alone, tmp_path):
     import soundfile

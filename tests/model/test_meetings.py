@@ -132,6 +132,7 @@ def test_transformers_hears_the_labels_of_the_model_it_has(tmp_path, held):
     assert model.recognise.labels[0] == "anger_2"
 
 
+@pytest.mark.exhaustive
 def test_many_meetings(tmp_path, known):
     models = [variant(number) for number in (1, 2)]
     models[0].save_pretrained(tmp_path)

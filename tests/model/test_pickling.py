@@ -15,7 +15,8 @@ import torch
 from ser_tl.encoders import checkpoint_layers
 from ser_tl.model import EmotionModel, KnownSpeakers, ModelConfig
 from ser_tl.transfer import Lora, merge_adapter
-from tests.encoders.tiny import KINDS, clip
+from tests.combinations import with_default
+from tests.encoders.tiny import KINDS, REPRESENTATIVES, clip
 from tests.forked import forked_python
 from tests.test_model import LABELS, build
 
@@ -53,7 +54,7 @@ def predict_there(model):
     return model.predict(CLIP).probabilities
 
 
-@pytest.mark.parametrize("name", list(KINDS))
+@pytest.mark.parametrize("name", with_default(KINDS, REPRESENTATIVES))
 def test_every_encoder_s_model_can_be_pickled(name):
     model = EmotionModel(KINDS[name].make(0), LABELS, config=ModelConfig(hidden=8)).eval()
     again = WAYS["pickle"](model)

@@ -1,8 +1,5 @@
 """A model's way to a hub and back: the same predictions to the last bit, its card along, and no token anywhere."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +7,7 @@ import soundfile
 import torch
 from huggingface_hub import ModelCard
 
+from ser_tl.cli import main
 from ser_tl.errors import CheckpointError, HubError
 from ser_tl.model import EmotionModel, KnownSpeakers
 from tests.encoders.tiny import clip, padded
@@ -137,25 +135,13 @@ def test_the_card_on_the_hub_is_valid(hub):
         card.validate()
 
 
-def test_the_command_line_pushes_and_predicts_from_a_hub(hub, tmp_path):
+def test_the_command_line_pushes_and_predicts_from_a_hub(hub, tmp_path, capfd):
     build().save_pretrained(tmp_path / "model")
     soundfile.write(tmp_path / "clip.wav", clip(9000).numpy(), 16_000)
-    known = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
-    environment = os.environ | known | {"HF_HOME": str(tmp_path / "home")}
-    program = (
-        "import sys; from ser_tl.cli import main\n"
-        "sys.exit(main(['push', sys.argv[1], 'team/tones', '--tag', 'v1', '--message', 'by hand']) "
-        "or main(['predict', 'team/tones@v1', sys.argv[2], '--format', 'table']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "model"), str(tmp_path / "clip.wav")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"{hub.url}/team/tones/tree/main" in done.stdout
-    assert build().predict(tmp_path / "clip.wav").label in done.stdout
+    assert main(["push", str(tmp_path / "model"), REPO, "--tag", "v1", "--message", "by hand"]) == 0
+    assert main(["predict", f"{REPO}@v1", str(tmp_path / "clip.wav"), "--format", "table"]) == 0
+    out, err = capfd.readouterr()
+    assert f"{hub.url}/{REPO}/tree/main" in out
+    assert build().predict(tmp_path / "clip.wav").label in out
     assert hub.repos[REPO]["log"][-1] == ("main", "by hand")
-    assert TOKEN not in done.stdout + done.stderr
+    assert TOKEN not in out + err

@@ -13,17 +13,18 @@ from ser_tl.data.audio import AudioConfig
 from ser_tl.errors import CheckpointError, ConfigError
 from ser_tl.model import EmotionModel, ModelConfig, export_transformers
 from ser_tl.transfer import Full, Lora
+from tests.combinations import each_value_once
 from tests.encoders.tiny import CLASSIFIERS, KINDS, checkpoint, clip, padded, save, soundnet, tiny
 
 pytestmark = pytest.mark.slow
 
 OWN = ["ang", "hap", "neu", "sad"]
 LABELS = ["anger", "happiness", "neutral", "sadness"]
-WEIGHTED = {False: "last layer", True: "weighted layers"}
 LINEAR = {"head": "linear", "join": "sum", "standardise": False}
 
-each_kind = pytest.mark.parametrize("name", CLASSIFIERS)
-each_sum = pytest.mark.parametrize("weighted", WEIGHTED, ids=WEIGHTED.get)
+# The last layer alone, or all layers with learned weights.
+each_sum = pytest.mark.parametrize("weighted", [False, True])
+each_kind_and_sum = pytest.mark.parametrize(("name", "weighted"), each_value_once(CLASSIFIERS, [False, True]))
 
 
 def write(name, folder, *, weighted=False, labels=OWN, **changes):
@@ -62,8 +63,7 @@ def ours(model, samples):
     return model.eval()(*padded([samples])).logits[0]
 
 
-@each_kind
-@each_sum
+@each_kind_and_sum
 def test_a_classifier_that_comes_in_says_what_it_said_in_transformers(name, weighted, tmp_path):
     source = write(name, tmp_path, weighted=weighted)
     model = EmotionModel.from_transformers(source)
@@ -78,8 +78,7 @@ def test_a_classifier_that_comes_in_says_what_it_said_in_transformers(name, weig
     assert (said[0] - said[1]).abs().max() > 1e-3
 
 
-@each_kind
-@each_sum
+@each_kind_and_sum
 def test_what_came_in_goes_out_again_with_the_same_logits(name, weighted, tmp_path):
     model = EmotionModel.from_transformers(write(name, tmp_path / "in", weighted=weighted))
     samples = clip(9000)
@@ -108,18 +107,16 @@ def linear_model(name, *, encoder=None, audio=None, **options):
     return model.eval()
 
 
-@each_kind
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"layers": [-1]},
-        {"layers": [-1], "standardise": True},
-        {"layers": [1], "standardise": True, "join": "concat", "projection": 5},
-        {"layers": [2, 0], "projection": 5},
-        {"layers": [-1], "standardise": True, "head": "discriminant"},
-    ],
-    ids=str,
-)
+OPTIONS = [
+    {"layers": [-1]},
+    {"layers": [-1], "standardise": True},
+    {"layers": [1], "standardise": True, "join": "concat", "projection": 5},
+    {"layers": [2, 0], "projection": 5},
+    {"layers": [-1], "standardise": True, "head": "discriminant"},
+]
+
+
+@pytest.mark.parametrize(("name", "options"), each_value_once(CLASSIFIERS, OPTIONS), ids=str)
 def test_every_model_without_an_obstacle_goes_out_with_the_same_logits(name, options, tmp_path):
     model, samples = linear_model(name, **options), clip(9000)
     torch.testing.assert_close(

@@ -184,3 +184,20 @@ def test_where_shrinkage_and_temperature_are_known_the_discriminant_is_the_fitte
     fit = fit_discriminant(embedding, labels, speakers, 3)
     known = build_discriminant(embedding, labels, 3, fit.shrinkage, fit.temperature)
     assert torch.equal(known.weight, fit.discriminant.weight)
+
+
+@pytest.mark.parametrize(("clips", "channels"), [(40, 90), (90, 40)])
+def test_logits_of_several_shrinkages_are_those_of_each_weight_and_bias(clips, channels):
+    generator = torch.Generator().manual_seed(clips)
+    rows = torch.randn(clips, channels, generator=generator, dtype=torch.float64)
+    labels = torch.arange(clips) % 3
+    solver = Scatter.from_embedding(rows, labels, 4)  # of the fourth class there is no clip
+    away = 2 * torch.randn(7, channels, generator=generator, dtype=torch.float64)
+    together = solver.logits(away, 0.1, 0.5, 0.9)
+    for shrinkage, logits in zip((0.1, 0.5, 0.9), together, strict=True):
+        weight, bias = solver.affine(shrinkage)
+        torch.testing.assert_close(logits, away @ weight.T + bias, atol=1e-8, rtol=1e-8)
+        torch.testing.assert_close(logits, solver.logits(away, shrinkage))
+        assert (logits[:, 3] == -1e4).all()
+    gram = solver.vectors.T @ solver.vectors
+    torch.testing.assert_close(gram, torch.eye(len(gram), dtype=gram.dtype), atol=1e-6, rtol=0)

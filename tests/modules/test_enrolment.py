@@ -46,6 +46,7 @@ def errors(prior, rows, speakers, size):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 8])
 def test_what_is_taken_out_is_nearer_the_speaker_than_nothing_and_than_the_plain_mean(rank):
     rows, speakers = voices(0.25, speakers=200)
@@ -55,6 +56,7 @@ def test_what_is_taken_out_is_nearer_the_speaker_than_nothing_and_than_the_plain
         assert found["prior"] < min(found["none"], found["plain"])
 
 
+@pytest.mark.slow
 def test_directions_in_which_clips_differ_and_speakers_do_not_are_left_alone():
     rows, speakers = voices(0.5, speakers=200)
     emotion = torch.nn.functional.one_hot(torch.arange(len(rows)) % 3, rows.shape[1]).float()

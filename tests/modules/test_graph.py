@@ -15,9 +15,11 @@ from ser_tl.encoders import FAMILIES, Fused, load_encoder
 from ser_tl.errors import EncoderError
 from ser_tl.model import EmotionModel
 from ser_tl.model.model_config import ModelConfig
+from ser_tl.modules import graph
 from ser_tl.modules.graph import HOP, SHORTEST, is_exporting, max_pool, record, run_lstm
 from ser_tl.modules.networks import NETWORKS
 from ser_tl.modules.pooling import POOLINGS
+from tests.combinations import with_default
 from tests.encoders.tiny import FEW, checkpoint, clip, padded, soundnet, tiny, vggish, wrap
 
 pytestmark = pytest.mark.slow
@@ -35,11 +37,11 @@ LENGTHS = [
 
 
 def _fused():
-    return Fused([tiny("whisper", encoder_layers=1), load_encoder("mfcc")], [[1, 0], [0]]).eval()
+    return Fused([vggish(output="frames"), load_encoder("mfcc")], [[0], [0]]).eval()
 
 
-# Each family once, and wav2vec 2.0 and HuBERT with every norm that their convolutions can have. Recording takes
-# seconds, so that Whisper (of one layer, the last of which is kept) and MFCC are those within the fused encoder.
+# Each family once, and wav2vec 2.0 and HuBERT with every norm that their convolutions can have. MFCC is that within the
+# fused encoder.
 TRANSFORMERS = ["wav2vec2-group", "hubert-batch", "wavlm", "unispeech-sat", "data2vec-audio"]
 MAKERS = {name: lambda name=name: tiny(name, **FEW) for name in TRANSFORMERS}
 MAKERS["wav2vec2"] = lambda: tiny("wav2vec2", num_hidden_layers=1)
@@ -53,6 +55,9 @@ MAKERS |= {
 }
 NOT_EXPORTABLE = {"prosody", "egemaps"}
 
+# Recorded by default: what is unlike the others, and not exported by tests/export in any case.
+DEFAULT = {"wavlm", "plain"}
+
 
 @dataclass
 class Part:
@@ -65,8 +70,8 @@ class Part:
 
 
 PARTS = {
-    "crnn": Part("attention", {"network": "crnn"}),
-    "bilstm": Part("last", {"network": "bilstm"}),
+    "crnn": Part("last", {"network": "crnn"}),
+    "bilstm": Part("attention", {"network": "bilstm"}),
     "transformer": Part("max", {"network": "transformer", "head": "linear"}),
     "conformer": Part("stats", {"network": "conformer", "head": "discriminant"}),
     "plain": Part("mean", {"projection": 8, "hidden": 0, "standardise": False}, ("arousal", "valence")),
@@ -122,17 +127,19 @@ def check(encoder, part=None):
                 torch.testing.assert_close([one[row] for one in made], [one[0] for one in alone], atol=2e-5, rtol=2e-5)
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", with_default(MAKERS, DEFAULT))
 def test_each_family_is_recorded_for_any_batch_and_length(name):
     check(MAKERS[name]())
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", with_default(PARTS, DEFAULT))
 def test_each_network_pooling_and_head_is_recorded_for_any_batch_and_length(name):
     check(load_encoder("logmel-40").eval(), PARTS[name])
 
 
 def test_nothing_registered_is_left_out():
+    assert set(MAKERS) | set(PARTS) > DEFAULT
     made = [maker() for maker in MAKERS.values()]
     families = {encoder.family for encoder in (*made, *_fused().encoders)} | {"logmel"}
     assert families | NOT_EXPORTABLE == set(FAMILIES)
@@ -187,3 +194,22 @@ def test_parts_that_torch_would_fix_to_one_length_hold_for_all(function):
         assert (count - plain == 1).all()
     assert not any("mkldnn" in name for name in operations)
     assert ("aten.lstm.input" in operations) == (function.__code__.co_names[0] == "run_lstm")
+
+
+@pytest.mark.parametrize("count", [1, 159, 160, 161, 1000])
+def test_positions_are_the_same_counted_in_two_steps(count, monkeypatch):
+    lengths = torch.tensor([0, 1, 160, 161, 640, 1000])
+    shifted, mask = graph.shift(lengths, count), graph.length_mask(lengths, count)
+    assert mask.sum(dim=1).tolist() == lengths.clamp_max(count).tolist()
+    monkeypatch.setattr(graph, "is_exporting", lambda: True)
+    assert graph.is_fixed(count)
+    assert torch.equal(graph.shift(lengths, count), shifted)
+    assert torch.equal(graph.length_mask(lengths, count), mask)
+
+
+def test_groups_of_one_length_are_those_of_any(monkeypatch):
+    monkeypatch.setattr(graph, "is_exporting", lambda: True)
+    frames = torch.randn(2, 3, 23)
+    for ceil_mode in (False, True):
+        expected = torch.nn.functional.max_pool1d(frames, 4, ceil_mode=ceil_mode)
+        assert torch.equal(graph.max_pool(frames, 4, ceil_mode=ceil_mode), expected)

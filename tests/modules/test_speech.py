@@ -131,3 +131,27 @@ def test_a_clip_has_the_same_speech_alone_and_in_a_batch_whatever_stands_behind_
         assert torch.equal(together.waveform[index, :size], alone.waveform[0])
         assert not together.waveform[index, size:].any()
         assert together.seconds[index] == alone.seconds[0]
+
+
+def test_a_graph_of_one_length_finds_the_same_speech(monkeypatch):
+    clips = torch.stack([torch.from_numpy(samples) for samples in _clips_of_all_kinds()])
+    lengths = torch.tensor([clips.shape[1]] * len(clips))
+    lengths[-1] = 3000
+    expected = SpeechGate()(clips, lengths)
+    assert 0 < int((expected.seconds > 0).sum()) < len(clips)
+    monkeypatch.setattr("ser_tl.modules.graph.is_exporting", lambda: True)
+    for found, wanted in zip(SpeechGate()(clips, lengths), expected, strict=True):
+        assert torch.equal(found, wanted)
+    alone = [SpeechGate()(clips[index : index + 1], lengths[index : index + 1]) for index in range(len(clips))]
+    assert [int(one.lengths) for one in alone] == expected.lengths.tolist()
+    for index, one in enumerate(alone):
+        assert torch.equal(one.waveform[0], expected.waveform[index, : one.waveform.shape[1]])
+
+
+def _clips_of_all_kinds() -> list[np.ndarray]:
+    """Speech-like noise in silence, digital silence, a level tone (whose frames tie), a faint clip, and a short one."""
+    draw, count = np.random.default_rng(0), 16_000
+    noise = draw.normal(size=count).astype(np.float32)
+    inside = (np.arange(count) > 4000) & (np.arange(count) < 11_000)
+    tone = np.where(np.arange(count) % 2, 0.2, -0.2).astype(np.float32)
+    return [0.1 * noise * inside, 0 * noise, tone, 1e-5 * noise, 0.1 * noise * inside + 1e-3 * noise, 0.1 * noise]

@@ -77,6 +77,7 @@ def test_names_are_shown_and_never_markup(alone):
     assert "McNemar" in cells
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_several_seeds_have_a_deviation_and_no_mcnemar(tmp_path):
     reports = {"one": [report(0.7, seed=seed) for seed in (1, 2)], "other": [report(0.5, seed=seed) for seed in (3, 4)]}
@@ -92,6 +93,7 @@ def test_several_seeds_have_a_deviation_and_no_mcnemar(tmp_path):
     assert "sample deviation" in "".join(read(comparison, tmp_path)[1].text)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_other_clips_stand_in_one_table_with_a_note_and_without_tests(tmp_path):
     reports = {"whole": report(0.9), "half": report(0.6, seed=2), "short": report(0.5, drop=3)}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ser_tl.errors import ConfigError
 from ser_tl.robustness import THEMES, make_suite
 from ser_tl.robustness.change import Change
 from ser_tl.robustness.levels import clip_samples, high_pass, low_pass, tilt
@@ -43,6 +44,14 @@ def test_every_change_gives_samples_that_a_model_takes_and_the_same_for_the_same
 def test_names_are_unique_and_every_theme_is_there():
     assert len(SUITE) == len(make_suite())
     assert {change.theme for change in SUITE.values()} == set(THEMES)
+
+
+def test_more_levels_of_white_noise_stand_beside_the_others():
+    names = [change.name for change in make_suite(white_noise=[20, 5])]
+    assert len(names) == len(SUITE) + 1  # 20 dB is there anyway
+    assert "white noise 5 dB" in names
+    with pytest.raises(ConfigError, match="white noise at 200 dB: expected a ratio from -20 to 80"):
+        make_suite(white_noise=[200])
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def page_faults(*, keep):
     return told, int(faults)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="page faults are counted otherwise elsewhere")
 def test_blocks_are_used_again():
     told, faults = page_faults(keep=True)

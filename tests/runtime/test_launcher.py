@@ -116,13 +116,18 @@ def test_fp8_options_come_with_fp8():
         check_launcher(train_config(), setup_fp8_env(options, {}))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_an_accumulation_that_both_name_is_done_once(tmp_path, monkeypatch):
     """Accelerate divides each loss by what the variable says, whoever accumulates."""
-    split = tone_split(tmp_path)
+    split = tone_split(tmp_path, takes=1)
 
     def weights():
-        trainer = Trainer(tiny_model(), Frozen(), train_config(epochs=1, accumulate=4, clip=0.01, optimizer="radam"))
+        trainer = Trainer(
+            tiny_model(),
+            Frozen(),
+            train_config(epochs=1, batch_seconds=2.0, accumulate=4, clip=0.01, optimizer="radam"),
+        )
         (record,) = trainer.fit(split.train, split.dev)
         return record["train_loss"], trainer.model.state_dict()
 

@@ -18,6 +18,7 @@ from tests.training.samples import tiny_model, tone_split, train_config
 HERE = Path(__file__).parents[2]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_shares_of_two_processes_train_the_same_model(tmp_path):
     command = [forked_python(), "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -28,13 +29,13 @@ def test_shares_of_two_processes_train_the_same_model(tmp_path):
 
     apart = made["differences"]
     assert apart["progressive"] < 1e-6
-    assert apart["adamw"] < 3e-4  # eight steps of up to 3e-3
+    assert apart["adamw"] < 3e-4  # six steps of up to 3e-3
     assert apart["resumed"] < 1e-7
     assert made["held"] < 0.6  # of a tensor with an odd number of rows, one process has the larger half
     whole, resumed = made["histories"]
     assert resumed == [pytest.approx(record) if isinstance(record, float) else record for record in whole]
     model = EmotionModel.from_pretrained(tmp_path / "made" / "model")  # by one process: all of it is there
-    report = Trainer(model, Frozen(), train_config(cache=False)).evaluate(tone_split(tmp_path / "tones").test)
+    report = Trainer(model, Frozen(), train_config(cache=False)).evaluate(tone_split(tmp_path / "tones", takes=1).test)
     assert np.allclose(report.predictions.probabilities, made["probabilities"], atol=1e-6)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from ser_tl.data.audio import AudioConfig
+from ser_tl.errors import ConfigError
 from ser_tl.inference.session import Session, SessionOutput
 from ser_tl.serving.models import ModelStore, ServedModel
 from ser_tl.serving.server import bind_port, make_server
@@ -47,7 +48,23 @@ class LoudnessSession:
         raise NotImplementedError
 
     def check_attention(self):
-        raise NotImplementedError
+        raise ConfigError("it weighs all frames alike")
+
+
+class AttentiveSession(LoudnessSession):
+    """The same, which attends to what is loud."""
+
+    def run(self, waveform, lengths, wanted, norm=None):
+        output = super().run(waveform, lengths, wanted, norm)
+        if not wanted.attention:
+            return output
+        size = round(RATE / self.frame_rate)
+        frames = [row[: length // size * size].reshape(-1, size) for row, length in zip(waveform, lengths, strict=True)]
+        powers = [np.square(one).sum(axis=1) for one in frames]
+        return output._replace(attention=[(power / power.sum()).astype(np.float32) for power in powers])
+
+    def check_attention(self):
+        pass
 
 
 assert isinstance(LoudnessSession(), Session)
@@ -91,7 +108,8 @@ class Running:
         self.stop()
 
     def stop(self):
-        self.session.gate.set()
+        if isinstance(self.session, LoudnessSession):
+            self.session.gate.set()
         self.server.should_exit = True
         self.thread.join(20)
         assert not self.thread.is_alive()

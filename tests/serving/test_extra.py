@@ -12,6 +12,7 @@ def test_the_extra_is_installed():
     pytest.importorskip("uvicorn", reason='tests/serving needs pip install -e ".[serve]"')
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch, capsys):
     for name in ("fastapi", "celery"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -232,6 +232,7 @@ def test_a_recording_too_large_for_the_dead_letters_leaves_its_place(cluster):
 
 def test_brokers_that_confirm_nothing_end_the_worker(monkeypatch):
     monkeypatch.setattr("ser_tl.serving.kafka._CONFIRM_SECONDS", 2.0)
+    monkeypatch.setattr("ser_tl.serving.kafka._CLOSE_SECONDS", 2.0)
     brokers = [Cluster()]
     brokers[0].send(b"one")
 
@@ -240,8 +241,34 @@ def test_brokers_that_confirm_nothing_end_the_worker(monkeypatch):
         return read_letters(contents)
 
     worker = KafkaWorker(brokers[0].settings, predict)
+    threads = set(threading.enumerate())
     with pytest.raises(QueueError, match="didn't confirm"):
         worker.run()
+    assert set(threading.enumerate()) <= threads  # nothing is left that would wait for them for ever
+
+
+def test_brokers_that_never_say_goodbye_dont_keep_the_worker(cluster, monkeypatch):
+    monkeypatch.setattr("ser_tl.serving.kafka._CLOSE_SECONDS", 0.2)
+    worker, gone = KafkaWorker(cluster.settings, read_letters), threading.Event()
+
+    class Waiting:
+        """A consumer that waits for its brokers while it closes."""
+
+        def __getattr__(self, name):
+            return getattr(inner, name)
+
+        def close(self):
+            gone.wait()
+
+    inner, worker._consumer = worker._consumer, Waiting()
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    worker.stop()
+    thread.join(10)
+    ended = not thread.is_alive()
+    gone.set()
+    inner.close()
+    assert ended
 
 
 def test_a_killed_worker_loses_nothing(cluster, tmp_path):

@@ -38,6 +38,7 @@ def test_properties_are_read_and_secrets_stay_out_of_messages(tmp_path):
         read_properties(tmp_path / "absent")
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     assert main(["worker", "--broker", "kafka://127.0.0.1:1"]) == 1

@@ -7,6 +7,7 @@ import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -126,6 +127,7 @@ def test_who_hangs_up_isnt_computed_for():
         assert len(session.batches) == 1
 
 
+@pytest.mark.slow
 def test_slow_clients_are_let_go():
     with Running(header_timeout=0.4, read_timeout=0.4) as server:
         begin = time.monotonic()
@@ -183,6 +185,11 @@ def test_other_origins_are_let_in_only_when_named():
     with Running(cors=("https://example.org",)) as server:
         assert server.post(CLIP, **origin).headers["access-control-allow-origin"] == "https://example.org"
         assert "access-control-allow-origin" not in server.post(CLIP, Origin="https://example.com").headers
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        allowed = server.ask("OPTIONS", "/v1/predict", headers=origin | asked)
+        assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (200, "https://example.org")
+        refused = server.ask("OPTIONS", "/v1/predict", headers={"Origin": "https://example.com"} | asked)
+        assert (refused.status, "access-control-allow-origin" in refused.headers) == (400, False)
     with pytest.raises(ConfigError, match="whole origins"):
         Settings(cors=("*",))
 
@@ -240,6 +247,19 @@ def test_what_was_taken_is_finished_before_the_server_ends():
         assert [one.result().status for one in taken] == [200, 200, 200]
 
 
+@pytest.mark.slow
+def test_a_server_that_ends_waits_no_longer_than_it_was_told():
+    session = LoudnessSession(seconds=4.0)
+    with Running(session, shutdown_timeout=1) as server, ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(server.post, CLIP)
+        session.entered.wait(20)
+        begin = time.monotonic()
+        server.server.should_exit = True
+        with suppress(OSError, HTTPException):
+            assert taken.result().status != 200
+        assert time.monotonic() - begin < 3
+
+
 def test_models_are_reloaded_beside_requests():
     old, new = LoudnessSession(), LoudnessSession(max_seconds=1.0)
     old.gate.clear()
@@ -291,6 +311,7 @@ def test_it_says_that_it_serves_when_it_can_be_reached(monkeypatch):
 
     monkeypatch.setattr("ser_tl.serving.server.log_event", log)
     with Running():
+        wait_for(lambda: statuses)  # said in the server's thread, once it can be reached
         assert statuses == ["reached"]
 
 
@@ -308,6 +329,7 @@ def test_a_request_on_its_way_over_a_new_connection_is_answered_when_the_server_
     assert b"connection: close" in answer.lower()
 
 
+@pytest.mark.slow
 def test_a_new_connection_that_asks_nothing_keeps_no_server():
     with Running() as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as idle:
         wait_for(lambda: server.server.server_state.connections)

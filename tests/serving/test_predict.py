@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from ser_tl.inference import Predictor
 from ser_tl.serving.answers import Answer, Answers, ErrorAnswer
+from ser_tl.serving.routes import PAGE
 from tests.encoders.tiny import clip
 from tests.serving.running import RATE, LoudnessSession, Running, encode, form, tone, wait_for
 from tests.test_model import build
 
 CLIP = encode(tone())
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,26 @@ def test_silence_and_long_recordings(server):
     found = server.post(long).json
     assert [one.to_dict() for one in expected.segments] == found["segments"]
     assert values(found) == pytest.approx(list(expected.probabilities.values()), abs=1e-6)
+
+
+class GatedSession(LoudnessSession):
+    """One whose own gate finds speech in what is loud alone, as that of an exported model does."""
+
+    def run(self, waveform, lengths, wanted, norm=None):
+        output = super().run(waveform, lengths, wanted, norm)
+        return output._replace(speech=np.where(np.abs(waveform).max(axis=1) > 0.1, 1.0, 0.0))
+
+
+def test_where_a_models_own_gate_finds_no_speech_there_is_no_emotion():
+    session = GatedSession()
+    with Running(session) as server:
+        room = server.post(encode(tone(level=0.02))).json
+        assert (room["label"], room["speech"], room["probabilities"]) == ("", False, {})
+        mixed = encode(np.concatenate([tone(2.0, level=0.02), tone(2.0)]))
+        (expected,) = Predictor(session).predict([mixed])
+        found = server.post(mixed).json
+        assert [one.to_dict() for one in expected.segments] == found["segments"]
+        assert [one["speech"] for one in found["segments"]] == [False, True]
 
 
 def test_the_hubs_own_client_works_unchanged(server, tmp_path, monkeypatch):
@@ -176,8 +199,11 @@ def test_what_the_server_says_of_itself(server):
     assert server.ask("GET", "/healthz").json == server.ask("GET", "/readyz").json == {"status": "ok"}
     described = server.ask("GET", "/openapi.json").json
     assert {"/", "/v1/predict", "/v1/models", "/models/{name}", "/metrics"} <= set(described["paths"])
-    assert "article 50(3)" in described["info"]["description"]
-    for path in ("/", "/docs", "/page/docs.js", "/page/app.js", "/page/style.css"):
+    articles = ("50(3)", "5(1)(f)", "Annex III")
+    for text in (server.ask("GET", "/").body.decode(), (DOCS / "serving.md").read_text("utf-8")):
+        assert [one for one in articles if one not in " ".join(text.split())] == []
+    assert all(one in described["info"]["description"] for one in articles[:2])
+    for path in ("/", "/docs", *(f"/page/{one.name}" for one in PAGE.iterdir())):
         page = server.ask("GET", path)
         assert page.status == 200, path
         assert b"https://" not in page.body.replace(b"https://eur-lex.europa.eu", b""), path

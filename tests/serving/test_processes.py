@@ -16,7 +16,7 @@ import pytest
 
 from ser_tl.cli import main
 from tests.loudness import write_model
-from tests.serving.running import encode, tone, wait_for
+from tests.serving.running import encode, form, tone, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def processes():
 
 
 class Hammer:
-    """Asks all the time, while the block is open; every answer counts."""
+    """Asks again and again while the block is open; every answer counts."""
 
     def __init__(self, server, threads=3):
         self.answers, self.server, self.ended = [], server, threading.Event()
@@ -84,6 +84,7 @@ class Hammer:
                 self.answers.append(self.server.ask())
             except (OSError, http.client.HTTPException) as error:
                 self.answers.append((0, repr(error).encode()))
+            self.ended.wait(0.05)  # all the time would take two cores from what is asked
 
     def __enter__(self):
         for thread in self.threads:
@@ -142,6 +143,58 @@ def test_processes_share_a_port_reload_die_and_end(processes, tmp_path):
     assert all(b"refused" in reason or b"reset" in reason or b"is ending" in reason for reason in reasons), reasons
 
 
+@pytest.mark.exhaustive
+def test_connections_are_shared_out_among_the_processes(processes, tmp_path):
+    write_model(tmp_path / "model")
+    server = processes(tmp_path / "model", "--workers", 2, "--cache_answers", 0)
+    first, _ = server.wait("serving"), server.wait("serving", 2)
+    port = int(re.search(r":(\d+)/", first["url"])[1])
+    for number in range(3):
+        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(32)]
+        for connection in connections:  # all wait to be taken at once
+            connection.connect()
+        for connection in connections:
+            connection.request("POST", "/v1/predict", CONTENT)
+        for connection in connections:
+            assert connection.getresponse().read()
+            connection.close()
+        wait_for(lambda taken=32 * (number + 1): len(server.events("request")) == taken)
+    taken = [line["process"] for line in server.events("request")]
+    assert len(set(taken)) == 2
+    assert min(map(taken.count, taken)) >= 42  # of 96
+
+
+@pytest.mark.exhaustive
+def test_limits_are_those_of_the_command_line(processes, tmp_path):
+    write_model(tmp_path / "model")
+    (tmp_path / "keys").write_text("a-key-of-some-length\n")
+    limits = {"upload_mb": 0.05, "audio_seconds": 1, "files": 1, "read_timeout": 1, "cors": "https://example.org"}
+    options = [part for name, value in limits.items() for part in (f"--{name}", value)]
+    server = processes(tmp_path / "model", *options, "--api_keys", tmp_path / "keys", "--require_notice")
+    server.port = int(re.search(r":(\d+)/", server.wait("serving")["url"])[1])
+
+    def ask(body=CONTENT, notice="true", key="a-key-of-some-length", **more):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        headers = {"Authorization": f"Bearer {key}", "X-Notice-Given": notice} | more
+        connection.request("POST", "/v1/predict", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer
+
+    body, kind = form(("a.wav", CONTENT), ("b.wav", CONTENT))
+    assert ask().status == 200
+    assert ask(key="another-key-of-a-length").status == 401
+    assert ask(notice="").status == 428
+    assert ask(bytes(60_000)).status == 413
+    assert ask(encode(tone(1.2))).status == 413
+    assert ask(b"no audio").status == 422
+    assert ask(body, **{"Content-Type": kind}).status == 422
+    assert ask(b"RIFF", **{"Content-Length": "40"}).status == 408
+    assert ask(Origin="https://example.org").headers["access-control-allow-origin"] == "https://example.org"
+
+
+@pytest.mark.exhaustive
 def test_what_cant_be_served_ends_with_a_sentence(processes, tmp_path, capsys):
     assert main(["serve", str(tmp_path / "absent"), "--port", "0"]) == 1
     assert "absent" in capsys.readouterr().err

@@ -1,11 +1,13 @@
 """The queue's worker against a real Redis: one answer for one recording, whatever dies meanwhile."""
 
+import base64
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -17,7 +19,8 @@ pytest.importorskip("celery", reason='needs pip install "ser_tl[queue]"')
 pytest.importorskip("redis", reason='needs pip install "ser_tl[queue]"')
 
 from ser_tl.inference import Predictor
-from ser_tl.serving.tasks import DEAD_LETTERS, QueueSettings, open_queue, submit
+from ser_tl.serving.tasks import DEAD_LETTERS, QUEUE, QueueSettings, open_queue, submit
+from ser_tl.serving.waiting import WAITING, find_lost
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,6 +69,74 @@ class Worker:
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(60)
+
+
+def test_a_worker_that_was_killed_while_it_looked_for_lost_messages_keeps_no_one_from_it(queue, broker, tmp_path):
+    write_model(tmp_path / "model")
+    result = submit(queue, encode(0.5 * clip(4000).numpy()))
+    with queue.connection_for_read() as connection:
+        channel = connection.default_channel
+        message = channel.basic_get("ser_tl")  # taken, and never acknowledged
+        assert message.delivery_info
+        expire = channel.unacked_mutex_expire
+        queue.backend.client.set(channel.unacked_mutex_key, "a dead worker's", px=1000 * expire)
+        channel.qos._delivered.clear()  # what is left at the end would be given back
+    with Worker(tmp_path / "model", broker):
+        begin = time.monotonic()
+        assert result.get(timeout=120)["label"]
+        assert time.monotonic() - begin < 60
+
+
+def test_a_message_that_was_lost_while_it_was_taken_is_sent_again(queue, broker, tmp_path):
+    write_model(tmp_path / "model")
+    redis = queue.backend.client
+    results = [submit(queue, encode(0.5 * clip(4000 + seed).numpy())) for seed in range(2)]
+    assert redis.rpop(QUEUE)  # what a worker does that is killed before it notes that it has the message
+    with Worker(tmp_path / "model", broker):
+        assert [bool(result.get(timeout=60)["label"]) for result in results] == [True, True]
+        wait_for(lambda: not redis.exists(WAITING))
+    assert max(int(redis.get(key)) for key in redis.keys("ser_tl-deliveries-*")) == 1
+
+
+def test_what_waits_is_one_message_however_often_it_is_submitted(queue):
+    redis = queue.backend.client
+    for _ in range(3):
+        submit(queue, b"the same recording")
+    assert (redis.llen(QUEUE), redis.hlen(WAITING)) == (1, 1)
+    assert "the same recording" not in str(redis.lrange(QUEUE, 0, -1))
+
+
+def test_another_broker_has_the_recordings_in_its_messages():
+    queue = open_queue(QueueSettings("memory://", results="cache+memory://"))
+    submit(queue, b"a recording")
+    with queue.connection_for_read() as connection:
+        message = connection.default_channel.basic_get(QUEUE)
+    arguments, *_ = message.decode()
+    assert arguments == [base64.b64encode(b"a recording").decode()]
+
+
+def test_only_what_has_no_message_twice_in_a_row_is_lost(queue):
+    first, second, third = (submit(queue, bytes([number])).id for number in range(3))
+    with queue.connection_for_read() as connection:
+        channel = connection.default_channel
+
+        def look():
+            queue.backend.client.delete("ser_tl.waiting.turn")
+            return find_lost(channel, QUEUE, 60)
+
+        taken = channel.basic_get(QUEUE)  # a worker's: not lost
+        assert taken.headers["id"] == first
+        assert look() == look() == []
+        lost = queue.backend.client.rpop(QUEUE)
+        assert second.encode() in lost
+        assert look() == []
+        assert find_lost(channel, QUEUE, 60) == [], "another worker has just looked"
+        assert look() == [second]
+        assert look() == [], "it has a new message on its way"
+        queue.backend.client.lpush(QUEUE, lost)
+        assert look() == look() == []
+        assert queue.backend.client.hkeys(WAITING) == [first.encode(), second.encode(), third.encode()]
+        channel.basic_ack(taken.delivery_tag)
 
 
 def test_a_killed_worker_loses_nothing_and_nothing_is_answered_twice(queue, broker, tmp_path):

@@ -50,6 +50,7 @@ print(model.name, type(model.session).__name__)
 """
 
 
+@pytest.mark.exhaustive
 def test_the_bundled_model_is_served_without_torch():
     pytest.importorskip("onnxruntime", reason='needs pip install "ser_tl[serve]"')
     home = Path(__file__).parents[2]
@@ -59,6 +60,7 @@ def test_the_bundled_model_is_served_without_torch():
     assert done.stdout.split() == ["emodb_model", "OnnxSession"]
 
 
+@pytest.mark.exhaustive
 def test_the_bundled_export_is_of_the_bundled_model():
     pytest.importorskip("onnxruntime", reason='needs pip install "ser_tl[serve]"')
     ours, exported = Predictor(), Predictor(find_bundled())

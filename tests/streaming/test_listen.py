@@ -12,8 +12,8 @@ import soundfile
 from ser_tl.cli import main
 from ser_tl.cli.listen import Bars
 from ser_tl.errors import AudioError, ConfigError
-from ser_tl.streaming import Update, sources
-from tests.streaming.sounds import RATE, conversation
+from ser_tl.streaming import StreamingPredictor, Update, sources
+from tests.streaming.sounds import RATE, LevelSession, conversation
 
 
 class PortAudioError(Exception):
@@ -23,9 +23,10 @@ class PortAudioError(Exception):
 class FakeDevices(SimpleNamespace):
     """sounddevice with one microphone, which sends some blocks and then nothing more."""
 
-    def __init__(self, samples, broken=None, count=1):
+    def __init__(self, samples, broken=None, count=1, has_clock=True, device=SimpleNamespace):
         super().__init__(PortAudioError=PortAudioError, default=SimpleNamespace(device=[0, 0]))
         self.samples, self.broken, self.count, self.closed = samples, broken, count, False
+        self.has_clock, self.device = has_clock, device
 
     def query_devices(self, device=None, kind=None):
         one = {"name": "a microphone", "max_input_channels": 1, "default_samplerate": 16_000.0}
@@ -39,15 +40,34 @@ class FakeDevices(SimpleNamespace):
         if self.broken:
             raise PortAudioError(self.broken)
 
-        def start():
-            for first in range(0, len(self.samples), blocksize):
-                times = SimpleNamespace(inputBufferAdcTime=first / samplerate)
+        def send(begin, end):
+            for first in range(begin, end, blocksize):
+                times = SimpleNamespace(inputBufferAdcTime=first / samplerate if self.has_clock else 0.0)
                 callback(self.samples[first : first + blocksize, None], blocksize, times, None)
+
+        def start():
+            send(0, len(self.samples))
+
+        self.send = send
 
         def close():
             self.closed = True
 
-        return SimpleNamespace(start=start, close=close, active=False)
+        return self.device(start=start, close=close, active=False)
+
+
+class LostDevice(SimpleNamespace):
+    """A stream whose device is gone: PortAudio can't even tell its state, or close it."""
+
+    def __init__(self, *, start, **_):
+        super().__init__(start=start)
+
+    @property
+    def active(self):
+        raise PortAudioError("Invalid stream pointer")
+
+    def close(self):
+        raise PortAudioError("Invalid stream pointer")
 
 
 @pytest.fixture
@@ -136,6 +156,38 @@ def test_the_queue_overflows_into_a_gap(use, monkeypatch):
         with pytest.raises(AudioError, match="unplugged"):
             next(microphone)
     assert captured == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize("has_clock", [True, False])
+def test_blocks_that_did_not_fit_are_a_gap_also_where_a_device_has_no_clock(use, monkeypatch, has_clock):
+    devices = use(FakeDevices(np.zeros(RATE, np.float32), has_clock=has_clock))
+    monkeypatch.setattr(sources, "_QUEUE", 5)  # the other five of the first second are lost
+    stream = StreamingPredictor(LevelSession(), voice="energy")
+    updates = []
+    with sources.open_microphone() as microphone:
+        for number, block in enumerate(microphone):
+            updates += stream.feed(block.samples, block.rate, captured=block.captured)
+            if number == 4:
+                devices.samples = np.zeros(2 * RATE, np.float32)
+                devices.send(RATE, RATE + RATE // 5)
+            if number == 6:
+                break
+    gaps = [(update.start, update.end) for update in updates if update.kind == "gap"]
+    assert gaps == [pytest.approx((0.5, 1.0))]
+    assert stream.time == pytest.approx(1.2)
+
+
+def _stuck(**attributes):
+    return SimpleNamespace(**(attributes | {"active": True}))
+
+
+@pytest.mark.parametrize(("device", "words"), [(_stuck, "sends nothing"), (LostDevice, "was stopped or unplugged")])
+def test_a_device_that_falls_silent_is_told_from_one_that_is_gone(use, device, words):
+    use(FakeDevices(np.zeros(RATE // 5, np.float32), device=device))
+    with sources.open_microphone() as microphone:
+        assert len([next(microphone), next(microphone)]) == 2  # what it sent before isn't lost
+        with pytest.raises(AudioError, match=words):
+            next(microphone)
 
 
 def test_bars_are_drawn_over_and_turns_stay(capsys):

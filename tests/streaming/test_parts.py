@@ -83,6 +83,15 @@ def test_energy_finds_the_turns_in_a_room_with_noise(noise):
     assert np.array(found) == pytest.approx(np.array([(5.0, 7.0), (7.7, 9.2)]), abs=0.07)
 
 
+@pytest.mark.parametrize("decibels", [-45, -54])
+def test_a_recording_at_a_low_level_has_its_turns(decibels):
+    signal = conversation(0.0, 5.0, 2.0, 0.7, 1.5, 1.0)  # 5 s of room first, in which the floor sinks
+    signal *= 10 ** (decibels / 20) / np.sqrt(np.mean(np.square(voiced(2.0, seed=2))))
+    signal += 10 ** (-76 / 20) * np.random.default_rng(0).standard_normal(len(signal)).astype(np.float32)
+    found = turns_of(EnergyScorer(), signal)
+    assert np.array(found) == pytest.approx(np.array([(5.0, 7.0), (7.7, 9.2)]), abs=0.07)
+
+
 def test_steady_noise_stops_being_speech():
     noise = 0.01 * np.random.default_rng(0).standard_normal(20 * RATE).astype(np.float32)
     assert all(stop < 6 for _, stop in turns_of(EnergyScorer(), noise))

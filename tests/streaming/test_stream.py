@@ -89,6 +89,7 @@ def test_a_long_turn_is_cut_and_the_windows_go_on():
     assert stream.turns.buffer.stop - stream.turns.buffer.start < 8 * RATE
 
 
+@pytest.mark.exhaustive
 def test_memory_and_time_do_not_grow_with_the_stream():
     stream = StreamingPredictor(LevelSession(), voice="energy", hop=1.0, shortest=0.5, window=1.0, longest_turn=4.0)
     minute, sizes = conversation(8.0, 1.0, 20.0, 6.0, 20.0, 5.0, rate=44_100), set()

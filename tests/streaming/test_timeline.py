@@ -13,6 +13,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference import Predictor
 from ser_tl.streaming import build_timeline
 from ser_tl.streaming.formats import FORMATS, check_format
+from ser_tl.streaming.quiet import find_quiet_moments
 from ser_tl.streaming.segmentation import find_path
 from ser_tl.streaming.speaker_turns import SpeakerTurn, read_turns
 from ser_tl.streaming.spectrogram import measure_spectrogram
@@ -171,6 +172,7 @@ def test_the_page_needs_nothing_and_escapes_names(timeline, long):
     assert page.count("(no speech)") == 3
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_recording_without_speech_has_a_page_too(tmp_path):
     path = tmp_path / "silent.wav"
@@ -191,6 +193,24 @@ def test_a_spectrogram_is_where_the_tone_is(tmp_path):
     assert power[: len(power) // 2 - 2].max() < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("seconds", "label", "ticks"),
+    [(300, "minutes:seconds", ["0:00", "0:30", "1:00"]), (7200, "hours:minutes", ["0:00", "0:10", "0:20"])],
+)
+def test_long_recordings_are_marked_as_clocks_are(seconds, label, ticks):
+    from matplotlib.figure import Figure
+
+    from ser_tl.reporting.plots.timeline import _mark_time
+
+    axes = Figure().add_subplot()
+    axes.set_xlim(0, seconds)
+    _mark_time(axes, seconds)
+    axes.figure.canvas.draw()
+    assert label in axes.get_xlabel()
+    assert [text.get_text() for text in axes.get_xticklabels()][:3] == ticks
+    assert len(axes.get_xticks()) <= 13
+
+
 def test_a_path_changes_when_it_pays():
     scores = np.log([[0.9, 0.1]] * 4 + [[0.1, 0.9]] * 4)
     assert find_path(scores, 3.0).tolist() == [0] * 4 + [1] * 4
@@ -199,6 +219,42 @@ def test_a_path_changes_when_it_pays():
     flicker = np.log([[0.9, 0.1]] * 3 + [[0.1, 0.9]] + [[0.9, 0.1]] * 3)
     assert find_path(flicker, 3.0).tolist() == [0] * 7
     assert find_path(flicker, 0.0).tolist() == [0, 0, 0, 1, 0, 0, 0]
+
+
+def test_a_change_is_paid_for_where_it_is():
+    scores = np.log([[0.9, 0.1]] * 4 + [[0.3, 0.7]] * 4)
+    assert set(find_path(scores, np.full(7, 9.0)).tolist()) == {0}
+    cheap = np.full(7, 9.0)
+    cheap[4] = 0.1  # a pause, a point behind where the answers change
+    assert find_path(scores, cheap).tolist() == [0] * 5 + [1] * 3
+
+
+def test_quiet_moments_are_found_to_the_hundredth_and_local():
+    loud, quiet = voiced(3.0, level=0.6), voiced(3.0, level=0.03)
+    loud[round(1.3 * RATE) : round(1.45 * RATE)] *= 0.03
+    points = (np.arange(24) + 0.5) * 0.25 * RATE
+    moments = find_quiet_moments(np.concatenate([loud, quiet]), points)
+    assert moments.depths.argmax() == 5  # between 1.375 and 1.625 s less, between 1.125 and 1.375 s its middle
+    at = moments.positions[[4, 5]] / RATE
+    assert abs(at - 1.375).min() < 0.02
+    assert moments.depths[[4, 5]].max() > 20
+    others = np.delete(moments.depths, [3, 4, 5, 6])
+    assert np.median(others) < 4  # quiet speech isn't a pause
+    assert len(find_quiet_moments(np.zeros(100, np.float32), np.array([50.0])).positions) == 0
+    silent = find_quiet_moments(np.zeros(RATE, np.float32), np.array([4000.0, 12_000.0]))
+    assert silent.depths == pytest.approx([0.0])
+
+
+def test_an_emotion_changes_at_the_pause_that_windows_blur(tmp_path):
+    first, last = voiced(3.1, level=0.6), voiced(3.0, level=0.1)
+    signal = np.concatenate([pause(0.5), first, pause(0.15), last, pause(0.5)])  # shorter than a pause between turns
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, signal, RATE)
+    found = build_timeline(path, LevelSession(), voice="energy")
+    spoken = [segment for segment in found.segments if segment.label]
+    assert [segment.label for segment in spoken] == ["loud", "quiet"]
+    assert spoken[0].end == pytest.approx(3.675, abs=0.05)
+    assert spoken[1].start == spoken[0].end
 
 
 def test_times_and_endings(tmp_path):

@@ -14,9 +14,10 @@ from ser_tl.transfer import AlignmentConfig, Frozen
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import rated, split_tones, tiny_model, tone_corpus, tone_split, train_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
+@pytest.mark.exhaustive
 def test_zero_epochs_fit_the_classifier_without_a_step(tmp_path, monkeypatch):
     split = tone_split(tmp_path / "tones")
     monkeypatch.setattr(EpochRunner, "run_epoch", lambda *_: pytest.fail("took a step"))
@@ -57,7 +58,7 @@ def test_a_run_of_zero_epochs_ends_with_report_model_and_card(tmp_path, monkeypa
     ],
 )
 def test_what_would_stay_random_is_refused(tmp_path, options, changes, message):
-    split = split_tones(rated(tone_corpus(tmp_path)))
+    split = split_tones(rated(tone_corpus(tmp_path, takes=1)))
     changes = {"refit": "discriminant"} | changes
     alignment = changes.pop("alignment", None)
     trainer = Trainer(tiny_model(**options), Frozen(), train_config(epochs=0, **changes), alignment=alignment)

@@ -1,5 +1,8 @@
 """Own statistics are checked on training speakers: a warning where they take the emotion out with the voice."""
 
+import io
+from contextlib import redirect_stderr, redirect_stdout
+
 import numpy as np
 import pytest
 import soundfile
@@ -68,8 +71,26 @@ def balanced(tmp_path_factory):
     return tone_split(tmp_path_factory.mktemp("tones"))
 
 
-def test_a_training_warns_where_voice_and_emotion_coincide(coinciding, capsys):
-    trainer = fit(coinciding)
+def fit_aloud(split):
+    """A trainer after its training, and all that was printed."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed):
+        trainer = fit(split)
+    return trainer, " ".join(printed.getvalue().split())
+
+
+@pytest.fixture(scope="module")
+def warned(coinciding):
+    return fit_aloud(coinciding)
+
+
+@pytest.fixture(scope="module")
+def content(balanced):
+    return fit_aloud(balanced)
+
+
+def test_a_training_warns_where_voice_and_emotion_coincide(coinciding, warned):
+    trainer, printed = warned
     found = trainer.facts["statistics_check"]
     assert found["speakers"] == 12  # of training and dev, none of the test
     assert found["training"] - found["own"] > 0.1
@@ -78,35 +99,37 @@ def test_a_training_warns_where_voice_and_emotion_coincide(coinciding, capsys):
     assert f"UAR {100 * found['own']:.1f} with" in note
     assert f"{100 * found['training']:.1f} with those of the training speech" in note
     assert "train with model.statistics training" in note
-    printed = capsys.readouterr()
-    assert note in " ".join((printed.out + printed.err).split())
+    assert note in printed
 
 
-def test_a_training_doesnt_warn_where_speakers_have_all_emotions(balanced, capsys):
-    trainer = fit(balanced)
+@pytest.mark.exhaustive
+def test_a_training_doesnt_warn_where_speakers_have_all_emotions(content):
+    trainer, printed = content
     found = trainer.facts["statistics_check"]
     assert found["own"] >= found["training"]
     assert not [note for note in trainer.notes if "loses" in note]
-    assert "loses" not in "".join(capsys.readouterr())
+    assert "loses" not in printed
 
 
+@pytest.mark.exhaustive
 def test_a_refitted_model_is_checked_too(coinciding):
     trainer = fit(coinciding, refit="discriminant")
     assert trainer.facts["statistics_check"]["own"] < trainer.facts["statistics_check"]["training"]
 
 
-@pytest.mark.parametrize("cache", [True, False])
-def test_what_is_measured_doesnt_depend_on_the_cache(cache, coinciding):
-    assert fit(coinciding, cache=cache).facts["statistics_check"]["own"] == pytest.approx(
-        fit(coinciding).facts["statistics_check"]["own"], abs=0.02
-    )
+@pytest.mark.exhaustive
+def test_what_is_measured_doesnt_depend_on_the_cache(coinciding, warned):
+    decoded, (cached, _) = fit(coinciding, cache=False), warned
+    assert decoded.facts["statistics_check"]["own"] == pytest.approx(cached.facts["statistics_check"]["own"], abs=0.02)
 
 
+@pytest.mark.exhaustive
 def test_the_corpus_own_statistics_are_checked_as_those_of_a_tested_part(coinciding):
     """A held-out group of speakers stands for the tested corpus: with few emotions in it, its mean takes them out."""
     assert "statistics_check" in fit(coinciding, "corpus").facts
 
 
+@pytest.mark.exhaustive
 def test_a_training_without_own_statistics_measures_nothing(balanced):
     trainer = fit(balanced, "training")
     assert "statistics_check" not in trainer.facts
@@ -155,9 +178,10 @@ def test_domains_have_zero_mean_and_unit_deviation():
         assert (part.std(dim=0, unbiased=False) - 1).abs().max() < 0.01
 
 
-def test_all_clips_of_both_parts_are_heard(balanced):
+@pytest.mark.exhaustive
+def test_all_clips_of_both_parts_are_heard(balanced, content):
     both = concatenate_datasets([balanced.train, balanced.dev])
-    assert fit(balanced).facts["statistics_check"]["speakers"] == len(set(both["speaker"]))
+    assert content[0].facts["statistics_check"]["speakers"] == len(set(both["speaker"]))
 
 
 def test_a_large_corpus_is_probed_on_whole_speakers_up_to_a_number_of_clips(monkeypatch):

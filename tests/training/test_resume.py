@@ -2,8 +2,10 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from ser_tl.errors import CheckpointError, ConfigError, StorageError
 from ser_tl.training import Trainer
 from ser_tl.training.checkpoint import TrainingStates
 from ser_tl.transfer import Frozen, Full
+from tests.combinations import with_default
 from tests.forked import forked_python
-from tests.training.samples import interrupted, split_tones, tiny_model, tone_corpus, tone_split, train_config, untimed
+from tests.training.samples import BRIEF, interrupted, split_tones, tiny_model, tone_corpus, train_config, untimed
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +30,29 @@ def run(root: Path, output: Path, *options: str) -> int:
     return subprocess.run(command, cwd=HERE, capture_output=True, check=False).returncode
 
 
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return tone_corpus(tmp_path_factory.mktemp("tones"), takes=1)
+
+
+@pytest.fixture(scope="module")
+def split(corpus):
+    return split_tones(corpus)
+
+
+def fit(split, folder, strategy=None, *, resume=False, **changes):
+    """A history of two epochs of five steps."""
+    trainer = Trainer(tiny_model(), strategy or Full(), train_config(**(BRIEF | changes)), folder)
+    return trainer.fit(split.train, split.dev, resume=resume)
+
+
+@pytest.fixture(scope="module")
+def whole(split, tmp_path_factory):
+    """The history of a training that nothing disturbs."""
+    return untimed(fit(split, tmp_path_factory.mktemp("whole")))
+
+
+@pytest.mark.exhaustive
 def test_a_training_killed_at_a_random_step_ends_like_one_never_killed(tmp_path):
     step = random.SystemRandom().randrange(1, 14)
     whole = run(tmp_path / "tones", tmp_path / "whole")
@@ -42,35 +68,33 @@ def test_a_training_killed_at_a_random_step_ends_like_one_never_killed(tmp_path)
     assert len(results[0]["history"]) == 3
 
 
-def test_resuming_in_the_middle_of_an_epoch_gives_the_same_history(tmp_path):
-    split = tone_split(tmp_path / "tones")
-
-    def fit(folder, strategy, *, resume=False):
-        return Trainer(tiny_model(), strategy, train_config(), folder).fit(split.train, split.dev, resume=resume)
-
-    whole = fit(tmp_path / "whole", Full())
-    with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", interrupted(Full(), 10))
-    saved = [path.name for path in (tmp_path / "stopped" / "states").iterdir()]
-    assert saved == ["step_00000009"]  # two steps into the second epoch of seven
-    resumed = fit(tmp_path / "stopped", Full(), resume=True)
-
-    assert untimed(resumed) == untimed(whole)
+@pytest.mark.exhaustive
+def test_resuming_in_the_middle_of_an_epoch_gives_the_same_history(split, whole, stopped):
+    saved = [path.name for path in (stopped.folder / "states").iterdir()]
+    assert saved == ["step_00000007"]  # two steps into the second epoch of five
+    assert untimed(fit(split, stopped.folder, resume=True)) == whole
 
 
-def test_resume_without_a_state_begins_at_the_beginning(tmp_path):
-    split = tone_split(tmp_path / "tones")
-    trainer = Trainer(tiny_model(), Full(), train_config(epochs=1), tmp_path / "run")
-    assert len(trainer.fit(split.train, split.dev, resume=True)) == 1
+def test_resume_without_a_state_begins_at_the_beginning(split, tmp_path):
+    assert len(fit(split, tmp_path / "run", resume=True, epochs=1)) == 1
 
 
-@pytest.mark.parametrize("keep", ["best", "last"])
-def test_a_finished_training_resumes_to_its_end_without_a_step(tmp_path, keep):
-    split = tone_split(tmp_path / "tones")
-    config = train_config(epochs=1, keep=keep)
-    trainer = Trainer(tiny_model(), Full(), config, tmp_path / "run")
-    history = trainer.fit(split.train, split.dev)
-    weights = trainer.model.state_dict()
+@pytest.fixture(scope="module")
+def finished(split, tmp_path_factory):
+    """A finished training of one epoch for each `keep`: its folder, history and weights."""
+
+    @cache
+    def train(keep):
+        folder = tmp_path_factory.mktemp(keep)
+        trainer = Trainer(tiny_model(), Full(), train_config(**(BRIEF | {"epochs": 1}), keep=keep), folder)
+        return folder, trainer.fit(split.train, split.dev), trainer.model.state_dict()
+
+    return train
+
+
+@pytest.mark.parametrize("keep", with_default(["best", "last"], ["last"]))
+def test_a_finished_training_resumes_to_its_end_without_a_step(split, finished, keep):
+    folder, history, weights = finished(keep)
 
     class Never(Full):
         def penalty(self, output, batch):
@@ -80,31 +104,27 @@ def test_a_finished_training_resumes_to_its_end_without_a_step(tmp_path, keep):
     with torch.no_grad():
         for weight in model.head.parameters():  # the state has it; another encoder would be refused
             weight.zero_()
-    again = Trainer(model, Never(), config, tmp_path / "run")
+    again = Trainer(model, Never(), train_config(**(BRIEF | {"epochs": 1}), keep=keep), folder)
     assert again.fit(split.train, split.dev, resume=True) == history
     assert all(tensor.equal(weights[name]) for name, tensor in again.model.state_dict().items())
 
 
 @pytest.mark.parametrize("damaged", ["progress.json", "optimizer.bin", "random_states_0.pkl"])
-def test_a_damaged_state_is_refused_with_the_way_out(tmp_path, damaged):
-    split = tone_split(tmp_path / "tones")
-    Trainer(tiny_model(), Full(), train_config(epochs=1), tmp_path / "run").fit(split.train, split.dev)
+def test_a_damaged_state_is_refused_with_the_way_out(split, finished, tmp_path, damaged):
+    shutil.copytree(finished("best")[0], tmp_path / "run")
     (state,) = (tmp_path / "run" / "states").iterdir()
     (state / damaged).write_bytes((state / damaged).read_bytes()[:-100])
     with pytest.raises(CheckpointError, match=r"delete .*states to train from the beginning"):
-        Trainer(tiny_model(), Full(), train_config(epochs=1), tmp_path / "run").fit(split.train, split.dev, resume=True)
+        fit(split, tmp_path / "run", resume=True, epochs=1)
 
 
-def test_a_half_written_state_is_not_taken_for_a_state(tmp_path):
-    split = tone_split(tmp_path / "tones")
+def test_a_half_written_state_is_not_taken_for_a_state(split, tmp_path):
     (tmp_path / "run" / "states" / "step_00000099.part").mkdir(parents=True)
-    trainer = Trainer(tiny_model(), Full(), train_config(epochs=1), tmp_path / "run")
-    assert len(trainer.fit(split.train, split.dev, resume=True)) == 1
+    assert len(fit(split, tmp_path / "run", resume=True, epochs=1)) == 1
 
 
-def test_a_state_never_takes_the_place_of_the_only_other_one(tmp_path, monkeypatch):
+def test_a_state_never_takes_the_place_of_the_only_other_one(split, tmp_path, monkeypatch):
     """Where states are saved in the last step of an epoch too, the epoch's own state is another one."""
-    split = tone_split(tmp_path / "tones")
     saved, save = [], TrainingStates.save
 
     def noted(states, progress, best):
@@ -114,35 +134,38 @@ def test_a_state_never_takes_the_place_of_the_only_other_one(tmp_path, monkeypat
         assert states._list_complete()[-1] not in before
 
     monkeypatch.setattr(TrainingStates, "save", noted)
-    Trainer(tiny_model(), Full(), train_config(epochs=2, save_every=7), tmp_path / "run").fit(split.train, split.dev)
-    assert saved == ["step_00000007", "step_00000007_epoch", "step_00000014", "step_00000014_finished"]
+    fit(split, tmp_path / "run", save_every=5)
+    assert saved == ["step_00000005", "step_00000005_epoch", "step_00000010", "step_00000010_finished"]
 
 
-def test_a_training_that_diverges_says_so(tmp_path):
-    split = tone_split(tmp_path)
-
+def test_a_training_that_diverges_says_so(split):
     class Wild(Full):
         def penalty(self, output, batch):
             return output.logits.sum() * 1e30
 
-    trainer = Trainer(tiny_model(), Wild(), train_config(learning_rate=1e30, encoder_learning_rate=1e30, clip=0.0))
     with pytest.raises(ConfigError, match=r"epoch 1, step \d: the loss isn't a number any more.*lower train\.learning"):
-        trainer.fit(split.train, split.dev)
+        fit(split, None, Wild(), learning_rate=1e30, encoder_learning_rate=1e30, clip=0.0)
+
+
+@pytest.fixture(scope="module")
+def stopped_run(split, tmp_path_factory):
+    """The folder of a training that ended in the eighth of ten steps; read it and leave it as it is."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(InterruptedError):
+        fit(split, folder, interrupted(Full(), 8))
+    return folder
 
 
 @pytest.fixture
-def stopped(tmp_path):
-    """The folder of a training that ended in its second epoch, and what resumes it."""
-    corpus = tone_corpus(tmp_path / "tones")
-    split = split_tones(corpus)
-    with pytest.raises(InterruptedError):
-        Trainer(tiny_model(), interrupted(Full(), 9), train_config(), tmp_path / "run").fit(split.train, split.dev)
+def stopped(corpus, stopped_run, tmp_path):
+    """A copy of that folder, and what resumes it."""
 
     def resume(*, model=None, corpus=corpus, **changes):
         split = split_tones(corpus)
-        trainer = Trainer(model or tiny_model(), Full(), train_config(**changes), tmp_path / "run")
+        trainer = Trainer(model or tiny_model(), Full(), train_config(**(BRIEF | changes)), resume.folder)
         return trainer, trainer.fit(split.train, split.dev, resume=True)
 
+    resume.folder = shutil.copytree(stopped_run, tmp_path / "run")
     resume.corpus = corpus
     return resume
 
@@ -163,10 +186,14 @@ def test_resume_refuses_labels_that_were_changed_meanwhile(stopped):
 
 def test_resume_refuses_audio_that_was_replaced_under_its_name(stopped):
     split = split_tones(stopped.corpus)
-    one, other = (Path(row["audio"]["path"]) for row in split.dev.select([0, 5]))
+    one, other = (Path(row["audio"]["path"]) for row in split.dev.select([0, 2]))
+    before = one.read_bytes()
     one.write_bytes(other.read_bytes())
-    with pytest.raises(CheckpointError, match="the dev part's audio changed"):
-        stopped()
+    try:
+        with pytest.raises(CheckpointError, match="the dev part's audio changed"):
+            stopped()
+    finally:
+        one.write_bytes(before)
 
 
 def test_resume_refuses_an_encoder_whose_weights_were_replaced(stopped):
@@ -181,20 +208,21 @@ def test_resume_refuses_classes_in_another_order(stopped):
 
 def test_resume_takes_the_same_inputs_and_other_rows_of_the_test_part(stopped):
     trainer, history = stopped(corpus=column(stopped.corpus, "language", lambda *_: "de"))
-    assert len(history) == 3
+    assert len(history) == 2
     assert trainer.notes == []
 
 
-def test_epochs_can_be_added_to_a_training_that_ended_or_was_stopped(tmp_path, stopped):
-    trainer, history = stopped(epochs=4)
-    assert [record["epoch"] for record in history] == [1, 2, 3, 4]
-    assert "resumed with another number of epochs (3, then 4)" in " ".join(trainer.notes)
-    trainer, history = stopped(epochs=5)  # it has ended after its fourth
-    assert len(history) == 5
-    assert "(3, then 4, then 5)" in " ".join(trainer.notes)
-    trainer, again = stopped(epochs=5)
+@pytest.mark.exhaustive
+def test_epochs_can_be_added_to_a_training_that_ended_or_was_stopped(stopped):
+    trainer, history = stopped(epochs=3)
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    assert "resumed with another number of epochs (2, then 3)" in " ".join(trainer.notes)
+    trainer, history = stopped(epochs=4)  # it has ended after its third
+    assert len(history) == 4
+    assert "(2, then 3, then 4)" in " ".join(trainer.notes)
+    trainer, again = stopped(epochs=4)
     assert again == history
-    assert "(3, then 4, then 5)" in " ".join(trainer.notes)
+    assert "(2, then 3, then 4)" in " ".join(trainer.notes)
 
 
 @pytest.mark.parametrize(
@@ -205,9 +233,7 @@ def test_epochs_can_be_added_to_a_training_that_ended_or_was_stopped(tmp_path, s
         RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed"),
     ],
 )
-def test_a_full_disk_is_a_sentence_and_resume_goes_on_once_there_is_room(tmp_path, monkeypatch, error):
-    split = tone_split(tmp_path / "tones")
-    whole = Trainer(tiny_model(), Full(), train_config(), tmp_path / "whole").fit(split.train, split.dev)
+def test_a_full_disk_is_a_sentence_and_resume_goes_on_once_there_is_room(split, whole, tmp_path, monkeypatch, error):
     save, left = Accelerator.save_state, [3]
 
     def full(self, folder):
@@ -219,21 +245,18 @@ def test_a_full_disk_is_a_sentence_and_resume_goes_on_once_there_is_room(tmp_pat
 
     monkeypatch.setattr(Accelerator, "save_state", full)
     with pytest.raises(StorageError, match=r"states: the training state can't be written .*MiB are free.*`resume`"):
-        Trainer(tiny_model(), Full(), train_config(), tmp_path / "run").fit(split.train, split.dev)
+        fit(split, tmp_path / "run")
     monkeypatch.undo()
-    again = Trainer(tiny_model(), Full(), train_config(), tmp_path / "run").fit(split.train, split.dev, resume=True)
-    assert untimed(again) == untimed(whole)
+    assert untimed(fit(split, tmp_path / "run", resume=True)) == whole
 
 
-def test_an_error_that_is_no_full_disk_stays_what_it_is(tmp_path, monkeypatch):
-    split = tone_split(tmp_path / "tones")
-
+def test_an_error_that_is_no_full_disk_stays_what_it_is(split, tmp_path, monkeypatch):
     def broken(self, folder):
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(Accelerator, "save_state", broken)
     with pytest.raises(RuntimeError, match="a bug"):
-        Trainer(tiny_model(), Full(), train_config(), tmp_path / "run").fit(split.train, split.dev)
+        fit(split, tmp_path / "run")
 
 
 @pytest.mark.parametrize("strategy", ["frozen", Frozen, None, {"strategy": "full"}])

@@ -66,7 +66,7 @@ def test_a_clip_without_a_domain_has_the_training_speechs_statistics(split):
 
 
 def test_a_test_speaker_is_standardised_by_his_own_clips_and_the_report_says_so(split):
-    trainer = Trainer(model_with("speaker"), Frozen(), train_config(cache=False))
+    trainer = Trainer(model_with("speaker"), Frozen(), train_config(cache=False, epochs=1))
     trainer.fit(split.train, split.dev)
     clip = 0.1 * np.sin(np.arange(8000) / 9).astype(np.float32)
     before = trainer.model.predict(clip).probabilities
@@ -89,12 +89,13 @@ def test_statistics_without_standardising_are_refused():
         ModelConfig(standardise=False, statistics="corpus")
 
 
+@pytest.mark.exhaustive
 def test_a_training_stopped_in_the_middle_goes_on_the_same(split, tmp_path):
     def fit(folder, strategy, *, resume=False):
-        trainer = Trainer(model_with("speaker"), strategy, train_config(epochs=2), folder)
+        trainer = Trainer(model_with("speaker"), strategy, train_config(epochs=2, batch_seconds=8.0), folder)
         return untimed(trainer.fit(split.train, split.dev, resume=resume))
 
     whole = fit(tmp_path / "whole", Full())
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", interrupted(Full(), 10))
+        fit(tmp_path / "stopped", interrupted(Full(), 7))
     assert fit(tmp_path / "stopped", Full(), resume=True) == whole

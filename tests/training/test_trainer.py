@@ -17,7 +17,7 @@ from ser_tl.training.epoch_runner import OPTIMIZERS
 from ser_tl.training.loop import score_dev
 from ser_tl.training.progress import Progress, rate_factor
 from ser_tl.transfer import Frozen, Full
-from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
+from tests.training.samples import BRIEF, tiny_model, tone_corpus, tone_split, train_config
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +25,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def split(tmp_path_factory) -> Split:
     return tone_split(tmp_path_factory.mktemp("tones"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Split:
+    return tone_split(tmp_path_factory.mktemp("small"), takes=1)
 
 
 def test_tones_are_learned_and_the_best_epoch_is_put_back(split):
@@ -37,17 +42,19 @@ def test_tones_are_learned_and_the_best_epoch_is_put_back(split):
     assert again["dev_loss"] == pytest.approx(best["dev_loss"], abs=1e-6)
 
 
-def test_one_seed_gives_one_result_and_another_seed_another(split):
+def test_one_seed_gives_one_result_and_another_seed_another(small):
     def probabilities(seed):
-        trainer = Trainer(tiny_model(seed=seed), Full(), train_config(), seed=seed)
-        trainer.fit(split.train, split.dev)
-        return trainer.evaluate(split.test).predictions.probabilities
+        trainer = Trainer(tiny_model(seed=seed), Full(), train_config(**BRIEF), seed=seed)
+        trainer.fit(small.train, small.dev)
+        return trainer.evaluate(small.test).predictions.probabilities
 
-    assert np.array_equal(probabilities(3), probabilities(3))
-    assert not np.array_equal(probabilities(3), probabilities(4))
+    first = probabilities(3)
+    assert np.array_equal(first, probabilities(3))
+    assert not np.array_equal(first, probabilities(4))
 
 
-def test_accumulated_batches_make_the_step_of_one_large_batch(split, monkeypatch):
+@pytest.mark.exhaustive
+def test_accumulated_batches_make_the_step_of_one_large_batch(small, monkeypatch):
     """Uneven batches and class weights included: the gradient is that of the mean over all utterances."""
     plain = lambda groups, weight_decay: torch.optim.SGD(groups, weight_decay=weight_decay)  # noqa: E731
     monkeypatch.setitem(OPTIMIZERS, "adamw", plain)  # Adam's first step keeps but the gradient's signs
@@ -56,19 +63,20 @@ def test_accumulated_batches_make_the_step_of_one_large_batch(split, monkeypatch
         model = tiny_model(dropout=0.0)
         model.head.layers[1].p = model.head.layers[4].p = 0.0
         config = train_config(epochs=1, clip=0.0, warmup=0.0, schedule="constant", **changes)
-        Trainer(model, Full(), config).fit(split.train, split.dev)
+        Trainer(model, Full(), config).fit(small.train, small.dev)
         return model.state_dict()
 
-    small, large = trained(batch_seconds=4.0, accumulate=1000), trained(batch_seconds=1000.0)
+    several, large = trained(batch_seconds=2.0, accumulate=1000), trained(batch_seconds=1000.0)
     start = tiny_model(dropout=0.0).state_dict()
     assert any((large[name] - start[name]).abs().max() > 1e-4 for name in large if name.startswith("head"))
     learned = [name for name in large if not name.startswith(("standardise", "outliers."))]
-    assert all(torch.allclose(small[name], large[name], atol=1e-6) for name in learned)
+    assert all(torch.allclose(several[name], large[name], atol=1e-6) for name in learned)
 
 
-def test_training_stops_when_dev_stalls(split):
+@pytest.mark.exhaustive
+def test_training_stops_when_dev_stalls(small):
     config = train_config(epochs=30, learning_rate=1e-9, encoder_learning_rate=1e-9, patience=2, label_smoothing=0.0)
-    history = Trainer(tiny_model(), Full(), config).fit(split.train, split.dev)
+    history = Trainer(tiny_model(), Full(), config).fit(small.train, small.dev)
     stale = len(history) - next(record["epoch"] for record in history if record["best"])
     assert stale == 2 or len(history) == 30
     assert len(history) < 30 or history[-1]["dev_loss"] < history[0]["dev_loss"]
@@ -87,24 +95,32 @@ def test_states_are_standardised_over_the_training_speech(split):
     assert frames.std(dim=1).max() < 1.01  # less where a channel hardly moves: its noise isn't blown up
 
 
-def test_a_frozen_encoder_stays_as_it_was(split):
+def test_a_frozen_encoder_stays_as_it_was(small):
     model = tiny_model()
     before = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}
-    Trainer(model, Frozen(), train_config(epochs=2)).fit(split.train, split.dev)
+    Trainer(model, Frozen(), train_config(**BRIEF)).fit(small.train, small.dev)
     assert all(tensor.equal(before[name]) for name, tensor in model.encoder.state_dict().items())
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "radam"])
-@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant", "plateau"])
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    [
+        pytest.param("adamw", "cosine", marks=pytest.mark.exhaustive),
+        ("radam", "linear"),
+        pytest.param("radam", "constant", marks=pytest.mark.exhaustive),
+        pytest.param("adamw", "plateau", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_every_optimizer_and_schedule_trains(split, optimizer, schedule):
     config = train_config(epochs=3, optimizer=optimizer, schedule=schedule)
     history = Trainer(tiny_model(), Full(), config).fit(split.train, split.dev)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 
-def test_bf16_trains_and_agrees_with_float32_to_its_precision(split):
+@pytest.mark.exhaustive
+def test_bf16_trains_and_agrees_with_float32_to_its_precision(small):
     losses = {
-        precision: Trainer(tiny_model(), Full(), train_config(precision=precision)).fit(split.train, split.dev)
+        precision: Trainer(tiny_model(), Full(), train_config(**BRIEF, precision=precision)).fit(small.train, small.dev)
         for precision in ("no", "bf16")
     }
     assert losses["bf16"][-1]["dev_loss"] == pytest.approx(losses["no"][-1]["dev_loss"], rel=0.15)
@@ -117,16 +133,17 @@ def test_fp16_without_a_gpu_is_refused_with_the_way_out():
         Trainer(tiny_model(), Full(), TrainConfig(precision="fp16", tracker="none"))
 
 
-def test_curves_go_to_tensorboard(split, tmp_path):
-    Trainer(tiny_model(), Full(), train_config(epochs=1, tracker="tensorboard"), tmp_path).fit(split.train, split.dev)
+@pytest.mark.exhaustive
+def test_curves_go_to_tensorboard(small, tmp_path):
+    Trainer(tiny_model(), Full(), train_config(epochs=1, tracker="tensorboard"), tmp_path).fit(small.train, small.dev)
     assert list(tmp_path.glob("curves/events.out.tfevents.*"))
 
 
-def test_a_model_is_not_scored_on_speakers_it_knows(split):
+def test_a_model_is_not_scored_on_speakers_it_knows(small):
     trainer = Trainer(tiny_model(), Full(), train_config(epochs=1))
-    trainer.fit(split.train, split.dev)
+    trainer.fit(small.train, small.dev)
     with pytest.raises(SplitError, match=r"knows 1 of the 1 speakers.*--ids.*different people, .* A_1 and B_1"):
-        trainer.evaluate(split.dev)
+        trainer.evaluate(small.dev)
 
 
 def test_emotions_unknown_to_the_model_are_refused_with_the_way_out(split):

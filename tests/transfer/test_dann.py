@@ -58,6 +58,7 @@ def play(weight):
     return move.detach()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_target_moves_to_where_it_cannot_be_told():
     assert not play(0.0).any()

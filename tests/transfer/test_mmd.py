@@ -38,6 +38,7 @@ def test_it_is_the_double_sum_of_the_paper(ours, theirs, shift):
     assert mmd(source, target, 0.3).item() == pytest.approx(0.3 * expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_between_equal_distributions_it_is_zero_on_average_and_a_biased_sum_is_not():
     found, biased = [], []
     for seed in range(400):

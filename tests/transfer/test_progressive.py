@@ -9,7 +9,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.training import Trainer
 from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.transfer import LearningRates, Partial, Progressive
-from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
+from tests.training.samples import BRIEF, interrupted, tiny_model, tone_split, train_config, untimed
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +86,7 @@ def test_rates_fall_from_the_head_down():
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    return tone_split(tmp_path_factory.mktemp("tones"))
+    return tone_split(tmp_path_factory.mktemp("tones"), takes=1)
 
 
 class Watched(Progressive):
@@ -97,8 +97,9 @@ class Watched(Progressive):
         return super().lr_scale(group, done)
 
 
+@pytest.mark.exhaustive
 def test_a_training_records_what_moved_and_keeps_the_optimizers_memory(split, monkeypatch):
-    trainer = Trainer(tiny_model(), Watched(), train_config(epochs=4))
+    trainer = Trainer(tiny_model(), Watched(), train_config(**(BRIEF | {"epochs": 4})))
     steps = []
     build = EpochRunner.__init__
     monkeypatch.setattr(EpochRunner, "__init__", lambda own, *given: steps.append(own) or build(own, *given))
@@ -121,26 +122,23 @@ def _by_block(model, optimizer):
     }
 
 
+@pytest.mark.exhaustive
 def test_a_training_stopped_in_the_middle_goes_on_the_same(split, tmp_path):
     def fit(folder, strategy, *, resume=False):
-        history = Trainer(tiny_model(), strategy, train_config(), folder).fit(split.train, split.dev, resume=resume)
+        config = train_config(**(BRIEF | {"epochs": 3}))
+        history = Trainer(tiny_model(), strategy, config, folder).fit(split.train, split.dev, resume=resume)
         return json.loads(json.dumps(untimed(history)))
 
     whole = fit(tmp_path / "whole", Progressive())
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", interrupted(Progressive(), 17))
+        fit(tmp_path / "stopped", interrupted(Progressive(), 13))
     assert fit(tmp_path / "stopped", Progressive(), resume=True) == whole
 
 
-def test_frozen_blocks_stay_bit_for_bit_until_they_join(split):
+def test_frozen_blocks_stay_bit_for_bit_until_they_join_and_less_moves_than_partially_unfrozen(split):
     model = tiny_model()
     before = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}
-    Trainer(model, Progressive(), train_config(epochs=1)).fit(split.train, split.dev)
+    (first,) = Trainer(model, Progressive(), train_config(epochs=1)).fit(split.train, split.dev)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.encoder.state_dict().items())
-
-
-def test_a_progressive_training_moves_less_than_partial_in_its_first_epochs(split):
-    def count(strategy):
-        return Trainer(tiny_model(), strategy, train_config(epochs=1)).fit(split.train, split.dev)[0]
-
-    assert count(Progressive())["trainable_parameters"] < count(Partial(1))["trainable_parameters"]
+    (partial,) = Trainer(tiny_model(), Partial(1), train_config(epochs=1)).fit(split.train, split.dev)
+    assert first["trainable_parameters"] < partial["trainable_parameters"]

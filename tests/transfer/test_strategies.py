@@ -12,6 +12,7 @@ from ser_tl.modules.losses import cross_entropy
 from ser_tl.training.parts.dimensions import dimension_loss
 from ser_tl.transfer import STRATEGIES, LearningRates, Lora
 from ser_tl.transfer.strategy import NO_DECAY
+from tests.combinations import each_value_once
 from tests.encoders.tiny import LAYERS, clip, padded, tiny
 
 pytestmark = pytest.mark.slow
@@ -23,6 +24,7 @@ RATES = LearningRates(head=1e-2, encoder=1e-3)
 RATE_OF = {"head": RATES.head, "encoder": RATES.encoder, "adapters": Lora().learning_rate}
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
 every_strategy = pytest.mark.parametrize("strategy", list(STRATEGIES))
+every_pair = pytest.mark.parametrize(("strategy", "name"), each_value_once(list(STRATEGIES), ENCODERS))
 
 # What a softmax takes out again gets no gradient but rounding: a bias that is added to every score alike.
 SHIFTS = ("k_proj.bias", "attend.score.2.bias")
@@ -60,8 +62,7 @@ def step(model, strategy) -> dict[str, torch.Tensor]:
     return before
 
 
-@every_encoder
-@every_strategy
+@every_pair
 def test_what_moves_gets_a_gradient_and_changes_and_the_rest_stays_bit_for_bit(strategy, name):
     model, chosen = build(name), STRATEGIES[strategy]()
     chosen.prepare(model)
@@ -83,8 +84,7 @@ def test_what_moves_gets_a_gradient_and_changes_and_the_rest_stays_bit_for_bit(s
             assert not torch.equal(tensor, before[label]), f"{label} moves and didn't change"
 
 
-@every_encoder
-@every_strategy
+@every_pair
 def test_everything_above_the_encoder_moves(strategy, name):
     model = build(name)
     model.requires_grad_(False)  # as another strategy might have left it
@@ -131,8 +131,7 @@ def test_partial_moves_as_many_blocks_as_it_is_told(name):
         assert moving_blocks(model) == every[-count:]
 
 
-@every_encoder
-@every_strategy
+@every_pair
 def test_groups_hold_each_moving_parameter_once_at_the_rate_of_its_side(strategy, name):
     model, chosen = build(name), STRATEGIES[strategy]()
     chosen.prepare(model)

@@ -167,7 +167,7 @@ def _read_lines(path: str) -> Iterator[dict[str, Any]]:
                 if line.strip():
                     item = json.loads(line)
                     if not isinstance(item, dict):
-                        raise CorpusError(f"{path}, line {number}: no object, expected one a line")
+                        raise CorpusError(f"{path}, line {number}: no object, expected one per line")
                     yield item
         except (ValueError, OSError, EOFError, zlib.error) as error:
             raise CorpusError(f"{path}: JSON lines that can't be read ({error}): write the manifest again") from error

@@ -1,4 +1,4 @@
-"""Recordings in a list: CSV, TSV, JSON lines, Parquet, or a path a line; packed by gzip or not.
+"""Recordings in a list: CSV, TSV, JSON lines, Parquet, or one path per line; packed by gzip or not.
 
 Rows are read one after the other, so that a list of millions takes no memory. A row without a path, or with a start
 that is no number, is a clip with the problem; a file that is no list at all is refused.
@@ -143,7 +143,7 @@ def _read_jsonl(path: str, stream: TextIO) -> Iterator[Row]:
         try:
             row = json.loads(content)
         except ValueError as error:
-            raise CorpusError(f"{path}, line {line}: no JSON ({error}); write one object a line") from error
+            raise CorpusError(f"{path}, line {line}: no JSON ({error}); write one object per line") from error
         if not isinstance(row, dict):
-            raise CorpusError(f"{path}, line {line}: a {type(row).__name__}, expected an object: one a line")
+            raise CorpusError(f"{path}, line {line}: a {type(row).__name__}, expected one object per line")
         yield line, row

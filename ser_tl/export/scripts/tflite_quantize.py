@@ -22,6 +22,7 @@ from ai_edge_quantizer.utils import tfl_flatbuffer_utils as graphs
 WEIGHTED = {
     TFLOperationName.FULLY_CONNECTED: (0, 1),
     TFLOperationName.CONV_2D: (0, 3, 1, 2),
+    TFLOperationName.DEPTHWISE_CONV_2D: (3, 0, 1, 2),  # of one channel, as a waveform is
     TFLOperationName.BATCH_MATMUL: None,  # the last axis has the outputs
 }
 
@@ -32,11 +33,11 @@ def main() -> None:
     wanted = {kind: set(names) for kind, names in json.loads(layers.read_text()).items()}
     quantize = quantizer.Quantizer(source)
     count = 0
-    for operation, scope, signature in weighted_operations(graphs.read_model(source)):
+    for operation, scope, signature, of_waveform in weighted_operations(graphs.read_model(source)):
         add = {"computed": quantize.add_dynamic_config, "stored": quantize.add_weight_only_config}
         for kind, names in wanted.items():
             if signature in names:
-                add[kind](f"^{re.escape(scope)}$", operation, 8)
+                add["stored" if of_waveform else kind](f"^{re.escape(scope)}$", operation, 8)
                 count += 1
     if not count:
         sys.exit("the graph has none of the model's trained layers")
@@ -44,8 +45,11 @@ def main() -> None:
     target.write_bytes(bytes(result.quantized_model))
 
 
-def weighted_operations(model) -> Iterator[tuple[TFLOperationName, str, str]]:  # noqa: ANN001
-    """Each operation with a constant weight: its kind, the name by which recipes know it, the weight's signature."""
+def weighted_operations(model) -> Iterator[tuple[TFLOperationName, str, str, bool]]:  # noqa: ANN001
+    """Each operation with a constant weight: its kind, the name by which recipes know it, the weight's signature.
+
+    At the end whether it is a convolution of the waveform itself, whose range no scale fits.
+    """
     graph = model.subgraphs[0]
     for operation in graph.operators:
         code = model.operatorCodes[operation.opcodeIndex]
@@ -62,9 +66,8 @@ def weighted_operations(model) -> Iterator[tuple[TFLOperationName, str, str]]:  
             rows = weight.reshape(weight.shape[-2:]).T
         else:
             rows = weight.transpose(order)
-        if kind is TFLOperationName.CONV_2D and rows.shape[1] == 1:  # of the waveform itself
-            continue
-        yield kind, graphs.get_op_scope(operation, graph.tensors), sign(rows)
+        of_waveform = kind in CONVOLUTIONS and rows.shape[1] == 1
+        yield kind, graphs.get_op_scope(operation, graph.tensors), sign(rows), of_waveform
 
 
 def sign(weight: np.ndarray) -> str:
@@ -77,7 +80,14 @@ def sign(weight: np.ndarray) -> str:
     return hashlib.sha256(np.packbits(signs).tobytes() + str(rows.shape).encode()).hexdigest()
 
 
-KINDS = {9: TFLOperationName.FULLY_CONNECTED, 3: TFLOperationName.CONV_2D, 126: TFLOperationName.BATCH_MATMUL}
+CONVOLUTIONS = (TFLOperationName.CONV_2D, TFLOperationName.DEPTHWISE_CONV_2D)
+
+KINDS = {
+    3: TFLOperationName.CONV_2D,
+    4: TFLOperationName.DEPTHWISE_CONV_2D,
+    9: TFLOperationName.FULLY_CONNECTED,
+    126: TFLOperationName.BATCH_MATMUL,
+}
 """Numbers of the operations in TensorFlow Lite's schema."""
 
 if __name__ == "__main__":

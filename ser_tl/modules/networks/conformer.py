@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ser_tl.dependencies import require_torchaudio
 from ser_tl.errors import ConfigError
+from ser_tl.modules.graph import join_heads
 from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, zero_padding
 
 
@@ -89,7 +90,7 @@ def attend(attention: nn.MultiheadAttention, frames: Tensor, mask: Tensor) -> Te
     dropout = attention.dropout if attention.training else 0.0
     speech = mask[:, None, None]  # True takes part
     gathered = functional.scaled_dot_product_attention(queries, keys, values, speech, dropout)
-    return attention.out_proj(gathered.transpose(1, 2).flatten(2))
+    return attention.out_proj(join_heads(gathered))
 
 
 @NETWORKS.register("conformer")

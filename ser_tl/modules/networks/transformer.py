@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_tl.errors import ConfigError
+from ser_tl.modules.graph import join_heads
 from ser_tl.modules.networks.base import NETWORKS, Network, Subsample, zero_padding
 
 
@@ -65,7 +66,7 @@ class TransformerBlock(nn.Module):
         speech = mask[:, None, None, :]  # True takes part
         share = self.share if self.training else 0.0
         gathered = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=speech, dropout_p=share)
-        return self.join(gathered.transpose(1, 2).flatten(2))
+        return self.join(join_heads(gathered))
 
 
 @NETWORKS.register("transformer")

@@ -94,6 +94,13 @@ def colours(count: int) -> list[Any]:
     return list(mpl.colormaps["turbo"](np.linspace(0.03, 0.97, count)))
 
 
+def hex_colours(count: int) -> list[str]:
+    """The same as #rrggbb, for pages beside the pictures."""
+    from matplotlib.colors import to_hex
+
+    return [to_hex(shade) for shade in colours(count)]
+
+
 def marks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Colour and marker of each name, so that no two look alike up to a hundred of them."""
     shades = colours(len(names))

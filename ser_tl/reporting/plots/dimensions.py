@@ -35,7 +35,7 @@ def dimensions_picture(report: "Report", path: Target) -> None:
     """
     ratings = report.predictions.ratings
     if ratings is None:
-        raise ConfigError("no dimensions to draw: the model that was evaluated tells none")
+        raise ConfigError("no dimensions to draw: the evaluated model predicts none")
     figure = canvas(_SIDE * len(ratings.names) + 0.3, _SIDE + 0.9)
     panels = figure.subplots(1, len(ratings.names), squeeze=False)[0]
     for index, (axes, name) in enumerate(zip(panels, ratings.names, strict=True)):

@@ -1,5 +1,6 @@
 """Emotion over time in a long recording: segments, probabilities, and the spectrogram below, on one time axis."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DECIBELS = 80.0  # below the loudest: what is shown
+_TICKS = 12  # at most
+_STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between them
 
 
 def timeline_picture(
@@ -52,11 +55,24 @@ def timeline_picture(
         _spectrogram(panels[2], spectrogram, seconds, rate)
     for axes in panels[:-1]:
         axes.tick_params(labelbottom=False)
-    panels[-1].set_xlabel("time in seconds")
     strip.set_xlim(0, seconds)
+    _mark_time(panels[-1], seconds)
     figure.suptitle(title, fontsize=10, parse_math=False)
     figure.align_ylabels()
     write(figure, path, dpi=COARSE)
+
+
+def _mark_time(axes: "Axes", seconds: float) -> None:
+    """Ticks at whole seconds, minutes or hours; minutes:seconds from two minutes on, as in a page's table."""
+    if seconds < 120:
+        axes.set_xlabel("time in seconds")
+        return
+    step = next((step for step in _STEPS if seconds / step <= _TICKS), 3600 * math.ceil(seconds / 3600 / _TICKS))
+    axes.set_xticks(np.arange(0, seconds + 1e-6, step))
+    long = seconds >= 3600
+    unit = 3600 if long else 60
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value // unit:.0f}:{60 * (value % unit) // unit:02.0f}")
+    axes.set_xlabel("time in hours:minutes" if long else "time in minutes:seconds")
 
 
 def _strip(
@@ -115,4 +131,5 @@ def _spectrogram(axes: "Axes", power: np.ndarray, seconds: float, rate: int) -> 
         interpolation="nearest",
     )
     axes.set_ylabel("frequency in Hz")
-    axes.figure.colorbar(drawn, ax=axes, label="dB below the loudest", pad=0.01)
+    beside = axes.inset_axes((1.01, 0.0, 0.012, 1.0))  # where the curves have their legend: panels stay as wide
+    axes.figure.colorbar(drawn, cax=beside, label="dB below the loudest")

@@ -1,9 +1,10 @@
 // The page: a file, the microphone, many files. No build step, nothing from elsewhere.
 import { Capture, encodeWav } from "/page/capture.js";
 import { drawTimeline, showBars } from "/page/drawing.js";
+import { describeCourse, drawCourse, readSamples } from "/page/course.js";
 
 const find = (id) => document.getElementById(id);
-const state = { rows: [], recording: null, live: null };
+const state = { rows: [], recording: null, live: null, shown: null };
 
 function headers() {
   const found = { "X-Notice-Given": "true" };
@@ -40,25 +41,58 @@ async function ask(path, options = {}) {
   return answer;
 }
 
-const predict = (content) =>
-  ask(`/v1/predict?model=${encodeURIComponent(find("model").value)}`, { method: "POST", body: content });
+const predict = (content, { model = find("model").value, overTime = false } = {}) =>
+  ask(`/v1/predict?${new URLSearchParams({ model, over_time: overTime })}`, { method: "POST", body: content });
 
 async function loadModels() {
   const { models } = await ask("/v1/models");
   find("model").replaceChildren(...models.map((one) => new Option(one.name, one.name)));
+  find("second").replaceChildren(new Option("no other model", ""), ...models.map((one) => new Option(one.name, one.name)));
+  find("second-field").hidden = models.length < 2;
 }
 
+// One recording, by the model chosen and, beside it, by a second one.
 async function showOne(content, name) {
-  find("one-label").textContent = "…";
+  const shown = (state.shown = { content, name });
+  const second = find("second").value;
+  find("two").hidden = !second;
+  const samples = await readSamples(content);
+  await showAnswer(find("one"), shown, find("model").value, samples);
+  if (second && state.shown === shown) await showAnswer(find("two"), shown, second, samples);
+}
+
+// Shows an answer, unless another recording or model was chosen before it came.
+async function showAnswer(panel, shown, model, samples) {
+  if (state.shown !== shown) return;
+  const { content, name } = shown;
+  const part = (kind) => panel.querySelector(kind);
+  part(".label").textContent = "…";
+  part("figure").hidden = true;
   try {
-    const answer = await predict(content);
-    find("one-label").textContent = answer.speech ? answer.label : "silence";
-    showBars(find("one-bars"), answer.probabilities);
-    find("one-facts").textContent = `${name}, ${answer.seconds.toFixed(1)} s, model ${answer.model} ${answer.version}`;
+    const answer = await predict(content, { model, overTime: true });
+    if (state.shown !== shown) return;
+    part(".label").textContent = answer.speech ? answer.label : "silence";
+    showBars(part(".bars"), answer.probabilities);
+    part(".facts").textContent = `${name}, ${answer.seconds.toFixed(1)} s, model ${answer.model} ${answer.version}`;
+    if (!answer.over_time) return;
+    part("figure").hidden = false;
+    part("figcaption").textContent = describeCourse(answer);
+    part("canvas").setAttribute("aria-label", `Waveform of ${name}. ${describeCourse(answer)}`);
+    drawCourse(part("canvas"), samples, answer);
   } catch (error) {
-    find("one-label").textContent = "";
+    if (state.shown !== shown) return;
+    part(".label").textContent = "";
+    part(".bars").replaceChildren();
+    part(".facts").textContent = "";
     throw error;
   }
+}
+
+// Another model: the recording that is shown is asked about again.
+async function showAgain() {
+  if (!state.shown) return;
+  checkNotice();
+  await showOne(state.shown.content, state.shown.name);
 }
 
 async function toggleRecording() {
@@ -122,7 +156,7 @@ function showUpdate(live, update) {
     if (update.label) showBars(find("live-bars"), update.probabilities);
     live.points.push(update);
     while (live.points[0].time < update.time - 30) live.points.shift();
-    drawTimeline(find("timeline"), live.points, live.labels);
+    drawTimeline(find("timeline"), live.points);
     find("live-facts").textContent = `${update.time.toFixed(1)} s${update.dropped ? `, ${update.dropped} answers skipped` : ""}`;
   }
   if (update.type === "final") {
@@ -190,6 +224,7 @@ find("files").addEventListener("change", (event) => attempt(async () => {
     event.target.value = "";
   }
 }));
+for (const id of ["model", "second"]) find(id).addEventListener("change", () => attempt(showAgain));
 find("record").addEventListener("click", () => attempt(toggleRecording));
 find("live").addEventListener("click", () => attempt(toggleLive));
 find("save").addEventListener("click", saveCsv);

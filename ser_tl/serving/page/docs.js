@@ -20,6 +20,9 @@ function table(titles, rows) {
   const body = rows.map((row) => make("tr", "", ...row.map((cell) => make("td", cell))));
   const place = make("div", "", make("table", "", make("thead", "", head), make("tbody", "", ...body)));
   place.className = "scroll";
+  place.tabIndex = 0; // the keyboard scrolls it, too
+  place.setAttribute("role", "group");
+  place.setAttribute("aria-label", titles.join(", "));
   return place;
 }
 

@@ -18,8 +18,9 @@ from ser_tl.cache.cached import AllViews, CachedClips
 from ser_tl.data.batching import Clips
 from ser_tl.data.corpus_balance import weigh_corpora
 from ser_tl.errors import ConfigError
-from ser_tl.inference.calibration import Method, calibrate_refit, embed_perturbed
+from ser_tl.inference.calibration import Method
 from ser_tl.inference.clips import CollectedValues, Pass, collect_clips, embed_batch
+from ser_tl.inference.refit_calibration import calibrate_refit, embed_changed
 from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import DiscriminantFit, fit_discriminant
 from ser_tl.modules.feature_norm import NormTable
@@ -77,7 +78,7 @@ def refit_discriminant(
         norms: statistics of the speakers or corpora that clips are of
         views: all augmented views of train's clips, which are used besides; None for none
         calibration: how its probabilities are calibrated; None for not at all
-        corpus: train's and dev's rows, changed clips of which tell how sure to be far from them; None for none
+        corpus: train's and dev's rows, changed clips of which tell how sure to be of clips unlike them; None for none
         layers: channels of the embedding that have a discriminant of their own; all in one if empty
         weight_of: utterance id to how much it counts; all alike if None
 
@@ -107,9 +108,9 @@ def refit_discriminant(
     model.replace_head(fitted.discriminant)
     if calibration is not None:
         ids, real = [name for name, _, _ in rows], [row for row, (_, part, _) in enumerate(rows) if part < 2]
-        perturbed = None if corpus is None else embed_perturbed(model, corpus, how, norms)
+        changed = None if corpus is None else embed_changed(model, corpus, how, norms)
         calibrate_refit(
-            model, fitted, transformed.embedding, labels, ids, speakers, real, method=calibration, perturbed=perturbed,
+            model, fitted, transformed.embedding, labels, ids, speakers, real, method=calibration, changed=changed,
             channel_groups=layers,
         )  # fmt: skip
     return {"shrinkage": fitted.shrinkage, "temperature": fitted.temperature, "held_out_uar": fitted.uar}

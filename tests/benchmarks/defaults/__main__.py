@@ -9,6 +9,7 @@ is in FOLDER is not made again, so that a run that was stopped goes on. docs/def
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +35,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(CORPORA), help="names of groups")
     parser.add_argument("--corpora", nargs="*", help='of all: "emotale, clip gains" for example')
     parser.add_argument("--training", action="store_true", help="compare trained heads")
+    parser.add_argument("--systems", nargs="*", choices=list(SYSTEMS), default=list(SYSTEMS), help="of --training")
     options = parser.parse_args()
     roots = {name: getattr(options, name) for name in ("emotale", "emodb", "ravdess")}
     for group in [] if options.training else options.only:
         for corpus in CORPORA[group] if options.corpora is None else options.corpora:
             if roots[corpus.partition(",")[0]] is not None:
                 probe_corpus(options.folder, group, corpus, roots[corpus.partition(",")[0]], options.whisper)
-    for corpus in TRAINING_CORPORA if options.training else []:
+    for corpus in (options.corpora or TRAINING_CORPORA) if options.training else []:
         if roots[corpus.partition(",")[0]] is not None:
-            train_on_corpus(options.folder, corpus, roots[corpus.partition(",")[0]])
+            train_on_corpus(options.folder, corpus, roots[corpus.partition(",")[0]], options.systems)
 
 
 def probe_corpus(folder: Path, group: str, corpus: str, root: Path, whisper: Path | None) -> None:
@@ -61,14 +63,14 @@ def probe_corpus(folder: Path, group: str, corpus: str, root: Path, whisper: Pat
         show(reports, f"{group}: {corpus}", baseline=next(iter(reports)))
 
 
-def train_on_corpus(folder: Path, corpus: str, root: Path) -> None:
-    """Prints the table of trained heads on one corpus."""
+def train_on_corpus(folder: Path, corpus: str, root: Path, systems: Sequence[str] = tuple(SYSTEMS)) -> None:
+    """Prints the table of trained heads on one corpus, differences to the first of the systems."""
     clips = read_variant(folder, corpus, root)
     reports = {}
-    for name, changes in SYSTEMS.items():
+    for name in systems:
         place = folder / "reports" / "training" / corpus / name
         if not (place / "report.json").is_file():
-            evaluate_system(clips, changes).save(place)
+            evaluate_system(clips, SYSTEMS[name]).save(place)
         reports[name] = ser.Report.load(place)
     show(reports, f"training: {corpus}", baseline=next(iter(reports)))
 

@@ -17,6 +17,11 @@ COMMON = {
     "split.k": 3,
     "train.tracker": "none",
 }
+DISCRIMINANT: dict[str, Any] = {"train.refit": "discriminant", "train.epochs": 1}
+NOISE_AND_SPEED: dict[str, Any] = {  # docs/small_data.md's
+    "augment.transforms": {"noise": {"probability": 0.75, "snr": [0, 20]}, "speed": {"probability": 0.75}},
+    "augment.views": 4,
+}
 SYSTEMS: dict[str, dict[str, Any]] = {
     "defaults, plain statistics": {},
     "no label smoothing": {"train.label_smoothing": 0.0},
@@ -29,8 +34,14 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "rate 1e-3": {"train.learning_rate": 1e-3},
     "rate 1e-4": {"train.learning_rate": 1e-4},
     "20 epochs": {"train.epochs": 20},
-    "discriminant": {"train.refit": "discriminant", "train.epochs": 1},
+    "discriminant": DISCRIMINANT,
     "attention, the default pooling": {"pooling": "attentive-stats"},
+    "no gate of speech": {"audio.gate": "none"},
+    "discriminant, no gate of speech": DISCRIMINANT | {"audio.gate": "none"},
+    "two blocks move": {"strategy": "partial", "strategy_options": {"blocks": 2}},
+    "discriminant, noise and speed in four views": DISCRIMINANT | NOISE_AND_SPEED,
+    "discriminant, preset ser in four views": DISCRIMINANT | {"augment.preset": "ser", "augment.views": 4},
+    "discriminant, preset field in four views": DISCRIMINANT | {"augment.preset": "field", "augment.views": 4},
 }
 
 
@@ -47,7 +58,12 @@ def evaluate_system(clips: Dataset, changes: dict[str, Any]) -> ser.Report:
         ser.seed_everything(options.seed)
         model = ser.build_model(options, ser.emotions(clips))
         trainer = ser.Trainer(
-            model, ser.build_strategy(options), options.train, balance=options.balance, seed=options.seed
+            model,
+            ser.build_strategy(options),
+            options.train,
+            balance=options.balance,
+            augment=options.augment,
+            seed=options.seed,
         )
         trainer.fit(split.train, split.dev)
         reports[split.name] = trainer.evaluate(split.test)

@@ -10,6 +10,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.evaluation import Embeddings
 from ser_tl.reporting import plots
 from ser_tl.reporting.plots.canvas import marks
+from tests.combinations import with_default
 from tests.comparison.test_comparison import report
 
 pytestmark = pytest.mark.slow
@@ -31,6 +32,7 @@ def test_cost_is_on_a_log_axis_and_a_missing_one_leaves_the_system_out(drawn):
     assert "minutes" in minutes.get_xlabel()
 
 
+@pytest.mark.exhaustive
 def test_confusions_stand_side_by_side_and_seeds_are_added_up(drawn):
     reports = {
         "one": report(0.8),
@@ -62,6 +64,7 @@ def test_unfreezing_shows_who_moves_when_input_side_at_the_bottom(drawn):
     assert total.lines[0].get_ydata() == pytest.approx([0, 0.001, 0.002])
 
 
+@pytest.mark.exhaustive
 def test_unfreezing_is_coloured_by_rate_where_blocks_have_their_own(drawn):
     rates = {"learning_rates": {"layer 1": 1e-5, "layer 2": 1e-4}}
     plots.unfreezing_picture(epochs([["layer 2"], ["layer 1", "layer 2"]], **rates), io.BytesIO())
@@ -92,6 +95,7 @@ def cloud(count=12, speakers=3, seed=0):
     return Embeddings(values, ids, ["anger", "joy"] * (count // 2), [f"s{row % speakers}" for row in range(count)])
 
 
+@pytest.mark.exhaustive
 def test_embeddings_are_drawn_by_emotion_and_by_speaker(drawn):
     plots.embeddings_picture({"mfcc": cloud(), "many": cloud(60, 30)}, io.BytesIO())
     left, right, _, many = drawn[0].axes
@@ -101,6 +105,7 @@ def test_embeddings_are_drawn_by_emotion_and_by_speaker(drawn):
     assert [text.get_text() for text in many.texts] == ["30 speakers"]
 
 
+@pytest.mark.exhaustive
 def test_domains_are_drawn_with_their_discrepancy(drawn):
     far = cloud(seed=1)
     far = Embeddings(far.values + 9, far.ids, far.emotions, far.speakers)
@@ -122,7 +127,7 @@ def test_layers_are_a_line_and_a_single_layer_a_dashed_one(drawn):
     assert [text.get_text() for text in axes.texts] == ["layer 1", "layer 2"]
 
 
-@pytest.mark.parametrize("seconds", [0.01, 2.0, 400.0])
+@pytest.mark.parametrize("seconds", with_default([0.01, 2.0, 400.0], [2.0]))
 def test_the_panels_of_a_recording_share_the_time_axis(drawn, seconds):
     samples = max(int(16000 * seconds), 1)
     tone = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(samples) / 16000).astype(np.float32)
@@ -143,6 +148,7 @@ def test_the_panels_of_a_recording_share_the_time_axis(drawn, seconds):
     assert [bar.get_width() for bar in bars.patches] == [75.0, 25.0]
 
 
+@pytest.mark.exhaustive
 def test_without_attention_its_panel_is_left_out(drawn):
     plots.recording_picture(np.full(8000, 0.1, np.float32), 16000, {"a": 1.0}, io.BytesIO())
     assert not any("attention" in axes.get_ylabel() for axes in drawn[0].axes)

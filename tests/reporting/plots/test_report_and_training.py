@@ -46,6 +46,7 @@ def test_no_cell_overflows(drawn, tmp_path, classes):
     assert max(text.get_window_extent().width for text in axes.texts) < side
 
 
+@pytest.mark.exhaustive
 def test_the_last_best_epoch_is_marked_and_late_groups_leave_a_gap(drawn, tmp_path):
     training_curves(_epochs(4), tmp_path / "t.png")
     loss, score, rate = drawn[0].axes
@@ -57,6 +58,7 @@ def test_the_last_best_epoch_is_marked_and_late_groups_leave_a_gap(drawn, tmp_pa
     assert (tmp_path / "t.png").stat().st_size > 10_000
 
 
+@pytest.mark.exhaustive
 def test_moving_parameters_have_a_panel_where_their_number_changes(drawn, tmp_path):
     history = [record | {"trainable_parameters": record["epoch"] * 1_000_000} for record in _epochs(3)]
     training_curves(history, tmp_path / "t.png")
@@ -68,7 +70,19 @@ def test_moving_parameters_have_a_panel_where_their_number_changes(drawn, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"dev_loss": None, "best": False}, {"dev_uar": None}, {"learning_rates": {"a$b": 0.0, "head": 1.0}}]
+    "change",
+    [
+        {"dev_uar": None, "learning_rates": {"a$b": 0.0, "head": 1.0}},
+        *(
+            pytest.param(change, marks=pytest.mark.exhaustive)
+            for change in (
+                {},
+                {"dev_loss": None, "best": False},
+                {"dev_uar": None},
+                {"learning_rates": {"a$b": 0.0, "head": 1.0}},
+            )
+        ),
+    ],
 )
 def test_short_and_gappy_histories_are_drawn_without_a_warning(tmp_path, change, recwarn):
     training_curves(_epochs(1, **change), tmp_path / "t.png")

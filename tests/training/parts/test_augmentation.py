@@ -14,7 +14,16 @@ from ser_tl.training.epoch_runner import EpochRunner
 from ser_tl.training.objective import Objective
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.transfer import STRATEGIES, Frozen, Full
-from tests.training.samples import TONES, interrupted, tiny_model, tone_split, train_config, training_clips, untimed
+from tests.training.samples import (
+    BRIEF,
+    TONES,
+    interrupted,
+    tiny_model,
+    tone_split,
+    train_config,
+    training_clips,
+    untimed,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -24,23 +33,24 @@ EVERYTHING = AugmentConfig("everything", {"mask-mel": {}})
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    return tone_split(tmp_path_factory.mktemp("tones"))
+    return tone_split(tmp_path_factory.mktemp("tones"), takes=1)
 
 
 def fitted(split, augment, *, strategy=None, folder=None, resume=False, model=None, **changes):
     model = model or tiny_model()
-    trainer = Trainer(model, strategy or Full(), train_config(**changes), folder, augment=augment)
+    trainer = Trainer(model, strategy or Full(), train_config(**(BRIEF | changes)), folder, augment=augment)
     trainer.fit(split.train, split.dev, resume=resume)
     return trainer
 
 
+@pytest.mark.exhaustive
 def test_resuming_in_the_middle_of_an_epoch_hears_the_same(split, tmp_path):
-    usual = {"accumulate": 2, "epochs": 2, "save_every": 1}
+    usual = {"accumulate": 2, "save_every": 1}
     whole = fitted(split, EVERYTHING, folder=tmp_path / "whole", **usual)
     with pytest.raises(InterruptedError):
-        fitted(split, EVERYTHING, folder=tmp_path / "stopped", strategy=interrupted(Full(), 12), **usual)
+        fitted(split, EVERYTHING, folder=tmp_path / "stopped", strategy=interrupted(Full(), 10), **usual)
     (state,) = (tmp_path / "stopped" / "states").iterdir()
-    assert state.name == "step_00000006"  # two steps of two batches into the second epoch of four
+    assert state.name == "step_00000005"  # two steps of two batches into the second epoch of three
     resumed = fitted(split, EVERYTHING, folder=tmp_path / "stopped", resume=True, **usual)
     assert untimed(resumed.history) == untimed(whole.history)
 
@@ -75,7 +85,7 @@ def test_no_clip_of_dev_or_test_is_ever_changed_and_no_voice_is_theirs(split, mo
 
     monkeypatch.setattr(Chain, "__call__", watched)
     monkeypatch.setattr(Chain, "prepare", listening)
-    trainer = fitted(split, EVERYTHING, epochs=2, refit="discriminant", calibration="none")
+    trainer = fitted(split, EVERYTHING, refit="discriminant")
     report = trainer.evaluate(split.test)
     train = set(split.train["id"])
     assert set(changed) == train
@@ -88,6 +98,7 @@ def test_no_clip_of_dev_or_test_is_ever_changed_and_no_voice_is_theirs(split, mo
     assert (again.predictions.probabilities == report.predictions.probabilities).all()
 
 
+@pytest.mark.exhaustive
 def test_statistics_are_those_of_clips_as_they_are(split):
     plain, augmented = (fitted(split, own, strategy=Frozen(), epochs=1).model for own in (None, EVERYTHING))
     assert torch.equal(plain.standardise_states.mean, augmented.standardise_states.mean)
@@ -139,15 +150,18 @@ def test_mel_masks_need_a_log_mel_front_end():
         Trainer(model, Full(), train_config(), augment=AugmentConfig("specaugment"))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["frozen", "progressive", "lora"])
 def test_each_strategy_trains_on_changed_clips(split, name):
     trainer = fitted(split, EVERYTHING, strategy=STRATEGIES[name](), epochs=1)
     assert trainer.history[0]["train_loss"] < 5.0
 
 
-def test_tones_are_still_learned(split):
+@pytest.mark.exhaustive
+def test_tones_are_still_learned(tmp_path):
+    split = tone_split(tmp_path)
     augment = AugmentConfig(transforms={"noise": {}, "gain": {}, "mask": {}, "mixup": {}})
-    trainer = fitted(split, augment, epochs=5)
+    trainer = fitted(split, augment, epochs=5, batch_seconds=4.0)
     assert trainer.evaluate(split.test).uar > 0.6
 
 
@@ -176,6 +190,7 @@ def test_votes_and_annotations_go_through_the_chain():
     assert mixed.dimensions[:, 1].isnan().all()
 
 
+@pytest.mark.exhaustive
 def test_synthetic_clips_have_no_audio_to_change(split):
     augment, balance = AugmentConfig(transforms={"noise": {}}), BalanceConfig(synthesise="smote")
     trainer = Trainer(tiny_model(pooling="mean"), Frozen(), train_config(), augment=augment, balance=balance)

@@ -13,7 +13,7 @@ from ser_tl.training.loop import score_dev
 from ser_tl.training.parts import refit
 from ser_tl.training.parts.balance import BalanceConfig, ClassSizes, EmotionLoss
 from ser_tl.transfer import Frozen, Full
-from tests.training.samples import TONES, interrupted, tiny_model, train_config, uneven_split, untimed
+from tests.training.samples import BRIEF, TONES, interrupted, tiny_model, train_config, uneven_split, untimed
 
 pytestmark = pytest.mark.slow
 
@@ -119,8 +119,10 @@ def watched(monkeypatch):
     return heard, targets
 
 
-@pytest.mark.parametrize(("sampling", "size"), [("over", 12), ("under", 4)])
-@pytest.mark.parametrize("strategy", [Full, Frozen])
+@pytest.mark.parametrize(
+    ("sampling", "size", "strategy"),
+    [("over", 12, Full), ("under", 4, Frozen)],
+)
 def test_sampled_classes_are_heard_alike_and_only_from_training(split, monkeypatch, sampling, size, strategy):
     heard, _ = watched(monkeypatch)
     trainer = Trainer(tiny_model(), strategy(), train_config(epochs=2), balance=BalanceConfig(sampling=sampling))
@@ -137,9 +139,11 @@ def test_sampled_classes_are_heard_alike_and_only_from_training(split, monkeypat
     assert f"classes in training: {sampling}sampling" in report.notes[0]
 
 
+@pytest.mark.exhaustive
 def test_resuming_draws_the_same_clips(split, tmp_path):
     def fit(folder, strategy, *, resume=False):
-        trainer = Trainer(tiny_model(), strategy, train_config(), folder, balance=BalanceConfig(sampling="under"))
+        balance = BalanceConfig(sampling="under")
+        trainer = Trainer(tiny_model(), strategy, train_config(**BRIEF), folder, balance=balance)
         return untimed(trainer.fit(split.train, split.dev, resume=resume))
 
     whole = fit(tmp_path / "whole", Full())
@@ -149,28 +153,47 @@ def test_resuming_draws_the_same_clips(split, tmp_path):
     assert {record["steps"] for record in whole} != {0}
 
 
+def fit_once(split, **options):
+    """A trainer after one epoch, and its record."""
+    trainer = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=1), balance=BalanceConfig(**options))
+    return trainer, trainer.fit(split.train, split.dev)[0]
+
+
+@pytest.fixture(scope="module")
+def usual(split):
+    """The record of a training that balances as usual."""
+    return fit_once(split)[1]
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"focal": 2.0},
-        {"weights": "none", "logit_adjustment": 1.0},
-        {"weights": "effective", "beta": 0.9},
-        {"weights": "none"},
+        *(
+            pytest.param(options, marks=pytest.mark.exhaustive)
+            for options in (
+                {"weights": "none", "logit_adjustment": 1.0},
+                {"weights": "effective", "beta": 0.9},
+                {"weights": "none"},
+            )
+        ),
     ],
 )
-def test_each_way_trains_its_own_model_and_scores_dev_by_plain_logits(split, options):
-    def fit(**options):
-        trainer = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=1), balance=BalanceConfig(**options))
-        return trainer, trainer.fit(split.train, split.dev)[0]
-
-    (trainer, record), (_, usual) = fit(**options), fit()
+def test_each_way_trains_its_own_model_and_scores_dev_by_plain_logits(split, usual, options):
+    trainer, record = fit_once(split, **options)
     assert record["train_loss"] != usual["train_loss"]
     plain = score_dev(trainer.training)
     assert record["dev_loss"] == pytest.approx(plain["dev_loss"], abs=1e-6)
 
 
-@pytest.mark.parametrize("strategy", [Full, Frozen])
-@pytest.mark.parametrize("pooling", ["attentive-stats", "stats"])
+@pytest.mark.parametrize(
+    ("strategy", "pooling"),
+    [
+        (Full, "attentive-stats"),
+        pytest.param(Frozen, "attentive-stats", marks=pytest.mark.exhaustive),
+        pytest.param(Frozen, "stats", marks=pytest.mark.exhaustive),
+    ],
+)  # clips are decoded, cached in all frames, and pooled
 def test_votes_reach_the_steps_whatever_clips_are_made_of(split, monkeypatch, strategy, pooling):
     _, targets = watched(monkeypatch)
     votes = [[emotion, emotion, "neutral"] for emotion in split.train["emotion"]]

@@ -15,14 +15,14 @@ from ser_tl.training.part import Losses, Part, Step
 from ser_tl.training.parts import build_parts
 from ser_tl.training.parts.contrastive import ContrastiveLoss, SupervisedContrastive
 from ser_tl.transfer import Frozen, Full
-from tests.training.samples import interrupted, tiny_model, tone_split, train_config, untimed
+from tests.training.samples import BRIEF, interrupted, tiny_model, tone_split, train_config, untimed
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    return tone_split(tmp_path_factory.mktemp("tones"))
+    return tone_split(tmp_path_factory.mktemp("tones"), takes=1)
 
 
 def lost(hidden, labels, **options):
@@ -62,7 +62,10 @@ def test_a_clip_alone_costs_nothing_and_has_a_gradient():
     assert hidden.grad.isfinite().all()
 
 
-def test_emotions_lie_apart_after_a_training_with_it(split):
+@pytest.mark.exhaustive
+def test_emotions_lie_apart_after_a_training_with_it(tmp_path):
+    split = tone_split(tmp_path, takes=2)
+
     def similarity(parts):
         trainer = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=6, batch_seconds=8.0), parts=parts)
         trainer.fit(split.train, split.dev)
@@ -81,14 +84,14 @@ def test_emotions_lie_apart_after_a_training_with_it(split):
 
 def test_its_projection_learns_and_is_resumed(split, tmp_path):
     def fit(folder, strategy, *, resume=False):
-        trainer = Trainer(tiny_model(), strategy, train_config(), folder, parts=[SupervisedContrastive()])
+        trainer = Trainer(tiny_model(), strategy, train_config(**BRIEF), folder, parts=[SupervisedContrastive()])
         history = trainer.fit(split.train, split.dev, resume=resume)
         assert "contrastive" in history[-1]["learning_rates"]
         return untimed(history)
 
     whole = fit(tmp_path / "whole", Full())
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", interrupted(Full(), 10))
+        fit(tmp_path / "stopped", interrupted(Full(), 8))
     assert fit(tmp_path / "stopped", Full(), resume=True) == whole
 
 
@@ -120,6 +123,7 @@ def test_an_unknown_part_and_unknown_options_name_those_that_are_known(split):
         Trainer(tiny_model(), Frozen(), balanced=None)
 
 
+@pytest.mark.exhaustive
 def test_a_part_of_ones_own_hears_of_every_stage(split):
     """What the contract promises: in this order, each once a training, or once a step or an epoch."""
     seen = []

@@ -17,7 +17,17 @@ from ser_tl.training import TrainConfig, Trainer
 from ser_tl.training.parts.dimensions import DimensionConfig, dimension_loss, fit_scale
 from ser_tl.training.progress import Progress, format_dev_scores
 from ser_tl.transfer import ALIGNMENTS, AlignmentConfig, Frozen, Full, Progressive
-from tests.training.samples import interrupted, rated, split_tones, tiny_model, tone_corpus, train_config, untimed
+from tests.combinations import with_default
+from tests.training.samples import (
+    BRIEF,
+    interrupted,
+    rated,
+    split_tones,
+    tiny_model,
+    tone_corpus,
+    train_config,
+    untimed,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +40,13 @@ def split(tmp_path_factory):
     """Tones with arousal and valence; of seven training clips the valence is unknown."""
     whole = split_tones(rated(tone_corpus(tmp_path_factory.mktemp("tones"))))
     return replace(whole, train=_without_valence(whole.train, 7))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A clip of each emotion and speaker; of two training clips the valence is unknown."""
+    whole = split_tones(rated(tone_corpus(tmp_path_factory.mktemp("tones"), takes=1)))
+    return replace(whole, train=_without_valence(whole.train, 2))
 
 
 def _without_valence(corpus, count):
@@ -70,7 +87,7 @@ def test_a_loss_is_the_same_whatever_scale_a_corpus_rates_on(kind):
     assert found[0] > 0.1
 
 
-@pytest.mark.parametrize("loss", ["ccc", "mse"])
+@pytest.mark.parametrize("loss", with_default(["ccc", "mse"], ["ccc"]))
 def test_dimensions_are_learned_beside_emotions(split, loss):
     trainer, history = train(split, DimensionConfig(NAMES, loss=loss), epochs=12)
     report = trainer.evaluate(split.test)
@@ -86,6 +103,7 @@ def test_dimensions_are_learned_beside_emotions(split, loss):
     assert report.facts["dimensions"] == {"names": NAMES, "loss": loss, "weight": 0.5}
 
 
+@pytest.mark.exhaustive
 def test_alone_they_choose_the_epoch_by_their_ccc_and_nothing_is_said_of_emotions(split, tmp_path):
     trainer, history = train(split, ALONE, alone=True, epochs=12)
     assert all(record.keys().isdisjoint({"dev_uar", "dev_war"}) for record in history)
@@ -105,15 +123,16 @@ def test_alone_they_choose_the_epoch_by_their_ccc_and_nothing_is_said_of_emotion
         _ = report.uar
 
 
-def test_a_weight_of_almost_nothing_leaves_the_emotions_as_they_are_without(split):
+@pytest.mark.exhaustive
+def test_a_weight_of_almost_nothing_leaves_the_emotions_as_they_are_without(small):
     def probabilities(dimensions, config):
         model = tiny_model(dropout=0.0, dimensions=dimensions)
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0  # the second head would draw as well
-        trainer = Trainer(model, Full(), train_config(epochs=2), dimensions=config)
-        trainer.fit(split.train, split.dev)
-        return trainer.evaluate(split.test).predictions.probabilities
+        trainer = Trainer(model, Full(), train_config(**BRIEF), dimensions=config)
+        trainer.fit(small.train, small.dev)
+        return trainer.evaluate(small.test).predictions.probabilities
 
     beside = probabilities(NAMES, DimensionConfig(NAMES, weight=1e-9))
     np.testing.assert_allclose(beside, probabilities([], None), atol=1e-4)
@@ -121,41 +140,42 @@ def test_a_weight_of_almost_nothing_leaves_the_emotions_as_they_are_without(spli
     assert np.abs(half - beside).max() > 1e-3
 
 
-def test_cached_and_condensed_clips_bring_annotations_too(split, monkeypatch):
+@pytest.mark.exhaustive
+def test_cached_and_condensed_clips_bring_annotations_too(small, monkeypatch):
     monkeypatch.setattr(PooledClips, "seconds", CachedClips.seconds)  # the same batches on both sides
 
     def history(pooling, *, cache):
         model = model_of(alone=True, pooling=pooling)
-        trainer = Trainer(model, Frozen(), train_config(cache=cache, epochs=2), dimensions=ALONE)
-        return untimed(trainer.fit(split.train, split.dev)), trainer.evaluate(split.test)
+        trainer = Trainer(model, Frozen(), train_config(**BRIEF, cache=cache), dimensions=ALONE)
+        return untimed(trainer.fit(small.train, small.dev)), trainer.evaluate(small.test)
 
     for pooling in ("attentive-stats", "stats"):
         cached, decoded = (history(pooling, cache=cache) for cache in (True, False))
         for one, other in zip(cached[0], decoded[0], strict=True):
             assert one["train_loss"] == pytest.approx(other["train_loss"], abs=2e-3), pooling
-            assert one["dev_ccc"] == pytest.approx(other["dev_ccc"], abs=2e-3), pooling
-        assert cached[1].ccc == pytest.approx(decoded[1].ccc, abs=2e-3)
+            assert one["dev_ccc"] == pytest.approx(other["dev_ccc"], abs=6e-3), pooling  # of three clips
+        assert cached[1].ccc == pytest.approx(decoded[1].ccc, abs=6e-3)
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(split, tmp_path, alone):
+def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(small, tmp_path, alone):
     config = ALONE if alone else DimensionConfig(NAMES)
 
     def fit(folder, strategy, *, resume=False):
-        trainer = Trainer(model_of(alone=alone), strategy, train_config(), folder, dimensions=config)
-        return untimed(trainer.fit(split.train, split.dev, resume=resume)), trainer.evaluate(split.test)
+        trainer = Trainer(model_of(alone=alone), strategy, train_config(**BRIEF), folder, dimensions=config)
+        return untimed(trainer.fit(small.train, small.dev, resume=resume)), trainer.evaluate(small.test)
 
     whole, report = fit(tmp_path / "whole", Full())
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "stopped", interrupted(Full(), 10))
+        fit(tmp_path / "stopped", interrupted(Full(), 8))
     resumed, again = fit(tmp_path / "stopped", Full(), resume=True)
     assert resumed == whole
     assert again.as_json()["dimensions"] == report.as_json()["dimensions"]
 
 
-def test_a_step_of_clips_without_annotations_passes(split):
+def test_a_step_of_clips_without_annotations_passes(small):
     """One clip a batch: no batch has a correlation, nor any gradient of one."""
-    _, history = train(split, ALONE, alone=True, epochs=1, batch_seconds=0.1)
+    _, history = train(small, ALONE, alone=True, epochs=1, batch_seconds=0.1)
     assert history[0]["train_loss"] == 0.0
 
 
@@ -176,8 +196,9 @@ def test_an_epoch_is_told_by_the_score_that_chooses_it():
     assert not progress.end_epoch({"dev_ccc": -0.3, "dev_loss": 1.0}, TrainConfig())
 
 
+@pytest.mark.exhaustive
 def test_the_head_of_emotions_is_refitted_and_that_of_dimensions_stays(split, tmp_path):
-    trainer = Trainer(model_of(), Frozen(), train_config(epochs=2, refit="discriminant"))
+    trainer = Trainer(model_of(), Frozen(), train_config(epochs=1, refit="discriminant"))
     trainer.fit(split.train, split.dev)
     report = trainer.evaluate(split.test)
     trainer.model.save_pretrained(tmp_path)

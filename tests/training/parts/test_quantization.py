@@ -26,18 +26,27 @@ from ser_tl.training.parts import build_parts
 from ser_tl.training.parts.quantization import QuantizationAware
 from ser_tl.transfer import Frozen, Full, Lora, Partial
 from tests.encoders.tiny import KINDS, clip
-from tests.training.samples import interrupted, split_tones, tiny_model, tone_corpus, train_config, untimed
+from tests.training.samples import (
+    BRIEF,
+    interrupted,
+    split_tones,
+    tiny_model,
+    tone_corpus,
+    tone_split,
+    train_config,
+    untimed,
+)
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    return split_tones(tone_corpus(tmp_path_factory.mktemp("tones")))
+    return tone_split(tmp_path_factory.mktemp("tones"), takes=1)
 
 
 def fit(split, strategy=None, model=None, folder=None, *, resume=False, **changes):
-    config = train_config(cache=False, **changes)
+    config = train_config(**(BRIEF | {"cache": False} | changes))
     trainer = Trainer(model or tiny_model(), strategy or Full(), config, folder, parts=[QuantizationAware()])
     return trainer, trainer.fit(split.train, split.dev, resume=resume)
 
@@ -104,7 +113,7 @@ def test_a_rounded_weight_does_not_stay_after_an_error():
 
 
 def test_a_training_learns_with_rounded_layers_and_leaves_a_plain_model_with_ranges(split, tmp_path):
-    trainer, history = fit(split)
+    trainer, history = fit(split, epochs=4)
     model = trainer.model
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     layers = dict(quantized_layers(model))
@@ -121,11 +130,12 @@ def test_a_training_learns_with_rounded_layers_and_leaves_a_plain_model_with_ran
     assert model.activation_ranges == {}
 
 
-def test_the_export_answers_as_the_rounded_model_does(split, tmp_path):
+@pytest.mark.exhaustive  # an export and its int8 weights: as long as all the others here together
+def test_the_export_answers_as_the_rounded_model_does(tmp_path):
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name, reason="needs the extra: pip install 'ser_tl[export]'")
-    trainer, _ = fit(split, epochs=8)
-    model, corpus = trainer.model, tone_corpus(tmp_path / "more", speakers=10)
+    model, corpus = tiny_model(depth=1, pooling="mean"), tone_corpus(tmp_path / "tones")
+    fit(split_tones(corpus), model=model, epochs=6, batch_seconds=4.0)
     manifest = export_model(model, tmp_path / "out", quantize="int8", calibrate=corpus)
     assert (manifest.quantization["way"], manifest.quantization["rejected"]) == ("trained", [])
     clips = [row["audio"]["path"] for row in corpus]
@@ -143,10 +153,11 @@ def test_the_export_answers_as_the_rounded_model_does(split, tmp_path):
     assert distance(expected) < distance(plain)  # it is the rounded model's answer, and not the float one's
 
 
+@pytest.mark.exhaustive
 def test_it_is_resumed_with_its_ranges(split, tmp_path):
     whole, history = fit(split, folder=tmp_path / "whole")
     with pytest.raises(InterruptedError):
-        fit(split, interrupted(Full(), 10), folder=tmp_path / "stopped")
+        fit(split, interrupted(Full(), 8), folder=tmp_path / "stopped")
     resumed, again = fit(split, folder=tmp_path / "stopped", resume=True)
     assert untimed(again) == untimed(history)
     assert resumed.model.activation_ranges == whole.model.activation_ranges
@@ -172,6 +183,7 @@ def test_ranges_of_another_model_are_refused_by_the_export():
         input_ranges(Graph(model))
 
 
+@pytest.mark.exhaustive
 def test_frozen_layers_round_too(split):
     trainer, _ = fit(split, Frozen(), epochs=1)
     assert any(name.startswith("encoder.") for name in trainer.model.activation_ranges)

@@ -1,5 +1,7 @@
 """The classifier fitted anew: on whom, with what, and that it stays with the model."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from tests.training.samples import tiny_model, tone_split, train_config
 
 pytestmark = pytest.mark.slow
 
-CONFIG = train_config(refit="discriminant", epochs=2)
+CONFIG = train_config(refit="discriminant", epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +32,22 @@ def embeddings(trainer, corpus):
         return embed_batch(trainer.model.eval(), batch), batch.labels
 
 
+@pytest.fixture(scope="module")
+def refitted(split):
+    """A trainer of each strategy after its training."""
+
+    @cache
+    def train(strategy=Frozen):
+        trainer = Trainer(tiny_model(), strategy(), CONFIG)
+        trainer.fit(split.train, split.dev)
+        return trainer
+
+    return train
+
+
 @pytest.mark.parametrize("strategy", [Frozen, Full])
-def test_the_head_is_the_discriminant_of_training_and_dev_speakers(strategy, split):
-    trainer = Trainer(tiny_model(), strategy(), CONFIG)
-    trainer.fit(split.train, split.dev)
+def test_the_head_is_the_discriminant_of_training_and_dev_speakers(strategy, split, refitted):
+    trainer = refitted(strategy)
     (train, first), (dev, second) = embeddings(trainer, split.train), embeddings(trainer, split.dev)
     rows, labels = torch.cat([train, dev]), torch.cat([first, second])
     order = sorted(range(len(labels)), key=[*split.train["id"], *split.dev["id"]].__getitem__)
@@ -46,9 +60,9 @@ def test_the_head_is_the_discriminant_of_training_and_dev_speakers(strategy, spl
     assert 0 <= report.facts["refit"]["held_out_uar"] <= 1
 
 
-def test_a_refitted_model_comes_back_from_the_disk(split, tmp_path):
-    trainer = Trainer(tiny_model(), Frozen(), CONFIG)
-    trainer.fit(split.train, split.dev)
+@pytest.mark.exhaustive
+def test_a_refitted_model_comes_back_from_the_disk(split, refitted, tmp_path):
+    trainer = refitted()
     trainer.model.save_pretrained(tmp_path)
     again = EmotionModel.from_pretrained(tmp_path)
     assert again.config.head == "discriminant"
@@ -63,6 +77,7 @@ def test_without_it_the_head_stays_the_trained_one(split):
     assert "refit" not in trainer.facts
 
 
+@pytest.mark.exhaustive
 def test_each_layer_can_have_a_discriminant_of_its_own(split):
     model = tiny_model()
     trainer = Trainer(model, Frozen(), train_config(refit="layer-discriminants", epochs=1))
@@ -105,6 +120,7 @@ def test_a_model_of_one_layer_has_no_layers_apart(split):
         trainer.fit(split.train, split.dev)
 
 
+@pytest.mark.exhaustive
 def test_what_becomes_of_an_alignment_is_said(split):
     trainer = Trainer(tiny_model(), Frozen(), CONFIG, alignment=AlignmentConfig("mmd"))
     trainer.fit(split.train, split.dev, unlabelled=split.test)

@@ -1,10 +1,13 @@
 """A discriminant that hears itself: what it gains where domains differ, and what it must not do."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from ser_tl.modules.discriminant import fit_discriminant
-from ser_tl.training.parts.self_training import balance_shares, fit_self_trained, select_confident
+from ser_tl.training.parts.refit import EmbeddedClips
+from ser_tl.training.parts.self_training import SelfTraining, balance_shares, fit_self_trained, select_confident
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +68,17 @@ def test_the_surest_share_of_each_emotion_is_believed_whatever_the_others_are():
     assert sorted(every.tolist()) == list(range(6))
     assert [float(weights[guess == emotion].sum()) for emotion in (0, 1)] == [0.5, 0.5]
     assert len(select_confident(probabilities, 0.01)[0]) == 2
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_self_training_that_overturns_the_answers_is_refused(elsewhere):
+    """Emotions in channels that are noise to the source: the rounds follow whatever they find."""
+    source, target = domain(0), domain(0)[0].roll(2, dims=1) if elsewhere else domain(1, turn=0.8)[0]
+    part, model = SelfTraining(), SimpleNamespace(labels=["a", "b", "c"])
+    fit = part.fit(model, EmbeddedClips(*source, torch.ones(len(source[1])), target))
+    plain, trained = fit_discriminant(*source, CLASSES), fit_self_trained(*source, target, CLASSES)
+    expected = plain if elsewhere else trained
+    assert not torch.equal(plain.discriminant.weight, trained.discriminant.weight)
+    assert torch.equal(fit.discriminant.weight, expected.discriminant.weight)
+    assert part.facts["self_training"]["refused"] == elsewhere
+    assert [note.startswith("Self-training is refused") for note in part.notes] == [True] * elsewhere

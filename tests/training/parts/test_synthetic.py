@@ -110,6 +110,7 @@ def test_a_training_on_them_leaves_dev_and_test_alone_and_says_what_was_made(spl
     assert f"synthetic clips ({method}); clips of each: anger 12, neutral 8" in report.notes[0]
 
 
+@pytest.mark.exhaustive
 def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monkeypatch):
     """No way leads from dev or test into them, and they never come out as rows that are scored."""
     found, scored = [], []
@@ -189,6 +190,7 @@ def test_without_imbalanced_learn_the_error_names_the_extra(split, monkeypatch):
         trainer().fit(split.train, split.dev)
 
 
+@pytest.mark.exhaustive
 def test_nobody_has_annotated_a_synthetic_clip(tmp_path):
     tones = uneven_split(tmp_path)
     annotated = replace(tones, train=rated(tones.train), dev=rated(tones.dev))

@@ -1,7 +1,7 @@
 """Measures what augmentation costs: its share of a training step, and the speed of each transform.
 
-    OMP_NUM_THREADS=2 python recipes/benchmark_augmentation.py
-    python recipes/benchmark_augmentation.py --augment.preset ser --encoder openai/whisper-tiny.en
+    OMP_NUM_THREADS=2 python -m tests.benchmarks.augmentation
+    python -m tests.benchmarks.augmentation --augment.preset ser --encoder openai/whisper-tiny.en
 
 Without arguments: the preset `everything`, on the bundled wav2vec 2.0, fully fine-tuned on the bundled EMO-DB. Epochs
 with and without augmentation take turns, so that a machine that is busy with other things slows both. Medians.
