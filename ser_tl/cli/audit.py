@@ -122,10 +122,10 @@ def _compare_texts(corpus: "Dataset", encoder: str) -> "TextScores | None":
     columns = (with_sentence[name][:] for name in ("emotion", "speaker", "sentence"))
     scores = compare_texts(states.reshape(len(states), -1), *columns)
     between = scores.interval
-    span = "" if between is None else f" ({100 * between.low:+.1f} to {100 * between.high:+.1f})"
+    span = "" if between is None else f" ({100 * between.low:+z.1f} to {100 * between.high:+z.1f})"
     print(
         f"UAR of {encoder}, closed form: speaker-disjoint {100 * scores.speaker_disjoint:.1f}, on as few clips as the "
         f"next {100 * scores.reduced:.1f}, text-disjoint as well {100 * scores.text_disjoint:.1f}; known sentences are "
-        f"worth {100 * scores.difference:+.1f} points{span}"
+        f"worth {100 * scores.difference:+z.1f} points{span}"
     )
     return scores
