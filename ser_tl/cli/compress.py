@@ -108,21 +108,16 @@ def _judgement(compressed: "Compressed") -> list[str]:
     return [f"On new speakers it loses {lost:.1f} points of UAR{interval}."]
 
 
-def _describe_fit(compressed: "Compressed") -> str:
-    epochs = compressed.facts["finetune"]
-    trained = f"Its layers were trained (epochs: {epochs}) with the model as it was for a teacher. " if epochs else ""
-    return f"{trained}Its classifier was fitted anew."
-
-
 def _save(compressed: "Compressed", options: Namespace, table: str, base: Path | None) -> None:
     from ser_tl.card import write_card
-    from ser_tl.compress.compression import AFTER
+    from ser_tl.compress.compression import AFTER, describe_fit
     from ser_tl.files import write_text
 
     folder = options.output
     compressed.model.save_pretrained(folder)
     report = compressed.reports.get(AFTER)
-    note = f"Compressed from {Path(options.model).name}: {compressed.best.plan}. {_describe_fit(compressed)}"
+    fit = describe_fit(compressed.best.plan, compressed.facts["finetune"])
+    note = f"Compressed from {Path(options.model).name}: {fit}"
     options_of_run = {"corpus": compressed.facts["corpora"][0]}
     card = write_card(folder, report=report, options=options_of_run, note=note, base=base)
     text = card.read_text(encoding="utf-8").rstrip()

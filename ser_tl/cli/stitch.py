@@ -74,11 +74,11 @@ def _judgement(stitched: "Stitched") -> list[str]:
 def _save(stitched: "Stitched", options: Namespace, base: Path | None) -> None:
     from ser_tl.card import write_card
     from ser_tl.compress.compression import AFTER
+    from ser_tl.compress.stitching import describe_fit
+    from ser_tl.modules.stitching import Stitching
 
     stitched.model.save_pretrained(options.output)
-    note = (
-        f"Made from {Path(options.model).name} for streams: clips are encoded in pieces of {options.hop:g} s with "
-        f"{options.context:g} s before each (`ser-tl listen --stitched`). Its classifier was fitted anew on such."
-    )
+    fit = describe_fit(Stitching(options.hop, options.context))
+    note = f"Made from {Path(options.model).name} for streams: {fit}"
     report = stitched.reports.get(AFTER)
     write_card(options.output, report=report, options={"corpus": options.corpus}, note=note, base=base)

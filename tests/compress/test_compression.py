@@ -16,6 +16,7 @@ from ser_tl.compress.search import SHARES, Plan, find_plans, sample_pruned
 from ser_tl.errors import ConfigError, EncoderError
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.training import TrainConfig
+from tests.card.bases import check_inherited, save_restricted
 from tests.encoders.tiny import clip, tiny
 from tests.test_model import LABELS, build
 from tests.training.samples import TONES, tone_corpus
@@ -40,9 +41,10 @@ def tone_model(name="whisper", layers=(1, 2), pooling="stats"):
 
 
 @pytest.fixture(scope="module")
-def pruned(corpus):
+def pruned(corpus, tmp_path_factory):
     """A model of one layer with half of its feed-forward channels."""
-    return compress_model(tone_model(), corpus, ffn=0.5, layers=1)
+    model = save_restricted(tone_model(), tmp_path_factory.mktemp("base"))
+    return compress_model(model, corpus, ffn=0.5, layers=1)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,9 @@ def test_a_model_is_pruned_fitted_on_known_speakers_and_judged_on_others(pruned,
     rows = compression_table(found).splitlines()
     assert rows[2].startswith("| as it was (refitted alone) |")
     assert rows[3].startswith("| 1 layers, 50 % of the feed-forward channels |")
-    small.save_pretrained(tmp_path)
+    card = check_inherited(small, tmp_path, "Compressed: 1 layers, 50 % of the feed-forward channels.")
+    assert "Its classifier was fitted anew." in card
+    assert "tones" in card.split("## Data")[1].split("The model that it was made of:")[0]  # what it was fitted on
     loaded = EmotionModel.from_pretrained(tmp_path)
     sample = clip(8000).numpy()
     assert loaded.predict(sample).probabilities == small.predict(sample).probabilities
