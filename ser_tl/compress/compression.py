@@ -158,7 +158,7 @@ def compress_model(
     original = Trial(Plan(len(model.encoder.feed_forwards), 1.0), parameter_bytes(model), times[""], before)
     systems = {BEFORE: model, AFTER: pruned[best][0]}
     if finetune:
-        say(f"{plans[best]}: {finetune} epochs of training")
+        say(f"{plans[best]}: {finetune} epochs of training, the last of which is kept")
         systems[UNTRAINED] = systems[AFTER]
         systems[AFTER] = finetune_pruned(
             systems[UNTRAINED], model, fitted_on, epochs=finetune, augment=augment, seed=seed
