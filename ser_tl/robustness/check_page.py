@@ -13,6 +13,7 @@ import soundfile
 
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.reporting.html import STYLE
+from ser_tl.reporting.html_page import build_page
 from ser_tl.reporting.text import percent
 from ser_tl.robustness.change import THEMES, Change
 from ser_tl.robustness.check import Check, row_cells
@@ -74,11 +75,7 @@ def format_page(check: Check, sample: Sample, changes: Sequence[Change]) -> str:
             parts += [f"<h2>{theme.capitalize()}</h2>", _table(["test", "value", "limit", "passed"], rows)]
     parts += [f"<h2>How to read this</h2><p>{escape(_READING)}</p>"]
     body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f'<link rel="icon" href="data:,">\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
-    )
+    return build_page(title, _STYLE, body)
 
 
 _READING = (

@@ -3,9 +3,7 @@
 Screenshots go to $SER_TL_SCREENSHOTS, if that is set.
 """
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -37,13 +35,8 @@ def browser(tmp_path_factory):
         yield found
 
 
-def photograph(browser, name):
-    if os.environ.get("SER_TL_SCREENSHOTS"):
-        browser.photograph(Path(os.environ["SER_TL_SCREENSHOTS"]) / name)
-
-
 def test_all_columns_are_in_view_and_no_header_covers_another(browser):
-    photograph(browser, "check.png")
+    browser.photograph("check.png")
     assert browser.evaluate("document.querySelectorAll('table.changes').length") == 1
     assert browser.evaluate("[...document.querySelectorAll('.wide')].every(box => box.scrollWidth <= box.clientWidth)")
     assert browser.evaluate(
@@ -55,7 +48,7 @@ def test_all_columns_are_in_view_and_no_header_covers_another(browser):
 def test_a_phone_scrolls_the_tables_alone_and_keeps_the_names_in_view(browser):
     browser.resize(390, 800, mobile=True)
     browser.evaluate("document.querySelector('.changes').parentElement.scrollLeft = 400")
-    photograph(browser, "check_phone.png")
+    browser.photograph("check_phone.png")
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert browser.evaluate("document.querySelector('.changes').parentElement.scrollLeft") == 400
     assert browser.evaluate("document.querySelector('.changes td').getBoundingClientRect().left") < 40
