@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.corpus_arguments import add_corpus
+from ser_tl.cli.corpus_arguments import add_corpus, load_named
 from ser_tl.cli.output import make_empty_folder
 
 if TYPE_CHECKING:
@@ -65,16 +65,12 @@ def compress(options: Namespace) -> int:
     from ser_tl.augment import AugmentConfig
     from ser_tl.compress import compress_model
     from ser_tl.compress.compression import compression_table
-    from ser_tl.corpora import load_corpora
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.model import EmotionModel
 
     make_empty_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
     base = model.home
-    corpus, notes = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, notes = load_named(options)
     compressed = compress_model(
         model,
         corpus,
@@ -119,9 +115,8 @@ def _save(compressed: "Compressed", options: Namespace, table: str, base: Path |
     fit = describe_fit(compressed.best.plan, compressed.facts["finetune"])
     note = f"Compressed from {Path(options.model).name}: {fit}"
     options_of_run = {"corpus": compressed.facts["corpora"][0]}
-    card = write_card(folder, report=report, options=options_of_run, note=note, base=base)
-    text = card.read_text(encoding="utf-8").rstrip()
-    write_text(card, "\n\n".join([text, "## Compression", table, *_judgement(compressed)]) + "\n")
+    more = ["## Compression", table, *_judgement(compressed)]
+    write_card(folder, report=report, options=options_of_run, note=note, base=base, more=more)
     chosen = compressed.best
     content = {
         "layers": chosen.plan.layers,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.corpus_arguments import add_corpus
+from ser_tl.cli.corpus_arguments import add_corpus, load_named
 from ser_tl.cli.output import make_empty_folder
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ def stitch_parser() -> Parser:
 def stitch(options: Namespace) -> int:
     """Fits the model, saves it with its card, and prints what it cost."""
     from ser_tl.compress.stitching import stitch_model
-    from ser_tl.corpora import load_corpora
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.model import EmotionModel
     from ser_tl.modules.stitching import Stitching
 
@@ -44,9 +42,7 @@ def stitch(options: Namespace) -> int:
     make_empty_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
     base = model.home
-    corpus, notes = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, notes = load_named(options)
     stitched = stitch_model(
         model,
         corpus,
