@@ -33,6 +33,7 @@ h1 { overflow-wrap: anywhere } thead th { white-space: normal }
 .changes th:nth-child(2), .changes th:nth-child(7) { width: 4.6rem }
 .changes th:nth-child(4) { width: 7.6rem } .changes th:nth-child(5) { width: 8rem }
 .changes th:nth-child(8) { width: 11.8rem } .changes th:last-child { width: 10rem }
+@media (max-width: 30rem) { th, td { padding: 0.3rem 0.4rem } }
 @media (max-width: 70rem) { /* the table scrolls, the names stay in view */
   .changes th:first-child, .changes td:first-child { position: sticky; left: 0; background: #fff; width: 9rem }
   .changes tr.no td:first-child { background: #fdecea }

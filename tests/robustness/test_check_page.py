@@ -1,4 +1,4 @@
-"""A check's page in a real Chromium: a desk shows all columns, a phone scrolls within the tables alone.
+"""A check's page in a real Chromium: a desk shows all columns, a phone scrolls within tables of changes.
 
 Screenshots go to $SER_TL_SCREENSHOTS, if that is set.
 """
@@ -45,10 +45,12 @@ def test_all_columns_are_in_view_and_no_header_covers_another(browser):
     assert browser.complaints() == []
 
 
-def test_a_phone_scrolls_the_tables_alone_and_keeps_the_names_in_view(browser):
+def test_a_phone_scrolls_the_tables_of_changes_alone_and_keeps_the_names_in_view(browser):
     browser.resize(390, 800, mobile=True)
     browser.evaluate("document.querySelector('.changes').parentElement.scrollLeft = 400")
     browser.photograph("check_phone.png")
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    others = "[...document.querySelectorAll('.wide')].filter(box => !box.querySelector('.changes'))"
+    assert browser.evaluate(f"{others}.every(box => box.scrollWidth <= box.clientWidth)")
     assert browser.evaluate("document.querySelector('.changes').parentElement.scrollLeft") == 400
     assert browser.evaluate("document.querySelector('.changes td').getBoundingClientRect().left") < 40
