@@ -65,9 +65,7 @@ class Publisher(Part):
         note = f"{message}. The training goes on; the scores of its test speakers come with its end."
 
         def save(copy: Path) -> None:
-            home = model.home
-            model.save_pretrained(copy)
-            model.home = home
+            model.write_files(copy)
             write_remote(copy)
             write_card(copy, repo=self.address, note=note)
 

@@ -55,6 +55,8 @@ def rehearse(options: Options, splits: Sequence[Split], name: str = "") -> None:
         pace = None
         if options.train.epochs:
             pace = time_training(trainer, first.train, first.dev, unlabelled, scratch=Path(scratch) / "features")
+        else:
+            trainer.strategy.prepare(model)  # as `fit` does without epochs too: what stays frozen isn't counted
         lines = [*describe_splits(splits), "", *_describe_model(trainer, model), _check_disk(options, model, splits)]
         lines.append(_describe_time(options, splits, pace))
     lines.append("nothing was trained, no folder was made")

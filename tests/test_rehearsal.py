@@ -76,7 +76,13 @@ def test_a_sample_has_every_emotion_and_no_more_audio_than_it_takes(tmp_path):
     assert len(describe_splits([split] * 30)) < 120
 
 
-def test_without_epochs_nothing_is_timed(recipe, options, capsys):  # noqa: F811
-    fitted = train_config(epochs=0, refit="discriminant", calibration="none")
-    recipe.main(options(strategy="frozen", pooling="mean", train=fitted, dry_run=True))
-    assert "time: not estimated" in capsys.readouterr().out
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_frozen_encoder_is_not_counted_as_trainable(recipe, options, capsys, epochs):  # noqa: F811
+    fitted = train_config(epochs=epochs, refit="discriminant", calibration="none")
+    frozen = options(strategy="frozen", pooling="mean", train=fitted, dry_run=True)
+    recipe.main(frozen)
+    said = capsys.readouterr().out
+    model = ser.build_model(frozen, ser.emotions(ser.load_splits(frozen)[0].train))
+    whole, encoder = (sum(weight.numel() for weight in part.parameters()) for part in (model, model.encoder))
+    assert f"{whole:,} parameters, {whole - encoder:,} trainable\n" in said
+    assert ("time: not estimated" in said) == (epochs == 0)  # without epochs there is nothing to time

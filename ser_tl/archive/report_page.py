@@ -12,6 +12,7 @@ from html import escape
 from ser_tl.archive.quality import FLAGS
 from ser_tl.archive.report import NO_SPEECH, ArchiveReport, UncertainRow
 from ser_tl.archive.report_picture import archive_picture, most_of
+from ser_tl.reporting.html_page import build_page
 
 _MOST = 40
 _STYLE = """
@@ -148,9 +149,4 @@ def _picture(report: ArchiveReport) -> str:
 
 
 def _wrap(title: str, parts: Sequence[str]) -> str:
-    body = "\n".join(filter(None, parts))
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f'<link rel="icon" href="data:,">\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
-    )
+    return build_page(title, _STYLE, "\n".join(filter(None, parts)))

@@ -4,7 +4,7 @@ CardContext --sections--> text        metadata + text --write_card()--> README.m
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def write_card(
     facts: Mapping[str, Any] | None = None,
     pictures: Path | None = None,
     base: Path | None = None,
+    more: Sequence[str] = (),
 ) -> Path:
     """Writes the card of the model in a folder.
 
@@ -61,6 +62,7 @@ def write_card(
         facts: of the training, where there is no report to tell them
         pictures: a folder that has those of this very report
         base: the folder of the model that this one was made of, whose card tells purpose, data and terms
+        more: Markdown that stands behind all else
 
     Returns:
         The card.
@@ -87,7 +89,7 @@ def write_card(
         LAW,
     ]
     path = folder / CARD_FILE
-    text = f"---\n{metadata(context).to_yaml()}\n---\n\n" + "\n\n".join([*sections, limits(context)]) + "\n"
+    text = f"---\n{metadata(context).to_yaml()}\n---\n\n" + "\n\n".join([*sections, limits(context), *more]) + "\n"
     write_text(path, text)
     return path
 

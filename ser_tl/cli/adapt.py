@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.corpus_arguments import add_corpus
+from ser_tl.cli.corpus_arguments import add_corpus, load_named
 from ser_tl.cli.output import make_empty_folder
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -64,9 +64,7 @@ def adapt(options: Namespace) -> int:
         f"{Path(options.model).name}, adapted to {facts.clips} clips ({facts.seconds / 60:.0f} min) of {what} without "
         f"labels. It is for recordings like these, and worse than the model it was made of on others."
     )
-    card = write_card(options.output, note=note, base=base)
-    card_text = card.read_text(encoding="utf-8").rstrip()
-    write_text(card, "\n\n".join([card_text, "## Adaptation without labels", text]) + "\n")
+    write_card(options.output, note=note, base=base, more=["## Adaptation without labels", text])
     write_text(options.output / ADAPTATION_FILE, json.dumps(facts.to_json(), indent=1) + "\n")
     print("\n".join([text, str(options.output)]))
     for line in facts.warnings:
@@ -80,12 +78,9 @@ def _read_corpus(model: "EmotionModel", options: Namespace) -> tuple[list[dict[s
     Raises:
         SplitError: speakers whom the model was trained on
     """
-    from ser_tl.corpora import corpus_title, load_corpora
-    from ser_tl.data.emotions import EmotionMap
+    from ser_tl.corpora import corpus_title
 
-    corpus, _ = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, _ = load_named(options)
     names = sorted(set(corpus["speaker"][:]))
     trained = model.known_speakers.among(names)
     if trained:

@@ -38,6 +38,10 @@ def parser() -> Parser:
     )
     commands = whole.add_subcommands(required=True, dest="command")
 
+    def add_with_emotions(name: str, command: Parser, text: str) -> None:
+        _add_emotions(command)
+        commands.add_subcommand(name, command, help=text)
+
     predict = Parser(description="Predicts the emotion in each recording, and its dimensions if there are any.")
     add_predict_arguments(predict)
     commands.add_subcommand("predict", predict, help="predict the emotion in recordings")
@@ -93,12 +97,8 @@ def parser() -> Parser:
     _add_pictures(evaluate)
     commands.add_subcommand("evaluate", evaluate, help="evaluate a saved model on a corpus")
 
-    audit = audit_parser()
-    _add_emotions(audit)
-    commands.add_subcommand("audit", audit, help="search a corpus for leaks between its parts")
-    check = check_parser()
-    _add_emotions(check)
-    commands.add_subcommand("check", check, help="test a model's robustness to silence, rooms, telephones and noise")
+    add_with_emotions("audit", audit_parser(), "search a corpus for leaks between its parts")
+    add_with_emotions("check", check_parser(), "test a model's robustness to silence, rooms, telephones and noise")
 
     compare = Parser(description="Compares finished runs: scores, paired tests, costs.")
     compare.add_argument(
@@ -186,18 +186,10 @@ def parser() -> Parser:
     _add_emotions(export)
     commands.add_subcommand("export", export, help="export a model for use without torch")
 
-    calibrate = calibrate_parser()
-    _add_emotions(calibrate)
-    commands.add_subcommand("calibrate", calibrate, help="fit a saved model's probabilities to a corpus' speakers")
-    adapt = adapt_parser()
-    _add_emotions(adapt)
-    commands.add_subcommand("adapt", adapt, help="adapt a saved model to other recordings, without labels")
-    compress = compress_parser()
-    _add_emotions(compress)
-    commands.add_subcommand("compress", compress, help="make a trained model smaller and faster")
-    stitch = stitch_parser()
-    _add_emotions(stitch)
-    commands.add_subcommand("stitch", stitch, help="fit a model's classifier for streams that encode each hop once")
+    add_with_emotions("calibrate", calibrate_parser(), "fit a saved model's probabilities to a corpus' speakers")
+    add_with_emotions("adapt", adapt_parser(), "adapt a saved model to other recordings, without labels")
+    add_with_emotions("compress", compress_parser(), "make a trained model smaller and faster")
+    add_with_emotions("stitch", stitch_parser(), "fit a model's classifier for streams that encode each hop once")
 
     augment = Parser(description="Writes an augmented recording for each transform, and a picture.")
     augment.add_argument("file", type=Path, help="recording: WAV, FLAC, Ogg, MP3 or AIFF")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.corpus_arguments import add_root
+from ser_tl.cli.corpus_arguments import add_root, load_named
 from ser_tl.cli.output import make_folder
 from ser_tl.cli.table import print_table
 from ser_tl.files import write_text
@@ -50,14 +50,10 @@ def audit_parser() -> Parser:
 def audit(options: Namespace) -> int:
     """Prints what was found; status 1 if parts leak into each other."""
     from ser_tl.analysis.audit import audit_corpus
-    from ser_tl.corpora import load_corpora
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.folds import read_folds
 
     output = None if options.output is None else make_folder(options.output)
-    corpus, notes = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, notes = load_named(options)
     folds = [] if options.folds is None else read_folds(options.folds)
     result = audit_corpus(corpus, folds, audio=not options.no_audio)
     print("".join(f"{note}\n" for note in notes), end="")
@@ -122,10 +118,10 @@ def _compare_texts(corpus: "Dataset", encoder: str) -> "TextScores | None":
     columns = (with_sentence[name][:] for name in ("emotion", "speaker", "sentence"))
     scores = compare_texts(states.reshape(len(states), -1), *columns)
     between = scores.interval
-    span = "" if between is None else f" ({100 * between.low:+.1f} to {100 * between.high:+.1f})"
+    span = "" if between is None else f" ({100 * between.low:+z.1f} to {100 * between.high:+z.1f})"
     print(
         f"UAR of {encoder}, closed form: speaker-disjoint {100 * scores.speaker_disjoint:.1f}, on as few clips as the "
         f"next {100 * scores.reduced:.1f}, text-disjoint as well {100 * scores.text_disjoint:.1f}; known sentences are "
-        f"worth {100 * scores.difference:+.1f} points{span}"
+        f"worth {100 * scores.difference:+z.1f} points{span}"
     )
     return scores

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.corpus_arguments import add_corpus
+from ser_tl.cli.corpus_arguments import add_corpus, load_named
 from ser_tl.cli.output import make_empty_folder
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -40,9 +40,8 @@ def calibrate_parser() -> Parser:
 def calibrate(options: Namespace) -> int:
     """Calibrates the model, saves it with a card, and prints what changed."""
     from ser_tl.card import write_card
-    from ser_tl.corpora import corpus_title, load_corpora
+    from ser_tl.corpora import corpus_title
     from ser_tl.data.checks import check_audio
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.splits import select_tested
     from ser_tl.inference.calibration import recalibrate
     from ser_tl.inference.evaluation import check_labels, check_real
@@ -59,9 +58,7 @@ def calibrate(options: Namespace) -> int:
         raise ConfigError(f"{options.model} predicts dimensions alone: only probabilities of emotions are calibrated")
     make_empty_folder(options.output)
     base = model.home
-    corpus, combined = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, combined = load_named(options)
     if options.ids is not None:
         corpus = select_tested(corpus, options.ids)
     corpus, skipped = check_audio(corpus, skip_unreadable=options.skip_unreadable)

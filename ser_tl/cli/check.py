@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.corpus_arguments import add_corpus
+from ser_tl.cli.corpus_arguments import add_corpus, load_named
 from ser_tl.cli.output import make_folder
 from ser_tl.errors import ConfigError, SplitError, listing
 
@@ -54,9 +54,8 @@ def check_parser() -> Parser:
 
 def check(options: Namespace) -> int:
     """Prints the tables, writes them where asked, and says whether every theme passes."""
-    from ser_tl.corpora import corpus_title, load_corpora
+    from ser_tl.corpora import corpus_title
     from ser_tl.data.checks import check_audio
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.splits import select_tested
     from ser_tl.files import write_text
     from ser_tl.inference import Predictor
@@ -71,9 +70,7 @@ def check(options: Namespace) -> int:
         raise ConfigError(f"--clips is {options.clips}: expected 1 or more")
     output = None if options.output is None else make_folder(options.output)
     predictor = Predictor(options.model)
-    corpus, combined = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, combined = load_named(options)
     if options.ids is not None:
         corpus = select_tested(corpus, options.ids)
     corpus, skipped = check_audio(corpus)

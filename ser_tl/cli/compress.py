@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.corpus_arguments import add_corpus
+from ser_tl.cli.corpus_arguments import add_corpus, load_named
 from ser_tl.cli.output import make_empty_folder
 
 if TYPE_CHECKING:
@@ -65,16 +65,12 @@ def compress(options: Namespace) -> int:
     from ser_tl.augment import AugmentConfig
     from ser_tl.compress import compress_model
     from ser_tl.compress.compression import compression_table
-    from ser_tl.corpora import load_corpora
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.model import EmotionModel
 
     make_empty_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
     base = model.home
-    corpus, notes = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, notes = load_named(options)
     compressed = compress_model(
         model,
         corpus,
@@ -108,25 +104,19 @@ def _judgement(compressed: "Compressed") -> list[str]:
     return [f"On new speakers it loses {lost:.1f} points of UAR{interval}."]
 
 
-def _describe_fit(compressed: "Compressed") -> str:
-    epochs = compressed.facts["finetune"]
-    trained = f"Its layers were trained (epochs: {epochs}) with the model as it was for a teacher. " if epochs else ""
-    return f"{trained}Its classifier was fitted anew."
-
-
 def _save(compressed: "Compressed", options: Namespace, table: str, base: Path | None) -> None:
     from ser_tl.card import write_card
-    from ser_tl.compress.compression import AFTER
+    from ser_tl.compress.compression import AFTER, describe_fit
     from ser_tl.files import write_text
 
     folder = options.output
     compressed.model.save_pretrained(folder)
     report = compressed.reports.get(AFTER)
-    note = f"Compressed from {Path(options.model).name}: {compressed.best.plan}. {_describe_fit(compressed)}"
+    fit = describe_fit(compressed.best.plan, compressed.facts["finetune"])
+    note = f"Compressed from {Path(options.model).name}: {fit}"
     options_of_run = {"corpus": compressed.facts["corpora"][0]}
-    card = write_card(folder, report=report, options=options_of_run, note=note, base=base)
-    text = card.read_text(encoding="utf-8").rstrip()
-    write_text(card, "\n\n".join([text, "## Compression", table, *_judgement(compressed)]) + "\n")
+    more = ["## Compression", table, *_judgement(compressed)]
+    write_card(folder, report=report, options=options_of_run, note=note, base=base, more=more)
     chosen = compressed.best
     content = {
         "layers": chosen.plan.layers,

@@ -1,8 +1,14 @@
-"""The arguments by which commands are given a corpus."""
+"""The arguments by which commands are given a corpus, and the corpus that they name."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 A_NAME = "a name that `ser-tl corpora` lists"
 
@@ -32,3 +38,17 @@ def add_root(command: Parser) -> None:
         default={},
         help="names of columns where they differ from the standard: {emotion: label}",
     )
+
+
+def load_named(options: Namespace, name: str | None = None) -> tuple["Dataset", list[str]]:
+    """The corpus, or several, that a command's options name, and notes on how several were joined.
+
+    Args:
+        options: with the corpus, its root and columns, and what becomes of its emotions
+        name: the corpus where another option names it
+    """
+    from ser_tl.corpora import load_corpora  # reads corpora: not needed for a command's help
+    from ser_tl.data.emotions import EmotionMap
+
+    emotions = EmotionMap(**vars(options.emotions))
+    return load_corpora(name or options.corpus, options.root, emotions=emotions, columns=options.columns)

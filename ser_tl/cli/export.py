@@ -2,6 +2,8 @@
 
 from jsonargparse import Namespace
 
+from ser_tl.cli.corpus_arguments import load_named
+
 
 def export(options: Namespace) -> int:
     """Exports the model, and prints what was measured."""
@@ -11,11 +13,7 @@ def export(options: Namespace) -> int:
 
     corpus, notes = None, list[str]()
     if options.calibrate is not None:
-        from ser_tl.corpora import load_corpora
-        from ser_tl.data.emotions import EmotionMap
-
-        emotions = EmotionMap(**vars(options.emotions))
-        corpus, notes = load_corpora(options.calibrate, options.root, emotions=emotions, columns=options.columns)
+        corpus, notes = load_named(options, options.calibrate)
     model = EmotionModel.from_pretrained(options.model)
     manifest = export_model(
         model,

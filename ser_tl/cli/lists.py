@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
+from ser_tl.cli.corpus_arguments import load_named
 from ser_tl.cli.table import print_table
 
 if TYPE_CHECKING:
@@ -33,13 +34,10 @@ def corpora(options: Namespace) -> int:
 
 def _corpus(options: Namespace) -> int:
     """Prints what there is of each emotion in a corpus, and how far its annotators agree."""
-    from ser_tl.corpora import load_corpora
     from ser_tl.data.combination import select_classes
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.summary import Summary
 
-    emotions = EmotionMap(**vars(options.emotions))
-    corpus, notes = load_corpora(options.name, options.root, emotions=emotions, columns=options.columns)
+    corpus, notes = load_named(options, options.name)
     _, classes = select_classes(corpus, "all")
     print("".join(f"{note}\n" for note in [*notes, *classes]), end="")
     summary = Summary.from_corpus(corpus)

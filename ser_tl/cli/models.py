@@ -6,16 +6,16 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
+from ser_tl.cli.corpus_arguments import load_named
 from ser_tl.cli.output import check_picture, make_folder
 
 
 def evaluate(options: Namespace) -> int:
     """Prints the report, and saves it where asked."""
     from ser_tl.augment.corpus_noise import add_noise_to_corpus
-    from ser_tl.corpora import corpus_title, load_corpora
+    from ser_tl.corpora import corpus_title
     from ser_tl.data.checks import check_audio
     from ser_tl.data.combination import refuse_shared_audio
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.data.speakers import UNKNOWN
     from ser_tl.data.splits import select_tested
     from ser_tl.data.votes import AnnotationConfig, relabel
@@ -28,9 +28,7 @@ def evaluate(options: Namespace) -> int:
 
     output = None if options.output is None else make_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
-    corpus, combined = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, combined = load_named(options)
     annotation = AnnotationConfig(**vars(options.labels))
     corpus, voted = relabel(corpus, annotation)
     if options.ids is not None:
@@ -126,10 +124,9 @@ def _is_confirmed(folder: Path, repo: str, files: list[tuple[str, int]]) -> bool
 def extract(options: Namespace) -> int:
     """Fills the cache and tells what lies there."""
     from ser_tl.cache.extraction import extract_features as fill_cache
-    from ser_tl.corpora import corpus_title, load_corpora
+    from ser_tl.corpora import corpus_title
     from ser_tl.data.audio import AudioConfig
     from ser_tl.data.checks import check_audio
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.encoders import load_encoder
     from ser_tl.runtime.processes import processes
     from ser_tl.training import TrainConfig
@@ -141,8 +138,7 @@ def extract(options: Namespace) -> int:
         cache_gib=options.cache_gib,
     )
     encoder = load_encoder(options.encoder, **options.encoder_options)
-    emotions = EmotionMap(**vars(options.emotions))
-    corpus, combined = load_corpora(options.corpus, options.root, emotions=emotions, columns=options.columns)
+    corpus, combined = load_named(options)
     corpus, notes = check_audio(corpus, skip_unreadable=options.skip_unreadable)
     audio = AudioConfig(**vars(options.audio))
     filled = fill_cache(encoder, corpus, layers=options.layers, audio=audio, config=config, name=options.encoder)

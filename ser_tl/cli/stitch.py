@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from ser_tl.arguments import Parser
-from ser_tl.cli.corpus_arguments import add_corpus
+from ser_tl.cli.corpus_arguments import add_corpus, load_named
 from ser_tl.cli.output import make_empty_folder
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ def stitch_parser() -> Parser:
 def stitch(options: Namespace) -> int:
     """Fits the model, saves it with its card, and prints what it cost."""
     from ser_tl.compress.stitching import stitch_model
-    from ser_tl.corpora import load_corpora
-    from ser_tl.data.emotions import EmotionMap
     from ser_tl.model import EmotionModel
     from ser_tl.modules.stitching import Stitching
 
@@ -44,9 +42,7 @@ def stitch(options: Namespace) -> int:
     make_empty_folder(options.output)
     model = EmotionModel.from_pretrained(options.model)
     base = model.home
-    corpus, notes = load_corpora(
-        options.corpus, options.root, emotions=EmotionMap(**vars(options.emotions)), columns=options.columns
-    )
+    corpus, notes = load_named(options)
     stitched = stitch_model(
         model,
         corpus,
@@ -74,11 +70,11 @@ def _judgement(stitched: "Stitched") -> list[str]:
 def _save(stitched: "Stitched", options: Namespace, base: Path | None) -> None:
     from ser_tl.card import write_card
     from ser_tl.compress.compression import AFTER
+    from ser_tl.compress.stitching import describe_fit
+    from ser_tl.modules.stitching import Stitching
 
     stitched.model.save_pretrained(options.output)
-    note = (
-        f"Made from {Path(options.model).name} for streams: clips are encoded in pieces of {options.hop:g} s with "
-        f"{options.context:g} s before each (`ser-tl listen --stitched`). Its classifier was fitted anew on such."
-    )
+    fit = describe_fit(Stitching(options.hop, options.context))
+    note = f"Made from {Path(options.model).name} for streams: {fit}"
     report = stitched.reports.get(AFTER)
     write_card(options.output, report=report, options={"corpus": options.corpus}, note=note, base=base)

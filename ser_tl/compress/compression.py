@@ -158,7 +158,7 @@ def compress_model(
     original = Trial(Plan(len(model.encoder.feed_forwards), 1.0), parameter_bytes(model), times[""], before)
     systems = {BEFORE: model, AFTER: pruned[best][0]}
     if finetune:
-        say(f"{plans[best]}: {finetune} epochs of training")
+        say(f"{plans[best]}: {finetune} epochs of training, the last of which is kept")
         systems[UNTRAINED] = systems[AFTER]
         systems[AFTER] = finetune_pruned(
             systems[UNTRAINED], model, fitted_on, epochs=finetune, augment=augment, seed=seed
@@ -168,8 +168,10 @@ def compress_model(
     pairs = compare_pairs(
         {name: [report] for name, report in compared.items()}, {n: [list_tested(r)] for n, r in compared.items()}
     )
+    corpora = sorted(set(fitted_on["corpus"][:]))
+    systems[AFTER].derive_from(model, f"Compressed: {describe_fit(plans[best], finetune)}", corpora)
     facts = {
-        "corpora": sorted(set(fitted_on["corpus"][:])),
+        "corpora": corpora,
         "training_utterances": len(fitted_on),
         "importance": importance,
         "finetune": finetune,
@@ -204,6 +206,19 @@ def divide_speakers(model: EmotionModel, corpus: Dataset, *, all_speakers: bool)
     inside = [index for index, name in enumerate(names) if name in familiar]
     outside = [index for index, name in enumerate(names) if name not in familiar]
     return corpus.select(inside), corpus.select(outside)
+
+
+def describe_fit(plan: Plan, finetune: int) -> str:
+    """What was pruned and fitted, for the card.
+
+    Args:
+        plan: what stayed
+        finetune: epochs in which its layers were trained
+    """
+    epochs = (
+        f" Its layers were trained (epochs: {finetune}) with the model as it was for a teacher." if finetune else ""
+    )
+    return f"{plan}.{epochs} Its classifier was fitted anew."
 
 
 def compression_table(compressed: Compressed) -> str:

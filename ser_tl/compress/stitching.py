@@ -77,6 +77,7 @@ def stitch_model(
     held_out = refit_classifier(small, fitted_on, how, seed=seed)
     say(f"in pieces: held-out UAR {100 * held_out:.1f}")
     small.known_speakers = model.known_speakers | KnownSpeakers.from_names(fitted_on["speaker"][:])
+    small.derive_from(model, f"Made for streams: {describe_fit(small.stitching)}", set(fitted_on["corpus"][:]))
     # In a stream the voice activity has cut what isn't speech, and a piece has no beginning of its own to look for.
     small.audio = replace(small.audio, gate="none")
     small.front = SpeechFront.from_config(small.audio)
@@ -87,6 +88,14 @@ def stitch_model(
             name: evaluate(system, judged, how, title=name) for name, system in ((BEFORE, before), (AFTER, small))
         }
     return Stitched(small, held_out, reports)
+
+
+def describe_fit(stitching: Stitching) -> str:
+    """What was fitted on which pieces, for the card."""
+    return (
+        f"clips are encoded in pieces of {stitching.hop:g} s with {stitching.context:g} s before each (`ser-tl listen "
+        f"--stitched`). Its classifier was fitted anew on such."
+    )
 
 
 def check_stitchable(model: EmotionModel) -> None:

@@ -31,6 +31,7 @@ part. Votes hold the actors' views of themselves as well (C-F1, C-M1), which the
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from datasets import Dataset
@@ -80,14 +81,12 @@ class _Turn:
     votes: list[str] = field(default_factory=list)  # labels, each annotator's first
 
 
-@register_corpus(
-    "iemocap",
-    title=TITLE,
-    languages=("en",),
-    licence=LICENCE,
-    layout=LAYOUT,
-    style="acted, scripted and improvised",
+_register = partial(
+    register_corpus, languages=("en",), licence=LICENCE, layout=LAYOUT, style="acted, scripted and improvised"
 )
+
+
+@_register("iemocap", title=TITLE)
 def read_iemocap(root: Path, emotions: EmotionMap) -> Dataset:
     """Every turn that a majority put into one of ten classes. Ids are the turns' names; the table above counts them.
 
@@ -97,40 +96,19 @@ def read_iemocap(root: Path, emotions: EmotionMap) -> Dataset:
     return _read(root, emotions, ALL)
 
 
-@register_corpus(
-    "iemocap-4",
-    title=f"{TITLE}, 4 classes",
-    languages=("en",),
-    licence=LICENCE,
-    layout=LAYOUT,
-    style="acted, scripted and improvised",
-)
+@_register("iemocap-4", title=f"{TITLE}, 4 classes")
 def read_iemocap_4(root: Path, emotions: EmotionMap) -> Dataset:
     """Anger, happiness with excitement in it, neutral, sadness. Raises as `read_iemocap`."""
     return _read(root, emotions, FOUR)
 
 
-@register_corpus(
-    "iemocap-5",
-    title=f"{TITLE}, 5 classes",
-    languages=("en",),
-    licence=LICENCE,
-    layout=LAYOUT,
-    style="acted, scripted and improvised",
-)
+@_register("iemocap-5", title=f"{TITLE}, 5 classes")
 def read_iemocap_5(root: Path, emotions: EmotionMap) -> Dataset:
     """Anger, frustration, happiness with excitement in it, neutral, sadness. Raises as `read_iemocap`."""
     return _read(root, emotions, FIVE)
 
 
-@register_corpus(
-    "iemocap-6",
-    title=f"{TITLE}, 6 classes",
-    languages=("en",),
-    licence=LICENCE,
-    layout=LAYOUT,
-    style="acted, scripted and improvised",
-)
+@_register("iemocap-6", title=f"{TITLE}, 6 classes")
 def read_iemocap_6(root: Path, emotions: EmotionMap) -> Dataset:
     """Anger, excitement, frustration, happiness, neutral, sadness. Raises as `read_iemocap`."""
     return _read(root, emotions, SIX)

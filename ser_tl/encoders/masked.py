@@ -19,6 +19,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from ser_tl.encoders.base import frames_mask
 from ser_tl.encoders.fast_conv import clips_per_chunk, is_plain, strided_layer, wide_convolution
+from ser_tl.encoders.raw_samples import count_frames
 from ser_tl.modules.graph import is_recording, join_heads
 
 
@@ -47,7 +48,7 @@ def convolve(layers: Iterable[Any], waveform: Tensor, lengths: Tensor) -> tuple[
 def _convolve(layers: list[Any], waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     frames, counts = waveform[:, None], lengths
     for layer in layers:
-        counts = (counts - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
+        counts = count_frames(layer.conv, counts)
         norm = getattr(layer, "layer_norm", None)
         if isinstance(norm, nn.GroupNorm):
             frames = layer.conv(frames)

@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
 
@@ -32,17 +31,10 @@ from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.masked import MaskedAttention, WavLMAttention, convolve, positions
 from ser_tl.encoders.parametrised import make_portable
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained
-from ser_tl.modules.graph import is_exporting
+from ser_tl.encoders.raw_samples import FRONT_END, measure_frame, pad_to_frame
 
 # Layer drop and time masking break exact resuming and DDP, and train-time masks crash on short clips: both off.
 PLAIN = {"layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # known to all families
-
-# Checkpoints on features, at other rates or with several channels have the same model_type and the same shapes.
-FRONT_END = {
-    "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-    "sampling_rate": SAMPLE_RATE,
-    "feature_size": 1,
-}
 
 
 @FAMILIES.register("wav2vec2")
@@ -85,11 +77,8 @@ class SpeechSSL(Encoder):
         self.family = config.model_type
         self.dim = config.hidden_size
         self.num_states = config.num_hidden_layers + 1
-        stride, self.min_samples = 1, 1
-        for kernel, step in zip(config.conv_kernel, config.conv_stride, strict=True):
-            self.min_samples += (kernel - 1) * stride  # the receptive field of one frame
-            stride *= step
-        self.frame_rate = SAMPLE_RATE / stride
+        self.min_samples, step = measure_frame(zip(config.conv_kernel, config.conv_stride, strict=True))
+        self.frame_rate = SAMPLE_RATE / step
 
     @classmethod
     def from_pretrained(cls, source: str, *, final_norm: bool = True) -> Self:
@@ -156,8 +145,7 @@ class SpeechSSL(Encoder):
     ) -> tuple[Tensor, Tensor]:
         """What goes into the first layer; clips shorter than one frame (25 ms) are read as if silence followed."""
         waveform = unit_variance(waveform, lengths) if self.normalise else zero_padding(waveform, lengths)
-        if not is_exporting():  # a recorded graph is given more
-            waveform = functional.pad(waveform, (0, max(0, self.min_samples - waveform.shape[1])))
+        waveform = pad_to_frame(waveform, self.min_samples)
         frozen = is_frozen(self.model.feature_extractor) and is_frozen(self.model.feature_projection)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             features, counts = convolve(

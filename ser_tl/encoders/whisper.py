@@ -8,31 +8,19 @@ position embeddings are cut to the clip and attention is masked. Behind each cli
 whether the clip stands alone or is padded, so both give the same states. The decoder is not loaded.
 """
 
-from collections.abc import Iterator
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel, WhisperConfig
-from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ser_tl.data.audio_config import SAMPLE_RATE
-from ser_tl.encoders.base import (
-    FAMILIES,
-    AdapterTargets,
-    Block,
-    Encoder,
-    FeedForward,
-    OnMel,
-    frames_mask,
-    is_frozen,
-    zero_padding,
-)
+from ser_tl.encoders.base import FAMILIES, FeedForward, OnMel, frames_mask, is_frozen, zero_padding
 from ser_tl.encoders.filters import slaney_filters
 from ser_tl.encoders.kernels import use_cpu_kernels
+from ser_tl.encoders.prenorm import PreNormEncoder, Sizes
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained
 from ser_tl.encoders.spectrum import PowerSpectrum
 from ser_tl.errors import EncoderError
@@ -55,7 +43,7 @@ def front_end(config: WhisperConfig) -> dict[str, Any]:
 
 
 @FAMILIES.register("whisper")
-class Whisper(Encoder):
+class Whisper(PreNormEncoder):
     """Whisper's encoder (Radford et al. 2022).
 
     Args:
@@ -75,7 +63,7 @@ class Whisper(Encoder):
     family = "whisper"
     has_mel = True
     frame_rate = SAMPLE_RATE / HOP / 2
-    adapter_targets = AdapterTargets(("q_proj", "v_proj"), ("k_proj", "v_proj"), ("fc2",))  # Hu et al. 2021, 7.1
+    sizes = Sizes(width="d_model", layers="encoder_layers", inner="encoder_ffn_dim")
     positions: Tensor
     mel_filters: Tensor
 
@@ -87,18 +75,10 @@ class Whisper(Encoder):
         feed_forward: bool = False,
         final_norm: bool = True,
     ) -> None:
-        super().__init__()
-        self.final_norm = final_norm
+        super().__init__(model, feed_forward=feed_forward, final_norm=final_norm)
         self.full_window = full_window
-        self.feed_forward = feed_forward
         self.register_buffer("positions", model.embed_positions.weight.detach().clone())
         del model.embed_positions
-        self.model: Any = model
-        if not final_norm:
-            self.model.layer_norm = nn.Identity()
-        self.width = model.config.d_model  # channels of a layer's output, the first in a state
-        self.dim = self.width + (model.config.encoder_ffn_dim if feed_forward else 0)
-        self.num_states = model.config.encoder_layers + (0 if feed_forward else 1)
         self.longest = model.config.max_source_positions  # frames
         self.max_seconds = self.longest / self.frame_rate
         self.power = PowerSpectrum(torch.hann_window(WINDOW), WINDOW, HOP)
@@ -126,39 +106,19 @@ class Whisper(Encoder):
         return use_cpu_kernels(cls(model, final_norm=config.get("final_norm", True), **switches))
 
     @property
-    def config(self) -> dict[str, Any]:
-        """Architecture, and the switches that are on."""
-        switches = {"full_window": self.full_window, "feed_forward": self.feed_forward}
-        on = {name: value for name, value in switches.items() if value}
-        return {"architecture": self.model.config.to_diff_dict(), **on} | (
-            {} if self.final_norm else {"final_norm": False}
-        )
+    def switches(self) -> dict[str, bool]:
+        """Those that are on."""
+        return ({"full_window": True} if self.full_window else {}) | super().switches
 
     @property
     def feed_forwards(self) -> list[FeedForward]:
         """Those of all layers."""
         return [FeedForward(layer.fc1, layer.fc2) for layer in self.model.layers]
 
-    def shrunken_config(self, layers: int, width: int) -> dict[str, Any]:
-        """The same with fewer layers and inner channels."""
-        config, sizes = self.config, self.model.config
-        if self.feed_forward and width != sizes.encoder_ffn_dim:
-            raise EncoderError(
-                "encoder_options.feed_forward makes the feed-forward networks' inner channels part of each state, so "
-                "none can be taken away: leave fewer layers instead (`layers`), or train without feed_forward"
-            )
-        smaller = {"encoder_layers": layers, "encoder_ffn_dim": width}
-        cut = layers < sizes.encoder_layers
-        return config | {"architecture": config["architecture"] | smaller} | ({"final_norm": False} if cut else {})
-
-    def blocks(self) -> list[Block]:
-        """Front end, then one block a transformer layer; the final layer norm goes with the last."""
-        layers: list[list[nn.Module]] = [[layer] for layer in self.model.layers]
-        layers[-1].append(self.model.layer_norm)
-        return [
-            Block("front end", nn.ModuleList([self.model.conv1, self.model.conv2])),
-            *(Block(f"layer {number}", nn.ModuleList(layer)) for number, layer in enumerate(layers, 1)),
-        ]
+    @property
+    def front(self) -> list[nn.Module]:
+        """Two convolutions."""
+        return [self.model.conv1, self.model.conv2]
 
     def embed_frames(self, waveform: Tensor, lengths: Tensor, on_mel: OnMel | None = None) -> tuple[Tensor, Tensor]:
         """What goes into the first layer, or with `feed_forward` its state.
@@ -188,19 +148,7 @@ class Whisper(Encoder):
         counts = -(-lengths // (2 * HOP))
         mask = frames_mask(counts, longest)
         frames = frames[:, :longest] + self.positions[:longest]
-        return next(self._layers(frames, mask, 0)) if self.feed_forward else frames, mask
-
-    def iter_layers(self, state: Tensor, mask: Tensor, layer: int) -> Iterator[Tensor]:
-        """What comes out of each layer above; of the last, after the final norm."""
-        return self._layers(state[..., : self.width], mask, layer + self.feed_forward)
-
-    def _layers(self, frames: Tensor, mask: Tensor, first: int) -> Iterator[Tensor]:
-        """The states of all layers from `first` (0 is the lowest) on, from what that layer takes in."""
-        attend = create_bidirectional_mask(config=self.model.config, inputs_embeds=frames, attention_mask=mask)
-        for number, block in enumerate(self.model.layers[first:], first + 1):
-            frames, inside = run_layer(block, frames, attend) if self.feed_forward else (block(frames, attend), None)
-            state = self.model.layer_norm(frames) if number == len(self.model.layers) else frames
-            yield state if inside is None else torch.cat([state, inside], dim=-1)
+        return self.first_state(frames, mask), mask
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Whisper's log-mel spectrogram of clips followed by silence.
@@ -218,22 +166,16 @@ class Whisper(Encoder):
             power = power.maximum(power.amax(dim=(1, 2), keepdim=True) - 8.0)
             return (power + 4.0) / 4.0
 
+    @staticmethod
+    def run_layer(block: Any, frames: Tensor, attend: Tensor | None, **options: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        """A layer's output, and its activations after the GELU."""
 
-def run_layer(block: Any, frames: Tensor, attend: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-    """A layer's output for frames, and the activations of its feed-forward network after the GELU.
+        def drop(values: Tensor, share: float) -> Tensor:
+            return functional.dropout(values, share, training=block.training)
 
-    The layer's own parts in its own order: it gives no such thing away itself.
-    """
-    if block.gradient_checkpointing and block.training:
-        return checkpoint(_run_layer, block, frames, attend, use_reentrant=False)
-    return _run_layer(block, frames, attend)
-
-
-def _run_layer(block: Any, frames: Tensor, attend: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-    def drop(values: Tensor, share: float) -> Tensor:
-        return functional.dropout(values, share, training=block.training)
-
-    attended, _ = block.self_attn(hidden_states=block.self_attn_layer_norm(frames), attention_mask=attend)
-    frames = frames + drop(attended, block.dropout)
-    inside = drop(block.activation_fn(block.fc1(block.final_layer_norm(frames))), block.activation_dropout)
-    return frames + drop(block.fc2(inside), block.dropout), inside
+        attended, _ = block.self_attn(
+            hidden_states=block.self_attn_layer_norm(frames), attention_mask=attend, **options
+        )
+        frames = frames + drop(attended, block.dropout)
+        inside = drop(block.activation_fn(block.fc1(block.final_layer_norm(frames))), block.activation_dropout)
+        return frames + drop(block.fc2(inside), block.dropout), inside

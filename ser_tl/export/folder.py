@@ -13,12 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ser_tl.card import write_card
 from ser_tl.errors import ExportError
 from ser_tl.export.parity import parity_table
 from ser_tl.inference.manifest import MANIFEST_FILE, Manifest, is_exported
 from ser_tl.model import EmotionModel
-from ser_tl.model.serialization import carry_over
 
 CARD_FILE = "README.md"
 PARITY_FILE = "parity.md"
@@ -60,13 +58,9 @@ def write_companions(folder: Path, model: EmotionModel, manifest: Manifest) -> N
     text = describe(manifest)
     (folder / PARITY_FILE).write_text(text, encoding="utf-8")
     card = folder / CARD_FILE
-    home = model.home
     with TemporaryDirectory(prefix="ser_tl_export_") as name:
         saved = Path(name)
-        model.save_pretrained(saved)
-        model.home = home
-        if not carry_over(home, saved):
-            write_card(saved)
+        model.save_with_card(saved)
         for name in (CARD_FILE, "confusion.png"):
             if (saved / name).is_file():
                 shutil.copyfile(saved / name, folder / name)

@@ -152,7 +152,14 @@ def adapt_model(
     obstacle = find_obstacle(adapted)
     if obstacle is not None:
         raise AdaptationError(f"adapt: {obstacle}")
-    return Adaptation(build_adapted(model, adapted), describe(model.labels, adapted, method, len(rows), seconds))
+    facts = describe(model.labels, adapted, method, len(rows), seconds)
+    new = build_adapted(model, adapted)
+    new.derive_from(
+        model,
+        f"Adapted to {facts.clips} clips ({facts.seconds / 60:.0f} min) of other recordings without labels. It is for "
+        f"recordings like these, and worse than the model it was made of on others.",
+    )
+    return Adaptation(new, facts)
 
 
 def check_adaptable(model: "EmotionModel", method: str) -> tuple[LinearHead, OutlierScore]:
@@ -261,5 +268,5 @@ def build_adapted(model: "EmotionModel", adapted: AdaptedClassifier) -> "Emotion
     head.bias.copy_(adapted.bias)
     if new.calibration is not None:
         new.calibration = replace(new.calibration, sets=None, adapted=True)
-    new.config, new.home = replace(new.config, statistics="training"), None
+    new.config = replace(new.config, statistics="training")
     return new.eval()

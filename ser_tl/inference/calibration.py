@@ -64,13 +64,15 @@ def calibrate(
     trained = collect_clips([model], train[1], lambda batch: embed_batch(model, batch, norms).float(), how)
     score = fit_score(torch.from_numpy(trained.values), torch.from_numpy(trained.labels), len(model.labels))
     model.outliers = score.to(model.device)
-    recalibrate(model, dev, how, method=method, source=DEV, norms=norms)
+    _calibrate_on(model, dev, how, method=method, source=DEV, norms=norms)
 
 
 def recalibrate(
     model: EmotionModel, part: Part, how: Pass, *, method: Method, source: str, norms: NormTable | None = None
 ) -> None:
     """Calibrates a model anew; the outlier score that it has stays, relative to these speakers.
+
+    A model that was saved before is derived from what it was: its card keeps the data and terms, not the scores.
 
     Args:
         model: with the weights that it keeps, not trained on the part
@@ -80,6 +82,15 @@ def recalibrate(
         source: whose clips these are, in words
         norms: statistics of the speakers or corpora that clips are of
     """
+    _calibrate_on(model, part, how, method=method, source=source, norms=norms)
+    if model.home is not None or model.origin is not None:
+        model.derive_from(model, f"Calibrated anew on {source}; its weights are as they were.")
+
+
+def _calibrate_on(
+    model: EmotionModel, part: Part, how: Pass, *, method: Method, source: str, norms: NormTable | None
+) -> None:
+    """Sets the calibration, and the scale of the outlier score."""
 
     def forward(batch: Batch) -> Tensor:  # (B, C + E)
         output = forward_batch(model, batch, norms)

@@ -77,4 +77,6 @@ def personal_model(model: "EmotionModel", speaker: Speaker) -> "EmotionModel":
     from ser_tl.model.enrolment import embedding_digest, personalise
 
     speaker.check_model(embedding_digest(model))
-    return personalise(model, torch.from_numpy(speaker.mean), speaker.clips)
+    personal = personalise(model, torch.from_numpy(speaker.mean), speaker.clips)
+    personal.derive_from(model, f"Made for one speaker, from {speaker.seconds:.0f} s of speech, and worse on others.")
+    return personal

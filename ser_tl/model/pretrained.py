@@ -1,14 +1,17 @@
 """Saving a model to a folder or a hub, and loading it.
 
 model --save_pretrained--> folder --from_pretrained--> model
---save_pretrained--> a scratch folder + card --push_folder--> "name/repo" or "file:///teamhub/name/repo"
+--save_with_card--> a scratch folder --push_folder--> "name/repo" or "file:///teamhub/name/repo"
+
+A model that is made of a saved one (adapted, calibrated anew, compressed) learned from the same recordings, so that it
+is saved with a card that has their terms.
 """
 
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from torch import nn
 
@@ -23,14 +26,30 @@ if TYPE_CHECKING:
     from ser_tl.hub import PushResult
 
 
+class Origin(NamedTuple):
+    """What a model was made of, for its card.
+
+    Attributes:
+        base: folder of the model that it was made of; None where that was never saved
+        note: what was done to it
+        corpora: names of those that parts of it were fitted on anew
+    """
+
+    base: Path | None
+    note: str
+    corpora: tuple[str, ...] = ()
+
+
 class PretrainedMixin(nn.Module):
     """A model that can be saved, loaded and pushed to a hub.
 
     Attributes:
         home: the folder that it was loaded from or saved to; None before
+        origin: what it was made of; None where it wasn't made of another model
     """
 
     home: Path | None = None
+    origin: Origin | None = None
     _known_speakers = KnownSpeakers({})
 
     @property
@@ -64,12 +83,53 @@ class PretrainedMixin(nn.Module):
 
         Who loads the folder meanwhile gets the model that was there before or this one, never a mixture.
 
-        Adapters are merged into the weights that are written, and stay as they are in the model.
+        Adapters are merged into the weights that are written, and stay as they are in the model. A model that was made
+        of another one (`origin`) gets a card, README.md, with the other's training data and terms.
         """
+        self.write_files(Path(folder))
+        if self.origin is not None:
+            self._write_card(Path(folder), self.origin.base)
+        self.home = Path(folder)
+
+    def write_files(self, folder: Path) -> None:
+        """Writes config.json and model.safetensors alone; the model's home stays."""
         from ser_tl.model.peft_state import merged_state  # peft: not needed to load a model or to predict
 
-        write_folder(Path(folder), self.description, merged_state(self))
-        self.home = Path(folder)
+        write_folder(folder, self.description, merged_state(self))
+
+    def save_with_card(self, folder: Path, repo: str = "") -> None:
+        """Writes the model with its card; the model's home stays.
+
+        The card, and what else lies in the home, goes along if the model is still the one in that folder; else the card
+        says what is known without a run.
+
+        Args:
+            folder: where it goes
+            repo: where the model will be, for the card's example; empty if it isn't for a hub
+        """
+        self.write_files(folder)
+        if not carry_over(self.home, folder):
+            self._write_card(folder, self.home or (self.origin and self.origin.base), repo)
+
+    def derive_from(self, base: "PretrainedMixin", note: str, corpora: Iterable[str] = ()) -> None:
+        """Notes that the model was made of another one, or of itself as it was, whose data and terms hold for it.
+
+        Args:
+            base: what it was made of
+            note: what was done, for its card
+            corpora: names of those that parts of it were fitted on anew
+        """
+        origin = Origin(base.home, note, tuple(corpora))
+        if base.home is None and base.origin is not None:  # it was never saved: its card is its own base's
+            earlier = base.origin
+            origin = Origin(earlier.base, f"{earlier.note} {note}", (*earlier.corpora, *origin.corpora))
+        self.origin, self.home = origin, None
+
+    def _write_card(self, folder: Path, base: Path | None, repo: str = "") -> None:
+        from ser_tl.card import write_card  # corpora and reports: not needed to load a model or to predict
+
+        _, note, corpora = self.origin or Origin(None, "")
+        write_card(folder, repo=repo, note=note, base=base, facts={"corpora": sorted(set(corpora))})
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None, token: str | None = None) -> Self:
@@ -129,8 +189,7 @@ class PretrainedMixin(nn.Module):
     ) -> "PushResult":
         """Puts the model on a hub, with its card. Calling it again sends only what the hub doesn't have yet.
 
-        The card, and what else lies in the model's home, goes along if the model is still the one in that folder; else
-        the card says what is known without a run.
+        Its card goes along, as `save_with_card` says.
 
         Args:
             repo: an id on the hub (name/repo), or a folder that is the hub (file:///teamhub/name/repo); @branch may
@@ -144,17 +203,12 @@ class PretrainedMixin(nn.Module):
         Raises:
             HubError: the hub can't be reached or refuses; the message names the way out
         """
-        from ser_tl.card import write_card  # corpora and reports: not needed to load a model or to predict
         from ser_tl.hub import push_folder
 
-        home = self.home
         with TemporaryDirectory(prefix="ser_tl_push_") as scratch:
             folder = Path(scratch)
-            self.save_pretrained(folder)
-            self.home = home
+            self.save_with_card(folder, repo)
             write_remote(folder)
-            if not carry_over(home, folder):
-                write_card(folder, repo=repo)
             return push_folder(
                 folder, repo, revision=revision, commit_message=commit_message, tag=tag, private=private, token=token
             )

@@ -28,7 +28,8 @@ from ser_tl.data.emotions import canonical_name, emotion_name, label_text
 from ser_tl.encoders import FAMILIES, Encoder, SpeechSSL, Whisper
 from ser_tl.encoders.kernels import use_cpu_kernels
 from ser_tl.encoders.pretrained import check_front_end, load_pretrained, read_model_type
-from ser_tl.encoders.speech_ssl import FRONT_END, PLAIN
+from ser_tl.encoders.raw_samples import FRONT_END
+from ser_tl.encoders.speech_ssl import PLAIN
 from ser_tl.encoders.whisper import front_end
 from ser_tl.errors import CheckpointError, ConfigError, CorpusError, EncoderError, listing
 from ser_tl.files import follow_umask

@@ -113,7 +113,7 @@ def _speakers(report: "Report") -> str:
         [
             name,
             *(percent(scores[figure]) for figure in ("confidence", "accuracy")),
-            f"{100 * scores['gap']:+.1f}",
+            f"{100 * scores['gap']:+z.1f}",
             f"{scores['brier']:.3f}",
             f"{scores['log_loss']:.3f}",
             str(scores["support"]),

@@ -13,8 +13,8 @@ UNDEFINED = "\N{EN DASH}"
 
 
 def percent(fraction: float | None) -> str:
-    """Percent with one decimal and no sign; a dash where the figure is undefined."""
-    return UNDEFINED if fraction is None else f"{100 * fraction:.1f}"
+    """Percent with one decimal, and no sign of zero; a dash where the figure is undefined."""
+    return UNDEFINED if fraction is None else f"{100 * fraction:z.1f}"
 
 
 def interval_cell(low: float | None, high: float | None) -> str:
@@ -24,7 +24,7 @@ def interval_cell(low: float | None, high: float | None) -> str:
 
 def correlation(figure: float | None) -> str:
     """A correlation with three decimals; a dash where it is undefined."""
-    return UNDEFINED if figure is None else f"{figure:.3f}"
+    return UNDEFINED if figure is None else f"{figure:z.3f}"
 
 
 def correlation_interval(interval: "Interval | None") -> str:

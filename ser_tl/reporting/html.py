@@ -12,6 +12,7 @@ from html import escape
 from typing import IO, TYPE_CHECKING
 
 from ser_tl.reporting.comparison_text import Cells, column_legend, pair_cells, row_cells
+from ser_tl.reporting.html_page import build_page
 from ser_tl.reporting.plots.comparison import comparison_picture, cost_picture
 from ser_tl.reporting.plots.report import confusions_picture
 
@@ -49,6 +50,7 @@ def comparison_page(comparison: "Comparison", picture: bytes | None = None) -> s
     title = comparison.title or "Comparison"
     best = comparison.rows[0].difference is not None
     parts = [
+        f"<h1>{escape(title)}</h1>",
         *(f'<p class="note">{escape(note)}</p>' for note in comparison.notes),
         _table(row_cells(comparison.rows), best="best" if best else ""),
         _picture(
@@ -66,12 +68,7 @@ def comparison_page(comparison: "Comparison", picture: bytes | None = None) -> s
         parts += ["<h2>Pairs on the same clips</h2>", _table(pair_cells(comparison.pairs), kind="pairs")]
     parts += ["<h2>How to read this</h2>", _list(column_legend(comparison))]
     body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f'<link rel="icon" href="data:,">\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n'
-        f"{body}\n</body>\n</html>\n"
-    )
+    return build_page(title, _STYLE, body)
 
 
 def _table(cells: Cells, *, kind: str = "", best: str = "") -> str:

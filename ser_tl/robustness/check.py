@@ -166,7 +166,7 @@ def row_cells(row: ChangeRow) -> list[str]:
     judged = {(): "", (True,): "yes", (True, True): "yes"}.get(tuple(row.passes), "no")
     return [
         percent(row.uar),
-        f"{100 * row.difference:+.1f}",
+        f"{100 * row.difference:+z.1f}",
         interval_cell(row.low, row.high),
         percent(row.unchanged),
         f"{row.confidence:.2f}",

@@ -13,6 +13,7 @@ import soundfile
 
 from ser_tl.data.audio_config import SAMPLE_RATE
 from ser_tl.reporting.html import STYLE
+from ser_tl.reporting.html_page import build_page
 from ser_tl.reporting.text import percent
 from ser_tl.robustness.change import THEMES, Change
 from ser_tl.robustness.check import Check, row_cells
@@ -23,7 +24,20 @@ _STYLE = (
     STYLE
     + """\
 th:first-child, td:first-child { text-align: left }
-tr.no td { background: #fdecea } audio { height: 2rem; width: 15rem; vertical-align: middle }
+tr.no td { background: #fdecea } audio { height: 2rem; width: 11rem; vertical-align: middle }
+h1 { overflow-wrap: anywhere } thead th { white-space: normal }
+.changes { width: 100%; min-width: 68rem; table-layout: fixed }
+.changes th, .changes td { padding: 0.3rem 0.4rem; box-sizing: border-box }
+.changes td:first-child, .changes td:last-child { white-space: normal }
+.changes th { width: 6.6rem } .changes th:first-child { width: auto }
+.changes th:nth-child(2), .changes th:nth-child(7) { width: 4.6rem }
+.changes th:nth-child(4) { width: 7.6rem } .changes th:nth-child(5) { width: 8rem }
+.changes th:nth-child(8) { width: 11.8rem } .changes th:last-child { width: 10rem }
+@media (max-width: 30rem) { th, td { padding: 0.3rem 0.4rem } }
+@media (max-width: 70rem) { /* the table scrolls, the names stay in view */
+  .changes th:first-child, .changes td:first-child { position: sticky; left: 0; background: #fff; width: 9rem }
+  .changes tr.no td:first-child { background: #fdecea }
+}
 """
 )
 _HEADER = ["change", "UAR %", "difference", "95 % interval", "unchanged %", "confidence", "passed", "example", "answer"]
@@ -62,11 +76,7 @@ def format_page(check: Check, sample: Sample, changes: Sequence[Change]) -> str:
             parts += [f"<h2>{theme.capitalize()}</h2>", _table(["test", "value", "limit", "passed"], rows)]
     parts += [f"<h2>How to read this</h2><p>{escape(_READING)}</p>"]
     body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f'<link rel="icon" href="data:,">\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
-    )
+    return build_page(title, _STYLE, body)
 
 
 _READING = (
@@ -89,7 +99,7 @@ def _cells(row: ChangeRow, change: Change, clips: dict[str, np.ndarray]) -> list
 
 
 def _verdict_cells(verdict: Verdict) -> list[str]:
-    return [verdict.name, f"{verdict.value:.3f}", f"{verdict.limit:g}", "yes" if verdict.passed else "no"]
+    return [verdict.name, f"{verdict.value:z.3f}", f"{verdict.limit:g}", "yes" if verdict.passed else "no"]
 
 
 def _player(waveform: np.ndarray, words: str) -> str:
@@ -108,4 +118,5 @@ def _table(header: Sequence[str], rows: Sequence[tuple[Sequence[str], str]], *, 
         lines.append(f'<tr class="{kind}">{inside}</tr>' if kind else f"<tr>{inside}</tr>")
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "\n".join(lines)
-    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    begin = '<table class="changes">' if escaped else "<table>"
+    return f'<div class="wide">{begin}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'

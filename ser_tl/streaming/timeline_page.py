@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ser_tl.reporting.html_page import build_page
 from ser_tl.reporting.plots.canvas import hex_colours
 from ser_tl.reporting.plots.timeline import timeline_picture
 from ser_tl.streaming.timeline import Timeline
@@ -52,11 +53,7 @@ def format_page(timeline: Timeline, spectrogram: np.ndarray | None = None) -> st
         _segments(timeline),
     ]
     body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f'<link rel="icon" href="data:,">\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
-    )
+    return build_page(title, _STYLE, body)
 
 
 def format_time(seconds: float) -> str:

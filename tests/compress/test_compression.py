@@ -15,7 +15,8 @@ from ser_tl.compress.pruning import keep_layers, parameter_bytes
 from ser_tl.compress.search import SHARES, Plan, find_plans, sample_pruned
 from ser_tl.errors import ConfigError, EncoderError
 from ser_tl.model import EmotionModel, ModelConfig
-from ser_tl.training import TrainConfig
+from ser_tl.training import TrainConfig, Trainer
+from tests.card.bases import check_inherited, save_restricted
 from tests.encoders.tiny import clip, tiny
 from tests.test_model import LABELS, build
 from tests.training.samples import TONES, tone_corpus
@@ -40,9 +41,10 @@ def tone_model(name="whisper", layers=(1, 2), pooling="stats"):
 
 
 @pytest.fixture(scope="module")
-def pruned(corpus):
+def pruned(corpus, tmp_path_factory):
     """A model of one layer with half of its feed-forward channels."""
-    return compress_model(tone_model(), corpus, ffn=0.5, layers=1)
+    model = save_restricted(tone_model(), tmp_path_factory.mktemp("base"))
+    return compress_model(model, corpus, ffn=0.5, layers=1)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,9 @@ def test_a_model_is_pruned_fitted_on_known_speakers_and_judged_on_others(pruned,
     rows = compression_table(found).splitlines()
     assert rows[2].startswith("| as it was (refitted alone) |")
     assert rows[3].startswith("| 1 layers, 50 % of the feed-forward channels |")
-    small.save_pretrained(tmp_path)
+    card = check_inherited(small, tmp_path, "Compressed: 1 layers, 50 % of the feed-forward channels.")
+    assert "Its classifier was fitted anew." in card
+    assert "tones" in card.split("## Data")[1].split("The model that it was made of:")[0]  # what it was fitted on
     loaded = EmotionModel.from_pretrained(tmp_path)
     sample = clip(8000).numpy()
     assert loaded.predict(sample).probabilities == small.predict(sample).probabilities
@@ -123,12 +127,36 @@ def test_a_fine_tune_trains_the_layers_that_are_left_and_nothing_below(corpus, m
     assert found.model.known_speakers.among(corpus["speaker"]) == shallow.known_speakers.among(corpus["speaker"])
 
 
-def test_who_chooses_the_epoch_is_not_trained_on_and_has_to_be_there(corpus):
+def test_the_last_epoch_of_a_fine_tune_is_kept_whatever_speakers_say_whom_the_model_knows(corpus, monkeypatch):
+    trainers, weights = [], []
+
+    class Remembered(Trainer):
+        def fit(self, *parts):
+            trainers.append(self)
+            return super().fit(*parts)
+
+    def score(training):  # worse with every epoch
+        weights.append(training.model.encoder.model.layers[0].fc1.weight.detach().clone())
+        return {"dev_loss": float(len(weights)), "dev_uar": 1.0 / len(weights), "dev_war": 1.0}
+
+    monkeypatch.setattr("ser_tl.compress.fine_tuning.Trainer", Remembered)
+    monkeypatch.setattr("ser_tl.training.loop.score_dev", score)
+    small = keep_layers(tone_model(), 1)
+    known = corpus.filter(lambda row: row["speaker"] in {f"speaker_{number}" for number in range(4)})
+    tuned = finetune_pruned(small, tone_model(), known, epochs=2)
+    assert [record["best"] for record in trainers[0].history] == [False, True]
+    assert not torch.equal(weights[0], weights[1])
+    assert torch.equal(tuned.encoder.model.layers[0].fc1.weight, weights[1])
+
+
+def test_who_is_left_out_is_not_trained_on_and_has_to_be_there(corpus):
     train, dev = divide_dev(corpus)
     assert not set(train["speaker"]) & set(dev["speaker"])
     assert len(train) + len(dev) == len(corpus)
     two = corpus.filter(lambda row: row["speaker"] in ("speaker_0", "speaker_1"))
-    with pytest.raises(ConfigError, match=r"this corpus has 2 of them: at least 3 are needed; leave `finetune` out"):
+    with pytest.raises(
+        ConfigError, match="this corpus has 2 training speakers: at least 3 are needed; leave `finetune`"
+    ):
         compress_model(tone_model(), two, layers=1, finetune=1)
 
 

@@ -20,6 +20,7 @@ from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.stitching import Stitching
 from ser_tl.streaming import StreamingPredictor
 from ser_tl.training.compatibility import check_parts
+from tests.card.bases import check_inherited, save_restricted
 from tests.encoders.tiny import tiny
 from tests.streaming.sounds import RATE, voiced
 from tests.test_model import build
@@ -44,16 +45,17 @@ def tone_model(**audio):
 
 
 @pytest.fixture(scope="module")
-def stitched(corpus):
-    model = tone_model(gate="energy")
+def stitched(corpus, tmp_path_factory):
+    model = save_restricted(tone_model(gate="energy"), tmp_path_factory.mktemp("base"))
     refit_classifier(model, corpus.select(range(36)), Pass(OneProcess("cpu")))
     return model, stitch_model(model, corpus)
 
 
-def test_a_classifier_is_fitted_on_pieces_of_known_speakers_and_judged_on_others(stitched):
+def test_a_classifier_is_fitted_on_pieces_of_known_speakers_and_judged_on_others(stitched, tmp_path):
     model, found = stitched
     small = found.model
     assert model.stitching is None
+    check_inherited(small, tmp_path, "Made for streams: clips are encoded in pieces of 0.2 s")
     assert (small.stitching, small.config.head, small.audio.gate) == (Stitching(), "discriminant", "none")
     for name, tensor in model.encoder.state_dict().items():
         assert torch.equal(small.encoder.state_dict()[name], tensor)

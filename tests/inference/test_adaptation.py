@@ -19,6 +19,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.modules.adaptation import AdaptedClassifier, Variety
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen
+from tests.card.bases import check_inherited, save_restricted
 from tests.training.samples import TONES, tiny_model, tone_corpus, train_config
 
 pytestmark = pytest.mark.slow
@@ -120,6 +121,47 @@ def test_the_new_card_keeps_the_data_of_the_old_one_and_says_what_no_longer_hold
     assert state in card
     assert "may be far off on these: fit them to some labelled clips" in capsys.readouterr().out
     assert "adapted" not in (base / "config.json").read_text()  # that of other models is as it was
+
+
+def test_models_made_in_python_keep_the_data_and_terms_of_what_they_were_made_of(run, tmp_path):
+    files = sorted(str(path) for path in (run / "target").glob("*.wav"))
+    model = save_restricted(EmotionModel.from_pretrained(run / "model"), tmp_path / "base")
+    adapted, facts = model.adapt(files)
+    note = f"Adapted to {facts.clips} clips"
+    assert (model.home, adapted.home) == (tmp_path / "base", None)
+    twice = adapted.adapt(files).model  # neither of the two is saved yet
+    assert check_inherited(twice, tmp_path / "twice", note).count("Adapted to") == 2
+    check_inherited(adapted, tmp_path / "adapted", note)
+    again = EmotionModel.from_pretrained(tmp_path / "adapted").adapt(files).model
+    assert check_inherited(again, tmp_path / "again", note).count("Adapted to") == 1
+    adapted.push_to_hub(f"file://{tmp_path / 'hub'}")
+    pushed = EmotionModel.from_pretrained(tmp_path / "hub").home / "README.md"
+    assert pushed.read_text() == (tmp_path / "adapted" / "README.md").read_text()
+    check_inherited(copy.deepcopy(adapted), tmp_path / "base", note)  # in the place of the model that it was made of
+
+
+def test_what_was_made_in_python_is_pushed_and_exported_with_those_terms_though_it_was_never_saved(run, tmp_path):
+    files = sorted(str(path) for path in (run / "target").glob("*.wav"))
+    model = save_restricted(EmotionModel.from_pretrained(run / "model"), tmp_path / "base")
+    adapted, _ = model.adapt(files)
+    adapted.push_to_hub(f"file://{tmp_path / 'hub'}")
+    adapted.export("onnx", tmp_path / "graph")
+    assert adapted.home is None
+    for folder in (EmotionModel.from_pretrained(tmp_path / "hub").home, tmp_path / "graph"):
+        card = (folder / "README.md").read_text()
+        assert "> Adapted to" in card
+        assert "> **Not for commercial use**" in card
+        assert "Ryerson" in card
+
+
+def test_a_model_that_was_never_saved_is_adapted_all_the_same_and_its_card_claims_nothing(run, tmp_path):
+    files = sorted(str(path) for path in (run / "target").glob("*.wav"))
+    model = EmotionModel.from_pretrained(run / "model")
+    model.home = None
+    model.adapt(files).model.save_pretrained(tmp_path / "new")
+    card = (tmp_path / "new" / "README.md").read_text()
+    assert "> Adapted to" in card
+    assert "What it was trained on wasn't recorded." in card
 
 
 def test_a_corpus_is_adapted_to_without_its_labels(run, tmp_path, capsys):

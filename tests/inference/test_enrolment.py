@@ -16,6 +16,7 @@ from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.feature_norm import SpeakerPrior
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen
+from tests.card.bases import check_inherited, save_restricted
 from tests.encoders.tiny import clip, tiny
 from tests.test_model import LABELS
 from tests.training.samples import TONES, tone_split, train_config
@@ -68,14 +69,14 @@ def test_what_is_taken_out_is_the_shrunken_mean_of_the_clips_embeddings(prior):
 
 
 def test_the_model_of_one_speaker_answers_as_the_model_with_the_speaker_and_is_exported(tmp_path):
-    model, other = made(), recordings(5)[3:]
+    model, other = save_restricted(made(), tmp_path / "base"), recordings(5)[3:]
     speaker = model.enrol(recordings(3))
     personal = personal_model(model, speaker)
     expected = values(model.predict(other, speaker=speaker))
     np.testing.assert_allclose(values(personal.predict(other)), expected, atol=1e-5)
     assert model.config.statistics == "speaker"
     assert np.abs(values(model.predict(other)) - expected).max() > 1e-3
-    personal.save_pretrained(tmp_path / "model")
+    check_inherited(personal, tmp_path / "model", "Made for one speaker")
     np.testing.assert_allclose(
         values(EmotionModel.from_pretrained(tmp_path / "model").predict(other)), expected, atol=1e-5
     )

@@ -6,9 +6,14 @@ import pytest
 import torch
 
 from ser_tl import cli
+from ser_tl.inference.calibration import recalibrate
+from ser_tl.inference.clips import Pass
+from ser_tl.inference.processes import OneProcess
+from ser_tl.inference.scoring import evaluation_clips
 from ser_tl.model import EmotionModel
 from ser_tl.training import Trainer
 from ser_tl.transfer import Full
+from tests.card.bases import check_inherited, save_restricted
 from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 
 pytestmark = pytest.mark.slow
@@ -52,6 +57,21 @@ def test_weights_stay_and_probabilities_are_calibrated(run, tmp_path, capsys):
     assert found.describe() in out
     assert "1 speakers: prediction sets" in err  # too few for a promise over speakers
     assert found.describe() in (tmp_path / "new" / "README.md").read_text()
+
+
+def test_a_model_calibrated_in_python_keeps_the_terms_of_what_it_was(run, tmp_path):
+    model = save_restricted(EmotionModel.from_pretrained(run / "model"), tmp_path / "base")
+    corpus = tone_split(run / "tones").test
+    how = Pass(OneProcess("cpu"))
+    recalibrate(model, (corpus, evaluation_clips(model, corpus)), how, method="temperature", source="new speakers")
+    check_inherited(model, tmp_path / "new", "Calibrated anew on new speakers; its weights are as they were.")
+
+
+def test_a_training_calibrates_what_is_no_longer_the_model_that_was_loaded(run):
+    model, split = EmotionModel.from_pretrained(run / "model"), tone_split(run / "tones")
+    Trainer(model, Full(), train_config(epochs=1, calibration="temperature")).fit(split.train, split.dev)
+    assert model.calibration is not None
+    assert model.origin is None  # or its card would say that the weights are as they were
 
 
 def test_answers_stay_with_a_temperature(run, tmp_path):

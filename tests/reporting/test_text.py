@@ -5,7 +5,9 @@ from ser_tl.reporting.text import markdown, percent
 from tests.evaluation.samples import certain, sample
 
 
-@pytest.mark.parametrize(("fraction", "shown"), [(0.71249, "71.2"), (1, "100.0"), (0, "0.0"), (None, "\N{EN DASH}")])
+@pytest.mark.parametrize(
+    ("fraction", "shown"), [(0.71249, "71.2"), (1, "100.0"), (0, "0.0"), (-0.0004, "0.0"), (None, "\N{EN DASH}")]
+)
 def test_percent_has_one_decimal(fraction, shown):
     assert percent(fraction) == shown
 

@@ -1,6 +1,7 @@
 """A check's figures on models whose answers are known, its page, and the command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ser_tl.errors import ConfigError
 from ser_tl.inference import Predictor
 from ser_tl.inference.session import SessionOutput
 from ser_tl.robustness import Change, Limits, Sample, change_table, check, make_suite, rate_table
+from ser_tl.robustness.check import row_cells
 from ser_tl.robustness.check_page import format_page
 from ser_tl.robustness.edges import add_silence
 from ser_tl.robustness.judgement import check_correctness, check_fairness
@@ -104,6 +106,12 @@ def test_the_check_is_json_tables_and_a_page_with_audio_and_no_markup_of_names()
     assert text.count("data:audio/ogg;base64,T2dnUw") == 3
     assert "nothing &amp; &lt;all&gt;" in text
     assert "<all>" not in text
+
+
+def test_a_change_of_nothing_has_no_minus():
+    row = check(Predictor(Listener(whole=False)), sample(), CHANGES[1:2]).rows[0]
+    assert row_cells(replace(row, difference=-0.0004, low=-0.0, high=-0.0003))[1:3] == ["+0.0", "0.0 to 0.0"]
+    assert row_cells(replace(row, difference=-0.0006, low=-0.0006, high=0.0))[1:3] == ["-0.1", "-0.1 to 0.0"]
 
 
 def verdicts(found):

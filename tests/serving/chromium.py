@@ -10,6 +10,7 @@ import time
 import urllib.request
 from base64 import b64decode
 from contextlib import ExitStack
+from pathlib import Path
 
 from websockets.sync.client import connect
 
@@ -86,8 +87,11 @@ class Browser:
     def resize(self, width, height, *, mobile=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
 
-    def photograph(self, path):
-        path.write_bytes(b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
+    def photograph(self, name):
+        """Writes a picture of the page to $SER_TL_SCREENSHOTS, if that is set."""
+        if folder := os.environ.get("SER_TL_SCREENSHOTS"):
+            picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+            (Path(folder) / name).write_bytes(b64decode(picture))
 
     def requests(self):
         """Addresses that the page asked for."""

@@ -55,11 +55,6 @@ def colours(browser, selector):
     )
 
 
-def photograph(browser, name):
-    if os.environ.get("SER_TL_SCREENSHOTS"):
-        browser.photograph(Path(os.environ["SER_TL_SCREENSHOTS"]) / name)
-
-
 def tab_to(browser, place):
     for _ in range(40):
         browser.press("Tab", 9)
@@ -110,7 +105,7 @@ def test_the_page_by_keyboard_alone(browser, server, folder):
     browser.press("Enter", 13, "\r")
     browser.wait("document.getElementById('turns').rows.length >= 1")
     assert browser.evaluate("document.querySelectorAll('#live-bars meter').length") == 3
-    photograph(browser, "desktop.png")
+    browser.photograph("desktop.png")
     browser.press("Enter", 13, "\r")
     browser.wait("document.getElementById('live').textContent === 'Start the microphone'")
 
@@ -136,10 +131,10 @@ def test_the_page_at_a_phones_width_and_in_the_dark(browser, server):
         browser.open(server.url + path)
         browser.wait("document.querySelectorAll('section').length >= 3")
         assert browser.evaluate("document.documentElement.scrollWidth") <= 360, path
-        photograph(browser, f"phone{path.replace('/', '_')}.png")
+        browser.photograph(f"phone{path.replace('/', '_')}.png")
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     browser.open(server.url)
-    photograph(browser, "dark.png")
+    browser.photograph("dark.png")
     browser.call("Emulation.setEmulatedMedia", features=[])
 
 
@@ -172,14 +167,14 @@ def test_two_models_beside_each_other_and_what_they_attend_to(browser, folder, s
             "document.querySelector('#two canvas').getAttribute('aria-label')"
         )
         assert colours(browser, "#one canvas") > colours(browser, "#two canvas") > 1
-        photograph(browser, f"two_{scheme}.png")
+        browser.photograph(f"two_{scheme}.png")
         contrasts = browser.evaluate(CONTRASTS)
         assert len(contrasts) > 20
         assert {name: found for name, (found, least) in contrasts.items() if found < least} == {}
         browser.resize(360, 740, mobile=True)
         browser.wait("document.querySelector('#two canvas').width < 360 * devicePixelRatio")
         assert browser.evaluate("document.documentElement.scrollWidth") <= 360
-        photograph(browser, f"two_phone_{scheme}.png")
+        browser.photograph(f"two_phone_{scheme}.png")
     browser.call("Emulation.setEmulatedMedia", features=[])
 
 

@@ -3,9 +3,6 @@
 Screenshots go to $SER_TL_SCREENSHOTS, if that is set.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile
@@ -45,13 +42,8 @@ def browser(folder, timeline):
         yield found
 
 
-def photograph(browser, name):
-    if os.environ.get("SER_TL_SCREENSHOTS"):
-        browser.photograph(Path(os.environ["SER_TL_SCREENSHOTS"]) / name)
-
-
 def test_the_page_shows_every_segment_and_its_picture_and_fetches_nothing(browser, timeline):
-    photograph(browser, "timeline.png")
+    browser.photograph("timeline.png")
     rows = browser.evaluate("document.querySelectorAll('.wide tbody tr').length")
     assert rows == len(timeline.segments)
     dots = browser.evaluate(
@@ -69,7 +61,7 @@ def test_the_page_shows_every_segment_and_its_picture_and_fetches_nothing(browse
 @pytest.mark.exhaustive
 def test_a_phone_shows_it_without_scrolling_sideways(browser):
     browser.resize(390, 800, mobile=True)
-    photograph(browser, "timeline_phone.png")
+    browser.photograph("timeline_phone.png")
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     # the picture scrolls inside its own box, and stays large enough to be read
     assert browser.evaluate("document.images[0].clientWidth") >= 700
