@@ -14,7 +14,7 @@ from datasets import Dataset
 import ser_tl as ser
 
 
-def main(options: ser.Options) -> ser.Report | None:
+def main(options: ser.FineTuningOptions) -> ser.Report | None:
     """Trains and evaluates every split of the protocol."""
 
     def fit(train: Dataset, dev: Dataset, folder: Path) -> ser.Trainer:
@@ -27,4 +27,4 @@ def main(options: ser.Options) -> ser.Report | None:
 
 
 if __name__ == "__main__":
-    ser.run_main(main, ser.Options, __doc__)
+    ser.run_main(main, ser.FineTuningOptions, __doc__)

@@ -15,7 +15,7 @@ import ser_tl as ser
 
 
 @dataclass(frozen=True)
-class Options(ser.Options):
+class Options(ser.FineTuningOptions):
     """The recipe's options; --strategy.* says which adapters, where, and how fast they learn."""
 
     strategy: str = "lora"

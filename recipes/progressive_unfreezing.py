@@ -16,7 +16,7 @@ import ser_tl as ser
 
 
 @dataclass(frozen=True)
-class Options(ser.Options):
+class Options(ser.FineTuningOptions):
     """The options of the recipe; --strategy.* says when the next block joins."""
 
     strategy: str = "progressive"

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from ser_tl.load import load_splits as load_splits
     from ser_tl.model import EmotionModel as EmotionModel
     from ser_tl.options import DomainOptions as DomainOptions
+    from ser_tl.options import FineTuningOptions as FineTuningOptions
     from ser_tl.options import Options as Options
     from ser_tl.options import RunOptions as RunOptions
     from ser_tl.outputs import describe_adapter as describe_adapter
@@ -113,6 +114,7 @@ _HOMES = {
     "EmotionModel": "ser_tl.model",
     "EncoderDistillationOptions": "ser_tl.experiments.encoder_distillation",
     "EncoderDistiller": "ser_tl.distill",
+    "FineTuningOptions": "ser_tl.options",
     "ModelDistillationOptions": "ser_tl.experiments.model_distillation",
     "Options": "ser_tl.options",
     "Prediction": "ser_tl.inference",

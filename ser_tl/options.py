@@ -31,7 +31,7 @@ from ser_tl.plugins import import_plugin
 from ser_tl.training.parts import build_parts
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
-from ser_tl.training.train_config import TrainConfig
+from ser_tl.training.train_config import FINE_TUNING, TrainConfig
 from ser_tl.transfer import STRATEGIES, AlignmentConfig, Strategy
 
 
@@ -222,6 +222,13 @@ class Options(RunOptions):
             ConfigError: it has no such option, or refuses a value
         """
         return construct(STRATEGIES, self.strategy, self.strategy_options, "strategy")
+
+
+@dataclass(frozen=True)
+class FineTuningOptions(Options):
+    """The options of recipes that train one system, whose classifier is refitted in closed form where it can be."""
+
+    train: TrainConfig = FINE_TUNING
 
 
 @dataclass(frozen=True)

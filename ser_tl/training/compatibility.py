@@ -16,7 +16,7 @@ from ser_tl.model import EmotionModel
 from ser_tl.modules.discriminant import assign_groups
 from ser_tl.runtime.launcher import check_launcher
 from ser_tl.runtime.processes import check_tracker
-from ser_tl.training.train_config import TrainConfig
+from ser_tl.training.train_config import RefitName, TrainConfig
 from ser_tl.transfer import Strategy
 
 
@@ -113,8 +113,34 @@ def check_refit(config: TrainConfig, train: Dataset, dev: Dataset) -> None:
     Raises:
         ConfigError: there is one speaker, or a group of speakers has all clips of an emotion
     """
-    if config.refit != "none":
+    optional = config.refit == "auto" and config.epochs > 0
+    if config.refit != "none" and not optional:
         assign_groups([*train["speaker"][:], *dev["speaker"][:]], [*train["emotion"][:], *dev["emotion"][:]])
+
+
+def choose_refit(
+    config: TrainConfig, labels: Sequence[str], train: Dataset, dev: Dataset, voided: Sequence[str]
+) -> tuple[RefitName, str]:
+    """The refit of a training, and in a sentence why `auto` is none; empty where it isn't.
+
+    Args:
+        config: with the option
+        labels: of the model; none where it learns dimensions alone
+        train: real speech that is trained on
+        dev: which the refit uses too
+        voided: options that were given and whose effect a refit would replace
+    """
+    if config.refit != "auto" or not config.epochs:  # without epochs nothing but a refit fits the classifier
+        return "discriminant" if config.refit == "auto" else config.refit, ""
+    try:
+        if not labels:
+            raise ConfigError("no emotions are learned")
+        if voided:
+            raise ConfigError(f"{', '.join(voided)} would lose its effect")
+        assign_groups([*train["speaker"][:], *dev["speaker"][:]], [*train["emotion"][:], *dev["emotion"][:]])
+    except ConfigError as reason:
+        return "none", f"The classifier is the one trained by gradients, which train.refit auto kept: {reason}."
+    return "discriminant", ""
 
 
 def check_closed_form(model: EmotionModel, config: TrainConfig) -> None:

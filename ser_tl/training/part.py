@@ -30,8 +30,9 @@ from ser_tl.model import EmotionModel, Output
 from ser_tl.modules.feature_norm import NormTable
 from ser_tl.registry import Registry
 from ser_tl.runtime.processes import build_accelerator, build_evaluation_pass
+from ser_tl.training.compatibility import choose_refit
 from ser_tl.training.features import FeaturePipeline, Reads
-from ser_tl.training.train_config import TrainConfig
+from ser_tl.training.train_config import RefitName, TrainConfig
 from ser_tl.transfer import Strategy
 
 PartT = TypeVar("PartT", bound="Part")
@@ -91,6 +92,7 @@ class Training:
         train, dev, unlabelled: the arguments of `fit`; `real` is the training part without synthetic clips
         natural_clips: the training part's clips before a part's `prepare`; `clips` are those of the steps
         real_clips, dev_clips, unlabelled_clips: as they are in evaluation
+        refit: how the classifier is refitted; `auto` until there are data. `refit_note` says why it isn't
     """
 
     model: EmotionModel
@@ -114,8 +116,11 @@ class Training:
     real_clips: Clips = field(init=False)
     dev_clips: Clips = field(init=False)
     unlabelled_clips: Clips | None = field(init=False, default=None)
+    refit: RefitName = field(init=False)
+    refit_note: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
+        self.refit = self.config.refit
         self.accelerator = build_accelerator(self.config, self.folder)
         self.features = FeaturePipeline(self.model, self.strategy, self.config, self.accelerator, self.seed)
         self.evaluation = build_evaluation_pass(self.accelerator, self.config)
@@ -134,11 +139,13 @@ class Training:
     @property
     def refits(self) -> bool:
         """Whether the classifier is refitted in the end."""
-        return self.config.refit != "none"
+        return self.refit != "none"
 
     def set_data(self, train: Dataset, dev: Dataset, unlabelled: Dataset | None) -> None:
         """Sets the training's data."""
         self.train, self.real, self.dev, self.unlabelled = train, real_rows(train), dev, unlabelled
+        voided = [part.voided_by_refit for part in self.parts if part.voided_by_refit]
+        self.refit, self.refit_note = choose_refit(self.config, self.model.labels, self.real, dev, voided)
 
     def prepare_clips(self) -> None:
         """Loads the clips of all data; every process calls it."""
@@ -188,6 +195,11 @@ class Part:
     def requested_by(self) -> str:
         """The option that switched it on, for messages."""
         return self.name
+
+    @property
+    def voided_by_refit(self) -> str:
+        """The option, if it was given, that acts on a classifier which a refit would replace; else empty."""
+        return ""
 
     def bind(self, training: Training) -> None:
         """Refuses a model, a strategy or other parts that don't fit; the data aren't known yet.

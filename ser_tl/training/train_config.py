@@ -5,7 +5,7 @@ from typing import Literal
 
 from ser_tl.runtime.compute_config import ComputeConfig, check_range
 
-RefitName = Literal["none", "discriminant", "layer-discriminants", "self-training", "enrolment"]
+RefitName = Literal["none", "auto", "discriminant", "layer-discriminants", "self-training", "enrolment"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class TrainConfig(ComputeConfig):
             embedding, in closed form, on training and dev speakers; `layer-discriminants` fits one to each of the
             encoder's layers and adds up their logits; `self-training` continues from `discriminant` with unlabelled
             clips of the target domain, whose emotions it assumes to be about equally frequent; `enrolment` fits one for
-            new speakers with a few clips without labels (`model.enrol`), with model.statistics speaker
+            new speakers with a few clips without labels (`model.enrol`), with model.statistics speaker; `auto` is
+            `discriminant` where emotions are learned, speakers can be held out in turn, and no option is given that
+            acts on the classifier alone (`balance`, `labels.targets`); else `none`, and the report says why
         calibration: calibrates probabilities on speakers that no weight was trained on: by one `temperature`, which
             doesn't change the likeliest emotion; by a factor and a bias per emotion (`vector`); or `none`
         save_every: steps between training states on disk, besides the one after each epoch; 0 for none
@@ -60,3 +62,7 @@ class TrainConfig(ComputeConfig):
         check_range(self, "expected more than 0", lambda value: value > 0, "learning_rate", "encoder_learning_rate")
         shares = ("warmup", "label_smoothing")
         check_range(self, "expected a share from 0 to below 1", lambda value: 0 <= value < 1, *shares)
+
+
+FINE_TUNING = TrainConfig(refit="auto")
+"""The default of recipes that train one system; of `TrainConfig()` the classifier is the one trained by gradients."""

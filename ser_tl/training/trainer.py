@@ -147,7 +147,7 @@ class Trainer:
         self.data_facts |= measured
         self._notes = describe_synthetic(train, refit=training.refits)
         self._notes += note_unknown(train, model.dimensions, "training") + note_unknown(dev, model.dimensions, "dev")
-        self._notes += ([progress.note] if progress.note else []) + warnings
+        self._notes += [note for note in (progress.note, training.refit_note) if note] + warnings
         self.history = progress.history
         return progress.history
 

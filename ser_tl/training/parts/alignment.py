@@ -112,6 +112,11 @@ class DomainAlignment(Part):
         """The option."""
         return f"alignment.method is {self.config.method}"
 
+    @property
+    def voided_by_refit(self) -> str:
+        """The alignment, which acts in the head."""
+        return "alignment.method" if self.pairs_domains else ""
+
     def bind(self, training: Training) -> None:  # noqa: ARG002
         """Refuses an unknown name now, and not after an hour of encoding."""
         if self.pairs_domains:

@@ -10,7 +10,7 @@ sampled to equal sizes, weights by frequency are 1, and nothing is corrected twi
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -153,13 +153,11 @@ class ClassSizes:
     @property
     def facts(self) -> dict[str, Any]:
         """The changed options, the training utterances of each class, and the clips of an epoch."""
-        defaults = asdict(BalanceConfig())
-        changed = {name: value for name, value in asdict(self.config).items() if value != defaults[name]}
         utterances = _count_classes(self.classes, len(self.labels))
         counts_by_name = {"utterances": utterances, "heard": self.epoch_counts}
         return (
             {"weights": self.config.weights}
-            | changed
+            | self.config.changed
             | {name: dict(zip(self.labels, counts, strict=True)) for name, counts in counts_by_name.items()}
         )
 
@@ -234,6 +232,11 @@ class ClassBalance(Part):
         self.balances_corpora = self.config.corpora != "none"
         self.balance: ClassSizes | None = None
         self._notes: list[str] = []
+
+    @property
+    def voided_by_refit(self) -> str:
+        """The options that aren't the default, but for the balance of corpora, which a refit has as well."""
+        return ", ".join(f"balance.{name}" for name in self.config.changed if name != "corpora")
 
     def bind(self, training: Training) -> None:
         """Refuses options where no emotions are learned."""

@@ -1,7 +1,7 @@
 """The options of class balance and of synthetic clips, checked where they enter."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from ser_tl.data.corpus_balance import CorpusBalance
 from ser_tl.errors import ConfigError
@@ -40,6 +40,12 @@ class BalanceConfig:
     synthesise: Literal["none", "smote", "borderline-smote", "adasyn"] = "none"
     neighbours: int = 5
     corpora: CorpusBalance = "none"
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The options that aren't the default, and their values."""
+        defaults = asdict(type(self)())
+        return {name: value for name, value in asdict(self).items() if value != defaults[name]}
 
     def __post_init__(self) -> None:
         if not 0 <= self.beta < 1:

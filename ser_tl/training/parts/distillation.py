@@ -150,6 +150,11 @@ class Distillation(Part):
         """The option."""
         return f"teacher is {self.teacher.folder}"
 
+    @property
+    def voided_by_refit(self) -> str:
+        """The teacher's labels."""
+        return "teacher"
+
     def bind(self, training: Training) -> None:
         """Refuses a teacher with other labels."""
         teacher, labels = self.teacher, training.model.labels

@@ -142,10 +142,11 @@ class Refit(Part):
 
     def bind(self, training: Training) -> None:
         """Takes the training's option, if it is one of this part's."""
-        self.kind = training.config.refit if training.config.refit in self.kinds else "none"
+        self.kind = training.refit if training.refit in self.kinds else "none"
 
     def check(self, training: Training) -> None:
         """Refuses a refit of no emotions, of layers that are mixed, and where speakers can't be held out in turn."""
+        self.bind(training)  # `auto` is known with the data
         if self.kind == "none":
             return
         if not training.model.labels:

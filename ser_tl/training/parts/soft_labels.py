@@ -37,6 +37,11 @@ class SoftLabels(Part):
         """The option."""
         return f"labels.targets is {self.config.targets}"
 
+    @property
+    def voided_by_refit(self) -> str:
+        """Soft targets."""
+        return "labels.targets" if self.adds_clip_targets else ""
+
     def bind(self, training: Training) -> None:
         """Refuses options where no emotions are learned."""
         if not training.model.labels and self.config != AnnotationConfig(classes=self.config.classes):

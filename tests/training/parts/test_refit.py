@@ -5,11 +5,13 @@ from functools import cache
 import pytest
 import torch
 
+from ser_tl.data.votes import AnnotationConfig
 from ser_tl.errors import ConfigError
 from ser_tl.inference.clips import embed_batch
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.discriminant import Discriminant, fit_discriminant
 from ser_tl.training import Trainer
+from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.transfer import AlignmentConfig, Frozen, Full
 from tests.training.samples import tiny_model, tone_split, train_config
 
@@ -125,3 +127,52 @@ def test_what_becomes_of_an_alignment_is_said(split):
     trainer = Trainer(tiny_model(), Frozen(), CONFIG, alignment=AlignmentConfig("mmd"))
     trainer.fit(split.train, split.dev, unlabelled=split.test)
     assert any("the alignment (mmd) acted in the hidden layer of a head that the refit" in one for one in trainer.notes)
+
+
+def test_auto_is_a_discriminant_where_speakers_can_be_held_out(split):
+    trainer = Trainer(tiny_model(), Frozen(), train_config(refit="auto", epochs=1))
+    trainer.fit(split.train, split.dev)
+    assert isinstance(trainer.model.head, Discriminant)
+    assert trainer.facts["refit"]["shrinkage"] > 0
+    assert not any("train.refit" in note for note in trainer.notes)
+
+
+def test_auto_keeps_the_trained_head_elsewhere_and_says_why(split):
+    """One speaker has all clips of an emotion: without them there is nothing to hold that emotion out by."""
+    speakers = [
+        "all of anger" if emotion == "anger" else name
+        for name, emotion in zip(split.train["speaker"], split.train["emotion"], strict=True)
+    ]
+    train = split.train.remove_columns("speaker").add_column("speaker", speakers)
+    keep = [row for row, emotion in enumerate(split.dev["emotion"]) if emotion != "anger"]
+    trainer = Trainer(tiny_model(), Frozen(), train_config(refit="auto", epochs=1))
+    trainer.fit(train, split.dev.select(keep))
+    assert not isinstance(trainer.model.head, Discriminant)
+    assert "refit" not in trainer.facts
+    assert "trained by gradients, which train.refit auto kept" in trainer.training.refit_note
+    assert trainer.training.refit_note in trainer.notes
+    assert "all utterances of some emotion" in trainer.training.refit_note
+    with pytest.raises(ConfigError, match="all utterances of some emotion"):
+        Trainer(tiny_model(), Frozen(), train_config(refit="auto", epochs=0)).fit(train, split.dev.select(keep))
+
+
+def test_recipes_of_one_system_refit_and_trainers_of_others_do_not():
+    from ser_tl.options import DomainOptions, FineTuningOptions, Options
+
+    refits = [kind().train.refit for kind in (FineTuningOptions, Options, DomainOptions)]
+    assert refits == ["auto", "none", "none"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"balance": BalanceConfig(focal=2.0, weights="none")}, "balance.weights, balance.focal"),
+        ({"labels": AnnotationConfig(targets="recognised")}, "labels.targets"),
+        ({"balance": BalanceConfig(neighbours=5)}, ""),
+    ],
+)
+def test_auto_leaves_a_classifier_that_an_option_shapes(split, options, named):
+    trainer = Trainer(tiny_model(), Frozen(), train_config(refit="auto"), **options)
+    trainer.check(split.train, split.dev)
+    assert trainer.training.refits == (not named)
+    assert f"{named} would lose its effect" in trainer.training.refit_note if named else not trainer.training.refit_note
