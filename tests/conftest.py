@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts import is_in_part, parse_part
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub is imported: nothing here may need a network
@@ -84,6 +86,15 @@ def quick_pictures():
         yield
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--part",
+        type=parse_part,
+        metavar="NUMBER/COUNT",
+        help="run one part of the tests, such as 2/5; all parts together are all tests",
+    )
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """A process more than cores: some tests wait for minutes, for brokers and for servers that start."""
     return (os.cpu_count() or 1) + 1
@@ -125,17 +136,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves exhaustive tests out unless they are asked for by `-m`, or by name as in `pytest FILE::TEST`.
+    """Leaves out exhaustive tests but where `-m` or a name asks for them (`pytest FILE::TEST`), and other parts.
 
     What reads the whole package's source comes first: what comes last is shared out, and each process would read it.
     """
     items.sort(key=lambda item: item.path.name not in ("test_layering.py", "test_language.py"))
-    if "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args):
-        return
-    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    asked_for = "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args)
+    part = config.option.part
+    kept, left_out = [], []
+    for item in items:
+        wanted = asked_for or not item.get_closest_marker("exhaustive")
+        (kept if wanted and (part is None or is_in_part(item.nodeid, part)) else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+        items[:] = kept
 
 
 def pytest_unconfigure():
