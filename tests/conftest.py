@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -118,13 +118,23 @@ def pytest_collectstart() -> None:
 def pytest_collection_finish() -> None:
     """Takes what was imported and collected out of the garbage collector's hands, and copies no columns' types.
 
-    Each training of `accelerate` collects garbage, and would go through two million objects for a second. Each row that
-    is read of a `Dataset` copies the types of all its columns, a tenth of what a training on a few clips takes.
+    Each training of `accelerate` collects garbage, and would go through two million objects for a second; what tests
+    import follows below. Each row that is read of a `Dataset` copies the types of all its columns, a tenth of what a
+    training on a few clips takes.
     """
     if "datasets" in sys.modules:
         sys.modules["datasets"].Value.__deepcopy__ = lambda self, _: self  # nobody changes one
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Takes what a file's tests have imported and cached out of the garbage collector's hands, after their fixtures."""
+    yield
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
