@@ -172,3 +172,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.export.samples import export_once, sample_model
 
     return export_once(sample_model, "exported", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of tests.training.samples.write_run(); read it and leave it as it is."""
+    from tests.training.samples import write_run
+
+    return write_run(tmp_path_factory.mktemp("small_run"))

@@ -355,9 +355,8 @@ def test_dropout_reaches_the_adapters_in_training_alone():
         assert not torch.equal(model.train()(*clips()).logits, model(*clips()).logits)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, pytest.param({"dora": True, "dropout": 0.2}, marks=pytest.mark.exhaustive)], ids=["lora", "dora"]
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("options", [{}, {"dora": True, "dropout": 0.2}], ids=["lora", "dora"])
 def test_an_interrupted_training_resumes_to_the_same_end(options, tmp_path):
     split = tone_split(tmp_path / "tones", takes=1)
 

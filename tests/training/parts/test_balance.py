@@ -121,7 +121,7 @@ def watched(monkeypatch):
 
 @pytest.mark.parametrize(
     ("sampling", "size", "strategy"),
-    [("over", 12, Full), ("under", 4, Frozen)],
+    [("over", 12, Full), pytest.param("under", 4, Frozen, marks=pytest.mark.exhaustive)],
 )
 def test_sampled_classes_are_heard_alike_and_only_from_training(split, monkeypatch, sampling, size, strategy):
     heard, _ = watched(monkeypatch)
