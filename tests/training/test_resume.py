@@ -75,6 +75,7 @@ def test_resuming_in_the_middle_of_an_epoch_gives_the_same_history(split, whole,
     assert untimed(fit(split, stopped.folder, resume=True)) == whole
 
 
+@pytest.mark.exhaustive
 def test_resume_without_a_state_begins_at_the_beginning(split, tmp_path):
     assert len(fit(split, tmp_path / "run", resume=True, epochs=1)) == 1
 
@@ -201,6 +202,7 @@ def test_resume_refuses_an_encoder_whose_weights_were_replaced(stopped):
         stopped(model=tiny_model(seed=1))
 
 
+@pytest.mark.exhaustive
 def test_resume_refuses_classes_in_another_order(stopped):
     with pytest.raises(CheckpointError, match="the classes"):
         stopped(model=tiny_model(labels=["sadness", "anger", "neutral"]))

@@ -95,6 +95,7 @@ def test_states_are_standardised_over_the_training_speech(split):
     assert frames.std(dim=1).max() < 1.01  # less where a channel hardly moves: its noise isn't blown up
 
 
+@pytest.mark.exhaustive
 def test_a_frozen_encoder_stays_as_it_was(small):
     model = tiny_model()
     before = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}

@@ -139,6 +139,7 @@ def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monke
     assert len(scored) == 6
 
 
+@pytest.mark.exhaustive
 def test_the_refit_hears_real_clips_only(split, monkeypatch):
     embedded = []
 
