@@ -9,10 +9,12 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
+from tests.parts import is_in_part, parse_part
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -84,6 +86,15 @@ def quick_pictures():
         yield
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--part",
+        type=parse_part,
+        metavar="NUMBER/COUNT",
+        help="run one part of the tests, such as 2/5; all parts together are all tests",
+    )
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """A process more than cores: some tests wait for minutes, for brokers and for servers that start."""
     return (os.cpu_count() or 1) + 1
@@ -107,13 +118,23 @@ def pytest_collectstart() -> None:
 def pytest_collection_finish() -> None:
     """Takes what was imported and collected out of the garbage collector's hands, and copies no columns' types.
 
-    Each training of `accelerate` collects garbage, and would go through two million objects for a second. Each row that
-    is read of a `Dataset` copies the types of all its columns, a tenth of what a training on a few clips takes.
+    Each training of `accelerate` collects garbage, and would go through two million objects for a second; what tests
+    import follows below. Each row that is read of a `Dataset` copies the types of all its columns, a tenth of what a
+    training on a few clips takes.
     """
     if "datasets" in sys.modules:
         sys.modules["datasets"].Value.__deepcopy__ = lambda self, _: self  # nobody changes one
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Takes what a file's tests have imported and cached out of the garbage collector's hands, after their fixtures."""
+    yield
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -125,17 +146,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves exhaustive tests out unless they are asked for by `-m`, or by name as in `pytest FILE::TEST`.
+    """Leaves out exhaustive tests but where `-m` or a name asks for them (`pytest FILE::TEST`), and other parts.
 
     What reads the whole package's source comes first: what comes last is shared out, and each process would read it.
     """
     items.sort(key=lambda item: item.path.name not in ("test_layering.py", "test_language.py"))
-    if "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args):
-        return
-    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    asked_for = "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args)
+    part = config.option.part
+    kept, left_out = [], []
+    for item in items:
+        wanted = asked_for or not item.get_closest_marker("exhaustive")
+        (kept if wanted and (part is None or is_in_part(item.nodeid, part)) else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+        items[:] = kept
 
 
 def pytest_unconfigure():
@@ -148,3 +172,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.export.samples import export_once, sample_model
 
     return export_once(sample_model, "exported", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of tests.training.samples.write_run(); read it and leave it as it is."""
+    from tests.training.samples import write_run
+
+    return write_run(tmp_path_factory.mktemp("small_run"))

@@ -10,26 +10,13 @@ import soundfile
 
 from ser_tl import cli
 from ser_tl.training import Trainer
-from ser_tl.transfer import Full
-from tests.training.samples import tiny_model, tone_corpus, tone_split, train_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_pictures")]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run's folder with a model and its split, beside the audio and a manifest of it."""
-    folder = tmp_path_factory.mktemp("run")
-    split = tone_split(folder / "tones")
-    trainer = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=6))
-    trainer.fit(split.train, split.dev)
-    trainer.model.save_pretrained(folder / "model")
-    (folder / "split.json").write_text(json.dumps(split.ids))
-    lines = ["path,emotion,speaker,id"]
-    for row in tone_corpus(folder / "tones"):
-        lines.append(f"{row['audio']['path']},{row['emotion']},{row['speaker']},{row['id']}")
-    (folder / "tones.csv").write_text("\n".join(lines))
-    return folder
+@pytest.fixture
+def run(small_run):
+    return small_run
 
 
 def test_predict_writes_a_json_line_for_each_file(run, capsys):

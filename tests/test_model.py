@@ -19,7 +19,7 @@ from ser_tl.inference import Predictor
 from ser_tl.model import CONFIG_FILE, WEIGHTS_FILE, EmotionModel, ModelConfig, serialization
 from ser_tl.model import weights as weights_module
 from ser_tl.modules.pooling import POOLINGS, FrameScore
-from tests.combinations import with_default
+from tests.combinations import each_value_once, with_default
 from tests.encoders.tiny import DIM, LAYERS, NAMES, REPRESENTATIVES, clip, padded, save, tiny
 
 pytestmark = pytest.mark.slow
@@ -112,8 +112,9 @@ def test_without_standardisation_states_come_as_they_are():
     assert not [key for key in model.state_dict() if "standardise" in key]
 
 
-@pytest.mark.parametrize("name", ["wav2vec2", "hubert", "wavlm", "whisper"])
-@pytest.mark.parametrize("pooling", list(POOLINGS))
+@pytest.mark.parametrize(
+    ("pooling", "name"), each_value_once(list(POOLINGS), ["wav2vec2", "hubert", "wavlm", "whisper"])
+)
 def test_a_clip_has_the_same_probabilities_alone_and_padded(name, pooling):
     model = build(name, pooling=pooling)
     clips = [clip(1, seed=3), clip(2000), clip(7777, seed=1), clip(16_000, seed=2)]

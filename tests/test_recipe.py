@@ -16,6 +16,7 @@ from ser_tl.errors import AudioError, ConfigError, SplitError
 from ser_tl.options import parse
 from ser_tl.training.parts.balance import BalanceConfig
 from ser_tl.training.parts.dimensions import DimensionConfig
+from tests.combinations import with_default
 from tests.recipe_samples import load_recipe, tone_manifest
 from tests.training.samples import tiny_model, train_config
 
@@ -191,7 +192,7 @@ def test_what_is_done_about_classes_and_votes_stands_in_the_report(recipe, optio
     assert json.loads((tmp_path / "run" / "report.json").read_text())["facts"]["balance"] == report.facts["balance"]
 
 
-@pytest.mark.parametrize("weight", [0.5, 1.0])
+@pytest.mark.parametrize("weight", with_default([0.5, 1.0], [0.5]))
 def test_dimensions_go_from_the_options_to_report_model_and_card(recipe, options, tmp_path, weight):
     dimensions = DimensionConfig(["arousal", "valence"], weight=weight)
     alone = weight == 1.0

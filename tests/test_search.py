@@ -31,20 +31,20 @@ def test_the_best_on_dev_is_scored_once_on_test(make, tmp_path, monkeypatch):
     fit, evaluate = ser.Trainer.fit, ser.Trainer.evaluate
     monkeypatch.setattr(ser.Trainer, "fit", lambda self, *a, **k: trained.append(a) or fit(self, *a, **k))
     monkeypatch.setattr(ser.Trainer, "evaluate", lambda self, t, **k: tested.append(t) or evaluate(self, t, **k))
-    report = load_recipe("search").main(make(3))
+    report = load_recipe("search").main(make(2))
     assert len(tested) == 1
     test = set(tested[0]["speaker"][:])
     assert all(not test & {*train["speaker"][:], *dev["speaker"][:]} for train, dev in trained)
     with (tmp_path / "run" / "trials.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3
+    assert len(rows) == 2
     best = max(rows, key=lambda row: float(row["dev"]))
     assert report.facts["setting"]["pooling"] == best["pooling"]
     assert report.facts["setting"]["train.learning_rate"] == float(best["train.learning_rate"])
     assert report.facts["pooling"] == best["pooling"]
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert max(record["dev_uar"] for record in history) == float(best["dev"])  # the same training once more
-    assert any("best of 3 on dev speakers" in note for note in report.notes)
+    assert any("best of 2 on dev speakers" in note for note in report.notes)
     assert not (tmp_path / "run" / "trials" / "000").exists()
 
 

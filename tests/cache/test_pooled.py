@@ -16,6 +16,7 @@ from ser_tl.modules.pooling import POOLINGS
 from ser_tl.runtime.processes import build_accelerator
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen, Partial
+from tests.combinations import each_value_once
 from tests.encoders.tiny import tiny
 from tests.training.samples import TONES, tone_corpus, tone_split, train_config
 
@@ -47,9 +48,10 @@ def cached(corpus, model, strategy=None, *, max_seconds=12.0) -> CachedClips:
     return FeatureCache().fill(clips, model.encoder, layers, build_accelerator(train_config(), None), train_config())
 
 
-@pytest.mark.parametrize("pooling", REDUCE)
 @pytest.mark.parametrize(
-    "options", [{}, {"layers": [3, 1]}, {"standardise": False}, {"layers": [2], "join": "sum"}], ids=str
+    ("pooling", "options"),
+    each_value_once(sorted(REDUCE), [{}, {"layers": [3, 1]}, {"standardise": False}, {"layers": [2], "join": "sum"}]),
+    ids=str,
 )
 def test_pooled_vectors_and_gradients_are_those_of_all_frames(corpus, pooling, options):
     model = build(pooling, **options)

@@ -23,6 +23,7 @@ from ser_tl.modules.pooling import POOLINGS
 from ser_tl.runtime.processes import build_accelerator
 from ser_tl.training import Trainer
 from ser_tl.transfer import Frozen, Partial
+from tests.combinations import each_value_once
 from tests.encoders.tiny import tiny
 from tests.training.samples import TONES, split_tones, tone_corpus, train_config
 
@@ -83,8 +84,7 @@ def test_a_training_on_summaries_is_one_on_frames(pooling, statistics, split, lo
     torch.testing.assert_close(torch.from_numpy(probabilities), torch.from_numpy(whole), atol=2e-3, rtol=0)
 
 
-@pytest.mark.parametrize("layers", [None, [2, 0]], ids=str)
-@pytest.mark.parametrize("pooling", REDUCE)
+@pytest.mark.parametrize(("pooling", "layers"), each_value_once(sorted(REDUCE), [None, [2, 0]]), ids=str)
 def test_what_is_measured_over_frames_follows_from_summaries(pooling, layers, long_split, store):
     model = build(pooling, layers=layers, statistics="speaker")
     feed = Trainer(model, Frozen(), CONFIG).training.features

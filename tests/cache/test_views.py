@@ -305,6 +305,7 @@ def test_dev_and_test_never_hear_a_view(split, usual, monkeypatch):
     assert list(report.facts["augment"]) == ["speed", "noise"]
 
 
+@pytest.mark.exhaustive
 def test_the_refit_hears_clips_and_all_views_and_no_speaker_is_on_both_sides(split, monkeypatch):
     from ser_tl.training.parts import refit
 

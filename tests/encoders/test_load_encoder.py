@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from ser_tl.encoders import ENCODERS, FAMILIES, Moonshine, SpeechSSL, Whisper, load_encoder
 from ser_tl.errors import EncoderError, UnknownNameError
+from tests.combinations import with_default
 
-from .tiny import DIM, LAYERS, NAMES, checkpoint, clip, padded, save, wrap
+from .tiny import DIM, LAYERS, NAMES, REPRESENTATIVES, checkpoint, clip, padded, save, wrap
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def test_without_pretraining_the_architecture_is_the_same_and_the_weights_are_ne
     assert random.normalise == pretrained.normalise
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", with_default(NAMES, REPRESENTATIVES))
 def test_a_folder_that_transformers_saved_loads_with_its_weights(name, tmp_path, offline):
     encoder = load_encoder(str(save(name, tmp_path)))
     assert type(encoder) is {"whisper": Whisper, "moonshine": Moonshine}.get(name, SpeechSSL)

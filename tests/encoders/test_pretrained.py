@@ -21,6 +21,7 @@ from transformers import (
 
 from ser_tl.encoders import load_encoder
 from ser_tl.errors import EncoderError
+from tests.combinations import each_value_once
 
 from .tiny import checkpoint, clip, padded, save
 
@@ -57,8 +58,10 @@ class Evil:
         return os.mkdir, (str(self.trace),)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
-@pytest.mark.parametrize("name", ["wav2vec2-group", "hubert-group", "wavlm-group", "unispeech-sat"])
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    each_value_once(["wav2vec2-group", "hubert-group", "wavlm-group", "unispeech-sat"], list(WRITERS)),
+)
 def test_weights_with_the_old_names_of_weight_norm_load_from_any_file(name, writer, tmp_path, capfd):
     expected = states(save(name, tmp_path))
     weights = load_file(tmp_path / "model.safetensors")
@@ -74,13 +77,18 @@ def test_weights_with_the_old_names_of_weight_norm_load_from_any_file(name, writ
     ("name", "kind"),
     [
         ("wav2vec2", Wav2Vec2ForPreTraining),
-        ("wav2vec2-group", Wav2Vec2ForCTC),
         ("wav2vec2-group", Wav2Vec2ForXVector),
-        ("hubert", HubertForCTC),
         ("hubert-group", HubertForSequenceClassification),
-        ("wavlm-group", WavLMForCTC),
-        ("unispeech-sat", UniSpeechSatForPreTraining),
         ("data2vec-audio", Data2VecAudioForCTC),
+        *[
+            pytest.param(*case, marks=pytest.mark.exhaustive)
+            for case in (
+                ("wav2vec2-group", Wav2Vec2ForCTC),
+                ("hubert", HubertForCTC),
+                ("wavlm-group", WavLMForCTC),
+                ("unispeech-sat", UniSpeechSatForPreTraining),
+            )
+        ],
     ],
 )
 def test_a_model_saved_with_its_head_loads_without_it(name, kind, tmp_path, capfd):

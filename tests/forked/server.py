@@ -16,6 +16,7 @@ import gc
 import importlib
 import io
 import json
+import logging
 import os
 import runpy
 import selectors
@@ -49,6 +50,8 @@ SAFE_THREADS = {"jemalloc_bg_thd"}
 INTERPRETER = sys.executable  # of fresh programs; a fork is told another
 READ_BY_IMPORTS = ("HF_", "OMP_", "MKL_", "OPENBLAS_")
 """How environment variables begin that have their effect when a package is imported."""
+LEVEL = "HF_HUB_VERBOSITY"
+"""One of them that a fork follows by itself, as `ser_tl.cli.main` leaves it behind in a test's process."""
 
 _CUDA_CHECK = (
     "PYTORCH_NVML_BASED_CUDA_CHECK"  # whether there is a GPU is asked without its driver, which can't be forked
@@ -229,11 +232,13 @@ def prepare(request: Request, server: Server) -> None:
     changed = {
         name
         for name in server.own.keys() | request.environment.keys()
-        if name.startswith(READ_BY_IMPORTS) and server.own.get(name) != request.environment.get(name)
+        if name.startswith(READ_BY_IMPORTS) and name != LEVEL and server.own.get(name) != request.environment.get(name)
     }
     if changed:  # packages read them when imported, which has been done: a fresh interpreter has to
         os.execve(INTERPRETER, [INTERPRETER, *request.arguments], request.environment)
     sys.path[:0] = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    with suppress(ValueError):  # no level: huggingface_hub takes its default then
+        logging.getLogger("huggingface_hub").setLevel(os.environ.get(LEVEL, "warning").upper())
     os.environ.setdefault("PYTHON_EXEC", request.python)  # torchrun starts its ranks by it
     import numpy as np
 

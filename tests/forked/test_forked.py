@@ -1,5 +1,6 @@
 """A forked program behaves as a fresh interpreter does."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -163,6 +164,13 @@ def test_what_imports_read_makes_it_a_fresh_interpreter():
     fresh = run(forked_python(), "-c", program, env=os.environ | {"HF_HUB_OFFLINE": "0"})
     assert (fresh.returncode, fresh.stdout.strip()) == (0, "False"), fresh.stderr
     assert run(forked_python(), "-c", program).stdout.strip() == "True"
+
+
+def test_the_level_of_messages_makes_no_fresh_interpreter():
+    program = "import sys, huggingface_hub; print('torch' in sys.modules, huggingface_hub.logging.get_verbosity())"
+    for given, level in (({}, logging.WARNING), ({"HF_HUB_VERBOSITY": "info"}, logging.INFO)):
+        environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_VERBOSITY"} | given
+        assert run(forked_python(), "-c", program, env=environment).stdout == f"True {level}\n"
 
 
 @pytest.mark.exhaustive

@@ -20,7 +20,7 @@ def test_it_grows_with_what_is_held():
 
 @pytest.mark.skipif(not peak_memory._STATUS.is_file(), reason="Linux")
 def test_it_is_not_that_of_the_program_which_started_it():
-    held = np.ones(2**26)
+    held = np.ones(2**24)
     code = f"import runpy; print(runpy.run_path({peak_memory.__file__!r})['measure_peak_memory']())"
     child = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert int(child.stdout) < held.nbytes >> 20

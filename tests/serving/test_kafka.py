@@ -47,14 +47,14 @@ class Cluster:
         self.producer.produce("ser_tl", content, key, partition, headers=headers)
         assert self.producer.flush(10) == 0
 
-    def read(self, topic, seconds=10.0, enough=lambda found: False):
-        """The messages of a topic, from its beginning: until there are enough, or nothing new comes."""
+    def read(self, topic, seconds, enough=None):
+        """The messages of a topic, from its beginning: until there are enough, or nothing follows in a moment."""
         reader = {"group.id": "reader", "auto.offset.reset": "earliest", "enable.auto.commit": False}
         consumer = kafka.Consumer({**reader, "bootstrap.servers": self.servers, "log_level": 3})
         partitions = self.producer.list_topics(topic, timeout=10).topics[topic].partitions  # makes it, too
         consumer.assign([kafka.TopicPartition(topic, number, 0) for number in partitions])
         found, last = [], time.monotonic()
-        while time.monotonic() < last + seconds and not enough(found):
+        while time.monotonic() < last + (seconds if enough or not found else 1.5) and not (enough and enough(found)):
             for message in consumer.consume(100, timeout=0.3):
                 assert message.error() is None
                 found.append(message)

@@ -15,6 +15,7 @@ from ser_tl.inference import Predictor
 from ser_tl.inference.torch_session import TorchSession
 from ser_tl.modules.stitching import Stitching
 from ser_tl.streaming import StreamingPredictor
+from tests.combinations import with_default
 from tests.streaming.sounds import RATE, LevelSession, chunks, conversation, voiced
 from tests.test_model import build
 
@@ -89,7 +90,7 @@ def test_a_hop_is_answered_as_the_predictor_answers_its_window_whatever_the_chun
         assert values(update) == pytest.approx(values(expected), abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["whisper", "hubert-group", "moonshine"])
+@pytest.mark.parametrize("name", with_default(["whisper", "hubert-group", "moonshine"], ["whisper"]))
 def test_other_encoders_are_stitched_likewise(name):
     model, signal = stitched(name), voiced(1.73)
     updates = [update for update in run(stream_of(model), signal) if update.label]

@@ -86,6 +86,20 @@ def uneven_split(root: Path) -> Split:
     return replace(split, train=split.train.select(rows))
 
 
+def write_run(folder: Path) -> Path:
+    """A run's folder with a small trained model and its split, beside the audio and a manifest of it."""
+    split = tone_split(folder / "tones")
+    trainer = Trainer(tiny_model(dropout=0.0), Full(), train_config(epochs=3))
+    trainer.fit(split.train, split.dev)
+    trainer.model.save_pretrained(folder / "model")
+    (folder / "split.json").write_text(json.dumps(split.ids))
+    lines = ["path,emotion,speaker,id"]
+    for row in tone_corpus(folder / "tones"):
+        lines.append(f"{row['audio']['path']},{row['emotion']},{row['speaker']},{row['id']}")
+    (folder / "tones.csv").write_text("\n".join(lines))
+    return folder
+
+
 def tiny_model(
     *,
     dropout: float = 0.1,

@@ -9,11 +9,13 @@ from ser_tl.encoders import Encoder, Fused, SoundNet, VGGish
 from ser_tl.model import EmotionModel, ModelConfig
 from ser_tl.modules.losses import cross_entropy
 from ser_tl.transfer import IA3, LearningRates, Lora, Strategy
+from tests.combinations import with_default
 from tests.encoders.tiny import clip, padded, tiny
 
 LABELS = ["anger", "neutral", "sadness"]
 SINGLE = ["wav2vec2", "wav2vec2-group", "hubert", "wavlm", "wavlm-group", "unispeech-sat", "data2vec-audio"]
 SINGLE += ["whisper", "moonshine"]
+EACH_SINGLE = with_default(SINGLE, ["wav2vec2", "wavlm-group", "whisper", "moonshine"])
 TRANSFORMERS = [*SINGLE, "fused"]
 CONVOLUTIONS = ["soundnet", "vggish"]
 RATES = LearningRates(head=1e-2, encoder=1e-3)
@@ -30,20 +32,22 @@ def strategies(name: str, **options) -> dict[str, Strategy]:
     return made if name in CONVOLUTIONS else made | {"ia3": IA3(**own)}
 
 
-WHOLE = ("wav2vec2",)
-"""Of this family every kind of adapter is tried; of the others one, in turns, unless all are asked for."""
+SAMPLED = {"wav2vec2": "lora ia3", "wavlm": "lora", "whisper": "dora", "fused": "ia3", "soundnet": "dora"}
+SAMPLED |= {"vggish": "lora"}
+"""Families, one of each layout, and the kinds of adapters that are tried of them unless all are asked for."""
 
 
 def _list_pairs() -> list:
-    pairs = []
-    for number, name in enumerate([*TRANSFORMERS, *CONVOLUTIONS]):
-        kinds = list(strategies(name))
-        chosen = kinds if name in WHOLE else [kinds[number % len(kinds)]]
-        pairs += [
-            pytest.param(name, kind, marks=() if kind in chosen else pytest.mark.exhaustive, id=f"{name}-{kind}")
-            for kind in kinds
-        ]
-    return pairs
+    return [
+        pytest.param(
+            name,
+            kind,
+            marks=() if kind in SAMPLED.get(name, "").split() else pytest.mark.exhaustive,
+            id=f"{name}-{kind}",
+        )
+        for name in [*TRANSFORMERS, *CONVOLUTIONS]
+        for kind in strategies(name)
+    ]
 
 
 EVERY = _list_pairs()

@@ -13,11 +13,13 @@ from ser_tl.training.loop import score_dev
 from ser_tl.transfer import IA3, STRATEGIES, Lora
 from ser_tl.transfer.adapter_targets import Adapters, plan_adapters
 from ser_tl.transfer.strategy import NO_DECAY
+from tests.combinations import each_value_once
 from tests.encoders.test_freezing import kept_for_backward
 from tests.encoders.tiny import LAYERS
 from tests.training.samples import BRIEF, interrupted, tiny_model, tone_split, train_config
 from tests.transfer.samples import (
     CONVOLUTIONS,
+    EACH_SINGLE,
     EVERY,
     FEED_FORWARD,
     RATES,
@@ -34,6 +36,9 @@ from tests.transfer.samples import (
 pytestmark = pytest.mark.slow
 
 every = pytest.mark.parametrize(("name", "kind"), EVERY)
+
+
+LEARNED = [("wav2vec2", False), ("wavlm", False), ("wavlm-group", True), ("whisper", True), ("moonshine", False)]
 
 
 def adapters(model):
@@ -72,8 +77,8 @@ def test_all_adapters_learn_and_nothing_else_of_the_encoder_changes_a_bit(name, 
 @pytest.mark.parametrize(
     ("name", "dora"),
     [
-        pytest.param(name, dora, marks=() if dora == bool(number % 2) else pytest.mark.exhaustive)
-        for number, name in enumerate(SINGLE)
+        pytest.param(name, dora, marks=() if (name, dora) in LEARNED else pytest.mark.exhaustive)
+        for name in SINGLE
         for dora in (False, True)
     ],
 )
@@ -92,8 +97,9 @@ def test_adapters_in_every_layer_of_attention_and_feed_forward_learn(name, dora)
     assert all(parameter.grad.abs().max() > 1e-9 for _, parameter in adapters(model))
 
 
-@pytest.mark.parametrize("target", ["q_proj", "k_proj", "v_proj", "out_proj"])
-@pytest.mark.parametrize("name", ["wavlm", "wavlm-group"])
+@pytest.mark.parametrize(
+    ("target", "name"), each_value_once(["q_proj", "k_proj", "v_proj", "out_proj"], ["wavlm", "wavlm-group"])
+)
 def test_adapters_in_wavlms_attention_change_its_states_as_merged_ones_do(name, target):
     model = build(name)
     before = logits(model)
@@ -140,12 +146,11 @@ def test_the_usual_places_are_the_familys(name, kind):
 @pytest.mark.parametrize(
     ("name", "kind", "layers"),
     [
-        pytest.param(
-            name, kind, layers, marks=() if (number + place) % 2 == (kind == "ia3") else pytest.mark.exhaustive
+        *each_value_once(
+            ["wav2vec2", "hubert-group", "wavlm", "data2vec-audio", "whisper"],
+            ["lora", "ia3"],
+            [[0, 2], [1], [2], None],
         )
-        for number, name in enumerate(["wav2vec2", "hubert-group", "wavlm", "data2vec-audio", "whisper"])
-        for place, layers in enumerate([[0, 2], [1], [2], None])
-        for kind in ("lora", "ia3")
     ],
 )
 def test_no_layer_above_the_highest_in_use_has_an_adapter(name, kind, layers):
@@ -158,7 +163,7 @@ def test_no_layer_above_the_highest_in_use_has_an_adapter(name, kind, layers):
     assert all(one.grad is not None for one in model.parameters() if one.requires_grad)  # DDP would wait for it
 
 
-@pytest.mark.parametrize("name", SINGLE)
+@pytest.mark.parametrize("name", EACH_SINGLE)
 def test_only_so_many_top_blocks_as_asked_for_have_adapters_and_learn(name):
     for count in range(1, LAYERS):
         model, strategy = build(name, layers=[0, 1, 2]), Lora(blocks=min(count, 2))
@@ -168,7 +173,7 @@ def test_only_so_many_top_blocks_as_asked_for_have_adapters_and_learn(name):
         assert moving == [block.name for block in strategy.trainable_blocks(model)]
 
 
-@pytest.mark.parametrize("name", SINGLE)
+@pytest.mark.parametrize("name", EACH_SINGLE)
 def test_below_the_lowest_adapter_there_is_no_graph_and_no_dropout(name):
     model = build(name)
     Lora(blocks=1).prepare(model)
@@ -350,9 +355,8 @@ def test_dropout_reaches_the_adapters_in_training_alone():
         assert not torch.equal(model.train()(*clips()).logits, model(*clips()).logits)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, pytest.param({"dora": True, "dropout": 0.2}, marks=pytest.mark.exhaustive)], ids=["lora", "dora"]
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("options", [{}, {"dora": True, "dropout": 0.2}], ids=["lora", "dora"])
 def test_an_interrupted_training_resumes_to_the_same_end(options, tmp_path):
     split = tone_split(tmp_path / "tones", takes=1)
 
@@ -373,7 +377,9 @@ def test_an_interrupted_training_resumes_to_the_same_end(options, tmp_path):
     assert whole.facts["trainable_parameters"] == moving < whole.facts["parameters"]
 
 
-@pytest.mark.parametrize("strategy", [Lora(learning_rate=1e-2), IA3(learning_rate=3e-2)])
+@pytest.mark.parametrize(
+    "strategy", [Lora(learning_rate=1e-2), pytest.param(IA3(learning_rate=3e-2), marks=pytest.mark.exhaustive)]
+)
 def test_tones_are_learned_and_the_best_epoch_is_put_back(strategy, tmp_path):
     split = tone_split(tmp_path)
     trainer = Trainer(tiny_model(dropout=0.0), strategy, train_config(epochs=12))

@@ -121,7 +121,7 @@ def watched(monkeypatch):
 
 @pytest.mark.parametrize(
     ("sampling", "size", "strategy"),
-    [("over", 12, Full), ("under", 4, Frozen)],
+    [("over", 12, Full), pytest.param("under", 4, Frozen, marks=pytest.mark.exhaustive)],
 )
 def test_sampled_classes_are_heard_alike_and_only_from_training(split, monkeypatch, sampling, size, strategy):
     heard, _ = watched(monkeypatch)
@@ -211,6 +211,7 @@ def test_votes_reach_the_steps_whatever_clips_are_made_of(split, monkeypatch, st
     assert report.facts["labels"] == {"emotion": "corpus", "ties": "drop", "targets": "votes"}
 
 
+@pytest.mark.exhaustive
 def test_a_refit_is_taught_emotions_and_says_so(split):
     train = split.train.add_column("votes", [[emotion] for emotion in split.train["emotion"]])
     config = train_config(epochs=1, refit="discriminant")
@@ -243,6 +244,7 @@ def test_corpora_that_cannot_be_balanced_are_refused():
         ClassSizes.from_emotions(BalanceConfig(corpora="weights"), EMOTIONS, LABELS, corpora=["x"] * 24)
 
 
+@pytest.mark.exhaustive
 def test_the_weights_of_corpora_reach_the_loss_and_the_refit(split, monkeypatch):
     """A corpus of a tenth of the clips has half of the say."""
     homes = ["rare" if number % 10 == 0 else "usual" for number in range(len(split.train))]

@@ -25,7 +25,8 @@ from ser_tl.training import Trainer
 from ser_tl.training.parts import build_parts
 from ser_tl.training.parts.quantization import QuantizationAware
 from ser_tl.transfer import Frozen, Full, Lora, Partial
-from tests.encoders.tiny import KINDS, clip
+from tests.combinations import with_default
+from tests.encoders.tiny import KINDS, REPRESENTATIVES, clip
 from tests.training.samples import (
     BRIEF,
     interrupted,
@@ -79,7 +80,9 @@ def test_an_input_has_256_steps_of_a_range_that_moves_and_no_gradient_beyond_it(
     assert values.grad.tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("prosody", "egemaps")])
+@pytest.mark.parametrize(
+    "kind", with_default([kind for kind in KINDS if kind not in ("prosody", "egemaps")], REPRESENTATIVES)
+)
 def test_every_encoder_s_layers_round_and_go_back_to_what_they_were(kind):
     torch.manual_seed(0)
     model = EmotionModel(KINDS[kind].make(0), ["anger", "neutral"]).eval()

@@ -19,6 +19,7 @@ from ser_tl.training.parts.balance import BalanceConfig, ClassBalance
 from ser_tl.training.parts.dimensions import DimensionConfig
 from ser_tl.training.parts.synthetic import SyntheticClips, synthesize_clips
 from ser_tl.transfer import Frozen, Partial
+from tests.combinations import with_default
 from tests.training.samples import TONES, rated, tiny_model, train_config, training_clips, uneven_split
 
 pytestmark = pytest.mark.slow
@@ -97,7 +98,7 @@ def test_synthetic_clips_batch_with_real_ones_and_a_model_hears_both(split):
     assert (clips.epoch, clips.real.epoch) == (3, 3)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", with_default(METHODS, METHODS[:1]))
 def test_a_training_on_them_leaves_dev_and_test_alone_and_says_what_was_made(split, method):
     own = trainer(BalanceConfig(synthesise=method, neighbours=2))
     own.fit(split.train, split.dev)
@@ -138,6 +139,7 @@ def test_other_dev_and_test_speakers_leave_the_same_synthetic_clips(split, monke
     assert len(scored) == 6
 
 
+@pytest.mark.exhaustive
 def test_the_refit_hears_real_clips_only(split, monkeypatch):
     embedded = []
 
