@@ -1,10 +1,11 @@
 """Many live streams at once through `ser-tl serve`: how late are answers, how many hops are left out?
 
-    python -m tests.benchmarks.live_streams [MODEL] [--streams 20] [--workers 2] [--seconds 60]
+    python -m tests.benchmarks.live_streams [MODEL] [--streams 20] [--workers 2] [--seconds 60] [--apart 0.33]
 
 Each client sends clips of emodb-mini, end to end, a tenth of a second at its own pace, from its own place in them. The
 delay of an answer is the time from the sending of its hop's last samples to its arrival; hops that the server leaves
-out because it is behind are counted by the server itself.
+out because it is behind are counted by the server itself. Streams begin, and so end, one after the other, since at its
+end each is answered once more as a whole: all ends at one moment would be a burst that people don't make.
 """
 
 import argparse
@@ -76,12 +77,18 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--apart", type=float, default=0.33, help="seconds between the beginnings of two streams")
     options = parser.parse_args()
     speech = np.concatenate([np.frombuffer(content[44:], np.int16) for content in recordings(64)])
     command = [sys.executable, "-m", "ser_tl.cli", "serve", *options.model, "--port", "PORT"]
     with Side("ser-tl serve", [*command, "--workers", options.workers], "/v1/stream", "/readyz") as side:
         clients = [
-            Client(side.port, np.roll(speech, -index * len(speech) // options.streams), options.seconds, 0.037 * index)
+            Client(
+                side.port,
+                np.roll(speech, -index * len(speech) // options.streams),
+                options.seconds,
+                options.apart * index,
+            )
             for index in range(options.streams)
         ]
         cpu = side.cpu()
