@@ -140,7 +140,9 @@ def test_processes_share_a_port_reload_die_and_end(processes, tmp_path):
     reasons = {body for status, body in hammer.answers if status != 200}
     assert set(answered[:count]) == {200}
     assert set(answered) <= {200, 503, 0}  # from then on some are told that it ends, and the last find nobody
-    assert all(b"refused" in reason or b"reset" in reason or b"is ending" in reason for reason in reasons), reasons
+    # "without response" is a request that arrived when its connection was being closed, which nobody had read
+    ends = (b"refused", b"reset", b"without response", b"is ending")
+    assert all(any(end in reason for end in ends) for reason in reasons), reasons
 
 
 @pytest.mark.exhaustive
